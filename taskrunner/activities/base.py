@@ -1,0 +1,102 @@
+"""What an activity or a precondition is, and the context that is its whole world.
+
+A plugin is one class with one method. It runs in a child process of its own: it may block, crash
+or leak without harm to the agent. It fails by raising: TaskError (or any exception) fails the
+attempt, PermanentTaskError says that trying again would give the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.settings import DataSettings
+from taskrunner.model.task import Task
+
+__all__ = ["Activity", "Context", "Precondition"]
+
+
+class Context(Protocol):
+    """Everything that a running attempt may touch."""
+
+    @property
+    def task(self) -> Task:
+        """The attempt's object and those it refers to, expressions evaluated."""
+        ...
+
+    @property
+    def log(self) -> logging.Logger:
+        """Writes to the attempt's Activity.log."""
+        ...
+
+    @property
+    def work_dir(self) -> Path:
+        """A private, empty folder, removed after the attempt."""
+        ...
+
+    @property
+    def stdout_path(self) -> Path:
+        """The attempt's StdOutput file; commands append to it."""
+        ...
+
+    @property
+    def stderr_path(self) -> Path:
+        """The attempt's StdError file; commands append to it."""
+        ...
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Objects by URI (S3 or what stands for it, and local files)."""
+        ...
+
+    @property
+    def data(self) -> DataSettings:
+        """The data plane's settings, database redirections included."""
+        ...
+
+    def progress(self, **fields: str | int) -> None:
+        """Say what has been done so far (rows=..., bytes=..., percent=...); cheap, call often."""
+        ...
+
+    def check_canceled(self) -> None:
+        """Raise Canceled when the attempt must stop; call between batches."""
+        ...
+
+    def run_command(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> int:
+        """Run a command to its end; returns its exit code (minus the signal's number if killed).
+
+        Output goes to StdOutput and StdError. `env` is added to the task's clean environment,
+        `cwd` defaults to the work folder. The whole process tree is ended when the attempt is.
+        """
+        ...
+
+
+class Activity(ABC):
+    """One object type that does work; the entry-point name is its type."""
+
+    #: The object type, as it stands in the field `type`.
+    type: ClassVar[str]
+
+    @abstractmethod
+    def run(self, ctx: Context) -> None:
+        """Do the work; returning means FINISHED, raising means FAILED."""
+
+
+class Precondition(ABC):
+    """One object type that asks whether something is so; the entry-point name is its type."""
+
+    type: ClassVar[str]
+
+    @abstractmethod
+    def check(self, ctx: Context) -> bool:
+        """Whether the condition holds now; raising counts as a failed attempt."""

@@ -1,0 +1,105 @@
+"""The command line: a table of verbs, each loaded when named, and the one place of exit codes.
+
+Without a verb the flags are the agent's own, as they were for AWS's Task Runner:
+`taskrunner --worker-group prod`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "main"]
+
+#: Verb -> (module that holds its click command as `command`, one line for --help).
+COMMANDS = {
+    "agent": ("taskrunner.cli.agent", "Poll for tasks of a worker group and run them (default)."),
+    "run": ("taskrunner.cli.run", "Run a definition here: service, agent and result in one."),
+    "serve": ("taskrunner.cli.serve", "Serve AWS Data Pipeline's API."),
+    "validate": ("taskrunner.cli.validate", "Report everything that is wrong in a definition."),
+    "explain": ("taskrunner.cli.explain", "Describe an object type or one of its fields."),
+    "eval": ("taskrunner.cli.eval", "Print the value of an expression."),
+    "schedule": ("taskrunner.cli.schedule", "Print the occurrences of a definition's schedules."),
+    "graph": ("taskrunner.cli.graph", "Print a definition's dependency graph."),
+}
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (0 done, 1 failed, 2 wrong usage or settings)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(args)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left; the exit must not fail on flushing the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+
+
+def _dispatch(args: list[str]) -> int:
+    if args == ["--version"]:
+        from taskrunner import __version__
+
+        print(f"taskrunner {__version__}")  # noqa: T201
+        return EXIT_OK
+    if not args or args[0] in {"--help", "-h", "help"}:
+        _print_overview()
+        return EXIT_OK if args else EXIT_USAGE
+    name, rest = ("agent", args) if args[0].startswith("-") else (args[0], args[1:])
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        _complain(f"no command {name!r}{hint} See taskrunner --help.")
+        return EXIT_USAGE
+    return _run(name, rest)
+
+
+def _run(name: str, args: list[str]) -> int:
+    import click
+
+    from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
+
+    command: click.Command = importlib.import_module(COMMANDS[name][0]).command
+    prog = "taskrunner" if name == "agent" else f"taskrunner {name}"
+    try:
+        result = command.main(args, prog_name=prog, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.exceptions.Abort:
+        return EXIT_INTERRUPTED
+    except (UsageError, ConfigError) as error:
+        _complain(str(error))
+        return EXIT_USAGE
+    except TaskrunnerError as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _complain(message: str) -> None:
+    print(f"taskrunner: {message}", file=sys.stderr)  # noqa: T201
+
+
+def _print_overview() -> None:
+    width = max(map(len, COMMANDS))
+    lines = [
+        "Usage: taskrunner COMMAND [OPTIONS]",
+        "       taskrunner --worker-group NAME [OPTIONS]     the agent",
+        "",
+        "Commands:",
+        *(f"  {name:<{width}}  {text}" for name, (_, text) in COMMANDS.items()),
+        "",
+        "taskrunner COMMAND --help tells the options of each; taskrunner --version the version.",
+    ]
+    print("\n".join(lines))  # noqa: T201

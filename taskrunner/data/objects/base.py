@@ -1,0 +1,78 @@
+"""Objects behind a URI: what activities, staging and log shipping need of S3 or a folder.
+
+A written object appears whole or not at all. A backend raises TaskError with the errorIds
+NOT_FOUND, ACCESS_DENIED, CONNECTION_FAILED, STORAGE_FULL or INVALID_FIELD and a message that names
+the URI; never its library's own exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["ObjectInfo", "ObjectReader", "ObjectStore", "ObjectWriter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """What a listing says of one object."""
+
+    uri: str
+    size: int
+    modified: datetime
+
+
+class ObjectReader(Protocol):
+    """A stream of an object's bytes."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes (all of the rest when negative); empty at the end."""
+        ...
+
+
+class ObjectWriter(Protocol):
+    """Takes an object's bytes; nothing of them is visible before the whole is committed."""
+
+    def write(self, data: bytes, /) -> int:
+        """Add bytes."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Objects by URI: `s3://bucket/key`, `file:///path`, or a bare absolute path."""
+
+    def open_read(self, uri: str) -> AbstractContextManager[ObjectReader]:
+        """Stream an object from its start, with bounded memory."""
+        ...
+
+    def open_write(self, uri: str) -> AbstractContextManager[ObjectWriter]:
+        """Write an object: committed when the block ends well, discarded when it raises."""
+        ...
+
+    def stat(self, uri: str) -> ObjectInfo | None:
+        """The object's size and time; None where there is none."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every object whose URI starts with `prefix`, in key order; unfinished ones are hidden."""
+        ...
+
+    def copy(self, source: str, target: str) -> int:
+        """Copy one object (on the server where it can); returns its size in bytes."""
+        ...
+
+    def download(self, uri: str, path: Path) -> int:
+        """Copy an object into a local file; returns its size in bytes."""
+        ...
+
+    def upload(self, path: Path, uri: str) -> int:
+        """Copy a local file into an object; returns its size in bytes."""
+        ...
+
+    def delete(self, uri: str) -> None:
+        """Remove an object; no error where there is none."""
+        ...

@@ -1,0 +1,23 @@
+"""What the data plane is told from outside: where s3:// lives, which databases are redirected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["DataSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """Settings of the data plane; plain data, so that it can be handed to a child process."""
+
+    #: A folder that stands for S3: bucket b, key k is the file `s3_root/b/k`. None: real S3.
+    s3_root: Path | None = None
+    #: The URL of an S3 endpoint other than AWS's own; ignored when s3_root is set.
+    s3_endpoint: str | None = None
+    #: AWS region for S3, SNS and RDS look-ups; None: boto3's own configuration.
+    region: str | None = None
+    #: Object id of a database -> URL (postgresql://, mysql://, sqlite:///) used in its place.
+    databases: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -1,0 +1,119 @@
+"""The states of pipelines, instances and attempts, and which may follow which.
+
+Names are the service's own. The store repeats the guard of `advance` in its WHERE clauses, so that
+two writers can never both win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+__all__ = [
+    "ATTEMPT_TERMINAL",
+    "ATTEMPT_TRANSITIONS",
+    "INSTANCE_FAILED",
+    "INSTANCE_TERMINAL",
+    "INSTANCE_TRANSITIONS",
+    "AttemptStatus",
+    "IllegalTransition",
+    "InstanceStatus",
+    "PipelineState",
+    "advance",
+]
+
+
+class PipelineState(StrEnum):
+    """The field @pipelineState."""
+
+    PENDING = "PENDING"  # defined, not yet activated
+    SCHEDULED = "SCHEDULED"  # active: instances are made as their time comes
+    FINISHED = "FINISHED"  # every schedule has ended and every instance is at its end
+    DEACTIVATING = "DEACTIVATING"  # no new instances; running ones finish
+    INACTIVE = "INACTIVE"  # deactivated
+
+
+class InstanceStatus(StrEnum):
+    """The field @status of an instance."""
+
+    WAITING_ON_DEPENDENCIES = "WAITING_ON_DEPENDENCIES"
+    WAITING_FOR_RUNNER = "WAITING_FOR_RUNNER"  # an attempt is in the worker group's queue
+    CREATING = "CREATING"  # a resource is being launched
+    RUNNING = "RUNNING"
+    SHUTTING_DOWN = "SHUTTING_DOWN"  # a resource is being terminated
+    PAUSED = "PAUSED"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    TIMEDOUT = "TIMEDOUT"
+    CANCELED = "CANCELED"
+    CASCADE_FAILED = "CASCADE_FAILED"
+    SKIPPED = "SKIPPED"
+
+
+class AttemptStatus(StrEnum):
+    """The field @status of an attempt."""
+
+    WAITING_FOR_RUNNER = "WAITING_FOR_RUNNER"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    TIMEDOUT = "TIMEDOUT"
+    CANCELED = "CANCELED"
+
+
+_I = InstanceStatus
+_A = AttemptStatus
+
+INSTANCE_TERMINAL = frozenset(
+    {_I.FINISHED, _I.FAILED, _I.TIMEDOUT, _I.CANCELED, _I.CASCADE_FAILED, _I.SKIPPED}
+)
+INSTANCE_FAILED = frozenset({_I.FAILED, _I.TIMEDOUT, _I.CANCELED, _I.CASCADE_FAILED})
+ATTEMPT_TERMINAL = frozenset({_A.FINISHED, _A.FAILED, _A.TIMEDOUT, _A.CANCELED})
+
+_ENDS_EARLY = frozenset({_I.CANCELED, _I.FINISHED, _I.FAILED})
+
+INSTANCE_TRANSITIONS: Mapping[InstanceStatus, frozenset[InstanceStatus]] = {
+    _I.WAITING_ON_DEPENDENCIES: _ENDS_EARLY
+    | {
+        _I.WAITING_FOR_RUNNER,
+        _I.CREATING,
+        _I.PAUSED,
+        _I.CASCADE_FAILED,
+        _I.SKIPPED,
+        _I.TIMEDOUT,
+    },
+    _I.WAITING_FOR_RUNNER: _ENDS_EARLY | {_I.RUNNING, _I.PAUSED, _I.TIMEDOUT, _I.CASCADE_FAILED},
+    _I.CREATING: _ENDS_EARLY | {_I.RUNNING, _I.SHUTTING_DOWN, _I.WAITING_ON_DEPENDENCIES},
+    _I.RUNNING: _ENDS_EARLY | {_I.WAITING_FOR_RUNNER, _I.SHUTTING_DOWN, _I.TIMEDOUT},
+    _I.SHUTTING_DOWN: _ENDS_EARLY,
+    _I.PAUSED: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES, _I.WAITING_FOR_RUNNER},
+    # A rerun (SetStatus RERUN) is the only way out of an end, and it goes to the beginning.
+    **{terminal: frozenset({_I.WAITING_ON_DEPENDENCIES}) for terminal in INSTANCE_TERMINAL},
+}
+
+ATTEMPT_TRANSITIONS: Mapping[AttemptStatus, frozenset[AttemptStatus]] = {
+    _A.WAITING_FOR_RUNNER: frozenset({_A.RUNNING}) | ATTEMPT_TERMINAL,
+    _A.RUNNING: ATTEMPT_TERMINAL | {_A.WAITING_FOR_RUNNER},  # back when its lease ran out
+    **{terminal: frozenset[AttemptStatus]() for terminal in ATTEMPT_TERMINAL},
+}
+
+
+class IllegalTransition(ValueError):
+    """A state was asked to go where its table does not lead."""
+
+
+def advance(
+    current: InstanceStatus | AttemptStatus, to: InstanceStatus | AttemptStatus
+) -> InstanceStatus | AttemptStatus:
+    """Return `to` when the table of `current`'s machine allows it.
+
+    Raises IllegalTransition otherwise, and when the two are of different machines.
+    """
+    allowed: frozenset[InstanceStatus] | frozenset[AttemptStatus]
+    if isinstance(current, InstanceStatus):
+        allowed = INSTANCE_TRANSITIONS[current]
+    else:
+        allowed = ATTEMPT_TRANSITIONS[current]
+    if type(to) is not type(current) or to not in allowed:
+        raise IllegalTransition(f"{current} cannot become {to}")
+    return to
