@@ -1,0 +1,407 @@
+"""Real servers for the tests: each on a free port and in a folder of its own, gone at the end.
+
+Every starter is a context manager that yields a URL. Whatever ends the block (a failed start,
+Ctrl-C, SIGTERM turned into KeyboardInterrupt) ends the server and removes its folder; if the test
+process itself is killed, the kernel sends the server its stop signal.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pymysql
+from psycopg import sql
+
+__all__ = [
+    "ServerMissing",
+    "mariadb",
+    "mariadb_database",
+    "moto",
+    "postgresql",
+    "postgresql_database",
+]
+
+USER = "taskrunner"
+PASSWORD = "right-password"
+DATABASE = "taskrunner"
+
+_START_S = 60.0
+_STOP_S = 15.0
+_PAUSE_S = 0.05
+_PORT_TRIES = 3
+_PR_SET_PDEATHSIG = 1
+
+
+class ServerMissing(Exception):
+    """A server's programs are not installed; the message names the package that has them."""
+
+
+class StartFailed(Exception):
+    """A server ended or stayed silent while it was starting; the message holds its log's end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The user that a server runs as: database servers refuse to run as root."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    @classmethod
+    def unprivileged(cls, *names: str) -> Account:
+        """The first of these users that exists when we are root; ourselves otherwise."""
+        if os.geteuid() != 0:
+            return cls()
+        known = {entry.pw_name: entry for entry in pwd.getpwall()}
+        found = next((known[name] for name in (*names, "nobody") if name in known), None)
+        if found is None:
+            raise ServerMissing(f"no unprivileged user among {', '.join((*names, 'nobody'))}")
+        return cls(uid=found.pw_uid, gid=found.pw_gid)
+
+    def own(self, path: Path) -> None:
+        """Give a file or folder to this user."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server with scram passwords; yields the URL of an ordinary role's database."""
+    programs = _postgresql_programs()
+    account = Account.unprivileged("postgres")
+    admin_password = secrets.token_hex(16)
+    with _folder("pg", account) as folder:
+        password_file = folder / "password"
+        password_file.write_text(admin_password)
+        account.own(password_file)
+        data = folder / "data"
+        _run(
+            [
+                str(programs / "initdb"),
+                *("-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "scram-sha-256"),
+                *("--no-locale", "--no-sync", f"--pwfile={password_file}"),
+            ],
+            folder,
+            account,
+        )
+
+        def command(port: int) -> list[str]:
+            settings = {
+                "listen_addresses": "127.0.0.1",
+                "port": str(port),
+                "unix_socket_directories": str(folder),
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+                "max_connections": "200",
+            }
+            options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+            return [str(programs / "postgres"), "-D", str(data), *options]
+
+        def prepare(port: int) -> None:
+            _postgresql_prepare(port, admin_password)
+
+        with _serving(command, prepare, folder, account, stop=signal.SIGINT) as port:
+            yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    """A MariaDB server (utf8mb4, local_infile on); yields the URL of a user's database."""
+    server = _program("mariadbd", "mysqld", package="mariadb-server")
+    install = _program("mariadb-install-db", "mysql_install_db", package="mariadb-server")
+    account = Account.unprivileged("mysql")
+    with _folder("my", account) as folder:
+        data = folder / "data"
+        common = ["--no-defaults", f"--datadir={data}"]
+        _run(
+            [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
+            folder,
+            account,
+        )
+        # Without the anonymous users that an installation makes, a wrong password is refused.
+        statements = (
+            f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'%';\n"
+            f"CREATE DATABASE {DATABASE};\n"
+            "DELETE FROM mysql.global_priv WHERE User IN ('', 'root');\n"
+            "FLUSH PRIVILEGES;\n"
+        )
+        init_file = folder / "init.sql"
+        init_file.write_text(statements)
+        account.own(init_file)
+
+        def command(port: int) -> list[str]:
+            return [
+                server,
+                *common,
+                "--bind-address=127.0.0.1",
+                f"--port={port}",
+                f"--socket={folder / 's'}",
+                f"--pid-file={folder / 'pid'}",
+                f"--tmpdir={folder}",
+                f"--init-file={init_file}",
+                "--skip-name-resolve",
+                "--skip-log-bin",
+                "--character-set-server=utf8mb4",
+                "--local-infile=1",
+                "--max-allowed-packet=64M",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-doublewrite=0",
+                "--innodb-buffer-pool-size=256M",
+            ]
+
+        def prepare(port: int) -> None:
+            _mysql(f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}").close()
+
+        with _serving(command, prepare, folder, account, stop=signal.SIGTERM) as port:
+            yield f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
+
+
+@contextmanager
+def moto() -> Iterator[str]:
+    """A moto server: S3, SNS, SQS and the rest of AWS over HTTP; yields its endpoint URL."""
+
+    def command(port: int) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+
+    def prepare(port: int) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5) as reply:
+            reply.read()
+
+    account = Account()
+    with (
+        _folder("moto", account) as folder,
+        _serving(command, prepare, folder, account, stop=signal.SIGTERM) as port,
+    ):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def postgresql_database(server_url: str) -> Iterator[str]:
+    """A fresh empty database on a server that runs; dropped at the end, connections cut."""
+    name = f"t_{secrets.token_hex(6)}"
+    _postgresql_run(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield _with_database(server_url, name)
+    finally:
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        _postgresql_run(server_url, drop)
+
+
+@contextmanager
+def mariadb_database(server_url: str) -> Iterator[str]:
+    """A fresh empty database on a server that runs; dropped at the end."""
+    name = f"t_{secrets.token_hex(6)}"
+    with closing(_mysql(server_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    try:
+        yield _with_database(server_url, name)
+    finally:
+        with closing(_mysql(server_url)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+def _postgresql_programs() -> Path:
+    """The folder that holds initdb and postgres: the newest of Debian's, else the one in PATH."""
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name), reverse=True
+    )
+    in_path = shutil.which("initdb")
+    if in_path is not None:
+        folders.append(Path(in_path).resolve().parent)
+    for folder in folders:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise ServerMissing("PostgreSQL's server is not installed (package postgresql)")
+
+
+def _program(*names: str, package: str) -> str:
+    # Daemons stand in sbin, which an ordinary user's PATH leaves out.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+    for name in names:
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return found
+    raise ServerMissing(f"{names[0]} is not installed (package {package})")
+
+
+def _postgresql_prepare(port: int, admin_password: str) -> None:
+    """Make the ordinary role and its database; raises while the server does not answer yet."""
+    role = sql.Identifier(USER)
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=port,
+        user="postgres",
+        password=admin_password,
+        dbname="postgres",
+        autocommit=True,
+        connect_timeout=5,
+    ) as connection:
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, sql.Literal(PASSWORD))
+        )
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), role)
+        )
+
+
+def _postgresql_run(url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        connection.execute(statement)
+
+
+def _mysql(url: str) -> pymysql.Connection[pymysql.cursors.Cursor]:
+    parts = urlsplit(url)
+    return pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=parts.username,
+        password=parts.password or "",
+        database=parts.path.lstrip("/"),
+        connect_timeout=10,
+        autocommit=True,
+    )
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+@contextmanager
+def _folder(name: str, account: Account) -> Iterator[Path]:
+    # Not pytest's tmp_path: that one is closed to other users, and too long for a socket's path.
+    folder = Path(tempfile.mkdtemp(prefix=f"taskrunner-{name}-"))
+    account.own(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _serving(
+    command: Callable[[int], list[str]],
+    prepare: Callable[[int], None],
+    folder: Path,
+    account: Account,
+    *,
+    stop: signal.Signals,
+) -> Iterator[int]:
+    """Run a server until the block ends; yields its port once `prepare(port)` has succeeded."""
+    for last_try in (*[False] * (_PORT_TRIES - 1), True):
+        port = _free_port()
+        process = _start(command(port), folder, account, stop)
+        try:
+            _await(process, lambda port=port: prepare(port), folder)  # type: ignore[misc]
+        except StartFailed:
+            # Somebody may have taken the port in between; a real defect shows on every try.
+            _stop(process, stop)
+            if last_try:
+                raise
+            continue
+        except BaseException:
+            _stop(process, stop)
+            raise
+        break
+    try:
+        yield port
+    finally:
+        _stop(process, stop)
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _start(
+    argv: Sequence[str], folder: Path, account: Account, stop: signal.Signals
+) -> subprocess.Popen[bytes]:
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            user=account.uid,
+            group=account.gid,
+            extra_groups=None if account.uid is None else [],
+            # Out of the terminal's reach: Ctrl-C is for the tests, which then stop the server.
+            start_new_session=True,
+            preexec_fn=lambda: _die_with_parent(stop),  # noqa: PLW1509
+        )
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent(stop: signal.Signals) -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop), 0, 0, 0)
+
+
+def _await(process: subprocess.Popen[bytes], prepare: Callable[[], None], folder: Path) -> None:
+    """Try `prepare` until it succeeds; raises StartFailed when the server ends or time is up."""
+    problem: Exception | None = None
+    for _ in range(int(_START_S / _PAUSE_S)):
+        try:
+            prepare()
+        except (OSError, psycopg.OperationalError, pymysql.err.OperationalError) as error:
+            problem = error
+        else:
+            return
+        try:
+            process.wait(_PAUSE_S)
+        except subprocess.TimeoutExpired:
+            continue
+        raise StartFailed(f"{process.args!r} ended with {process.returncode}: {_tail(folder)}")
+    raise StartFailed(f"{process.args!r} gave no answer: {problem}: {_tail(folder)}")
+
+
+def _stop(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
+    try:
+        process.send_signal(stop)
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(_STOP_S)
+
+
+def _run(argv: Sequence[str], folder: Path, account: Account) -> None:
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        user=account.uid,
+        group=account.gid,
+        extra_groups=None if account.uid is None else [],
+        check=False,
+    )
+    if done.returncode != 0:
+        output = done.stdout.decode(errors="replace")[-2000:]
+        raise StartFailed(f"{argv[0]} ended with {done.returncode}: {output}")
+
+
+def _tail(folder: Path) -> str:
+    return (folder / "log").read_bytes()[-2000:].decode(errors="replace")
