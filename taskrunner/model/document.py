@@ -17,6 +17,7 @@ __all__ = [
     "PipelineObject",
     "Position",
     "Ref",
+    "Unresolved",
     "Value",
 ]
 
@@ -37,6 +38,15 @@ class Ref:
 
     def __str__(self) -> str:
         return self.id
+
+
+class Unresolved(str):
+    """A value that only a deployment tool knows, such as a CloudFormation `!Ref`.
+
+    The text shows what stands there (`${BucketName}`); it is not the value.
+    """
+
+    __slots__ = ()
 
 
 Value = str | Ref
