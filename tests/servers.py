@@ -7,26 +7,22 @@ process itself is killed, the kernel sends the server its stop signal.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pymysql
 from psycopg import sql
+
+from tests.server_process import Account, ServerMissing, run, serving, temporary_folder
 
 __all__ = [
     "ServerMissing",
@@ -41,44 +37,6 @@ USER = "taskrunner"
 PASSWORD = "right-password"
 DATABASE = "taskrunner"
 
-_START_S = 60.0
-_STOP_S = 15.0
-_PAUSE_S = 0.05
-_PORT_TRIES = 3
-_PR_SET_PDEATHSIG = 1
-
-
-class ServerMissing(Exception):
-    """A server's programs are not installed; the message names the package that has them."""
-
-
-class StartFailed(Exception):
-    """A server ended or stayed silent while it was starting; the message holds its log's end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """The user that a server runs as: database servers refuse to run as root."""
-
-    uid: int | None = None
-    gid: int | None = None
-
-    @classmethod
-    def unprivileged(cls, *names: str) -> Account:
-        """The first of these users that exists when we are root; ourselves otherwise."""
-        if os.geteuid() != 0:
-            return cls()
-        known = {entry.pw_name: entry for entry in pwd.getpwall()}
-        found = next((known[name] for name in (*names, "nobody") if name in known), None)
-        if found is None:
-            raise ServerMissing(f"no unprivileged user among {', '.join((*names, 'nobody'))}")
-        return cls(uid=found.pw_uid, gid=found.pw_gid)
-
-    def own(self, path: Path) -> None:
-        """Give a file or folder to this user."""
-        if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
-
 
 @contextmanager
 def postgresql() -> Iterator[str]:
@@ -86,12 +44,12 @@ def postgresql() -> Iterator[str]:
     programs = _postgresql_programs()
     account = Account.unprivileged("postgres")
     admin_password = secrets.token_hex(16)
-    with _folder("pg", account) as folder:
+    with temporary_folder("pg", account) as folder:
         password_file = folder / "password"
         password_file.write_text(admin_password)
         account.own(password_file)
         data = folder / "data"
-        _run(
+        run(
             [
                 str(programs / "initdb"),
                 *("-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "scram-sha-256"),
@@ -117,7 +75,7 @@ def postgresql() -> Iterator[str]:
         def prepare(port: int) -> None:
             _postgresql_prepare(port, admin_password)
 
-        with _serving(command, prepare, folder, account, stop=signal.SIGINT) as port:
+        with serving(command, prepare, folder, account, stop=signal.SIGINT) as port:
             yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
 
 
@@ -127,10 +85,10 @@ def mariadb() -> Iterator[str]:
     server = _program("mariadbd", "mysqld", package="mariadb-server")
     install = _program("mariadb-install-db", "mysql_install_db", package="mariadb-server")
     account = Account.unprivileged("mysql")
-    with _folder("my", account) as folder:
+    with temporary_folder("my", account) as folder:
         data = folder / "data"
         common = ["--no-defaults", f"--datadir={data}"]
-        _run(
+        run(
             [install, *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
             folder,
             account,
@@ -170,7 +128,7 @@ def mariadb() -> Iterator[str]:
         def prepare(port: int) -> None:
             _mysql(f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}").close()
 
-        with _serving(command, prepare, folder, account, stop=signal.SIGTERM) as port:
+        with serving(command, prepare, folder, account, stop=signal.SIGTERM) as port:
             yield f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
 
 
@@ -187,8 +145,8 @@ def moto() -> Iterator[str]:
 
     account = Account()
     with (
-        _folder("moto", account) as folder,
-        _serving(command, prepare, folder, account, stop=signal.SIGTERM) as port,
+        temporary_folder("moto", account) as folder,
+        serving(command, prepare, folder, account, stop=signal.SIGTERM) as port,
     ):
         yield f"http://127.0.0.1:{port}"
 
@@ -282,126 +240,3 @@ def _mysql(url: str) -> pymysql.Connection[pymysql.cursors.Cursor]:
 
 def _with_database(url: str, name: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
-
-
-@contextmanager
-def _folder(name: str, account: Account) -> Iterator[Path]:
-    # Not pytest's tmp_path: that one is closed to other users, and too long for a socket's path.
-    folder = Path(tempfile.mkdtemp(prefix=f"taskrunner-{name}-"))
-    account.own(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _serving(
-    command: Callable[[int], list[str]],
-    prepare: Callable[[int], None],
-    folder: Path,
-    account: Account,
-    *,
-    stop: signal.Signals,
-) -> Iterator[int]:
-    """Run a server until the block ends; yields its port once `prepare(port)` has succeeded."""
-    for last_try in (*[False] * (_PORT_TRIES - 1), True):
-        port = _free_port()
-        process = _start(command(port), folder, account, stop)
-        try:
-            _await(process, lambda port=port: prepare(port), folder)  # type: ignore[misc]
-        except StartFailed:
-            # Somebody may have taken the port in between; a real defect shows on every try.
-            _stop(process, stop)
-            if last_try:
-                raise
-            continue
-        except BaseException:
-            _stop(process, stop)
-            raise
-        break
-    try:
-        yield port
-    finally:
-        _stop(process, stop)
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _start(
-    argv: Sequence[str], folder: Path, account: Account, stop: signal.Signals
-) -> subprocess.Popen[bytes]:
-    with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            user=account.uid,
-            group=account.gid,
-            extra_groups=None if account.uid is None else [],
-            # Out of the terminal's reach: Ctrl-C is for the tests, which then stop the server.
-            start_new_session=True,
-            preexec_fn=lambda: _die_with_parent(stop),  # noqa: PLW1509
-        )
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent(stop: signal.Signals) -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop), 0, 0, 0)
-
-
-def _await(process: subprocess.Popen[bytes], prepare: Callable[[], None], folder: Path) -> None:
-    """Try `prepare` until it succeeds; raises StartFailed when the server ends or time is up."""
-    problem: Exception | None = None
-    for _ in range(int(_START_S / _PAUSE_S)):
-        try:
-            prepare()
-        except (OSError, psycopg.OperationalError, pymysql.err.OperationalError) as error:
-            problem = error
-        else:
-            return
-        try:
-            process.wait(_PAUSE_S)
-        except subprocess.TimeoutExpired:
-            continue
-        raise StartFailed(f"{process.args!r} ended with {process.returncode}: {_tail(folder)}")
-    raise StartFailed(f"{process.args!r} gave no answer: {problem}: {_tail(folder)}")
-
-
-def _stop(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
-    try:
-        process.send_signal(stop)
-        process.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(_STOP_S)
-
-
-def _run(argv: Sequence[str], folder: Path, account: Account) -> None:
-    done = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=folder,
-        user=account.uid,
-        group=account.gid,
-        extra_groups=None if account.uid is None else [],
-        check=False,
-    )
-    if done.returncode != 0:
-        output = done.stdout.decode(errors="replace")[-2000:]
-        raise StartFailed(f"{argv[0]} ended with {done.returncode}: {output}")
-
-
-def _tail(folder: Path) -> str:
-    return (folder / "log").read_bytes()[-2000:].decode(errors="replace")
