@@ -1,0 +1,62 @@
+# make demo   try it: installs into .venv, runs examples/orders, shows what came out
+# make test   every test, with real PostgreSQL and MariaDB servers, and the coverage gate
+# make lint   format, lint, types, import directions, sizes
+# make bench  measurements, as ratios against a peer in the same run
+# make clean  removes what the others made
+#
+# PYTHON=... chooses the interpreter (3.11 or newer).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# The locks name every package with its hashes: nothing is left to resolve.
+INSTALL := $(PIP) install --require-hashes --no-deps
+PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+$(VENV)/stamp-venv:
+	@scripts/make-venv $(VENV) $(PYTHON)
+	@touch $@
+
+$(VENV)/stamp-runtime: $(VENV)/stamp-venv requirements.lock pyproject.toml
+	@echo "installing taskrunner into $(VENV) ..."
+	@$(INSTALL) -r requirements.lock
+	@$(PROJECT)
+	@touch $@
+
+$(VENV)/stamp-dev: $(VENV)/stamp-runtime requirements-dev.lock
+	@echo "installing the development tools into $(VENV) ..."
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/stamp-runtime
+	@scripts/demo $(BIN)/taskrunner
+
+test: $(VENV)/stamp-dev
+	@scripts/install-servers
+	@$(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/stamp-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_sizes.py
+
+bench: $(VENV)/stamp-dev
+	@$(BIN)/python bench/run.py $(ARGS)
+
+lock:
+	scripts/lock
+
+clean:
+	rm -rf $(VENV) .demo taskrunner-work htmlcov .coverage .coverage.* dist build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
