@@ -1,0 +1,15 @@
+"""The object types of AWS Data Pipeline and their fields, as one table (`objects.json`)."""
+
+from taskrunner.model.catalog.table import CATALOG, category, common_field, field_text
+from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
+
+__all__ = [
+    "CATALOG",
+    "FieldGroup",
+    "FieldSpec",
+    "ObjectType",
+    "Slot",
+    "category",
+    "common_field",
+    "field_text",
+]

@@ -1,0 +1,145 @@
+"""Loads `objects.json`; each type is built when it is first asked for."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TypedDict, cast
+
+from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
+
+__all__ = ["CATALOG", "category", "common_field", "field_text"]
+
+
+class _Row(TypedDict, total=False):
+    """A field as the file has it."""
+
+    slot: str
+    group: str
+    refs: str | list[str]
+    enum: list[str]
+    open: bool
+    default: str | list[str]
+    multiple: bool
+    encrypted: bool
+    note: str
+
+
+class _TypeRow(TypedDict, total=False):
+    """A type as the file has it; `runtime` names a block of fields that types share."""
+
+    category: str
+    text: str
+    managed_by: str
+    replaced_by: str
+    example_only: bool
+    runtime: str
+    fields: dict[str, _Row]
+
+
+class _Table(TypedDict):
+    """The whole file."""
+
+    texts: dict[str, str]
+    runtime: dict[str, dict[str, _Row]]
+    types: dict[str, _TypeRow]
+
+
+@cache
+def _table() -> _Table:
+    data = pkgutil.get_data(__package__ or "", "objects.json")
+    if data is None:
+        raise FileNotFoundError("taskrunner.model.catalog: objects.json is not installed")
+    return cast("_Table", json.loads(data))
+
+
+class _Catalog(Mapping[str, ObjectType]):
+    """Every type by its name."""
+
+    def __getitem__(self, name: str) -> ObjectType:
+        return _type(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_table()["types"])
+
+    def __len__(self) -> int:
+        return len(_table()["types"])
+
+    def __contains__(self, name: object) -> bool:
+        return name in _table()["types"]
+
+
+CATALOG: Mapping[str, ObjectType] = _Catalog()
+
+_COMMON = {
+    "id": FieldSpec(name="id", group=FieldGroup.REQUIRED, multiple=False),
+    "name": FieldSpec(name="name", multiple=False),
+    "type": FieldSpec(name="type", group=FieldGroup.REQUIRED, multiple=False),
+    "parent": FieldSpec(name="parent", slot=Slot.REFERENCE, multiple=True),
+}
+
+
+def common_field(name: str) -> FieldSpec | None:
+    """The field that every object has whatever its type: id, name, type, parent."""
+    return _COMMON.get(name)
+
+
+def field_text(name: str) -> str:
+    """One line on what a field of this name is for; empty for a name that no type has."""
+    return _table()["texts"].get(name, "")
+
+
+@cache
+def category(name: str) -> tuple[str, ...]:
+    """The types of a category, by name; `runnable` gives the types that have instances."""
+    types, runtime = _table()["types"], _table()["runtime"]
+    if name == "runnable":
+        return tuple(t for t, row in types.items() if "@status" in runtime[row["runtime"]])
+    return tuple(t for t, row in types.items() if row["category"] == name)
+
+
+@cache
+def _type(name: str) -> ObjectType:
+    row = _table()["types"][name]
+    shared = _table()["runtime"][row["runtime"]]
+    fields = {key: _spec(key, value) for key, value in row["fields"].items()}
+    fields |= {key: _spec(key, value, FieldGroup.RUNTIME) for key, value in shared.items()}
+    return ObjectType(
+        name=name,
+        category=row["category"],
+        text=row["text"],
+        fields=fields,
+        managed_by=row.get("managed_by"),
+        replaced_by=row.get("replaced_by"),
+        example_only=row.get("example_only", False),
+    )
+
+
+def _spec(name: str, row: _Row, group: FieldGroup | None = None) -> FieldSpec:
+    given, _, number = row.get("group", "optional").partition(":")
+    return FieldSpec(
+        name=name,
+        slot=Slot(row.get("slot", "String")),
+        group=group or FieldGroup(given),
+        alternatives=int(number) if number else None,
+        enum=tuple(row.get("enum", ())),
+        open=row.get("open", False),
+        default=_texts(row.get("default", ())),
+        multiple=row.get("multiple"),
+        ref_types=_ref_types(row.get("refs", ())),
+        encrypted=row.get("encrypted", False),
+        note=row.get("note"),
+    )
+
+
+def _texts(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _ref_types(value: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """Type names; a category stands for all of its types, `any` for no limit."""
+    if not isinstance(value, str):
+        return tuple(value)
+    return () if value == "any" else category(value)

@@ -1,0 +1,101 @@
+"""What the catalog says of a type and of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["FieldGroup", "FieldSpec", "ObjectType", "Slot"]
+
+
+class Slot(StrEnum):
+    """What a field's value has to be."""
+
+    STRING = "String"
+    REFERENCE = "Reference"
+    PERIOD = "Period"
+    DATETIME = "DateTime"
+    INTEGER = "Integer"
+    DOUBLE = "Double"
+    BOOLEAN = "Boolean"
+    ENUMERATION = "Enumeration"
+
+
+class FieldGroup(StrEnum):
+    """Who sets a field, and whether it has to be set."""
+
+    REQUIRED = "required"
+    ONE_OF = "required_one_of"  # one field of the alternatives that share a number
+    OBJECT_INVOCATION = "object_invocation"  # `schedule`: on the object, a parent or Default
+    OPTIONAL = "optional"
+    UNDOCUMENTED = "undocumented"  # no table has it, published definitions do
+    FORBIDDEN = "forbidden"  # the table has it only to say that it must not be set
+    RUNTIME = "runtime"  # the service sets it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpec:
+    """One field of one type.
+
+    `alternatives` is the number that fields of one one-of group share. `ref_types` are the types
+    that a reference may name; empty: any. `multiple` is none where nobody documents it. `open`: the
+    enumeration is known not to be complete.
+    """
+
+    name: str
+    slot: Slot = Slot.STRING
+    group: FieldGroup = FieldGroup.OPTIONAL
+    alternatives: int | None = None
+    enum: tuple[str, ...] = ()
+    open: bool = False
+    default: tuple[str, ...] = ()
+    multiple: bool | None = None
+    ref_types: tuple[str, ...] = ()
+    encrypted: bool = False
+    note: str | None = None
+
+    @property
+    def runtime(self) -> bool:
+        """Whether only the service may set the field."""
+        return self.group is FieldGroup.RUNTIME
+
+    @property
+    def required(self) -> bool:
+        """Whether the field must be there by itself."""
+        return self.group is FieldGroup.REQUIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectType:
+    """One type: its category (activity, datanode, ...) and its fields by name."""
+
+    name: str
+    category: str
+    text: str
+    fields: Mapping[str, FieldSpec]
+    managed_by: str | None = None
+    replaced_by: str | None = None
+    example_only: bool = False
+
+    @property
+    def runnable(self) -> bool:
+        """Whether the service makes instances of such objects (they have a status)."""
+        return "@status" in self.fields
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether such objects need a schedule, their own or an inherited one."""
+        return "schedule" in self.fields
+
+    def required(self) -> Iterator[FieldSpec]:
+        """Fields that must be there by themselves."""
+        return (spec for spec in self.fields.values() if spec.required)
+
+    def one_of(self) -> tuple[tuple[FieldSpec, ...], ...]:
+        """The groups of which one field must be there, by their number."""
+        groups: dict[int, list[FieldSpec]] = {}
+        for spec in self.fields.values():
+            if spec.alternatives is not None:
+                groups.setdefault(spec.alternatives, []).append(spec)
+        return tuple(tuple(groups[number]) for number in sorted(groups))
