@@ -1,0 +1,54 @@
+"""What an expression can see: objects, parameters, and what is known of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from taskrunner.model.document import PipelineObject, Ref
+from taskrunner.model.expressions.values import Scalar
+
+__all__ = ["SHARED_RUNTIME", "VERBATIM", "RuntimeValue", "Scope"]
+
+RuntimeValue = Scalar | Sequence[Scalar]
+
+#: Fields whose text is taken as it is, never evaluated.
+VERBATIM = frozenset({"id", "name", "type", "sphere"})
+
+#: Runtime fields that are the same for every object of a run: an object for which `runtime` does
+#: not give them has those of the object that the expression stands in.
+SHARED_RUNTIME = frozenset({"@scheduledStartTime", "@scheduledEndTime", "@pipelineId"})
+
+_NOTHING: Mapping[str, RuntimeValue] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The world of an expression that stands in a field of `object_id`.
+
+    `objects` are effective (inheritance done), by id. `parameters` holds every value of each
+    parameter; `parameter_types` the declared types, needed only so that `+` adds Integers and
+    Doubles instead of writing them one after the other. `runtime` gives fields by object id that
+    win over those of the definition: dates, text, references, or several of these. `node` is the
+    object that refers to this alarm or precondition.
+    """
+
+    objects: Mapping[str, PipelineObject]
+    object_id: str
+    parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parameter_types: Mapping[str, str] = field(default_factory=dict)
+    runtime: Mapping[str, Mapping[str, RuntimeValue]] = field(default_factory=dict)
+    node: str | None = None
+
+    def runtime_of(self, object_id: str, key: str) -> tuple[Scalar, ...] | None:
+        """What the run says of a field; none when it says nothing."""
+        found = self.runtime.get(object_id, _NOTHING).get(key)
+        if found is None and object_id != self.object_id and key in SHARED_RUNTIME:
+            found = self.runtime.get(self.object_id, _NOTHING).get(key)
+        if found is None and object_id == self.object_id and self.node and key.startswith("@"):
+            found = self.runtime.get(self.node, _NOTHING).get(key)
+        if found is None:
+            return None
+        return (found,) if isinstance(found, str | int | float | datetime | Ref) else tuple(found)
