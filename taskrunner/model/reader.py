@@ -6,17 +6,29 @@ those who want everything that is wrong at once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from taskrunner.errors import DefinitionError, Place
-from taskrunner.model.document import Definition, PipelineObject
-from taskrunner.model.sources import api_form, cli_form
+from taskrunner.model.document import Definition, ParameterObject, ParameterValue, PipelineObject
+from taskrunner.model.sources import api_form, cli_form, cloudformation, terraform
 from taskrunner.model.sources.json_text import parse_json
 from taskrunner.model.sources.problems import Problem, Problems
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, describe, from_python
 
-__all__ = ["Document", "decode", "from_api", "read_definition", "read_document"]
+__all__ = [
+    "Document",
+    "decode",
+    "from_api",
+    "read_definition",
+    "read_document",
+    "read_parameters",
+    "read_values",
+]
+
+_YAML_ENDINGS = (".yaml", ".yml")
+_YAML_TEMPLATE = re.compile(r"^(?:Resources|AWSTemplateFormatVersion)\s*:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +37,13 @@ class Document:
 
     definition: Definition
     problems: tuple[Problem, ...] = ()
+
+    def checked(self) -> Definition:
+        """The definition; raises DefinitionError for the first problem."""
+        for problem in self.problems:
+            if not problem.warning:
+                raise problem.error()
+        return self.definition
 
 
 def decode(data: bytes, *, source: str | None = None) -> str:
@@ -39,21 +58,25 @@ def decode(data: bytes, *, source: str | None = None) -> str:
         raise DefinitionError(message, Place(source=source, line=line, column=column)) from None
 
 
-def read_definition(text: str, *, source: str | None = None) -> Definition:
+def read_definition(
+    text: str, *, source: str | None = None, resource: str | None = None
+) -> Definition:
     """The definition that a text holds, in whichever form; raises DefinitionError with its place.
 
-    `source` names the text in messages and tells YAML by its ending.
+    `source` names the text in messages and tells YAML by its ending. `resource` says which pipeline
+    of a CloudFormation template or Terraform plan is meant when there are several.
     """
-    document = read_document(text, source=source)
-    if document.problems:
-        raise document.problems[0].error()
-    return document.definition
+    return read_document(text, source=source, resource=resource).checked()
 
 
-def read_document(text: str, *, source: str | None = None) -> Document:
+def read_document(text: str, *, source: str | None = None, resource: str | None = None) -> Document:
     """As `read_definition`, but only a text that is no definition at all raises."""
-    node = parse_json(text.removeprefix("\ufeff"), source)
-    return _document(node, source)
+    node = _parse(text, source)
+    if not isinstance(node, MapNode):
+        raise _no_definition(f"found {describe(node)}", node, source)
+    problems = Problems(source)
+    definition = _definition(node, problems, source, resource)
+    return Document(definition=definition, problems=tuple(problems.found))
 
 
 def from_api(
@@ -68,44 +91,94 @@ def from_api(
     Raises DefinitionError where an item has not the API's shape.
     """
     problems = Problems(source)
-    definition = Definition(
-        objects=api_form.read_objects(from_python(objects), api_form.API, problems),
-        parameters=api_form.read_parameters(from_python(parameters), api_form.API, problems),
-        values=api_form.read_values(from_python(values), api_form.API, problems),
-        source=source,
-    )
-    if problems.found:
-        raise problems.found[0].error()
-    return definition
-
-
-def _document(node: Node, source: str | None) -> Document:
-    problems = Problems(source)
-    if not isinstance(node, MapNode):
-        raise _no_definition(f"found {describe(node)}", node, source)
-    if node.has("pipelineObjects"):
-        definition = _api(node, problems, source)
-    elif node.has("objects"):
-        definition = _cli(node, problems, source)
-    else:
-        keys = ", ".join(repr(m.key) for m in node.members[:5]) or "no keys"
-        raise _no_definition(f"found an object with {keys}", node, source)
-    return Document(definition=definition, problems=tuple(problems.found))
-
-
-def _no_definition(found: str, node: Node, source: str | None) -> DefinitionError:
-    position = node.position
-    place = Place(
-        source=source,
-        line=position.line if position else None,
-        column=position.column if position else None,
-    )
-    wanted = "wanted a pipeline definition: a JSON object with 'objects' or 'pipelineObjects'"
-    return DefinitionError(f"{found}, {wanted}", place)
-
-
-def _api(node: MapNode, problems: Problems, source: str | None) -> Definition:
     spelling = api_form.API
+    definition = Definition(
+        objects=api_form.read_objects(from_python(objects), spelling, problems),
+        parameters=api_form.read_parameters(from_python(parameters), spelling, problems),
+        values=api_form.read_values(from_python(values), spelling, problems),
+        source=source,
+    )
+    return Document(definition=definition, problems=tuple(problems.found)).checked()
+
+
+def read_parameters(text: str, *, source: str | None = None) -> tuple[ParameterObject, ...]:
+    """The declarations in a parameters file (`{"parameters": [...]}`); raises DefinitionError."""
+    node = _parse(text, source)
+    problems = Problems(source)
+    if isinstance(node, ListNode):
+        found = cli_form.read_parameters(node, problems)
+    elif isinstance(node, MapNode) and node.has("parameterObjects"):
+        found = api_form.read_parameters(node.get("parameterObjects"), api_form.API, problems)
+    elif isinstance(node, MapNode) and node.has("parameters"):
+        found = cli_form.read_parameters(node.get("parameters"), problems)
+    else:
+        raise _wanted("'parameters' with a list of parameters", node, source)
+    Document(definition=Definition(), problems=tuple(problems.found)).checked()
+    return found
+
+
+def read_values(text: str, *, source: str | None = None) -> tuple[ParameterValue, ...]:
+    """The values in a values file (`{"values": {id: text}}`); raises DefinitionError."""
+    node = _parse(text, source)
+    problems = Problems(source)
+    if isinstance(node, MapNode) and node.has("parameterValues"):
+        found = api_form.read_values(node.get("parameterValues"), api_form.API, problems)
+    elif isinstance(node, MapNode) and node.has("values"):
+        found = cli_form.read_values(node.get("values"), problems)
+    else:
+        raise _wanted("'values' with an object of parameter id and value", node, source)
+    Document(definition=Definition(), problems=tuple(problems.found)).checked()
+    return found
+
+
+def _parse(text: str, source: str | None) -> Node:
+    text = text.removeprefix("\ufeff")
+    is_json = text.lstrip()[:1] in {"{", "["}
+    named_yaml = source is not None and source.lower().endswith(_YAML_ENDINGS)
+    if not is_json and (named_yaml or _YAML_TEMPLATE.search(text)):
+        from taskrunner.model.sources.yaml_text import parse_yaml
+
+        return parse_yaml(text, source)
+    return parse_json(text, source)
+
+
+def _definition(
+    node: MapNode, problems: Problems, source: str | None, resource: str | None
+) -> Definition:
+    if node.has("pipelineObjects"):
+        return _api(node, api_form.API, problems, source)
+    if node.has("objects"):
+        return _cli(node, problems, source)
+    if terraform.is_terraform(node):
+        found, spelling = terraform.find_pipelines(node), api_form.TERRAFORM
+        wanted = f"wanted a resource of type {terraform.RESOURCE_TYPE}"
+    else:
+        found, spelling = cloudformation.find_pipelines(node), api_form.CLOUDFORMATION
+        wanted = (
+            "wanted a pipeline definition: an object with 'objects' or 'pipelineObjects', "
+            f"or a template with a resource of type {cloudformation.RESOURCE_TYPE}"
+        )
+    if not found:
+        keys = ", ".join(repr(m.key) for m in node.members[:5]) or "no keys"
+        raise _error(f"found an object with {keys}, {wanted}", node, source)
+    return _api(_choose(found, resource, node, source), spelling, problems, source)
+
+
+def _choose(
+    found: Mapping[str, MapNode], resource: str | None, node: Node, source: str | None
+) -> MapNode:
+    names = ", ".join(repr(name) for name in found)
+    if resource is not None and resource not in found:
+        raise _error(f"found no pipeline {resource!r}, wanted one of {names}", node, source)
+    if resource is None and len(found) > 1:
+        message = f"found {len(found)} pipelines ({names}), wanted one: say which resource is meant"
+        raise _error(message, node, source)
+    return found[resource] if resource is not None else next(iter(found.values()))
+
+
+def _api(
+    node: MapNode, spelling: api_form.Spelling, problems: Problems, source: str | None
+) -> Definition:
     return Definition(
         objects=api_form.read_objects(node.get(spelling.objects), spelling, problems),
         parameters=api_form.read_parameters(node.get(spelling.parameters), spelling, problems),
@@ -116,18 +189,18 @@ def _api(node: MapNode, problems: Problems, source: str | None) -> Definition:
 
 def _cli(node: MapNode, problems: Problems, source: str | None) -> Definition:
     return Definition(
-        objects=tuple(_cli_objects(node.get("objects"), problems)),
+        objects=_cli_objects(node.get("objects"), problems),
         parameters=cli_form.read_parameters(node.get("parameters"), problems),
         values=cli_form.read_values(node.get("values"), problems),
         source=source,
     )
 
 
-def _cli_objects(node: Node | None, problems: Problems) -> list[PipelineObject]:
+def _cli_objects(node: Node | None, problems: Problems) -> tuple[PipelineObject, ...]:
     """Objects under `objects`; published files put objects of the API's shape there too."""
     if isinstance(node, ListNode) and any(map(_is_api_object, node.items)):
-        return list(api_form.read_objects(node, api_form.API, problems))
-    return list(cli_form.read_objects(node, problems))
+        return api_form.read_objects(node, api_form.API, problems)
+    return cli_form.read_objects(node, problems)
 
 
 def _is_api_object(node: Node) -> bool:
@@ -135,3 +208,22 @@ def _is_api_object(node: Node) -> bool:
         return False
     fields = node.get("fields")
     return isinstance(fields, ListNode) and all(isinstance(f, MapNode) for f in fields.items)
+
+
+def _no_definition(found: str, node: Node, source: str | None) -> DefinitionError:
+    wanted = "wanted a pipeline definition: an object with 'objects' or 'pipelineObjects'"
+    return _error(f"{found}, {wanted}", node, source)
+
+
+def _wanted(wanted: str, node: Node, source: str | None) -> DefinitionError:
+    return _error(f"found {describe(node)} without it, wanted {wanted}", node, source)
+
+
+def _error(message: str, node: Node, source: str | None) -> DefinitionError:
+    position = node.position
+    place = Place(
+        source=source,
+        line=position.line if position else None,
+        column=position.column if position else None,
+    )
+    return DefinitionError(message, place)

@@ -26,6 +26,7 @@ __all__ = [
     "CLOUDFORMATION",
     "TERRAFORM",
     "Spelling",
+    "read_attributes",
     "read_object",
     "read_objects",
     "read_parameters",
@@ -171,6 +172,14 @@ def _parameter(node: MapNode, spelling: Spelling, problems: Problems) -> Paramet
     if parameter_id is None:
         problems.add("missing-id", "a parameter has no id", node.position)
         return None
+    attributes = read_attributes(node, parameter_id, spelling, problems)
+    return ParameterObject(id=parameter_id, attributes=tuple(attributes), position=node.position)
+
+
+def read_attributes(
+    node: MapNode, parameter_id: str, spelling: Spelling, problems: Problems
+) -> list[tuple[str, str]]:
+    """The attributes of a parameter: a list of key and value."""
     what = f"'{spelling.attributes}' of parameter {parameter_id!r}"
     attributes: list[tuple[str, str]] = []
     for item in maps(node.get(spelling.attributes), what, problems):
@@ -180,7 +189,7 @@ def _parameter(node: MapNode, spelling: Spelling, problems: Problems) -> Paramet
             problems.add("bad-shape", message, item.position)
         else:
             attributes.append((key, text))
-    return ParameterObject(id=parameter_id, attributes=tuple(attributes), position=node.position)
+    return attributes
 
 
 def read_values(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject
+from taskrunner.model.sources import api_form
 from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, Scalar, describe
 from taskrunner.model.sources.values import maps, plain_text, text_of, values_of
@@ -84,9 +85,11 @@ def _parameter(node: MapNode, problems: Problems) -> ParameterObject | None:
     attributes = [
         (member.key, text)
         for member in node.members
-        if member.key != "id"
+        if member.key not in {"id", "attributes"}
         for text in _texts(member.value, f"parameter {parameter_id!r}, {member.key}", problems)
     ]
+    # Some published files nest the attributes, as the API does.
+    attributes += api_form.read_attributes(node, parameter_id, api_form.API, problems)
     return ParameterObject(id=parameter_id, attributes=tuple(attributes), position=node.position)
 
 

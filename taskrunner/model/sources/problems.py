@@ -12,11 +12,12 @@ __all__ = ["Problem", "Problems"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in a definition's shape, with a stable code."""
+    """One mistake in a definition's shape, with a stable code; some only matter later."""
 
     code: str
     message: str
     place: Place
+    warning: bool = False
 
     def error(self) -> DefinitionError:
         """The problem as an error to raise."""
@@ -38,6 +39,7 @@ class Problems:
         *,
         object_id: str | None = None,
         field_name: str | None = None,
+        warning: bool = False,
     ) -> None:
         """Note a problem; the reader leaves out or shortens what is wrong and goes on."""
         place = Place(
@@ -47,4 +49,4 @@ class Problems:
             object_id=object_id,
             field=field_name,
         )
-        self.found.append(Problem(code=code, message=message, place=place))
+        self.found.append(Problem(code=code, message=message, place=place, warning=warning))

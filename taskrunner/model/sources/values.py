@@ -78,6 +78,9 @@ def maps(node: Node | None, what: str, problems: Problems) -> Iterator[MapNode]:
     if isinstance(node, MapNode):
         yield node
         return
+    if isinstance(node, Intrinsic):
+        _note_unresolved(node, what, problems)
+        return
     if not isinstance(node, ListNode):
         problems.add(
             "bad-shape", f"{what} is {describe(node)}; wanted a list of objects", node.position
@@ -86,6 +89,13 @@ def maps(node: Node | None, what: str, problems: Problems) -> Iterator[MapNode]:
     for item in node.items:
         if isinstance(item, MapNode):
             yield item
-        else:
+        elif isinstance(item, Intrinsic):
+            _note_unresolved(item, what, problems)
+        elif not (isinstance(item, Scalar) and item.kind == "null"):
             message = f"an item of {what} is {describe(item)}; wanted an object"
             problems.add("bad-shape", message, item.position)
+
+
+def _note_unresolved(node: Intrinsic, what: str, problems: Problems) -> None:
+    message = f"what {what} holds is not known before deployment: {node.text}"
+    problems.add("unresolved-value", message, node.position, warning=True)
