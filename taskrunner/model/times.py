@@ -14,7 +14,8 @@ _ISO = re.compile(
 )
 # The guide sets a startDateTime to "makeDate(2011,5,24)", outside of any #{...}.
 _CALL = re.compile(
-    r"makeDate(?:Time)?\( *(\d{1,4}) *, *(\d{1,2}) *, *(\d{1,2}) *(?:, *(\d{1,2}) *, *(\d{1,2}) *)?\)",
+    r"makeDate(?:Time)?\( *(\d{1,4}) *, *(\d{1,2}) *, *(\d{1,2}) *"
+    r"(?:, *(\d{1,2}) *, *(\d{1,2}) *)?\)",
     re.ASCII,
 )
 

@@ -11,20 +11,10 @@ from taskrunner.model.expressions.zones import offset_text, zone_full_name, zone
 
 __all__ = ["LETTERS", "format_date"]
 
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+# fmt: off
+_MONTHS = ["January", "February", "March", "April", "May", "June",
+           "July", "August", "September", "October", "November", "December"]
+# fmt: on
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 Writer = Callable[[datetime, int], str]

@@ -96,7 +96,7 @@ class Lookup:
         raw = self._scope.parameters.get(name)
         if raw is None:
             return None
-        values = self._evaluated("parameter " + name, tuple(raw), frame, column)
+        values = self._evaluated(f"{name} (parameter)", tuple(raw), frame, column)
         if self._scope.parameter_types.get(name) not in _NUMBER_TYPES:
             return values
         numbers = ((as_number(value), value) for value in values)
@@ -110,14 +110,14 @@ class Lookup:
             return self._known[place]
         if place in self._active:
             circle = " -> ".join([*(k for _, k in self._active), key])
-            raise wrong(f"{key!r} of {frame.object_id!r} refers to itself: {circle}", column)
+            raise wrong(f"{key} of {frame.object_id!r} refers to itself: {circle}", column)
         self._active[place] = None
         try:
             found = [self._text(v, frame) if isinstance(v, str) else (v,) for v in raw]
         except NestedError as error:
             raise NestedError(error.message, column=column) from None
         except ExpressionError as error:
-            message = f"in {key!r} of {frame.object_id!r}: {error.message}"
+            message = f"in {key} of {frame.object_id!r}: {error.message}"
             raise NestedError(message, column=column) from None
         finally:
             del self._active[place]

@@ -1,0 +1,62 @@
+"""What several commands take: a definition's file, parameter values, moments."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from taskrunner.errors import UsageError
+from taskrunner.model.document import Definition
+from taskrunner.model.parameters import with_values
+from taskrunner.model.reader import decode, read_definition
+from taskrunner.model.times import parse_datetime
+
+__all__ = ["find_object_id", "load_definition", "moment"]
+
+
+def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    """An option's callback: a value such as 2026-02-13T02:00:00, in UTC."""
+    if value is None:
+        return None
+    try:
+        return parse_datetime(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def load_definition(path: Path, given: Iterable[str] = ()) -> Definition:
+    """Read a definition, with parameter values given as `id=value`.
+
+    Raises UsageError when the file cannot be opened or a value has no id, DefinitionError when the
+    file is no definition.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    definition = read_definition(decode(data, source=str(path)), source=str(path))
+    return with_values(definition, _values(given))
+
+
+def _values(given: Iterable[str]) -> Mapping[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for item in given:
+        key, sign, value = item.partition("=")
+        if not key or not sign:
+            raise UsageError(f"--param: found {item!r}, wanted id=value")
+        values.setdefault(key, []).append(value)
+    return values
+
+
+def find_object_id(definition: Definition, object_id: str) -> str:
+    """The id when an object has it; raises UsageError naming the nearest one otherwise."""
+    known = [obj.id for obj in definition.objects]
+    if object_id in known:
+        return object_id
+    near = difflib.get_close_matches(object_id, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UsageError(f"{definition.source or 'the definition'} has no object {object_id!r}{hint}")
