@@ -1,0 +1,184 @@
+"""Every example, as its README paragraph runs it, to its end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run(tmp_path: Path, name: str, *options: str) -> dict[str, Any]:
+    """Run an example with its S3 at tmp_path/s3; returns what --format json prints."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "taskrunner", "run", str(EXAMPLES / name / "pipeline.json")),
+            *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
+            *("--format", "json", *options),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    assert result["status"] == "FINISHED"
+    unfinished = [i["id"] for i in result["instances"] if i["status"] != "FINISHED"]
+    assert unfinished == []
+    return result
+
+
+def instances(result: dict[str, Any], component: str) -> list[dict[str, Any]]:
+    return [i for i in result["instances"] if i["component"] == component]
+
+
+def standard_output(logs: Path, component: str) -> str:
+    (path,) = logs.glob(f"*/{component}/*/*/StdOutput.gz")
+    return gzip.decompress(path.read_bytes()).decode()
+
+
+def contents(folder: Path) -> str:
+    return "".join(path.read_text() for path in sorted(folder.iterdir()) if path.is_file())
+
+
+def test_every_example_is_tested() -> None:
+    names = {path.parent.name for path in EXAMPLES.glob("*/pipeline.json")}
+    assert names == {"ec2-worker", "hello", "orders", "parameters", "precondition", "sql-report"}
+
+
+def test_every_example_has_its_paragraph() -> None:
+    readme = (EXAMPLES / "README.md").read_text()
+    for path in EXAMPLES.glob("*/pipeline.json"):
+        assert f"taskrunner run examples/{path.parent.name}/pipeline.json" in readme
+
+
+def test_orders(tmp_path: Path) -> None:
+    database = tmp_path / "orders.db"
+    result = run(tmp_path, "orders", "--param", f"myDatabaseFile={database}")
+
+    bucket = tmp_path / "s3" / "orders-example"
+    for day in ("2026-01-05", "2026-01-06", "2026-01-07"):
+        rows = contents(bucket / "orders" / day).splitlines()
+        assert len(rows) == 60
+        assert all(row.startswith(day) for row in rows)
+        # AWS's dialect: nothing is quoted, a comma in a field is escaped, NULL is \N.
+        assert rows[0].endswith(r",as a gift\, please")
+        assert rows[1].endswith(r",\N")
+    with sqlite3.connect(database) as connection:
+        sums = connection.execute(
+            "select day, sum(orders), sum(pieces), sum(sales) from daily_summary group by day"
+        ).fetchall()
+        expected = connection.execute(
+            "select date(placed_at), count(*), sum(quantity), sum(quantity * price)"
+            " from orders group by 1"
+        ).fetchall()
+    connection.close()
+    assert sums == expected
+    assert len(sums) == 3
+    assert sorted(alarm["message"] for alarm in result["alarms"]) == [
+        f"The summary for 2026-01-0{day}T00:00:00 is in the database." for day in (5, 6, 7)
+    ]
+
+
+def test_orders_again_gives_the_same(tmp_path: Path) -> None:
+    options = ("--param", f"myDatabaseFile={tmp_path / 'orders.db'}")
+    run(tmp_path, "orders", *options)
+    summaries = tmp_path / "s3" / "orders-example" / "summaries"
+    first = {path.relative_to(summaries): path.read_bytes() for path in summaries.rglob("*.csv")}
+    run(tmp_path, "orders", *options)
+    second = {path.relative_to(summaries): path.read_bytes() for path in summaries.rglob("*.csv")}
+    assert first == second
+    assert len(first) == 3
+
+
+def test_hello(tmp_path: Path) -> None:
+    run(tmp_path, "hello")
+    output = standard_output(tmp_path / "s3" / "hello-example" / "logs", "Hello")
+    assert output.startswith("Hello from Linux")
+
+
+def test_precondition(tmp_path: Path) -> None:
+    result = run(tmp_path, "precondition")
+    checks = {i["component"] for i in result["instances"]}
+    assert {"MarkedComplete", "NotEmpty", "DiskHasRoom"} <= checks
+    output = standard_output(tmp_path / "s3" / "precondition-example" / "logs", "Count")
+    assert output.strip() == "2"
+    assert "The delivery could not be counted" not in {a["subject"] for a in result["alarms"]}
+
+
+def check_report(tmp_path: Path) -> None:
+    report = tmp_path / "s3" / "sql-report-example" / "reports" / "sales-by-region.tsv"
+    rows = [line.split("\t") for line in report.read_text().splitlines()]
+    assert [(region, int(count), float(amount)) for region, count, amount in rows] == [
+        ("north", 1, 80.0),
+        ("south", 1, 300.0),
+        ("west; far", 1, 9.75),
+    ]
+
+
+def test_sql_report(tmp_path: Path) -> None:
+    run(tmp_path, "sql-report", "--param", f"myDatabaseFile={tmp_path / 'report.db'}")
+    check_report(tmp_path)
+
+
+@pytest.mark.external_service
+def test_sql_report_on_postgresql(tmp_path: Path, postgresql_database: str) -> None:
+    run(tmp_path, "sql-report", "--database", f"ReportDatabase={postgresql_database}")
+    check_report(tmp_path)
+
+
+@pytest.mark.external_service
+def test_sql_report_on_mariadb(tmp_path: Path, mariadb_database: str) -> None:
+    run(tmp_path, "sql-report", "--database", f"ReportDatabase={mariadb_database}")
+    check_report(tmp_path)
+
+
+def test_ec2_worker(tmp_path: Path) -> None:
+    result = run(tmp_path, "ec2-worker")
+    assert len(instances(result, "Worker")) == 1
+    bucket = tmp_path / "s3" / "ec2-worker-example"
+    numbers = "".join(f"{n}\n" for n in range(1, 101))
+    expected = dict.fromkeys(("a.txt", "b.txt", "c.txt"), numbers)
+    for folder in ("source", "target"):
+        copied = {path.name: path.read_text() for path in (bucket / folder).iterdir()}
+        assert copied == expected
+
+
+def test_parameters(tmp_path: Path) -> None:
+    values = EXAMPLES / "parameters" / "values.json"
+    run(tmp_path, "parameters", "--values-file", str(values), "--param", "myGreeting=Salut")
+    bucket = tmp_path / "s3" / "parameters-example"
+    assert contents(bucket / "greetings") == "Salut, Ada!\nSalut, Grace!\nSalut, Zoë!\n"
+    for path in (bucket / "logs").rglob("Activity.log.gz"):
+        assert b"correct-horse-battery" not in gzip.decompress(path.read_bytes())
+    assert "correct-horse" not in standard_output(bucket / "logs", "UseSecret")
+
+
+@pytest.mark.parametrize("missing", ["myNames", "*myToken"])
+def test_parameters_must_be_given(tmp_path: Path, missing: str) -> None:
+    given = {"myNames": "Ada", "*myToken": "t"}
+    options = [f"--param={name}={value}" for name, value in given.items() if name != missing]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "taskrunner", "run"),
+            *(str(EXAMPLES / "parameters" / "pipeline.json"), *options),
+            *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    assert missing in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
