@@ -6,7 +6,7 @@
     +-- DefinitionError            a definition cannot be read or is wrong; carries the place
     |   +-- ExpressionError        ... inside #{...}; carries the column of the expression
     +-- WireError                  a call of the agent's to the service did not succeed
-    |   +-- ServiceUnreachable     no usable answer: refused, cut, timed out, 5xx, throttled (try again)
+    |   +-- ServiceUnreachable     no usable answer: cut, timed out, 5xx, throttled (try again)
     |   +-- CallRefused            the service said no, by code (do not try again as it is)
     |       +-- NotAuthorized      credentials missing, wrong or without the permission (stop)
     |       +-- UnknownTask        the hand-out is superseded or gone (drop the work)

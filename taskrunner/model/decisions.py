@@ -1,0 +1,130 @@
+"""What the planner is shown and what it may answer, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from taskrunner.model.instances import DependencyKind
+from taskrunner.model.policy import Policy
+from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import AttemptStatus, InstanceStatus
+
+__all__ = [
+    "ACTIVE",
+    "Announce",
+    "Become",
+    "Decision",
+    "DependencyView",
+    "EndAttempt",
+    "Event",
+    "LookAgain",
+    "Notify",
+    "Queue",
+    "Requeue",
+    "StartAttempt",
+    "View",
+]
+
+#: Statuses in which an instance counts against maxActiveInstances.
+ACTIVE = frozenset({InstanceStatus.WAITING_FOR_RUNNER, InstanceStatus.RUNNING})
+
+
+class Queue(StrEnum):
+    """Where an attempt stands in its worker group's queue."""
+
+    READY = "READY"
+    OUT = "OUT"
+    FALSE = "FALSE"  # a precondition was looked at and does not hold yet
+    DONE = "DONE"
+
+
+class Event(StrEnum):
+    """What actions can be hung on: the fields onSuccess, onFail and onLateAction."""
+
+    SUCCESS = "onSuccess"
+    FAIL = "onFail"
+    LATE = "onLateAction"
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyView:
+    """An instance that is waited for; no status: it has not been made yet."""
+
+    instance_id: str
+    kind: DependencyKind
+    status: InstanceStatus | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything that a decision about one instance depends on."""
+
+    instance: InstanceRow
+    policy: Policy
+    dependencies: tuple[DependencyView, ...] = ()
+    head: AttemptRow | None = None
+    #: Other instances of the component that are ACTIVE.
+    active_siblings: int = 0
+    #: For a resource: the activity instances that run on it.
+    users: tuple[InstanceStatus, ...] = ()
+    #: For a resource: until when more of them may still be made.
+    more_users_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Become:
+    """The instance changes its status."""
+
+    status: InstanceStatus
+    error_id: str | None = None
+    error_message: str | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    """A new attempt enters the queue; `charged`: the one before counts as a failure."""
+
+    number: int
+    ready_at: datetime
+    charged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """The same attempt enters the queue again; its hand-out is superseded."""
+
+    ready_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAttempt:
+    """The live attempt is over by the service's word; its hand-out is superseded."""
+
+    status: AttemptStatus
+    error_id: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """The actions of this event are due."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """The attempt is ready: waiting polls of its group are to be woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Ask again at this moment, whatever happens before."""
+
+    at: datetime
+
+
+Decision = Become | StartAttempt | Requeue | EndAttempt | Notify | Announce | LookAgain

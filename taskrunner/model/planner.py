@@ -1,0 +1,317 @@
+"""What is to happen next to one instance: a pure function from what is known to decisions.
+
+The service loads a `View`, calls `decide`, and applies the decisions in the same transaction. Asked
+again without anything having changed, `decide` says nothing new, so it may be called after any
+interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from taskrunner.errors import ErrorId
+from taskrunner.model.decisions import (
+    ACTIVE,
+    Announce,
+    Become,
+    Decision,
+    DependencyView,
+    EndAttempt,
+    Event,
+    LookAgain,
+    Notify,
+    Queue,
+    Requeue,
+    StartAttempt,
+    View,
+)
+from taskrunner.model.instances import Category, DependencyKind
+from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import (
+    ATTEMPT_TERMINAL,
+    INSTANCE_FAILED,
+    INSTANCE_TERMINAL,
+    AttemptStatus,
+    InstanceStatus,
+)
+
+__all__ = ["cancel", "decide"]
+
+#: Errors that another attempt would meet again, because the definition itself is at fault.
+PERMANENT = frozenset({ErrorId.INVALID_FIELD, ErrorId.UNSUPPORTED_TYPE})
+
+#: How often a runner may vanish under an instance before that is held against the instance.
+MOST_STALLS = 20
+
+
+def decide(view: View, now: datetime) -> list[Decision]:
+    """The decisions about one instance at this moment; none for an instance at its end."""
+    if view.instance.status in INSTANCE_TERMINAL:
+        return []
+    return [*_lateness(view, now), *_BY_CATEGORY[Category(view.instance.category)](view, now)]
+
+
+def cancel(view: View, message: str) -> list[Decision]:
+    """The decisions that end an instance by somebody's wish; what it holds is given back."""
+    status = view.instance.status
+    if status in INSTANCE_TERMINAL or status is InstanceStatus.SHUTTING_DOWN:
+        return []
+    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING} and (
+        view.instance.category == Category.RESOURCE
+    ):
+        return [Become(status=InstanceStatus.SHUTTING_DOWN, error_message=message)]
+    end: list[Decision] = []
+    if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
+        end = [EndAttempt(status=AttemptStatus.CANCELED, error_message=message)]
+    return [*end, Become(status=InstanceStatus.CANCELED, error_message=message)]
+
+
+def _lateness(view: View, now: datetime) -> list[Decision]:
+    after, row = view.policy.late_after, view.instance
+    if after is None or row.late_fired:
+        return []
+    # A backfilled period is late by its own run, not by the years that it lies back.
+    late_at = max(row.not_before, row.created_at) + after
+    return [Notify(Event.LATE)] if now >= late_at else [LookAgain(late_at)]
+
+
+def _runnable(view: View, now: datetime) -> list[Decision]:
+    if view.instance.status is InstanceStatus.WAITING_ON_DEPENDENCIES:
+        held_back = _held_back(view, now)
+        return _begin(view, now) if held_back is None else held_back
+    if view.instance.status in ACTIVE:
+        return _attempting(view, now)
+    return []
+
+
+def _data_node(view: View, now: datetime) -> list[Decision]:
+    if view.instance.status is not InstanceStatus.WAITING_ON_DEPENDENCIES:
+        return []
+    held_back = _held_back(view, now)
+    return _SUCCEED if held_back is None else held_back
+
+
+def _held_back(view: View, now: datetime) -> list[Decision] | None:
+    """What is to be done while it is not a waiting instance's turn; None when it is."""
+    row = view.instance
+    if now < row.not_before:
+        return [LookAgain(row.not_before)]
+    failed = next((d for d in view.dependencies if d.status in INSTANCE_FAILED), None)
+    if failed is not None:
+        return _dependency_failed(view, failed)
+    unmet = any(
+        d.status is not InstanceStatus.FINISHED
+        for d in view.dependencies
+        if d.kind is not DependencyKind.RESOURCE
+    )
+    limit = view.policy.max_active
+    return [] if unmet or (limit is not None and view.active_siblings >= limit) else None
+
+
+def _dependency_failed(view: View, failed: DependencyView) -> list[Decision]:
+    """Cascading Failures and Reruns: only who asks for it is drawn in; others wait."""
+    if failed.kind is DependencyKind.RESOURCE:
+        return _resource_failed(failed)
+    if not view.policy.cascade:
+        return []
+    message = f"{failed.instance_id} is {failed.status}"
+    status = InstanceStatus.CASCADE_FAILED
+    return [
+        Become(status=status, error_message=message, cause=failed.instance_id),
+        Notify(Event.FAIL),
+    ]
+
+
+def _resource_failed(resource: DependencyView) -> list[Decision]:
+    message = f"the resource {resource.instance_id} ended as {resource.status}"
+    become = Become(
+        status=InstanceStatus.CANCELED,
+        error_id=ErrorId.RESOURCE_FAILED,
+        error_message=message,
+        cause=resource.instance_id,
+    )
+    return [become, Notify(Event.FAIL)]
+
+
+def _begin(view: View, now: datetime) -> list[Decision]:
+    if not view.instance.worker_group:
+        message = "neither runsOn nor workerGroup says where this is to run"
+        return _fail(InstanceStatus.FAILED, ErrorId.INVALID_FIELD, message)
+    return [
+        StartAttempt(number=view.instance.attempt_count + 1, ready_at=now),
+        Become(status=InstanceStatus.WAITING_FOR_RUNNER),
+    ]
+
+
+def _attempting(view: View, now: datetime) -> list[Decision]:
+    head = view.head
+    if head is None:
+        # Only a store that lost an attempt's row can get here; begin afresh rather than hang.
+        return [StartAttempt(number=view.instance.attempt_count + 1, ready_at=now)]
+    if head.status in ATTEMPT_TERMINAL:
+        return _after(view, head, now)
+    lost = next(
+        (
+            d
+            for d in view.dependencies
+            if d.kind is DependencyKind.RESOURCE and d.status in INSTANCE_TERMINAL
+        ),
+        None,
+    )
+    if lost is not None:
+        return [EndAttempt(status=AttemptStatus.CANCELED), *_resource_failed(lost)]
+    return _precondition_deadline(view, now) + _in_queue(view, head, now)
+
+
+def _precondition_deadline(view: View, now: datetime) -> list[Decision]:
+    timeout, row = view.policy.precondition_timeout, view.instance
+    if timeout is None or row.category != Category.PRECONDITION:
+        return []
+    deadline = max(row.not_before, row.created_at) + timeout
+    if now < deadline:
+        return [LookAgain(deadline)]
+    message = f"the precondition did not hold within preconditionTimeout ({timeout})"
+    end = EndAttempt(
+        status=AttemptStatus.TIMEDOUT,
+        error_id=ErrorId.PRECONDITION_TIMEOUT,
+        error_message=message,
+    )
+    return [end, *_fail(InstanceStatus.FAILED, ErrorId.PRECONDITION_TIMEOUT, message)]
+
+
+def _in_queue(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
+    if head.queue == Queue.READY:
+        return [Announce() if now >= head.ready_at else LookAgain(head.ready_at)]
+    if head.queue == Queue.FALSE:
+        again = now + view.policy.recheck_delay
+        return [Requeue(again), _waits_for_runner(view), LookAgain(again)]
+    deadline = _deadline(head)
+    if deadline is not None and now >= deadline:
+        message = f"the attempt did not end within attemptTimeout ({head.timeout_s:.0f} s)"
+        ended = replace(head, status=AttemptStatus.TIMEDOUT, error_id=ErrorId.TIMEOUT)
+        return _over(view, replace(ended, error_message=message), now)
+    if head.report_by is not None and now >= head.report_by:
+        return _silent(view, head, now)
+    moments = [moment for moment in (head.report_by, deadline) if moment is not None]
+    return [LookAgain(min(moments))] if moments else []
+
+
+def _deadline(head: AttemptRow) -> datetime | None:
+    if head.timeout_s is None or head.started_at is None:
+        return None
+    return head.started_at + timedelta(seconds=head.timeout_s)
+
+
+def _silent(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
+    """No report came in time: before the acknowledgement nothing ran, after it something may."""
+    if head.status is AttemptStatus.WAITING_FOR_RUNNER:
+        return [Requeue(now), Announce()]
+    message = f"the runner on {head.hostname or 'its host'} reported nothing for {head.lease_s:g} s"
+    ended = replace(head, status=AttemptStatus.FAILED, error_id=ErrorId.STALLED)
+    return _over(view, replace(ended, error_message=message), now)
+
+
+def _over(view: View, ended: AttemptRow, now: datetime) -> list[Decision]:
+    """End the live attempt as `ended` says, and go on from there."""
+    end = EndAttempt(
+        status=ended.status, error_id=ended.error_id, error_message=ended.error_message
+    )
+    return [end, *_after(view, ended, now)]
+
+
+def _after(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
+    """An attempt has ended: success, another attempt, or the end of the instance."""
+    if head.status is AttemptStatus.FINISHED:
+        return _SUCCEED
+    if head.status is AttemptStatus.CANCELED:
+        return [Become(status=InstanceStatus.CANCELED, error_message=head.error_message)]
+    row, policy = view.instance, view.policy
+    if _free_of_charge(row, head):
+        return _again(view, now, charged=False)
+    if row.failures < policy.maximum_retries and head.error_id not in PERMANENT:
+        return _again(view, now + policy.retry_delay, charged=True)
+    timed_out = head.status is AttemptStatus.TIMEDOUT
+    status = InstanceStatus.TIMEDOUT if timed_out else InstanceStatus.FAILED
+    return _fail(status, head.error_id, head.error_message)
+
+
+def _free_of_charge(row: InstanceRow, head: AttemptRow) -> bool:
+    """Whether the attempt's end says nothing against the task, so that it costs no retry."""
+    if head.error_id == ErrorId.INTERRUPTED:
+        return True
+    # Runners may die under a task by chance; a task that kills each of them must come to an end.
+    uncharged = row.attempt_count - row.failures
+    return head.error_id == ErrorId.STALLED and uncharged <= MOST_STALLS
+
+
+def _again(view: View, ready_at: datetime, *, charged: bool) -> list[Decision]:
+    number = view.instance.attempt_count + 1
+    start = StartAttempt(number=number, ready_at=ready_at, charged=charged)
+    return [start, _waits_for_runner(view), LookAgain(ready_at)]
+
+
+def _waits_for_runner(view: View) -> Decision:
+    if view.instance.status is InstanceStatus.WAITING_FOR_RUNNER:
+        return Announce()
+    return Become(status=InstanceStatus.WAITING_FOR_RUNNER)
+
+
+_SUCCEED: list[Decision] = [Become(status=InstanceStatus.FINISHED), Notify(Event.SUCCESS)]
+
+
+def _fail(status: InstanceStatus, error_id: str | None, message: str | None) -> list[Decision]:
+    become = Become(status=status, error_id=error_id, error_message=message)
+    return [become, Notify(Event.FAIL)]
+
+
+def _resource(view: View, now: datetime) -> list[Decision]:
+    status = view.instance.status
+    if status is InstanceStatus.SHUTTING_DOWN:
+        # The provider clears the handle once nothing of the resource is left.
+        done = view.instance.resource_handle is None
+        return [Become(status=InstanceStatus.FINISHED)] if done else []
+    if status is InstanceStatus.WAITING_ON_DEPENDENCIES:
+        return _unlaunched(view, now)
+    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING}:
+        return _launched(view, now)
+    return []
+
+
+def _unlaunched(view: View, now: datetime) -> list[Decision]:
+    if any(user in ACTIVE for user in view.users):
+        return [Become(status=InstanceStatus.CREATING)]
+    if not _users_done(view):
+        return []
+    if _more_to_come(view, now):
+        return [LookAgain(view.more_users_until)] if view.more_users_until else []
+    return [Become(status=InstanceStatus.FINISHED)]
+
+
+def _launched(view: View, now: datetime) -> list[Decision]:
+    row, after = view.instance, view.policy.terminate_after
+    ends_at = row.actual_start + after if row.actual_start and after else None
+    if ends_at is not None and now >= ends_at:
+        message = f"terminateAfter ({after}) has passed"
+        return [Become(status=InstanceStatus.SHUTTING_DOWN, error_message=message)]
+    if _users_done(view) and not _more_to_come(view, now):
+        return [Become(status=InstanceStatus.SHUTTING_DOWN)]
+    moments = [m for m in (ends_at, view.more_users_until) if m is not None and m > now]
+    return [LookAgain(min(moments))] if moments else []
+
+
+def _users_done(view: View) -> bool:
+    return all(user in INSTANCE_TERMINAL for user in view.users)
+
+
+def _more_to_come(view: View, now: datetime) -> bool:
+    return view.more_users_until is not None and now < view.more_users_until
+
+
+_BY_CATEGORY: Mapping[Category, Callable[[View, datetime], list[Decision]]] = {
+    Category.ACTIVITY: _runnable,
+    Category.PRECONDITION: _runnable,
+    Category.DATANODE: _data_node,
+    Category.RESOURCE: _resource,
+}

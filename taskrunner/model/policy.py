@@ -1,0 +1,74 @@
+"""The fields of a component that steer its life, read into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from taskrunner.model.period import Period
+
+__all__ = ["DEFAULT_MAXIMUM_RETRIES", "DEFAULT_RETRY_DELAY", "Policy"]
+
+#: A run of the real service showed two tries left after a first attempt of three.
+DEFAULT_MAXIMUM_RETRIES = 2
+DEFAULT_RETRY_DELAY = timedelta(minutes=10)
+#: How long a precondition that does not hold waits before it is looked at again.
+PRECONDITION_RECHECK = timedelta(minutes=1)
+
+#: A field's text with its expressions evaluated, or None when it is not set.
+Text = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How often, how long and how late an instance may be. Durations are timedeltas."""
+
+    maximum_retries: int = DEFAULT_MAXIMUM_RETRIES
+    retry_delay: timedelta = DEFAULT_RETRY_DELAY
+    recheck_delay: timedelta = PRECONDITION_RECHECK
+    attempt_timeout: timedelta | None = None
+    late_after: timedelta | None = None
+    precondition_timeout: timedelta | None = None
+    report_timeout: timedelta | None = None
+    terminate_after: timedelta | None = None
+    max_active: int | None = None
+    cascade: bool = False
+
+    @classmethod
+    def of(cls, text: Text, *, at: datetime, retry_delay_cap: timedelta | None = None) -> Policy:
+        """Read the policy of one component.
+
+        `at` is the moment that month-long periods are counted from. `retry_delay_cap` shortens
+        the waits between attempts and between checks of a precondition. A field that cannot be
+        read counts as not set: validation has reported it, and a run must not die of it.
+        """
+
+        def duration(field: str) -> timedelta | None:
+            given = text(field)
+            try:
+                return Period.parse(given).timedelta_from(at) if given else None
+            except (ValueError, OverflowError):
+                return None
+
+        def whole(field: str) -> int | None:
+            given = (text(field) or "").strip()
+            return int(given) if given.isascii() and given.isdigit() else None
+
+        def capped(delay: timedelta) -> timedelta:
+            return delay if retry_delay_cap is None else min(delay, retry_delay_cap)
+
+        retries = whole("maximumRetries")
+        delay = duration("retryDelay")
+        return cls(
+            maximum_retries=DEFAULT_MAXIMUM_RETRIES if retries is None else retries,
+            retry_delay=capped(DEFAULT_RETRY_DELAY if delay is None else delay),
+            recheck_delay=capped(PRECONDITION_RECHECK if delay is None else delay),
+            attempt_timeout=duration("attemptTimeout"),
+            late_after=duration("lateAfterTimeout"),
+            precondition_timeout=duration("preconditionTimeout"),
+            report_timeout=duration("reportProgressTimeout"),
+            terminate_after=duration("terminateAfter"),
+            max_active=whole("maxActiveInstances"),
+            cascade=(text("failureAndRerunMode") or "").strip().lower() == "cascade",
+        )

@@ -1,0 +1,86 @@
+"""Instances and attempts as the store keeps them: the planner's input, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Self
+
+from taskrunner.model.states import AttemptStatus, InstanceStatus
+
+__all__ = ["AttemptRow", "FromRow", "InstanceRow"]
+
+
+class FromRow:
+    """Builds a dataclass from a mapping of columns."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any]) -> Self:
+        """The value of one result row; columns that the class does not name are left out."""
+        names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{key: value for key, value in row.items() if key in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRow(FromRow):
+    """One component in one period."""
+
+    pipeline_id: str
+    instance_id: str
+    component_id: str
+    name: str
+    type: str
+    category: str
+    version: int
+    status: InstanceStatus
+    scheduled_start: datetime
+    scheduled_end: datetime
+    not_before: datetime
+    created_at: datetime
+    actual_start: datetime | None = None
+    actual_end: datetime | None = None
+    worker_group: str | None = None
+    node_id: str | None = None
+    attempt_count: int = 0
+    failures: int = 0
+    late_fired: bool = False
+    error_id: str | None = None
+    error_message: str | None = None
+    cause: str | None = None
+    resource_handle: str | None = None
+    due_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", InstanceStatus(self.status))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow(FromRow):
+    """One try of an instance, and its place in the worker group's queue."""
+
+    pipeline_id: str
+    attempt_id: str
+    instance_id: str
+    number: int
+    status: AttemptStatus
+    worker_group: str
+    queue: str
+    ready_at: datetime
+    lease_s: float
+    created_at: datetime
+    task_id: str | None = None
+    report_by: datetime | None = None
+    timeout_s: float | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    hostname: str | None = None
+    error_id: str | None = None
+    error_message: str | None = None
+    error_stack_trace: str | None = None
+    progress: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", AttemptStatus(self.status))

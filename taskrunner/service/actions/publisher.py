@@ -1,0 +1,104 @@
+"""Publishing alarms: to SNS where AWS is configured, else noted as shown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from taskrunner.service.store import alarms as alarm_store
+from taskrunner.service.store.database import Store
+from taskrunner.service.store.rows import AlarmRow
+
+__all__ = ["AlarmLoop", "Publisher", "Recorder", "SnsPublisher"]
+
+logger = logging.getLogger(__name__)
+
+#: Waits between the tries of an alarm double from the first to the last.
+FIRST_WAIT = timedelta(seconds=2)
+LAST_WAIT = timedelta(minutes=15)
+MOST_TRIES = 12
+#: SNS's own bounds.
+SUBJECT_CHARACTERS = 100
+
+
+class Publisher(Protocol):
+    """Brings one alarm to its topic."""
+
+    def publish(self, alarm: AlarmRow) -> None:
+        """Publish; any exception means that it is to be tried again."""
+        ...
+
+
+class Recorder:
+    """Publishes nothing: the alarm stands in the store, for whoever runs the service to show."""
+
+    def publish(self, alarm: AlarmRow) -> None:
+        """Say it in the service's log."""
+        logger.info("alarm %s for %s: %s", alarm.topic_arn, alarm.instance_id, alarm.subject)
+
+
+class SnsPublisher:
+    """Publishes through boto3, in the region that the topic's ARN names."""
+
+    def __init__(self, make_client: Callable[[str | None], Any] | None = None) -> None:
+        self._make_client = make_client or _sns_client
+        self._clients: dict[str | None, Any] = {}
+
+    def publish(self, alarm: AlarmRow) -> None:
+        """Publish to the alarm's topic; raises what boto3 raises."""
+        parts = alarm.topic_arn.split(":")
+        region = parts[3] if len(parts) > 3 and parts[3] else None
+        if region not in self._clients:
+            self._clients[region] = self._make_client(region)
+        self._clients[region].publish(
+            TopicArn=alarm.topic_arn,
+            # SNS refuses line breaks and more than 100 characters in a subject, and an empty one.
+            Subject=" ".join(alarm.subject.split())[:SUBJECT_CHARACTERS] or "(no subject)",
+            Message=alarm.message or " ",
+        )
+
+
+def _sns_client(region: str | None) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+    return boto3.client("sns", region_name=region, config=config)
+
+
+@dataclass(frozen=True)
+class AlarmLoop:
+    """Takes alarms out of the outbox and publishes them, each until it succeeds or is given up."""
+
+    store: Store
+    publisher: Publisher
+
+    def run_once(self, now: datetime) -> bool:
+        """Publish what is due; whether there was anything."""
+        with self.store.read() as conn:
+            due = alarm_store.due_alarms(conn, now, limit=50)
+        for alarm in due:
+            outcome = self._publish(alarm, now)
+            with self.store.write() as conn:
+                alarm_store.update_alarm(conn, alarm, **outcome)
+        return bool(due)
+
+    def _publish(self, alarm: AlarmRow, now: datetime) -> dict[str, Any]:
+        tries = alarm.tries + 1
+        try:
+            self.publisher.publish(alarm)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            logger.warning("alarm %s could not be published: %s", alarm.alarm_id, reason)
+            wait = min(FIRST_WAIT * 2 ** (tries - 1), LAST_WAIT)
+            given_up = tries >= MOST_TRIES
+            return {
+                "tries": tries,
+                "error": reason,
+                "status": "FAILED" if given_up else "PENDING",
+                "next_at": None if given_up else now + wait,
+            }
+        return {"tries": tries, "error": None, "status": "SENT", "next_at": None}

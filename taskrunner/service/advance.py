@@ -1,0 +1,153 @@
+"""One round of scheduling: load what is known of the due instances, decide, apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.decisions import ACTIVE, DependencyView, View
+from taskrunner.model.instances import Category, Dependency, DependencyKind
+from taskrunner.model.planner import decide
+from taskrunner.model.policy import Policy
+from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.service.apply import Round, apply
+from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.store import attempts as attempt_store
+from taskrunner.service.store import instances as store
+from taskrunner.service.store import pipelines as pipeline_store
+
+__all__ = ["ActiveCounts", "Load", "advance_instances", "build_views", "finish_pipelines"]
+
+Load = Callable[[str, int], LoadedDefinition]
+
+
+def advance_instances(round_: Round, rows: Iterable[InstanceRow], load: Load) -> None:
+    """Decide about each of these instances and carry it out."""
+    by_pipeline: dict[str, list[InstanceRow]] = {}
+    for row in rows:
+        by_pipeline.setdefault(row.pipeline_id, []).append(row)
+    for pipeline_id, members in by_pipeline.items():
+        # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
+        store.sleep(round_.conn, pipeline_id, [row.instance_id for row in members])
+        active = ActiveCounts(round_.conn)
+        for loaded, view in build_views(round_, pipeline_id, members, load, active):
+            after = apply(round_, loaded, view, decide(view, round_.now))
+            active.moved(view.instance, after)
+    finish_pipelines(round_.conn, round_.ended)
+
+
+@dataclass
+class ActiveCounts:
+    """How many instances of a component are active, kept true within a round."""
+
+    conn: Connection
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def of(self, row: InstanceRow, policy: Policy) -> int:
+        """How many of the row's component are active; not counted where there is no limit."""
+        if policy.max_active is None:
+            return 0
+        key = (row.pipeline_id, row.component_id)
+        if key not in self.counts:
+            self.counts[key] = store.count_by_status(self.conn, *key, ACTIVE)
+        return self.counts[key]
+
+    def moved(self, before: InstanceRow, after: InstanceRow) -> None:
+        """Take note of a change that this round made."""
+        key = (before.pipeline_id, before.component_id)
+        if key in self.counts:
+            self.counts[key] += (after.status in ACTIVE) - (before.status in ACTIVE)
+
+
+def build_views(
+    round_: Round,
+    pipeline_id: str,
+    rows: Sequence[InstanceRow],
+    load: Load,
+    active: ActiveCounts,
+) -> Iterable[tuple[LoadedDefinition, View]]:
+    """What the planner is to be shown of each instance; counts are taken when it is reached."""
+    known = _Known.load(round_.conn, pipeline_id, rows)
+    for row in rows:
+        loaded = load(pipeline_id, row.version)
+        policy = loaded.policy(
+            row.component_id, Moment(start=row.scheduled_start, end=row.scheduled_end)
+        )
+        yield (
+            loaded,
+            View(
+                instance=row,
+                policy=policy,
+                dependencies=known.dependencies_of(row),
+                head=known.heads.get(row.instance_id),
+                active_siblings=active.of(row, policy),
+                users=known.users_of(row),
+                more_users_until=_more_users_until(round_, loaded, row),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Statements' worth of context for a batch, loaded at once."""
+
+    heads: dict[str, AttemptRow]
+    waits_for: dict[str, list[Dependency]]
+    waited_by: dict[str, list[Dependency]]
+    statuses: dict[str, InstanceStatus]
+
+    @classmethod
+    def load(cls, conn: Connection, pipeline_id: str, rows: Sequence[InstanceRow]) -> _Known:
+        ids = [row.instance_id for row in rows]
+        started = [row.instance_id for row in rows if row.attempt_count]
+        resources = [row.instance_id for row in rows if row.category == Category.RESOURCE]
+        heads = attempt_store.head_attempts(conn, pipeline_id, started) if started else {}
+        waits_for = store.dependencies_of(conn, pipeline_id, ids)
+        waited_by = store.dependents_of(conn, pipeline_id, resources) if resources else {}
+        others = {d.instance_id for found in waits_for.values() for d in found}
+        others |= {d.instance_id for found in waited_by.values() for d in found}
+        statuses = store.statuses(conn, pipeline_id, sorted(others)) if others else {}
+        return cls(heads, waits_for, waited_by, statuses)
+
+    def dependencies_of(self, row: InstanceRow) -> tuple[DependencyView, ...]:
+        return tuple(
+            DependencyView(d.instance_id, d.kind, self.statuses.get(d.instance_id))
+            for d in self.waits_for.get(row.instance_id, ())
+        )
+
+    def users_of(self, row: InstanceRow) -> tuple[InstanceStatus, ...]:
+        return tuple(
+            self.statuses[d.instance_id]
+            for d in self.waited_by.get(row.instance_id, ())
+            if d.kind is DependencyKind.RESOURCE and d.instance_id in self.statuses
+        )
+
+
+def _more_users_until(round_: Round, loaded: LoadedDefinition, row: InstanceRow) -> datetime | None:
+    """A resource with a schedule of its own may get more activities until its period ends."""
+    if row.category != Category.RESOURCE or round_.settings.selection is not None:
+        return None
+    components, on_demand = loaded.components, loaded.on_demand
+    own = components.schedule_id(row.component_id, on_demand=on_demand)
+    others = {
+        components.schedule_id(user, on_demand=on_demand)
+        for user in components.used_by(row.component_id)
+    }
+    return row.scheduled_end if others - {own} else None
+
+
+def finish_pipelines(conn: Connection, pipeline_ids: Iterable[str]) -> None:
+    """Mark those pipelines that have nothing left to do: FINISHED, or INACTIVE on request."""
+    for pipeline_id in pipeline_ids:
+        if store.unfinished(conn, pipeline_id):
+            continue
+        row = pipeline_store.load_pipeline(conn, pipeline_id)
+        schedules = pipeline_store.load_schedules(conn, pipeline_id)
+        if row.state is PipelineState.DEACTIVATING:
+            pipeline_store.update_pipeline(conn, pipeline_id, state=PipelineState.INACTIVE)
+        elif row.state is PipelineState.SCHEDULED and not any(s.next_at for s in schedules):
+            pipeline_store.update_pipeline(conn, pipeline_id, state=PipelineState.FINISHED)

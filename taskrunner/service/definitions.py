@@ -1,0 +1,190 @@
+"""A definition made ready for running: inheritance applied, fields evaluated for a period."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from taskrunner.errors import DefinitionError
+from taskrunner.model.catalog import CATALOG
+from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
+from taskrunner.model.expressions import Scope, evaluate
+from taskrunner.model.inheritance import effective
+from taskrunner.model.instances import Components
+from taskrunner.model.parameters import parameter_values
+from taskrunner.model.policy import Policy
+from taskrunner.model.schedule import ONDEMAND_PERIOD, Schedule, ScheduleType
+
+__all__ = ["DefinitionCache", "LoadedDefinition", "Moment", "RuntimeFields"]
+
+#: Slots that are taken as they stand, never evaluated.
+VERBATIM = frozenset({"id", "name", "type", "parent", "@sphere"})
+
+RuntimeFields = Mapping[str, "str | datetime | Ref"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The period that fields are evaluated for, and runtime fields known beyond it."""
+
+    start: datetime
+    end: datetime
+    #: Object id -> runtime fields (@status, @actualStartTime, ...).
+    more: Mapping[str, RuntimeFields] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadedDefinition:
+    """One version of a pipeline's definition, ready to be asked."""
+
+    definition: Definition
+    retry_delay_cap: timedelta | None = None
+
+    @cached_property
+    def objects(self) -> Mapping[str, PipelineObject]:
+        """The effective objects by id."""
+        return effective(self.definition)
+
+    @cached_property
+    def components(self) -> Components:
+        """The runnable components."""
+        return Components.of(self.objects, _category_of)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, tuple[str, ...]]:
+        """The parameters' values."""
+        return parameter_values(self.definition)
+
+    @cached_property
+    def parameter_types(self) -> Mapping[str, str]:
+        """The parameters' declared types."""
+        return {p.id: p.attribute("type") or "String" for p in self.definition.parameters}
+
+    @cached_property
+    def on_demand(self) -> bool:
+        """Whether the pipeline runs once per activation."""
+        return self.components.on_demand or any(
+            (obj.string("period") or "").strip().upper() == ONDEMAND_PERIOD
+            for obj in self.objects.values()
+            if obj.type == "Schedule"
+        )
+
+    def schedules(self, activated_at: datetime) -> dict[str, Schedule]:
+        """The schedules that components run by. Raises DefinitionError for one that is unusable."""
+        if self.on_demand:
+            return {"Default": Schedule.on_demand(activated_at)}
+        used = {
+            schedule_id
+            for component_id in self.components.runnable
+            if (schedule_id := self.components.schedule_id(component_id, on_demand=False))
+        }
+        moment = Moment(start=activated_at, end=activated_at)
+        return {
+            schedule_id: Schedule.from_object(
+                self.evaluated(schedule_id, moment), activated_at=activated_at
+            )
+            for schedule_id in sorted(used)
+            if schedule_id in self.objects
+        }
+
+    def styles(self, schedule_id: str) -> set[ScheduleType]:
+        """The schedule types of the components that run by a schedule."""
+        return {
+            self.components.schedule_type(component_id)
+            for component_id in self.components.runnable
+            if self.components.schedule_id(component_id, on_demand=self.on_demand) == schedule_id
+        }
+
+    def scope(self, object_id: str, moment: Moment, node: str | None = None) -> Scope:
+        """What expressions in an object's fields see; others see the same period."""
+        own: RuntimeFields = {
+            "@scheduledStartTime": moment.start,
+            "@scheduledEndTime": moment.end,
+            **moment.more.get(object_id, {}),
+        }
+        return Scope(
+            objects=self.objects,
+            parameters=self.parameters,
+            parameter_types=self.parameter_types,
+            object_id=object_id,
+            runtime={**moment.more, object_id: own},
+            node=node,
+        )
+
+    def values(
+        self, object_id: str, key: str, moment: Moment, node: str | None = None
+    ) -> tuple[Value, ...]:
+        """The values of one field, expressions evaluated. Raises ExpressionError."""
+        scope: Scope | None = None
+        found: list[Value] = []
+        for value in self.objects[object_id].values(key):
+            if isinstance(value, Ref) or key in VERBATIM or "#{" not in value:
+                found.append(value)
+            else:
+                scope = scope or self.scope(object_id, moment, node)
+                found.extend(evaluate(value, scope))
+        return tuple(found)
+
+    def text(self, object_id: str, key: str, moment: Moment) -> str | None:
+        """The first plain value of a field, evaluated; None when not set or not evaluable."""
+        try:
+            values = self.values(object_id, key, moment)
+        except DefinitionError:
+            return None
+        return next((value for value in values if isinstance(value, str)), None)
+
+    def evaluated(self, object_id: str, moment: Moment, node: str | None = None) -> PipelineObject:
+        """An effective object with every field evaluated. Raises ExpressionError."""
+        obj = self.objects[object_id]
+        fields = [
+            Field(key, value)
+            for key in obj.keys()  # noqa: SIM118 - not a dict
+            for value in self.values(object_id, key, moment, node)
+        ]
+        return PipelineObject(id=obj.id, name=obj.name, fields=tuple(fields))
+
+    def policy(self, component_id: str, moment: Moment) -> Policy:
+        """The component's policy in a period."""
+        return Policy.of(
+            lambda key: self.text(component_id, key, moment),
+            at=moment.start,
+            retry_delay_cap=self.retry_delay_cap,
+        )
+
+
+def _category_of(object_type: str) -> str | None:
+    known = CATALOG.get(object_type)
+    return known.category if known else None
+
+
+class DefinitionCache:
+    """The definitions used last, by pipeline and version; versions never change."""
+
+    def __init__(
+        self, load: Callable[[str, int], Definition], *, retry_delay_cap: timedelta | None = None
+    ) -> None:
+        self._load = load
+        self._retry_delay_cap = retry_delay_cap
+        self._held: OrderedDict[tuple[str, int], LoadedDefinition] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, pipeline_id: str, version: int) -> LoadedDefinition:
+        """The definition, loaded when it is not held."""
+        key = (pipeline_id, version)
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        loaded = LoadedDefinition(self._load(pipeline_id, version), self._retry_delay_cap)
+        with self._lock:
+            self._held[key] = loaded
+            if len(self._held) > MOST_HELD:
+                self._held.popitem(last=False)
+        return loaded
+
+
+MOST_HELD = 256

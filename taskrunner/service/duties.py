@@ -1,0 +1,94 @@
+"""The service's background threads: each repeats one step until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.clock import Clock
+from taskrunner.errors import TaskrunnerError
+from taskrunner.service.actions.publisher import AlarmLoop
+from taskrunner.service.resources.manager import ResourceManager
+from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
+
+__all__ = ["Duties"]
+
+logger = logging.getLogger(__name__)
+
+#: How often resources and alarms are looked at, in seconds.
+SHORT_NAP_S = 0.25
+
+
+@dataclass
+class Duties:
+    """The threads that keep the service going. If one dies, `failed` is called with its name."""
+
+    clock: Clock
+    scheduler: Scheduler
+    resources: ResourceManager
+    alarms: AlarmLoop
+    failed: Callable[[str, BaseException], None]
+
+    def __post_init__(self) -> None:
+        self._stop = threading.Event()
+        self._kick = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start every duty."""
+        for name, step in self._steps().items():
+            thread = threading.Thread(target=self._loop, args=(name, step), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _steps(self) -> dict[str, Callable[[datetime], float]]:
+        """Each duty's step; it returns how long nothing is to be done, in seconds."""
+        return {
+            "scheduler": self._schedule,
+            "resources": lambda now: 0 if self.resources.reconcile(now) else SHORT_NAP_S,
+            "alarms": lambda now: 0 if self.alarms.run_once(now) else SHORT_NAP_S,
+        }
+
+    def _schedule(self, now: datetime) -> float:
+        if self.scheduler.tick(now):
+            return 0
+        return min(LONGEST_NAP_S, max(0.01, self.scheduler.idle_s(now)))
+
+    def kick(self) -> None:
+        """Have the scheduler look at once."""
+        self._kick.set()
+
+    def stop(self) -> None:
+        """Stop every duty and wait for it."""
+        self._stop.set()
+        self._kick.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _loop(self, name: str, step: Callable[[datetime], float]) -> None:
+        # Only the scheduler is kicked; the others look often enough by themselves.
+        woken = self._kick if name == "scheduler" else self._stop
+        try:
+            while not self._stop.is_set():
+                self._kick_seen(woken)
+                nap_s = self._try(name, step)
+                if nap_s:
+                    self.clock.wait(woken, nap_s)
+        except BaseException as error:
+            self.failed(name, error)
+            raise
+
+    def _kick_seen(self, woken: threading.Event) -> None:
+        # Before the step, so that a kick during the step is not lost.
+        if woken is self._kick and not self._stop.is_set():
+            self._kick.clear()
+
+    def _try(self, name: str, step: Callable[[datetime], float]) -> float:
+        try:
+            return step(self.clock.now())
+        except TaskrunnerError as error:
+            logger.error("%s: %s", name, error)  # noqa: TRY400 - the message says it all
+            return LONGEST_NAP_S

@@ -1,0 +1,278 @@
+"""The service without its wire: what the handlers and a local run ask of it."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.clock import Clock, SystemClock
+from taskrunner.errors import InvalidRequest
+from taskrunner.model.document import Definition
+from taskrunner.model.parameters import with_values
+from taskrunner.model.reader import from_api
+from taskrunner.model.states import PipelineState
+from taskrunner.model.writer import to_api
+from taskrunner.service import activation
+from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
+from taskrunner.service.apply import Round
+from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
+from taskrunner.service.duties import Duties
+from taskrunner.service.resources.base import ExternalResources, ResourceProvider
+from taskrunner.service.resources.manager import ResourceManager
+from taskrunner.service.scheduler import Scheduler
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import attempts as attempt_store
+from taskrunner.service.store import pipelines as store
+from taskrunner.service.store.database import Store
+from taskrunner.service.store.rows import PipelineRow
+from taskrunner.service.tasks import HandedOut, Tasks
+from taskrunner.service.wakeups import WorkReady
+
+__all__ = ["ANONYMOUS", "Caller", "Service"]
+
+_ID_ALPHABET = string.ascii_uppercase + string.digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whose request it is: pipelines belong to the account."""
+
+    account: str
+    user: str
+
+
+ANONYMOUS = Caller(account="000000000000", user="anonymous")
+
+
+class Service:
+    """The state machine behind the API: every verb is one transaction."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        *,
+        clock: Clock | None = None,
+        provider: ResourceProvider | None = None,
+        publisher: Publisher | None = None,
+        failed: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
+        """Open the store. Raises ConfigError or StoreError."""
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.store = Store(settings.database_url)
+        self.work_ready = WorkReady()
+        self._definitions = DefinitionCache(
+            self._load_definition, retry_delay_cap=settings.retry_delay_cap
+        )
+        load = self._definitions.get
+        self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
+        self.resources = ResourceManager(self.store, provider or ExternalResources(), load)
+        self.alarms = AlarmLoop(self.store, publisher or Recorder())
+        self._duties = Duties(
+            clock=self.clock,
+            scheduler=self.scheduler,
+            resources=self.resources,
+            alarms=self.alarms,
+            failed=failed or (lambda _name, _error: None),
+        )
+
+    def start(self) -> None:
+        """Start the background duties."""
+        self._duties.start()
+
+    def stop(self) -> None:
+        """Stop the background duties and close the store."""
+        self._duties.stop()
+        self.store.close()
+
+    def loaded(self, pipeline_id: str, version: int) -> LoadedDefinition:
+        """A version of a definition, ready to be asked."""
+        return self._definitions.get(pipeline_id, version)
+
+    @contextmanager
+    def round(self) -> Iterator[Round]:
+        """A transaction that decides; what became ready is announced after its commit."""
+        with self.store.write() as conn:
+            round_ = Round(conn, self.clock.now(), self.settings)
+            yield round_
+        self.work_ready.announce(round_.ready)
+        self._duties.kick()
+
+    # -- pipelines ------------------------------------------------------------------------
+
+    def create_pipeline(
+        self,
+        caller: Caller,
+        name: str,
+        unique_id: str,
+        description: str | None = None,
+        tags: Iterable[tuple[str, str]] = (),
+    ) -> str:
+        """Make a pipeline, or find the one that the same name and uniqueId made before."""
+        with self.store.write() as conn:
+            found = store.find_by_unique_id(conn, caller.account, name, unique_id)
+            if found is not None:
+                return found.pipeline_id
+            row = PipelineRow(
+                pipeline_id=_new_pipeline_id(),
+                account=caller.account,
+                user_id=caller.user,
+                name=name,
+                unique_id=unique_id,
+                description=description,
+                tags=tuple(tags),
+                state=PipelineState.PENDING,
+                created_at=self.clock.now(),
+            )
+            store.insert_pipeline(conn, row)
+        return row.pipeline_id
+
+    def pipeline(self, pipeline_id: str, caller: Caller | None = None) -> PipelineRow:
+        """One pipeline; another account's is not found. Raises Pipeline{NotFound,Deleted}."""
+        account = caller.account if caller else None
+        with self.store.read() as conn:
+            return store.load_pipeline(conn, pipeline_id, account=account)
+
+    def pipelines(
+        self, caller: Caller, after: str | None, limit: int
+    ) -> tuple[list[PipelineRow], bool]:
+        """A page of the account's pipelines, and whether there are more."""
+        with self.store.read() as conn:
+            rows = store.list_pipelines(conn, caller.account, after, limit + 1)
+        return rows[:limit], len(rows) > limit
+
+    def delete_pipeline(self, pipeline_id: str) -> None:
+        """Delete a pipeline with all of its instances; what runs is canceled."""
+        now = self.clock.now()
+        with self.store.write() as conn:
+            row = store.load_pipeline(conn, pipeline_id, lock=True)
+            # Their runners learn from the missing hand-out that they are to stop.
+            store.delete_pipeline(conn, row, now)
+
+    def set_tags(self, pipeline_id: str, tags: Mapping[str, str]) -> None:
+        """Add tags or change their values. Raises InvalidRequest beyond ten."""
+        self._change_tags(pipeline_id, lambda held: {**held, **tags})
+
+    def remove_tags(self, pipeline_id: str, keys: Sequence[str]) -> None:
+        """Remove tags; no error for those that are not there."""
+        gone = set(keys)
+        self._change_tags(
+            pipeline_id, lambda held: {k: v for k, v in held.items() if k not in gone}
+        )
+
+    def _change_tags(
+        self, pipeline_id: str, change: Callable[[dict[str, str]], dict[str, str]]
+    ) -> None:
+        with self.store.write() as conn:
+            row = store.load_pipeline(conn, pipeline_id, lock=True)
+            tags = change(dict(row.tags))
+            if len(tags) > 10:
+                raise InvalidRequest("a pipeline can have at most 10 tags")
+            store.update_pipeline(conn, pipeline_id, tags=[list(tag) for tag in tags.items()])
+
+    # -- definitions ----------------------------------------------------------------------
+
+    def put_definition(self, pipeline_id: str, definition: Definition) -> int:
+        """Store a definition as the latest version; returns its number."""
+        with self.store.write() as conn:
+            row = store.load_pipeline(conn, pipeline_id, lock=True)
+            if row.state is PipelineState.FINISHED and not self._is_on_demand(row):
+                raise InvalidRequest(f"pipeline {pipeline_id} has finished and cannot be changed")
+            version = row.latest_version + 1
+            body = to_api(definition)
+            store.save_definition(conn, pipeline_id, version, body, self.clock.now())
+        return version
+
+    def _is_on_demand(self, row: PipelineRow) -> bool:
+        return self.loaded(row.pipeline_id, row.active_version).on_demand
+
+    def definition(self, pipeline_id: str, version: str = "latest") -> Definition:
+        """The definition that was put last, or the active one. Raises InvalidRequest if none."""
+        row = self.pipeline(pipeline_id)
+        number = row.active_version if version == "active" else row.latest_version
+        if number == 0:
+            raise InvalidRequest(f"pipeline {pipeline_id} has no {version} definition")
+        return self.loaded(pipeline_id, number).definition
+
+    def _load_definition(self, pipeline_id: str, version: int) -> Definition:
+        with self.store.read() as conn:
+            body = store.load_definition(conn, pipeline_id, version)
+        if body is None:
+            raise InvalidRequest(f"pipeline {pipeline_id} has no definition")
+        return from_api(body["pipelineObjects"], body["parameterObjects"], body["parameterValues"])
+
+    # -- activation -----------------------------------------------------------------------
+
+    def activate(
+        self,
+        pipeline_id: str,
+        parameter_values: Mapping[str, Sequence[str]] | None = None,
+        start: datetime | None = None,
+    ) -> None:
+        """Set the latest definition going, with these parameter values.
+
+        Raises InvalidRequest when it cannot be, UsageError for an empty selection.
+        """
+        if parameter_values:
+            latest = self.definition(pipeline_id)
+            self.put_definition(pipeline_id, with_values(latest, parameter_values))
+        latest_version = self.pipeline(pipeline_id).latest_version
+        if latest_version == 0:
+            raise InvalidRequest(f"pipeline {pipeline_id} has no definition to activate")
+        loaded = self.loaded(pipeline_id, latest_version)
+        with self.round() as round_:
+            row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
+            activation.activate(round_.conn, row, loaded, self.settings, round_.now, start)
+
+    def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
+        """Stop a pipeline. Raises InvalidRequest when it is not active."""
+        with self.round() as round_:
+            row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
+            activation.deactivate(round_, row, self.loaded, cancel_active=cancel_active)
+
+    # -- runners --------------------------------------------------------------------------
+
+    def claim(self, worker_group: str, hostname: str | None = None) -> HandedOut | None:
+        """Hand out a task of the group, if one is ready."""
+        with self.round_quietly() as tasks:
+            return tasks.claim(worker_group, hostname)
+
+    def report_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
+        """Acknowledge or keep a task; true: stop the work. Raises TaskNotFound."""
+        with self.round_quietly() as tasks:
+            return tasks.progress(task_id, fields)
+
+    def set_task_status(
+        self,
+        task_id: str,
+        status: str,
+        error_id: str | None = None,
+        message: str | None = None,
+        stack_trace: str | None = None,
+    ) -> None:
+        """Take a verdict. Raises TaskNotFound or InvalidRequest."""
+        with self.round_quietly() as tasks:
+            tasks.conclude(task_id, status, error_id, message, stack_trace)
+        self._duties.kick()
+
+    def heartbeat(self, taskrunner_id: str, worker_group: str | None, hostname: str | None) -> bool:
+        """Note that a runner lives; true when it is to terminate."""
+        with self.store.write() as conn:
+            attempt_store.record_runner(
+                conn, taskrunner_id, worker_group, hostname, self.clock.now()
+            )
+        return False
+
+    @contextmanager
+    def round_quietly(self) -> Iterator[Tasks]:
+        """A transaction of runner operations."""
+        with self.store.write() as conn:
+            yield Tasks(conn, self.clock.now(), self.loaded, self.settings)
+
+
+def _new_pipeline_id() -> str:
+    return "df-" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(20))

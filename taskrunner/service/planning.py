@@ -1,0 +1,169 @@
+"""Turning schedules into instances: at activation, and as each period's time comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.instances import Category, InstanceSpec, expand
+from taskrunner.model.schedule import FIRST_ACTIVATION, Occurrence, Schedule
+from taskrunner.model.selection import ScheduleUse, Selection, overlapping
+from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pipelines as pipeline_store
+from taskrunner.service.store.rows import PipelineRow, ScheduleRow
+
+__all__ = ["Planner"]
+
+#: Periods of one schedule that one transaction turns into instances: long backfills take turns.
+PERIODS_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What the instances of one period see of the others."""
+
+    loaded: LoadedDefinition
+    schedules: Mapping[str, Schedule]
+    #: The only periods that are to run, where a selection was made.
+    selected: Mapping[str, list[Occurrence]] | None = None
+
+    def overlapping(self, schedule_id: str, start: datetime, end: datetime) -> list[Occurrence]:
+        schedule = self.schedules.get(schedule_id)
+        if schedule is None:
+            return []
+        found = overlapping(schedule, start, end)
+        if self.selected is None:
+            return found
+        return [occurrence for occurrence in found if occurrence in self.selected[schedule_id]]
+
+    def text(self, component_id: str, field: str, occurrence: Occurrence) -> str | None:
+        moment = Moment(start=occurrence.start, end=occurrence.end)
+        return self.loaded.text(component_id, field, moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Makes the instances of one pipeline's active definition."""
+
+    pipeline: PipelineRow
+    loaded: LoadedDefinition
+
+    def activate(
+        self,
+        conn: Connection,
+        now: datetime,
+        *,
+        start: datetime | None = None,
+        selection: Selection | None = None,
+    ) -> None:
+        """Begin (or begin again): set each schedule going from `start` or where it had come to.
+
+        Raises UsageError when a selection selects nothing, DefinitionError for a bad schedule.
+        """
+        schedules = self._schedules(now)
+        if self.loaded.on_demand:
+            self._make(conn, schedules, dict.fromkeys(schedules), now)
+            return
+        if selection is not None:
+            self._make(conn, schedules, selection.pick(self._uses(schedules), now), now)
+            return
+        known = {
+            row.schedule_id: row.next_index
+            for row in pipeline_store.load_schedules(conn, self.pipeline.pipeline_id)
+        }
+        rows = [
+            self._row(schedule_id, schedule, known.get(schedule_id, 0), start)
+            for schedule_id, schedule in schedules.items()
+        ]
+        pipeline_store.replace_schedules(conn, self.pipeline.pipeline_id, rows)
+
+    def advance(self, conn: Connection, row: ScheduleRow, now: datetime) -> None:
+        """Make the instances of the periods of one schedule that have begun by now."""
+        schedules = self._schedules(self.pipeline.first_activated_at or now)
+        schedule = schedules.get(row.schedule_id)
+        index, specs = row.next_index, list[InstanceSpec]()
+        surroundings = _Surroundings(self.loaded, schedules)
+        stop = index + PERIODS_AT_ONCE
+        occurrence = schedule.occurrence(index) if schedule else None
+        while occurrence is not None and occurrence.start <= now and index < stop:
+            specs += self._expand(row.schedule_id, occurrence, surroundings)
+            index += 1
+            occurrence = schedule.occurrence(index) if schedule else None
+        self._insert(conn, specs, now)
+        pipeline_store.set_schedule(conn, row, index, occurrence.start if occurrence else None)
+        pipeline_store.update_pipeline(conn, self.pipeline.pipeline_id, latest_run_at=now)
+
+    def _schedules(self, activated_at: datetime) -> dict[str, Schedule]:
+        if not self.loaded.on_demand and self.pipeline.first_activated_at is not None:
+            activated_at = self.pipeline.first_activated_at
+        return self.loaded.schedules(activated_at)
+
+    def _row(
+        self, schedule_id: str, schedule: Schedule, known: int, start: datetime | None
+    ) -> ScheduleRow:
+        index = known if start is None else (schedule.index_from(start) or 0)
+        occurrence = schedule.occurrence(index)
+        return ScheduleRow(
+            pipeline_id=self.pipeline.pipeline_id,
+            schedule_id=schedule_id,
+            next_index=index,
+            next_at=occurrence.start if occurrence else None,
+        )
+
+    def _uses(self, schedules: Mapping[str, Schedule]) -> dict[str, ScheduleUse]:
+        components = self.loaded.components
+        with_activities = {
+            components.schedule_id(component_id, on_demand=False)
+            for component_id, category in components.runnable.items()
+            if category is Category.ACTIVITY
+        }
+        return {
+            schedule_id: ScheduleUse(
+                schedule=schedule,
+                styles=frozenset(self.loaded.styles(schedule_id)),
+                has_activities=schedule_id in with_activities,
+                starts_at_activation=self._starts_at_activation(schedule_id),
+            )
+            for schedule_id, schedule in schedules.items()
+        }
+
+    def _starts_at_activation(self, schedule_id: str) -> bool:
+        obj = self.loaded.objects[schedule_id]
+        return obj.string("startAt") == FIRST_ACTIVATION and not obj.has("startDateTime")
+
+    def _make(
+        self,
+        conn: Connection,
+        schedules: Mapping[str, Schedule],
+        picked: Mapping[str, list[Occurrence] | None],
+        now: datetime,
+    ) -> None:
+        """Make instances at once; those of a selection do not wait for their own time."""
+        chosen = {
+            schedule_id: list(schedules[schedule_id].iterate(0, 1)) if found is None else found
+            for schedule_id, found in picked.items()
+        }
+        surroundings = _Surroundings(self.loaded, schedules, chosen)
+        specs = [
+            replace(spec, not_before=now)
+            for schedule_id, found in chosen.items()
+            for occurrence in found
+            for spec in self._expand(schedule_id, occurrence, surroundings)
+        ]
+        self._insert(conn, specs, now)
+        pipeline_store.replace_schedules(conn, self.pipeline.pipeline_id, [])
+        pipeline_store.update_pipeline(conn, self.pipeline.pipeline_id, latest_run_at=now)
+
+    def _expand(
+        self, schedule_id: str, occurrence: Occurrence, surroundings: _Surroundings
+    ) -> list[InstanceSpec]:
+        components = self.loaded.components
+        return expand(self.pipeline.pipeline_id, components, schedule_id, occurrence, surroundings)
+
+    def _insert(self, conn: Connection, specs: list[InstanceSpec], now: datetime) -> None:
+        version = self.pipeline.active_version
+        instance_store.insert_instances(conn, self.pipeline.pipeline_id, version, specs, now)

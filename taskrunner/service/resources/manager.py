@@ -1,0 +1,97 @@
+"""Keeps what is launched in step with what the instances of resources say."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.errors import ErrorId
+from taskrunner.model.instances import Category
+from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import InstanceStatus
+from taskrunner.service.advance import Load
+from taskrunner.service.definitions import Moment
+from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
+from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store.database import Store
+
+__all__ = ["ResourceManager"]
+
+logger = logging.getLogger(__name__)
+
+_LIVE = (InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN)
+
+
+@dataclass(frozen=True)
+class ResourceManager:
+    """Launches, watches and ends resources; each step is repeated until the store agrees."""
+
+    store: Store
+    provider: ResourceProvider
+    load: Load
+
+    def reconcile(self, now: datetime) -> bool:
+        """One round over the live resources; whether any instance was changed."""
+        with self.store.read() as conn:
+            rows = instance_store.with_category(conn, Category.RESOURCE, _LIVE)
+        changed = [self._step(row, now) for row in rows]
+        return any(changed)
+
+    def _step(self, row: InstanceRow, now: datetime) -> bool:
+        handle = row.resource_handle
+        if row.status is InstanceStatus.SHUTTING_DOWN:
+            if handle is None or not self.provider.end(handle):
+                return False
+            return self._update(row, now, resource_handle=None)
+        if handle is None:
+            return self._launch(row, now)
+        if self.provider.alive(handle):
+            return False
+        return self._failed(row, now, "its runner ended unexpectedly")
+
+    def _launch(self, row: InstanceRow, now: datetime) -> bool:
+        try:
+            handle = self.provider.launch(row)
+        except ResourceFailure as failure:
+            return self._failed(row, now, str(failure))
+        if not self._update(row, now, resource_handle=handle, actual_start=now):
+            # Somebody changed their mind meanwhile: what was launched must not be forgotten.
+            self.provider.end(handle)
+            return False
+        return True
+
+    def _failed(self, row: InstanceRow, now: datetime, message: str) -> bool:
+        """Launch again while retries are left; then the resource, and who needs it, has failed."""
+        logger.warning("resource %s: %s", row.instance_id, message)
+        failures = row.failures + 1
+        moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
+        policy = self.load(row.pipeline_id, row.version).policy(row.component_id, moment)
+        if failures <= policy.maximum_retries:
+            status = InstanceStatus.CREATING
+            return self._update(row, now, status=status, resource_handle=None, failures=failures)
+        done = self._update(
+            row,
+            now,
+            status=InstanceStatus.FAILED,
+            resource_handle=None,
+            failures=failures,
+            actual_end=now,
+            error_id=ErrorId.RESOURCE_FAILED,
+            error_message=message,
+        )
+        self._wake_users(row, now)
+        return done
+
+    def _update(self, row: InstanceRow, now: datetime, **values: object) -> bool:
+        with self.store.write() as conn:
+            changed = instance_store.update_instance(conn, row, **values)
+            if changed:
+                instance_store.wake(conn, row.pipeline_id, [row.instance_id], now)
+        return changed
+
+    def _wake_users(self, row: InstanceRow, now: datetime) -> None:
+        with self.store.write() as conn:
+            users = instance_store.dependents_of(conn, row.pipeline_id, [row.instance_id])
+            waiting = [d.instance_id for d in users.get(row.instance_id, ())]
+            instance_store.wake(conn, row.pipeline_id, waiting, now)

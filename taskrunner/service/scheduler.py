@@ -1,0 +1,72 @@
+"""Scheduling: make the instances whose time has come, decide about those that are due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.model.states import PipelineState
+from taskrunner.service.advance import Load, advance_instances
+from taskrunner.service.apply import Round
+from taskrunner.service.planning import Planner
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pipelines as pipeline_store
+from taskrunner.service.store.database import Store
+from taskrunner.service.wakeups import WorkReady
+
+__all__ = ["LONGEST_NAP_S", "Scheduler"]
+
+#: Instances decided about in one transaction.
+BATCH = 200
+#: No nap is longer, in seconds: what another process changes is not announced to this one.
+LONGEST_NAP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """One pass over everything that is due; safe in several processes at once on PostgreSQL."""
+
+    store: Store
+    settings: ServiceSettings
+    load: Load
+    work_ready: WorkReady
+
+    def tick(self, now: datetime) -> bool:
+        """Make due instances and decide about due ones; whether anything was done."""
+        made = self._make_instances(now)
+        decided = self._decide(now)
+        return made or decided
+
+    def idle_s(self, now: datetime) -> float:
+        """How long nothing will be due, in seconds, as far as the store knows now."""
+        with self.store.read() as conn:
+            due = instance_store.next_due(conn)
+        return LONGEST_NAP_S if due is None else (due - now).total_seconds()
+
+    def _make_instances(self, now: datetime) -> bool:
+        with self.store.read() as conn:
+            if not pipeline_store.due_schedules(conn, now, 1):
+                return False
+        with self.store.write() as conn:
+            due = pipeline_store.due_schedules(conn, now, 20)
+            for row in due:
+                pipeline = pipeline_store.load_pipeline(conn, row.pipeline_id)
+                if pipeline.state is not PipelineState.SCHEDULED:
+                    pipeline_store.set_schedule(conn, row, row.next_index, None)
+                    continue
+                loaded = self.load(row.pipeline_id, pipeline.active_version)
+                Planner(pipeline, loaded).advance(conn, row, now)
+        return bool(due)
+
+    def _decide(self, now: datetime) -> bool:
+        with self.store.read() as conn:
+            if not instance_store.claim_due(conn, now, 1):
+                return False
+        with self.store.write() as conn:
+            round_ = Round(conn, now, self.settings)
+            rows = instance_store.claim_due(conn, now, BATCH)
+            advance_instances(round_, rows, self.load)
+        # Only after the commit: a woken poll must find what it was woken for.
+        self.work_ready.announce(round_.ready)
+        return bool(rows)

@@ -1,0 +1,25 @@
+"""What the service is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from taskrunner.model.selection import Selection
+
+__all__ = ["ServiceSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """Settings of the service; times in seconds."""
+
+    database_url: str
+    #: How long a runner has to acknowledge a hand-out.
+    ack_timeout_s: float = 120
+    #: How long a runner may be silent; an object's reportProgressTimeout takes its place.
+    lease_timeout_s: float = 300
+    #: Occurrences to run at once instead of each in its own time (local runs).
+    selection: Selection | None = None
+    #: Waits between attempts are cut to this (local runs).
+    retry_delay_cap: timedelta | None = None

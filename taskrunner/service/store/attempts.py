@@ -1,0 +1,181 @@
+"""Statements on attempts, the queue that they form, and the hand-outs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.decisions import Queue
+from taskrunner.model.rows import AttemptRow
+from taskrunner.service.store.rows import HandoutRow
+from taskrunner.service.store.tables import attempts, handouts, runners
+
+__all__ = [
+    "claim_ready",
+    "close_handout",
+    "handed_out",
+    "head_attempts",
+    "insert_attempt",
+    "insert_handout",
+    "load_attempts",
+    "load_handout",
+    "record_runner",
+    "start_handout",
+    "update_attempt",
+]
+
+
+def insert_attempt(conn: Connection, row: AttemptRow) -> None:
+    """Add an attempt to the queue of its worker group."""
+    conn.execute(
+        attempts.insert().values(
+            pipeline_id=row.pipeline_id,
+            attempt_id=row.attempt_id,
+            instance_id=row.instance_id,
+            number=row.number,
+            status=row.status,
+            worker_group=row.worker_group,
+            queue=row.queue,
+            ready_at=row.ready_at,
+            lease_s=row.lease_s,
+            timeout_s=row.timeout_s,
+            created_at=row.created_at,
+            progress={},
+        )
+    )
+
+
+def load_attempts(
+    conn: Connection,
+    pipeline_id: str,
+    *,
+    attempt_ids: Sequence[str] | None = None,
+    instance_ids: Sequence[str] | None = None,
+) -> list[AttemptRow]:
+    """Attempts of a pipeline, oldest first: all, by their ids, or by their instances'."""
+    statement = (
+        sa.select(attempts)
+        .where(attempts.c.pipeline_id == pipeline_id)
+        .order_by(attempts.c.created_at, attempts.c.number)
+    )
+    if attempt_ids is not None:
+        statement = statement.where(attempts.c.attempt_id.in_(attempt_ids))
+    if instance_ids is not None:
+        statement = statement.where(attempts.c.instance_id.in_(instance_ids))
+    return [AttemptRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def head_attempts(
+    conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
+) -> dict[str, AttemptRow]:
+    """The newest attempt of each of these instances."""
+    found = load_attempts(conn, pipeline_id, instance_ids=instance_ids)
+    heads: dict[str, AttemptRow] = {}
+    for row in found:
+        held = heads.get(row.instance_id)
+        if held is None or row.number > held.number:
+            heads[row.instance_id] = row
+    return heads
+
+
+def claim_ready(conn: Connection, worker_group: str, now: datetime) -> AttemptRow | None:
+    """The attempt of the group that has been ready longest; claimed until the end."""
+    statement = (
+        sa.select(attempts)
+        .where(
+            attempts.c.worker_group == worker_group,
+            attempts.c.queue == Queue.READY,
+            attempts.c.ready_at <= now,
+        )
+        .order_by(attempts.c.ready_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    found = conn.execute(statement).mappings().first()
+    return AttemptRow.from_row(found) if found else None
+
+
+def update_attempt(
+    conn: Connection, row: AttemptRow, *, held_by: str | None = None, **values: Any
+) -> bool:
+    """Change an attempt if it still has `row`'s status (and hand-out, if given)."""
+    statement = attempts.update().where(
+        attempts.c.pipeline_id == row.pipeline_id,
+        attempts.c.attempt_id == row.attempt_id,
+        attempts.c.status == row.status,
+    )
+    if held_by is not None:
+        statement = statement.where(attempts.c.task_id == held_by)
+    result = conn.execute(statement.values(**values))
+    return result.rowcount == 1
+
+
+def insert_handout(conn: Connection, row: HandoutRow) -> None:
+    """Record that an attempt is given to a runner."""
+    conn.execute(
+        handouts.insert().values(
+            task_id=row.task_id,
+            pipeline_id=row.pipeline_id,
+            attempt_id=row.attempt_id,
+            hostname=row.hostname,
+            handed_out_at=row.handed_out_at,
+            state=row.state,
+        )
+    )
+
+
+def load_handout(conn: Connection, task_id: str) -> HandoutRow | None:
+    """The hand-out with this task id."""
+    found = conn.execute(sa.select(handouts).where(handouts.c.task_id == task_id)).mappings()
+    row = found.first()
+    return HandoutRow.from_row(row) if row else None
+
+
+def start_handout(conn: Connection, task_id: str) -> None:
+    """Note that a hand-out was acknowledged."""
+    conn.execute(
+        handouts.update()
+        .where(handouts.c.task_id == task_id, handouts.c.state == "ASSIGNED")
+        .values(state="RUNNING")
+    )
+
+
+def close_handout(
+    conn: Connection, task_id: str, state: str, *, verdict: str | None = None
+) -> bool:
+    """Move a hand-out that is still held to another state; whether it was."""
+    values: Mapping[str, Any] = {"state": state, **({"verdict": verdict} if verdict else {})}
+    result = conn.execute(
+        handouts.update()
+        .where(handouts.c.task_id == task_id, handouts.c.state.in_(["ASSIGNED", "RUNNING"]))
+        .values(**values)
+    )
+    return result.rowcount == 1
+
+
+def handed_out(conn: Connection, pipeline_id: str) -> list[AttemptRow]:
+    """The attempts of a pipeline that runners hold."""
+    statement = sa.select(attempts).where(
+        attempts.c.pipeline_id == pipeline_id, attempts.c.queue == Queue.OUT
+    )
+    return [AttemptRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def record_runner(
+    conn: Connection,
+    taskrunner_id: str,
+    worker_group: str | None,
+    hostname: str | None,
+    now: datetime,
+) -> None:
+    """Note that a runner was heard of."""
+    seen = {"worker_group": worker_group, "hostname": hostname, "last_seen_at": now}
+    updated = conn.execute(
+        runners.update().where(runners.c.taskrunner_id == taskrunner_id).values(**seen)
+    )
+    if updated.rowcount == 0:
+        conn.execute(runners.insert().values(taskrunner_id=taskrunner_id, **seen))

@@ -1,0 +1,194 @@
+"""Statements on pipelines, their definitions and how far their schedules have come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from taskrunner.errors import PipelineDeleted, PipelineNotFound
+from taskrunner.service.store.rows import PipelineRow, ScheduleRow
+from taskrunner.service.store.tables import (
+    alarms,
+    attempts,
+    definitions,
+    dependencies,
+    handouts,
+    instances,
+    pipelines,
+    schedules,
+)
+
+__all__ = [
+    "delete_pipeline",
+    "due_schedules",
+    "find_by_unique_id",
+    "insert_pipeline",
+    "list_pipelines",
+    "load_definition",
+    "load_pipeline",
+    "load_schedules",
+    "replace_schedules",
+    "save_definition",
+    "set_schedule",
+    "update_pipeline",
+]
+
+
+def insert_pipeline(conn: Connection, row: PipelineRow) -> None:
+    """Add a pipeline."""
+    conn.execute(
+        pipelines.insert().values(
+            pipeline_id=row.pipeline_id,
+            account=row.account,
+            user_id=row.user_id,
+            name=row.name,
+            unique_id=row.unique_id,
+            description=row.description,
+            tags=[list(tag) for tag in row.tags],
+            state=row.state,
+            created_at=row.created_at,
+            latest_version=0,
+            active_version=0,
+        )
+    )
+
+
+def find_by_unique_id(
+    conn: Connection, account: str, name: str, unique_id: str
+) -> PipelineRow | None:
+    """The pipeline that an earlier CreatePipeline with the same name and uniqueId made."""
+    statement = sa.select(pipelines).where(
+        pipelines.c.account == account,
+        pipelines.c.name == name,
+        pipelines.c.unique_id == unique_id,
+    )
+    found = conn.execute(statement).mappings().first()
+    return PipelineRow.from_row(found) if found else None
+
+
+def load_pipeline(
+    conn: Connection, pipeline_id: str, *, account: str | None = None, lock: bool = False
+) -> PipelineRow:
+    """One pipeline. Raises PipelineNotFound, or PipelineDeleted."""
+    statement = sa.select(pipelines).where(pipelines.c.pipeline_id == pipeline_id)
+    if account is not None:
+        statement = statement.where(pipelines.c.account == account)
+    if lock:
+        statement = statement.with_for_update()
+    found = conn.execute(statement).mappings().first()
+    if found is None:
+        raise PipelineNotFound(f"Pipeline with id: {pipeline_id} does not exist")
+    row = PipelineRow.from_row(found)
+    if row.deleted_at is not None:
+        raise PipelineDeleted(f"Pipeline with id: {pipeline_id} has been deleted")
+    return row
+
+
+def list_pipelines(
+    conn: Connection, account: str | None, after: str | None, limit: int
+) -> list[PipelineRow]:
+    """Pipelines in the order of their ids, those after `after`."""
+    statement = (
+        sa.select(pipelines)
+        .where(pipelines.c.deleted_at.is_(None))
+        .order_by(pipelines.c.pipeline_id)
+        .limit(limit)
+    )
+    if account is not None:
+        statement = statement.where(pipelines.c.account == account)
+    if after is not None:
+        statement = statement.where(pipelines.c.pipeline_id > after)
+    return [PipelineRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def update_pipeline(conn: Connection, pipeline_id: str, **values: Any) -> None:
+    """Change columns of a pipeline."""
+    conn.execute(pipelines.update().where(pipelines.c.pipeline_id == pipeline_id).values(**values))
+
+
+def delete_pipeline(conn: Connection, row: PipelineRow, now: datetime) -> None:
+    """Remove everything of a pipeline but a mark that it was there.
+
+    The uniqueId is given free, as on AWS, where a deleted pipeline's name may be used again.
+    """
+    for table in (definitions, schedules, instances, dependencies, attempts, handouts, alarms):
+        conn.execute(table.delete().where(table.c.pipeline_id == row.pipeline_id))
+    update_pipeline(
+        conn,
+        row.pipeline_id,
+        deleted_at=now,
+        unique_id=f"{row.unique_id} (deleted {row.pipeline_id})",
+    )
+
+
+def save_definition(
+    conn: Connection, pipeline_id: str, version: int, body: Mapping[str, Any], now: datetime
+) -> None:
+    """Store one version of a definition and make it the latest."""
+    conn.execute(
+        definitions.insert().values(
+            pipeline_id=pipeline_id, version=version, body=dict(body), created_at=now
+        )
+    )
+    update_pipeline(conn, pipeline_id, latest_version=version)
+
+
+def load_definition(conn: Connection, pipeline_id: str, version: int) -> Mapping[str, Any] | None:
+    """The stored body of one version."""
+    statement = sa.select(definitions.c.body).where(
+        definitions.c.pipeline_id == pipeline_id, definitions.c.version == version
+    )
+    body: Mapping[str, Any] | None = conn.execute(statement).scalar()
+    return body
+
+
+def replace_schedules(conn: Connection, pipeline_id: str, rows: Sequence[ScheduleRow]) -> None:
+    """Set how far each schedule of a pipeline has come."""
+    conn.execute(schedules.delete().where(schedules.c.pipeline_id == pipeline_id))
+    values = [
+        {
+            "pipeline_id": pipeline_id,
+            "schedule_id": row.schedule_id,
+            "next_index": row.next_index,
+            "next_at": row.next_at,
+        }
+        for row in rows
+    ]
+    if values:
+        conn.execute(schedules.insert(), values)
+
+
+def load_schedules(conn: Connection, pipeline_id: str) -> list[ScheduleRow]:
+    """Every schedule of an active pipeline."""
+    statement = sa.select(schedules).where(schedules.c.pipeline_id == pipeline_id)
+    return [ScheduleRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleRow]:
+    """Schedules whose next occurrence is to be made; claimed until the transaction ends."""
+    statement = (
+        sa.select(schedules)
+        .where(schedules.c.next_at <= now)
+        .order_by(schedules.c.next_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [ScheduleRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def set_schedule(
+    conn: Connection, row: ScheduleRow, next_index: int, next_at: datetime | None
+) -> None:
+    """Say how far a schedule has come."""
+    conn.execute(
+        schedules.update()
+        .where(
+            schedules.c.pipeline_id == row.pipeline_id,
+            schedules.c.schedule_id == row.schedule_id,
+        )
+        .values(next_index=next_index, next_at=next_at)
+    )

@@ -1,0 +1,77 @@
+"""Rows that only the service knows, as values; instances and attempts stand in model.rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.model.rows import FromRow
+from taskrunner.model.states import PipelineState
+
+__all__ = ["AlarmRow", "HandoutRow", "PipelineRow", "ScheduleRow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRow(FromRow):
+    """A pipeline, without its definition."""
+
+    pipeline_id: str
+    account: str
+    user_id: str
+    name: str
+    unique_id: str
+    description: str | None
+    tags: tuple[tuple[str, str], ...]
+    state: PipelineState
+    created_at: datetime
+    first_activated_at: datetime | None = None
+    latest_run_at: datetime | None = None
+    deleted_at: datetime | None = None
+    latest_version: int = 0
+    active_version: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", PipelineState(self.state))
+        object.__setattr__(self, "tags", tuple((key, value) for key, value in self.tags))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRow(FromRow):
+    """How far a schedule has been turned into instances."""
+
+    pipeline_id: str
+    schedule_id: str
+    next_index: int
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoutRow(FromRow):
+    """One hand-out of an attempt to a runner."""
+
+    task_id: str
+    pipeline_id: str
+    attempt_id: str
+    state: str
+    handed_out_at: datetime
+    hostname: str | None = None
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRow(FromRow):
+    """A notification to be published, or published."""
+
+    pipeline_id: str
+    alarm_id: str
+    instance_id: str
+    action_id: str
+    event: str
+    topic_arn: str
+    subject: str
+    message: str
+    status: str
+    tries: int
+    created_at: datetime
+    error: str | None = None
+    next_at: datetime | None = None

@@ -1,0 +1,202 @@
+"""Every table of the service's store. The migrations must build exactly this (a test compares)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+__all__ = [
+    "METADATA",
+    "alarms",
+    "attempts",
+    "definitions",
+    "dependencies",
+    "handouts",
+    "instances",
+    "pipelines",
+    "runners",
+    "schedules",
+]
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """Aware UTC datetimes; SQLite keeps them as sortable text, PostgreSQL as timestamptz."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+pipelines = sa.Table(
+    "pipelines",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("unique_id", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("first_activated_at", UtcDateTime),
+    sa.Column("latest_run_at", UtcDateTime),
+    sa.Column("deleted_at", UtcDateTime),
+    # The version that Put wrote last, and the one that Activate made current; 0: none.
+    sa.Column("latest_version", sa.Integer, nullable=False),
+    sa.Column("active_version", sa.Integer, nullable=False),
+    sa.UniqueConstraint("account", "name", "unique_id"),
+)
+
+definitions = sa.Table(
+    "definitions",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+# How far each schedule of an active pipeline has been turned into instances.
+schedules = sa.Table(
+    "schedules",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("schedule_id", sa.Text, primary_key=True),
+    sa.Column("next_index", sa.Integer, nullable=False),
+    # When the next occurrence is to be made; null once there is none left.
+    sa.Column("next_at", UtcDateTime, index=True),
+)
+
+instances = sa.Table(
+    "instances",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("instance_id", sa.Text, primary_key=True),
+    sa.Column("component_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("category", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("scheduled_start", UtcDateTime, nullable=False),
+    sa.Column("scheduled_end", UtcDateTime, nullable=False),
+    sa.Column("not_before", UtcDateTime, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("actual_start", UtcDateTime),
+    sa.Column("actual_end", UtcDateTime),
+    sa.Column("worker_group", sa.Text),
+    sa.Column("node_id", sa.Text),
+    sa.Column("attempt_count", sa.Integer, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("late_fired", sa.Boolean, nullable=False),
+    sa.Column("error_id", sa.Text),
+    sa.Column("error_message", sa.Text),
+    sa.Column("cause", sa.Text),
+    sa.Column("resource_handle", sa.Text),
+    # When the scheduler is to look at this instance again; null: not before something happens.
+    sa.Column("due_at", UtcDateTime, index=True),
+    sa.Index(None, "pipeline_id", "component_id", "status"),
+    sa.Index(None, "pipeline_id", "status"),
+)
+
+dependencies = sa.Table(
+    "dependencies",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("instance_id", sa.Text, primary_key=True),
+    sa.Column("depends_on", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Index(None, "pipeline_id", "depends_on"),
+)
+
+attempts = sa.Table(
+    "attempts",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("attempt_id", sa.Text, primary_key=True),
+    sa.Column("instance_id", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("worker_group", sa.Text, nullable=False),
+    # READY: any runner of the group may take it. OUT: the hand-out task_id holds it. DONE.
+    sa.Column("queue", sa.Text, nullable=False),
+    sa.Column("ready_at", UtcDateTime, nullable=False),
+    sa.Column("task_id", sa.Text),
+    # Until when the holder must report: the acknowledgement window, then the lease.
+    sa.Column("report_by", UtcDateTime),
+    sa.Column("lease_s", sa.Float, nullable=False),
+    sa.Column("timeout_s", sa.Float),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("hostname", sa.Text),
+    sa.Column("error_id", sa.Text),
+    sa.Column("error_message", sa.Text),
+    sa.Column("error_stack_trace", sa.Text),
+    sa.Column("progress", sa.JSON, nullable=False),
+    sa.Index(None, "worker_group", "queue", "ready_at"),
+    sa.Index(None, "pipeline_id", "instance_id"),
+)
+
+# One row a hand-out: the fencing token. Never identified by host or runner name.
+handouts = sa.Table(
+    "handouts",
+    METADATA,
+    sa.Column("task_id", sa.Text, primary_key=True),
+    sa.Column("pipeline_id", sa.Text, nullable=False),
+    sa.Column("attempt_id", sa.Text, nullable=False),
+    sa.Column("hostname", sa.Text),
+    sa.Column("handed_out_at", UtcDateTime, nullable=False),
+    # ASSIGNED, RUNNING, DONE (its verdict was accepted) or SUPERSEDED.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("verdict", sa.Text),
+    sa.Index(None, "pipeline_id", "attempt_id"),
+)
+
+alarms = sa.Table(
+    "alarms",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("alarm_id", sa.Text, primary_key=True),
+    sa.Column("instance_id", sa.Text, nullable=False),
+    sa.Column("action_id", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("topic_arn", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),  # PENDING, SENT or FAILED
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("next_at", UtcDateTime, index=True),
+)
+
+runners = sa.Table(
+    "runners",
+    METADATA,
+    sa.Column("taskrunner_id", sa.Text, primary_key=True),
+    sa.Column("worker_group", sa.Text),
+    sa.Column("hostname", sa.Text),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+)

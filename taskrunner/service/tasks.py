@@ -1,0 +1,227 @@
+"""The four operations of runners: hand out, acknowledge, keep alive, conclude.
+
+Every hand-out has a fresh random task id. Whatever a runner says is taken only from the hand-out
+that holds the attempt; nothing is ever identified by host or runner name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest, TaskNotFound
+from taskrunner.model.decisions import Queue
+from taskrunner.model.document import PipelineObject
+from taskrunner.model.instances import Category
+from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.service.advance import Load
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import attempts as store
+from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store.rows import HandoutRow
+from taskrunner.service.views import task_objects
+
+__all__ = ["HandedOut", "Tasks"]
+
+#: Random bytes in a task id: far beyond guessing.
+TASK_ID_BYTES = 48
+
+_VERDICTS = {"FINISHED": AttemptStatus.FINISHED, "FAILED": AttemptStatus.FAILED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOut:
+    """A task as PollForTask answers it."""
+
+    task_id: str
+    pipeline_id: str
+    attempt_id: str
+    objects: Mapping[str, PipelineObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Runner operations within one write transaction."""
+
+    conn: Connection
+    now: datetime
+    load: Load
+    settings: ServiceSettings
+
+    def claim(self, worker_group: str, hostname: str | None) -> HandedOut | None:
+        """Hand out the attempt of the group that has waited longest, if there is one."""
+        self._resource_arrived(worker_group)
+        while (attempt := store.claim_ready(self.conn, worker_group, self.now)) is not None:
+            handed_out = self._hand_out(attempt, hostname)
+            if handed_out is not None:
+                return handed_out
+        return None
+
+    def _hand_out(self, attempt: AttemptRow, hostname: str | None) -> HandedOut | None:
+        row = self._instance(attempt)
+        loaded = self.load(row.pipeline_id, row.version)
+        try:
+            objects = task_objects(self.conn, loaded, row, attempt)
+        except DefinitionError as error:
+            self._conclude(attempt, row, AttemptStatus.FAILED, ErrorId.INVALID_FIELD, str(error))
+            return None
+        task_id = secrets.token_urlsafe(TASK_ID_BYTES)
+        report_by = self.now + timedelta(seconds=self.settings.ack_timeout_s)
+        store.update_attempt(
+            self.conn,
+            attempt,
+            queue=Queue.OUT,
+            task_id=task_id,
+            report_by=report_by,
+            hostname=hostname,
+        )
+        handout = HandoutRow(
+            task_id=task_id,
+            pipeline_id=attempt.pipeline_id,
+            attempt_id=attempt.attempt_id,
+            state="ASSIGNED",
+            handed_out_at=self.now,
+            hostname=hostname,
+        )
+        store.insert_handout(self.conn, handout)
+        instance_store.look_again(self.conn, row, report_by)
+        return HandedOut(
+            task_id=task_id,
+            pipeline_id=attempt.pipeline_id,
+            attempt_id=attempt.attempt_id,
+            objects=objects,
+        )
+
+    def progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
+        """Take a report of progress, the first being the acknowledgement; true: stop the work.
+
+        Raises TaskNotFound for a task id that was never handed out.
+        """
+        handout = self._handout(task_id)
+        if handout.state not in {"ASSIGNED", "RUNNING"}:
+            return True
+        attempt = self._attempt(handout)
+        row = self._instance(attempt)
+        values = {
+            "report_by": self.now + timedelta(seconds=attempt.lease_s),
+            "progress": dict(fields) or attempt.progress,
+        }
+        if attempt.status is AttemptStatus.WAITING_FOR_RUNNER:
+            self._acknowledged(handout, row)
+            values |= {"status": AttemptStatus.RUNNING, "started_at": self.now}
+        return not store.update_attempt(self.conn, attempt, held_by=task_id, **values)
+
+    def _acknowledged(self, handout: HandoutRow, row: InstanceRow) -> None:
+        store.start_handout(self.conn, handout.task_id)
+        instance_store.update_instance(
+            self.conn,
+            row,
+            status=InstanceStatus.RUNNING,
+            actual_start=row.actual_start or self.now,
+        )
+        # The lease and attemptTimeout begin now.
+        instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+
+    def conclude(
+        self,
+        task_id: str,
+        status: str,
+        error_id: str | None = None,
+        message: str | None = None,
+        stack_trace: str | None = None,
+    ) -> None:
+        """Take a verdict. The same one again is accepted again, and changes nothing.
+
+        Raises TaskNotFound when the hand-out is superseded or unknown, InvalidRequest for a
+        verdict that contradicts the one given before or cannot be.
+        """
+        handout = self._handout(task_id)
+        digest = _digest(status, error_id, message)
+        if handout.state == "DONE":
+            if handout.verdict != digest:
+                raise InvalidRequest("the task has ended with another status already")
+            return
+        if handout.state == "SUPERSEDED":
+            raise TaskNotFound("the task has been given to another runner or was canceled")
+        attempt = self._attempt(handout)
+        row = self._instance(attempt)
+        if status == "FALSE":
+            self._not_yet(attempt, row)
+        else:
+            ended = _VERDICTS[status]
+            self._conclude(attempt, row, ended, error_id, message, stack_trace)
+        store.close_handout(self.conn, task_id, "DONE", verdict=digest)
+
+    def _not_yet(self, attempt: AttemptRow, row: InstanceRow) -> None:
+        if row.category != Category.PRECONDITION:
+            raise InvalidRequest("only a precondition can be FALSE")
+        store.update_attempt(
+            self.conn, attempt, held_by=attempt.task_id, queue=Queue.FALSE, report_by=None
+        )
+        instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+
+    def _conclude(
+        self,
+        attempt: AttemptRow,
+        row: InstanceRow,
+        status: AttemptStatus,
+        error_id: str | None,
+        message: str | None,
+        stack_trace: str | None = None,
+    ) -> None:
+        store.update_attempt(
+            self.conn,
+            attempt,
+            status=status,
+            queue=Queue.DONE,
+            report_by=None,
+            started_at=attempt.started_at or self.now,
+            ended_at=self.now,
+            error_id=error_id,
+            error_message=message,
+            error_stack_trace=stack_trace,
+        )
+        instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+
+    def _resource_arrived(self, worker_group: str) -> None:
+        """A managed resource runs from the moment that its own runner asks for work."""
+        if not worker_group.startswith("resource:"):
+            return
+        found = instance_store.creating_resource(self.conn, worker_group)
+        if found is not None:
+            instance_store.update_instance(
+                self.conn,
+                found,
+                status=InstanceStatus.RUNNING,
+                actual_start=found.actual_start or self.now,
+                due_at=self.now,
+            )
+
+    def _handout(self, task_id: str) -> HandoutRow:
+        handout = store.load_handout(self.conn, task_id)
+        if handout is None:
+            raise TaskNotFound("no task has this id")
+        return handout
+
+    def _attempt(self, handout: HandoutRow) -> AttemptRow:
+        found = store.load_attempts(
+            self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
+        )
+        if not found or found[0].task_id != handout.task_id:
+            raise TaskNotFound("the task has been given to another runner")
+        return found[0]
+
+    def _instance(self, attempt: AttemptRow) -> InstanceRow:
+        found = instance_store.load_instances(self.conn, attempt.pipeline_id, [attempt.instance_id])
+        return found[0]
+
+
+def _digest(status: str, error_id: str | None, message: str | None) -> str:
+    text = "\0".join((status, error_id or "", message or ""))
+    return f"{status} {hashlib.sha256(text.encode()).hexdigest()[:32]}"
