@@ -1,0 +1,50 @@
+"""A runner's client put together from settings: endpoint, credentials, transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskrunner.clock import Clock
+from taskrunner.wire.client import Client
+from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
+from taskrunner.wire.signing import find_signer
+from taskrunner.wire.transport import TransportSettings, Urllib3Transport
+
+__all__ = ["ClientSettings", "connect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """Which service, and as whom."""
+
+    #: None: AWS_ENDPOINT_URL_DATA_PIPELINE, AWS_ENDPOINT_URL, else AWS's own in the region.
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    allow_http: bool = False
+    ca_bundle: Path | None = None
+    #: Sign nothing, although there may be credentials: a local service that asks for none.
+    unsigned: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def connect(settings: ClientSettings, clock: Clock) -> Client:
+    """A client; nothing is sent yet. Raises ConfigError for settings that cannot be."""
+    region = resolve_region(settings.region, settings.environ)
+    endpoint = resolve_endpoint(
+        settings.endpoint,
+        region=region,
+        environ=settings.environ,
+        allow_http=settings.allow_http,
+    )
+    transport = Urllib3Transport(
+        endpoint,
+        clock,
+        TransportSettings(ca_bundle=settings.ca_bundle, environ=settings.environ),
+    )
+    signer = None
+    if not settings.unsigned:
+        signer = find_signer(endpoint, region=region, profile=settings.profile)
+    return Client(endpoint, transport, signer=signer, clock=clock)

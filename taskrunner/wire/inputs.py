@@ -1,0 +1,200 @@
+"""The typed request of each operation; optional lists are empty when they are not given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject
+from taskrunner.wire.api import InstanceIdentity
+from taskrunner.wire.structures import Query, Tag
+
+__all__ = [
+    "ActivatePipelineInput",
+    "AddTagsInput",
+    "CreatePipelineInput",
+    "DeactivatePipelineInput",
+    "DeletePipelineInput",
+    "DescribeObjectsInput",
+    "DescribePipelinesInput",
+    "EvaluateExpressionInput",
+    "GetPipelineDefinitionInput",
+    "ListPipelinesInput",
+    "PollForTaskInput",
+    "PutPipelineDefinitionInput",
+    "QueryObjectsInput",
+    "RemoveTagsInput",
+    "ReportTaskProgressInput",
+    "ReportTaskRunnerHeartbeatInput",
+    "SetStatusInput",
+    "SetTaskStatusInput",
+    "ValidatePipelineDefinitionInput",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivatePipelineInput:
+    """Start running a pipeline, or start it again; start_timestamp None: where it left off."""
+
+    pipeline_id: str
+    parameter_values: tuple[ParameterValue, ...] = ()
+    start_timestamp: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTagsInput:
+    """Add tags to a pipeline, or change them."""
+
+    pipeline_id: str
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePipelineInput:
+    """Make a pipeline; the same name and unique_id give the same pipeline again."""
+
+    name: str
+    unique_id: str
+    description: str | None = None
+    tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeactivatePipelineInput:
+    """Stop a pipeline, canceling what runs or letting it finish."""
+
+    pipeline_id: str
+    cancel_active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletePipelineInput:
+    """Delete a pipeline, its definition and its history. Has no reply body."""
+
+    pipeline_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeObjectsInput:
+    """Fields of components, instances or attempts."""
+
+    pipeline_id: str
+    object_ids: tuple[str, ...]
+    evaluate_expressions: bool = False
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribePipelinesInput:
+    """Fields of pipelines."""
+
+    pipeline_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateExpressionInput:
+    """Evaluate an expression as if it stood in a field of an object."""
+
+    pipeline_id: str
+    object_id: str
+    expression: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetPipelineDefinitionInput:
+    """Read a definition back: version `latest` (when not given) or `active`."""
+
+    pipeline_id: str
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPipelinesInput:
+    """List the account's pipelines, from a marker on."""
+
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollForTaskInput:
+    """Wait up to 90 s for a task of a worker group."""
+
+    worker_group: str
+    hostname: str | None = None
+    instance_identity: InstanceIdentity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutPipelineDefinitionInput:
+    """Replace a pipeline's definition."""
+
+    pipeline_id: str
+    pipeline_objects: tuple[PipelineObject, ...]
+    parameter_objects: tuple[ParameterObject, ...] = ()
+    parameter_values: tuple[ParameterValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryObjectsInput:
+    """Find objects of a sphere: COMPONENT, INSTANCE or ATTEMPT."""
+
+    pipeline_id: str
+    sphere: str
+    query: Query | None = None
+    marker: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTagsInput:
+    """Remove tags from a pipeline."""
+
+    pipeline_id: str
+    tag_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTaskProgressInput:
+    """Acknowledge a task, or keep it."""
+
+    task_id: str
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTaskRunnerHeartbeatInput:
+    """Say that a runner lives."""
+
+    taskrunner_id: str
+    worker_group: str | None = None
+    hostname: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStatusInput:
+    """Ask PAUSE or RESUME of components; TRY_CANCEL, RERUN or MARK_FINISHED of instances."""
+
+    pipeline_id: str
+    object_ids: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTaskStatusInput:
+    """The verdict of an attempt: FINISHED, FAILED, or FALSE from a precondition."""
+
+    task_id: str
+    task_status: str
+    error_id: str | None = None
+    error_message: str | None = None
+    error_stack_trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatePipelineDefinitionInput:
+    """Check a definition without storing it."""
+
+    pipeline_id: str
+    pipeline_objects: tuple[PipelineObject, ...]
+    parameter_objects: tuple[ParameterObject, ...] = ()
+    parameter_values: tuple[ParameterValue, ...] = ()

@@ -1,0 +1,172 @@
+"""AWS Signature Version 4, verified: a request is from the holder of a key, whole, and of now.
+
+Replays within the five minutes are possible by the nature of the signature (an SDK's own retry is
+one); operations are idempotent or fenced instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, unquote_plus
+
+from taskrunner.clock import Clock
+from taskrunner.wire.faults import BadSignature, IncompleteSignature, MissingAuthentication
+from taskrunner.wire.http import HttpRequest
+
+__all__ = ["ALGORITHM", "MAX_SKEW", "SERVICE", "Verifier", "signature"]
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SERVICE = "datapipeline"
+MAX_SKEW = timedelta(minutes=5)
+
+#: What a signature must cover; the body is covered by its hash.
+REQUIRED_SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})
+
+_MAX_AUTHORIZATION = 4096
+#: Stands in for the secret of an unknown key, so that both kinds of wrong take the same time.
+_NO_SECRET = "0" * 40
+
+_AUTHORIZATION = re.compile(
+    r"Credential=(?P<id>[^/,\s]{1,128})/(?P<scope>[^,\s]{1,200}),\s*"
+    r"SignedHeaders=(?P<headers>[^,\s]{1,2048}),\s*Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Authorization:
+    key_id: str
+    scope: str
+    signed_headers: tuple[str, ...]
+    signature: str
+
+
+class Verifier:
+    """Checks signatures against the secrets of known keys."""
+
+    def __init__(
+        self, secret_of: Callable[[str], str | None], *, region: str, clock: Clock
+    ) -> None:
+        self._secret_of = secret_of
+        self._region = region
+        self._clock = clock
+
+    def verify(self, request: HttpRequest) -> str:
+        """The id of the key that signed the request.
+
+        Raises MissingAuthentication, IncompleteSignature or BadSignature; an unknown key and a
+        wrong secret get the same answer in the same time.
+        """
+        claim = _parse(request.headers)
+        moment = self._check_date(request.headers["x-amz-date"])
+        self._check_scope(claim.scope, moment)
+        _check_body_hash(request)
+        secret = self._secret_of(claim.key_id)
+        expected = signature(
+            secret or _NO_SECRET, request, scope=claim.scope, signed_headers=claim.signed_headers
+        )
+        if not hmac.compare_digest(expected, claim.signature) or secret is None:
+            raise BadSignature(
+                "The request signature does not match: the access key id is not known here, "
+                "or the secret access key is not the one that belongs to it."
+            )
+        return claim.key_id
+
+    def _check_date(self, text: str) -> datetime:
+        try:
+            moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            raise IncompleteSignature("X-Amz-Date must have the form YYYYMMDDTHHMMSSZ") from None
+        now = self._clock.now()
+        if abs(now - moment) > MAX_SKEW:
+            raise BadSignature(
+                f"Signature expired or not yet valid: {text} is not within 5 minutes of the "
+                f"service's time, {now:%Y%m%dT%H%M%SZ}; check the clock of the host that signs."
+            )
+        return moment
+
+    def _check_scope(self, scope: str, moment: datetime) -> None:
+        wanted = f"{moment:%Y%m%d}/{self._region}/{SERVICE}/aws4_request"
+        if scope != wanted:
+            raise BadSignature(
+                f"Credential should be scoped to {wanted!r}, found {scope!r}: "
+                f"this service's region is {self._region}."
+            )
+
+
+def _parse(headers: Mapping[str, str]) -> _Authorization:
+    text = headers.get("authorization")
+    if text is None:
+        raise MissingAuthentication("Missing Authentication Token: the request is not signed.")
+    algorithm, _, rest = text.partition(" ")
+    found = _AUTHORIZATION.fullmatch(rest.strip()) if len(text) <= _MAX_AUTHORIZATION else None
+    if algorithm != ALGORITHM or found is None:
+        raise IncompleteSignature(
+            f"Authorization must be {ALGORITHM} with Credential, SignedHeaders and Signature"
+        )
+    signed = tuple(found["headers"].split(";"))
+    if list(signed) != sorted(set(signed)) or found["headers"] != found["headers"].lower():
+        raise IncompleteSignature("SignedHeaders must be in lower case, sorted and without repeats")
+    unsigned = sorted((REQUIRED_SIGNED - set(signed)) | (set(signed) - headers.keys()))
+    if unsigned:
+        raise IncompleteSignature(f"{unsigned[0]!r} must be present in the request and signed")
+    return _Authorization(
+        key_id=found["id"],
+        scope=found["scope"],
+        signed_headers=signed,
+        signature=found["signature"],
+    )
+
+
+def _check_body_hash(request: HttpRequest) -> None:
+    """A declared hash must be the body's: UNSIGNED-PAYLOAD and streaming are not for this API."""
+    declared = request.headers.get("x-amz-content-sha256")
+    if declared is not None and declared != hashlib.sha256(request.body).hexdigest():
+        raise BadSignature("X-Amz-Content-SHA256 is not the hash of the body")
+
+
+def signature(
+    secret: str, request: HttpRequest, *, scope: str, signed_headers: tuple[str, ...]
+) -> str:
+    """The signature that the holder of the secret makes; every signed header must be there."""
+    digest = hashlib.sha256(_canonical(request, signed_headers).encode()).hexdigest()
+    text = "\n".join((ALGORITHM, request.headers["x-amz-date"], scope, digest))
+    key = b"AWS4" + secret.encode()
+    for part in scope.split("/"):
+        key = _hmac(key, part)
+    return _hmac(key, text).hex()
+
+
+def _hmac(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def _canonical(request: HttpRequest, signed_headers: tuple[str, ...]) -> str:
+    headers = "".join(
+        f"{name}:{' '.join(request.headers[name].split())}\n" for name in signed_headers
+    )
+    return "\n".join(
+        (
+            request.method,
+            quote(request.path, safe="/-_.~%"),
+            _canonical_query(request.query),
+            headers,
+            ";".join(signed_headers),
+            hashlib.sha256(request.body).hexdigest(),
+        )
+    )
+
+
+def _canonical_query(query: str) -> str:
+    pairs = (item.partition("=") for item in query.split("&") if item)
+    encoded = ((_encode(name), _encode(value)) for name, _, value in pairs)
+    return "&".join(f"{name}={value}" for name, value in sorted(encoded))
+
+
+def _encode(text: str) -> str:
+    # A plus sign is a plus sign to the signers, not a blank.
+    return quote(unquote_plus(text.replace("+", "%2B")), safe="-_.~")

@@ -1,0 +1,255 @@
+"""Requests over urllib3, each within one deadline: connecting, sending, waiting and every byte.
+
+A time-out of the HTTP library holds for each read: a peer that sends a byte now and then, or a
+proxy that stalls in a body, holds such a client for ever. Here every read gets what is left.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    SSLError,
+)
+from urllib3.exceptions import (
+    TimeoutError as Urllib3TimeoutError,
+)
+
+from taskrunner.clock import Clock
+from taskrunner.errors import ConfigError
+from taskrunner.wire.endpoint import Endpoint
+from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+
+__all__ = ["MAX_REPLY_BYTES", "TransportSettings", "Urllib3Transport"]
+
+#: A task of 100 objects of 15 KB is 1.5 MB; nothing honest is near this.
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+_CONNECT_S = 10.0
+#: Idle polls through a NAT gateway that forgets after a minute; and dead peers show up early.
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportSettings:
+    """How to get out of this host."""
+
+    #: A file of certificates to trust; None: AWS_CA_BUNDLE, else the system's.
+    ca_bundle: Path | None = None
+    #: Connections kept open; one a poll and some for reports.
+    connections: int = 32
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class _Deadline(threading.local):
+    """The deadline of the call that this thread is in; connections move between threads."""
+
+    clock: Clock | None = None
+    at = 0.0
+
+    def left(self) -> float:
+        if self.clock is None:
+            return _CONNECT_S
+        left = self.at - self.clock.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        return left
+
+
+_DEADLINE = _Deadline()
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket, each time with the time that is left."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_DEADLINE.left())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedSocket:
+    """A connected socket whose sends and reads end at the deadline of the thread's call."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReader(self._sock))
+
+    def sendall(self, data: Any) -> None:
+        self._sock.settimeout(_DEADLINE.left())
+        self._sock.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        self.sock = cast("socket.socket", _TimedSocket(cast("socket.socket", self.sock)))
+
+
+class _SecureConnection(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        self.sock = cast("ssl.SSLSocket", _TimedSocket(self.sock))
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class Urllib3Transport:
+    """Carries requests to one endpoint; safe for threads."""
+
+    def __init__(
+        self, endpoint: Endpoint, clock: Clock, settings: TransportSettings | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._manager = _manager(endpoint, settings or TransportSettings())
+
+    def send(self, request: HttpRequest, *, deadline_s: float) -> HttpReply:
+        """The reply, all of it, within `deadline_s` seconds; raises TransportError."""
+        _DEADLINE.clock = self._clock
+        _DEADLINE.at = self._clock.monotonic() + deadline_s
+        try:
+            return self._exchange(request, deadline_s)
+        except (HTTPError, OSError) as error:
+            raise TransportError(_reason(error, deadline_s)) from error
+
+    def close(self) -> None:
+        """Close the connections that no call is using."""
+        self._manager.clear()
+
+    def _exchange(self, request: HttpRequest, deadline_s: float) -> HttpReply:
+        endpoint = self._endpoint
+        reply = self._manager.urlopen(
+            request.method,
+            f"{endpoint.scheme}://{endpoint.authority}{request.path}",
+            body=request.body,
+            headers=dict(request.headers),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_S, deadline_s), read=deadline_s),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
+            body = _read(cast("urllib3.HTTPResponse", reply))
+        except BaseException:
+            reply.close()
+            raise
+        reply.release_conn()
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        return HttpReply(status=reply.status, headers=headers, body=body)
+
+
+def _read(reply: urllib3.HTTPResponse) -> bytes:
+    body = bytearray()
+    while chunk := reply.read(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            raise TransportError(f"the reply is larger than {MAX_REPLY_BYTES >> 20} MB")
+    return bytes(body)
+
+
+def _manager(endpoint: Endpoint, settings: TransportSettings) -> urllib3.PoolManager:
+    options: dict[str, Any] = {
+        "num_pools": 2,
+        "maxsize": settings.connections,
+        "socket_options": _KEEPALIVE,
+        "retries": False,
+    }
+    if endpoint.scheme == "https":
+        options["ssl_context"] = _tls(settings)
+    proxy = _proxy_of(endpoint, settings.environ)
+    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return manager
+
+
+def _tls(settings: TransportSettings) -> ssl.SSLContext:
+    bundle = settings.ca_bundle or settings.environ.get("AWS_CA_BUNDLE")
+    try:
+        context = ssl.create_default_context(cafile=str(bundle) if bundle else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"the certificates in {bundle} cannot be used: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _proxy_of(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
+    names = {name.lower(): value for name, value in environ.items()}
+    if endpoint.loopback or _bypassed(endpoint.host, names.get("no_proxy", "")):
+        return None
+    return names.get(f"{endpoint.scheme}_proxy") or names.get("all_proxy") or None
+
+
+def _bypassed(host: str, no_proxy: str) -> bool:
+    suffixes = (item.strip().lower().lstrip(".") for item in no_proxy.split(","))
+    return any(
+        suffix == "*" or host == suffix or host.endswith(f".{suffix}")
+        for suffix in suffixes
+        if suffix
+    )
+
+
+def _reason(error: BaseException, deadline_s: float) -> str:
+    """A few words on what happened, by the error's type."""
+    if isinstance(error, ProxyError):
+        return f"the proxy cannot be reached: {_reason(error.original_error, deadline_s)}"
+    if isinstance(error, SSLError | ssl.SSLError):
+        return f"TLS failed: {error}"
+    if isinstance(error, NewConnectionError) and isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return (words or strerror or type(error).__name__).format(deadline_s=deadline_s).lower()
+
+
+#: The first that fits counts: some derive from others.
+_WORDS: Sequence[tuple[type[BaseException], str]] = (
+    (NameResolutionError, "its name cannot be resolved"),
+    (NewConnectionError, "no connection could be made"),
+    (Urllib3TimeoutError, "no whole answer within {deadline_s:.0f} s"),
+    (TimeoutError, "no whole answer within {deadline_s:.0f} s"),
+    (ProtocolError, "the connection was cut before the whole answer came"),
+)
