@@ -15,21 +15,24 @@ from taskrunner.model.document import Definition
 from taskrunner.model.parameters import with_values
 from taskrunner.model.reader import from_api
 from taskrunner.model.states import PipelineState
+from taskrunner.model.task import Task
 from taskrunner.model.writer import to_api
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import Round
 from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
 from taskrunner.service.duties import Duties
+from taskrunner.service.objects import Objects, set_status
 from taskrunner.service.resources.base import ExternalResources, ResourceProvider
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
+from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
-from taskrunner.service.tasks import HandedOut, Tasks
+from taskrunner.service.tasks import Tasks
 from taskrunner.service.wakeups import WorkReady
 
 __all__ = ["ANONYMOUS", "Caller", "Service"]
@@ -234,9 +237,28 @@ class Service:
             row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
             activation.deactivate(round_, row, self.loaded, cancel_active=cancel_active)
 
+    # -- objects --------------------------------------------------------------------------
+
+    @contextmanager
+    def objects(self, pipeline_id: str, caller: Caller | None = None) -> Iterator[Objects]:
+        """The components, instances and attempts of a pipeline, to be read."""
+        row = self.pipeline(pipeline_id, caller)
+        with self.store.read() as conn:
+            yield Objects(conn, row, self.loaded)
+
+    def set_status(self, pipeline_id: str, object_ids: Sequence[str], status: str) -> None:
+        """Cancel, rerun or finish instances by hand. Raises InvalidRequest."""
+        with self.round() as round_:
+            row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
+            rows = instance_store.load_instances(round_.conn, pipeline_id, object_ids)
+            missing = set(object_ids) - {found.instance_id for found in rows}
+            if missing:
+                raise InvalidRequest(f"no instance {min(missing)!r} in {pipeline_id}")
+            set_status(round_, row, rows, status, self.loaded)
+
     # -- runners --------------------------------------------------------------------------
 
-    def claim(self, worker_group: str, hostname: str | None = None) -> HandedOut | None:
+    def claim(self, worker_group: str, hostname: str | None = None) -> Task | None:
         """Hand out a task of the group, if one is ready."""
         with self.round_quietly() as tasks:
             return tasks.claim(worker_group, hostname)

@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest, TaskNotFound
 from taskrunner.model.decisions import Queue
-from taskrunner.model.document import PipelineObject
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.model.task import Task
 from taskrunner.service.advance import Load
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as store
@@ -27,22 +27,12 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.views import task_objects
 
-__all__ = ["HandedOut", "Tasks"]
+__all__ = ["Tasks"]
 
 #: Random bytes in a task id: far beyond guessing.
 TASK_ID_BYTES = 48
 
 _VERDICTS = {"FINISHED": AttemptStatus.FINISHED, "FAILED": AttemptStatus.FAILED}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOut:
-    """A task as PollForTask answers it."""
-
-    task_id: str
-    pipeline_id: str
-    attempt_id: str
-    objects: Mapping[str, PipelineObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +44,7 @@ class Tasks:
     load: Load
     settings: ServiceSettings
 
-    def claim(self, worker_group: str, hostname: str | None) -> HandedOut | None:
+    def claim(self, worker_group: str, hostname: str | None) -> Task | None:
         """Hand out the attempt of the group that has waited longest, if there is one."""
         self._resource_arrived(worker_group)
         while (attempt := store.claim_ready(self.conn, worker_group, self.now)) is not None:
@@ -63,7 +53,7 @@ class Tasks:
                 return handed_out
         return None
 
-    def _hand_out(self, attempt: AttemptRow, hostname: str | None) -> HandedOut | None:
+    def _hand_out(self, attempt: AttemptRow, hostname: str | None) -> Task | None:
         row = self._instance(attempt)
         loaded = self.load(row.pipeline_id, row.version)
         try:
@@ -91,7 +81,7 @@ class Tasks:
         )
         store.insert_handout(self.conn, handout)
         instance_store.look_again(self.conn, row, report_by)
-        return HandedOut(
+        return Task(
             task_id=task_id,
             pipeline_id=attempt.pipeline_id,
             attempt_id=attempt.attempt_id,

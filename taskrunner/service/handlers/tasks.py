@@ -1,0 +1,63 @@
+"""The operations of runners."""
+
+from __future__ import annotations
+
+from taskrunner.errors import InvalidRequest
+from taskrunner.service.engine import Caller, Service
+from taskrunner.wire.operations import (
+    PollForTaskInput,
+    PollForTaskOutput,
+    ReportTaskProgressInput,
+    ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatInput,
+    ReportTaskRunnerHeartbeatOutput,
+    SetTaskStatusInput,
+    SetTaskStatusOutput,
+)
+
+__all__ = [
+    "poll_for_task",
+    "report_task_progress",
+    "report_task_runner_heartbeat",
+    "set_task_status",
+]
+
+
+def poll_for_task(
+    service: Service, _caller: Caller, request: PollForTaskInput
+) -> PollForTaskOutput:
+    """Hand out a task if one is ready now; waiting for one is the app's business."""
+    task = service.claim(request.worker_group, request.hostname)
+    return PollForTaskOutput(task_object=task)
+
+
+def report_task_progress(
+    service: Service, _caller: Caller, request: ReportTaskProgressInput
+) -> ReportTaskProgressOutput:
+    """Acknowledge a task, or keep it."""
+    fields = {field.key: str(field.value) for field in request.fields}
+    return ReportTaskProgressOutput(canceled=service.report_progress(request.task_id, fields))
+
+
+def set_task_status(
+    service: Service, _caller: Caller, request: SetTaskStatusInput
+) -> SetTaskStatusOutput:
+    """Take a verdict."""
+    if (request.error_id or "").startswith("Service_"):
+        raise InvalidRequest("errorId must not start with Service_: these are the service's own")
+    service.set_task_status(
+        request.task_id,
+        request.task_status.upper(),
+        request.error_id,
+        request.error_message,
+        request.error_stack_trace,
+    )
+    return SetTaskStatusOutput()
+
+
+def report_task_runner_heartbeat(
+    service: Service, _caller: Caller, request: ReportTaskRunnerHeartbeatInput
+) -> ReportTaskRunnerHeartbeatOutput:
+    """Note that a runner lives."""
+    terminate = service.heartbeat(request.taskrunner_id, request.worker_group, request.hostname)
+    return ReportTaskRunnerHeartbeatOutput(terminate=terminate)
