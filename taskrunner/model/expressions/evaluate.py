@@ -127,9 +127,26 @@ class _Evaluator:
         return self._lookup.name(node.name, frame, node.column)
 
     def _attribute(self, node: Attribute, frame: Frame) -> Values:
-        targets = self._node(node.target, frame)
-        find = self._lookup.attribute
-        return tuple(v for t in targets for v in find(t, node.name, frame, node.column))
+        steps = [node]
+        while isinstance(steps[-1].target, Attribute):
+            steps.append(steps[-1].target)
+        # Each value goes along with the object it was found in, which is what a reference in it
+        # comes from.
+        found = [(value, frame) for value in self._node(steps[-1].target, frame)]
+        for step in reversed(steps):
+            found = self._followed(found, step)
+        return tuple(value for value, _ in found)
+
+    def _followed(
+        self, found: Sequence[tuple[Scalar, Frame]], step: Attribute
+    ) -> list[tuple[Scalar, Frame]]:
+        reached: list[tuple[Scalar, Frame]] = []
+        for target, holder in found:
+            values, inner = self._lookup.attribute(target, step.name, holder, step.column)
+            reached.extend((value, inner) for value in values)
+            if len(reached) > MAX_VALUES:
+                raise wrong(f"the result is a list of more than {MAX_VALUES} values", step.column)
+        return reached
 
     def _negate(self, node: Negate, frame: Frame) -> Values:
         return _spread(negated, [self._node(node.operand, frame)], node.column)

@@ -58,21 +58,26 @@ class Lookup:
             raise wrong(self._unknown(name, frame), column)
         return values
 
-    def attribute(self, target: Scalar, name: str, frame: Frame, column: int) -> Values:
-        """A field of the object that `target` refers to; raises ExpressionError."""
+    def attribute(
+        self, target: Scalar, name: str, holder: Frame, column: int
+    ) -> tuple[Values, Frame]:
+        """A field of the object that `target`, found in `holder`, refers to; and that object.
+
+        Raises ExpressionError when there is no such object or field.
+        """
         if not isinstance(target, Ref):
             message = f"found {render(target)!r} before .{name}, wanted a reference to an object"
             raise wrong(message, column)
         if isinstance(target, Component):
             if name in {"id", "@id"}:
-                return (target.id,)
-            inner = frame
+                return (target.id,), holder
+            inner = holder
         else:
-            inner = Frame(target.id, None if target.id == frame.node else frame.object_id)
+            inner = Frame(target.id, None if target.id == holder.node else holder.object_id)
         values = self._field(name, inner, column)
         if values is None:
             raise wrong(self._no_field(target.id, name), column)
-        return values
+        return values, inner
 
     def _field(self, key: str, frame: Frame, column: int) -> Values | None:
         """The values of a field, evaluated; none when the object has no such field."""

@@ -45,10 +45,19 @@ class Scope:
     def runtime_of(self, object_id: str, key: str) -> tuple[Scalar, ...] | None:
         """What the run says of a field; none when it says nothing."""
         found = self.runtime.get(object_id, _NOTHING).get(key)
-        if found is None and object_id != self.object_id and key in SHARED_RUNTIME:
-            found = self.runtime.get(self.object_id, _NOTHING).get(key)
-        if found is None and object_id == self.object_id and self.node and key.startswith("@"):
-            found = self.runtime.get(self.node, _NOTHING).get(key)
+        if found is None and key.startswith("@"):
+            found = self._borrowed(object_id, key)
         if found is None:
             return None
         return (found,) if isinstance(found, str | int | float | datetime | Ref) else tuple(found)
+
+    def _borrowed(self, object_id: str, key: str) -> RuntimeValue | None:
+        """A runtime field that an object has from the one that the expression is evaluated for.
+
+        An action or precondition has no run of its own: it sees the fields of its node.
+        """
+        lenders = (self.object_id, self.node)
+        if object_id != self.object_id and key not in SHARED_RUNTIME:
+            return None
+        given = (self.runtime.get(lender, _NOTHING).get(key) for lender in lenders if lender)
+        return next((value for value in given if value is not None), None)
