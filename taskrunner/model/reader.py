@@ -10,15 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from taskrunner.errors import DefinitionError, Place
+from taskrunner.errors import Place
 from taskrunner.model.document import Definition, ParameterObject, ParameterValue, PipelineObject
 from taskrunner.model.sources import api_form, cli_form, cloudformation, terraform
 from taskrunner.model.sources.json_text import parse_json
-from taskrunner.model.sources.problems import Problem, Problems
+from taskrunner.model.sources.problems import Problem, Problems, Unreadable
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, describe, from_python
 
 __all__ = [
     "Document",
+    "Problem",
+    "Unreadable",
     "decode",
     "from_api",
     "read_definition",
@@ -55,7 +57,8 @@ def decode(data: bytes, *, source: str | None = None) -> str:
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
         message = f"not UTF-8: found the byte 0x{data[error.start]:02x}"
-        raise DefinitionError(message, Place(source=source, line=line, column=column)) from None
+        place = Place(source=source, line=line, column=column)
+        raise Unreadable(message, place, code="not-utf8") from None
 
 
 def read_definition(
@@ -210,20 +213,20 @@ def _is_api_object(node: Node) -> bool:
     return isinstance(fields, ListNode) and all(isinstance(f, MapNode) for f in fields.items)
 
 
-def _no_definition(found: str, node: Node, source: str | None) -> DefinitionError:
+def _no_definition(found: str, node: Node, source: str | None) -> Unreadable:
     wanted = "wanted a pipeline definition: an object with 'objects' or 'pipelineObjects'"
     return _error(f"{found}, {wanted}", node, source)
 
 
-def _wanted(wanted: str, node: Node, source: str | None) -> DefinitionError:
+def _wanted(wanted: str, node: Node, source: str | None) -> Unreadable:
     return _error(f"found {describe(node)} without it, wanted {wanted}", node, source)
 
 
-def _error(message: str, node: Node, source: str | None) -> DefinitionError:
+def _error(message: str, node: Node, source: str | None) -> Unreadable:
     position = node.position
     place = Place(
         source=source,
         line=position.line if position else None,
         column=position.column if position else None,
     )
-    return DefinitionError(message, place)
+    return Unreadable(message, place, code="no-definition")

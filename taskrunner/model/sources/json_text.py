@@ -6,8 +6,9 @@ import re
 from bisect import bisect_right
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 
-from taskrunner.errors import DefinitionError, Place
+from taskrunner.errors import Place
 from taskrunner.model.document import Position
+from taskrunner.model.sources.problems import Unreadable
 from taskrunner.model.sources.tree import (
     MAX_DEPTH,
     ListNode,
@@ -154,11 +155,11 @@ class _Parser:
         shown = word[0] if word else self.text[at]
         return repr(shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "...")
 
-    def error(self, message: str, at: int) -> DefinitionError:
+    def error(self, message: str, at: int) -> Unreadable:
         """The error for an offset."""
         where = self.position(at)
         place = Place(source=self.source, line=where.line, column=where.column)
-        return DefinitionError(f"not JSON: {message}", place)
+        return Unreadable(f"not JSON: {message}", place, code="not-json")
 
 
 def _reason(message: str) -> str:

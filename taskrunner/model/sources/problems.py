@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from taskrunner.errors import DefinitionError, Place
 from taskrunner.model.document import Position
 
-__all__ = ["Problem", "Problems"]
+__all__ = ["Problem", "Problems", "Unreadable"]
+
+
+class Unreadable(DefinitionError):
+    """A text that is no definition at all; `code` says why, as a finding's does."""
+
+    def __init__(self, message: str, place: Place, *, code: str) -> None:
+        self.code = code
+        super().__init__(message, place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from taskrunner.errors import DefinitionError, Place
+from taskrunner.errors import Place
 from taskrunner.model.document import Position
+from taskrunner.model.sources.problems import Unreadable
 from taskrunner.model.sources.tree import MAX_DEPTH, ListNode, MapNode, Member, Node, Scalar
 
 __all__ = ["MAX_NODES", "parse_yaml"]
@@ -46,16 +47,28 @@ def parse_yaml(text: str, source: str | None = None) -> Node:
         raise _error(problem, error.problem_mark or error.context_mark, source) from None
     except (yaml.YAMLError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it cannot be parsed"
-        raise _error(reason, None, source) from None
+        raise _error(reason, _mark_of(error, text), source) from None
 
 
-def _error(reason: str, mark: Mark | None, source: str | None) -> DefinitionError:
+def _error(reason: str, mark: Mark | None, source: str | None) -> Unreadable:
     place = Place(
         source=source,
         line=mark.line + 1 if mark else None,
         column=mark.column + 1 if mark else None,
     )
-    return DefinitionError(f"not YAML: {reason}", place)
+    return Unreadable(f"not YAML: {reason}", place, code="not-yaml")
+
+
+def _mark_of(error: Exception, text: str) -> Mark | None:
+    """Where a character stands that YAML does not allow."""
+    from yaml.error import Mark as TextMark
+    from yaml.reader import ReaderError
+
+    if not isinstance(error, ReaderError):
+        return None
+    before = text[: error.position]
+    column = len(before) - (before.rfind("\n") + 1)
+    return TextMark("", error.position, before.count("\n"), column, None, 0)
 
 
 def _position(event: Event) -> Position:

@@ -1,0 +1,95 @@
+"""`taskrunner validate`: everything that is wrong in a definition, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from taskrunner.cli.documents import Sources, load_document
+from taskrunner.clock import SystemClock
+from taskrunner.errors import DefinitionError
+from taskrunner.model.catalog import CATALOG
+from taskrunner.model.document import Definition
+from taskrunner.model.validate import Finding, Report, unreadable, validate_document
+
+__all__ = ["command"]
+
+_PLUGIN_GROUPS = ("taskrunner.activities", "taskrunner.preconditions")
+
+
+@click.command(help="Report everything that is wrong in FILE (- for standard input).")
+@click.argument("path", metavar="FILE")
+@click.option("--parameters-file", metavar="F", help="Declarations: {'parameters': [...]}.")
+@click.option("--values-file", metavar="F", help="Values: {'values': {id: value}}.")
+@click.option("--param", "params", multiple=True, metavar="ID=VALUE", help="Repeat for more.")
+@click.option("--resource", metavar="NAME", help="Which pipeline of a template or plan.")
+@click.option("--aws-limits", is_flag=True, help="AWS's limits are errors, not warnings.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def command(
+    path: str,
+    parameters_file: str | None,
+    values_file: str | None,
+    params: tuple[str, ...],
+    resource: str | None,
+    *,
+    aws_limits: bool,
+    form: str,
+) -> int:
+    """Print the findings; 0 when there is no error, 1 when there is."""
+    sources = Sources(
+        path=path,
+        parameters_file=parameters_file,
+        values_file=values_file,
+        params=params,
+        resource=resource,
+    )
+    report = _report(sources, aws_limits=aws_limits)
+    if form == "json":
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        click.echo("\n".join(_lines(path, report)))
+    return 0 if report.valid else 1
+
+
+def _report(sources: Sources, *, aws_limits: bool) -> Report:
+    try:
+        document = load_document(sources)
+    except DefinitionError as error:
+        return unreadable(error)
+    return validate_document(
+        document,
+        aws_limits=aws_limits,
+        now=SystemClock().now(),
+        plugin_types=_plugin_types(document.definition),
+    )
+
+
+def _plugin_types(definition: Definition) -> frozenset[str]:
+    """Types that installed plugins add; looked for only when the definition has unknown ones."""
+    if all(item.type is None or item.type in CATALOG for item in definition):
+        return frozenset()
+    from importlib.metadata import entry_points
+
+    return frozenset(point.name for group in _PLUGIN_GROUPS for point in entry_points(group=group))
+
+
+def _lines(path: str, report: Report) -> Iterator[str]:
+    for kind, findings in (("error", report.errors), ("warning", report.warnings)):
+        for finding in findings:
+            yield f"{_where(path, finding)}: {kind}: {finding} [{finding.code}]"
+    counts = f"{_count(report.errors, 'error')}, {_count(report.warnings, 'warning')}"
+    yield f"{path}: {'valid' if report.valid else 'not valid'}: {counts}"
+
+
+def _where(path: str, finding: Finding) -> str:
+    if finding.line is None:
+        return path
+    return f"{path}:{finding.line}:{finding.column}"
+
+
+def _count(findings: tuple[Finding, ...], noun: str) -> str:
+    return f"{len(findings)} {noun}{'' if len(findings) == 1 else 's'}"

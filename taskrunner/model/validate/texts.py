@@ -1,0 +1,173 @@
+"""Checks of expressions: their syntax, the functions that they call, the names that they use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from taskrunner.model import expressions
+from taskrunner.model.catalog import CATALOG
+from taskrunner.model.document import Field, Position, Ref, Unresolved
+from taskrunner.model.validate.context import Context, Item
+
+__all__ = ["check_expressions"]
+
+_CODES = {
+    "syntax": "expression-syntax",
+    "function": "unknown-function",
+    "arguments": "argument-count",
+}
+
+#: Runtime fields that no table lists, from the API's documentation and from what it returns.
+_MORE_RUNTIME = frozenset(
+    {
+        "@attemptCount",
+        "@componentParent",
+        "@creationTime",
+        "@headAttempt",
+        "@id",
+        "@instanceParent",
+        "@pipelineState",
+        "@resource",
+        "@resourceId",
+        "@resourceRegion",
+        "@resourceStatus",
+        "@triesLeft",
+        "@userId",
+        "@accountId",
+    }
+)
+_USES_NODE = frozenset({"action", "precondition"})
+
+
+@cache
+def _runtime_names() -> frozenset[str]:
+    listed = {key for t in CATALOG.values() for key, spec in t.fields.items() if spec.runtime}
+    return frozenset(listed | _MORE_RUNTIME)
+
+
+def check_expressions(context: Context) -> None:
+    """Every expression of the definition, and of its parameters' values."""
+    for item in context.items:
+        for field in item.own.fields:
+            text = field.value
+            if isinstance(text, Ref | Unresolved) or "#{" not in text:
+                continue
+            if field.key not in expressions.VERBATIM:
+                _check(context, item, field, text)
+    _check_parameters(context)
+
+
+def _check(context: Context, item: Item, field: Field, text: str) -> None:
+    found = expressions.problems(text)
+    for problem in found:
+        _add(context, _CODES[problem.kind], f"{problem.message}{_at(problem.column)}", item, field)
+    if any(problem.kind == "syntax" for problem in found):
+        return
+    for reference in expressions.uses(text).references:
+        wrong = _wrong_path(context, item, reference.path)
+        if wrong is not None:
+            code, message = wrong
+            _add(context, code, f"{message}{_at(reference.column)}", item, field)
+
+
+def _at(column: int) -> str:
+    return f" (character {column} of the text)"
+
+
+def _wrong_path(context: Context, item: Item, path: tuple[str, ...]) -> tuple[str, str] | None:
+    """What is wrong with `name.field.field`; the first step is another matter than the rest."""
+    name, *rest = path
+    if name.startswith("@"):
+        return _wrong_runtime(context, name)
+    if name == "node":
+        return _wrong_node(item)
+    if name == "parent" or name in context.parameters or name in context.declared:
+        return None
+    values = item.values(name) or ((Ref(name),) if name in context.by_id else ())
+    return _wrong_rest(context, values, rest) if values else _unknown(context, item, name)
+
+
+def _wrong_runtime(context: Context, name: str) -> tuple[str, str] | None:
+    known = _runtime_names()
+    if name in known:
+        return None
+    near = context.names.near(name, known)
+    return ("unknown-runtime-field", f"there is no runtime field {name}{near}")
+
+
+def _wrong_node(item: Item) -> tuple[str, str] | None:
+    if item.type is None or item.type.category in _USES_NODE or item.has("node"):
+        return None
+    message = (
+        f"node stands for the object that an action or precondition is of, not {item.type.name}"
+    )
+    return ("misplaced-node", message)
+
+
+def _unknown(context: Context, item: Item, name: str) -> tuple[str, str] | None:
+    if _is_possible(item, name):
+        return None
+    known = {*item.keys, *context.declared, *context.parameters}
+    near = context.names.near(name, known)
+    message = f"{name!r} is neither a field of {item.id!r}, nor a parameter, nor an object{near}"
+    return ("unknown-name", message)
+
+
+def _is_possible(item: Item, name: str) -> bool:
+    """Whether a name may have a value at run time though nothing in the definition gives it one."""
+    if name in {"id", "name", "type"} or "@" + name in _runtime_names():
+        return True
+    # What an abstract object's texts name may be a field of its heirs.
+    if item.type is None:
+        return not name.startswith("my") and not name.startswith("*my")
+    spec = item.type.fields.get(name)
+    return spec is not None and spec.runtime
+
+
+def _wrong_rest(
+    context: Context, values: Iterable[str | Ref], rest: list[str]
+) -> tuple[str, str] | None:
+    """The fields named after the dots; followed as far as the definition alone can tell."""
+    targets = [context.by_id.get(v.id) if isinstance(v, Ref) else None for v in values]
+    for name in rest:
+        found = [target for target in targets if target is not None]
+        if len(found) != len(targets) or name.startswith("@"):
+            return _wrong_runtime(context, name) if name.startswith("@") else None
+        for target in found:
+            if not target.has(name) and not _has_later(target, name):
+                near = context.names.near(name, target.keys)
+                message = f"{target.id!r} has no field {name!r}{near}"
+                return ("unknown-name", message)
+        after = [value for target in found for value in target.values(name)]
+        targets = [context.by_id.get(v.id) if isinstance(v, Ref) else None for v in after]
+    return None
+
+
+def _has_later(target: Item, name: str) -> bool:
+    """Whether a field is there at run time, or on an object whose fields are not known here."""
+    return target.type is None or name in {"id", "name"} or _is_possible(target, name)
+
+
+def _check_parameters(context: Context) -> None:
+    for parameter in context.definition.parameters:
+        for text in parameter.attribute_values("default"):
+            _check_value(context, parameter.id, text, "default", parameter.position)
+    for value in context.definition.values:
+        _check_value(context, value.id, value.value, None, value.position)
+
+
+def _check_value(
+    context: Context, parameter_id: str, text: str, key: str | None, position: Position | None
+) -> None:
+    if isinstance(text, Unresolved):
+        return
+    for problem in expressions.problems(text):
+        message = f"{problem.message}{_at(problem.column)}"
+        context.add(
+            _CODES[problem.kind], message, object_id=parameter_id, key=key, position=position
+        )
+
+
+def _add(context: Context, code: str, message: str, item: Item, field: Field) -> None:
+    context.add(code, message, object_id=item.id, key=field.key, position=field.position)
