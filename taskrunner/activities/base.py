@@ -86,6 +86,8 @@ class Activity(ABC):
 
     #: The object type, as it stands in the field `type`.
     type: ClassVar[str]
+    #: Whether `stage: true` copies S3 inputs to local folders before, and outputs back after.
+    stages: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, ctx: Context) -> None:

@@ -1,0 +1,133 @@
+"""ShellCommandActivity: run a command, or a script from S3, with bash."""
+
+from __future__ import annotations
+
+import resource
+import signal
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from taskrunner.activities.base import Activity, Context
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.process import oom_kills, signal_name
+
+__all__ = ["ShellCommandActivity", "ShellRun", "run_shell"]
+
+_SHELLS = (Path("/bin/bash"), Path("/bin/sh"))
+_TAIL_BYTES = 8192
+_TAIL_LINES = 3
+_TAIL_CHARACTERS = 600
+
+
+class ShellCommandActivity(Activity):
+    """Runs `command` or the script at `scriptUri`; any exit code but 0 fails the attempt."""
+
+    type: ClassVar[str] = "ShellCommandActivity"
+    stages: ClassVar[bool] = True
+
+    def run(self, ctx: Context) -> None:
+        """Run it; raises TaskError with the end of its error output."""
+        ended = run_shell(ctx)
+        if ended.code != 0:
+            raise ended.error()
+
+
+class ShellRun:
+    """How a command ended."""
+
+    def __init__(self, code: int, error_output: str, *, oom: bool) -> None:
+        self.code = code
+        self.error_output = error_output
+        self.oom = oom
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, or the last program in it (128 + n, as shells say it)."""
+        if self.code < 0:
+            return -self.code
+        return self.code - 128 if self.code - 128 in set(signal.Signals) else None
+
+    def error(self) -> TaskError:
+        """The failed attempt's error."""
+        tail = f": {self.error_output}" if self.error_output else ""
+        if self.oom and self.signal == signal.SIGKILL:
+            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            message = (
+                "command was ended by the system's out-of-memory killer "
+                f"(peak memory of its largest process {peak:.0f} MB){tail}"
+            )
+            return TaskError(message, error_id=ErrorId.OUT_OF_MEMORY)
+        if self.code < 0:
+            name = signal_name(-self.code)
+            message = f"command was killed by signal {-self.code} ({name}){tail}"
+            return TaskError(message, error_id=ErrorId.KILLED_BY_SIGNAL)
+        hint = f" ({signal_name(self.signal)} in the command)" if self.signal else ""
+        message = f"command exited with {self.code}{hint}{tail}"
+        return TaskError(message, error_id=ErrorId.COMMAND_FAILED)
+
+
+def run_shell(ctx: Context) -> ShellRun:
+    """Run the object's command or script to its end, and copy its output to `stdout`, `stderr`."""
+    script = _script(ctx)
+    argv = [*_interpreter(script), str(script), *ctx.task.main.all("scriptArgument")]
+    folder = ctx.work_dir / "cwd"
+    folder.mkdir()
+    errors_from = _size(ctx.stderr_path)
+    oom_before = oom_kills()
+    code = ctx.run_command(argv, cwd=folder)
+    ctx.log.info("Command exited with %d", code)
+    _copy_output(ctx)
+    return ShellRun(code, _tail(ctx.stderr_path, errors_from), oom=oom_kills() > oom_before)
+
+
+def _script(ctx: Context) -> Path:
+    """The command or the downloaded script, as a file in the work folder."""
+    main = ctx.task.main
+    command, uri = main.get("command"), main.get("scriptUri")
+    if (command is None) == (uri is None):
+        found = "neither" if command is None else "both"
+        message = (
+            f"{main.type} {main.component_id!r} has {found} of the fields 'command' and "
+            "'scriptUri', wanted one"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    if uri is not None:
+        path = ctx.work_dir / (PurePosixPath(uri).name or "script")
+        ctx.log.info("Downloading %s", uri)
+        ctx.objects.download(uri, path)
+    else:
+        name = "".join(c for c in ctx.task.attempt_id if c.isalnum())[-100:]
+        path = ctx.work_dir / f"{name}_command.sh"
+        ctx.log.info("Executing command: %s", command)
+        path.write_text(f"{command}\n")
+    path.chmod(0o700)
+    return path
+
+
+def _interpreter(script: Path) -> list[str]:
+    """Nothing for a file with an interpreter line of its own, else bash, else sh."""
+    with script.open("rb") as file:
+        if file.read(2) == b"#!":
+            return []
+    return [str(next((shell for shell in _SHELLS if shell.exists()), _SHELLS[-1]))]
+
+
+def _copy_output(ctx: Context) -> None:
+    targets = (("stdout", ctx.stdout_path), ("stderr", ctx.stderr_path))
+    for field, path in targets:
+        if uri := ctx.task.main.get(field):
+            ctx.objects.upload(path, f"{uri}{path.name}" if uri.endswith("/") else uri)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _tail(path: Path, start: int) -> str:
+    """The last lines that the command wrote, in one line."""
+    with path.open("rb") as file:
+        file.seek(max(start, _size(path) - _TAIL_BYTES))
+        text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    tail = " | ".join(lines[-_TAIL_LINES:])
+    return tail if len(tail) <= _TAIL_CHARACTERS else "..." + tail[-_TAIL_CHARACTERS:]

@@ -1,0 +1,277 @@
+"""The agent: its parts put together, and the loop that decides when it ends.
+
+Shutting down has one order: no more polls; running tasks finish, or are ended at the drain's
+deadline; their logs and verdicts go out; heartbeats stop with the process.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+
+from taskrunner.agent.attempt import Attempt, Desk, Policy
+from taskrunner.agent.children import Children
+from taskrunner.agent.heartbeat import Heartbeat
+from taskrunner.agent.journal import Journal
+from taskrunner.agent.names import AttemptFiles
+from taskrunner.agent.outbox import Outbox
+from taskrunner.agent.poller import Poller
+from taskrunner.agent.recovery import recover
+from taskrunner.agent.shipping import LogShipper
+from taskrunner.clock import Clock
+from taskrunner.errors import NotAuthorized
+from taskrunner.lifecycle import (
+    AttemptEnded,
+    ExitCode,
+    LoopEnded,
+    Mailbox,
+    Message,
+    SignalArrived,
+    StopAsked,
+    Threads,
+    listen,
+)
+from taskrunner.model.task import Task
+from taskrunner.systemd import Notifier
+from taskrunner.wire.api import RunnerApi
+
+__all__ = ["Agent", "AgentSettings", "Phase"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_TICK_S = 1.0
+#: How long the last verdicts may take to go out; what remains is in the journal.
+_FLUSH_S = 10.0
+
+#: What each signal asks for; a second stop is a cancel.
+SIGNALS: Mapping[signal.Signals, str] = {
+    signal.SIGTERM: "stop",
+    signal.SIGINT: "stop",
+    signal.SIGQUIT: "cancel",
+}
+
+
+class Phase(StrEnum):
+    """How far the agent is on its way out."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    CANCELING = "canceling"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """What the agent is told; everything else is passed in as an object."""
+
+    worker_groups: tuple[str, ...]
+    taskrunner_id: str
+    hostname: str
+    #: Logs, scratch and journal live under it.
+    work_dir: Path
+    slots: int
+    log_uri: str | None = None
+    drain_timeout_s: float = 300.0
+    heartbeat_interval_s: float = 900.0
+    policy: Policy = field(default_factory=Policy)
+
+    @property
+    def output(self) -> Path:
+        """AWS Task Runner's folder of logs and scratch files."""
+        return self.work_dir / "output"
+
+
+class Agent:
+    """One agent process."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        *,
+        api: RunnerApi,
+        children: Children,
+        journal: Journal,
+        clock: Clock,
+        notifier: Notifier,
+    ) -> None:
+        self._settings = settings
+        self._children = children
+        self._journal = journal
+        self._clock = clock
+        self._notifier = notifier
+        self._mailbox: Mailbox = queue.SimpleQueue()
+        self._threads = Threads(self._mailbox)
+        self._closing = threading.Event()
+        self._running: dict[str, Attempt] = {}
+        self._exit_code = ExitCode.OK
+        self._drain_until = float("inf")
+        self.phase = Phase.RUNNING
+        outbox = Outbox(api, clock, on_not_authorized=self._refused)
+        self._desk = Desk(
+            api=api,
+            spawner=children,
+            shipper=LogShipper(children, self._threads, clock),
+            outbox=outbox,
+            threads=self._threads,
+            clock=clock,
+            policy=settings.policy,
+            stopping=threading.Event(),
+            canceling=threading.Event(),
+        )
+        self._poller = Poller(
+            api,
+            settings.worker_groups,
+            hostname=settings.hostname,
+            run=self._run_task,
+            on_not_authorized=self._refused,
+            stopping=self._desk.stopping,
+            clock=clock,
+        )
+        self._heartbeat = Heartbeat(
+            api,
+            settings.worker_groups,
+            taskrunner_id=settings.taskrunner_id,
+            hostname=settings.hostname,
+            interval_s=settings.heartbeat_interval_s,
+            on_terminate=self._terminate,
+            clock=clock,
+        )
+        self._handlers: Mapping[type, Callable[..., None]] = {
+            SignalArrived: self._on_signal,
+            LoopEnded: self._on_loop_ended,
+            StopAsked: self._on_stop_asked,
+            AttemptEnded: lambda _message: None,
+        }
+
+    def run(self) -> int:
+        """Serve until told to stop; returns the exit code. Main thread only."""
+        listen(self._mailbox, SIGNALS)
+        self._start()
+        while not self._done():
+            self._receive()
+            self._tick()
+        self._finish()
+        return self._exit_code
+
+    def _start(self) -> None:
+        settings = self._settings
+        threads, desk = self._threads, self._desk
+        threads.start("fork-server", self._children.read_events)
+        threads.start("outbox", lambda: desk.outbox.loop(self._closing))
+        threads.start("shipper", lambda: desk.shipper.end_when_idle(self._closing))
+        threads.run("recovery", self._recover)
+        threads.start("heartbeat", lambda: self._heartbeat.loop(self._closing))
+        log.info(
+            "agent started",
+            worker_groups=list(settings.worker_groups),
+            taskrunner_id=settings.taskrunner_id,
+            tasks=settings.slots,
+            logs=str(settings.output / "logs"),
+        )
+        self._notifier.send(READY="1", STATUS=self._status())
+
+    def _recover(self) -> None:
+        """Only when nothing is owed from the last run does the first slot poll."""
+        recover(self._journal, self._desk)
+        for number in range(1, self._settings.slots + 1):
+            self._threads.start(f"slot-{number}", self._poller.loop)
+
+    def _receive(self) -> None:
+        try:
+            message: Message = self._mailbox.get(timeout=_TICK_S)
+        except queue.Empty:
+            return
+        self._handlers[type(message)](message)
+
+    def _tick(self) -> None:
+        if self.phase is Phase.DRAINING and self._clock.monotonic() >= self._drain_until:
+            log.warning("drain took too long: ending what runs", running=len(self._running))
+            self._cancel()
+        if not self._poller.stuck():
+            self._notifier.send(WATCHDOG="1")
+
+    def _done(self) -> bool:
+        dead = self._exit_code in {ExitCode.LOOP_DIED, ExitCode.FORK_SERVER_DIED}
+        return dead or (self.phase is not Phase.RUNNING and not self._running)
+
+    def _finish(self) -> None:
+        until = self._clock.monotonic() + _FLUSH_S
+        never = threading.Event()
+        while self._desk.outbox.pending() and self._clock.monotonic() < until:
+            self._clock.wait(never, 0.1)
+        if left := self._desk.outbox.pending():
+            log.warning("verdicts stay in the journal for the next start", count=left)
+        self._closing.set()
+        self._children.close()
+        self._journal.close()
+        log.info("agent ended", exit_code=int(self._exit_code))
+
+    def _run_task(self, task: Task) -> None:
+        settings = self._settings
+        files = AttemptFiles.of(task, output=settings.output, default_log_uri=settings.log_uri)
+        entry = self._journal.accept(task, files)
+        if entry is None:
+            log.warning("hand-out came twice: not run again", attempt_id=task.attempt_id)
+            return
+        attempt = Attempt(task, entry, self._desk)
+        self._running[entry.token] = attempt
+        try:
+            attempt.run()
+        finally:
+            del self._running[entry.token]
+            self._mailbox.put(AttemptEnded())
+
+    def _on_signal(self, message: SignalArrived) -> None:
+        name = signal.Signals(message.number).name
+        if SIGNALS[signal.Signals(message.number)] == "stop" and self.phase is Phase.RUNNING:
+            self._drain(ExitCode.OK, name)
+        else:
+            log.warning("ending what runs", reason=name, running=len(self._running))
+            self._cancel()
+
+    def _on_stop_asked(self, message: StopAsked) -> None:
+        if self._exit_code is ExitCode.OK:
+            self._exit_code = message.code
+        if self.phase is Phase.RUNNING:
+            self._drain(message.code, message.reason)
+
+    def _on_loop_ended(self, message: LoopEnded) -> None:
+        if message.error is None and self.phase is not Phase.RUNNING:
+            return
+        log.critical("a loop of the agent ended", loop=message.name, exc_info=message.error)
+        forks = message.name == "fork-server"
+        self._exit_code = ExitCode.FORK_SERVER_DIED if forks else ExitCode.LOOP_DIED
+
+    def _drain(self, code: ExitCode, reason: str) -> None:
+        log.info("draining", reason=reason, running=len(self._running))
+        self.phase = Phase.DRAINING
+        self._exit_code = code
+        self._drain_until = self._clock.monotonic() + self._settings.drain_timeout_s
+        self._desk.stopping.set()
+        self._poller.release(self._settings.slots)
+        self._notifier.send(STOPPING="1", STATUS=self._status())
+
+    def _cancel(self) -> None:
+        if self.phase is Phase.RUNNING:
+            self._drain(ExitCode.OK, "cancel")
+        self.phase = Phase.CANCELING
+        self._desk.canceling.set()
+        for attempt in list(self._running.values()):
+            attempt.wake()
+
+    def _refused(self, error: NotAuthorized) -> None:
+        log.error("not authorized: the agent ends", error=str(error), code=error.code)
+        self._mailbox.put(StopAsked(ExitCode.NOT_AUTHORIZED, "not authorized"))
+
+    def _terminate(self) -> None:
+        self._mailbox.put(StopAsked(ExitCode.OK, "the service asks for it"))
+
+    def _status(self) -> str:
+        groups = ", ".join(self._settings.worker_groups)
+        return f"{self.phase} for {groups}: {len(self._running)} tasks running"

@@ -1,0 +1,261 @@
+"""One hand-out from acceptance to verdict: acknowledge, run, keep alive, end, ship logs, tell.
+
+The verdict is last: it is journaled when the process has ended, and sent when the logs are safe.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from pathlib import Path
+
+import psutil
+import structlog
+
+from taskrunner.agent import verdicts
+from taskrunner.agent.attempt_roles import ATTEMPT
+from taskrunner.agent.children import Child, Spawner
+from taskrunner.agent.job import Job
+from taskrunner.agent.journal import Entry
+from taskrunner.agent.limits import Limits
+from taskrunner.agent.outbox import Outbox
+from taskrunner.agent.reporter import Reporter, read_progress
+from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.verdicts import Exit
+from taskrunner.clock import Clock
+from taskrunner.errors import ErrorId, TaskError
+from taskrunner.lifecycle import Threads
+from taskrunner.model.task import Task
+from taskrunner.wire.api import RunnerApi, Verdict
+
+__all__ = ["Attempt", "Desk", "End", "Policy", "judge", "why_end"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_SHIP_TRIES = 6
+_PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
+
+
+class End(Enum):
+    """Why the agent ends an attempt's process."""
+
+    CANCELED = auto()  # the service said so: no verdict
+    SUPERSEDED = auto()  # the hand-out is not ours any more: no verdict, no logs
+    TIMEOUT = auto()
+    LEASE_LOST = auto()
+    INTERRUPTED = auto()  # the agent stops
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How attempts are kept and ended; seconds."""
+
+    progress_interval_s: float = 60.0
+    #: How long the service leaves a task with a runner that is silent.
+    lease_s: float = 300.0
+    kill_grace_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every attempt works with."""
+
+    api: RunnerApi
+    spawner: Spawner
+    shipper: LogShipper
+    outbox: Outbox
+    threads: Threads
+    clock: Clock
+    policy: Policy
+    #: No new work; an attempt that is not yet acknowledged is left alone.
+    stopping: threading.Event
+    #: Running work must end now.
+    canceling: threading.Event
+
+
+def why_end(
+    reporter: Reporter, *, limits: Limits, elapsed_s: float, now: float, canceling: bool
+) -> End | None:
+    """The first reason to end the process, if there is one."""
+    reasons = {
+        End.CANCELED: reporter.canceled,
+        End.SUPERSEDED: reporter.superseded,
+        End.INTERRUPTED: canceling,
+        End.TIMEOUT: limits.timeout_s is not None and elapsed_s >= limits.timeout_s,
+        End.LEASE_LOST: now - reporter.answered_at >= limits.silence_s,
+    }
+    return next((end for end, holds in reasons.items() if holds), None)
+
+
+def judge(end: End | None, ended: Exit, result: Verdict | None, limits: Limits) -> Verdict | None:
+    """The verdict to send, from why and how the process ended and what it left behind."""
+    if end in {End.CANCELED, End.SUPERSEDED}:
+        return None
+    if result is not None and result.status in {"FINISHED", "FALSE"}:
+        return result  # it was done before the end reached it
+    if end is not None:
+        return {
+            End.TIMEOUT: verdicts.timed_out(limits.timeout_text),
+            End.LEASE_LOST: verdicts.LEASE_LOST,
+            End.INTERRUPTED: verdicts.INTERRUPTED,
+        }[end]
+    if result is not None and result.status == "CANCELED":
+        message = "something other than the agent told the attempt to stop (SIGTERM)"
+        return verdicts.failed(ErrorId.KILLED_BY_SIGNAL, message)
+    return result or verdicts.crashed(ended)
+
+
+class Attempt:
+    """One hand-out's supervisor; `run` takes as long as the attempt."""
+
+    def __init__(self, task: Task, entry: Entry, desk: Desk) -> None:
+        self._task = task
+        self._entry = entry
+        self._desk = desk
+        self._wake = threading.Event()
+        self._log = log.bind(pipeline_id=task.pipeline_id, attempt_id=task.attempt_id)
+        self._reporter = Reporter(
+            desk.api,
+            task.task_id,
+            clock=desk.clock,
+            interval_s=desk.policy.progress_interval_s,
+            fields=lambda: read_progress(entry.files.progress),
+            wake=self._wake.set,
+        )
+
+    def wake(self) -> None:
+        """Look again at once whether the attempt must end."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """See the hand-out through to its end."""
+        if not self._reporter.acknowledge(self._desk.stopping):
+            self._log.warning("task dropped", canceled=self._reporter.canceled)
+            self._entry.close()
+            return
+        with self._reporting():
+            verdict = self._work()
+            if verdict is not None:
+                self._entry.exited(verdict)
+            if not self._reporter.superseded:
+                ship_logs(self._entry, self._desk)
+        shutil.rmtree(self._entry.files.scratch, ignore_errors=True)
+        if verdict is None:
+            self._log.info("task given up", canceled=self._reporter.canceled)
+            self._entry.close()
+        else:
+            self._desk.outbox.deliver(self._entry)
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        name = f"progress-{threading.current_thread().name}"
+        thread = self._desk.threads.run(name, self._reporter.loop)
+        try:
+            yield
+        finally:
+            self._reporter.end()
+            thread.join()
+
+    def _work(self) -> Verdict | None:
+        clock = self._desk.clock
+        try:
+            limits = Limits.of(self._task, lease_s=self._desk.policy.lease_s, now=clock.now())
+        except TaskError as error:
+            return verdicts.from_exception(error)
+        started = clock.monotonic()
+        child = self._desk.spawner.spawn(
+            ATTEMPT,
+            Job(task=self._task, files=self._entry.files).encode(),
+            on_started=self._started,
+            on_exit=self._wake.set,
+        )
+        self._log.info("task started", type=self._task.main.type)
+        end: End | None = None
+        while child.exit is None:
+            end = end or self._check(child, limits, started)
+            clock.wait(self._wake, self._patience(limits, started))
+            self._wake.clear()
+        result = read_result(self._entry.files.result)
+        verdict = judge(end, child.exit, result, limits)
+        self._log_end(child.exit, end, verdict)
+        return verdict
+
+    def _check(self, child: Child, limits: Limits, started: float) -> End | None:
+        now = self._desk.clock.monotonic()
+        end = why_end(
+            self._reporter,
+            limits=limits,
+            elapsed_s=now - started,
+            now=now,
+            canceling=self._desk.canceling.is_set(),
+        )
+        if end is not None:
+            self._log.warning("task is being ended", reason=end.name)
+            child.end(self._desk.policy.kill_grace_s)
+        return end
+
+    def _patience(self, limits: Limits, started: float) -> float:
+        """How long nothing can fall due, unless something wakes us."""
+        now = self._desk.clock.monotonic()
+        due = [self._reporter.answered_at + limits.silence_s]
+        if limits.timeout_s is not None:
+            due.append(started + limits.timeout_s)
+        # Bounded below, since a reason that is already acted upon stays due.
+        return max(min(due) - now, 0.25)
+
+    def _started(self, pid: int) -> None:
+        try:
+            self._entry.started(pid, psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess:
+            return  # it has ended already, which is about to be told
+
+    def _log_end(self, ended: Exit, end: End | None, verdict: Verdict | None) -> None:
+        self._log.info(
+            "task ended",
+            status=verdict.status if verdict else "none",
+            error_id=verdict.error_id if verdict else None,
+            reason=end.name if end else None,
+            cpu_s=round(ended.cpu_s, 2),
+            peak_rss_mb=round(ended.peak_rss_mb),
+        )
+
+
+def read_result(path: Path) -> Verdict | None:
+    """What the attempt's process left as its result."""
+    try:
+        return verdicts.from_json(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def ship_logs(entry: Entry, desk: Desk) -> None:
+    """Push the logs; a passing failure is retried, any other is told in the verdict."""
+    for number in range(1, _SHIP_TRIES + 1):
+        try:
+            desk.shipper.ship(entry.files.uploads())
+        except TaskError as error:
+            failure = error
+        else:
+            entry.shipped()
+            return
+        last = number == _SHIP_TRIES or failure.error_id not in _PASSING
+        if last or desk.clock.wait(desk.canceling, 2.0**number / 2):
+            break
+    log.error("logs not shipped", attempt_id=entry.attempt_id, error=str(failure))
+    _tell_unshipped(entry, failure)
+
+
+def _tell_unshipped(entry: Entry, error: TaskError) -> None:
+    verdict = entry.verdict
+    if verdict is None:
+        return
+    if verdict.error_id is None:
+        told = replace(verdict, error_id=ErrorId.LOGS_NOT_SHIPPED, error_message=str(error))
+    else:
+        told = replace(verdict, error_message=f"{verdict.error_message} ({error})")
+    entry.exited(told)

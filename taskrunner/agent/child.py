@@ -1,0 +1,162 @@
+"""What runs inside an attempt's own process: context, wrappers, plugin, verdict.
+
+The process leaves its verdict in a file, written at once and whole, and exits 0. Anything else (a
+crash, a signal, an out-of-memory kill) is seen by its parent and becomes a verdict there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from taskrunner.activities.base import Activity, Precondition
+from taskrunner.activities.registry import Registry
+from taskrunner.agent import durable, process_setup, verdicts
+from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
+from taskrunner.agent.cancellation import Cancellation
+from taskrunner.agent.context import AttemptContext
+from taskrunner.agent.job import Job
+from taskrunner.agent.masking import Masker, secrets_of
+from taskrunner.agent.names import LOG_NAMES
+from taskrunner.agent.staging import staged
+from taskrunner.clock import Clock, SystemClock
+from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import Canceled
+from taskrunner.process import kill_descendants
+from taskrunner.wire.api import Verdict
+
+__all__ = ["CANCELED", "AttemptSettings", "Wrapper", "open_store", "perform", "run_attempt"]
+
+#: The result of an attempt that was told to stop; never sent to the service.
+CANCELED = Verdict(status="CANCELED")
+
+Wrapper = Callable[[AttemptContext, Callable[[], Verdict]], Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSettings:
+    """What every attempt of this agent has in common."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    #: Environment variables (patterns) that commands see besides the clean set.
+    pass_env: Sequence[str] = ()
+    #: Seconds between TERM and KILL.
+    grace_s: float = 5.0
+
+
+def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> None:
+    """The life of the process; the caller exits afterwards, without cleaning up any further."""
+    cancellation = Cancellation()
+    cancellation.install()
+    job = Job.decode(data)
+    _make_folders(job)
+    process_setup.redirect_output(job.files.log_dir)
+    masker = Masker(secrets_of(job.task, settings.data.databases))
+    formatter = ActivityLogFormatter(job.task.pipeline_id, masker.text)
+    handler = open_activity_log(job.files.log_dir / "Activity.log", formatter)
+    ctx = AttemptContext(
+        job,
+        data=settings.data,
+        pass_env=settings.pass_env,
+        grace_s=settings.grace_s,
+        masker=masker,
+        cancellation=cancellation,
+        clock=SystemClock(),
+        open_store=open_store,
+    )
+    verdict = perform(ctx, registry, cancellation, SystemClock())
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _end_leftovers(ctx)
+    ctx.flush_progress()
+    handler.close()
+    result = {key: masker.text(value) for key, value in verdicts.to_json(verdict).items()}
+    durable.write_atomically(job.files.result, json.dumps(result).encode())
+
+
+def perform(
+    ctx: AttemptContext, registry: Registry, cancellation: Cancellation, clock: Clock
+) -> Verdict:
+    """Run the task's plugin inside its wrappers; every outcome becomes a verdict."""
+    started = clock.monotonic()
+    kind = "task"
+    try:
+        kind = ctx.task.main.type
+        ctx.log.info("Executing %s %s", kind, ctx.task.attempt_id)
+        with cancellation:
+            verdict = _compose(ctx, registry)()
+    except Canceled:
+        ctx.log.warning("Canceled: the attempt was told to stop")
+        verdict = CANCELED
+    except BaseException as error:
+        ctx.log.error("%s failed: %s", kind, error, exc_info=error)  # noqa: TRY400
+        verdict = verdicts.from_exception(error)
+    minutes, seconds = divmod(int(clock.monotonic() - started), 60)
+    ctx.log.info("Work %s took %d:%02d to complete", kind, minutes, seconds)
+    ctx.log.info("Result %s; %s", verdict.status, _usage())
+    return verdict
+
+
+def _compose(ctx: AttemptContext, registry: Registry) -> Callable[[], Verdict]:
+    """The plugin's work inside the wrappers of its kind, the first one outermost."""
+    plugin = registry.get(ctx.task.main.type).load()
+    work: Callable[[], Verdict]
+    wrappers: tuple[Wrapper, ...]
+    if issubclass(plugin, Activity):
+        work = partial(_run, plugin, ctx)
+        wrappers = (staged,) if plugin.stages else ()
+    else:
+        work = partial(_check, plugin, ctx)
+        wrappers = ()
+    for wrapper in reversed(wrappers):
+        work = partial(wrapper, ctx, work)
+    return work
+
+
+def _run(plugin: type[Activity], ctx: AttemptContext) -> Verdict:
+    plugin().run(ctx)
+    return verdicts.FINISHED
+
+
+def _check(plugin: type[Precondition], ctx: AttemptContext) -> Verdict:
+    return verdicts.FINISHED if plugin().check(ctx) else verdicts.NOT_MET
+
+
+def _make_folders(job: Job) -> None:
+    for folder in (job.files.log_dir, job.files.work_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in LOG_NAMES:
+        # A second hand-out of the same attempt starts its logs afresh.
+        (job.files.log_dir / name).write_bytes(b"")
+
+
+def open_store(settings: DataSettings) -> ObjectStore:
+    """The store that the settings describe."""
+    # Here because the S3 library is large: most shell commands need none of it.
+    from taskrunner.data.objects import store
+
+    return store.open_store(settings)
+
+
+def _end_leftovers(ctx: AttemptContext) -> None:
+    """Nothing of a task outlives it: end what it left in the background."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+        if count := kill_descendants():
+            ctx.log.warning("Ended %d processes that the task had left running", count)
+
+
+def _usage() -> str:
+    own, commands = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    peak = max(own.ru_maxrss, commands.ru_maxrss) / 1024
+    cpu = own.ru_utime + own.ru_stime + commands.ru_utime + commands.ru_stime
+    return f"CPU time {cpu:.2f} s, peak memory of the largest process {peak:.0f} MB"

@@ -1,0 +1,113 @@
+"""The context of a running attempt: what `taskrunner.activities.base.Context` promises."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from taskrunner.agent import durable
+from taskrunner.agent.cancellation import Cancellation
+from taskrunner.agent.environment import command_environment
+from taskrunner.agent.job import Job
+from taskrunner.agent.masking import Masker
+from taskrunner.agent.names import token_of
+from taskrunner.clock import Clock
+from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.settings import DataSettings
+from taskrunner.model.task import Task
+from taskrunner.process import Command
+
+__all__ = ["AttemptContext"]
+
+#: How often progress is written for the agent to pick up; calls in between cost next to nothing.
+_PROGRESS_EVERY_S = 1.0
+
+
+class AttemptContext:
+    """Everything that a plugin may touch."""
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        data: DataSettings,
+        pass_env: Sequence[str],
+        grace_s: float,
+        masker: Masker,
+        cancellation: Cancellation,
+        clock: Clock,
+        open_store: Callable[[DataSettings], ObjectStore],
+    ) -> None:
+        self.task: Task = job.task
+        self.data = data
+        self.log = logging.getLogger("taskrunner.activity")
+        self.work_dir = job.files.work_dir
+        self.stdout_path = job.files.log_dir / "StdOutput"
+        self.stderr_path = job.files.log_dir / "StdError"
+        #: Added to the environment of every command: staging folders, above all.
+        self.extra_env: dict[str, str] = {}
+        self._files = job.files
+        self._pass_env = pass_env
+        self._grace_s = grace_s
+        self._masker = masker
+        self._cancellation = cancellation
+        self._clock = clock
+        self._open_store = open_store
+        self._progress: dict[str, str] = {}
+        self._progress_written_at: float | None = None
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """Objects by URI; the S3 library is loaded at the first use."""
+        return self._open_store(self.data)
+
+    def progress(self, **fields: str | int) -> None:
+        """Keep the newest values; they are written at most once a second."""
+        self._progress.update({key: str(value) for key, value in fields.items()})
+        now = self._clock.monotonic()
+        last = self._progress_written_at
+        if last is None or now - last >= _PROGRESS_EVERY_S:
+            self._progress_written_at = now
+            self.flush_progress()
+
+    def flush_progress(self) -> None:
+        """Let the agent see the newest progress."""
+        if self._progress:
+            data = json.dumps(self._progress).encode()
+            durable.write_atomically(self._files.progress, data, sync=False)
+
+    def check_canceled(self) -> None:
+        """Raise Canceled when the attempt must stop."""
+        self._cancellation.check()
+
+    def run_command(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> int:
+        """Run a command to its end; returns its exit code (minus the signal's number)."""
+        self.check_canceled()
+        command = Command(
+            argv,
+            env={**self._environment(), **self.extra_env, **(env or {})},
+            cwd=cwd or self.work_dir,
+            stdout=self.stdout_path,
+            stderr=self.stderr_path,
+            output_filter=self._masker.stream if self._masker else None,
+            grace_s=self._grace_s,
+        )
+        return command.run()
+
+    def _environment(self) -> dict[str, str]:
+        return command_environment(
+            os.environ,
+            passed=self._pass_env,
+            temporary=self.work_dir,
+            token=token_of(self.task.task_id),
+        )

@@ -1,0 +1,44 @@
+"""Writing files so that a crash or a power cut leaves the old content or the new."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["append_line", "sync_folder", "write_atomically"]
+
+
+def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Replace a file's content at once; with `sync` it also survives a power cut."""
+    draft = path.with_name(path.name + ".new")
+    with draft.open("wb") as file:
+        file.write(data)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+    draft.replace(path)
+    if sync:
+        sync_folder(path.parent)
+
+
+def append_line(path: Path, line: str, *, sync: bool = True) -> None:
+    """Add one line to a file, in one write."""
+    created = sync and not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line.encode() + b"\n")
+        if sync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if created:
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,29 @@
+"""Which environment variables a task's commands see: a clean set, and what the operator adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+__all__ = ["MARK", "command_environment"]
+
+#: Names the hand-out in the environment of everything that it runs, to find what outlived it.
+MARK = "TASKRUNNER_ATTEMPT"
+
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ")
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def command_environment(
+    environ: Mapping[str, str], *, passed: Sequence[str], temporary: Path, token: str
+) -> dict[str, str]:
+    """The environment of a command; the agent's own credentials are not in it unless passed."""
+    patterns = (*_KEPT, *passed)
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    kept.setdefault("PATH", _DEFAULT_PATH)
+    return {**kept, "TMPDIR": str(temporary), MARK: token}

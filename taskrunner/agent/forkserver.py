@@ -1,0 +1,175 @@
+"""A small process, forked before threads and large imports, that starts attempts and ends them.
+
+Forking from here costs milliseconds, and a child has neither the agent's memory nor its locks.
+The server is the adopter of everything that its children leave behind: what is not a registered
+child is a leftover, and is killed. When the agent dies, even by kill -9, the control socket ends,
+and the server kills every attempt and exits.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from taskrunner.agent import frames, process_setup
+from taskrunner.clock import Clock, SystemClock
+from taskrunner.process import become_subreaper, kill_descendants, kill_tree, oom_kills
+
+__all__ = ["ForkServer", "MakeRoles", "Role"]
+
+#: What a child does: it gets the request's payload, and the descriptor sent along, if any.
+Role = Callable[[bytes, int | None], None]
+MakeRoles = Callable[[], Mapping[str, Role]]
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Child:
+    id: int
+    oom_kills: int
+    #: When it is to be killed, if it was told to end.
+    kill_at: float | None = None
+
+
+class ForkServer:
+    """The server's loop; runs in the forked process only."""
+
+    def __init__(self, control: socket.socket, roles: Mapping[str, Role], clock: Clock) -> None:
+        self._control = control
+        self._roles = roles
+        self._clock = clock
+        self._children: dict[int, _Child] = {}
+        self._pid = os.getpid()
+        self._wakeup, self._woken = socket.socketpair()
+        self._handlers: dict[str, Callable[[frames.Frame], None]] = {
+            "spawn": self._spawn,
+            "end": self._end,
+        }
+
+    @classmethod
+    def main(cls, control: socket.socket, make_roles: MakeRoles) -> None:
+        """Serve until the agent is gone; never returns. What roles need is loaded here."""
+        code = 1
+        try:
+            server = cls(control, make_roles(), SystemClock())
+            server._prepare()
+            server._serve()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _prepare(self) -> None:
+        os.setsid()
+        become_subreaper()
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        self._woken.setblocking(False)
+        self._wakeup.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
+        # Objects made so far are never freed, so that a collection does not copy their pages.
+        gc.collect()
+        gc.freeze()
+
+    def _serve(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._control, self._wakeup], [], [], self._timeout())
+            if self._wakeup in ready:
+                self._wakeup.recv(4096)
+            self._reap()
+            self._kill_overdue()
+            if self._control in ready and not self._receive():
+                break
+        for pid in list(self._children):
+            kill_tree(pid)
+        kill_descendants()
+
+    def _timeout(self) -> float | None:
+        deadlines = [c.kill_at for c in self._children.values() if c.kill_at is not None]
+        return max(min(deadlines) - self._clock.monotonic(), 0.0) if deadlines else None
+
+    def _receive(self) -> bool:
+        frame = frames.receive(self._control)
+        if frame is not None:
+            self._handlers[frame.head["op"]](frame)
+        return frame is not None
+
+    def _spawn(self, frame: frames.Frame) -> None:
+        child = _Child(id=frame.head["id"], oom_kills=oom_kills())
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._tell("exited", child.id, status=None, error=f"cannot fork: {error}")
+            return
+        if pid == 0:
+            self._become(self._roles[frame.head["role"]], frame)
+        if frame.descriptor is not None:
+            os.close(frame.descriptor)
+        self._children[pid] = child
+        self._tell("spawned", child.id, pid=pid)
+
+    def _become(self, role: Role, frame: frames.Frame) -> None:
+        """In the child: do the work and leave without a trace of the server."""
+        code = 1
+        try:
+            process_setup.isolate(self._pid, keep=frame.descriptor)
+            role(frame.payload, frame.descriptor)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _end(self, frame: frames.Frame) -> None:
+        for pid, child in self._children.items():
+            if child.id == frame.head["id"]:
+                child.kill_at = self._clock.monotonic() + float(frame.head["grace_s"])
+                os.kill(pid, signal.SIGTERM)
+
+    def _kill_overdue(self) -> None:
+        now = self._clock.monotonic()
+        for pid, child in self._children.items():
+            if child.kill_at is not None and child.kill_at <= now:
+                child.kill_at = None
+                kill_tree(pid)
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
+                self._ended(*ended)
+
+    def _ended(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
+        child = self._children.pop(pid, None)
+        if child is None:
+            return  # a leftover that was killed
+        if status != 0:
+            # It had no chance to end what it had started, which is ours by now.
+            kill_descendants(spare=frozenset(self._children))
+        self._tell(
+            "exited",
+            child.id,
+            status=status,
+            peak_rss_mb=usage.ru_maxrss / 1024,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            oom=oom_kills() > child.oom_kills,
+        )
+
+    def _tell(self, event: str, child_id: int, **facts: Any) -> None:
+        # An agent that is gone shows at the next read.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            frames.send(self._control, {"event": event, "id": child_id, **facts})

@@ -1,0 +1,60 @@
+"""ReportTaskRunnerHeartbeat: the agent tells that it lives, and may be asked to end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from taskrunner.clock import Clock
+from taskrunner.errors import WireError
+from taskrunner.wire.api import RunnerApi
+
+__all__ = ["Heartbeat"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class Heartbeat:
+    """One beat for each worker group at every interval, until the process ends."""
+
+    def __init__(
+        self,
+        api: RunnerApi,
+        groups: Sequence[str],
+        *,
+        taskrunner_id: str,
+        hostname: str,
+        interval_s: float,
+        on_terminate: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._api = api
+        self._groups = groups
+        self._taskrunner_id = taskrunner_id
+        self._hostname = hostname
+        self._interval_s = interval_s
+        self._on_terminate = on_terminate
+        self._clock = clock
+
+    def loop(self, closing: threading.Event) -> None:
+        """Beat now and then at the interval; goes on through a drain."""
+        self.tick()
+        while not self._clock.wait(closing, self._interval_s):
+            self.tick()
+
+    def tick(self) -> None:
+        """One round. A beat that fails costs nothing: tasks are kept by their own reports."""
+        for group in self._groups:
+            try:
+                terminate = self._api.report_task_runner_heartbeat(
+                    taskrunner_id=self._taskrunner_id,
+                    worker_group=group,
+                    hostname=self._hostname,
+                )
+            except WireError as error:
+                log.debug("heartbeat failed", worker_group=group, error=str(error))
+                continue
+            if terminate:
+                self._on_terminate()

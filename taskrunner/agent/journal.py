@@ -1,0 +1,202 @@
+"""What the agent has promised, on disk: one file per hand-out, one line per step.
+
+A step is on the disk before the next one is done. A file exists from acceptance until the service
+has taken the verdict (or refused it as superseded), so a restart knows what is owed, and a
+hand-out that has a file, or is among the finished ones, is never run again. No task content is
+written here, so no secret is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskrunner.agent import durable, verdicts
+from taskrunner.agent.names import AttemptFiles, token_of
+from taskrunner.errors import ConfigError
+from taskrunner.model.task import Task
+from taskrunner.wire.api import Verdict
+
+__all__ = ["Entry", "Journal"]
+
+#: How many finished hand-outs are remembered, at least.
+_REMEMBERED = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Entry:
+    """One hand-out's file."""
+
+    path: Path
+    task_id: str
+    attempt_id: str
+    files: AttemptFiles
+    #: The attempt's process, once it was started: (pid, time of its creation).
+    process: tuple[int, float] | None = None
+    verdict: Verdict | None = None
+    logs_shipped: bool = False
+    _journal: Journal = field(repr=False)
+
+    @property
+    def token(self) -> str:
+        """The hand-out's short name."""
+        return self.path.stem
+
+    def started(self, pid: int, created: float) -> None:
+        """Record the process; lost by a power cut only, which ends the process too."""
+        self.process = (pid, created)
+        self._add({"step": "started", "pid": pid, "created": created}, sync=False)
+
+    def exited(self, verdict: Verdict) -> None:
+        """Record how it ended: from now on this is what the service will be told."""
+        self.verdict = verdict
+        self._add({"step": "exited", "verdict": verdicts.to_json(verdict)})
+
+    def shipped(self) -> None:
+        """Record that the logs are where they belong, or never will be."""
+        self.logs_shipped = True
+        self._add({"step": "shipped"}, sync=False)
+
+    def close(self) -> None:
+        """Nothing more is owed for this hand-out."""
+        self._journal.forget(self)
+
+    def _add(self, step: Mapping[str, object], *, sync: bool = True) -> None:
+        durable.append_line(self.path, json.dumps(step), sync=sync)
+
+
+class Journal:
+    """The folder of open hand-outs; one agent at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._finished_path = folder / "finished"
+        self._writing = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = self._take_lock()
+        self._finished = self._read_finished()
+        self._finished_lines = len(self._finished)
+
+    def _take_lock(self) -> int:
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode() or "unknown"
+            os.close(descriptor)
+            message = (
+                f"work folder {self._folder.parent}: in use by another agent (process {holder}); "
+                "give each agent its own --work-dir"
+            )
+            raise ConfigError(message) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return descriptor
+
+    def accept(self, task: Task, files: AttemptFiles) -> Entry | None:
+        """Open a file for a hand-out; None when it was accepted before."""
+        token = token_of(task.task_id)
+        path = self._folder / f"{token}.jsonl"
+        if token in self._finished or path.exists():
+            return None
+        entry = Entry(
+            path=path, task_id=task.task_id, attempt_id=task.attempt_id, files=files, _journal=self
+        )
+        step = {
+            "step": "accepted",
+            "taskId": task.task_id,
+            "attemptId": task.attempt_id,
+            "logDir": str(files.log_dir),
+            "scratch": str(files.scratch),
+            "logUri": files.log_uri,
+        }
+        durable.append_line(path, json.dumps(step))
+        return entry
+
+    def open_entries(self) -> Iterator[Entry]:
+        """Every hand-out for which something is owed, oldest first."""
+        paths = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+        for path in paths:
+            entry = self._read(path)
+            if entry is None:
+                # Power went before the acceptance was on disk: nothing was acknowledged.
+                path.unlink()
+            else:
+                yield entry
+
+    def forget(self, entry: Entry) -> None:
+        """Remember the hand-out as finished and remove its file."""
+        with self._writing:
+            self._finished[entry.token] = None
+            durable.append_line(self._finished_path, entry.token)
+            self._finished_lines += 1
+            if self._finished_lines > 2 * _REMEMBERED:
+                self._trim()
+        with suppress(FileNotFoundError):
+            entry.path.unlink()
+
+    def close(self) -> None:
+        """Let another agent use the folder."""
+        os.close(self._lock)
+
+    def _trim(self) -> None:
+        recent = list(self._finished)[-_REMEMBERED:]
+        self._finished = dict.fromkeys(recent)
+        self._finished_lines = len(recent)
+        durable.write_atomically(self._finished_path, "".join(f"{t}\n" for t in recent).encode())
+
+    def _read_finished(self) -> dict[str, None]:
+        with suppress(FileNotFoundError):
+            return dict.fromkeys(self._finished_path.read_text().split())
+        return {}
+
+    def _read(self, path: Path) -> Entry | None:
+        entry = None
+        for step in _steps(path):
+            if step.get("step") == "accepted":
+                entry = _accepted(self, path, step)
+            elif entry is not None:
+                _apply(entry, step)
+        return entry
+
+
+def _steps(path: Path) -> Iterator[dict[str, object]]:
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            step = json.loads(line)
+        except ValueError:
+            return  # the last line, torn by a power cut: the step was not done
+        if isinstance(step, dict):
+            yield step
+
+
+def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry:
+    log_uri = step.get("logUri")
+    files = AttemptFiles(
+        log_dir=Path(str(step["logDir"])),
+        scratch=Path(str(step["scratch"])),
+        log_uri=log_uri if isinstance(log_uri, str) else None,
+    )
+    return Entry(
+        path=path,
+        task_id=str(step["taskId"]),
+        attempt_id=str(step["attemptId"]),
+        files=files,
+        _journal=journal,
+    )
+
+
+def _apply(entry: Entry, step: Mapping[str, object]) -> None:
+    pid, created, verdict = step.get("pid"), step.get("created"), step.get("verdict")
+    if isinstance(pid, int) and isinstance(created, float):
+        entry.process = (pid, created)
+    if isinstance(verdict, dict):
+        entry.verdict = verdicts.from_json(verdict)
+    if step.get("step") == "shipped":
+        entry.logs_shipped = True

@@ -1,0 +1,87 @@
+"""Where the files of an attempt are: AWS Task Runner's tree, made safe for any id.
+
+Ids come from the service and are not trusted: whatever could leave the tree is encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskrunner.model.task import Task
+
+__all__ = ["LOG_NAMES", "AttemptFiles", "safe_name", "token_of"]
+
+#: The logs of an attempt, under the names that AWS's Task Runner gives them.
+LOG_NAMES = ("Activity.log", "StdOutput", "StdError")
+_LONGEST_NAME = 200
+
+
+def token_of(task_id: str) -> str:
+    """A short name for a hand-out that is safe in paths: taskIds are long and opaque."""
+    return hashlib.sha256(task_id.encode()).hexdigest()[:32]
+
+
+def safe_name(text: str) -> str:
+    """One path component: ids as AWS makes them stay readable, all else is encoded."""
+    kept = "".join(c if c.isprintable() and c not in "/\\%" else f"%{ord(c):02X}" for c in text)
+    if kept in {"", ".", ".."}:
+        return "%" + kept.replace(".", "2E")
+    if len(kept.encode()) > _LONGEST_NAME:
+        cut = kept.encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
+        return f"{cut}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFiles:
+    """The folders of one hand-out."""
+
+    #: Activity.log, StdOutput and StdError; stays after the attempt.
+    log_dir: Path
+    #: Result, progress and the task's own work folder; removed after the attempt.
+    scratch: Path
+    #: Folder that the logs are pushed to; None: they stay here.
+    log_uri: str | None
+
+    @classmethod
+    def of(cls, task: Task, *, output: Path, default_log_uri: str | None) -> AttemptFiles:
+        """The places of a task's files under the agent's output folder."""
+        ids, base = [task.pipeline_id], default_log_uri
+        # Without its own object the task is wrong, which is found, and logged, when it runs.
+        if task.attempt_id in task.objects:
+            ids += [task.component_id, task.instance_id]
+            base = task.main.get("pipelineLogUri") or base
+        parts = [safe_name(part) for part in (*ids, task.attempt_id)]
+        return cls(
+            log_dir=output.joinpath("logs", *parts),
+            scratch=output / "tmp" / f"{parts[0]}-{token_of(task.task_id)}",
+            log_uri="/".join([base.rstrip("/"), *parts]) if base else None,
+        )
+
+    @property
+    def work_dir(self) -> Path:
+        """The task's private folder."""
+        return self.scratch / "work"
+
+    @property
+    def result(self) -> Path:
+        """Where the attempt's process leaves its verdict."""
+        return self.scratch / "result.json"
+
+    @property
+    def progress(self) -> Path:
+        """Where the attempt's process says how far it is."""
+        return self.scratch / "progress.json"
+
+    def uploads(self) -> list[tuple[Path, str]]:
+        """Each log that is not empty, with the object it becomes; none without a log URI."""
+        if self.log_uri is None:
+            return []
+        paths = [self.log_dir / name for name in LOG_NAMES]
+        return [
+            (path, f"{self.log_uri}/{path.name}.gz")
+            for path in paths
+            if path.is_file() and path.stat().st_size > 0
+        ]

@@ -1,0 +1,117 @@
+"""Verdicts on their way to the service: sent again until it says yes, or superseded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from random import Random
+
+import structlog
+
+from taskrunner.agent.backoff import Backoff, Outage
+from taskrunner.agent.journal import Entry
+from taskrunner.clock import Clock
+from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, UnknownTask
+from taskrunner.wire.api import RunnerApi, Verdict
+
+__all__ = ["Outbox"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_AFTER_REFUSAL_S = 30.0
+
+
+class Outbox:
+    """Sends each journaled verdict; there is no count after which one is given up."""
+
+    def __init__(
+        self,
+        api: RunnerApi,
+        clock: Clock,
+        *,
+        on_not_authorized: Callable[[NotAuthorized], None],
+        random: Random | None = None,
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._on_not_authorized = on_not_authorized
+        self._waiting: list[Entry] = []
+        self._lock = threading.Lock()
+        self._work = threading.Event()
+        self._delay_s = _AFTER_REFUSAL_S
+        self._outage = Outage(
+            began=lambda error: log.warning("verdict not taken; will send again", error=str(error)),
+            ended=lambda failures: log.info("verdicts are taken again", failures=failures),
+            backoff=Backoff(most_s=30.0),
+            random=random or Random(),  # noqa: S311  spreads load, guards nothing
+        )
+
+    def deliver(self, entry: Entry) -> None:
+        """Send a verdict now; if the service cannot take it, the loop goes on trying."""
+        if not self._send(entry):
+            with self._lock:
+                self._waiting.append(entry)
+            self._work.set()
+
+    def pending(self) -> int:
+        """How many verdicts wait."""
+        with self._lock:
+            return len(self._waiting)
+
+    def loop(self, closing: threading.Event) -> None:
+        """Send what waits, until the agent closes; the rest stays in the journal."""
+        while not closing.is_set():
+            self._work.wait()
+            delay = self.tick()
+            self._clock.wait(closing, delay)
+
+    def tick(self) -> float:
+        """Try everything once, oldest first; returns how long to wait before the next round."""
+        for entry in self._snapshot():
+            if not self._send(entry):
+                return self._delay_s
+            with self._lock:
+                self._waiting.remove(entry)
+        with self._lock:
+            if not self._waiting:
+                self._work.clear()
+        return 0.0
+
+    def _snapshot(self) -> list[Entry]:
+        with self._lock:
+            return list(self._waiting)
+
+    def _send(self, entry: Entry) -> bool:
+        """Whether the verdict is settled: taken, or never to be."""
+        assert entry.verdict is not None, entry.attempt_id  # noqa: S101
+        try:
+            self._api.set_task_status(entry.task_id, entry.verdict)
+        except UnknownTask:
+            log.warning("verdict superseded", attempt_id=entry.attempt_id)
+        except ServiceUnreachable as error:
+            self._delay_s = self._outage.failed(error)
+            return False
+        except NotAuthorized as error:
+            self._on_not_authorized(error)
+            return False
+        except CallRefused as error:
+            return self._send_bare(entry, error)
+        else:
+            self._outage.succeeded()
+            log.info("verdict taken", attempt_id=entry.attempt_id, status=entry.verdict.status)
+        entry.close()
+        return True
+
+    def _send_bare(self, entry: Entry, refusal: CallRefused) -> bool:
+        """Something in the verdict's texts is refused, or the pipeline is gone: say the least."""
+        assert entry.verdict is not None, entry.attempt_id  # noqa: S101
+        bare = Verdict(status=entry.verdict.status, error_id=entry.verdict.error_id)
+        log.error("verdict refused", attempt_id=entry.attempt_id, error=str(refusal))
+        try:
+            self._api.set_task_status(entry.task_id, bare)
+        except ServiceUnreachable:
+            return False
+        except CallRefused as error:
+            log.error("verdict dropped", attempt_id=entry.attempt_id, error=str(error))  # noqa: TRY400
+        entry.close()
+        return True

@@ -1,0 +1,50 @@
+"""The first steps of every process that the fork server makes."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from taskrunner.process import become_subreaper, die_with_parent
+
+__all__ = ["isolate", "redirect_output"]
+
+
+def isolate(parent: int, *, keep: int | None = None) -> None:
+    """Own session, dies with its parent, adopts its orphans, private files, no inherited fds."""
+    os.setsid()
+    die_with_parent()
+    become_subreaper()
+    if os.getppid() != parent:
+        os._exit(1)  # the parent died before the kernel was asked to tell us
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _close_descriptors(keep)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Ctrl-C at the terminal is for the agent, which then tells each attempt.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+
+def _close_descriptors(keep: int | None) -> None:
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  names, not paths
+        descriptor = int(name)
+        if descriptor > 2 and descriptor != keep:
+            with suppress(OSError):  # the one that listed the folder is gone by now
+                os.close(descriptor)
+
+
+def redirect_output(log_dir: Path) -> None:
+    """Send what this process itself prints to the attempt's StdOutput and StdError."""
+    for descriptor, name in ((1, "StdOutput"), (2, "StdError")):
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        opened = os.open(log_dir / name, flags, 0o600)
+        os.dup2(opened, descriptor)
+        os.close(opened)

@@ -1,0 +1,101 @@
+"""Acknowledging a task and keeping it: ReportTaskProgress from the first to the last moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from taskrunner.clock import Clock
+from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
+from taskrunner.wire.api import RunnerApi
+
+__all__ = ["Reporter", "read_progress"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+#: A hand-out that is not acknowledged in 2 minutes goes to another runner; stop well before.
+_ACKNOWLEDGE_WITHIN_S = 90.0
+_RETRY_S = 5.0
+
+
+class Reporter:
+    """What the service last said about one task. The fields are read by the supervisor."""
+
+    def __init__(
+        self,
+        api: RunnerApi,
+        task_id: str,
+        *,
+        clock: Clock,
+        interval_s: float,
+        fields: Callable[[], Mapping[str, str]],
+        wake: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._task_id = task_id
+        self._clock = clock
+        self._interval_s = interval_s
+        self._fields = fields
+        self._wake = wake
+        self._ended = threading.Event()
+        #: The service wants the work to stop.
+        self.canceled = False
+        #: The hand-out is not ours any more.
+        self.superseded = False
+        #: When the service last answered, on the monotonic clock.
+        self.answered_at = clock.monotonic()
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is nothing left to work for."""
+        return self.canceled or self.superseded
+
+    def acknowledge(self, stopping: threading.Event) -> bool:
+        """Take the task; false when it is canceled or gone, or could not be taken in time."""
+        until = self._clock.monotonic() + _ACKNOWLEDGE_WITHIN_S
+        while not (answered := self.tick({})) and self._clock.monotonic() < until:
+            if self.lost or self._clock.wait(stopping, _RETRY_S):
+                break
+        return answered and not self.lost
+
+    def loop(self) -> None:
+        """Report at every interval until the attempt is over; a failed report is repeated soon."""
+        delay = self._interval_s
+        while not (self.lost or self._clock.wait(self._ended, delay)):
+            answered = self.tick(self._fields())
+            delay = self._interval_s if answered else min(self._interval_s, _RETRY_S)
+
+    def end(self) -> None:
+        """Stop reporting."""
+        self._ended.set()
+
+    def tick(self, fields: Mapping[str, str]) -> bool:
+        """One report; returns whether the service answered it."""
+        try:
+            self.canceled = self._api.report_task_progress(self._task_id, fields)
+        except UnknownTask:
+            self.superseded = True
+        except ServiceUnreachable as error:
+            log.warning("progress not reported", error=str(error))
+            return False
+        except WireError as error:
+            log.error("progress refused", error=str(error))  # noqa: TRY400  no defect of ours
+            return False
+        self.answered_at = self._clock.monotonic()
+        if self.lost:
+            self._wake()
+        return not self.superseded
+
+
+def read_progress(path: Path) -> dict[str, str]:
+    """What the attempt's process says of its progress, with a summary for people."""
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    summary = ", ".join(f"{key} {value}" for key, value in fields.items())
+    return {**fields, "attemptStatus": summary}

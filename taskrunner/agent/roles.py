@@ -1,0 +1,34 @@
+"""What the fork server's children do, and what the server loads beforehand for all of them."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+from collections.abc import Mapping
+
+from taskrunner.activities.registry import Registry
+from taskrunner.agent.attempt_roles import ATTEMPT, SHIPPER
+from taskrunner.agent.child import AttemptSettings, open_store, run_attempt
+from taskrunner.agent.forkserver import Role
+from taskrunner.agent.uploads import serve_uploads
+
+__all__ = ["make_roles"]
+
+#: Small, and used by most tasks: loaded once here, it costs no task any time.
+_WARM = ("taskrunner.activities.shell",)
+
+
+def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
+    """The roles by name; called in the fork server."""
+    registry = Registry.installed()
+    for module in _WARM:
+        importlib.import_module(module)
+
+    def attempt(payload: bytes, _descriptor: int | None) -> None:
+        run_attempt(payload, settings, registry)
+
+    def shipper(_payload: bytes, descriptor: int | None) -> None:
+        with socket.socket(fileno=descriptor) as sock:
+            serve_uploads(sock, lambda: open_store(settings.data))
+
+    return {ATTEMPT: attempt, SHIPPER: shipper}

@@ -1,0 +1,145 @@
+"""Pushing logs to where `pipelineLogUri` says, gzipped: the agent's side.
+
+A process of its own does it: the S3 library is loaded there and leaves the machine's memory with
+it soon after the last upload, while many uploads in a row pay for the loading once.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from taskrunner.agent import frames
+from taskrunner.agent.attempt_roles import SHIPPER
+from taskrunner.agent.children import Spawner
+from taskrunner.clock import Clock
+from taskrunner.errors import ErrorId, TaskError
+from taskrunner.lifecycle import Threads
+
+__all__ = ["LogShipper"]
+
+
+class LogShipper:
+    """The agent's handle on the shipper, which it starts when needed and ends when idle."""
+
+    def __init__(
+        self, spawner: Spawner, threads: Threads, clock: Clock, *, idle_s: float = 5.0
+    ) -> None:
+        self._spawner = spawner
+        self._threads = threads
+        self._clock = clock
+        self._idle_s = idle_s
+        self._lock = threading.Lock()
+        self._connection: _Connection | None = None
+        self._users = 0
+        self._used = threading.Event()
+
+    def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
+        """Push each file; raises the TaskError of the first one that failed."""
+        if not uploads:
+            return
+        connection = self._enter()
+        try:
+            connection.upload(uploads)
+        finally:
+            with self._lock:
+                self._users -= 1
+
+    def end_when_idle(self, stopping: threading.Event) -> None:
+        """The loop that ends an idle shipper."""
+        while not stopping.is_set():
+            self._used.wait()
+            self._clock.wait(stopping, self._idle_s)
+            self.tick()
+
+    def tick(self) -> None:
+        """End the shipper when nothing is under way."""
+        with self._lock:
+            if self._users == 0 and self._connection is not None:
+                self._connection.close()
+                self._connection = None
+                self._used.clear()
+
+    def _enter(self) -> _Connection:
+        with self._lock:
+            if self._connection is None or self._connection.broken:
+                self._connection = _Connection(self._spawner, self._threads)
+            self._users += 1
+            self._used.set()
+            return self._connection
+
+
+class _Connection:
+    """One shipper process."""
+
+    def __init__(self, spawner: Spawner, threads: Threads) -> None:
+        self.broken = False
+        self._sock, theirs = socket.socketpair()
+        self._lock = threading.Lock()
+        self._waiting: dict[int, _Upload] = {}
+        self._next = 0
+        spawner.spawn(SHIPPER, b"", on_exit=self._ended, descriptor=theirs.fileno())
+        theirs.close()
+        threads.run("shipper-answers", self._read)
+
+    def upload(self, uploads: Sequence[tuple[Path, str]]) -> None:
+        """Have every file uploaded and wait for the answers."""
+        pending = [self._send(path, uri) for path, uri in uploads]
+        for upload in pending:
+            upload.done.wait()
+        failures = [upload.error for upload in pending if upload.error is not None]
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, path: Path, uri: str) -> _Upload:
+        upload = _Upload(uri)
+        with self._lock:
+            self._next += 1
+            self._waiting[self._next] = upload
+            if not self.broken:
+                self._post({"id": self._next, "path": str(path), "uri": uri})
+        if self.broken:
+            self._ended()
+        return upload
+
+    def _post(self, head: dict[str, object]) -> None:
+        try:
+            frames.send(self._sock, head)
+        except (BrokenPipeError, ConnectionResetError):
+            self.broken = True
+
+    def _read(self) -> None:
+        while (frame := frames.receive(self._sock)) is not None:
+            with self._lock:
+                upload = self._waiting.pop(frame.head["id"])
+            upload.finish(frame.head.get("error"), frame.head.get("error_id"))
+        self._ended()
+
+    def _ended(self) -> None:
+        """The process is gone: whatever was under way has failed, and may be tried again."""
+        with self._lock:
+            self.broken = True
+            waiting, self._waiting = self._waiting, {}
+        for upload in waiting.values():
+            upload.finish("the process that uploads logs ended", ErrorId.CONNECTION_FAILED)
+
+
+class _Upload:
+    """One upload under way."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.done = threading.Event()
+        self.error: TaskError | None = None
+
+    def finish(self, error: str | None, error_id: str | None) -> None:
+        if error is not None:
+            message = f"log {self.uri}: {error}"
+            self.error = TaskError(message, error_id=error_id or ErrorId.INTERNAL)
+        self.done.set()

@@ -1,0 +1,112 @@
+"""Local copies for `stage: true`: inputs before the command, outputs after its success.
+
+INPUTn_STAGING_DIR and OUTPUTn_STAGING_DIR name the folder of the n-th data node of the field,
+counting every node from 1; only S3 data nodes have a folder. An input with filePath is that one
+file, with directoryPath everything under it. An output goes back under its directoryPath, each
+object whole or not at all; with filePath the folder may hold one file, which becomes that object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from taskrunner.activities.base import Context
+from taskrunner.agent.context import AttemptContext
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.model.task import TaskObject
+from taskrunner.wire.api import Verdict
+
+__all__ = ["staged"]
+
+
+def staged(ctx: AttemptContext, proceed: Callable[[], Verdict]) -> Verdict:
+    """Copy the inputs in, do the work, copy the outputs out; no more than that without `stage`."""
+    if not ctx.task.main.flag("stage"):
+        return proceed()
+    inputs = dict(_folders(ctx, "input"))
+    outputs = dict(_folders(ctx, "output"))
+    for name, (node, folder) in inputs.items():
+        _download(ctx, name, node, folder)
+    folders = {**inputs, **outputs}
+    ctx.extra_env.update({name: str(folder) for name, (_, folder) in folders.items()})
+    verdict = proceed()
+    for name, (node, folder) in outputs.items():
+        _upload(ctx, name, node, folder)
+    return verdict
+
+
+def _folders(ctx: Context, field: str) -> Iterator[tuple[str, tuple[TaskObject, Path]]]:
+    for number, node in enumerate(ctx.task.main.related(field), 1):
+        if node.type != "S3DataNode":
+            ctx.log.info("%s %s is a %s: not staged", field, node.component_id, node.type)
+            continue
+        folder = ctx.work_dir / "staging" / f"{field}{number}"
+        folder.mkdir(parents=True)
+        yield f"{field.upper()}{number}_STAGING_DIR", (node, folder)
+
+
+def _location(node: TaskObject) -> tuple[str | None, str | None]:
+    directory, file = node.get("directoryPath"), node.get("filePath")
+    if not directory and not file:
+        message = f"S3DataNode {node.component_id!r} has neither directoryPath nor filePath"
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    return (directory.rstrip("/") + "/" if directory else None), file
+
+
+def _download(ctx: Context, name: str, node: TaskObject, folder: Path) -> None:
+    directory, file = _location(node)
+    count = size = 0
+    for uri, target in _sources(ctx, directory, file, folder):
+        ctx.check_canceled()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size += ctx.objects.download(uri, target)
+        count += 1
+    ctx.log.info("%s: %d files, %d bytes from %s", name, count, size, directory or file)
+
+
+def _sources(
+    ctx: Context, directory: str | None, file: str | None, folder: Path
+) -> Iterator[tuple[str, Path]]:
+    if directory is None:
+        uri = str(file)
+        yield uri, folder / PurePosixPath(uri).name
+        return
+    for info in ctx.objects.list(directory):
+        relative = info.uri.removeprefix(directory)
+        if relative and not relative.endswith("/"):
+            yield info.uri, folder / _inside(relative, info.uri)
+
+
+def _inside(relative: str, uri: str) -> PurePosixPath:
+    path = PurePosixPath(relative)
+    if path.is_absolute() or ".." in path.parts or "\0" in relative:
+        message = f"{uri}: the key cannot be a file inside the staging folder"
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    return path
+
+
+def _upload(ctx: Context, name: str, node: TaskObject, folder: Path) -> None:
+    directory, file = _location(node)
+    files = sorted(_files(ctx, folder))
+    if directory is None and len(files) > 1:
+        message = (
+            f"{name} holds {len(files)} files, but S3DataNode {node.component_id!r} has a "
+            "filePath, which takes one: set directoryPath instead"
+        )
+        raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
+    size = 0
+    for path in files:
+        ctx.check_canceled()
+        relative = path.relative_to(folder).as_posix()
+        size += ctx.objects.upload(path, f"{directory}{relative}" if directory else str(file))
+    ctx.log.info("%s: %d files, %d bytes to %s", name, len(files), size, directory or file)
+
+
+def _files(ctx: Context, folder: Path) -> Iterator[Path]:
+    inside = ctx.work_dir.resolve()
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            ctx.log.warning("%s leads out of the work folder: not copied", path)
+        elif path.is_file():
+            yield path

@@ -1,0 +1,175 @@
+"""`taskrunner --worker-group G`: the agent's command line and composition root."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import uuid
+from collections.abc import MutableMapping
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from taskrunner.agent.child import AttemptSettings
+from taskrunner.agent.children import Children
+from taskrunner.agent.roles import make_roles
+from taskrunner.clock import SystemClock
+from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
+from taskrunner.errors import ConfigError, UsageError
+from taskrunner.settings_table import SETTINGS, Setting
+
+__all__ = ["command"]
+
+_UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
+
+
+def _option(setting: Setting) -> click.Option:
+    note = ", ".join(f"${variable}" for variable in setting.variables)
+    return click.Option(
+        [setting.flag, *setting.aliases, setting.name],
+        help=f"{setting.help} [{note}]",
+        multiple=setting.multiple,
+        metavar=setting.metavar,
+        default=None,
+    )
+
+
+def _run(config: str | None, **flags: object) -> int:
+    if any(flags.pop(flag.lstrip("-").lower()) for flag in _UNSUPPORTED):
+        raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
+    loaded = load(flags, os.environ, file=config)
+    settings = loaded.settings
+    _export(settings, os.environ)
+    _make_work_dir(settings.work_dir)
+    attempts = AttemptSettings(
+        data=settings.data, pass_env=settings.pass_env, grace_s=settings.kill_grace / 2
+    )
+    # Before any thread, and before what only the agent itself needs is imported.
+    children = Children.start(partial(make_roles, attempts))
+    try:
+        return _serve(loaded, children)
+    finally:
+        children.close()
+
+
+def _serve(loaded: Loaded, children: Children) -> int:
+    import random
+    import threading
+
+    from taskrunner import logs
+    from taskrunner.agent.agent import Agent, AgentSettings
+    from taskrunner.agent.attempt import Policy
+    from taskrunner.agent.journal import Journal
+    from taskrunner.systemd import Notifier
+    from taskrunner.wire.client import RunnerClient
+    from taskrunner.wire.connect import ClientSettings, connect
+    from taskrunner.wire.retrying import RetryingRunner
+
+    settings = loaded.settings
+    clock = SystemClock()
+    logs.configure(level=settings.log_level, form=settings.log_format)
+    _warn(loaded)
+    wire = ClientSettings(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        allow_http=settings.allow_http,
+        ca_bundle=settings.ca_bundle,
+        environ=os.environ,
+    )
+    api = RetryingRunner(
+        RunnerClient(connect(wire, clock)),
+        clock=clock,
+        stop=threading.Event(),
+        fraction=random.random,
+    )
+    agent = Agent(
+        AgentSettings(
+            worker_groups=settings.worker_group,
+            taskrunner_id=settings.taskrunner_id or uuid.uuid4().hex,
+            hostname=settings.hostname or socket.gethostname(),
+            work_dir=settings.work_dir,
+            slots=settings.tasks,
+            log_uri=settings.log_uri,
+            drain_timeout_s=settings.drain_timeout,
+            heartbeat_interval_s=settings.heartbeat_interval,
+            policy=Policy(
+                progress_interval_s=settings.progress_interval,
+                lease_s=settings.lease_timeout,
+                kill_grace_s=settings.kill_grace,
+            ),
+        ),
+        api=api,
+        children=children,
+        journal=Journal(settings.work_dir / "journal"),
+        clock=clock,
+        notifier=Notifier.from_environment(os.environ),
+    )
+    return agent.run()
+
+
+def _warn(loaded: Loaded) -> None:
+    for flag in secrets_on_command_line(loaded.origins):
+        _say(f"warning: {flag}: a secret on the command line is visible to all in `ps`")
+    settings = loaded.settings
+    if len(settings.worker_group) > settings.tasks:
+        _say(
+            f"warning: {len(settings.worker_group)} worker groups share {settings.tasks} task "
+            "slots and are polled in turn; --tasks should be as many at least"
+        )
+
+
+def _say(text: str) -> None:
+    print(f"taskrunner: {text}", file=sys.stderr)  # noqa: T201
+
+
+def _export(settings: Settings, environ: MutableMapping[str, str]) -> None:
+    """Hand credentials and proxy to the libraries by the variables that all of them read."""
+    if (settings.access_id is None) != (settings.secret_key is None):
+        raise ConfigError("an access key has two parts: set both access_id and secret_key")
+    if settings.access_id and settings.secret_key:
+        environ["AWS_ACCESS_KEY_ID"] = settings.access_id
+        environ["AWS_SECRET_ACCESS_KEY"] = settings.secret_key
+        environ.pop("AWS_SESSION_TOKEN", None)
+    if settings.proxy_host:
+        environ["HTTPS_PROXY"] = environ["HTTP_PROXY"] = _proxy_url(settings)
+
+
+def _proxy_url(settings: Settings) -> str:
+    user = quote(settings.proxy_username or "", safe="")
+    if settings.proxy_password:
+        user += ":" + quote(settings.proxy_password, safe="")
+    address = f"{settings.proxy_host}:{settings.proxy_port or 8080}"
+    return f"http://{user}@{address}" if user else f"http://{address}"
+
+
+def _make_work_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        message = f"work folder {path}: cannot be written to ({error.strerror}); set --work-dir"
+        raise ConfigError(message) from None
+
+
+command = click.Command(
+    "taskrunner",
+    callback=_run,
+    params=[
+        *map(_option, SETTINGS),
+        click.Option(
+            ["--config"],
+            metavar="FILE",
+            help="Settings in TOML, or AWS's credentials.json. [$TASKRUNNER_CONFIG]",
+        ),
+        *(click.Option([flag, flag.lstrip("-").lower()], hidden=True) for flag in _UNSUPPORTED),
+    ],
+    help="Take tasks of a worker group from AWS Data Pipeline, or from `taskrunner serve`, "
+    "run them and report. Each option can also be given by the environment variable named "
+    "in brackets, or in the configuration file; see config.example.toml. Exit codes: 0 "
+    "drained, 2 wrong settings, 70 and 71 a part of the agent died, 77 not authorized.",
+)

@@ -1,0 +1,106 @@
+"""How the agent's process ends: its exit codes, its mailbox, and its supervised threads."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = [
+    "AttemptEnded",
+    "ExitCode",
+    "LoopEnded",
+    "Mailbox",
+    "Message",
+    "SignalArrived",
+    "StopAsked",
+    "Threads",
+    "listen",
+]
+
+
+class ExitCode(IntEnum):
+    """What the agent's exit code says; the numbers are those of sysexits.h."""
+
+    OK = 0  # drained: everything that ran was finished or handed back
+    USAGE = 2  # a flag, a variable or the settings file is wrong
+    LOOP_DIED = 70  # one of the agent's own loops ended: a defect, restart it
+    FORK_SERVER_DIED = 71  # the process that starts attempts is gone: restart it
+    NOT_AUTHORIZED = 77  # the service refuses these credentials: restarting cannot help
+
+
+@dataclass(frozen=True, slots=True)
+class SignalArrived:
+    """The process was signalled."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopEnded:
+    """A background loop returned (`error` is None) or raised."""
+
+    name: str
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Something inside the agent asks it to drain and end with this code."""
+
+    code: ExitCode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """A slot is free again."""
+
+
+Message = SignalArrived | LoopEnded | StopAsked | AttemptEnded
+#: Everything that may end the agent arrives here; putting is safe inside a signal handler.
+Mailbox = queue.SimpleQueue[Message]
+
+
+def listen(mailbox: Mailbox, numbers: Mapping[signal.Signals, str]) -> None:
+    """Turn signals into messages; the handler does nothing else. Main thread only."""
+
+    def arrived(number: int, _frame: object) -> None:
+        mailbox.put(SignalArrived(number))
+
+    for number in numbers:
+        signal.signal(number, arrived)
+
+
+class Threads:
+    """The one place where background threads are born; the end of any is told to the mailbox."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self.names: list[str] = []
+
+    def start(self, name: str, loop: Callable[[], None]) -> None:
+        """Run a loop that must not end before the process does."""
+        self.names.append(name)
+        self._spawn(name, loop, may_return=False)
+
+    def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        """Run a piece of work that may end, but not by raising."""
+        return self._spawn(name, work, may_return=True)
+
+    def _spawn(self, name: str, work: Callable[[], None], *, may_return: bool) -> threading.Thread:
+        def body() -> None:
+            try:
+                work()
+            except BaseException as error:
+                self._mailbox.put(LoopEnded(name, error))
+            else:
+                if not may_return:
+                    self._mailbox.put(LoopEnded(name, None))
+
+        thread = threading.Thread(target=body, name=name, daemon=True)
+        thread.start()
+        return thread

@@ -1,0 +1,251 @@
+"""Commands and process trees: the only module that starts a program or ends one.
+
+A command gets a session of its own, so that one signal reaches all of it. What leaves the group
+(setsid, double fork) stays a descendant of the attempt's process, which the kernel makes the
+adopter of orphans, and is found by walking the tree.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import IO, Protocol
+
+import psutil
+
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+
+__all__ = [
+    "Command",
+    "Filter",
+    "become_subreaper",
+    "die_with_parent",
+    "end_group",
+    "kill_descendants",
+    "kill_tree",
+    "oom_kills",
+    "signal_name",
+]
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_CHUNK = 1 << 16
+#: How often a tree is listed again while it is being stopped; a fork storm needs a few rounds.
+_ROUNDS = 100
+_OOM_COUNTERS = (
+    Path("/sys/fs/cgroup/memory.events"),
+    Path("/sys/fs/cgroup/memory/memory.oom_control"),
+    Path("/proc/vmstat"),
+)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Filter(Protocol):
+    """Changes a stream of bytes on its way into a file."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What may be written now; the filter may hold some bytes back."""
+        ...
+
+    def flush(self) -> bytes:
+        """What was held back."""
+        ...
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when the thread that forked it ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def become_subreaper() -> None:
+    """Make orphans among this process's descendants its own children, instead of init's."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL for 9; the bare number where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def oom_kills() -> int:
+    """How often the kernel's out-of-memory killer has struck here; only differences count."""
+    return sum(_counter(path, "oom_kill") for path in _OOM_COUNTERS)
+
+
+def _counter(path: Path, name: str) -> int:
+    with suppress(OSError, ValueError):
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    return 0
+
+
+def end_group(process: subprocess.Popen[bytes], grace_s: float) -> None:
+    """TERM a command's group, and KILL what is left of it after the grace time."""
+    _signal_group(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(grace_s)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def kill_tree(pid: int) -> None:
+    """KILL a process and every descendant; they are stopped first, so that none forks away."""
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        _signal(root, signal.SIGSTOP)
+        found = _stop_descendants(root, spare=frozenset())
+        for process in [*found, root]:
+            _signal(process, signal.SIGKILL)
+
+
+def kill_descendants(*, spare: frozenset[int] = frozenset()) -> int:
+    """KILL every descendant of this process but those in or under `spare`; returns how many."""
+    found = _stop_descendants(psutil.Process(), spare=spare)
+    for process in found:
+        _signal(process, signal.SIGKILL)
+    return len(found)
+
+
+def _stop_descendants(root: psutil.Process, *, spare: frozenset[int]) -> list[psutil.Process]:
+    stopped: dict[int, psutil.Process] = {}
+    for _ in range(_ROUNDS):
+        fresh = [p for p in _descendants(root, spare) if p.pid not in stopped]
+        if not fresh:
+            break
+        for process in fresh:
+            stopped[process.pid] = process
+            _signal(process, signal.SIGSTOP)
+    return list(stopped.values())
+
+
+def _descendants(root: psutil.Process, spare: frozenset[int]) -> list[psutil.Process]:
+    if not spare:
+        return [p for p in root.children(recursive=True) if not _is_dead(p)]
+    found: list[psutil.Process] = []
+    for child in root.children():
+        if child.pid not in spare and not _is_dead(child):
+            found.append(child)
+            with suppress(psutil.NoSuchProcess):
+                found += child.children(recursive=True)
+    return found
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        process.send_signal(number)
+
+
+class Command:
+    """One command: own session, output appended to files, ended as a whole group."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdout: Path,
+        stderr: Path,
+        output_filter: Callable[[], Filter] | None = None,
+        grace_s: float = 5.0,
+    ) -> None:
+        self._argv = list(argv)
+        self._env = dict(env)
+        self._cwd = cwd
+        self._paths = (stdout, stderr)
+        self._filter = output_filter
+        self._grace_s = grace_s
+
+    def run(self) -> int:
+        """Run to the end; returns the exit code, or minus the signal's number.
+
+        Raises TaskError when it cannot be started. Whatever else is raised meanwhile (a
+        cancellation above all) ends the group first.
+        """
+        with ExitStack() as stack:
+            files = [stack.enter_context(path.open("ab")) for path in self._paths]
+            process = self._start(files)
+            pumps = self._start_pumps(process, files)
+            try:
+                code = process.wait()
+            except BaseException:
+                end_group(process, self._grace_s)
+                raise
+            finally:
+                self._join(process, pumps)
+        return code
+
+    def _start(self, files: Sequence[IO[bytes]]) -> subprocess.Popen[bytes]:
+        outputs = files if self._filter is None else (subprocess.PIPE, subprocess.PIPE)
+        try:
+            return subprocess.Popen(  # noqa: S603  the command is the task's own
+                self._argv,
+                env=self._env,
+                cwd=self._cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=outputs[0],
+                stderr=outputs[1],
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            message = f"cannot run {self._argv[0]!r}: {error}"
+            wrong = PermanentTaskError if isinstance(error, ValueError) else TaskError
+            raise wrong(message, error_id=ErrorId.COMMAND_FAILED) from error
+
+    def _start_pumps(
+        self, process: subprocess.Popen[bytes], files: Sequence[IO[bytes]]
+    ) -> list[threading.Thread]:
+        if self._filter is None:
+            return []
+        pumps = []
+        for source, target in zip((process.stdout, process.stderr), files, strict=True):
+            arguments = (source, target, self._filter())
+            pumps.append(threading.Thread(target=_pump, args=arguments, daemon=True, name="output"))
+            pumps[-1].start()
+        return pumps
+
+    def _join(self, process: subprocess.Popen[bytes], pumps: Sequence[threading.Thread]) -> None:
+        """Wait for the last output; what the command left running may not hold it open."""
+        for pump in pumps:
+            pump.join(self._grace_s)
+        if any(pump.is_alive() for pump in pumps):
+            _signal_group(process.pid, signal.SIGKILL)
+            kill_descendants()
+        for pump in pumps:
+            pump.join()
+
+
+def _pump(source: IO[bytes], target: IO[bytes], output_filter: Filter) -> None:
+    while data := os.read(source.fileno(), _CHUNK):
+        target.write(output_filter.feed(data))
+        target.flush()
+    target.write(output_filter.flush())
+    source.close()

@@ -1,0 +1,41 @@
+"""sd_notify without a library: tells systemd READY, STATUS, STOPPING and WATCHDOG."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+
+__all__ = ["Notifier"]
+
+
+class Notifier:
+    """Sends states to the service manager; does nothing where there is none."""
+
+    def __init__(self, address: str | None, watchdog_s: float | None = None) -> None:
+        self._address = address
+        #: Within how many seconds systemd wants to hear WATCHDOG; None: it does not watch.
+        self.watchdog_s = watchdog_s if address else None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], pid: int | None = None) -> Notifier:
+        """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
+        micros = environ.get("WATCHDOG_USEC", "")
+        meant_for = environ.get("WATCHDOG_PID") or str(pid or os.getpid())
+        ours = micros.isdigit() and meant_for == str(pid or os.getpid())
+        watchdog_s = int(micros) / 1e6 if ours else None
+        return cls(environ.get("NOTIFY_SOCKET") or None, watchdog_s)
+
+    def send(self, **states: str) -> None:
+        """Send e.g. READY="1", STATUS="polling"; a manager that does not listen is no error."""
+        if self._address is None:
+            return
+        text = "\n".join(f"{key}={value}".replace("\n", " ") for key, value in states.items())
+        # A name that starts with @ is in the abstract namespace, whose first byte is NUL.
+        address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            try:
+                sock.connect(address)
+                sock.sendall(text.encode())
+            except OSError:
+                return

@@ -1,0 +1,223 @@
+"""A small Data Pipeline service over real HTTP, and a real agent process working against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from taskrunner.clock import SystemClock
+
+PATIENCE_S = 60.0
+
+
+def task_json(
+    task_id: str,
+    command: str,
+    *,
+    fields: Mapping[str, Any] | None = None,
+    objects: Mapping[str, Mapping[str, Any]] | None = None,
+    kind: str = "ShellCommandActivity",
+) -> dict[str, Any]:
+    """A task as PollForTask returns it; a {"ref": id} value becomes a reference."""
+    instance = "@Work_2026-02-13T02:00:00"
+    attempt = f"{instance}_Attempt=1"
+    own: dict[str, Any] = {
+        "type": kind,
+        "command": command,
+        "parent": {"ref": "Work"},
+        "@componentParent": {"ref": "Work"},
+        "@instanceParent": {"ref": instance},
+        "@sphere": "ATTEMPT",
+        **(fields or {}),
+    }
+    if own["command"] == "":
+        del own["command"]
+    return {
+        "taskId": task_id,
+        "pipelineId": "df-test",
+        "attemptId": attempt,
+        "objects": {
+            id_: {"id": id_, "name": id_, "fields": list(_fields(values))}
+            for id_, values in {attempt: own, **(objects or {})}.items()
+        },
+    }
+
+
+def _fields(values: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for key, value in values.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield {"key": key, "refValue": item["ref"]}
+            else:
+                yield {"key": key, "stringValue": item}
+
+
+class FakeService:
+    """The four runner operations; tests put tasks in and wait for what comes back."""
+
+    def __init__(self) -> None:
+        self.tasks: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.canceled: set[str] = set()
+        self.superseded: set[str] = set()
+        #: While set, calls named here are answered with HTTP 503.
+        self.down: set[str] = set()
+        self.refuse_all = False
+        self.terminate = False
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def wait(self, what: str, holds: Callable[[], Any]) -> Any:
+        """Wait until `holds` is true of what was recorded; returns its value."""
+        with self._changed:
+            found = self._changed.wait_for(holds, PATIENCE_S)
+        assert found, f"waited in vain for {what}; seen: {[name for name, _ in self.events]}"
+        return found
+
+    def calls(self, operation: str, task_id: str | None = None) -> list[dict[str, Any]]:
+        return [
+            body
+            for name, body in list(self.events)
+            if name == operation and task_id in {None, body.get("taskId")}
+        ]
+
+    def verdict(self, task_id: str) -> dict[str, Any]:
+        """Wait for the task's SetTaskStatus."""
+        calls: list[dict[str, Any]] = self.wait(
+            f"the verdict of {task_id}", lambda: self.calls("SetTaskStatus", task_id)
+        )
+        return calls[0]
+
+    def _poll(self) -> dict[str, Any]:
+        while not self._stop.is_set():
+            try:
+                return {"taskObject": self.tasks.get(timeout=0.05)}
+            except queue.Empty:
+                continue
+        return {}
+
+    def _answer(self, operation: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if self.refuse_all:
+            return 400, {"__type": "AccessDeniedException", "message": "not you"}
+        if operation in self.down:
+            return 503, {"__type": "ServiceUnavailable", "message": "later"}
+        with self._changed:
+            self.events.append((operation, body))
+            self._changed.notify_all()
+        if body.get("taskId") in self.superseded:
+            return 400, {"__type": "TaskNotFoundException", "message": "superseded"}
+        if operation == "PollForTask":
+            return 200, self._poll()
+        answers = {
+            "ReportTaskProgress": {"canceled": body.get("taskId") in self.canceled},
+            "ReportTaskRunnerHeartbeat": {"terminate": self.terminate},
+        }
+        return 200, answers.get(operation, {})
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                status, answer = service._answer(operation, body)
+                raw = json.dumps(answer).encode()
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/x-amz-json-1.1")
+                    self.send_header("Content-Length", str(len(raw)))
+                    self.end_headers()
+                    self.wfile.write(raw)
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Quiet."""
+
+        return Handler
+
+
+class AgentProcess:
+    """`taskrunner --worker-group ...` as a process of its own."""
+
+    def __init__(self, service: FakeService, folder: Path, *options: str) -> None:
+        self.work_dir = folder / "work"
+        self.s3 = folder / "s3"
+        self._log_path = folder / "agent.log"
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "agent-secret-key",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        argv = [sys.executable, "-m", "taskrunner", "--worker-group", "wg"]
+        argv += ["--endpoint", service.url, "--work-dir", str(self.work_dir)]
+        argv += ["--s3-root", str(self.s3), "--progress-interval", "0.2", "--kill-grace", "3"]
+        with self._log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*argv, "--log-format", "json", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environ,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text()
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_S)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.wait()
+
+
+@contextmanager
+def running_agent(service: FakeService, folder: Path, *options: str) -> Iterator[AgentProcess]:
+    """An agent that is ended, at the latest, with the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    agent = AgentProcess(service, folder, *options)
+    try:
+        yield agent
+    finally:
+        agent.stop()
+
+
+def wait_for(what: str, holds: Callable[[], Any]) -> Any:
+    """Wait for something outside of the service, such as a file or the end of a process."""
+    clock, never = SystemClock(), threading.Event()
+    until = clock.monotonic() + PATIENCE_S
+    while not (found := holds()):
+        assert clock.monotonic() < until, f"waited in vain for {what}"
+        clock.wait(never, 0.05)
+    return found
