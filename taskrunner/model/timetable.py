@@ -9,8 +9,8 @@ from datetime import datetime
 
 from taskrunner.errors import DefinitionError
 from taskrunner.model.catalog import CATALOG
-from taskrunner.model.document import Field, PipelineObject
-from taskrunner.model.expressions import Scope, evaluate
+from taskrunner.model.document import PipelineObject
+from taskrunner.model.expressions import Scope, evaluate_object
 from taskrunner.model.schedule import (
     ONDEMAND_PERIOD,
     Occurrence,
@@ -73,15 +73,9 @@ def _evaluated(
 ) -> PipelineObject:
     """The object with what matters for scheduling evaluated; the rest may need a run."""
     keys = {"scheduleType", *(_SCHEDULE_FIELDS if obj.type == "Schedule" else ())}
-    scope = Scope(objects=objects, object_id=obj.id, parameters=parameters)
-    fields = [
-        Field(f.key, value, f.position)
-        for f in obj.fields
-        for value in (
-            evaluate(f.value, scope) if f.key in keys and isinstance(f.value, str) else (f.value,)
-        )
-    ]
-    return PipelineObject(id=obj.id, name=obj.name, fields=tuple(fields), position=obj.position)
+    return evaluate_object(
+        Scope(objects=objects, object_id=obj.id, parameters=parameters), only=keys
+    )
 
 
 def _on_demand(objects: Mapping[str, PipelineObject], schedules: Sequence[PipelineObject]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import product
 from math import prod
 
@@ -45,17 +45,22 @@ def evaluate(text: str, scope: Scope) -> tuple[str, ...]:
     return _Evaluator(scope).printed(text)
 
 
-def evaluate_object(scope: Scope) -> PipelineObject:
-    """The scope's own object with every field evaluated; a list becomes a repeated field.
+def evaluate_object(scope: Scope, *, only: Collection[str] | None = None) -> PipelineObject:
+    """The scope's own object with every field (or `only` these) evaluated.
 
-    References and the fields id, name, type and sphere stay as they are. Raises ExpressionError
-    with the object, the field and its place in the file.
+    A list becomes a repeated field. References and the fields id, name, type and sphere stay as
+    they are. Raises ExpressionError with the object, the field and its place in the file.
     """
     obj = scope.objects[scope.object_id]
-    if not any(_has_expression(field) for field in obj.fields):
+    chosen = [_has_expression(f) and (only is None or f.key in only) for f in obj.fields]
+    if not any(chosen):
         return obj
     evaluator = _Evaluator(scope)
-    fields = [new for field in obj.fields for new in _fields(field, obj, evaluator)]
+    fields = [
+        new
+        for field, is_chosen in zip(obj.fields, chosen, strict=True)
+        for new in (_fields(field, obj, evaluator) if is_chosen else (field,))
+    ]
     return PipelineObject(id=obj.id, name=obj.name, fields=tuple(fields), position=obj.position)
 
 
@@ -63,14 +68,17 @@ def _has_expression(field: Field) -> bool:
     return isinstance(field.value, str) and "#{" in field.value and field.key not in VERBATIM
 
 
-def _fields(field: Field, obj: PipelineObject, evaluator: _Evaluator) -> Sequence[Field]:
-    if not isinstance(field.value, str) or not _has_expression(field):
-        return (field,)
+def _fields(field: Field, obj: PipelineObject, evaluator: _Evaluator) -> list[Field]:
     try:
-        values = evaluator.printed(field.value)
+        values = evaluator.printed(str(field.value))
     except ExpressionError as error:
-        line, column = (field.position.line, field.position.column) if field.position else (0, 0)
-        place = Place(object_id=obj.id, field=field.key, line=line or None, column=column or None)
+        at = field.position
+        place = Place(
+            object_id=obj.id,
+            field=field.key,
+            line=at.line if at else None,
+            column=at.column if at else None,
+        )
         raise ExpressionError(error.message, column=error.column, place=place) from None
     return [Field(field.key, value, field.position) for value in values]
 

@@ -139,6 +139,14 @@ class TestObject:
             Position(line=4, column=7)
         }
 
+    def test_only_the_fields_asked_for_need_to_be_known(self) -> None:
+        some = obj("A", ("period", "#{1 + 1} days"), ("command", "#{@actualStartTime}"))
+
+        found = evaluate_object(scope(some), only={"period"})
+
+        assert found.strings("period") == ("2 days",)
+        assert found.strings("command") == ("#{@actualStartTime}",)
+
     def test_an_object_without_expressions_is_itself(self) -> None:
         plain = obj("A", ("type", "#{x}"), ("command", "ls"))
 
