@@ -86,7 +86,7 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
     ),
     "definition": (
         (
-            b'{"objects": [{"id": "A", "name": "n", "type": "T", "x": ["1", {"ref": "A"}], "x": 2}],'
+            b'{"objects": [{"id": "A", "name": "n", "type": 1, "x": ["1", {"ref": "A"}], "x": 2}],'
             b' "parameters": [{"id": "myP", "default": ["a", "b"]}], "values": {"myP": ["c"]}}'
         ),
         (
@@ -96,7 +96,7 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
             b' "String"}]}], "parameterValues": [{"id": "myP", "stringValue": "v"}]}'
         ),
         (
-            b'{"Resources": {"P": {"Type": "AWS::DataPipeline::Pipeline", "Properties": {"Name": "p",'
+            b'{"Resources": {"P": {"Type": "AWS::DataPipeline::Pipeline", "Properties": {"Name": 1,'
             b' "PipelineObjects": [{"Id": "A", "Name": "A", "Fields": [{"Key": "k", "StringValue":'
             b' {"Ref": "X"}}]}]}}}}'
         ),
