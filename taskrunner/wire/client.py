@@ -49,6 +49,8 @@ __all__ = ["CALL_DEADLINE_S", "POLL_DEADLINE_S", "Client", "RunnerClient", "clas
 #: The service holds a poll for up to 90 s; ten more for the way there and back.
 POLL_DEADLINE_S = 100.0
 CALL_DEADLINE_S = 30.0
+#: Three tries of a report fit between two reports, which are a minute apart.
+REPORT_DEADLINE_S = 15.0
 
 #: Codes that mean "later": the same call may succeed.
 THROTTLED = frozenset(
@@ -251,7 +253,8 @@ class RunnerClient:
                 for key, value in fields.items()
             ),
         )
-        return cast(ReportTaskProgressOutput, self._client.call(request)).canceled
+        reply = self._client.call(request, deadline_s=REPORT_DEADLINE_S)
+        return cast(ReportTaskProgressOutput, reply).canceled
 
     def set_task_status(self, task_id: str, verdict: Verdict) -> None:
         """Report the end of a task. Raises UnknownTask when it is superseded."""
@@ -275,7 +278,8 @@ class RunnerClient:
             worker_group=worker_group,
             hostname=fitted(hostname, "id") or None,
         )
-        return cast(ReportTaskRunnerHeartbeatOutput, self._client.call(request)).terminate
+        reply = self._client.call(request, deadline_s=REPORT_DEADLINE_S)
+        return cast(ReportTaskRunnerHeartbeatOutput, reply).terminate
 
 
 def _optional(text: str | None, shape_name: str) -> str | None:

@@ -34,7 +34,7 @@ class Budget:
 
     def wait_s(self, failures: int, fraction: float) -> float:
         """The wait after so many failures; `fraction` (0 to 1) spreads a fleet's second tries."""
-        ceiling = min(self.longest_wait_s, self.first_wait_s * 2 ** (failures - 1))
+        ceiling: float = min(self.longest_wait_s, self.first_wait_s * 2 ** (failures - 1))
         return ceiling * (0.5 + fraction / 2)
 
 
@@ -125,7 +125,10 @@ class RetryingRunner:
                 tenacity.stop_when_event_set(self._stop),
             ),
             wait=lambda state: budget.wait_s(state.attempt_number, self._fraction()),
-            sleep=lambda seconds: self._clock.wait(self._stop, seconds),
+            sleep=self._sleep,
             reraise=True,
         )
         return retrying(call)
+
+    def _sleep(self, seconds: float) -> None:
+        self._clock.wait(self._stop, seconds)

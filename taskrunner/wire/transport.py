@@ -226,9 +226,7 @@ def _proxy_of(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
 def _bypassed(host: str, no_proxy: str) -> bool:
     suffixes = (item.strip().lower().lstrip(".") for item in no_proxy.split(","))
     return any(
-        suffix == "*" or host == suffix or host.endswith(f".{suffix}")
-        for suffix in suffixes
-        if suffix
+        suffix in {"*", host} or host.endswith(f".{suffix}") for suffix in suffixes if suffix
     )
 
 

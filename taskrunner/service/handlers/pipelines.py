@@ -1,0 +1,180 @@
+"""Operations on pipelines as such: make, delete, list, describe, tag, activate, deactivate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
+from taskrunner.model.document import Field, ParameterValue
+from taskrunner.model.parameters import with_values
+from taskrunner.model.times import format_datetime
+from taskrunner.model.validate import validate
+from taskrunner.service.engine import Caller, Service
+from taskrunner.service.masking import unmasked_values
+from taskrunner.service.store.rows import PipelineRow
+from taskrunner.wire.operations import (
+    ActivatePipelineInput,
+    ActivatePipelineOutput,
+    AddTagsInput,
+    AddTagsOutput,
+    CreatePipelineInput,
+    CreatePipelineOutput,
+    DeactivatePipelineInput,
+    DeactivatePipelineOutput,
+    DeletePipelineInput,
+    DescribePipelinesInput,
+    DescribePipelinesOutput,
+    ListPipelinesInput,
+    ListPipelinesOutput,
+    PipelineDescription,
+    PipelineIdName,
+    RemoveTagsInput,
+    RemoveTagsOutput,
+    Tag,
+)
+
+__all__ = [
+    "activate_pipeline",
+    "add_tags",
+    "create_pipeline",
+    "deactivate_pipeline",
+    "delete_pipeline",
+    "describe_pipelines",
+    "list_pipelines",
+    "remove_tags",
+]
+
+MOST_DESCRIBED = 25
+PAGE = 100
+_MOST_ERRORS_SAID = 5
+
+
+def create_pipeline(
+    service: Service, caller: Caller, request: CreatePipelineInput
+) -> CreatePipelineOutput:
+    """Make a pipeline; the same name and uniqueId give the same pipeline again."""
+    _check_unique(request.tags)
+    pipeline_id = service.create_pipeline(
+        caller, request.name, request.unique_id, request.description, request.tags
+    )
+    return CreatePipelineOutput(pipeline_id=pipeline_id)
+
+
+def delete_pipeline(service: Service, caller: Caller, request: DeletePipelineInput) -> None:
+    """Delete a pipeline; one that is deleted already is not found."""
+    try:
+        service.pipeline(request.pipeline_id, caller)
+        service.delete_pipeline(request.pipeline_id)
+    except PipelineDeleted as error:
+        raise PipelineNotFound(str(error)) from error
+
+
+def list_pipelines(
+    service: Service, caller: Caller, request: ListPipelinesInput
+) -> ListPipelinesOutput:
+    """A page of the account's pipelines; the marker is the last id of the page before."""
+    rows, more = service.pipelines(caller, request.marker or None, PAGE)
+    return ListPipelinesOutput(
+        pipeline_id_list=tuple(PipelineIdName(id=row.pipeline_id, name=row.name) for row in rows),
+        marker=rows[-1].pipeline_id if more else None,
+        has_more_results=more,
+    )
+
+
+def describe_pipelines(
+    service: Service, caller: Caller, request: DescribePipelinesInput
+) -> DescribePipelinesOutput:
+    """Descriptions of pipelines, all or an error."""
+    if len(request.pipeline_ids) > MOST_DESCRIBED:
+        found = len(request.pipeline_ids)
+        raise InvalidRequest(f"pipelineIds can have at most {MOST_DESCRIBED} ids, found {found}")
+    rows = [service.pipeline(pipeline_id, caller) for pipeline_id in request.pipeline_ids]
+    return DescribePipelinesOutput(
+        pipeline_description_list=tuple(_description(row) for row in rows)
+    )
+
+
+def _description(row: PipelineRow) -> PipelineDescription:
+    return PipelineDescription(
+        pipeline_id=row.pipeline_id,
+        name=row.name,
+        description=row.description,
+        fields=tuple(_fields(row)),
+        tags=tuple(Tag(key, value) for key, value in row.tags),
+    )
+
+
+def _fields(row: PipelineRow) -> Iterator[Field]:
+    values: tuple[tuple[str, str | datetime | None], ...] = (
+        ("@pipelineState", str(row.state)),
+        ("name", row.name),
+        ("@creationTime", row.created_at),
+        ("@id", row.pipeline_id),
+        ("@sphere", "PIPELINE"),
+        ("uniqueId", row.unique_id),
+        ("description", row.description),
+        ("pipelineCreator", row.user_id),
+        ("@userId", row.user_id),
+        ("@accountId", row.account),
+        ("@firstActivationTime", row.first_activated_at),
+        ("@latestRunTime", row.latest_run_at),
+    )
+    for key, value in values:
+        if value is not None:
+            yield Field(key, format_datetime(value) if isinstance(value, datetime) else value)
+
+
+def add_tags(service: Service, caller: Caller, request: AddTagsInput) -> AddTagsOutput:
+    """Add tags, or change their values."""
+    _check_unique(request.tags)
+    service.pipeline(request.pipeline_id, caller)
+    service.set_tags(request.pipeline_id, dict(request.tags))
+    return AddTagsOutput()
+
+
+def remove_tags(service: Service, caller: Caller, request: RemoveTagsInput) -> RemoveTagsOutput:
+    """Remove tags; no error for those that are not there."""
+    service.pipeline(request.pipeline_id, caller)
+    service.remove_tags(request.pipeline_id, request.tag_keys)
+    return RemoveTagsOutput()
+
+
+def _check_unique(tags: Iterable[Tag]) -> None:
+    keys = [tag.key for tag in tags]
+    if len(set(keys)) < len(keys):
+        raise InvalidRequest("tags: a key stands there twice")
+
+
+def activate_pipeline(
+    service: Service, caller: Caller, request: ActivatePipelineInput
+) -> ActivatePipelineOutput:
+    """Set the definition that was put last going. Refused while it has errors."""
+    service.pipeline(request.pipeline_id, caller)
+    stored = service.definition(request.pipeline_id)
+    values = _grouped(unmasked_values(request.parameter_values, stored))
+    report = validate(with_values(stored, values))
+    if report.errors:
+        said = "; ".join(
+            f"{finding.id}: {finding.message}" if finding.id else finding.message
+            for finding in report.errors[:_MOST_ERRORS_SAID]
+        )
+        raise InvalidRequest(f"the pipeline's definition has {len(report.errors)} errors: {said}")
+    service.activate(request.pipeline_id, values, request.start_timestamp)
+    return ActivatePipelineOutput()
+
+
+def _grouped(values: Iterable[ParameterValue]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for item in values:
+        grouped.setdefault(item.id, []).append(item.value)
+    return grouped
+
+
+def deactivate_pipeline(
+    service: Service, caller: Caller, request: DeactivatePipelineInput
+) -> DeactivatePipelineOutput:
+    """Stop a pipeline, canceling what runs unless asked to let it finish."""
+    service.pipeline(request.pipeline_id, caller)
+    service.deactivate(request.pipeline_id, cancel_active=request.cancel_active)
+    return DeactivatePipelineOutput()
