@@ -14,7 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["ObjectInfo", "ObjectReader", "ObjectStore", "ObjectWriter"]
+from taskrunner.data.objects.location import Location
+
+__all__ = ["Backend", "ObjectInfo", "ObjectReader", "ObjectStore", "ObjectWriter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +45,19 @@ class ObjectWriter(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Objects by URI: `s3://bucket/key`, `file:///path`, or a bare absolute path."""
+    """Objects by URI: `s3://bucket/key`, `file:///path`, or a bare absolute path.
+
+    `encrypt` asks for encryption at rest by the server: true or false; None leaves it to the
+    backend (AES256 at AWS's own endpoints, the server's default elsewhere).
+    """
 
     def open_read(self, uri: str) -> AbstractContextManager[ObjectReader]:
         """Stream an object from its start, with bounded memory."""
         ...
 
-    def open_write(self, uri: str) -> AbstractContextManager[ObjectWriter]:
+    def open_write(
+        self, uri: str, *, encrypt: bool | None = None
+    ) -> AbstractContextManager[ObjectWriter]:
         """Write an object: committed when the block ends well, discarded when it raises."""
         ...
 
@@ -61,7 +69,7 @@ class ObjectStore(Protocol):
         """Every object whose URI starts with `prefix`, in key order; unfinished ones are hidden."""
         ...
 
-    def copy(self, source: str, target: str) -> int:
+    def copy(self, source: str, target: str, *, encrypt: bool | None = None) -> int:
         """Copy one object (on the server where it can); returns its size in bytes."""
         ...
 
@@ -74,5 +82,38 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, uri: str) -> None:
+        """Remove an object; no error where there is none."""
+        ...
+
+
+class Backend(Protocol):
+    """One kind of place that holds objects; the store sends each URI to the backend of its scheme.
+
+    The methods promise what those of ObjectStore do, for locations of this backend alone.
+    """
+
+    def open_read(self, location: Location) -> AbstractContextManager[ObjectReader]:
+        """Stream an object from its start."""
+        ...
+
+    def open_write(
+        self, location: Location, *, encrypt: bool | None = None
+    ) -> AbstractContextManager[ObjectWriter]:
+        """Write an object, whole or not at all."""
+        ...
+
+    def stat(self, location: Location) -> ObjectInfo | None:
+        """The object's size and time; None where there is none."""
+        ...
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]:
+        """Every object whose URI starts with the prefix, in key order."""
+        ...
+
+    def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
+        """Copy within this backend; returns the size in bytes."""
+        ...
+
+    def delete(self, location: Location) -> None:
         """Remove an object; no error where there is none."""
         ...

@@ -1,0 +1,179 @@
+"""Objects in S3, or in anything that speaks its protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import botocore.exceptions as aws
+
+from taskrunner.clock import Clock, SystemClock
+from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
+from taskrunner.data.objects.location import Location, unusable
+from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, problems
+from taskrunner.data.objects.s3_reader import S3Reader
+from taskrunner.data.objects.s3_writer import MultipartUpload, S3Writer
+from taskrunner.data.settings import DataSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["S3Backend"]
+
+#: What one CopyObject may move; larger objects are copied in ranges of this size.
+_COPY_LIMIT = 5 << 30
+_COPY_RANGE = 1 << 30
+
+
+class S3Backend:
+    """S3 by botocore; the client is made at the first use."""
+
+    def __init__(
+        self,
+        settings: DataSettings,
+        *,
+        client: Callable[[DataSettings], S3Client] = create_client,
+        clock: Clock | None = None,
+        copy_limit: int = _COPY_LIMIT,
+        copy_range: int = _COPY_RANGE,
+    ) -> None:
+        self._settings = settings
+        self._create_client = client
+        self._clock = clock or SystemClock()
+        self._copy_limit = copy_limit
+        self._copy_range = copy_range
+
+    @cached_property
+    def _client(self) -> S3Client:
+        return self._create_client(self._settings)
+
+    @property
+    def _endpoint(self) -> str | None:
+        return self._settings.s3_endpoint
+
+    @contextmanager
+    def open_read(self, location: Location) -> Iterator[ObjectReader]:
+        """Stream an object; cut streams are resumed."""
+        self._check(location)
+        reader = S3Reader(self._client, location, endpoint=self._endpoint, clock=self._clock)
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+    @contextmanager
+    def open_write(
+        self, location: Location, *, encrypt: bool | None = None
+    ) -> Iterator[ObjectWriter]:
+        """Write an object by one PUT or by parts."""
+        self._check(location)
+        writer = S3Writer(
+            self._client, location, endpoint=self._endpoint, extra=self._extra(encrypt)
+        )
+        try:
+            yield writer
+            writer.commit()
+        except BaseException:
+            writer.discard()
+            raise
+        finally:
+            writer.close()
+
+    def stat(self, location: Location) -> ObjectInfo | None:
+        """Size and time by HEAD."""
+        if not location.key:
+            return None
+        head = self._head(location)
+        if head is None:
+            return None
+        return ObjectInfo(
+            uri=location.uri, size=head["ContentLength"], modified=head["LastModified"]
+        )
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]:
+        """Every object below the prefix, page by page."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=prefix.bucket, Prefix=prefix.key
+        )
+        iterator = iter(pages)
+        while True:
+            with problems(prefix.uri, "list", self._endpoint):
+                page = next(iterator, None)
+            if page is None:
+                return
+            if "Name" not in page:
+                raise nonsense(prefix.uri, "list", self._endpoint)
+            for item in page.get("Contents", []):
+                yield ObjectInfo(
+                    uri=f"s3://{prefix.bucket}/{item['Key']}",
+                    size=item["Size"],
+                    modified=item["LastModified"],
+                )
+
+    def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
+        """Copy on the server; the source must not change meanwhile."""
+        self._check(source)
+        self._check(target)
+        head = self._head(source)
+        if head is None:
+            # HEAD does not say whether it is the bucket that is missing; GET does.
+            with self.open_read(source):
+                raise nonsense(source.uri, "read", self._endpoint)
+        size = int(head["ContentLength"])
+        origin = {
+            "CopySource": {"Bucket": source.bucket, "Key": source.key},
+            "CopySourceIfMatch": head["ETag"],
+        }
+        if size > self._copy_limit:
+            self._copy_ranges(origin, size, target, encrypt=encrypt)
+            return size
+        place: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
+        with problems(f"{source.uri} to {target.uri}", "copy", self._endpoint):
+            reply = self._client.copy_object(**place, **origin, **self._extra(encrypt))
+        if not reply.get("CopyObjectResult", {}).get("ETag"):
+            raise nonsense(target.uri, "write", self._endpoint)
+        return size
+
+    def delete(self, location: Location) -> None:
+        """Remove an object."""
+        self._check(location)
+        with problems(location.uri, "delete", self._endpoint):
+            self._client.delete_object(Bucket=location.bucket, Key=location.key)
+
+    def _copy_ranges(
+        self, origin: dict[str, Any], size: int, target: Location, *, encrypt: bool | None
+    ) -> None:
+        upload = MultipartUpload(
+            self._client, target, endpoint=self._endpoint, extra=self._extra(encrypt)
+        )
+        try:
+            for number, start in enumerate(range(0, size, self._copy_range), 1):
+                end = min(start + self._copy_range, size) - 1
+                upload.copy(number, {**origin, "CopySourceRange": f"bytes={start}-{end}"})
+            upload.complete()
+        except BaseException:
+            upload.abort()
+            raise
+
+    def _head(self, location: Location) -> dict[str, Any] | None:
+        with problems(location.uri, "look at", self._endpoint):
+            try:
+                reply = self._client.head_object(Bucket=location.bucket, Key=location.key)
+            except aws.ClientError as error:
+                if code_of(error) in {"404", "NoSuchKey"}:
+                    return None
+                raise
+        if not reply.get("ETag") or "LastModified" not in reply:
+            raise nonsense(location.uri, "look at", self._endpoint)
+        return dict(reply)
+
+    def _extra(self, encrypt: bool | None) -> dict[str, Any]:
+        wanted = self._endpoint is None if encrypt is None else encrypt
+        return {"ServerSideEncryption": "AES256"} if wanted else {}
+
+    @staticmethod
+    def _check(location: Location) -> None:
+        if not location.key:
+            raise unusable(location.uri, "it names no key")

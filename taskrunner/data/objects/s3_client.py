@@ -1,0 +1,156 @@
+"""The S3 client, and its library's exceptions told as the project's own.
+
+Only this module and its s3_* neighbours know botocore. It is used without boto3, which would add
+start-up time and memory to every child that touches S3, and nothing that is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+import botocore.exceptions as aws
+import botocore.session
+from botocore.config import Config
+
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["code_of", "create_client", "nonsense", "problems"]
+
+#: A call is tried this often in all; the waits in between grow to some seconds.
+_TRIES = 5
+_CONNECT_TIMEOUT_S = 10
+_READ_TIMEOUT_S = 60
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+_ERROR_IDS = {
+    "NoSuchBucket": ErrorId.NOT_FOUND,
+    "NoSuchKey": ErrorId.NOT_FOUND,
+    "NoSuchUpload": ErrorId.NOT_FOUND,
+    "404": ErrorId.NOT_FOUND,
+    "AccessDenied": ErrorId.ACCESS_DENIED,
+    "AllAccessDisabled": ErrorId.ACCESS_DENIED,
+    "AccountProblem": ErrorId.ACCESS_DENIED,
+    "ExpiredToken": ErrorId.ACCESS_DENIED,
+    "InvalidAccessKeyId": ErrorId.ACCESS_DENIED,
+    "InvalidToken": ErrorId.ACCESS_DENIED,
+    "RequestTimeTooSkewed": ErrorId.ACCESS_DENIED,
+    "SignatureDoesNotMatch": ErrorId.ACCESS_DENIED,
+    "401": ErrorId.ACCESS_DENIED,
+    "403": ErrorId.ACCESS_DENIED,
+    "InvalidBucketName": ErrorId.INVALID_FIELD,
+    "KeyTooLongError": ErrorId.INVALID_FIELD,
+    "EntityTooLarge": ErrorId.STORAGE_FULL,
+    "InsufficientCapacity": ErrorId.STORAGE_FULL,
+    "QuotaExceeded": ErrorId.STORAGE_FULL,
+    "XMinioStorageFull": ErrorId.STORAGE_FULL,
+}
+_REASONS = {
+    "NoSuchBucket": "the bucket does not exist",
+    "NoSuchKey": "there is no such object",
+    "404": "there is no such object",
+    "403": "access denied",
+    "PreconditionFailed": "the object was changed while it was being read",
+    "412": "the object was changed while it was being read",
+}
+_UNREACHABLE = (
+    aws.ConnectionError,
+    aws.HTTPClientError,
+    aws.ReadTimeoutError,
+    aws.ConnectTimeoutError,
+    aws.ProxyConnectionError,
+    aws.SSLError,
+    aws.IncompleteReadError,
+)
+_NO_CREDENTIALS = (
+    aws.NoCredentialsError,
+    aws.PartialCredentialsError,
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.NoAuthTokenError,
+    aws.ProfileNotFound,
+)
+_WRONG_INPUT = (aws.ParamValidationError, aws.ValidationError, ValueError)
+
+
+def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
+    """A client by botocore's own configuration; path-style for endpoints other than AWS's."""
+    endpoint = settings.s3_endpoint
+    config = Config(
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=_READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        # The body's hash adds nothing where TLS or the loopback carries it, and halves the speed.
+        s3={
+            "addressing_style": "path" if endpoint else "auto",
+            "payload_signing_enabled": not _is_safe(endpoint),
+        },
+    )
+    with problems(endpoint or "the S3 client", "set up", endpoint):
+        session = botocore.session.get_session()
+        region = settings.region or session.get_config_variable("region") or "us-east-1"
+        client = session.create_client(
+            "s3", region_name=region, endpoint_url=endpoint, config=config
+        )
+    return cast("S3Client", client)
+
+
+def _is_safe(endpoint: str | None) -> bool:
+    if endpoint is None:
+        return True
+    parts = urlsplit(endpoint)
+    return parts.scheme == "https" or parts.hostname in _LOOPBACK
+
+
+def code_of(error: aws.ClientError) -> str:
+    """The error's code: S3's own name, or the HTTP status where there was no body."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def problems(uri: str, verb: str, endpoint: str | None) -> Iterator[None]:
+    """Tell botocore's exceptions as TaskErrors that say what was to be done with which URI."""
+    try:
+        yield
+    except aws.ClientError as error:
+        raise _refused(uri, verb, error) from error
+    except _NO_CREDENTIALS as error:
+        message = f"cannot {verb} {uri}: no usable AWS credentials ({_short(error)})"
+        raise TaskError(message, error_id=ErrorId.ACCESS_DENIED) from error
+    except _UNREACHABLE as error:
+        message = f"cannot {verb} {uri}: {endpoint or 'S3'} does not answer ({_short(error)})"
+        raise TaskError(message, error_id=ErrorId.CONNECTION_FAILED) from error
+    except _WRONG_INPUT as error:
+        message = f"cannot {verb} {uri}: {_short(error)}"
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD) from error
+    except aws.BotoCoreError as error:
+        raise nonsense(uri, verb, endpoint) from error
+
+
+def nonsense(uri: str, verb: str, endpoint: str | None) -> TaskError:
+    """The error for an answer that no S3 server would give."""
+    message = f"cannot {verb} {uri}: {endpoint or 'S3'} gave an answer that is not one of S3's"
+    return TaskError(message, error_id=ErrorId.CONNECTION_FAILED)
+
+
+def _refused(uri: str, verb: str, error: aws.ClientError) -> TaskError:
+    code = code_of(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    reason = _REASONS.get(code) or error.response.get("Error", {}).get("Message") or code
+    error_id = _ERROR_IDS.get(code)
+    if error_id is None:
+        error_id = ErrorId.CONNECTION_FAILED if status >= 500 else ErrorId.ACTIVITY_FAILED
+    named = "" if code.isdigit() or not code else f" ({code})"
+    return TaskError(f"cannot {verb} {uri}: {reason}{named}", error_id=error_id)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

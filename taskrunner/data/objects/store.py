@@ -1,0 +1,99 @@
+"""One store for every URI: each goes to the backend of its scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from taskrunner.data.objects.base import (
+    Backend,
+    ObjectInfo,
+    ObjectReader,
+    ObjectStore,
+    ObjectWriter,
+)
+from taskrunner.data.objects.local import FileBackend, FolderBackend
+from taskrunner.data.objects.location import Location, parse
+from taskrunner.data.settings import DataSettings
+
+__all__ = ["RoutingStore", "open_store"]
+
+_CHUNK = 1 << 20
+
+
+def open_store(settings: DataSettings) -> ObjectStore:
+    """The store that the settings describe; S3's library is loaded only where it is used."""
+    return RoutingStore({"file": FileBackend, "s3": lambda: _s3(settings)})
+
+
+def _s3(settings: DataSettings) -> Backend:
+    if settings.s3_root is not None:
+        return FolderBackend(settings.s3_root)
+    from taskrunner.data.objects.s3 import S3Backend
+
+    return S3Backend(settings)
+
+
+class RoutingStore:
+    """Objects by URI, over a backend for each scheme, made when first needed."""
+
+    def __init__(self, backends: Mapping[str, Callable[[], Backend]]) -> None:
+        self._makers = backends
+        self._backends: dict[str, Backend] = {}
+
+    def open_read(self, uri: str) -> AbstractContextManager[ObjectReader]:
+        """Stream an object from its start."""
+        location, backend = self._route(uri)
+        return backend.open_read(location)
+
+    def open_write(
+        self, uri: str, *, encrypt: bool | None = None
+    ) -> AbstractContextManager[ObjectWriter]:
+        """Write an object, whole or not at all."""
+        location, backend = self._route(uri)
+        return backend.open_write(location, encrypt=encrypt)
+
+    def stat(self, uri: str) -> ObjectInfo | None:
+        """The object's size and time; None where there is none."""
+        location, backend = self._route(uri)
+        return backend.stat(location)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every object whose URI starts with `prefix`, in key order."""
+        location, backend = self._route(prefix)
+        return backend.list(location)
+
+    def copy(self, source: str, target: str, *, encrypt: bool | None = None) -> int:
+        """Copy one object; through this process only from one backend to another."""
+        origin, backend = self._route(source)
+        goal, other = self._route(target)
+        if backend is other:
+            return backend.copy(origin, goal, encrypt=encrypt)
+        size = 0
+        with (
+            backend.open_read(origin) as reader,
+            other.open_write(goal, encrypt=encrypt) as writer,
+        ):
+            while chunk := reader.read(_CHUNK):
+                size += writer.write(chunk)
+        return size
+
+    def download(self, uri: str, path: Path) -> int:
+        """Copy an object into a local file, which appears whole or not at all."""
+        return self.copy(uri, str(path.absolute()))
+
+    def upload(self, path: Path, uri: str) -> int:
+        """Copy a local file into an object."""
+        return self.copy(str(path.absolute()), uri)
+
+    def delete(self, uri: str) -> None:
+        """Remove an object; no error where there is none."""
+        location, backend = self._route(uri)
+        backend.delete(location)
+
+    def _route(self, uri: str) -> tuple[Location, Backend]:
+        location = parse(uri)
+        if location.scheme not in self._backends:
+            self._backends[location.scheme] = self._makers[location.scheme]()
+        return location, self._backends[location.scheme]
