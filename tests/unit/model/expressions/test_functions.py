@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from dateutil.relativedelta import SU, relativedelta  # type: ignore[import-untyped]
@@ -130,3 +132,11 @@ def test_sunday_agrees_with_dateutil(day: object) -> None:
 
     world = scope(obj("A", ("myDay", text)))
     assert value("#{sunday(myDay)}", world) == f"{expected:%Y-%m-%dT%H:%M:%S}"
+
+
+def test_the_documentation_has_every_function_as_it_is() -> None:
+    text = (Path(__file__).resolve().parents[4] / "docs/expressions.md").read_text()
+    documented = re.findall(r"^\| `\w+\([^`]*\)` \|.*$", text, re.MULTILINE)
+
+    expected = [f"| `{f.signature}` | {f.result} | {f.summary} |" for f in FUNCTIONS.values()]
+    assert documented == expected
