@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 
 import click
 
@@ -22,7 +21,7 @@ _REFERRING_FIELDS = ("onSuccess", "onFail", "onLateAction", "precondition")
 
 
 @click.command(help="Print the value of EXPRESSION (a list: one value a line).")
-@click.option("--definition", "path", required=True, type=Path, metavar="FILE")
+@click.option("--definition", "path", required=True, metavar="FILE")
 @click.option("--object", "object_id", required=True, metavar="ID", help="Whose field it is in.")
 @click.option(
     "--scheduled-start", "start", metavar="TIME", callback=moment, help="@scheduledStartTime (UTC)."
@@ -33,7 +32,7 @@ _REFERRING_FIELDS = ("onSuccess", "onFail", "onLateAction", "precondition")
 @click.option("--param", "given", multiple=True, metavar="ID=VALUE", help="Repeat for more.")
 @click.argument("expression")
 def command(
-    path: Path,
+    path: str,
     object_id: str,
     start: datetime | None,
     end: datetime | None,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
 
 import click
 
+from taskrunner.cli.documents import Sources, load_document
 from taskrunner.errors import UsageError
 from taskrunner.model.document import Definition
-from taskrunner.model.parameters import with_values
-from taskrunner.model.reader import decode, read_definition
 from taskrunner.model.times import parse_datetime
 
 __all__ = ["find_object_id", "load_definition", "moment"]
@@ -28,28 +26,16 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
         raise click.BadParameter(str(error)) from None
 
 
-def load_definition(path: Path, given: Iterable[str] = ()) -> Definition:
-    """Read a definition, with parameter values given as `id=value`.
+def load_definition(path: str, given: Iterable[str] = ()) -> Definition:
+    """Read a definition, `-` for standard input, with parameter values given as `id=value`.
 
-    Raises UsageError when the file cannot be opened or a value has no id, DefinitionError when the
-    file is no definition.
+    Raises UsageError when the file cannot be opened or a value has no id, DefinitionError when
+    something in the file is not of a definition's shape.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
-    definition = read_definition(decode(data, source=str(path)), source=str(path))
-    return with_values(definition, _values(given))
-
-
-def _values(given: Iterable[str]) -> Mapping[str, list[str]]:
-    values: dict[str, list[str]] = {}
-    for item in given:
-        key, sign, value = item.partition("=")
-        if not key or not sign:
-            raise UsageError(f"--param: found {item!r}, wanted id=value")
-        values.setdefault(key, []).append(value)
-    return values
+    document = load_document(Sources(path=path, params=tuple(given)))
+    if document.problems:
+        raise document.problems[0].error()
+    return document.definition
 
 
 def find_object_id(definition: Definition, object_id: str) -> str:

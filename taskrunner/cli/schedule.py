@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 
 import click
 
@@ -24,7 +23,7 @@ _TIME_WIDTH = len("YYYY-MM-DDTHH:MM:SS")
 
 
 @click.command(help="Print when FILE's schedules run, in the order of time (UTC).")
-@click.argument("path", type=Path, metavar="FILE")
+@click.argument("path", metavar="FILE")
 @click.option(
     "--activated",
     metavar="TIME",
@@ -35,7 +34,7 @@ _TIME_WIDTH = len("YYYY-MM-DDTHH:MM:SS")
 @click.option("--param", "given", multiple=True, metavar="ID=VALUE", help="Repeat for more.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def command(
-    path: Path, activated: datetime | None, count: int, given: tuple[str, ...], form: str
+    path: str, activated: datetime | None, count: int, given: tuple[str, ...], form: str
 ) -> None:
     """Print the first occurrences of all schedules, merged."""
     definition = load_definition(path, given)

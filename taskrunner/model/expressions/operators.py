@@ -14,14 +14,11 @@ Number = int | float
 _LARGEST = 2**63
 
 
-def _numbers(symbol: str, left: Scalar, right: Scalar) -> tuple[Number, Number]:
-    found = as_number(left), as_number(right)
-    for value, number in zip((left, right), found, strict=True):
-        if number is None:
-            raise ValueError(f"{symbol} needs two numbers, found {render(value)!r}")
-    assert found[0] is not None  # noqa: S101
-    assert found[1] is not None  # noqa: S101
-    return found[0], found[1]
+def _number(symbol: str, value: Scalar) -> Number:
+    number = as_number(value)
+    if number is None:
+        raise ValueError(f"{symbol} needs numbers, found {render(value)!r}")
+    return number
 
 
 def _checked(value: Number) -> Number:
@@ -47,7 +44,7 @@ def _arithmetic(
     symbol: str, compute: Callable[[Number, Number], Number]
 ) -> Callable[[Scalar, Scalar], Scalar]:
     def operator(left: Scalar, right: Scalar) -> Scalar:
-        return _checked(compute(*_numbers(symbol, left, right)))
+        return _checked(compute(_number(symbol, left), _number(symbol, right)))
 
     return operator
 
@@ -80,7 +77,4 @@ OPERATORS: Mapping[str, Callable[[Scalar, Scalar], Scalar]] = {
 
 def negated(value: Scalar) -> Scalar:
     """Minus the value; raises ValueError when it is no number."""
-    number = as_number(value)
-    if number is None:
-        raise ValueError(f"- needs a number, found {render(value)!r}")
-    return _checked(-number)
+    return _checked(-_number("-", value))

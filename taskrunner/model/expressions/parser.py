@@ -42,7 +42,10 @@ def parse(text: str) -> Template:
     while (start := text.find("#{", position)) >= 0:
         if start > position:
             parts.append(text[position:start])
-        root, position = _Parser(text, start).whole()
+        try:
+            root, position = _Parser(text, start).whole()
+        except RecursionError:  # the caller has used up the stack: its depth, not ours
+            raise wrong("there is no room left to parse the expression", start + 1) from None
         parts.append(Expression(root, text[start:position], start + 1))
     if position < len(text) or not parts:
         parts.append(text[position:])

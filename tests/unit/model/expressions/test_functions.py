@@ -60,6 +60,14 @@ def test_a_function_is_called_on_a_value_as_well() -> None:
     assert value("#{myDateTime.plusDays(2).format('dd')}") == "26"
 
 
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [("UTC", "17:10"), ("GMT", "17:10"), ("+02:00", "19:10"), ("-0330", "13:40"), ("+9", "02:10")],
+)
+def test_zones_may_be_offsets(zone: str, expected: str) -> None:
+    assert value(f"#{{inTimeZone(myDateTime,'{zone}').format('HH:mm')}}") == expected
+
+
 def test_a_sunday_is_its_own_sunday() -> None:
     assert value("#{sunday(makeDateTime(2011,5,22,3,4))}") == "2011-05-22T03:04:00"
 
@@ -103,6 +111,7 @@ def test_a_time_that_the_clock_skips_becomes_one_that_exists() -> None:
         ("#{inTimeZone(myDateTime,'Mars/Olympus')}", "no time zone 'Mars/Olympus'"),
         ("#{inTimeZone(myDateTime,'../../etc/passwd')}", "no time zone"),
         ("#{inTimeZone(myDateTime,'America')}", "no time zone"),
+        ("#{inTimeZone(myDateTime,'+25:00')}", "no time zone"),
         ("#{inTimeZone(makeDate(1,1,1),'America/Los_Angeles')}", "out of range"),
         ("#{format(myDateTime,'')}", "the date pattern is empty"),
         ("#{format(myDateTime,'q')}", "the date pattern has 'q'"),

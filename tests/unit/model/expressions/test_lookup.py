@@ -47,6 +47,7 @@ class TestOwnFields:
         world = scope(WORK, runtime={"Copy": {"@id": "@Copy_2026"}})
 
         assert value("#{parent.@id} #{@id}", world) == "Copy @Copy_2026"
+        assert value("#{parent.id} #{parent.name}", world) == "Copy copy it"
 
     def test_a_field_that_has_an_expression_is_evaluated(self) -> None:
         assert value("#{directoryPath}", scope(SOURCE, runtime={"In": PERIOD})) == "s3://in/13/t"
@@ -126,6 +127,12 @@ class TestReferences:
         world = scope(WORK, SOURCE, instance, runtime={"Copy": {"input": Ref("@In_2026")}})
 
         assert value("#{input} #{input.directoryPath}", world) == "@In_2026 s3://done"
+
+    def test_references_that_multiply_have_an_end(self) -> None:
+        many = obj("A", *[("to", Ref("A"))] * 10)
+
+        with pytest.raises(ExpressionError, match="more than 10000 values"):
+            evaluate("#{to.to.to.to.to.to.to.to.id}", scope(many))
 
 
 class TestRuntime:

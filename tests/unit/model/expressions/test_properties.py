@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from datetime import UTC, datetime
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskrunner.errors import ExpressionError
@@ -127,3 +129,19 @@ def test_any_text_can_be_quoted(text: str) -> None:
     quoted = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
     assert evaluate(f"#{{{quoted}}}", WORLD) == (text,)
+
+
+def deep_in_the_stack(frames: int, text: str) -> None:
+    if frames:
+        deep_in_the_stack(frames - 1, text)
+    else:
+        evaluated(text)
+
+
+@given(left=st.integers(40, 220), nesting=st.sampled_from(["(", "-", "day(", "#{"]))
+@settings(max_examples=30, deadline=None)
+def test_a_caller_deep_in_the_stack_gets_no_recursion_error(left: int, nesting: str) -> None:
+    used = len(inspect.stack(0))
+
+    deep_in_the_stack(sys.getrecursionlimit() - used - left, "#{" + nesting * 30 + "y")
+    deep_in_the_stack(sys.getrecursionlimit() - used - left, "#{y + ref.back.x.y}" * 20)
