@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -47,12 +49,25 @@ def command(
         params=params,
         resource=resource,
     )
-    report = _report(sources, aws_limits=aws_limits)
+    with _no_collector():
+        report = _report(sources, aws_limits=aws_limits)
     if form == "json":
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
         click.echo("\n".join(_lines(path, report)))
     return 0 if report.valid else 1
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without cyclic garbage collection: a large definition makes none, and is half the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _report(sources: Sources, *, aws_limits: bool) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import TypedDict, cast
 
@@ -111,10 +111,20 @@ def _type(name: str) -> ObjectType:
         category=row["category"],
         text=row["text"],
         fields=fields,
+        required=tuple(spec for spec in fields.values() if spec.required),
+        one_of=_one_of(fields.values()),
         managed_by=row.get("managed_by"),
         replaced_by=row.get("replaced_by"),
         example_only=row.get("example_only", False),
     )
+
+
+def _one_of(specs: Iterable[FieldSpec]) -> tuple[tuple[FieldSpec, ...], ...]:
+    groups: dict[int, list[FieldSpec]] = {}
+    for spec in specs:
+        if spec.alternatives is not None:
+            groups.setdefault(spec.alternatives, []).append(spec)
+    return tuple(tuple(groups[number]) for number in sorted(groups))
 
 
 def _spec(name: str, row: _Row, group: FieldGroup | None = None) -> FieldSpec:

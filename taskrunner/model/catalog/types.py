@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,12 +68,18 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectType:
-    """One type: its category (activity, datanode, ...) and its fields by name."""
+    """One type: its category (activity, datanode, ...) and its fields by name.
+
+    `required` are the fields that must be there by themselves, `one_of` the groups of which one
+    field must be there.
+    """
 
     name: str
     category: str
     text: str
     fields: Mapping[str, FieldSpec]
+    required: tuple[FieldSpec, ...] = ()
+    one_of: tuple[tuple[FieldSpec, ...], ...] = ()
     managed_by: str | None = None
     replaced_by: str | None = None
     example_only: bool = False
@@ -87,15 +93,3 @@ class ObjectType:
     def scheduled(self) -> bool:
         """Whether such objects need a schedule, their own or an inherited one."""
         return "schedule" in self.fields
-
-    def required(self) -> Iterator[FieldSpec]:
-        """Fields that must be there by themselves."""
-        return (spec for spec in self.fields.values() if spec.required)
-
-    def one_of(self) -> tuple[tuple[FieldSpec, ...], ...]:
-        """The groups of which one field must be there, by their number."""
-        groups: dict[int, list[FieldSpec]] = {}
-        for spec in self.fields.values():
-            if spec.alternatives is not None:
-                groups.setdefault(spec.alternatives, []).append(spec)
-        return tuple(tuple(groups[number]) for number in sorted(groups))

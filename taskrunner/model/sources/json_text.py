@@ -22,6 +22,10 @@ from taskrunner.model.sources.tree import (
 __all__ = ["parse_json"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+# The usual forms of a key and a separator, each in one step; what they miss goes the long way.
+_KEY = re.compile(r'"([ !#-\[\]-~]*)"[ \t\r\n]*:[ \t\r\n]*')
+_TEXT = re.compile(r'"([ !#-\[\]-~]*)"')
+_COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?![ \t\r\n\]}])")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?![0-9A-Za-z.+-])")
 _WORD = re.compile(r"[^\s,:{}\[\]\"]+")
 _LITERALS: dict[str, ScalarKind] = {"true": "boolean", "false": "boolean", "null": "null"}
@@ -52,19 +56,22 @@ class _Parser:
             raise self.error(f"found {self.seen(end)} after the end of the JSON value", end)
         return node
 
-    def value(self, at: int, depth: int) -> tuple[Node, int]:
-        """The value that starts at this offset, and the offset after it."""
+    def value(self, at: int, depth: int, position: Position | None = None) -> tuple[Node, int]:
+        """The value that starts at this offset, and the offset after it.
+
+        A scalar in an object has the position of its key, which is given.
+        """
         opening = self.text[at : at + 1]
         if opening == '"':
             string, end = self.string(at)
-            return Scalar(string, "string", self.position(at)), end
+            return Scalar(string, "string", position or self.position(at)), end
         if opening in {"{", "["} and depth >= MAX_DEPTH:
             raise self.error(f"nested more than {MAX_DEPTH} levels deep", at)
         if opening == "{":
             return self.map(at, depth)
         if opening == "[":
             return self.list(at, depth)
-        return self.bare(at)
+        return self.bare(at, position or self.position(at))
 
     def map(self, at: int, depth: int) -> tuple[Node, int]:
         """An object, all members of a repeated key kept."""
@@ -81,14 +88,20 @@ class _Parser:
 
     def member(self, at: int, depth: int) -> tuple[Member, int]:
         """One `"key": value`."""
+        usual = _KEY.match(self.text, at)
+        if usual:
+            position = self.position(at)
+            node, end = self.value(usual.end(), depth + 1, position)
+            return Member(usual[1], node, position), end
         if self.text[at : at + 1] != '"':
             raise self.error(f"found {self.seen(at)}, wanted a key in double quotes", at)
         key, end = self.string(at)
         end = self.skip(end)
         if self.text[end : end + 1] != ":":
             raise self.error(f"found {self.seen(end)}, wanted ':' after the key {key!r}", end)
-        node, end = self.value(self.skip(end + 1), depth + 1)
-        return Member(key, node, self.position(at)), end
+        position = self.position(at)
+        node, end = self.value(self.skip(end + 1), depth + 1, position)
+        return Member(key, node, position), end
 
     def list(self, at: int, depth: int) -> tuple[Node, int]:
         """An array."""
@@ -105,6 +118,9 @@ class _Parser:
 
     def separator(self, at: int, closing: str) -> tuple[int, bool]:
         """The offset after a comma or the closing bracket, and whether another item follows."""
+        usual = _COMMA.match(self.text, at)
+        if usual:
+            return usual.end(), True
         end = self.skip(at)
         found = self.text[end : end + 1]
         if found == closing:
@@ -118,6 +134,9 @@ class _Parser:
 
     def string(self, at: int) -> tuple[str, int]:
         """The string whose opening quote is at this offset."""
+        usual = _TEXT.match(self.text, at)
+        if usual:
+            return usual[1], usual.end()
         try:
             string, end = scanstring(self.text, at + 1, True)
         except JSONDecodeError as error:
@@ -126,16 +145,16 @@ class _Parser:
             raise self.error("in a string: half of a surrogate pair is not a character", at)
         return string, end
 
-    def bare(self, at: int) -> tuple[Node, int]:
+    def bare(self, at: int, position: Position) -> tuple[Node, int]:
         """A number, true, false or null."""
         match = _NUMBER.match(self.text, at)
         if match:
-            return Scalar(match[0], "number", self.position(at)), match.end()
+            return Scalar(match[0], "number", position), match.end()
         word = _WORD.match(self.text, at)
         kind = _LITERALS.get(word[0]) if word else None
         if word is None or kind is None:
             raise self.error(f"found {self.seen(at)}, wanted a JSON value", at)
-        return Scalar(word[0], kind, self.position(at)), word.end()
+        return Scalar(word[0], kind, position), word.end()
 
     def skip(self, at: int) -> int:
         """The offset of the next letter that is not white space."""

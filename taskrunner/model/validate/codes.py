@@ -74,6 +74,7 @@ _ERRORS = {
     "unknown-function": "An expression calls a function that does not exist.",
     "argument-count": "A function is called with too many or too few arguments.",
     "unknown-name": "An expression names what is neither field, parameter nor object.",
+    "unknown-parameter": "An expression names a my... parameter that nothing declares or sets.",
     "unknown-runtime-field": "An expression names a runtime field that does not exist.",
     "misplaced-node": "`node` stands in an object that is neither action nor precondition.",
     # parameters
@@ -86,7 +87,7 @@ _ERRORS = {
     "value-not-allowed": "A parameter's value is not among its allowedValues.",
     "parameter-not-array": "Several values are given for a parameter that is no array.",
     # schedules
-    "missing-schedule": "An object that runs has no schedule, and the pipeline is not on demand.",
+    "missing-schedule": "An activity has no schedule, and the pipeline is not on demand.",
     "missing-start": "A Schedule has neither startAt nor startDateTime.",
     "occurrences-and-end": "A Schedule has both occurrences and endDateTime.",
     "end-before-start": "A Schedule ends before it starts.",
@@ -102,6 +103,7 @@ _WARNINGS = {
     "undocumented-field": "The field is in no reference, but published definitions use it.",
     "unresolved-value": "A value is known only when a template is deployed; it was not checked.",
     "missing-role": "AWS wants a role here; this service needs none.",
+    "no-own-schedule": "A resource or data node has no schedule; what uses it has to have one.",
     "no-runner": "Neither runsOn nor workerGroup is set: nothing will run the object.",
     "worker-group-ignored": "runsOn is set, so workerGroup is ignored.",
     "start-given-twice": "startAt and startDateTime are both set; startDateTime wins.",

@@ -234,7 +234,7 @@ class Context:
         """The text; when it is nothing but one parameter, that parameter's first value."""
         if text.startswith("#{") and text.endswith("}"):
             values = self.parameters.get(text[2:-1].strip())
-            if values:
+            if values and values[0]:
                 return values[0]
         return text
 

@@ -22,7 +22,7 @@ _SINGLE_SLOTS = frozenset(
 
 def is_user_defined(key: str) -> bool:
     """Whether the name is one of those that authors are free to make up."""
-    return key.removeprefix("*").startswith("my")
+    return key.startswith(("my", "*my"))
 
 
 @cache
@@ -124,12 +124,12 @@ def check_required(context: Context) -> None:
         keys = set(item.keys)
         keys |= {key.removeprefix("*") for key in keys}
         _check_each(context, item, item.type, keys)
-        for group in item.type.one_of():
+        for group in item.type.one_of:
             _check_one_of(context, item, item.type, [spec.name for spec in group], keys)
 
 
 def _check_each(context: Context, item: Item, object_type: ObjectType, keys: set[str]) -> None:
-    for spec in object_type.required():
+    for spec in object_type.required:
         if spec.name in keys:
             continue
         wanted = f"{object_type.name} needs {spec.name}; it is set neither here nor by a parent"

@@ -24,6 +24,7 @@ MAX_STEPS = 255
 MAX_BID = 20.0
 
 _SHORTEST, _LONGEST = Period.parse("15 minutes"), Period.parse("3 years")
+_WIDEST = 4  # bytes of a character in UTF-8: shorter texts need no counting
 _LEAST_DELAY = timedelta(minutes=2)
 _STEP_FIELDS = frozenset({"step", "preStepCommand", "postStepCommand", "bootstrapAction"})
 _SOME_DAY = datetime(2001, 1, 1, tzinfo=UTC)
@@ -56,10 +57,15 @@ def _check_sizes(context: Context, item: Item) -> None:
         context, item, "limit-name-bytes", "id", _size(own.id), MAX_NAME_BYTES, "bytes in the id"
     )
     for field in own.fields:
-        key, value = _size(field.key), _size(str(field.value))
-        name = "bytes in the field's name"
-        _check_size(context, item, "limit-name-bytes", field.key, key, MAX_NAME_BYTES, name)
-        _check_size(context, item, "limit-field-bytes", field.key, value, MAX_FIELD_BYTES, "bytes")
+        if len(field.key) > MAX_NAME_BYTES // _WIDEST:
+            found, what = _size(field.key), "bytes in the field's name"
+            _check_size(context, item, "limit-name-bytes", field.key, found, MAX_NAME_BYTES, what)
+        text = str(field.value)
+        if len(text) > MAX_FIELD_BYTES // _WIDEST:
+            found = _size(text)
+            _check_size(
+                context, item, "limit-field-bytes", field.key, found, MAX_FIELD_BYTES, "bytes"
+            )
     for step in _STEP_FIELDS:
         count = len(item.own_fields(step))
         _check_size(context, item, "limit-steps", step, count, MAX_STEPS, "values")
@@ -74,8 +80,7 @@ def _size(text: str) -> int:
 
 
 def _total(own: PipelineObject) -> int:
-    fields = sum(_size(field.key) + _size(str(field.value)) for field in own.fields)
-    return fields + _size(own.id) + _size(own.name)
+    return _size("".join([own.id, own.name, *(f"{f.key}{f.value}" for f in own.fields)]))
 
 
 def _check_size(

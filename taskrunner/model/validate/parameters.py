@@ -12,6 +12,8 @@ from taskrunner.model.validate.values import number
 __all__ = ["check_parameters"]
 
 _TYPES = ("String", "Integer", "Double", "AWS::S3::ObjectKey")
+# AWS took `string` too, as published definitions show.
+_TYPES_LOWERED = frozenset(name.lower() for name in _TYPES)
 _ATTRIBUTES = frozenset(
     {"type", "description", "optional", "allowedValues", "default", "isArray"}
     | {"watermark", "helpText", "helpLink"}
@@ -38,7 +40,7 @@ def _check_declaration(context: Context, parameter: ParameterObject) -> None:
         message = f"found the id {parameter.id!r}, wanted one that starts with my (or *my)"
         _add(context, "parameter-name", message, parameter, "id")
     kind = parameter.attribute("type")
-    if kind is not None and kind not in _TYPES and not isinstance(kind, Unresolved):
+    if kind is not None and not _is_type(kind):
         near = context.names.near(kind, _TYPES)
         message = f"found the type {kind!r}, wanted one of {', '.join(_TYPES)}{near}"
         _add(context, "unknown-parameter-type", message, parameter, "type")
@@ -47,11 +49,20 @@ def _check_declaration(context: Context, parameter: ParameterObject) -> None:
         if text is not None and text.strip().lower() not in {"true", "false"}:
             message = f"found {text!r}, wanted true or false"
             _add(context, "bad-parameter-flag", message, parameter, key)
-    for key in dict.fromkeys(name for name, _ in parameter.attributes):
-        if key not in _ATTRIBUTES and not key.startswith("my"):
-            near = context.names.near(key, _ATTRIBUTES)
-            message = f"parameters have no attribute {key!r}{near}"
-            _add(context, "parameter-attribute", message, parameter, key)
+    _check_attributes(context, parameter)
+
+
+def _is_type(kind: str) -> bool:
+    return isinstance(kind, Unresolved) or kind.lower() in _TYPES_LOWERED
+
+
+def _check_attributes(context: Context, parameter: ParameterObject) -> None:
+    names = dict.fromkeys(name for name, _ in parameter.attributes)
+    unknown = [n for n in names if n not in _ATTRIBUTES and not n.startswith("my")]
+    if unknown:
+        near = context.names.near(unknown[0], _ATTRIBUTES)
+        message = f"parameters have no attribute {', '.join(map(repr, unknown))}{near}"
+        _add(context, "parameter-attribute", message, parameter, unknown[0])
 
 
 def _is_set(parameter: ParameterObject, key: str) -> bool:
@@ -79,11 +90,12 @@ def _check_value(
 ) -> None:
     if isinstance(text, Unresolved) or "#{" in text:
         return
-    kind = parameter.attribute("type") or "String"
+    kind = (parameter.attribute("type") or "string").lower()
     wrong = _wrong_type(kind, text)
     if wrong is not None:
-        _add(context, "wrong-parameter-type", wrong, parameter, None, position)
-    if kind == "AWS::S3::ObjectKey" and not text.startswith("s3://"):
+        message = f"found {_shown(parameter, text)}, {wrong}"
+        _add(context, "wrong-parameter-type", message, parameter, None, position)
+    if kind == "aws::s3::objectkey" and text and not text.startswith("s3://"):
         message = f"found {_shown(parameter, text)}, wanted an S3 path: s3://bucket/key"
         _add(context, "not-s3-path", message, parameter, None, position)
     allowed = parameter.attribute_values("allowedValues")
@@ -94,10 +106,10 @@ def _check_value(
 
 
 def _wrong_type(kind: str, text: str) -> str | None:
-    if kind == "Integer" and not _INTEGER.fullmatch(text):
-        return f"found {text!r}, wanted a whole number (Integer)"
-    if kind == "Double" and number(text) is None:
-        return f"found {text!r}, wanted a number (Double)"
+    if kind == "integer" and not _INTEGER.fullmatch(text):
+        return "wanted a whole number (Integer)"
+    if kind == "double" and number(text) is None:
+        return "wanted a number (Double)"
     return None
 
 

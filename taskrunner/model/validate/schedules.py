@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from taskrunner.model.catalog import ObjectType
 from taskrunner.model.document import Ref
 from taskrunner.model.schedule import ONDEMAND_ACTIVATION, ONDEMAND_PERIOD
 from taskrunner.model.times import format_datetime, parse_datetime
@@ -22,9 +23,17 @@ def check_schedules(context: Context) -> None:
         if item.type.name == "Schedule":
             _check_schedule(context, item)
         elif item.type.scheduled and not context.on_demand and not item.has("schedule"):
-            message = f"{item.type.name} has no schedule, its own or inherited"
-            hint = "; set schedule here or on Default, or scheduleType ondemand on Default"
-            _add(context, "missing-schedule", message + hint, item, "schedule")
+            _note_missing(context, item, item.type)
+
+
+def _note_missing(context: Context, item: Item, object_type: ObjectType) -> None:
+    message = f"{object_type.name} has no schedule, its own or inherited"
+    if object_type.category == "activity":
+        hint = "; set schedule here or on Default, or scheduleType ondemand on Default"
+        _add(context, "missing-schedule", message + hint, item, "schedule")
+    else:
+        hint = "; it follows the activities that use it"
+        _add(context, "no-own-schedule", message + hint, item, "schedule")
 
 
 def _moment(context: Context, item: Item, key: str) -> datetime | None:

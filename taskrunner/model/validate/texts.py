@@ -9,6 +9,7 @@ from taskrunner.model import expressions
 from taskrunner.model.catalog import CATALOG
 from taskrunner.model.document import Field, Position, Ref, Unresolved
 from taskrunner.model.validate.context import Context, Item
+from taskrunner.model.validate.fields import is_user_defined
 
 __all__ = ["check_expressions"]
 
@@ -106,23 +107,24 @@ def _wrong_node(item: Item) -> tuple[str, str] | None:
 
 
 def _unknown(context: Context, item: Item, name: str) -> tuple[str, str] | None:
+    if is_user_defined(name):
+        given = {*context.declared, *context.parameters, *filter(is_user_defined, item.keys)}
+        near = context.names.near(name, given)
+        message = f"the parameter {name!r} is not declared, and has no value{near}"
+        return ("unknown-parameter", message)
     if _is_possible(item, name):
         return None
-    known = {*item.keys, *context.declared, *context.parameters}
-    near = context.names.near(name, known)
+    near = context.names.near(name, item.keys)
     message = f"{name!r} is neither a field of {item.id!r}, nor a parameter, nor an object{near}"
     return ("unknown-name", message)
 
 
 def _is_possible(item: Item, name: str) -> bool:
     """Whether a name may have a value at run time though nothing in the definition gives it one."""
-    if name in {"id", "name", "type"} or "@" + name in _runtime_names():
+    if name in {"id", "name", "type"} or not _runtime_names().isdisjoint({name, "@" + name}):
         return True
     # What an abstract object's texts name may be a field of its heirs.
-    if item.type is None:
-        return not name.startswith("my") and not name.startswith("*my")
-    spec = item.type.fields.get(name)
-    return spec is not None and spec.runtime
+    return item.type is None
 
 
 def _wrong_rest(
@@ -146,7 +148,7 @@ def _wrong_rest(
 
 def _has_later(target: Item, name: str) -> bool:
     """Whether a field is there at run time, or on an object whose fields are not known here."""
-    return target.type is None or name in {"id", "name"} or _is_possible(target, name)
+    return _is_possible(target, name)
 
 
 def _check_parameters(context: Context) -> None:
