@@ -76,6 +76,7 @@ def test_plus_adds_parameters_that_are_declared_as_numbers() -> None:
         ("1.0 / 0", "division by zero"),
         ("'a' * 2", "needs numbers, found 'a'"),
         ("2 - makeDate(2011,5,24)", "needs numbers, found '2011-05-24T00:00:00'"),
+        ("'" + "x" * 600_000 + "' + '" + "y" * 600_000 + "'", "longer than 1000000 characters"),
         ("-'a'", "needs numbers, found 'a'"),
         ("10 ^ 400", "(?i)math range error|too large"),
         ("10.0 ^ 308 * 10", "too large"),

@@ -138,10 +138,13 @@ def deep_in_the_stack(frames: int, text: str) -> None:
         evaluated(text)
 
 
-@given(left=st.integers(40, 220), nesting=st.sampled_from(["(", "-", "day(", "#{"]))
+@given(left=st.integers(40, 220), nesting=st.sampled_from(["(", "-"]))
 @settings(max_examples=30, deadline=None)
 def test_a_caller_deep_in_the_stack_gets_no_recursion_error(left: int, nesting: str) -> None:
     used = len(inspect.stack(0))
+    nested = "#{" + nesting * 30 + "y" + ")" * (30 * (nesting == "(")) + "}"
+    evaluated(nested)  # so that it is parsed already
 
-    deep_in_the_stack(sys.getrecursionlimit() - used - left, "#{" + nesting * 30 + "y")
+    deep_in_the_stack(sys.getrecursionlimit() - used - left, nested)
+    deep_in_the_stack(sys.getrecursionlimit() - used - left, f"{left}{nested}")
     deep_in_the_stack(sys.getrecursionlimit() - used - left, "#{y + ref.back.x.y}" * 20)
