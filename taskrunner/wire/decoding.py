@@ -117,7 +117,8 @@ def _string(shape: Shape, strict: bool) -> Decoder:
             if not satisfied(text):
                 shown = "" if shape.name in _NEVER_SHOWN else f"{text[:_MOST_SHOWN]!r} "
                 violations.append(f"Value {shown}at '{path}' {_MUST}{constraint}")
-        return text
+        # The API's text writes FALSE in lower case where its model has capitals.
+        return text.upper() if shape.enum else text
 
     return decode
 
@@ -138,7 +139,7 @@ def _string_checks(shape: Shape) -> list[tuple[Callable[[str], object], str]]:
         )
     if shape.enum:
         wanted = f"satisfy enum value set: [{', '.join(shape.enum)}]"
-        checks.append((frozenset(shape.enum).__contains__, wanted))
+        checks.append((lambda t: t.upper() in shape.enum, wanted))
     return checks
 
 

@@ -1,0 +1,306 @@
+"""`taskrunner serve`: AWS Data Pipeline's API over a database, until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskrunner.errors import UsageError
+
+if TYPE_CHECKING:
+    from taskrunner.service.actions.publisher import Publisher
+    from taskrunner.service.auth import Authenticator
+    from taskrunner.service.resources.local import LocalProcesses
+    from taskrunner.service.server import Address, ServiceServer
+    from taskrunner.service.settings import ServiceSettings
+
+__all__ = ["command"]
+
+_DEFAULT_LISTEN = "127.0.0.1:8484"
+#: EX_SOFTWARE: one of the service's own loops died.
+_EXIT_LOOP_DIED = 70
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line said."""
+
+    listen: str
+    database_url: str | None = field(repr=False)
+    no_auth: bool
+    credentials_file: Path | None
+    region: str
+    host_name: tuple[str, ...]
+    resources: str
+    alarms: str
+    work_dir: Path | None
+    s3_root: Path | None
+    s3_endpoint: str | None
+    ack_timeout: float
+    lease_timeout: float
+    log_level: str
+
+
+@click.command(context_settings={"max_content_width": 100, "show_default": True})
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default=_DEFAULT_LISTEN,
+    help="Address to serve on; port 0 takes a free one.",
+)
+@click.option(
+    "--database-url",
+    metavar="URL",
+    envvar="TASKRUNNER_DATABASE_URL",
+    help="sqlite:////PATH or postgresql://USER:PASSWORD@HOST/DATABASE. "
+    "Without it, SQLite in $XDG_STATE_HOME/taskrunner/service.db.",
+)
+@click.option("--no-auth", is_flag=True, help="Take calls unsigned; on a loopback address only.")
+@click.option(
+    "--credentials-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="TASKRUNNER_CREDENTIALS_FILE",
+    help="TOML or JSON with the access keys that may call; see docs/protocol.md.",
+)
+@click.option(
+    "--region", default="us-east-1", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], metavar="REGION"
+)
+@click.option(
+    "--host-name",
+    multiple=True,
+    metavar="NAME",
+    help="A name that clients know this service by (repeatable); loopback names, addresses and "
+    "this host's own name are always answered, '*' answers any.",
+)
+@click.option(
+    "--resources",
+    type=click.Choice(["none", "local"]),
+    default="none",
+    help="What an Ec2Resource or EmrCluster becomes: nothing, or an agent process of this host.",
+)
+@click.option(
+    "--alarms",
+    type=click.Choice(["auto", "sns", "log"]),
+    default="auto",
+    help="Where SnsAlarm goes: to SNS, only to the log, or to SNS if there are AWS credentials.",
+)
+@click.option(
+    "--work-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where local resources work and log.",
+)
+@click.option(
+    "--s3-root",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder that stands for S3, for local resources.",
+)
+@click.option("--s3-endpoint", metavar="URL", help="S3 endpoint, for local resources.")
+@click.option(
+    "--ack-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    metavar="SECONDS",
+    help="How long a runner may take to acknowledge a task.",
+)
+@click.option(
+    "--lease-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300.0,
+    metavar="SECONDS",
+    help="How long a runner may be silent before its task is handed out again.",
+)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
+)
+def command(**given: Any) -> int:
+    """Serve AWS Data Pipeline's API.
+
+    boto3, the AWS CLI and any AWS SDK work against it once AWS_ENDPOINT_URL_DATA_PIPELINE names it.
+    A definition may run any command on the hosts whose agents poll its worker group: who may put
+    definitions rules those hosts.
+    """
+    return _serve(Options(**given), os.environ)
+
+
+def _serve(options: Options, environ: Mapping[str, str]) -> int:
+    from taskrunner import logs
+    from taskrunner.service.server import Address, bind
+
+    logs.configure(level=options.log_level)
+    address = Address.parse(options.listen)
+    authenticator = _authenticator(options, address)
+    # The store and its neighbours hold secrets of pipelines.
+    os.umask(0o077)
+    with closing(bind(address)) as sock:
+        return _serve_on(sock, options, authenticator, environ)
+
+
+def _serve_on(
+    sock: socket.socket,
+    options: Options,
+    authenticator: Authenticator,
+    environ: Mapping[str, str],
+) -> int:
+    from taskrunner.service.app import EdgeSettings, create_app
+    from taskrunner.service.engine import Service
+    from taskrunner.service.handlers import HANDLERS
+    from taskrunner.service.server import ServiceServer, url_of
+
+    ended: list[str] = []
+
+    def failed(name: str, error: BaseException) -> None:
+        ended.append(f"{name}: {error}")
+        server.stop()
+
+    with ExitStack() as stack:
+        local = _local_resources(options, url_of(sock), environ)
+        if local is not None:
+            stack.callback(local.close)
+        service = Service(
+            _settings(options, environ),
+            provider=local,
+            publisher=_publisher(options),
+            failed=failed,
+        )
+        stack.callback(service.stop)
+        app = create_app(
+            service,
+            handlers=HANDLERS,
+            authenticator=authenticator,
+            settings=EdgeSettings(host_names=_host_names(options)),
+        )
+        server = ServiceServer(app, sock)
+        service.start()
+        _announce(options, server)
+        _run_until_signalled(server)
+    if ended:
+        click.echo(f"taskrunner serve: a background loop died: {ended[0]}", err=True)
+        return _EXIT_LOOP_DIED
+    click.echo("taskrunner serve: stopped")
+    return 0
+
+
+def _settings(options: Options, environ: Mapping[str, str]) -> ServiceSettings:
+    from taskrunner.service.settings import ServiceSettings
+
+    return ServiceSettings(
+        database_url=options.database_url or _default_database(environ),
+        ack_timeout_s=options.ack_timeout,
+        lease_timeout_s=options.lease_timeout,
+    )
+
+
+def _authenticator(options: Options, address: Address) -> Authenticator:
+    from taskrunner.clock import SystemClock
+    from taskrunner.service.auth import NoAuthenticator, SigV4Authenticator
+    from taskrunner.service.auth_keys import read_keys
+    from taskrunner.wire.endpoint import is_loopback
+
+    if options.no_auth and options.credentials_file is not None:
+        raise UsageError("--no-auth and --credentials-file: one or the other")
+    if options.credentials_file is not None:
+        keys = read_keys(options.credentials_file)
+        return SigV4Authenticator(keys, region=options.region, clock=SystemClock())
+    if not options.no_auth:
+        raise UsageError(
+            "who may call? Name the access keys with --credentials-file FILE, or take calls from "
+            "every user of this host with --no-auth"
+        )
+    if not is_loopback(address.host):
+        raise UsageError(
+            f"--no-auth on {address}: whoever reaches that address could run commands on your "
+            "hosts; listen on 127.0.0.1, or use --credentials-file"
+        )
+    return NoAuthenticator()
+
+
+def _default_database(environ: Mapping[str, str]) -> str:
+    return f"sqlite:///{_state_folder(environ) / 'service.db'}"
+
+
+def _state_folder(environ: Mapping[str, str]) -> Path:
+    state = environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "taskrunner"
+
+
+def _local_resources(
+    options: Options, url: str, environ: Mapping[str, str]
+) -> LocalProcesses | None:
+    if options.resources == "none":
+        return None
+    from taskrunner.service.resources.local import LocalProcesses
+
+    folder = options.work_dir or _state_folder(environ) / "resources"
+    args = ["--region", options.region]
+    if options.s3_root is not None:
+        args += ["--s3-root", str(options.s3_root)]
+    if options.s3_endpoint is not None:
+        args += ["--s3-endpoint", options.s3_endpoint]
+    env = {**environ, "TASKRUNNER_ENDPOINT": url}
+    return LocalProcesses(args, folder=folder, logs=folder / "logs", env=env)
+
+
+def _publisher(options: Options) -> Publisher:
+    from taskrunner.service.actions.publisher import Recorder, SnsPublisher
+
+    if options.alarms == "sns" or (options.alarms == "auto" and _have_aws_credentials()):
+        return SnsPublisher()
+    return Recorder()
+
+
+def _have_aws_credentials() -> bool:
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    try:
+        return Session().get_credentials() is not None
+    except BotoCoreError:
+        return False
+
+
+def _host_names(options: Options) -> tuple[str, ...]:
+    return (*options.host_name, socket.gethostname(), socket.getfqdn())
+
+
+def _announce(options: Options, server: ServiceServer) -> None:
+    url = server.url
+    lines = [
+        f"taskrunner serve: listening on {url}",
+        "",
+        "For boto3, the AWS CLI and other SDKs:",
+        f"  export AWS_ENDPOINT_URL_DATA_PIPELINE={url}",
+        f"  export AWS_DEFAULT_REGION={options.region}",
+    ]
+    if options.no_auth:
+        lines.append("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local  # any will do")
+    else:
+        lines.append("  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...  # one of the keys")
+    lines += ["An agent:", f"  taskrunner --worker-group NAME --endpoint {url}"]
+    click.echo("\n".join(lines))
+
+
+def _run_until_signalled(server: ServiceServer) -> None:
+    """Serve; SIGTERM and SIGINT stop it cleanly, a second one at once."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.stop()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        server.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

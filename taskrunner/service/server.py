@@ -1,0 +1,150 @@
+"""The HTTP server around the application: bound before it starts, stopped from anywhere."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+
+from taskrunner.errors import TaskrunnerError, UsageError
+
+__all__ = ["Address", "ServiceServer", "bind", "running", "url_of"]
+
+#: Longer than the minute between an agent's reports, so that they share a connection.
+_KEEP_ALIVE_S = 75
+_GRACE_S = 10
+_BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Of HOST:PORT, [IPv6]:PORT or :PORT (every interface). Raises UsageError."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not port.isdecimal() or int(port) > 65535:
+            raise UsageError(f"--listen {text!r}: wanted HOST:PORT, such as 127.0.0.1:8484")
+        return cls(host=host.removeprefix("[").removesuffix("]") or "0.0.0.0", port=int(port))  # noqa: S104
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket. Raises TaskrunnerError when the address cannot be had."""
+    try:
+        family, kind, _, _, target = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        reason = error.strerror or "unknown host"
+        raise TaskrunnerError(f"cannot listen on {address}: {reason.lower()}") from None
+    sock = socket.socket(family, kind)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(target)
+        # From here on the port is ours, and callers are not turned away while we start.
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise TaskrunnerError(f"cannot listen on {address}: {_words(error)}") from None
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """The endpoint of a socket for clients."""
+    return f"http://{_address_of(sock)}"
+
+
+def _address_of(sock: socket.socket) -> Address:
+    host, port = sock.getsockname()[:2]
+    return Address(host=host, port=port)
+
+
+def _words(error: OSError) -> str:
+    known = {
+        errno.EADDRINUSE: "the port is in use by another program; choose another with --listen",
+        errno.EACCES: "the port is reserved for root; choose one above 1023",
+        errno.EADDRNOTAVAIL: "this host has no such address",
+    }
+    return known.get(error.errno or 0, (error.strerror or str(error)).lower())
+
+
+class ServiceServer:
+    """Serves an application of `create_app` on a bound socket."""
+
+    def __init__(self, app: Starlette, sock: socket.socket) -> None:
+        self._sock = sock
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+            server_header=False,
+        )
+        self._server = _Server(config, app)
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, with the port that was given when 0 was asked for."""
+        return _address_of(self._sock)
+
+    @property
+    def url(self) -> str:
+        """The endpoint for clients."""
+        return url_of(self._sock)
+
+    def run(self) -> None:
+        """Serve until stopped; waiting polls are answered, calls in progress finish."""
+        try:
+            self._server.run(sockets=[self._sock])
+        finally:
+            self._sock.close()
+
+    def stop(self) -> None:
+        """Have `run` return soon; a second time, at once. From any thread or signal handler."""
+        self._server.force_exit = self._server.should_exit
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        """Leave signals to the command line."""
+        return nullcontext()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer waiting polls first: they would hold the end up for a minute and a half."""
+        self._app.state.stop()
+        await super().shutdown(sockets)
+
+
+@contextmanager
+def running(app: Starlette, address: Address | None = None) -> Iterator[ServiceServer]:
+    """Serve in a thread while the block runs; by default on loopback at a port of its own."""
+    server = ServiceServer(app, bind(address or Address(host="127.0.0.1", port=0)))
+    thread = threading.Thread(target=server.run, name="http-server", daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
