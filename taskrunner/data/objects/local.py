@@ -38,6 +38,7 @@ _ERROR_IDS = {
     errno.ENOSPC: ErrorId.STORAGE_FULL,
     errno.EDQUOT: ErrorId.STORAGE_FULL,
     errno.ENAMETOOLONG: ErrorId.INVALID_FIELD,
+    errno.EEXIST: ErrorId.INVALID_FIELD,
     errno.ENOTDIR: ErrorId.INVALID_FIELD,
     errno.EISDIR: ErrorId.INVALID_FIELD,
 }
@@ -195,12 +196,13 @@ def _publish(file: BinaryIO, hidden: Path, path: Path) -> None:
     """Give a finished file its name; it replaces an older one at once."""
     file.flush()
     os.fsync(file.fileno())
-    if not hidden.exists():
-        # A nameless file cannot replace another, so it gets a hidden name first.
-        os.link(f"/proc/self/fd/{file.fileno()}", hidden, follow_symlinks=True)
-    hidden.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
+        if not hidden.exists():
+            # A nameless file cannot replace another, so it gets a hidden name first. The folder's
+            # descriptor is there because only then does Python follow the link in /proc.
+            os.link(f"/proc/self/fd/{file.fileno()}", hidden, src_dir_fd=folder)
+        hidden.replace(path)
         os.fsync(folder)
     finally:
         os.close(folder)
