@@ -6,16 +6,16 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import click
 
-from taskrunner.agent.child import AttemptSettings
+from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
-from taskrunner.agent.roles import make_roles
+from taskrunner.agent.forkserver import Role
 from taskrunner.clock import SystemClock
 from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
 from taskrunner.errors import ConfigError, UsageError
@@ -48,11 +48,18 @@ def _run(config: str | None, **flags: object) -> int:
         data=settings.data, pass_env=settings.pass_env, grace_s=settings.kill_grace / 2
     )
     # Before any thread, and before what only the agent itself needs is imported.
-    children = Children.start(partial(make_roles, attempts))
+    children = Children.start(partial(_roles, attempts))
     try:
         return _serve(loaded, children)
     finally:
         children.close()
+
+
+def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
+    """Called in the fork server: what it loads, the agent need not."""
+    from taskrunner.agent.roles import make_roles
+
+    return make_roles(attempts)
 
 
 def _serve(loaded: Loaded, children: Children) -> int:

@@ -16,7 +16,7 @@ from taskrunner.model.catalog import CATALOG
 from taskrunner.model.document import Definition
 from taskrunner.model.validate import Finding, Report, unreadable, validate_document
 
-__all__ = ["command"]
+__all__ = ["command", "finding_lines", "plugin_types", "summary"]
 
 _PLUGIN_GROUPS = ("taskrunner.activities", "taskrunner.preconditions")
 
@@ -54,7 +54,7 @@ def command(
     if form == "json":
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
-        click.echo("\n".join(_lines(path, report)))
+        click.echo("\n".join([*finding_lines(path, report), summary(path, report)]))
     return 0 if report.valid else 1
 
 
@@ -79,11 +79,11 @@ def _report(sources: Sources, *, aws_limits: bool) -> Report:
         document,
         aws_limits=aws_limits,
         now=SystemClock().now(),
-        plugin_types=_plugin_types(document.definition),
+        plugin_types=plugin_types(document.definition),
     )
 
 
-def _plugin_types(definition: Definition) -> frozenset[str]:
+def plugin_types(definition: Definition) -> frozenset[str]:
     """Types that installed plugins add; looked for only when the definition has unknown ones."""
     if all(item.type is None or item.type in CATALOG for item in definition):
         return frozenset()
@@ -92,12 +92,17 @@ def _plugin_types(definition: Definition) -> frozenset[str]:
     return frozenset(point.name for group in _PLUGIN_GROUPS for point in entry_points(group=group))
 
 
-def _lines(path: str, report: Report) -> Iterator[str]:
+def finding_lines(path: str, report: Report) -> Iterator[str]:
+    """Every error, then every warning: a line each that begins with its place."""
     for kind, findings in (("error", report.errors), ("warning", report.warnings)):
         for finding in findings:
             yield f"{_where(path, finding)}: {kind}: {finding} [{finding.code}]"
+
+
+def summary(path: str, report: Report) -> str:
+    """How many there are of each."""
     counts = f"{_count(report.errors, 'error')}, {_count(report.warnings, 'warning')}"
-    yield f"{path}: {'valid' if report.valid else 'not valid'}: {counts}"
+    return f"{path}: {'valid' if report.valid else 'not valid'}: {counts}"
 
 
 def _where(path: str, finding: Finding) -> str:

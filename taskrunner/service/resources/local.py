@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,11 +23,21 @@ class LocalProcesses:
     """Runs `taskrunner --worker-group ...` for each resource, as an EC2 instance would."""
 
     def __init__(
-        self, agent_args: Sequence[str], *, log_dir: Path, env: Mapping[str, str] | None = None
+        self,
+        agent_args: Sequence[str],
+        *,
+        folder: Path,
+        logs: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """`agent_args` are the flags that every agent gets besides its worker group."""
+        """`agent_args` are the flags that every agent gets besides its worker group.
+
+        Each agent has a folder of its own under `folder`; with `logs` all of them keep the logs
+        of attempts there.
+        """
         self._agent_args = list(agent_args)
-        self._log_dir = log_dir
+        self._folder = folder
+        self._logs = logs
         self._env = dict(env) if env is not None else None
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._asked: set[str] = set()
@@ -40,13 +52,14 @@ class LocalProcesses:
     def start(self, worker_group: str) -> str:
         """Start an agent for a worker group; returns its handle. Raises ResourceFailure."""
         argv = [sys.executable, "-m", "taskrunner", "--worker-group", worker_group]
-        name = worker_group.replace("/", "_").replace(":", "_")
+        home = self._home(worker_group)
         try:
-            self._log_dir.mkdir(parents=True, exist_ok=True)
-            with (self._log_dir / f"{name}.log").open("ab") as log:
+            home.mkdir(parents=True, exist_ok=True)
+            self._share_logs(home)
+            with (home / "agent.log").open("ab") as log:
                 # A session of its own: Ctrl-C at the terminal is for us to pass on.
                 process = subprocess.Popen(  # noqa: S603 - our own program
-                    [*argv, *self._agent_args],
+                    [*argv, "--work-dir", str(home), *self._agent_args],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -59,6 +72,26 @@ class LocalProcesses:
         with self._lock:
             self._running[handle] = process
         return handle
+
+    def last_words(self, worker_group: str) -> str:
+        """The last line that the group's agent wrote."""
+        with contextlib.suppress(OSError):
+            lines = (self._home(worker_group) / "agent.log").read_text().splitlines()
+            return lines[-1] if lines else "it said nothing"
+        return "it left no log"
+
+    def _home(self, worker_group: str) -> Path:
+        # A name that any group gives and that no other group has: groups are free text.
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "_", worker_group)[:80]
+        return self._folder / f"{readable}-{zlib.crc32(worker_group.encode()):08x}"
+
+    def _share_logs(self, home: Path) -> None:
+        """Have the agent keep its attempts' logs in the folder common to all."""
+        own = home / "output" / "logs"
+        if self._logs is not None and not own.exists():
+            self._logs.mkdir(parents=True, exist_ok=True)
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.symlink_to(self._logs.absolute(), target_is_directory=True)
 
     def alive(self, handle: str) -> bool:
         """Whether the process runs; one that this service did not start counts as gone."""

@@ -1,0 +1,263 @@
+"""A run on this machine: the real service on loopback, real agents, followed to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+
+from taskrunner.cli.follow import Follower
+from taskrunner.cli.report import Places
+from taskrunner.cli.snapshot import Snapshot
+from taskrunner.clock import Clock
+from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError
+from taskrunner.model.document import Definition
+from taskrunner.model.instances import Category
+from taskrunner.model.selection import Selection
+from taskrunner.model.states import PipelineState
+from taskrunner.service.actions.publisher import Publisher, Recorder, SnsPublisher
+from taskrunner.service.definitions import Moment
+from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.loopback import LoopbackServer
+from taskrunner.service.resources.local import LocalProcesses
+from taskrunner.service.settings import ServiceSettings
+
+__all__ = ["LocalOptions", "LocalRun", "Outcome"]
+
+#: The fields of a data node that say where it is.
+PATH_FIELDS = ("filePath", "directoryPath")
+#: How often a run is looked at, in seconds.
+LOOK_S = 0.1
+#: How long agents have to end what they do once a run is canceled, in seconds.
+CANCEL_GRACE_S = 10.0
+#: An agent that ends by itself is started anew so often.
+AGENT_RESTARTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOptions:
+    """What a local run is told."""
+
+    work_dir: Path
+    #: The folder that stands for S3; None: a real S3 API.
+    s3_root: Path | None = None
+    s3_endpoint: str | None = None
+    databases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    selection: Selection = field(default_factory=Selection)
+    retry_delay_cap: timedelta = timedelta(seconds=2)
+    #: Publish alarms to SNS; otherwise they are only shown.
+    publish: bool = False
+    tasks: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    snapshot: Snapshot
+    places: Places
+    interrupted: bool
+    took_s: float
+
+
+class LocalRun:
+    """One definition, run once; everything that it keeps is under one folder."""
+
+    def __init__(self, definition: Definition, options: LocalOptions, clock: Clock) -> None:
+        self._definition = definition
+        self._options = options
+        self._clock = clock
+        self._stop = threading.Event()
+        self._broken: list[str] = []
+        self.folder = _make_folders(options, clock, definition.source)
+
+    @property
+    def logs(self) -> Path:
+        """Where the agents keep the logs of attempts."""
+        return self.folder / "logs"
+
+    def run(self, follower: Follower) -> Outcome:
+        """Run to the end. Raises UsageError, InvalidRequest or StoreError when it cannot begin."""
+        began = self._clock.monotonic()
+        with ExitStack() as stack:
+            server = LoopbackServer()
+            agents = self._agents(server.url)
+            service = self._service(agents)
+            stack.callback(service.stop)
+            stack.enter_context(server.serving(service))
+            stack.callback(agents.close, grace_s=CANCEL_GRACE_S)
+            pipeline_id = self._activate(service)
+            service.start()
+            stack.enter_context(self._signals())
+            stack.callback(follower.close)
+            interrupted = self._follow(service, agents, pipeline_id, follower)
+            service.alarms.run_once(self._clock.now())
+            snapshot = Snapshot.take(service, pipeline_id)
+            places = self._places(service, snapshot)
+            if snapshot.state is PipelineState.SCHEDULED:
+                # Resources of users that wait for ever are to go too.
+                _cancel(service, pipeline_id)
+        if self._broken:
+            raise TaskrunnerError(self._broken[0])
+        took = self._clock.monotonic() - began
+        return Outcome(snapshot=snapshot, places=places, interrupted=interrupted, took_s=took)
+
+    def _service(self, agents: LocalProcesses) -> Service:
+        settings = ServiceSettings(
+            database_url=f"sqlite:///{self.folder / 'service.db'}",
+            selection=self._options.selection,
+            retry_delay_cap=self._options.retry_delay_cap,
+        )
+        publisher: Publisher = SnsPublisher() if self._options.publish else Recorder()
+        return Service(
+            settings,
+            clock=self._clock,
+            provider=agents,
+            publisher=publisher,
+            failed=self._duty_failed,
+        )
+
+    def _duty_failed(self, name: str, error: BaseException) -> None:
+        self._broken.append(f"the service's {name} failed: {type(error).__name__}: {error}")
+        self._stop.set()
+
+    def _agents(self, url: str) -> LocalProcesses:
+        options = self._options
+        args = ["--tasks", str(options.tasks)]
+        if options.s3_root is not None:
+            args += ["--s3-root", str(options.s3_root)]
+        if options.s3_endpoint is not None:
+            args += ["--s3-endpoint", options.s3_endpoint]
+        env = {
+            **os.environ,
+            # By the environment: the URL is the key to this run's service, and those of databases
+            # hold passwords; other users may read command lines.
+            "TASKRUNNER_ENDPOINT": url,
+            "TASKRUNNER_DATABASES": json.dumps(dict(options.databases)),
+            "TASKRUNNER_PROGRESS_INTERVAL": "1",
+        }
+        return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
+
+    def _activate(self, service: Service) -> str:
+        name = Path(self._definition.source or "pipeline").stem
+        pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
+        service.put_definition(pipeline_id, self._definition)
+        service.activate(pipeline_id)
+        return pipeline_id
+
+    def _follow(
+        self, service: Service, agents: LocalProcesses, pipeline_id: str, follower: Follower
+    ) -> bool:
+        """Show snapshots until nothing more happens; whether somebody cut it short."""
+        canceled = False
+        crew = _Crew(agents)
+        while True:
+            snapshot = Snapshot.take(service, pipeline_id)
+            follower.show(snapshot)
+            if snapshot.over or self._broken:
+                return canceled
+            crew.attend(snapshot)
+            if self._stop.is_set() and not canceled:
+                canceled = True
+                _cancel(service, pipeline_id)
+            self._clock.wait(threading.Event() if canceled else self._stop, LOOK_S)
+
+    def _places(self, service: Service, snapshot: Snapshot) -> Places:
+        """Where the run's outputs and logs are."""
+        outputs: list[str] = []
+        log_uris: list[str] = []
+        for row in snapshot.instances:
+            loaded = service.loaded(row.pipeline_id, row.version)
+            moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
+            texts = [loaded.text(row.component_id, key, moment) for key in PATH_FIELDS]
+            if row.component_id in loaded.components.producers:
+                outputs += [text for text in texts if text]
+            log_uri = loaded.text(row.component_id, "pipelineLogUri", moment)
+            if log_uri and row.attempt_count:
+                log_uris.append(f"{log_uri.rstrip('/')}/{row.pipeline_id}")
+        return Places(
+            s3_root=self._options.s3_root,
+            logs=self.logs / snapshot.pipeline_id,
+            outputs=tuple(dict.fromkeys(outputs)),
+            log_uris=tuple(dict.fromkeys(log_uris)),
+        )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM cancel the run; a second one is Python's own again."""
+
+        def handle(number: int, _frame: FrameType | None) -> None:
+            self._stop.set()
+            signal.signal(number, before[number])
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _cancel(service: Service, pipeline_id: str) -> None:
+    try:
+        service.deactivate(pipeline_id, cancel_active=True)
+    except InvalidRequest:
+        # It came to its end by itself in the meantime.
+        return
+
+
+class _Crew:
+    """The agents of plain worker groups: one each, started when the group is first needed."""
+
+    def __init__(self, agents: LocalProcesses) -> None:
+        self._agents = agents
+        self._handles: dict[str, str] = {}
+        self._starts: dict[str, int] = {}
+
+    def attend(self, snapshot: Snapshot) -> None:
+        """Start what is missing. Raises TaskrunnerError when an agent will not stay."""
+        for group in _groups(snapshot):
+            handle = self._handles.get(group)
+            if handle is not None and self._agents.alive(handle):
+                continue
+            starts = self._starts.get(group, 0)
+            if starts > AGENT_RESTARTS:
+                raise TaskrunnerError(
+                    f"the agent of worker group {group!r} ends again and again: "
+                    f"{self._agents.last_words(group)}"
+                )
+            self._handles[group] = self._agents.start(group)
+            self._starts[group] = starts + 1
+
+
+def _groups(snapshot: Snapshot) -> list[str]:
+    managed = {row.worker_group for row in snapshot.instances if row.category == Category.RESOURCE}
+    wanted = (row.worker_group for row in snapshot.instances if row.worker_group)
+    return [group for group in dict.fromkeys(wanted) if group not in managed]
+
+
+def _make_folders(options: LocalOptions, clock: Clock, source: str | None) -> Path:
+    stem = Path(source or "pipeline").stem
+    stamp = clock.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    try:
+        runs = options.work_dir / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{stamp}-{stem}-", dir=runs))
+        (folder / "logs").mkdir()
+        if options.s3_root is not None:
+            options.s3_root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        where = error.filename or options.work_dir
+        raise ConfigError(
+            f"{where}: cannot be written to ({error.strerror}); choose another with --work-dir"
+        ) from None
+    return folder

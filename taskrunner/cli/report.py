@@ -1,0 +1,125 @@
+"""What a run came to: for people, and as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from taskrunner.cli.follow import duration, instance_table
+from taskrunner.cli.snapshot import Snapshot
+from taskrunner.model.instances import Category
+from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import InstanceStatus
+from taskrunner.model.times import format_datetime
+
+__all__ = ["Places", "json_report", "print_report", "verdict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things of a run are to be found."""
+
+    #: The folder that stands for S3; None: a real S3.
+    s3_root: Path | None
+    logs: Path
+    #: Output URIs that the run's data nodes name.
+    outputs: tuple[str, ...]
+    #: pipelineLogUri, where the definition has one.
+    log_uris: tuple[str, ...]
+
+    def shown(self, uri: str) -> str:
+        """A URI as a person would open it: the file or folder that stands for it."""
+        if self.s3_root is not None and uri.startswith("s3://"):
+            return str(self.s3_root / uri.removeprefix("s3://"))
+        return uri
+
+
+def verdict(snapshot: Snapshot, *, interrupted: bool) -> str:
+    """The run's status in one word, as the JSON document has it."""
+    if snapshot.succeeded:
+        return "FINISHED"
+    return "CANCELED" if interrupted else "FAILED"
+
+
+def json_report(snapshot: Snapshot, *, interrupted: bool) -> str:
+    """One JSON document: pipeline, instances with attempts, alarms."""
+    document = {
+        "pipelineId": snapshot.pipeline_id,
+        "status": verdict(snapshot, interrupted=interrupted),
+        "instances": [_instance(snapshot, row) for row in snapshot.instances],
+        "alarms": [
+            {"topicArn": alarm.topic_arn, "subject": alarm.subject, "message": alarm.message}
+            for alarm in snapshot.alarms
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _instance(snapshot: Snapshot, row: InstanceRow) -> dict[str, object]:
+    return {
+        "id": row.instance_id,
+        "component": row.component_id,
+        "type": row.type,
+        "status": row.status,
+        "scheduledStart": format_datetime(row.scheduled_start),
+        "scheduledEnd": format_datetime(row.scheduled_end),
+        "attempts": [
+            {
+                "id": attempt.attempt_id,
+                "status": attempt.status,
+                "errorId": attempt.error_id,
+                "errorMessage": attempt.error_message,
+            }
+            for attempt in snapshot.attempts.get(row.instance_id, ())
+        ],
+    }
+
+
+def print_report(
+    console: Console, snapshot: Snapshot, places: Places, *, took_s: float, interrupted: bool
+) -> None:
+    """What ran, what failed and why, and where outputs and logs are."""
+    shown = [row for row in snapshot.instances if row.category != Category.DATANODE]
+    console.print(instance_table(snapshot, shown))
+    console.print()
+    for line in _failures(snapshot):
+        console.print(Text(line, style="red"), soft_wrap=True)
+    for alarm in snapshot.alarms:
+        sent = {"SENT": "", "PENDING": " (not published yet)"}.get(
+            alarm.status, f" (not published: {alarm.error})"
+        )
+        console.print(Text(f"Alarm{sent}: {alarm.subject}: {alarm.message}"), soft_wrap=True)
+    for line in _where(places):
+        console.print(Text(line), soft_wrap=True)
+    word = verdict(snapshot, interrupted=interrupted)
+    counts = Counter(str(row.status) for row in shown)
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    style = "bold green" if word == "FINISHED" else "bold red"
+    line = f"{word}: {told} in {duration(took_s)} (pipeline {snapshot.pipeline_id})"
+    console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _failures(snapshot: Snapshot) -> Iterator[str]:
+    for row in snapshot.instances:
+        if row.instance_id in snapshot.blocked:
+            yield f"{row.instance_id} never ran: it waits for {snapshot.blocked[row.instance_id]}"
+        elif row.status in {InstanceStatus.FAILED, InstanceStatus.TIMEDOUT}:
+            tries = f" after {row.attempt_count} attempts" if row.attempt_count > 1 else ""
+            reason = (row.error_message or "no reason was given").strip()
+            yield f"{row.instance_id} {row.status}{tries}: [{row.error_id}] {reason}"
+        elif row.status in {InstanceStatus.CASCADE_FAILED, InstanceStatus.CANCELED}:
+            yield f"{row.instance_id} {row.status}: {row.error_message or 'no reason was given'}"
+
+
+def _where(places: Places) -> Iterator[str]:
+    for uri in places.outputs:
+        yield f"Output: {places.shown(uri)}"
+    for uri in places.log_uris:
+        yield f"Logs:   {places.shown(uri)}"
+    yield f"Local logs: {places.logs}"

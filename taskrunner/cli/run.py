@@ -1,0 +1,204 @@
+"""`taskrunner run DEFINITION`: service, agents and result in one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from taskrunner.cli.documents import Sources, load_document
+from taskrunner.cli.inputs import moment
+from taskrunner.errors import ConfigError, DefinitionError, UsageError
+from taskrunner.model.document import Definition
+from taskrunner.model.selection import Selection
+
+__all__ = ["command"]
+
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _moment_option(*names: str, text: str) -> Callable[[_Command], _Command]:
+    return click.option(*names, callback=moment, metavar="TIME", help=text)
+
+
+@click.command(
+    help="Run DEFINITION here and follow it to its end: the real service on a loopback port, a "
+    "real agent for each worker group and resource. Exit code 0 when everything FINISHED, "
+    "1 when not, 2 for wrong options.",
+)
+@click.argument("definition", metavar="DEFINITION")
+@click.option("--param", "params", multiple=True, metavar="ID=VALUE", help="A parameter's value.")
+@click.option("--parameters-file", metavar="FILE", help="Declarations of parameters, in JSON.")
+@click.option("--values-file", metavar="FILE", help="Values of parameters, in JSON.")
+@_moment_option("--at", text="Run the occurrence that starts at or contains TIME (UTC).")
+@_moment_option("--from", "since", text="Run the occurrences that start at TIME or later ...")
+@_moment_option("--to", "until", text="... and at TIME or before.")
+@click.option("--s3-root", metavar="DIR", help="s3://b/k is DIR/b/k; a folder of the work folder.")
+@click.option("--s3-endpoint", metavar="URL", help="Use the S3 API at URL in place of a folder.")
+@click.option("--aws", is_flag=True, help="Use S3 and SNS as boto3 is configured.")
+@click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    metavar="ID=URL",
+    help="Use another server for a database object: postgresql://, mysql:// or sqlite:///. "
+    "[$TASKRUNNER_DATABASES: a JSON object]",
+)
+@click.option(
+    "--work-dir",
+    metavar="DIR",
+    default="taskrunner-work",
+    show_default=True,
+    envvar="TASKRUNNER_WORK_DIR",
+    help="Where the run keeps everything. [$TASKRUNNER_WORK_DIR]",
+)
+@click.option(
+    "--retry-delay-cap",
+    type=click.FloatRange(min=0),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="No wait between attempts is longer.",
+)
+@click.option(
+    "--tasks",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Tasks that an agent runs at a time.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Result."
+)
+def command(**options: Any) -> int:
+    """Compose a local run from the command line, run it, and report."""
+    from taskrunner.cli.local_run import LocalOptions, LocalRun
+    from taskrunner.cli.report import json_report, print_report
+    from taskrunner.clock import SystemClock
+
+    definition = _load(options)
+    local = LocalOptions(
+        work_dir=Path(options["work_dir"]).absolute(),
+        s3_root=_s3_root(options),
+        s3_endpoint=options["s3_endpoint"],
+        databases=_databases(options["databases"], definition, os.environ),
+        selection=_selection(options["at"], options["since"], options["until"]),
+        retry_delay_cap=timedelta(seconds=options["retry_delay_cap"]),
+        publish=options["aws"] or _names_sns_endpoint(os.environ),
+        tasks=options["tasks"],
+    )
+    run = LocalRun(definition, local, SystemClock())
+    console = _console()
+    outcome = run.run(_follower(console, options["form"], str(options["definition"])))
+    if options["form"] == "json":
+        click.echo(json_report(outcome.snapshot, interrupted=outcome.interrupted))
+    else:
+        print_report(
+            console,
+            outcome.snapshot,
+            outcome.places,
+            took_s=outcome.took_s,
+            interrupted=outcome.interrupted,
+        )
+    return 0 if outcome.snapshot.succeeded else 1
+
+
+def _load(options: Mapping[str, Any]) -> Definition:
+    """Read and validate; prints the findings, raises UsageError or DefinitionError."""
+    from taskrunner.cli.validate import finding_lines, plugin_types, summary
+    from taskrunner.clock import SystemClock
+    from taskrunner.model.validate import validate_document
+
+    sources = Sources(
+        path=options["definition"],
+        parameters_file=options["parameters_file"],
+        values_file=options["values_file"],
+        params=options["params"],
+    )
+    document = load_document(sources)
+    report = validate_document(
+        document, now=SystemClock().now(), plugin_types=plugin_types(document.definition)
+    )
+    for line in finding_lines(sources.path, report):
+        click.echo(line, err=True)
+    if not report.valid:
+        raise DefinitionError(summary(sources.path, report))
+    return document.definition
+
+
+def _s3_root(options: Mapping[str, Any]) -> Path | None:
+    named = [flag for flag in ("s3_root", "s3_endpoint", "aws") if options[flag]]
+    if len(named) > 1:
+        flags = " and ".join("--" + name.replace("_", "-") for name in named)
+        raise UsageError(f"{flags} exclude each other: S3 is a folder, another endpoint, or AWS")
+    if options["s3_endpoint"] or options["aws"]:
+        return None
+    root = options["s3_root"]
+    return Path(root).absolute() if root else Path(options["work_dir"]).absolute() / "s3"
+
+
+def _selection(at: datetime | None, since: datetime | None, until: datetime | None) -> Selection:
+    if at is not None and (since is not None or until is not None):
+        raise UsageError("--at picks one occurrence, --from and --to a range: give one of them")
+    if since is not None and until is not None and until < since:
+        raise UsageError("--to is before --from")
+    return Selection(at=at, since=since, until=until)
+
+
+def _databases(
+    given: Iterable[str], definition: Definition, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Database object id -> URL; the URLs' own form is the data plane's to check."""
+    found = _databases_of(environ)
+    for word in given:
+        object_id, sign, url = word.partition("=")
+        if not sign or "://" not in url:
+            raise UsageError(f"--database: found {object_id!r}, wanted ID=URL")
+        found[object_id] = url
+    known = {obj.id for obj in definition.objects}
+    for object_id in found:
+        if object_id not in known:
+            raise UsageError(f"--database: the definition has no object {object_id!r}")
+    return found
+
+
+def _databases_of(environ: Mapping[str, str]) -> dict[str, str]:
+    text = environ.get("TASKRUNNER_DATABASES")
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(url, str) for url in found.values()):
+        raise ConfigError("TASKRUNNER_DATABASES: wanted a JSON object of ids and URLs")
+    return found
+
+
+def _names_sns_endpoint(environ: Mapping[str, str]) -> bool:
+    """Whether the user has pointed SNS somewhere: then alarms are meant to arrive there."""
+    return bool(environ.get("AWS_ENDPOINT_URL_SNS") or environ.get("AWS_ENDPOINT_URL"))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    # Wide enough for whole lines where nobody reads on a screen.
+    width = None if sys.stdout.isatty() else 200
+    return Console(highlight=False, width=width)
+
+
+def _follower(console: Any, form: str, title: str) -> Any:
+    from taskrunner.cli.follow import LineFollower, SilentFollower, TableFollower
+
+    if form == "json":
+        return SilentFollower()
+    return TableFollower(console, title) if console.is_terminal else LineFollower(sys.stdout)
