@@ -159,7 +159,9 @@ def activate_pipeline(
             f"{finding.id}: {finding.message}" if finding.id else finding.message
             for finding in report.errors[:_MOST_ERRORS_SAID]
         )
-        raise InvalidRequest(f"the pipeline's definition has {len(report.errors)} errors: {said}")
+        raise InvalidRequest(
+            f"the pipeline's definition cannot run, errors: {len(report.errors)}: {said}"
+        )
     service.activate(request.pipeline_id, values, request.start_timestamp)
     return ActivatePipelineOutput()
 
