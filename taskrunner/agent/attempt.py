@@ -170,7 +170,7 @@ class Attempt:
         started = clock.monotonic()
         child = self._desk.spawner.spawn(
             ATTEMPT,
-            Job(task=self._task, files=self._entry.files).encode(),
+            Job(task=self._task, files=self._entry.files, token=self._entry.token).encode(),
             on_started=self._started,
             on_exit=self._wake.set,
         )

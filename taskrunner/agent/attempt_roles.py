@@ -1,10 +1,26 @@
-"""Names of what the fork server's children do, known to both sides."""
+"""What the fork server's children do, as far as the agent needs to know; loads nothing else."""
 
 from __future__ import annotations
 
-__all__ = ["ATTEMPT", "SHIPPER"]
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from taskrunner.data.settings import DataSettings
+
+__all__ = ["ATTEMPT", "SHIPPER", "AttemptSettings"]
 
 #: Runs one attempt.
 ATTEMPT = "attempt"
 #: Uploads logs.
 SHIPPER = "shipper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSettings:
+    """What every attempt of this agent has in common."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    #: Environment variables (patterns) that commands see besides the clean set.
+    pass_env: Sequence[str] = ()
+    #: Seconds between TERM and KILL.
+    grace_s: float = 5.0

@@ -10,15 +10,15 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 
 from taskrunner.activities.base import Activity, Precondition
 from taskrunner.activities.registry import Registry
 from taskrunner.agent import durable, process_setup, verdicts
 from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
+from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.context import AttemptContext
 from taskrunner.agent.job import Job
@@ -32,23 +32,12 @@ from taskrunner.errors import Canceled
 from taskrunner.process import kill_descendants
 from taskrunner.wire.api import Verdict
 
-__all__ = ["CANCELED", "AttemptSettings", "Wrapper", "open_store", "perform", "run_attempt"]
+__all__ = ["CANCELED", "Wrapper", "open_store", "perform", "run_attempt"]
 
 #: The result of an attempt that was told to stop; never sent to the service.
 CANCELED = Verdict(status="CANCELED")
 
 Wrapper = Callable[[AttemptContext, Callable[[], Verdict]], Verdict]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptSettings:
-    """What every attempt of this agent has in common."""
-
-    data: DataSettings = field(default_factory=DataSettings)
-    #: Environment variables (patterns) that commands see besides the clean set.
-    pass_env: Sequence[str] = ()
-    #: Seconds between TERM and KILL.
-    grace_s: float = 5.0
 
 
 def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> None:

@@ -14,7 +14,6 @@ from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.environment import command_environment
 from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker
-from taskrunner.agent.names import token_of
 from taskrunner.clock import Clock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
@@ -51,6 +50,7 @@ class AttemptContext:
         #: Added to the environment of every command: staging folders, above all.
         self.extra_env: dict[str, str] = {}
         self._files = job.files
+        self._token = job.token
         self._pass_env = pass_env
         self._grace_s = grace_s
         self._masker = masker
@@ -109,5 +109,5 @@ class AttemptContext:
             os.environ,
             passed=self._pass_env,
             temporary=self.work_dir,
-            token=token_of(self.task.task_id),
+            token=self._token,
         )

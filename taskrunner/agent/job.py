@@ -20,6 +20,8 @@ class Job:
 
     task: Task
     files: AttemptFiles
+    #: The hand-out's short name, which marks the environment of its commands.
+    token: str
 
     def encode(self) -> bytes:
         """The job as JSON."""
@@ -39,6 +41,7 @@ class Job:
             "pipelineId": self.task.pipeline_id,
             "attemptId": self.task.attempt_id,
             "objects": objects,
+            "token": self.token,
             "logDir": str(self.files.log_dir),
             "scratch": str(self.files.scratch),
             "logUri": self.files.log_uri,
@@ -61,7 +64,7 @@ class Job:
             scratch=Path(content["scratch"]),
             log_uri=content["logUri"],
         )
-        return cls(task=task, files=files)
+        return cls(task=task, files=files, token=content["token"])
 
 
 def _object(item: dict[str, Any]) -> PipelineObject:

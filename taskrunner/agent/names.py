@@ -5,7 +5,6 @@ Ids come from the service and are not trusted: whatever could leave the tree is 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ _LONGEST_NAME = 200
 
 def token_of(task_id: str) -> str:
     """A short name for a hand-out that is safe in paths: taskIds are long and opaque."""
-    return hashlib.sha256(task_id.encode()).hexdigest()[:32]
+    return _digest(task_id)
 
 
 def safe_name(text: str) -> str:
@@ -30,8 +29,15 @@ def safe_name(text: str) -> str:
         return "%" + kept.replace(".", "2E")
     if len(kept.encode()) > _LONGEST_NAME:
         cut = kept.encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
-        return f"{cut}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:16]}"
+        return f"{cut}-{_digest(text)[:16]}"
     return kept
+
+
+def _digest(text: str) -> str:
+    # Here, because it loads OpenSSL, of which only the agent has need, not the fork server.
+    import hashlib
+
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,9 @@ import socket
 from collections.abc import Mapping
 
 from taskrunner.activities.registry import Registry
-from taskrunner.agent.attempt_roles import ATTEMPT, SHIPPER
-from taskrunner.agent.child import AttemptSettings, open_store, run_attempt
+from taskrunner.agent.attempt_roles import ATTEMPT, SHIPPER, AttemptSettings
+from taskrunner.agent.child import open_store, run_attempt
 from taskrunner.agent.forkserver import Role
-from taskrunner.agent.uploads import serve_uploads
 
 __all__ = ["make_roles"]
 
@@ -28,6 +27,8 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
         run_attempt(payload, settings, registry)
 
     def shipper(_payload: bytes, descriptor: int | None) -> None:
+        from taskrunner.agent.uploads import serve_uploads
+
         with socket.socket(fileno=descriptor) as sock:
             serve_uploads(sock, lambda: open_store(settings.data))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import queue
@@ -90,7 +91,8 @@ class FakeService:
         """Wait until `holds` is true of what was recorded; returns its value."""
         with self._changed:
             found = self._changed.wait_for(holds, PATIENCE_S)
-        assert found, f"waited in vain for {what}; seen: {[name for name, _ in self.events]}"
+        seen = collections.Counter(name for name, _ in self.events)
+        assert found, f"waited in vain for {what}; seen: {dict(seen)}"
         return found
 
     def calls(self, operation: str, task_id: str | None = None) -> list[dict[str, Any]]:
@@ -153,7 +155,7 @@ class FakeService:
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_args: object) -> None:
                 """Quiet."""
 
         return Handler
