@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import IO, Protocol
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taskrunner.cli.snapshot import Snapshot
+from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
 from taskrunner.model.times import format_datetime
@@ -28,6 +30,12 @@ _STYLES: Mapping[InstanceStatus, str] = {
     InstanceStatus.CASCADE_FAILED: "red",
     InstanceStatus.CANCELED: "magenta",
 }
+
+
+#: Characters of the last column at most.
+PROGRESS_WIDTH = 60
+#: How an instance begins: nothing has happened yet that were worth a line.
+_UNSEEN = (InstanceStatus.WAITING_ON_DEPENDENCIES, 0)
 
 
 class Follower(Protocol):
@@ -64,7 +72,7 @@ class LineFollower:
         """Print what has changed since the last time."""
         for row in snapshot.instances:
             state = (row.status, row.attempt_count)
-            if self._seen.get(row.instance_id) != state:
+            if self._seen.get(row.instance_id, _UNSEEN) != state:
                 self._seen[row.instance_id] = state
                 self._print(snapshot, row)
         for alarm in snapshot.alarms[self._alarms :]:
@@ -76,6 +84,8 @@ class LineFollower:
         """Nothing to leave."""
 
     def _print(self, snapshot: Snapshot, row: InstanceRow) -> None:
+        if row.category == Category.DATANODE and row.status is InstanceStatus.FINISHED:
+            return
         attempt = f" attempt {row.attempt_count}" if row.attempt_count > 1 else ""
         note = snapshot.progress(row)
         told = f"  {note}" if note else ""
@@ -135,7 +145,8 @@ def instance_table(snapshot: Snapshot, rows: list[InstanceRow]) -> Table:
     table.add_column("Status", no_wrap=True)
     table.add_column("Attempt", justify="right")
     table.add_column("Elapsed", justify="right")
-    table.add_column("Progress", overflow="ellipsis", no_wrap=True)
+    # The one column that gives way when the terminal is narrow.
+    table.add_column("Progress", overflow="ellipsis", max_width=PROGRESS_WIDTH)
     for row in rows:
         elapsed = snapshot.elapsed_s(row)
         table.add_row(
@@ -146,7 +157,7 @@ def instance_table(snapshot: Snapshot, rows: list[InstanceRow]) -> Table:
             str(row.attempt_count) if row.attempt_count else "",
             duration(elapsed) if elapsed is not None and row.attempt_count else "",
             # Text, so that brackets of a message are not taken for markup.
-            Text(snapshot.progress(row)),
+            Text(textwrap.shorten(snapshot.progress(row), PROGRESS_WIDTH, placeholder=" …")),
         )
     return table
 

@@ -64,10 +64,14 @@ class Snapshot:
         return all(self._settled(row) for row in self.instances)
 
     def _settled(self, row: InstanceRow) -> bool:
-        if row.status in INSTANCE_TERMINAL or row.instance_id in self.blocked:
+        if row.status in INSTANCE_TERMINAL:
             return True
-        # A resource ends once its users have; users that wait for ever keep it otherwise.
-        return row.category == Category.RESOURCE and bool(self.blocked) and not self._working
+        if row.instance_id in self.blocked:
+            # Unless the scheduler has yet to look: the failure may cascade to it.
+            return row.due_at is None or row.due_at > self.now
+        # A resource ends once its users have; users that wait for ever would keep it for ever.
+        kept = row.category == Category.RESOURCE and row.status is not InstanceStatus.SHUTTING_DOWN
+        return kept and bool(self.blocked) and not self._working
 
     @property
     def _working(self) -> bool:
