@@ -152,7 +152,7 @@ def _canonical(request: HttpRequest, signed_headers: tuple[str, ...]) -> str:
     return "\n".join(
         (
             request.method,
-            quote(request.path, safe="/-_.~%"),
+            quote(request.path, safe="/-_.~"),
             _canonical_query(request.query),
             headers,
             ";".join(signed_headers),
