@@ -196,7 +196,7 @@ class LocalRun:
 
         def handle(number: int, _frame: FrameType | None) -> None:
             self._stop.set()
-            signal.signal(number, before[number])
+            signal.signal(number, before[signal.Signals(number)])
 
         numbers = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, handle) for number in numbers}
