@@ -22,7 +22,7 @@ from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError
 from taskrunner.model.document import Definition
 from taskrunner.model.instances import Category
 from taskrunner.model.selection import Selection
-from taskrunner.model.states import PipelineState
+from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.actions.publisher import Publisher, Recorder, SnsPublisher
 from taskrunner.service.definitions import Moment
 from taskrunner.service.engine import ANONYMOUS, Service
@@ -177,8 +177,9 @@ class LocalRun:
         for row in snapshot.instances:
             loaded = service.loaded(row.pipeline_id, row.version)
             moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
-            texts = [loaded.text(row.component_id, key, moment) for key in PATH_FIELDS]
-            if row.component_id in loaded.components.producers:
+            written = row.component_id in loaded.components.producers
+            if written and row.status is InstanceStatus.FINISHED:
+                texts = [loaded.text(row.component_id, key, moment) for key in PATH_FIELDS]
                 outputs += [text for text in texts if text]
             log_uri = loaded.text(row.component_id, "pipelineLogUri", moment)
             if log_uri and row.attempt_count:

@@ -110,7 +110,7 @@ def _failures(snapshot: Snapshot) -> Iterator[str]:
         if row.category == Category.DATANODE:
             continue
         if row.instance_id in snapshot.blocked:
-            yield f"{row.instance_id} never ran: it waits for {snapshot.blocked[row.instance_id]}"
+            yield f"{row.instance_id} never ran: {snapshot.origin(row)} has not FINISHED"
         elif row.status in {InstanceStatus.FAILED, InstanceStatus.TIMEDOUT}:
             tries = f" after {row.attempt_count} attempts" if row.attempt_count > 1 else ""
             reason = (row.error_message or "no reason was given").strip()

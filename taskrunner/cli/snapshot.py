@@ -87,6 +87,13 @@ class Snapshot:
         """Whether every instance ended well."""
         return bool(self.instances) and all(row.status in _DONE_WELL for row in self.instances)
 
+    def origin(self, row: InstanceRow) -> str:
+        """The instance that, over however many others, holds a blocked one back."""
+        found = row.instance_id
+        while found in self.blocked:
+            found = self.blocked[found]
+        return found
+
     def head(self, row: InstanceRow) -> AttemptRow | None:
         """The newest attempt of an instance."""
         found = self.attempts.get(row.instance_id)
@@ -102,7 +109,7 @@ class Snapshot:
     def progress(self, row: InstanceRow) -> str:
         """What is to be said of an instance beyond its status, in a few words."""
         if row.instance_id in self.blocked:
-            return f"waits for {self.blocked[row.instance_id]}"
+            return f"never: {self.origin(row)} has not FINISHED"
         head = self.head(row)
         if row.status is InstanceStatus.RUNNING and head is not None:
             return _told(head.progress)
