@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import cast
+
+import botocore.session
+import pytest
+from starlette.applications import Starlette
+
+from taskrunner.errors import (
+    DefinitionError,
+    PipelineNotFound,
+    StoreError,
+    TaskNotFound,
+    UsageError,
+)
+from taskrunner.model.task import Task
+from taskrunner.service.app import EdgeSettings, Handler, create_app
+from taskrunner.service.auth import NoAuthenticator, Permit
+from taskrunner.service.engine import ANONYMOUS, Caller, Service
+from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.wakeups import WorkReady
+from taskrunner.wire.http import HttpRequest
+from taskrunner.wire.operations import (
+    CreatePipelineInput,
+    CreatePipelineOutput,
+    PollForTaskInput,
+    PollForTaskOutput,
+)
+from tests.unit.service import asgi
+
+TASK = Task(task_id="t", pipeline_id="df-1", attempt_id="a", objects={})
+
+
+class Nothing:
+    """A service with nothing but the announcements."""
+
+    def __init__(self) -> None:
+        self.work_ready = WorkReady()
+
+
+class Restricted:
+    """Lets one action through, for one worker group."""
+
+    def authenticate(self, request: HttpRequest) -> Permit:
+        return Permit(
+            caller=Caller(account="1", user="runner-1"),
+            actions=frozenset({"PollForTask"}),
+            worker_groups=frozenset({"mine"}),
+        )
+
+
+def app_of(
+    handlers: Mapping[str, Handler],
+    *,
+    service: Nothing | None = None,
+    settings: EdgeSettings | None = None,
+    restricted: bool = False,
+) -> Starlette:
+    return create_app(
+        cast(Service, service or Nothing()),
+        handlers=handlers,
+        authenticator=Restricted() if restricted else NoAuthenticator(),
+        settings=settings,
+    )
+
+
+def failing(error: Exception) -> Starlette:
+    def handler(_service: Service, _caller: Caller, _request: object) -> object:
+        raise error
+
+    return app_of({"DeletePipeline": handler})
+
+
+def create(_service: Service, caller: Caller, request: CreatePipelineInput) -> CreatePipelineOutput:
+    assert caller == ANONYMOUS
+    return CreatePipelineOutput(pipeline_id=f"df-{request.name}")
+
+
+def test_every_operation_of_the_model_has_a_handler() -> None:
+    model = botocore.session.get_session().get_service_model("datapipeline")
+
+    assert set(HANDLERS) == set(model.operation_names)
+    assert len(HANDLERS) == 19
+
+
+def test_a_call_goes_to_the_handler_and_its_reply_back() -> None:
+    answer = asgi.ask(
+        app_of({"CreatePipeline": create}), "CreatePipeline", {"name": "n", "uniqueId": "u"}
+    )
+
+    assert answer.status == 200
+    assert answer.json == {"pipelineId": "df-n"}
+    assert answer.headers["content-type"] == "application/x-amz-json-1.1"
+    assert len(answer.headers["x-amzn-requestid"]) == 36
+
+
+def test_the_guides_spelling_of_the_target_works_too() -> None:
+    app = app_of({"CreatePipeline": create})
+    headers = {"x-amz-target": "DataPipeline_20121129.CreatePipeline"}
+
+    assert asgi.ask(app, "x", {"name": "n", "uniqueId": "u"}, **headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (PipelineNotFound("none"), 400, "PipelineNotFoundException"),
+        (TaskNotFound("none"), 400, "TaskNotFoundException"),
+        (DefinitionError("bad"), 400, "InvalidRequestException"),
+        (UsageError("bad"), 400, "InvalidRequestException"),
+    ],
+)
+def test_faults_are_codes_and_messages(error: Exception, status: int, code: str) -> None:
+    answer = asgi.ask(failing(error), "DeletePipeline", {"pipelineId": "p"})
+
+    assert answer.status == status
+    assert answer.json == {"__type": code, "message": str(error)}
+
+
+@pytest.mark.parametrize("error", [StoreError("secret url"), RuntimeError("a defect")])
+def test_our_own_failures_are_logged_and_not_shown(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = asgi.ask(failing(error), "DeletePipeline", {"pipelineId": "p"})
+
+    assert answer.status == 500
+    assert answer.json["__type"] == "InternalServiceError"
+    assert str(error) not in answer.body.decode()
+    assert answer.headers["x-amzn-requestid"] in answer.json["message"]
+    assert caplog.records[0].exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"x-amz-target": "DataPipeline.MakeTea"}, "UnknownOperationException"),
+        ({"x-amz-target": "DynamoDB.DeletePipeline"}, "UnknownOperationException"),
+        ({"x-amz-target": ""}, "UnknownOperationException"),
+        ({"content-type": "text/plain"}, "SerializationException"),
+        ({"content-length": "2000000"}, "RequestEntityTooLargeException"),
+    ],
+)
+def test_what_cannot_be_a_call_is_refused(headers: dict[str, str], code: str) -> None:
+    app = failing(AssertionError("not to be called"))
+
+    answer = asgi.ask(app, "DeletePipeline", {"pipelineId": "p"}, **headers)
+
+    assert answer.json["__type"] == code
+    assert 400 <= answer.status < 500
+
+
+def test_a_body_over_the_limit_is_refused_while_it_arrives() -> None:
+    app = app_of({"CreatePipeline": create})
+
+    answer = asgi.ask(app, "CreatePipeline", b" " * (1024 * 1024 + 1))
+
+    assert answer.status == 413
+
+
+def test_a_definition_may_be_larger_than_other_bodies() -> None:
+    def put(_service: Service, _caller: Caller, _request: object) -> object:
+        raise PipelineNotFound("arrived")
+
+    app = app_of({"PutPipelineDefinition": put})
+    body = b" " * (2 * 1024 * 1024) + b'{"pipelineId":"p","pipelineObjects":[]}'
+
+    assert asgi.ask(app, "PutPipelineDefinition", body).json["message"] == "arrived"
+
+
+def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:
+    app = app_of({"CreatePipeline": create}, settings=EdgeSettings(body_timeout_s=0.01))
+
+    async def main() -> asgi.Answer | None:
+        async with asgi.started(app):
+            return await asgi.Caller(app).ask(headers=asgi.wire_headers("CreatePipeline"), parts=())
+
+    answer = asyncio.run(main())
+
+    assert answer is not None
+    assert (answer.status, answer.json["__type"]) == (408, "RequestTimeoutException")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/ping"])
+def test_health_is_a_plain_get(path: str) -> None:
+    answer = asgi.get(app_of({}), path)
+
+    assert (answer.status, answer.body) == (200, b"ok\n")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("OPTIONS", "/"), ("GET", "/x")])
+def test_there_is_nothing_else(method: str, path: str) -> None:
+    assert asgi.get(app_of({}), path, method=method).status in {404, 405}
+
+
+@pytest.mark.parametrize("path", ["/", "/livez", "/ping", "/nothing"])
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "", "[::1", "a:b"])
+def test_no_route_answers_to_a_foreign_name(path: str, host: str) -> None:
+    answer = asgi.get(app_of({}), path, host=host)
+
+    assert (answer.status, answer.json["__type"]) == (421, "MisdirectedRequestException")
+
+
+def test_a_key_may_only_do_what_it_was_given() -> None:
+    def poll(_service: Service, caller: Caller, _request: PollForTaskInput) -> PollForTaskOutput:
+        assert caller.user == "runner-1"
+        return PollForTaskOutput(task_object=TASK)
+
+    def app() -> Starlette:
+        return app_of({"PollForTask": poll, "CreatePipeline": create}, restricted=True)
+
+    assert asgi.ask(app(), "PollForTask", {"workerGroup": "mine"}).status == 200
+    for operation, body in (
+        ("PollForTask", {"workerGroup": "theirs"}),
+        ("CreatePipeline", {"name": "n", "uniqueId": "u"}),
+    ):
+        assert asgi.ask(app(), operation, body).json["__type"] == "AccessDeniedException"
+
+
+class OneTask:
+    """A poll handler with a task once there is one."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+        self.calls = 0
+
+    def __call__(
+        self, _service: Service, _caller: Caller, _request: PollForTaskInput
+    ) -> PollForTaskOutput:
+        self.calls += 1
+        return PollForTaskOutput(task_object=self.tasks.pop() if self.tasks else None)
+
+
+async def held(app: Starlette) -> None:
+    """Return once a poll is waiting."""
+    while app.state.waiting_polls() == 0:
+        await asyncio.sleep(0)
+
+
+def test_a_waiting_poll_is_answered_when_work_appears() -> None:
+    service, handler = Nothing(), OneTask()
+    app = app_of({"PollForTask": handler}, service=service)
+
+    async def main() -> asgi.Answer | None:
+        async with asgi.started(app):
+            poll = asyncio.ensure_future(
+                asgi.Caller(app).ask(
+                    headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}']
+                )
+            )
+            await held(app)
+            handler.tasks.append(TASK)
+            service.work_ready.announce(["g"])
+            return await poll
+
+    answer = asyncio.run(main())
+
+    assert answer is not None
+    assert answer.json["taskObject"]["taskId"] == "t"
+
+
+def test_waiting_polls_are_answered_empty_at_once_when_the_service_stops() -> None:
+    app = app_of({"PollForTask": OneTask()})
+
+    async def main() -> asgi.Answer | None:
+        async with asgi.started(app):
+            poll = asyncio.ensure_future(
+                asgi.Caller(app).ask(
+                    headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}']
+                )
+            )
+            await held(app)
+            app.state.stop()
+            return await poll
+
+    answer = asyncio.run(main())
+
+    assert answer is not None
+    assert (answer.status, answer.json) == (200, {})
+
+
+def test_a_poll_whose_client_left_is_given_up() -> None:
+    service, handler = Nothing(), OneTask()
+    app = app_of({"PollForTask": handler}, service=service)
+
+    async def main() -> asgi.Answer | None:
+        async with asgi.started(app):
+            caller = asgi.Caller(app)
+            poll = asyncio.ensure_future(
+                caller.ask(headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}'])
+            )
+            await held(app)
+            caller.gone.set()
+            answer = await poll
+            handler.tasks.append(TASK)
+            service.work_ready.announce(["g"])
+            return answer
+
+    assert asyncio.run(main()) is None
+    assert handler.tasks == [TASK]
+    assert app.state.waiting_polls() == 0
