@@ -197,8 +197,11 @@ class Context:
 
     @cached_property
     def by_id(self) -> Mapping[str, Item]:
-        """The items by id; of repeated ids the first."""
-        return {item.id: item for item in reversed(self.items)}
+        """The items by id, in order; of repeated ids the first."""
+        found: dict[str, Item] = {}
+        for item in self.items:
+            found.setdefault(item.id, item)
+        return found
 
     @cached_property
     def parent_ids(self) -> frozenset[str]:
