@@ -26,7 +26,9 @@ from taskrunner.wire.operations import (
     ActivatePipelineInput,
     CreatePipelineInput,
     DeactivatePipelineInput,
+    InstanceIdentity,
     Operator,
+    PollForTaskInput,
     PollForTaskOutput,
     PutPipelineDefinitionInput,
     Query,
@@ -115,6 +117,14 @@ def test_null_and_unknown_members_are_as_if_they_were_not_there() -> None:
     body = {"name": "n", "uniqueId": "u", "description": None, "futureMember": [1]}
 
     assert decoded("CreatePipeline", body) == CreatePipelineInput(name="n", unique_id="u")
+
+
+def test_half_an_instance_identity_is_no_defect_of_ours() -> None:
+    request = decoded("PollForTask", {"workerGroup": "g", "instanceIdentity": {}})
+
+    assert request == PollForTaskInput(
+        worker_group="g", instance_identity=InstanceIdentity(document="", signature="")
+    )
 
 
 def test_a_missing_required_member_is_named_as_aws_names_it() -> None:

@@ -1,0 +1,188 @@
+"""The transport against servers that refuse, stall, drip, cut and lie: one deadline for all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from taskrunner.clock import SystemClock
+from taskrunner.errors import ServiceUnreachable
+from taskrunner.wire.client import Client
+from taskrunner.wire.endpoint import Endpoint
+from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.operations import ListPipelinesInput
+from taskrunner.wire.transport import MAX_REPLY_BYTES, Urllib3Transport
+
+#: Long enough for a loaded machine to connect, short enough to wait for.
+DEADLINE_S = 0.4
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+Behaviour = Callable[[socket.socket, threading.Event], None]
+
+
+@contextmanager
+def server(behave: Behaviour) -> Iterator[Endpoint]:
+    """A server that reads one request a connection, then behaves as told."""
+    stop = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    _read_request(connection)
+                    behave(connection, stop)
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield Endpoint(scheme="http", host="127.0.0.1", port=listener.getsockname()[1])
+    finally:
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def _read_request(connection: socket.socket) -> None:
+    # All of it: closing with bytes unread would reset the connection.
+    data = b""
+    while not data.endswith(b"{}"):
+        data += connection.recv(65536) or b"{}"
+
+
+def sending(data: bytes) -> Behaviour:
+    return lambda connection, _stop: connection.sendall(data)
+
+
+def dripping(data: bytes) -> Behaviour:
+    """A byte at a time: each one in time for any time-out of a single read."""
+
+    def behave(connection: socket.socket, stop: threading.Event) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in data:
+            connection.sendall(bytes([byte]))
+            if stop.wait(DEADLINE_S / 8):
+                return
+
+    return behave
+
+
+def sending_then_stalling(data: bytes) -> Behaviour:
+    def behave(connection: socket.socket, stop: threading.Event) -> None:
+        connection.sendall(data)
+        stop.wait()
+
+    return behave
+
+
+def send(endpoint: Endpoint, *, deadline_s: float = 5.0) -> HttpReply:
+    transport = Urllib3Transport(endpoint, SystemClock())
+    try:
+        return transport.send(HttpRequest(body=b"{}"), deadline_s=deadline_s)
+    finally:
+        transport.close()
+
+
+def failure(behave: Behaviour, *, deadline_s: float = 5.0) -> str:
+    with server(behave) as endpoint, pytest.raises(TransportError) as caught:
+        send(endpoint, deadline_s=deadline_s)
+    return str(caught.value)
+
+
+def test_a_reply_comes_back_whole() -> None:
+    with server(sending(OK)) as endpoint:
+        reply = send(endpoint)
+
+    assert (reply.status, reply.body) == (200, b"{}")
+    assert reply.headers["content-length"] == "2"
+
+
+def test_a_reply_that_ends_with_its_connection_is_whole_too() -> None:
+    with server(sending(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}")) as endpoint:
+        assert send(endpoint).body == b"{}"
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        sending_then_stalling(b""),
+        sending_then_stalling(OK[:20]),
+        sending_then_stalling(OK[:-1]),
+        dripping(OK * 2),
+        dripping(b"HTTP/1.1 200 OK\r\n" + b"X-Header: y\r\n" * 90),
+        dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 90),
+        dripping(b"HTTP/1.1 100 Continue\r\n\r\n" * 90),
+    ],
+    ids=["silent", "half-head", "half-body", "drip", "drip-head", "drip-chunks", "drip-continue"],
+)
+def test_every_stall_ends_at_the_deadline(behave: Behaviour) -> None:
+    clock = SystemClock()
+    began = clock.monotonic()
+
+    assert "no whole answer within" in failure(behave, deadline_s=DEADLINE_S)
+
+    assert clock.monotonic() - began < 4 * DEADLINE_S
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        OK[:10],
+        OK[:-1],
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"\x16\x03\x01\x00\xff" * 20,
+    ],
+)
+def test_a_cut_or_foreign_answer_is_said(data: bytes) -> None:
+    assert "cut" in failure(sending(data))
+
+
+def test_a_reply_beyond_all_bounds_is_not_read_to_its_end() -> None:
+    def flood(connection: socket.socket, stop: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not stop.is_set():
+            connection.sendall(b" " * 1_000_000)
+
+    assert f"larger than {MAX_REPLY_BYTES >> 20} MB" in failure(flood, deadline_s=30)
+
+
+def test_a_redirect_is_not_followed() -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+    with server(sending(head)) as endpoint:
+        assert send(endpoint).status == 302
+
+
+def test_nobody_there_is_said_with_the_endpoint() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    endpoint = Endpoint(scheme="http", host="127.0.0.1", port=port)
+    clock = SystemClock()
+    client = Client(endpoint, Urllib3Transport(endpoint, clock), signer=None, clock=clock)
+
+    with pytest.raises(
+        ServiceUnreachable,
+        match=f"127.0.0.1:{port} did not answer ListPipelines: connection refused",
+    ):
+        client.call(ListPipelinesInput())
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    with server(sending(OK)) as endpoint:
+        transport = Urllib3Transport(endpoint, SystemClock())
+        replies = [transport.send(HttpRequest(body=b"{}"), deadline_s=5) for _ in range(3)]
+        transport.close()
+
+    assert [reply.body for reply in replies] == [b"{}"] * 3
