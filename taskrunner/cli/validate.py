@@ -6,6 +6,7 @@ import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
@@ -74,13 +75,20 @@ def _report(sources: Sources, *, aws_limits: bool) -> Report:
     try:
         document = load_document(sources)
     except DefinitionError as error:
-        return unreadable(error)
+        report = unreadable(error)
+        return report if error.place.source == sources.path else _of_other_file(report, error)
     return validate_document(
         document,
         aws_limits=aws_limits,
         now=SystemClock().now(),
         plugin_types=plugin_types(document.definition),
     )
+
+
+def _of_other_file(report: Report, error: DefinitionError) -> Report:
+    """The findings with the file named that they are in, as it is not the definition's."""
+    message = f"{error.place.source}: {error.message}"
+    return Report(errors=tuple(replace(found, message=message) for found in report.errors))
 
 
 def plugin_types(definition: Definition) -> frozenset[str]:

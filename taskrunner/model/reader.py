@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskrunner.errors import Place
 from taskrunner.model.document import Definition, ParameterObject, ParameterValue, PipelineObject
@@ -29,6 +29,7 @@ __all__ = [
     "read_values",
 ]
 
+_CLI_PARTS = ("objects", "parameters", "values", "metadata")
 _YAML_ENDINGS = (".yaml", ".yml")
 _YAML_TEMPLATE = re.compile(r"^(?:Resources|AWSTemplateFormatVersion)\s*:", re.MULTILINE)
 
@@ -153,23 +154,30 @@ def _definition(
     if node.has("objects"):
         return _cli(node, problems, source)
     if terraform.is_terraform(node):
-        found, spelling = terraform.find_pipelines(node), api_form.TERRAFORM
         wanted = f"wanted a resource of type {terraform.RESOURCE_TYPE}"
-    else:
-        found, spelling = cloudformation.find_pipelines(node), api_form.CLOUDFORMATION
-        wanted = (
-            "wanted a pipeline definition: an object with 'objects' or 'pipelineObjects', "
-            f"or a template with a resource of type {cloudformation.RESOURCE_TYPE}"
-        )
-    if not found:
-        keys = ", ".join(repr(m.key) for m in node.members[:5]) or "no keys"
-        raise _error(f"found an object with {keys}, {wanted}", node, source)
-    return _api(_choose(found, resource, node, source), spelling, problems, source)
+        found = terraform.find_pipelines(node)
+        chosen = _choose(found, resource, node, wanted, source)
+        definition = _api(chosen, api_form.TERRAFORM, problems, source)
+        return replace(definition, objects=terraform.with_references(definition.objects))
+    wanted = (
+        "wanted a pipeline definition: an object with 'objects' or 'pipelineObjects', "
+        f"or a template with a resource of type {cloudformation.RESOURCE_TYPE}"
+    )
+    chosen = _choose(cloudformation.find_pipelines(node), resource, node, wanted, source)
+    properties = cloudformation.properties(chosen, problems)
+    return _api(properties, api_form.CLOUDFORMATION, problems, source)
 
 
 def _choose(
-    found: Mapping[str, MapNode], resource: str | None, node: Node, source: str | None
+    found: Mapping[str, MapNode],
+    resource: str | None,
+    node: MapNode,
+    wanted: str,
+    source: str | None,
 ) -> MapNode:
+    if not found:
+        keys = ", ".join(repr(m.key) for m in node.members[:5]) or "no keys"
+        raise _error(f"found an object with {keys}, {wanted}", node, source)
     names = ", ".join(repr(name) for name in found)
     if resource is not None and resource not in found:
         raise _error(f"found no pipeline {resource!r}, wanted one of {names}", node, source)
@@ -191,12 +199,27 @@ def _api(
 
 
 def _cli(node: MapNode, problems: Problems, source: str | None) -> Definition:
+    _note_parts(node, problems)
     return Definition(
         objects=_cli_objects(node.get("objects"), problems),
         parameters=cli_form.read_parameters(node.get("parameters"), problems),
         values=cli_form.read_values(node.get("values"), problems),
         source=source,
     )
+
+
+def _note_parts(node: MapNode, problems: Problems) -> None:
+    """Parts given twice, of which one would be lost, and parts that nothing reads."""
+    seen: set[str] = set()
+    for member in node.members:
+        if member.key in seen:
+            message = f"{member.key!r} is given more than once; wanted one"
+            problems.add("repeated-key", message, member.position)
+        elif member.key not in _CLI_PARTS and not member.key.startswith("my"):
+            parts = ", ".join(_CLI_PARTS)
+            message = f"nothing reads {member.key!r}; a definition has {parts}"
+            problems.add("unknown-part", message, member.position, warning=True)
+        seen.add(member.key)
 
 
 def _cli_objects(node: Node | None, problems: Problems) -> tuple[PipelineObject, ...]:

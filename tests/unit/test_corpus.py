@@ -48,6 +48,7 @@ UNREADABLE = {
 #: What is wrong in files when every declared parameter has a value.
 EXPECTED = {
     # inputs of another program's tests: an object or two of a definition
+    "awscli-test-translator-105.json": {"missing-id"},
     "awscli-test-translator-119.json": {"missing-schedule"},
     "awscli-test-translator-138.json": {"missing-schedule", "dangling-reference"},
     "awscli-test-translator-196.json": {"dangling-reference"},

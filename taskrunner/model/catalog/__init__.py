@@ -1,6 +1,12 @@
 """The object types of AWS Data Pipeline and their fields, as one table (`objects.json`)."""
 
-from taskrunner.model.catalog.table import CATALOG, category, common_field, field_text
+from taskrunner.model.catalog.table import (
+    CATALOG,
+    category,
+    common_field,
+    field_text,
+    reference_fields,
+)
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
 
 __all__ = [
@@ -12,4 +18,5 @@ __all__ = [
     "category",
     "common_field",
     "field_text",
+    "reference_fields",
 ]

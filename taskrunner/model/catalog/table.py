@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
 
-__all__ = ["CATALOG", "category", "common_field", "field_text"]
+__all__ = ["CATALOG", "category", "common_field", "field_text", "reference_fields"]
 
 
 class _Row(TypedDict, total=False):
@@ -98,6 +98,13 @@ def category(name: str) -> tuple[str, ...]:
     if name == "runnable":
         return tuple(t for t, row in types.items() if "@status" in runtime[row["runtime"]])
     return tuple(t for t, row in types.items() if row["category"] == name)
+
+
+@cache
+def reference_fields() -> frozenset[str]:
+    """The names of fields that take references, on whichever type."""
+    specs = (spec for object_type in CATALOG.values() for spec in object_type.fields.values())
+    return frozenset(spec.name for spec in specs if spec.slot is Slot.REFERENCE)
 
 
 @cache

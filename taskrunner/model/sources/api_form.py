@@ -122,6 +122,12 @@ def _fields(
             message = f"a field has no {spelling.key!r}"
             problems.add("bad-shape", message, item.position, object_id=object_id)
             continue
+        if isinstance(key, Unresolved):
+            message = f"the name of a field is not known before deployment: {key}"
+            problems.add(
+                "unresolved-value", message, item.position, object_id=object_id, warning=True
+            )
+            continue
         value = _value(item, spelling)
         if value is None:
             problems.add(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject
+from taskrunner.model.inheritance import DEFAULT_ID
 from taskrunner.model.sources import api_form
 from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, Scalar, describe
@@ -20,11 +21,11 @@ def read_objects(node: Node | None, problems: Problems) -> tuple[PipelineObject,
 
 
 def read_object(node: MapNode, problems: Problems) -> PipelineObject | None:
-    """One object; without a name it is named by its id, and the other way round."""
+    """One object; without a name it is named by its id."""
     name = plain_text(node.get("name"), "an object's name", problems, node.position)
     given = plain_text(node.get("id"), "an object's id", problems, node.position)
-    # Some published definitions give Default only a name; AWS's console wrote them so.
-    object_id = given if given is not None else name
+    # Some published definitions give Default only a name.
+    object_id = name if given is None and name == DEFAULT_ID else given
     if object_id is None:
         kind = text_of(node.get("type"))
         which = f"an object of type {kind!r}" if kind else "an object"

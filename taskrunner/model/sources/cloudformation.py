@@ -5,9 +5,13 @@ What only CloudFormation can work out stays as an unresolved value that shows wh
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from taskrunner.model.document import Position
+from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import Intrinsic, ListNode, MapNode, Member, Node, Scalar
 
-__all__ = ["RESOURCE_TYPE", "find_pipelines", "resolve"]
+__all__ = ["RESOURCE_TYPE", "find_pipelines", "properties"]
 
 RESOURCE_TYPE = "AWS::DataPipeline::Pipeline"
 
@@ -15,15 +19,15 @@ _NO_VALUE = "AWS::NoValue"
 
 
 def find_pipelines(root: MapNode) -> dict[str, MapNode]:
-    """The properties of every pipeline of a template, or of its `Resources` alone, by name."""
+    """Every pipeline of a template, or of its `Resources` alone, by name."""
     resources = root.get("Resources")
     scope = resources if isinstance(resources, MapNode) else root
     found: dict[str, MapNode] = {}
     for member in scope.members:
         if isinstance(member.value, MapNode) and _is_pipeline(member.value):
-            found[member.key] = _properties(member.value)
+            found[member.key] = member.value
     if not found and _is_pipeline(root):
-        found["pipeline"] = _properties(root)
+        found["pipeline"] = root
     return found
 
 
@@ -32,32 +36,62 @@ def _is_pipeline(node: MapNode) -> bool:
     return isinstance(kind, Scalar) and kind.text == RESOURCE_TYPE
 
 
-def _properties(node: MapNode) -> MapNode:
-    properties = node.get("Properties")
-    resolved = resolve(properties) if properties is not None else None
-    return resolved if isinstance(resolved, MapNode) else MapNode((), node.position)
+def properties(pipeline: MapNode, problems: Problems) -> MapNode:
+    """The properties of a pipeline, with intrinsic functions worked out as far as they can be.
+
+    Where a function chooses between structures the first is read, and noted; a value that is not
+    known is marked.
+    """
+    resolver = _Resolver(problems)
+    found = resolver.resolve(pipeline.get("Properties") or MapNode((), pipeline.position))
+    if isinstance(found, MapNode):
+        return found
+    resolver.note("the properties", found.position)
+    return MapNode((), pipeline.position)
 
 
-def resolve(node: Node) -> Node:
-    """The node with intrinsic functions made values where their text is known, else marked."""
-    return _resolve(node, {})
+class _Resolver:
+    """Works out intrinsic functions; a node that YAML aliases share is worked out once."""
 
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.done: dict[int, Node] = {}
 
-def _resolve(node: Node, done: dict[int, Node]) -> Node:
-    """As `resolve`; a node that YAML aliases share is worked out once."""
-    if isinstance(node, Scalar | Intrinsic):
-        return node
-    if id(node) in done:
-        return done[id(node)]
-    if isinstance(node, ListNode):
-        resolved: Node = ListNode(tuple(_resolve(i, done) for i in node.items), node.position)
-    elif (call := _function(node)) is not None:
-        resolved = _call(call, done)
-    else:
-        members = (m._replace(value=_resolve(m.value, done)) for m in node.members)
-        resolved = MapNode(tuple(members), node.position)
-    done[id(node)] = resolved
-    return resolved
+    def note(self, what: str, position: Position | None) -> None:
+        """Note a structure that is known only after deployment."""
+        message = f"{what}: known only after deployment"
+        self.problems.add("unresolved-value", message, position, warning=True)
+
+    def resolve(self, node: Node) -> Node:
+        """The node with each function's value, or what it is called, in its place."""
+        if isinstance(node, Scalar | Intrinsic):
+            return node
+        if id(node) not in self.done:
+            self.done[id(node)] = self.worked_out(node)
+        return self.done[id(node)]
+
+    def worked_out(self, node: ListNode | MapNode) -> Node:
+        """A list or map with its parts resolved."""
+        if isinstance(node, ListNode):
+            return ListNode(tuple(self.resolve(item) for item in node.items), node.position)
+        call = _function(node)
+        if call is None:
+            members = (m._replace(value=self.resolve(m.value)) for m in node.members)
+            return MapNode(tuple(members), node.position)
+        argument = self.resolve(call.value)
+        if call.key == "Fn::If":
+            return self.choice(argument)
+        function = _FUNCTIONS.get(call.key)
+        return function(argument) if function else _unknown(call.key, argument)
+
+    def choice(self, argument: Node) -> Node:
+        """The first of the structures to choose from, so that there is one to read."""
+        branches = argument.items[1:] if isinstance(argument, ListNode) else ()
+        given = [b for b in branches if not (isinstance(b, Scalar) and b.kind == "null")]
+        if given and isinstance(given[0], MapNode | ListNode):
+            self.note("which branch of Fn::If is taken (the first one is read)", argument.position)
+            return given[0]
+        return _unknown("Fn::If", argument)
 
 
 def _function(node: MapNode) -> Member | None:
@@ -66,21 +100,6 @@ def _function(node: MapNode) -> Member | None:
         return None
     member = node.members[0]
     return member if member.key == "Ref" or member.key.startswith("Fn::") else None
-
-
-def _call(call: Member, done: dict[int, Node]) -> Node:
-    argument = _resolve(call.value, done)
-    if call.key == "Ref":
-        return _ref(argument)
-    if call.key == "Fn::Sub":
-        return _sub(argument)
-    if call.key == "Fn::Join":
-        return _join(argument)
-    if call.key == "Fn::If":
-        return _if(argument)
-    if call.key == "Fn::GetAtt":
-        return Intrinsic("${" + _text(argument, ".") + "}", argument.position)
-    return _unknown(call.key, argument)
 
 
 def _ref(argument: Node) -> Node:
@@ -109,13 +128,8 @@ def _join(argument: Node) -> Node:
     return Intrinsic(text, argument.position)
 
 
-def _if(argument: Node) -> Node:
-    """A choice between structures is taken to be its first one, so that there is one to read."""
-    branches = argument.items[1:] if isinstance(argument, ListNode) else ()
-    given = [b for b in branches if not (isinstance(b, Scalar) and b.kind == "null")]
-    if given and isinstance(given[0], MapNode | ListNode):
-        return given[0]
-    return _unknown("Fn::If", argument)
+def _get_att(argument: Node) -> Node:
+    return Intrinsic("${" + _text(argument, ".") + "}", argument.position)
 
 
 def _unknown(name: str, argument: Node) -> Intrinsic:
@@ -128,3 +142,11 @@ def _text(node: Node, separator: str) -> str:
     if isinstance(node, MapNode):
         return separator.join(member.key for member in node.members)
     return node.text
+
+
+_FUNCTIONS: Mapping[str, Callable[[Node], Node]] = {
+    "Ref": _ref,
+    "Fn::Sub": _sub,
+    "Fn::Join": _join,
+    "Fn::GetAtt": _get_att,
+}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
+from taskrunner.model.catalog import reference_fields
+from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.sources.tree import Intrinsic, ListNode, MapNode, Member, Node, Scalar
 
-__all__ = ["RESOURCE_TYPE", "find_pipelines", "is_terraform"]
+__all__ = ["RESOURCE_TYPE", "find_pipelines", "is_terraform", "with_references"]
 
 RESOURCE_TYPE = "aws_datapipeline_pipeline_definition"
 
@@ -79,6 +82,25 @@ def _mark_map(node: MapNode, unknown: MapNode) -> MapNode:
 def _maps(node: Node | None) -> Iterator[MapNode]:
     if isinstance(node, ListNode):
         yield from (item for item in node.items if isinstance(item, MapNode))
+
+
+def with_references(objects: Sequence[PipelineObject]) -> tuple[PipelineObject, ...]:
+    """The objects with references where the text of a reference field names one of them.
+
+    The provider's own examples give parent and schedule as text, and AWS took them so.
+    """
+    ids = {item.id for item in objects}
+    return tuple(
+        replace(item, fields=tuple(_referring(field, ids) for field in item.fields))
+        for item in objects
+    )
+
+
+def _referring(field: Field, ids: Collection[str]) -> Field:
+    value = field.value
+    if not isinstance(value, str) or value not in ids or field.key not in reference_fields():
+        return field
+    return replace(field, value=Ref(value))
 
 
 def _text(node: Node | None) -> str:

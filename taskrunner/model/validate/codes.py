@@ -35,7 +35,7 @@ _ERRORS = {
     "bad-shape": "A part of the file has not the shape that a definition has there.",
     "bad-value-shape": "A field's value is neither text nor a reference nor a list of these.",
     "null-value": "A field's value is null.",
-    "repeated-key": "The id or name of an object is given more than once.",
+    "repeated-key": "An object's id or name, or a part of the file, is given more than once.",
     # objects
     "missing-id": "An object or parameter has no id.",
     "empty-id": "An object's id is empty.",
@@ -100,6 +100,8 @@ _ERRORS = {
 }
 
 _WARNINGS = {
+    "unknown-part": "The file has a part that nothing reads.",
+    "no-activity": "There is no activity, so nothing will run.",
     "undocumented-field": "The field is in no reference, but published definitions use it.",
     "unresolved-value": "A value is known only when a template is deployed; it was not checked.",
     "missing-role": "AWS wants a role here; this service needs none.",

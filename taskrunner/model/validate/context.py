@@ -29,7 +29,8 @@ from taskrunner.model.validate.finding import Finding, Report
 __all__ = ["Context", "Findings", "Item", "Names"]
 
 #: Comparisons of names that all suggestions of one run may cost together.
-_SUGGESTION_BUDGET = 50_000
+_SUGGESTION_BUDGET = 20_000
+_LONGEST_MESSAGE = 500
 _LONGEST_NAME = 100
 
 
@@ -120,6 +121,8 @@ class Findings:
         """Note a finding."""
         severity = CODES[code].severity
         is_error = severity is Severity.ERROR or (severity is Severity.LIMIT and self.aws_limits)
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[:_LONGEST_MESSAGE]}..."
         finding = Finding(
             id=object_id,
             field=key,
@@ -234,8 +237,11 @@ class Context:
         return text is not None and self.literal(text).lower() == "ondemand"
 
     def literal(self, text: str) -> str:
-        """The text; when it is nothing but one parameter, that parameter's first value."""
-        if text.startswith("#{") and text.endswith("}"):
+        """The text; when it is nothing but one parameter, that parameter's first value.
+
+        A secret parameter stays a parameter, so that no message shows it.
+        """
+        if text.startswith("#{") and text.endswith("}") and "*" not in text:
             values = self.parameters.get(text[2:-1].strip())
             if values and values[0]:
                 return values[0]

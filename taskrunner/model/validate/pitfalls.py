@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from taskrunner.model.catalog import category
 from taskrunner.model.document import Field, Unresolved
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.schedules import is_backfilled
@@ -14,7 +15,10 @@ _SECRET_NAME = re.compile(
     r"passw(or)?d|secret(?!s?(Name|Arn|Id))|accessKey$|privateKey", re.IGNORECASE
 )
 _S3_FIELDS = frozenset({"directoryPath", "filePath", "manifestFilePath", "pipelineLogUri"})
-_MAX_HOPS = 4
+_NAME = re.compile(r"[A-Za-z_*][A-Za-z0-9_*]*")
+_IN_URL = re.compile(r"(?i:[?&;]password=)[^#&;]|://[^/:@#]+:[^/@#]+@")
+#: A path that takes more texts than this to work out is not judged.
+_MAX_TEXTS = 50
 
 
 def check_pitfalls(context: Context) -> None:
@@ -29,20 +33,48 @@ def check_pitfalls(context: Context) -> None:
                 _check_path(context, item, field)
                 if backfilled and field.key == "failureAndRerunMode":
                     _check_cascade(context, item, field)
+    _check_defaults(context)
     _check_mixed_types(context)
     _check_outputs(context)
+    _check_activities(context)
 
 
 def _check_secret(context: Context, item: Item, field: Field) -> None:
     text = field.value
+    if not isinstance(text, str) or isinstance(text, Unresolved) or not text:
+        return
+    if field.key == "connectionString" and _IN_URL.search(text):
+        message = (
+            "a password stands in the connection string; use the fields username and *password"
+        )
+        _add(context, "plain-text-secret", message, item, field.key)
     secret = field.key.startswith("*") or _SECRET_NAME.search(field.key)
-    if not secret or not isinstance(text, str) or isinstance(text, Unresolved) or "#{" in text:
+    if not secret or "#{" in text:
         return
     name = field.key.removeprefix("*")
     message = (
         f"a secret stands here as plain text; use a parameter: #{{*my{name[:1].upper()}{name[1:]}}}"
     )
     _add(context, "plain-text-secret", message, item, field.key)
+
+
+def _check_defaults(context: Context) -> None:
+    for parameter in context.definition.parameters:
+        given = [text for text in parameter.attribute_values("default") if text]
+        if parameter.id.startswith("*") and given and not isinstance(given[0], Unresolved):
+            context.add(
+                "plain-text-secret",
+                "the default of a secret parameter stands here as plain text",
+                object_id=parameter.id,
+                key="default",
+                position=parameter.position,
+            )
+
+
+def _check_activities(context: Context) -> None:
+    types = {item.text("type") for item in context.items}
+    if types.isdisjoint(category("activity")) and types.isdisjoint(context.plugin_types):
+        context.add("no-activity", "there is no activity in the definition: nothing will run")
 
 
 def _check_path(context: Context, item: Item, field: Field) -> None:
@@ -92,20 +124,23 @@ def _check_outputs(context: Context) -> None:
                 _add(context, "undated-output", message + hint, item, key)
 
 
-def _is_dated(context: Context, item: Item, text: str, hops: int = 0) -> bool:
+def _is_dated(context: Context, item: Item, text: str) -> bool:
     """Whether the text holds something of the run, directly or through parameters and fields."""
-    if isinstance(text, Unresolved) or "#{" not in text:
-        return isinstance(text, Unresolved)
-    if "@" in text or hops == _MAX_HOPS:
-        return True
-    for name in re.findall(r"[A-Za-z_*][A-Za-z0-9_*]*", text):
-        values = (
-            *context.parameters.get(name, ()),
-            *(v for v in item.values(name) if isinstance(v, str)),
-        )
-        if any(_is_dated(context, item, value, hops + 1) for value in values):
+    waiting, seen = [text], {text}
+    while waiting and len(seen) < _MAX_TEXTS:
+        text = waiting.pop()
+        if isinstance(text, Unresolved):
             return True
-    return False
+        if "#{" not in text:
+            continue
+        if "@" in text:
+            return True
+        for name in set(_NAME.findall(text)):
+            values = (*context.parameters.get(name, ()), *item.values(name))
+            following = {v for v in values if isinstance(v, str)} - seen
+            seen |= following
+            waiting += following
+    return bool(waiting)
 
 
 def _once(context: Context, item: Item) -> bool:

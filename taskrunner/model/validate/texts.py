@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 
 from taskrunner.model import expressions
 from taskrunner.model.catalog import CATALOG
-from taskrunner.model.document import Field, Position, Ref, Unresolved
+from taskrunner.model.document import Field, Position, Ref, Unresolved, Value
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.fields import is_user_defined
 
@@ -38,6 +39,9 @@ _MORE_RUNTIME = frozenset(
         "@accountId",
     }
 )
+#: How far `a.b.c` is followed, and through how many objects at once.
+_MAX_STEPS = 8
+_MAX_TARGETS = 100
 _USES_NODE = frozenset({"action", "precondition"})
 
 
@@ -62,7 +66,7 @@ def check_expressions(context: Context) -> None:
 def _check(context: Context, item: Item, field: Field, text: str) -> None:
     found = expressions.problems(text)
     for problem in found:
-        _add(context, _CODES[problem.kind], f"{problem.message}{_at(problem.column)}", item, field)
+        _add(context, _CODES[problem.kind], _told(problem), item, field)
     if any(problem.kind == "syntax" for problem in found):
         return
     for reference in expressions.uses(text).references:
@@ -73,7 +77,13 @@ def _check(context: Context, item: Item, field: Field, text: str) -> None:
 
 
 def _at(column: int) -> str:
-    return f" (character {column} of the text)"
+    return f" (at column {column})"
+
+
+def _told(problem: expressions.Problem) -> str:
+    """The problem with its column in the field's text, which some messages have already."""
+    where = _at(problem.column)
+    return problem.message if problem.message.endswith(where) else problem.message + where
 
 
 def _wrong_path(context: Context, item: Item, path: tuple[str, ...]) -> tuple[str, str] | None:
@@ -128,27 +138,29 @@ def _is_possible(item: Item, name: str) -> bool:
 
 
 def _wrong_rest(
-    context: Context, values: Iterable[str | Ref], rest: list[str]
+    context: Context, values: Iterable[Value], rest: list[str]
 ) -> tuple[str, str] | None:
     """The fields named after the dots; followed as far as the definition alone can tell."""
-    targets = [context.by_id.get(v.id) if isinstance(v, Ref) else None for v in values]
-    for name in rest:
-        found = [target for target in targets if target is not None]
-        if len(found) != len(targets) or name.startswith("@"):
-            return _wrong_runtime(context, name) if name.startswith("@") else None
-        for target in found:
-            if not target.has(name) and not _has_later(target, name):
+    targets = _targets(context, values)
+    for name in rest[:_MAX_STEPS]:
+        if name.startswith("@"):
+            return _wrong_runtime(context, name)
+        if targets is None:
+            return None
+        for target in targets:
+            if not target.has(name) and not _is_possible(target, name):
                 near = context.names.near(name, target.keys)
-                message = f"{target.id!r} has no field {name!r}{near}"
-                return ("unknown-name", message)
-        after = [value for target in found for value in target.values(name)]
-        targets = [context.by_id.get(v.id) if isinstance(v, Ref) else None for v in after]
+                return ("unknown-name", f"{target.id!r} has no field {name!r}{near}")
+        targets = _targets(context, (v for target in targets for v in target.values(name)))
     return None
 
 
-def _has_later(target: Item, name: str) -> bool:
-    """Whether a field is there at run time, or on an object whose fields are not known here."""
-    return _is_possible(target, name)
+def _targets(context: Context, values: Iterable[Value]) -> list[Item] | None:
+    """The objects that values refer to, each once; none where that cannot be told, or is much."""
+    ids = dict.fromkeys(v.id if isinstance(v, Ref) else None for v in islice(values, _MAX_TARGETS))
+    found = [context.by_id.get(name) if name is not None else None for name in ids]
+    known = [target for target in found if target is not None]
+    return known if len(known) == len(found) else None
 
 
 def _check_parameters(context: Context) -> None:
@@ -165,9 +177,8 @@ def _check_value(
     if isinstance(text, Unresolved):
         return
     for problem in expressions.problems(text):
-        message = f"{problem.message}{_at(problem.column)}"
         context.add(
-            _CODES[problem.kind], message, object_id=parameter_id, key=key, position=position
+            _CODES[problem.kind], _told(problem), object_id=parameter_id, key=key, position=position
         )
 
 

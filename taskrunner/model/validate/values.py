@@ -52,6 +52,8 @@ def number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
+    if "_" in text:  # a number to Python alone
+        return None
     return value if abs(value) != float("inf") and value == value else None  # noqa: PLR0124
 
 

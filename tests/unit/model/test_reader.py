@@ -110,8 +110,16 @@ def test_api_objects_under_objects_and_nested_attributes_are_understood() -> Non
     assert read_definition(json.dumps(document)) == read_definition(json.dumps(API))
 
 
-def test_an_object_with_only_a_name_has_it_as_id() -> None:
+def test_only_default_may_have_a_name_for_its_id() -> None:
     assert read_definition('{"objects": [{"name": "Default"}]}').objects[0].id == "Default"
+    with pytest.raises(DefinitionError, match="no id"):
+        read_definition('{"objects": [{"name": "Other"}]}')
+
+
+def test_parts_given_twice_and_parts_that_nothing_reads_are_noted() -> None:
+    document = read_document('{"objects": [], "paramters": [], "objects": [], "metadata": {}}')
+    found = [(p.code, p.warning, p.place.column) for p in document.problems]
+    assert found == [("unknown-part", True, 17), ("repeated-key", False, 34)]
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,20 @@ def test_references_and_json() -> None:
     assert definition.objects[0].name == "N"
     assert definition.objects[0].ref("parent") == Ref("Default")
     assert definition.objects[0].values("column") == (Unresolved("${x}"),)
-    assert [(p.code, p.warning) for p in read_back.problems] == [("unresolved-value", True)]
+    assert [(p.code, p.warning) for p in read_back.problems] == [("unresolved-value", True)] * 3
+    assert "Fn::Transform" in read_back.problems[2].message
     assert read_back.checked() is definition
+
+
+def test_a_field_whose_name_is_not_known_is_left_out_and_noted() -> None:
+    text = TEMPLATE.replace("Key: myArn", "Key: !Ref Name")
+    found = read_document(text, source="t.yaml")
+    assert [p.message for p in found.problems] == [
+        "the name of a field is not known before deployment: ${Name}"
+    ]
+    work = found.definition.get("Work")
+    assert work is not None
+    assert not work.has("myArn")
 
 
 def test_several_pipelines_need_a_choice() -> None:

@@ -76,6 +76,22 @@ def test_modules_in_modules_and_states_are_read() -> None:
     assert read_definition(json.dumps({"format_version": "1.0", "values": values})).objects == ()
 
 
+def test_text_that_names_an_object_is_a_reference_as_the_providers_examples_have_it() -> None:
+    work = {
+        "id": "Work",
+        "name": "Work",
+        "field": [
+            {"key": "parent", "string_value": "Default"},
+            {"key": "schedule", "string_value": "Nobody"},
+            {"key": "command", "string_value": "Default"},
+        ],
+    }
+    definition = read_definition(plan(resource(pipeline_object=[OBJECTS[0], work])))
+    found = definition.get("Work")
+    assert found is not None
+    assert [f.value for f in found.fields] == [Ref("Default"), "Nobody", "Default"]
+
+
 def test_several_definitions_need_a_choice() -> None:
     text = plan(resource("a", pipeline_object=[]), resource("b", pipeline_object=OBJECTS[:1]))
     with pytest.raises(DefinitionError, match="2 pipelines"):

@@ -60,6 +60,7 @@ CASES = [
     Case("null-value", put("Shell", stage=[None]), "Shell", "stage", ("null",)),
     Case("missing-id", lambda d: d["objects"].append({"type": "CSV"}), None, None, ("'CSV'",)),
     Case("missing-id", lambda d: d["parameters"].append({"type": "String"}), None, None),
+    Case("unknown-part", lambda d: d.update(paramters=[]), None, None, ("'paramters'",)),
     # objects
     Case("empty-id", add(id="", type="CSV"), "", "id", ("empty",)),
     Case("reserved-id", add(id="@x", type="CSV"), "@x", "id", ("@",)),
@@ -182,14 +183,14 @@ CASES = [
     Case("bad-enum", put("Shell", failureAndRerunMode="all"), "Shell", "failureAndRerunMode"),
     Case("bad-enum", put("Target", compression="bzip"), "Target", "compression", ("none, gzip",)),
     # expressions
-    Case("expression-syntax", put("Shell", command="#{day("), "Shell", "command", ("character",)),
+    Case("expression-syntax", put("Shell", command="#{day("), "Shell", "command", ("at column",)),
     Case("expression-syntax", put("Shell", command="x #{}"), "Shell", "command"),
     Case(
         "unknown-function",
         put("Shell", command="#{formt(@scheduledStartTime, 'dd')}"),
         "Shell",
         "command",
-        ("'format'?", "character 3"),
+        ("'format'?", "at column 3"),
     ),
     Case("argument-count", put("Shell", command="#{day()}"), "Shell", "command", ("1 argument",)),
     Case("unknown-name", put("Shell", command="#{input.x}"), "Shell", "command", ("'input'",)),
@@ -309,6 +310,19 @@ CASES = [
         "deprecated-type", put("Source", type="MySqlDataNode"), "Source", "type", ("SqlDataNode",)
     ),
     Case("unknown-region", put("Machine", region="Frankfurt"), "Machine", "region", ("us-east-1",)),
+    Case(
+        "plain-text-secret",
+        put("Database", connectionString="jdbc:mysql://h/db?user=u&password=x"),
+        "Database",
+        "connectionString",
+    ),
+    Case("plain-text-secret", parameter("*mySecret", default="x"), "*mySecret", "default"),
+    Case(
+        "no-activity",
+        lambda d: d.update(objects=[{"id": "C", "type": "CSV"}], parameters=[]),
+        None,
+        None,
+    ),
     Case("unusual-dependency", put("Shell", dependsOn={"ref": "Target"}), "Shell", "dependsOn"),
     Case("repeated-single", put("Machine", subnetId=["a", "b"]), "Machine", "subnetId"),
     Case("no-own-schedule", put("Default", schedule=None), "Target", "schedule"),

@@ -116,6 +116,34 @@ def test_secrets_are_not_in_messages() -> None:
     assert "hunter2" not in str(report)
 
 
+def test_messages_are_short_however_long_the_value_is() -> None:
+    report = clean(put("Daily", period="x" * 5_000))
+    assert len(report.errors[0].message) < 600
+
+
+def test_a_secret_parameter_is_not_looked_into() -> None:
+    report = clean(put("Daily", period="#{*mySecret}"))
+    assert report.valid
+
+
+def test_long_paths_through_many_objects_are_followed_within_bounds() -> None:
+    many = [
+        add(id=f"n{i}", type="CSV", myNext=[{"ref": f"n{j}"} for j in range(30)]) for i in range(30)
+    ]
+    deep = ".".join(["myNext"] * 20)
+    assert clean(*many, put("n0", myText="#{" + deep + "}")).valid
+    report = clean(*many, put("n0", myText="#{myNext.myNext.myNxt}"))
+    assert codes(report.errors) == ["unknown-name"]
+
+
+def test_paths_through_many_parameters_are_judged_within_bounds() -> None:
+    names = [f"my{i}" for i in range(200)]
+    text = "s3://b/" + "".join(f"#{{{name}}}" for name in names)
+    given = [value(name, text + name) for name in names]
+    report = clean(put("Target", directoryPath=text), *given)
+    assert "undated-output" not in codes(report.warnings)
+
+
 def test_findings_without_a_place_come_last_and_definitions_need_no_places() -> None:
     definition = Definition(
         objects=(
