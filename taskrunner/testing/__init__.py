@@ -1,0 +1,33 @@
+"""Fakes for the tests of plugins and of clients: public, and stable within a major version.
+
+Names are imported when they are first asked for, so that whoever needs only one of them does not
+load the rest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskrunner.testing.clock import FakeClock
+    from taskrunner.testing.service import NotSettled, ServiceInProcess
+
+__all__ = ["FakeClock", "NotSettled", "ServiceInProcess"]
+
+_HOMES = {
+    "FakeClock": "taskrunner.testing.clock",
+    "NotSettled": "taskrunner.testing.service",
+    "ServiceInProcess": "taskrunner.testing.service",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

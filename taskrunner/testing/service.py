@@ -1,0 +1,222 @@
+"""The real service in this process: a store in a temporary file, a fake clock and no threads."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from taskrunner.model.document import Definition, PipelineObject
+from taskrunner.model.reader import read_definition
+from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import PipelineState
+from taskrunner.model.task import Task
+from taskrunner.service.actions.publisher import Publisher
+from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.resources.base import ResourceProvider
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import alarms as alarm_store
+from taskrunner.service.store import attempts as attempt_store
+from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store.rows import AlarmRow
+from taskrunner.testing.clock import FakeClock
+
+__all__ = ["NotSettled", "ServiceInProcess"]
+
+#: More rounds than this without coming to rest means that the service goes in circles.
+MOST_ROUNDS = 10_000
+
+
+class NotSettled(AssertionError):
+    """The service did not come to rest."""
+
+
+class ServiceInProcess:
+    """A service to test against: time passes only when told, duties run only in `settle`.
+
+    Use it as a context manager; without `database_url` the store is a SQLite file in a folder
+    that goes with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        database_url: str | None = None,
+        clock: FakeClock | None = None,
+        provider: ResourceProvider | None = None,
+        publisher: Publisher | None = None,
+        settings: ServiceSettings | None = None,
+    ) -> None:
+        """`settings` may hold everything but the database's URL."""
+        self._folder = tempfile.TemporaryDirectory(prefix="taskrunner-test-")
+        url = database_url or f"sqlite:///{Path(self._folder.name) / 'service.db'}"
+        self._settings = replace(settings or ServiceSettings(database_url=url), database_url=url)
+        self._provider = provider
+        self._publisher = publisher
+        self._unique = 0
+        self.clock = clock or FakeClock()
+        self.service = self._open()
+
+    def _open(self) -> Service:
+        return Service(
+            self._settings,
+            clock=self.clock,
+            provider=self._provider,
+            publisher=self._publisher,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store and remove its folder."""
+        self.service.stop()
+        self._folder.cleanup()
+
+    def reopen(self) -> None:
+        """Restart the service on the same store: whatever it held in memory is gone."""
+        self.service.stop()
+        self.service = self._open()
+
+    @property
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.clock.now()
+
+    # -- letting things happen --------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Run every duty until nothing is due at this moment. Raises NotSettled."""
+        for _ in range(MOST_ROUNDS):
+            if not self._round():
+                return
+        raise NotSettled(f"something was still due after {MOST_ROUNDS} rounds")
+
+    def _round(self) -> bool:
+        now = self.clock.now()
+        done = [
+            self.service.scheduler.tick(now),
+            self.service.resources.reconcile(now),
+            self.service.alarms.run_once(now),
+        ]
+        return any(done)
+
+    def advance(self, by: timedelta | float) -> None:
+        """Let time pass in one step (a number means seconds), and let happen what is due then."""
+        self.clock.advance(by)
+        self.settle()
+
+    # -- pipelines --------------------------------------------------------------------------
+
+    def put(self, definition: Definition | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+        """Make a pipeline with this definition (as in a file, or its objects); returns its id."""
+        self._unique += 1
+        pipeline_id = self.service.create_pipeline(ANONYMOUS, "test", str(self._unique))
+        self.service.put_definition(pipeline_id, as_definition(definition))
+        return pipeline_id
+
+    def run(self, definition: Definition | Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+        """Put a definition, activate it and let happen what is due; returns the pipeline's id."""
+        pipeline_id = self.put(definition)
+        self.service.activate(pipeline_id)
+        self.settle()
+        return pipeline_id
+
+    def state(self, pipeline_id: str) -> PipelineState:
+        """The pipeline's state."""
+        return self.service.pipeline(pipeline_id).state
+
+    # -- runners ----------------------------------------------------------------------------
+
+    def claim(self, worker_group: str = "wg", *, acknowledge: bool = True) -> Task | None:
+        """Take a task as a runner does, and acknowledge it."""
+        task = self.service.claim(worker_group, "runner.example")
+        if task is not None and acknowledge:
+            self.service.report_progress(task.task_id, {})
+            self.settle()
+        return task
+
+    def take(self, worker_group: str = "wg", *, acknowledge: bool = True) -> Task:
+        """Like `claim`, where there must be a task. Raises AssertionError otherwise."""
+        task = self.claim(worker_group, acknowledge=acknowledge)
+        if task is None:
+            raise AssertionError(f"no task is ready for worker group {worker_group!r}")
+        return task
+
+    def conclude(
+        self,
+        task: Task,
+        status: str = "FINISHED",
+        error_id: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Give a verdict and let happen what follows."""
+        self.service.set_task_status(task.task_id, status, error_id, message)
+        self.settle()
+
+    def work_off(self, worker_group: str = "wg", status: str = "FINISHED") -> list[str]:
+        """Take and conclude tasks until none is ready; returns their attempt ids in order."""
+        done: list[str] = []
+        while (task := self.claim(worker_group)) is not None:
+            self.conclude(task, status)
+            done.append(task.attempt_id)
+        return done
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def instances(self, pipeline_id: str) -> dict[str, InstanceRow]:
+        """Every instance by its id."""
+        with self.service.store.read() as conn:
+            rows = instance_store.load_instances(conn, pipeline_id)
+        return {row.instance_id: row for row in rows}
+
+    def statuses(self, pipeline_id: str) -> dict[str, str]:
+        """The status of every instance by its id."""
+        return {key: str(row.status) for key, row in self.instances(pipeline_id).items()}
+
+    def components(self, pipeline_id: str) -> dict[str, list[str]]:
+        """The statuses of every component's instances, in the order of their periods."""
+        found: dict[str, list[str]] = {}
+        for row in self.instances(pipeline_id).values():
+            found.setdefault(row.component_id, []).append(str(row.status))
+        return found
+
+    def attempts(self, pipeline_id: str) -> list[AttemptRow]:
+        """Every attempt, oldest first."""
+        with self.service.store.read() as conn:
+            return attempt_store.load_attempts(conn, pipeline_id)
+
+    def alarms(self, pipeline_id: str) -> list[AlarmRow]:
+        """Every alarm, oldest first."""
+        with self.service.store.read() as conn:
+            return alarm_store.load_alarms(conn, pipeline_id)
+
+    def describe(
+        self, pipeline_id: str, object_id: str, *, evaluate: bool = True
+    ) -> PipelineObject:
+        """An object of any sphere, as DescribeObjects shows it."""
+        with self.service.objects(pipeline_id) as objects:
+            return objects.describe([object_id], evaluate_expressions=evaluate)[0]
+
+
+def as_definition(
+    given: Definition | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+) -> Definition:
+    """A definition from itself, from what a file holds, or from its objects alone."""
+    if isinstance(given, Definition):
+        return given
+    document = given if isinstance(given, Mapping) else {"objects": list(given)}
+    return read_definition(json.dumps(document))
