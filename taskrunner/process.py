@@ -38,6 +38,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _CHUNK = 1 << 16
 #: How often a tree is listed again while it is being stopped; a fork storm needs a few rounds.
 _ROUNDS = 100
+_GONE_WITHIN_S = 5.0
 _OOM_COUNTERS = (
     Path("/sys/fs/cgroup/memory.events"),
     Path("/sys/fs/cgroup/memory/memory.oom_control"),
@@ -120,10 +121,14 @@ def kill_tree(pid: int) -> None:
 
 
 def kill_descendants(*, spare: frozenset[int] = frozenset()) -> int:
-    """KILL every descendant of this process but those in or under `spare`; returns how many."""
+    """KILL every descendant of this process but those in or under `spare`; returns how many.
+
+    Waits until they are gone, which takes no time unless one hangs in the kernel.
+    """
     found = _stop_descendants(psutil.Process(), spare=spare)
     for process in found:
         _signal(process, signal.SIGKILL)
+    psutil.wait_procs(found, timeout=_GONE_WITHIN_S)
     return len(found)
 
 

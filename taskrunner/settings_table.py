@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 __all__ = ["BY_NAME", "SETTINGS", "Setting"]
@@ -34,13 +35,17 @@ def texts(raw: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.strip() for item in items))
 
 
+def _is_number(raw: object, *kinds: type) -> TypeGuard[str | int | float]:
+    return isinstance(raw, (str, *kinds)) and not isinstance(raw, bool)
+
+
 def whole(lowest: int, highest: int) -> Parser:
     """A whole number within bounds."""
 
     def parse(raw: object) -> int:
         wanted = f"a whole number from {lowest} to {highest}"
         try:
-            number = int(raw) if isinstance(raw, (str, int)) else lowest - 1
+            number = int(raw) if _is_number(raw, int) else lowest - 1
         except ValueError:
             raise ValueError(wanted) from None
         if not lowest <= number <= highest:
@@ -56,7 +61,7 @@ def seconds(lowest: float) -> Parser:
     def parse(raw: object) -> float:
         wanted = f"a number of seconds, {lowest:g} or more"
         try:
-            number = float(raw) if isinstance(raw, (str, int, float)) else -1.0
+            number = float(raw) if _is_number(raw, int, float) else -1.0
         except ValueError:
             raise ValueError(wanted) from None
         if not lowest <= number < float("inf"):
@@ -68,7 +73,7 @@ def seconds(lowest: float) -> Parser:
 
 def url(raw: object) -> str:
     """The URL of an HTTP service; https:// is added to a bare host name."""
-    value = text(raw).strip().rstrip("/")
+    value = text(raw).strip()
     value = value if "://" in value else f"https://{value}"
     try:
         parts = urlsplit(value)
@@ -77,7 +82,7 @@ def url(raw: object) -> str:
         valid = False
     if not valid or " " in value:
         raise ValueError("a URL such as https://datapipeline.us-east-1.amazonaws.com")
-    return value
+    return value.rstrip("/")
 
 
 def uri(raw: object) -> str:
@@ -162,6 +167,8 @@ class Setting:
 
 
 def _default_work_dir(environ: Mapping[str, str]) -> Path:
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given)  # StateDirectory= of the systemd unit
     if os.geteuid() == 0:
         return Path("/var/lib/taskrunner")
     state = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '')}/.local/state"

@@ -49,6 +49,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TICK_S = 1.0
 #: How long the last verdicts may take to go out; what remains is in the journal.
 _FLUSH_S = 10.0
+#: What systemd allows for the logs of the last tasks and for the flush.
+_LAST_UPLOADS_S = 50.0
 
 #: What each signal asks for; a second stop is a cancel.
 SIGNALS: Mapping[signal.Signals, str] = {
@@ -80,6 +82,11 @@ class AgentSettings:
     drain_timeout_s: float = 300.0
     heartbeat_interval_s: float = 900.0
     policy: Policy = field(default_factory=Policy)
+
+    @property
+    def longest_stop_s(self) -> float:
+        """How long a stop may take: drain, end of what runs, last logs and verdicts."""
+        return self.drain_timeout_s + self.policy.kill_grace_s + _LAST_UPLOADS_S
 
     @property
     def output(self) -> Path:
@@ -256,6 +263,8 @@ class Agent:
         self._desk.stopping.set()
         self._poller.release(self._settings.slots)
         self._notifier.send(STOPPING="1", STATUS=self._status())
+        # However long the drain is set to be, systemd waits for it.
+        self._notifier.extend_timeout(self._settings.longest_stop_s)
 
     def _cancel(self) -> None:
         if self.phase is Phase.RUNNING:

@@ -104,7 +104,7 @@ class Children:
         with self._sending:
             try:
                 frames.send(self._control, head, payload, descriptor)
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:
                 self._gone = True
 
     def read_events(self) -> None:
@@ -119,7 +119,9 @@ class Children:
         """End the server and, with it, everything that it started; waits until it has."""
         with suppress(OSError):  # it may be gone already
             self._control.shutdown(socket.SHUT_RDWR)
+        with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+        self._control.close()
 
     def _handle(self, frame: frames.Frame) -> None:
         facts = dict(frame.head)

@@ -48,7 +48,7 @@ def receive(sock: socket.socket) -> Frame | None:
             return None
         head_size, payload_size = _SIZES.unpack(first + rest)
         body = _read(sock, head_size + payload_size)
-    except ConnectionResetError:
+    except OSError:  # cut off, or closed by another thread of ours
         return None
     if len(body) < head_size + payload_size:
         return None

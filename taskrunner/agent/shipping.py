@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from taskrunner.agent import frames
@@ -95,7 +96,8 @@ class _Connection:
 
     def close(self) -> None:
         """Let the process end."""
-        self._sock.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it ended by itself
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def _send(self, path: Path, uri: str) -> _Upload:
         upload = _Upload(uri)
@@ -111,7 +113,7 @@ class _Connection:
     def _post(self, head: dict[str, object]) -> None:
         try:
             frames.send(self._sock, head)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             self.broken = True
 
     def _read(self) -> None:
@@ -120,6 +122,7 @@ class _Connection:
                 upload = self._waiting.pop(frame.head["id"])
             upload.finish(frame.head.get("error"), frame.head.get("error_id"))
         self._ended()
+        self._sock.close()
 
     def _ended(self) -> None:
         """The process is gone: whatever was under way has failed, and may be tried again."""

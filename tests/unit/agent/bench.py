@@ -1,0 +1,52 @@
+"""A context for running a task's plugin in the test's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from taskrunner.agent.cancellation import Cancellation
+from taskrunner.agent.context import AttemptContext
+from taskrunner.agent.job import Job
+from taskrunner.agent.masking import Masker, secrets_of
+from taskrunner.agent.names import LOG_NAMES, AttemptFiles
+from taskrunner.data.objects.store import open_store
+from taskrunner.data.settings import DataSettings
+from taskrunner.model.task import Task
+from tests.unit.agent.fakes import FakeClock
+
+
+class Bench:
+    """One attempt's context over real files in a folder; `s3://` is the folder's `s3`."""
+
+    def __init__(self, folder: Path, task: Task, *, pass_env: Sequence[str] = ()) -> None:
+        self.files = AttemptFiles.of(task, output=folder / "output", default_log_uri=None)
+        self.files.log_dir.mkdir(parents=True)
+        self.files.work_dir.mkdir(parents=True)
+        for name in LOG_NAMES:
+            (self.files.log_dir / name).touch()
+        self.s3 = folder / "s3"
+        self.clock = FakeClock()
+        self.cancellation = Cancellation()
+        self.ctx = AttemptContext(
+            Job(task=task, files=self.files, token="token"),
+            data=DataSettings(s3_root=self.s3),
+            pass_env=pass_env,
+            grace_s=5,
+            masker=Masker(secrets_of(task, {})),
+            cancellation=self.cancellation,
+            clock=self.clock,
+            open_store=open_store,
+        )
+
+    @property
+    def stdout(self) -> str:
+        return self.ctx.stdout_path.read_text()
+
+    def put(self, uri: str, text: str) -> None:
+        path = self.s3 / uri.removeprefix("s3://")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def got(self, uri: str) -> str:
+        return (self.s3 / uri.removeprefix("s3://")).read_text()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from taskrunner.agent import verdicts
+from taskrunner.agent.journal import Entry, Journal
+from taskrunner.agent.names import AttemptFiles
+from taskrunner.agent.outbox import Outbox
+from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, UnknownTask
+from taskrunner.wire.api import Verdict
+from tests.unit.agent.fakes import FakeApi, FakeClock, make_task
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.api = FakeApi()
+        self.journal = Journal(folder)
+        self.refusals: list[NotAuthorized] = []
+        self.outbox = Outbox(
+            self.api, FakeClock(), on_not_authorized=self.refusals.append, random=Random(1)
+        )
+
+    def entry(self) -> Entry:
+        task = make_task()
+        files = AttemptFiles.of(task, output=Path("/out"), default_log_uri=None)
+        entry = self.journal.accept(task, files)
+        assert entry is not None
+        entry.exited(verdicts.failed("SomeError", "message", "trace"))
+        return entry
+
+    def owed(self) -> bool:
+        return bool(list(self.journal.open_entries()))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_verdict_that_is_taken_is_owed_no_more(desk: Desk) -> None:
+    desk.outbox.deliver(desk.entry())
+    assert not desk.owed()
+    assert desk.outbox.pending() == 0
+
+
+def test_a_verdict_is_sent_again_until_it_is_taken(desk: Desk) -> None:
+    desk.api.statuses = [ServiceUnreachable("down")] * 50
+    desk.outbox.deliver(desk.entry())
+    delays = [desk.outbox.tick() for _ in range(49)]
+    assert desk.outbox.pending() == 1
+    assert desk.owed()
+    assert max(delays) <= 30
+    assert delays[0] < delays[10]
+    desk.outbox.tick()
+    assert not desk.owed()
+    assert desk.outbox.pending() == 0
+    assert len(desk.api.named("status")) == 51
+
+
+def test_a_superseded_verdict_is_dropped(desk: Desk) -> None:
+    desk.api.statuses = [UnknownTask("gone", code="TaskNotFoundException")]
+    desk.outbox.deliver(desk.entry())
+    assert not desk.owed()
+    assert len(desk.api.named("status")) == 1
+
+
+def test_a_verdict_whose_texts_are_refused_goes_without_them(desk: Desk) -> None:
+    desk.api.statuses = [CallRefused("bad text", code="InvalidRequestException"), None]
+    desk.outbox.deliver(desk.entry())
+    assert desk.api.named("status")[1] == Verdict(status="FAILED", error_id="SomeError")
+    assert not desk.owed()
+
+
+def test_without_permission_it_stays_owed_and_the_agent_is_told(desk: Desk) -> None:
+    desk.api.statuses = [NotAuthorized("no", code="AccessDeniedException")]
+    desk.outbox.deliver(desk.entry())
+    assert desk.owed()
+    assert len(desk.refusals) == 1

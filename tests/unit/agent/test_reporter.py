@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from taskrunner.agent.reporter import Reporter, read_progress
+from taskrunner.errors import CallRefused, ServiceUnreachable, UnknownTask
+from tests.unit.agent.fakes import FakeApi, FakeClock
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.api, self.clock, self.woken = FakeApi(), FakeClock(), threading.Event()
+        self.reporter = Reporter(
+            self.api,
+            "task-1",
+            clock=self.clock,
+            interval_s=60,
+            fields=lambda: {"rows": "7"},
+            wake=self.woken.set,
+        )
+
+
+def test_it_reports_at_the_interval_with_what_is_known_of_progress() -> None:
+    desk = Desk()
+    desk.api.progress = [False, False, True]
+    desk.reporter.loop()
+    assert desk.clock.waits == [60, 60, 60]
+    assert desk.api.named("progress") == [{"rows": "7"}] * 3
+    assert desk.reporter.canceled
+    assert desk.woken.is_set()
+
+
+def test_a_failed_report_is_repeated_soon_and_does_not_count_as_an_answer() -> None:
+    desk = Desk()
+    desk.api.progress = [False, ServiceUnreachable("gone"), CallRefused("no", code="X"), True]
+    desk.reporter.loop()
+    assert desk.clock.waits == [60, 60, 5, 5]
+    desk = Desk()
+    desk.api.progress = [False, ServiceUnreachable("gone")]
+    desk.clock.meanwhile = lambda: desk.reporter.end() if desk.clock.elapsed > 121 else None
+    desk.reporter.loop()
+    assert desk.reporter.answered_at == 60
+
+
+def test_a_task_that_is_gone_is_superseded() -> None:
+    desk = Desk()
+    desk.api.progress = [UnknownTask("gone", code="TaskNotFoundException")]
+    desk.reporter.loop()
+    assert desk.reporter.superseded
+    assert not desk.reporter.canceled
+    assert desk.woken.is_set()
+
+
+@pytest.mark.parametrize(
+    ("answers", "taken"),
+    [
+        ([False], True),
+        ([ServiceUnreachable("x"), False], True),
+        ([True], False),
+        ([UnknownTask("x", code="TaskNotFoundException")], False),
+        ([ServiceUnreachable("x")] * 1000, False),
+    ],
+)
+def test_acknowledging_is_tried_within_the_window_only(
+    answers: list[bool | Exception], taken: bool
+) -> None:
+    desk = Desk()
+    desk.api.progress = list(answers)
+    assert desk.reporter.acknowledge(threading.Event()) is taken
+    assert desk.clock.elapsed < 120
+
+
+def test_progress_has_a_summary_for_people(tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    assert read_progress(path) == {}
+    path.write_text(json.dumps({"rows": "10", "bytes": "200"}))
+    assert read_progress(path)["attemptStatus"] == "rows 10, bytes 200"
+    path.write_text("{half")
+    assert read_progress(path) == {}

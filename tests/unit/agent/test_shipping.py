@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import gzip
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taskrunner.agent.children import Child
+from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.uploads import compress_into, serve_uploads
+from taskrunner.data.objects.store import open_store
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, TaskError
+from taskrunner.lifecycle import Threads
+from tests.unit.agent.fakes import FakeClock, FakeSpawner
+
+
+class ThreadSpawner(FakeSpawner):
+    """Runs the shipper's role in a thread, over the same socket."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+        self.threads: list[threading.Thread] = []
+        self.die = False
+
+    def spawn(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        on_started: Callable[[int], None] | None = None,
+        on_exit: Callable[[], None],
+        descriptor: int | None = None,
+    ) -> Child:
+        assert role == "shipper"
+        assert descriptor is not None
+        sock = socket.socket(fileno=os.dup(descriptor))
+        settings = DataSettings(s3_root=self.root)
+
+        def serve() -> None:
+            with sock:
+                if not self.die:
+                    serve_uploads(sock, lambda: open_store(settings))
+
+        self.threads.append(threading.Thread(target=serve))
+        self.threads[-1].start()
+        return super().spawn(role, payload, on_exit=on_exit)
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.spawner = ThreadSpawner(folder / "s3")
+        self.shipper = LogShipper(self.spawner, Threads(queue.SimpleQueue()), FakeClock())
+        self.log = folder / "StdOutput"
+        self.log.write_text("a line\n" * 100_000)
+        self.target = folder / "s3" / "b" / "StdOutput.gz"
+
+    def ship(self, uri: str = "s3://b/StdOutput.gz") -> None:
+        self.shipper.ship([(self.log, uri)])
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.shipper.tick()
+    for thread in bench.spawner.threads:
+        thread.join()
+
+
+def test_logs_arrive_gzipped(bench: Bench) -> None:
+    bench.ship()
+    assert gzip.decompress(bench.target.read_bytes()) == bench.log.read_bytes()
+    assert len(bench.target.read_bytes()) < 50_000
+
+
+def test_one_process_serves_until_it_is_idle(bench: Bench) -> None:
+    bench.ship()
+    bench.ship("s3://b/2.gz")
+    assert len(bench.spawner.threads) == 1
+    bench.shipper.tick()
+    bench.spawner.threads[0].join()
+    bench.ship("s3://b/3.gz")
+    assert len(bench.spawner.threads) == 2
+
+
+def test_a_failure_names_the_object_and_keeps_its_error_id(bench: Bench) -> None:
+    with pytest.raises(TaskError, match=r"log nowhere://x: ") as caught:
+        bench.ship("nowhere://x")
+    assert caught.value.error_id == ErrorId.INVALID_FIELD
+
+
+def test_a_process_that_dies_fails_what_was_under_way_and_is_replaced(bench: Bench) -> None:
+    bench.spawner.die = True
+    with pytest.raises(TaskError) as caught:
+        bench.ship()
+    assert caught.value.error_id == ErrorId.CONNECTION_FAILED
+    bench.spawner.die = False
+    bench.ship()
+    assert bench.target.exists()
+
+
+def test_no_uploads_start_no_process(bench: Bench) -> None:
+    bench.shipper.ship([])
+    assert bench.spawner.threads == []
+
+
+def test_a_log_that_vanishes_leaves_no_object(tmp_path: Path) -> None:
+    store = open_store(DataSettings(s3_root=tmp_path / "s3"))
+    with pytest.raises(FileNotFoundError):
+        compress_into(store, tmp_path / "none", "s3://b/x.gz")
+    assert store.stat("s3://b/x.gz") is None

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
+from taskrunner.errors import ConfigError
+from taskrunner.settings_table import BY_NAME, SETTINGS
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
+
+
+def _load(
+    flags: dict[str, object] | None = None,
+    environ: dict[str, str] | None = None,
+    file: Path | None = None,
+) -> Loaded:
+    given = {"worker_group": ("wg",), **(flags or {})}
+    return load(given, environ or {}, file=str(file) if file else None)
+
+
+def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_default(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text('tasks = 2\nkill_grace = 2\ndrain_timeout = 2\nlog_level = "debug"\n')
+    environ = {"TASKRUNNER_TASKS": "3", "TASKRUNNER_KILL_GRACE": "3"}
+    loaded = _load({"tasks": "4"}, environ, file)
+    settings = loaded.settings
+    assert (settings.tasks, settings.kill_grace, settings.drain_timeout) == (4, 3, 2)
+    assert settings.lease_timeout == 300
+    origins = [
+        loaded.origins[name] for name in ("tasks", "kill_grace", "drain_timeout", "lease_timeout")
+    ]
+    assert origins == [
+        "--tasks",
+        "TASKRUNNER_KILL_GRACE",
+        f"{file}: drain_timeout",
+        "default",
+    ]
+
+
+def test_the_file_may_be_named_by_the_environment_and_variables_of_aws_count(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text("tasks = 7")
+    environ = {"TASKRUNNER_CONFIG": str(file), "AWS_REGION": "eu-west-1"}
+    settings = _load(environ=environ).settings
+    assert (settings.tasks, settings.region) == (7, "eu-west-1")
+
+
+def test_awss_credentials_file_is_understood(tmp_path: Path) -> None:
+    file = tmp_path / "credentials.json"
+    file.write_text(
+        '{"access-id": "AKID", "private-key": "hush", "endpoint": "https://e.example/",'
+        ' "region": "eu-west-1", "log-uri": "s3://b/l", "worker-group": "from-file"}'
+    )
+    loaded = load({}, {}, file=str(file))
+    settings = loaded.settings
+    assert settings.worker_group == ("from-file",)
+    assert (settings.access_id, settings.secret_key) == ("AKID", "hush")
+    assert (settings.endpoint, settings.log_uri) == ("https://e.example", "s3://b/l")
+    assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "message"),
+    [
+        ({"tasks": "many"}, {}, "--tasks: found 'many', wanted a whole number from 1 to 1000"),
+        ({"tasks": "0"}, {}, "--tasks: found '0'"),
+        ({}, {"TASKRUNNER_TASKS": "x"}, "TASKRUNNER_TASKS: found 'x'"),
+        ({"endpoint": "nonsense://x"}, {}, "--endpoint: found 'nonsense://x', wanted a URL"),
+        ({"endpoint": "https://"}, {}, "--endpoint: found 'https://'"),
+        ({"endpoint": "http://h:port"}, {}, "--endpoint: found"),
+        ({"log_uri": "bucket"}, {}, "--log-uri: found 'bucket', wanted s3://"),
+        ({"drain_timeout": "nan"}, {}, "--drain-timeout: found 'nan'"),
+        ({"databases": ("novalue",)}, {}, "--database: found a value, wanted ID=URL"),
+        ({}, {"TASKRUNNER_DATABASES": "[1]"}, "TASKRUNNER_DATABASES: found a value"),
+        ({"log_level": "loud"}, {}, "--log-level: found 'loud', wanted debug or info"),
+        ({"worker_group": ("",)}, {}, "--worker-group: found"),
+        ({"worker_group": ()}, {}, "no worker group is named"),
+    ],
+)
+def test_a_wrong_value_is_one_error_that_says_where_and_what(
+    flags: dict[str, object], environ: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load(flags, environ)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such configuration file"),
+        ("tasks = ", "not valid TOML"),
+        ("{tasks", "not valid JSON"),
+        ("task = 1", "unknown setting 'task'; known are access_id"),
+        ("tasks = true", "tasks: found True, wanted a whole number"),
+        ("worker_group = [1]", "worker_group: found [1]"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: str | None, message: str) -> None:
+    file = tmp_path / "t.toml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load({}, {}, file=str(file))
+    assert str(file) in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_databases_and_groups_come_in_every_form(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text('[databases]\nA = "mysql://a"\n')
+    assert _load(file=file).settings.databases == {"A": "mysql://a"}
+    environ = {"TASKRUNNER_DATABASES": '{"B": "mysql://b"}', "TASKRUNNER_WORKER_GROUP": "x, y"}
+    settings = load({}, environ).settings
+    assert settings.databases == {"B": "mysql://b"}
+    assert settings.worker_group == ("x", "y")
+    flags: dict[str, object] = {"databases": ("C=mysql://c?x=y",)}
+    assert _load(flags).settings.databases == {"C": "mysql://c?x=y"}
+
+
+def test_a_secret_on_the_command_line_is_noticed() -> None:
+    loaded = _load({"secret_key": "x", "access_id": "y"}, {"TASKRUNNER_PROXY_PASSWORD": "z"})
+    assert secrets_on_command_line(loaded.origins) == ["--secret-key"]
+
+
+def test_the_table_has_every_setting() -> None:
+    assert set(BY_NAME) == {field.name for field in fields(Settings)}
+    assert len(BY_NAME) == len(SETTINGS)
+
+
+def test_the_example_file_explains_every_setting_with_its_default() -> None:
+    text = EXAMPLE.read_text()
+    assert tomllib.loads(text) == {}, "everything in the example is commented out"
+    for setting in SETTINGS:
+        line = re.search(rf"^# {setting.name} = (.*)$", text, re.MULTILINE)
+        assert line is not None, setting.name
+        assert f"# {setting.help} [{setting.flag}, ${setting.variables[0]}]" in text
+        value = tomllib.loads(f"x = {line[1]}")["x"]
+        if setting.fallback is not None and setting.name not in {"databases", "worker_group"}:
+            parsed = setting.kind(value) if setting.fallback != () else ()
+            assert parsed == setting.fallback, setting.name
+
+
+def test_the_example_file_is_valid_when_uncommented(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    names = "|".join(BY_NAME)
+    uncommented = re.sub(rf"^# ({names}) = ", r"\1 = ", EXAMPLE.read_text(), flags=re.MULTILINE)
+    file.write_text(uncommented)
+    assert load({}, {}, file=str(file)).settings.worker_group == ("wg-12345",)
