@@ -27,6 +27,7 @@ __all__ = [
     "become_subreaper",
     "die_with_parent",
     "end_group",
+    "give_up_inherited_capabilities",
     "kill_descendants",
     "kill_tree",
     "oom_kills",
@@ -35,6 +36,8 @@ __all__ = [
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CHUNK = 1 << 16
 #: How often a tree is listed again while it is being stopped; a fork storm needs a few rounds.
 _ROUNDS = 100
@@ -67,6 +70,12 @@ def die_with_parent() -> None:
 def become_subreaper() -> None:
     """Make orphans among this process's descendants its own children, instead of init's."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def give_up_inherited_capabilities() -> None:
+    """Keep the capabilities that the unit gives the agent from the programs run from here on."""
+    with suppress(OSError):  # a kernel without ambient capabilities has none to inherit
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -26,6 +26,10 @@ class Notifier:
         watchdog_s = int(micros) / 1e6 if ours else None
         return cls(environ.get("NOTIFY_SOCKET") or None, watchdog_s)
 
+    def extend_timeout(self, seconds: float) -> None:
+        """Ask for this long to stop, where the unit's own timeout is shorter."""
+        self.send(EXTEND_TIMEOUT_USEC=str(int(seconds * 1e6)))
+
     def send(self, **states: str) -> None:
         """Send e.g. READY="1", STATUS="polling"; a manager that does not listen is no error."""
         if self._address is None:

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from taskrunner.process import become_subreaper, die_with_parent
+from taskrunner.process import become_subreaper, die_with_parent, give_up_inherited_capabilities
 
 __all__ = ["isolate", "redirect_output"]
 
@@ -22,6 +22,8 @@ def isolate(parent: int, *, keep: int | None = None) -> None:
         os._exit(1)  # the parent died before the kernel was asked to tell us
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    give_up_inherited_capabilities()
+    _go_before_the_agent()
     _close_descriptors(keep)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -31,6 +33,12 @@ def isolate(parent: int, *, keep: int | None = None) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+
+
+def _go_before_the_agent() -> None:
+    """The unit protects the agent from the out-of-memory killer: what it starts comes first."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("200")
 
 
 def _close_descriptors(keep: int | None) -> None:

@@ -38,3 +38,11 @@ def test_the_watchdog_is_ours_only_if_it_says_so(
     environ: dict[str, str], watchdog_s: float | None
 ) -> None:
     assert Notifier.from_environment(environ, pid=7).watchdog_s == watchdog_s
+
+
+def test_a_long_stop_is_announced_in_microseconds(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        Notifier(str(tmp_path / "notify")).extend_timeout(360.5)
+        assert manager.recv(4096) == b"EXTEND_TIMEOUT_USEC=360500000"
