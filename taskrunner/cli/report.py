@@ -15,7 +15,7 @@ from taskrunner.cli.follow import duration, instance_table
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import AttemptStatus, InstanceStatus
 from taskrunner.model.times import format_datetime
 
 __all__ = ["Places", "json_report", "print_report", "verdict"]
@@ -90,6 +90,8 @@ def print_report(
     console.print()
     for line in _failures(snapshot):
         console.print(Text(line, style="red"), soft_wrap=True)
+    for line in _reservations(snapshot):
+        console.print(Text(line, style="yellow"), soft_wrap=True)
     for alarm in snapshot.alarms:
         sent = {"SENT": "", "PENDING": " (not published yet)"}.get(
             alarm.status, f" (not published: {alarm.error})"
@@ -117,6 +119,15 @@ def _failures(snapshot: Snapshot) -> Iterator[str]:
             yield f"{row.instance_id} {row.status}{tries}: [{row.error_id}] {reason}"
         elif row.status in {InstanceStatus.CASCADE_FAILED, InstanceStatus.CANCELED}:
             yield f"{row.instance_id} {row.status}: {row.error_message or 'no reason was given'}"
+
+
+def _reservations(snapshot: Snapshot) -> Iterator[str]:
+    """What went wrong around attempts that nevertheless did their work."""
+    for attempts in snapshot.attempts.values():
+        for attempt in attempts:
+            if attempt.status is AttemptStatus.FINISHED and attempt.error_message:
+                reason = attempt.error_message.strip()
+                yield f"{attempt.attempt_id} FINISHED, but: [{attempt.error_id}] {reason}"
 
 
 def _where(places: Places) -> Iterator[str]:
