@@ -118,28 +118,39 @@ def _fields(
     what = f"'{spelling.fields}' of object {object_id!r}"
     for item in maps(node.get(spelling.fields), what, problems):
         key = plain_text(item.get(spelling.key), "a field's key", problems, item.position)
-        if key is None:
-            message = f"a field has no {spelling.key!r}"
-            problems.add("bad-shape", message, item.position, object_id=object_id)
-            continue
-        if isinstance(key, Unresolved):
-            message = f"the name of a field is not known before deployment: {key}"
-            problems.add(
-                "unresolved-value", message, item.position, object_id=object_id, warning=True
-            )
-            continue
         value = _value(item, spelling)
-        if value is None:
+        wrong = _wrong_key(key, spelling) or _wrong_value(key, value, item, spelling)
+        if wrong is None and key is not None and value is not None:
+            yield Field(key, value, item.position)
+        elif wrong is not None:
+            code, message = wrong
             problems.add(
-                "bad-value-shape",
-                f"wanted one of {spelling.string_value!r} and {spelling.ref_value!r}, "
-                f"found {_found(item, spelling)}",
+                code,
+                message,
                 item.position,
                 object_id=object_id,
                 field_name=key,
+                warning=code == "unresolved-value",
             )
-            continue
-        yield Field(key, value, item.position)
+
+
+def _wrong_key(key: str | None, spelling: Spelling) -> tuple[str, str] | None:
+    if not key:
+        return ("bad-shape", f"a field has no {spelling.key!r}")
+    if isinstance(key, Unresolved):
+        return ("unresolved-value", f"a field's name is not known before deployment: {key}")
+    if key in {"id", "name"}:
+        return ("repeated-key", f"{key} stands among the fields too; wanted it beside them only")
+    return None
+
+
+def _wrong_value(
+    key: str | None, value: Value | None, item: MapNode, spelling: Spelling
+) -> tuple[str, str] | None:
+    if value is not None:
+        return None
+    wanted = f"wanted one of {spelling.string_value!r} and {spelling.ref_value!r}"
+    return ("bad-value-shape", f"{wanted} for {key!r}, found {_found(item, spelling)}")
 
 
 def _value(item: MapNode, spelling: Spelling) -> Value | None:

@@ -130,6 +130,8 @@ def test_parts_given_twice_and_parts_that_nothing_reads_are_noted() -> None:
         ([{"id": "A", "fields": [{"key": "k"}]}], "found neither"),
         ([{"id": "A", "fields": [{"key": "k", "stringValue": "", "refValue": "x"}]}], "found both"),
         ([{"id": "A", "fields": [{"key": "k", "stringValue": ["x"]}]}], "found no text"),
+        ([{"id": "A", "fields": [{"key": "", "stringValue": "x"}]}], "no 'key'"),
+        ([{"id": "A", "fields": [{"key": "id", "stringValue": "x"}]}], "among the fields"),
         ([{"id": "A", "fields": {"key": "k"}}], "neither"),
         ([{"id": "A", "fields": "x"}], "'fields' of object 'A' is a string"),
         ([{"id": 1.5, "fields": [1]}], "a number"),
@@ -140,6 +142,15 @@ def test_parts_given_twice_and_parts_that_nothing_reads_are_noted() -> None:
 def test_what_is_not_of_the_apis_shape_is_an_error(objects: list[object], words: str) -> None:
     with pytest.raises(DefinitionError, match=words):
         from_api(objects)  # type: ignore[arg-type]
+
+
+def test_attributes_and_values_of_another_shape_are_errors_too() -> None:
+    with pytest.raises(DefinitionError, match="a parameter has no id"):
+        from_api([], [{"attributes": []}])
+    with pytest.raises(DefinitionError, match="an attribute of 'myA' wants"):
+        from_api([], [{"id": "myA", "attributes": [{"key": "type"}]}])
+    with pytest.raises(DefinitionError, match="a parameter value wants"):
+        from_api([], [], [{"id": "myA"}])
 
 
 def test_decoded_values_are_read_to_a_bounded_depth() -> None:

@@ -123,7 +123,7 @@ def test_a_field_whose_name_is_not_known_is_left_out_and_noted() -> None:
     text = TEMPLATE.replace("Key: myArn", "Key: !Ref Name")
     found = read_document(text, source="t.yaml")
     assert [p.message for p in found.problems] == [
-        "the name of a field is not known before deployment: ${Name}"
+        "a field's name is not known before deployment: ${Name}"
     ]
     work = found.definition.get("Work")
     assert work is not None
