@@ -1,0 +1,244 @@
+r"""What a database driver does for the activities; third parties register theirs alike.
+
+Every value is the server's own text, or None for NULL. Binary values are `\x` and hexadecimal
+digits. A driver raises TaskError with the errorIds ACTIVITY_FAILED (the statement is wrong or
+fails), NOT_FOUND, ACCESS_DENIED, CONNECTION_FAILED or STORAGE_FULL, and a message that names the
+database object and its address; never its library's own exceptions, and never the password.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Self
+
+from taskrunner.data.databases.script import Dialect, Statement, parse_statement
+from taskrunner.data.databases.spec import DatabaseSpec
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+
+__all__ = ["Batch", "Converters", "Database", "Result", "Row", "StatementDone", "Target"]
+
+Row = Sequence[str | None]
+Batch = Sequence[Row]
+Converters = Mapping[int, Callable[[str], object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A query's answer; the batches can be read once, while the query's block lasts."""
+
+    columns: tuple[str, ...]
+    batches: Iterator[Batch]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where rows go: into a table, or through an INSERT statement of the author's."""
+
+    table: str
+    schema: str | None = None
+    #: The columns that the rows' values are for; empty: the table's own, in order.
+    columns: tuple[str, ...] = ()
+    #: A statement with a placeholder for each value of a row.
+    insert_query: str | None = None
+    #: Run first, in the same transaction where the database can, when the table is missing.
+    create_table_sql: str | None = None
+
+
+#: Called after each statement of a script with the statement, its number (from 1) and its row
+#: count (-1 where there is none).
+StatementDone = Callable[[Statement, int, int], None]
+#: Statements that no transaction may hold.
+_ALONE = {"VACUUM"}
+
+
+class Database(ABC):
+    """One connection, open inside a `with` block."""
+
+    scheme: ClassVar[str]
+    dialect: ClassVar[Dialect]
+    #: What stands around an identifier.
+    quotes: ClassVar[tuple[str, str]] = ('"', '"')
+
+    def __init__(self, spec: DatabaseSpec) -> None:
+        self.spec = spec
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Open the connection; gives up after the spec's connect timeout."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection; what is not committed is undone. Never raises."""
+
+    @abstractmethod
+    def stream(self, query: str) -> AbstractContextManager[Result]:
+        """Run a query and read its answer in batches, with bounded memory."""
+
+    @abstractmethod
+    def find_table(self, table: str, schema: str | None = None) -> str | None:
+        """The name to use in SQL for a table, quoted; None when there is no such table."""
+
+    @abstractmethod
+    def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
+        """Run an INSERT for each row, in the transaction that the first one begins."""
+
+    def converters(self, table: str, columns: Sequence[str]) -> Converters:
+        """For a table's columns whose values cannot be given as text: position to conversion."""
+        return {}
+
+    @abstractmethod
+    def prepare_load(self) -> None:
+        """Set the connection up so that no value is changed silently."""
+
+    def load(self, target: Target, batches: Iterable[Batch]) -> int:
+        """Insert all rows, in one transaction; returns how many."""
+        self.prepare_load()
+        self.ensure_table(target)
+        count = 0
+        inserter: Inserter | None = None
+        for batch in batches:
+            if inserter is None:
+                inserter = Inserter(self, target, width=len(batch[0]))
+            inserter.insert(batch, first=count + 1)
+            count += len(batch)
+        self.commit()
+        return count
+
+    def ensure_table(self, target: Target) -> None:
+        """Run `createTableSql` when the table is missing; part of the load's transaction."""
+        sql = target.create_table_sql
+        if sql and self.find_table(target.table, target.schema) is None:
+            self.execute(parse_statement(sql, self.dialect), None, alone=False)
+
+    @abstractmethod
+    def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
+        """Run one statement and drop what it answers; returns its row count, or -1.
+
+        The first one begins a transaction; one to be run `alone` commits it and stays outside.
+        `values` are for the placeholders; None leaves question marks as they are.
+        """
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make what was executed and inserted last."""
+
+    def run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], done: StatementDone
+    ) -> None:
+        """Run statements in one transaction, as far as the database allows that.
+
+        `arguments` are bound to the placeholders in order; without any, question marks in the
+        statements are left as they are.
+        """
+        values = _shares(statements, arguments)
+        for number, statement in enumerate(statements, 1):
+            alone = len(statements) == 1 or statement.verb in _ALONE
+            count = self.execute(statement, values[number - 1], alone=alone)
+            done(statement, number, count)
+        self.commit()
+
+    def table(self, table: str, schema: str | None = None) -> str:
+        """As `find_table`; raises TaskError when there is no such table."""
+        found = self.find_table(table, schema)
+        if found is None:
+            name = f"{schema}.{table}" if schema else table
+            message = f"{self.spec}: there is no table {name!r}"
+            raise PermanentTaskError(message, error_id=ErrorId.NOT_FOUND)
+        return found
+
+    def quote(self, *names: str) -> str:
+        """A name as it stands in SQL, its parts joined by dots."""
+        opening, closing = self.quotes
+        return ".".join(opening + name.replace(closing, closing * 2) + closing for name in names)
+
+    def split_name(self, table: str, schema: str | None) -> tuple[str | None, str]:
+        """Schema and table of what a data node says: `schema.table` counts as both."""
+        if schema is None and table.count(".") == 1:
+            schema, table = table.split(".")
+        opening, closing = self.quotes
+        strip = opening + closing
+        return (schema.strip(strip) if schema else None), table.strip(strip)
+
+
+class Inserter:
+    """Puts batches of rows into a target by an INSERT statement."""
+
+    def __init__(self, database: Database, target: Target, *, width: int) -> None:
+        self._database = database
+        self._converters: Converters = {}
+        if target.insert_query:
+            self._statement = self._given(target.insert_query, width)
+        else:
+            self._statement = self._made(target, width)
+
+    def insert(self, batch: Batch, *, first: int) -> None:
+        """Insert a batch; `first` is the number of its first row, for messages."""
+        try:
+            rows = map(self._convert, batch) if self._converters else batch
+            self._database.insert(self._statement, rows)
+        except TaskError as error:
+            last = first + len(batch) - 1
+            message = f"{error} (in rows {first} to {last})"
+            raise type(error)(message, error_id=error.error_id) from error
+
+    def _given(self, query: str, width: int) -> Statement:
+        statement = parse_statement(query, self._database.dialect, percent_s=True)
+        if statement.placeholders != width:
+            message = (
+                f"insertQuery has {statement.placeholders} placeholders ('?') "
+                f"for rows of {width} values: {query[:200]!r}"
+            )
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        return statement
+
+    def _made(self, target: Target, width: int) -> Statement:
+        database = self._database
+        table = database.table(target.table, target.schema)
+        self._converters = database.converters(table, target.columns)
+        names = ", ".join(database.quote(name) for name in target.columns)
+        named = f" ({names})" if names else ""
+        head = f"INSERT INTO {table}{named} VALUES ("  # noqa: S608  the names are quoted
+        parts = (head, *[", "] * (width - 1), ")")
+        return Statement(parts=parts, line=1, verb="INSERT", text="?".join(parts))
+
+    def _convert(self, row: Row) -> Sequence[object]:
+        values: list[object] = list(row)
+        for position, convert in self._converters.items():
+            value = row[position]
+            if value is not None:
+                values[position] = convert(value)
+        return values
+
+
+def _shares(
+    statements: Sequence[Statement], arguments: Sequence[str]
+) -> list[Sequence[str] | None]:
+    """Each statement's part of the arguments, in order."""
+    if not arguments:
+        return [None] * len(statements)
+    wanted = sum(statement.placeholders for statement in statements)
+    if wanted != len(arguments):
+        message = f"the script has {wanted} placeholders ('?') for {len(arguments)} scriptArguments"
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    rest = list(arguments)
+    shares: list[Sequence[str] | None] = []
+    for statement in statements:
+        shares.append(rest[: statement.placeholders])
+        del rest[: statement.placeholders]
+    return shares

@@ -1,0 +1,247 @@
+r"""MySQL and MariaDB, by PyMySQL with its conversions off: every value is the server's own text.
+
+Two kinds of value have no text that would survive: binary strings are given as `\x` and
+hexadecimal digits, BIT values as the number that they are.
+"""
+
+from __future__ import annotations
+
+import ssl
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.converters import conversions
+from pymysql.cursors import Cursor, SSCursor
+
+from taskrunner.data.databases.base import Batch, Converters, Database, Result
+from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.databases.values import binary_of, text_of
+from taskrunner.errors import ErrorId, TaskError
+
+__all__ = ["MySqlDatabase"]
+
+_BATCH = 1000
+#: A binary column's character set.
+_BINARY = 63
+_NO_SUCH_TABLE = {1049, 1146}
+_ERROR_IDS = {
+    1021: ErrorId.STORAGE_FULL,
+    1040: ErrorId.CONNECTION_FAILED,
+    1044: ErrorId.ACCESS_DENIED,
+    1045: ErrorId.ACCESS_DENIED,
+    1046: ErrorId.NOT_FOUND,
+    1049: ErrorId.NOT_FOUND,
+    1114: ErrorId.STORAGE_FULL,
+    1142: ErrorId.ACCESS_DENIED,
+    1143: ErrorId.ACCESS_DENIED,
+    1146: ErrorId.NOT_FOUND,
+    1203: ErrorId.CONNECTION_FAILED,
+    1227: ErrorId.ACCESS_DENIED,
+    1698: ErrorId.ACCESS_DENIED,
+    2002: ErrorId.CONNECTION_FAILED,
+    2003: ErrorId.CONNECTION_FAILED,
+    2006: ErrorId.CONNECTION_FAILED,
+    2013: ErrorId.CONNECTION_FAILED,
+    2014: ErrorId.CONNECTION_FAILED,
+    2026: ErrorId.CONNECTION_FAILED,
+}
+_STRINGS = {
+    FIELD_TYPE.BLOB,
+    FIELD_TYPE.GEOMETRY,
+    FIELD_TYPE.LONG_BLOB,
+    FIELD_TYPE.MEDIUM_BLOB,
+    FIELD_TYPE.STRING,
+    FIELD_TYPE.TINY_BLOB,
+    FIELD_TYPE.VAR_STRING,
+    FIELD_TYPE.VARCHAR,
+}
+
+
+def _string(value: str | bytes) -> str:
+    return value if isinstance(value, str) else text_of(value)
+
+
+def _bit(value: bytes) -> str:
+    return str(int.from_bytes(value, "big"))
+
+
+#: Of the library's conversions those from Python stay; towards Python there are only these two.
+_CONVERSIONS: dict[Any, Any] = {
+    **{kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)},
+    **dict.fromkeys(_STRINGS, _string),
+    FIELD_TYPE.BIT: _bit,
+}
+#: What the library raises besides its own errors when the other side is no MySQL server.
+_FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeError, IndexError)
+
+
+class MySqlDatabase(Database):
+    """A connection whose sessions are in UTC and utf8mb4."""
+
+    scheme = "mysql"
+    dialect = Dialect.MYSQL
+    quotes = ("`", "`")
+    _connection: pymysql.Connection[Cursor]
+
+    def connect(self) -> None:
+        """Connect, with TLS where the options ask for it or the server offers it."""
+        spec = self.spec
+        with self._problems("connect to it"):
+            self._connection = pymysql.connect(
+                host=spec.host,
+                port=spec.port,
+                user=spec.username or "",
+                password=spec.password or "",
+                database=spec.database or None,
+                charset="utf8mb4",
+                conv=_CONVERSIONS,
+                autocommit=False,
+                connect_timeout=max(1, round(spec.options.connect_timeout_s)),
+                read_timeout=spec.options.socket_timeout_s,
+                write_timeout=spec.options.socket_timeout_s,
+                client_flag=CLIENT.FOUND_ROWS,
+                program_name="taskrunner",
+                init_command="SET SESSION time_zone = '+00:00'",
+                local_infile=False,
+                **_tls(spec.options.ssl_mode, spec.options.ssl_ca),
+            )
+
+    def close(self) -> None:
+        """Hang up; the server undoes what was not committed, and stops sending."""
+        with suppress(*_FAILURES):
+            self._connection.close()
+
+    @contextmanager
+    def stream(self, query: str) -> Iterator[Result]:
+        """Read a query's rows as the server sends them."""
+        with self._problems("run the query"):
+            cursor = self._connection.cursor(SSCursor)
+            cursor.execute(query)
+        try:
+            columns = tuple(column[0] for column in cursor.description or ())
+            yield Result(columns=columns, batches=self._batches(cursor))
+        except BaseException:
+            # The cursor would read the rest of the rows, which may be many, before it closes.
+            _abandon(cursor)
+            self.close()
+            raise
+        with self._problems("read the rows"):
+            cursor.close()
+
+    def find_table(self, table: str, schema: str | None = None) -> str | None:
+        """Ask the server by selecting nothing: it knows its own rules about case."""
+        schema, table = self.split_name(table, schema)
+        name = self.quote(schema, table) if schema else self.quote(table)
+        try:
+            self._describe(name, ())
+        except TaskError as error:
+            if error.__cause__ is not None and _code(error.__cause__) in _NO_SUCH_TABLE:
+                return None
+            raise
+        return name
+
+    def converters(self, table: str, columns: Sequence[str]) -> Converters:
+        """BIT columns take numbers, binary ones bytes."""
+        found: dict[int, Any] = {}
+        for position, (kind, charset) in enumerate(self._describe(table, columns)):
+            if kind == FIELD_TYPE.BIT:
+                found[position] = int
+            elif kind in _STRINGS and charset == _BINARY:
+                found[position] = binary_of
+        return found
+
+    def prepare_load(self) -> None:
+        """Make the server refuse what it would otherwise cut to size, whatever its own mode."""
+        with self._problems("set its mode"), closing(self._connection.cursor()) as cursor:
+            cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+
+    def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows, many to a statement."""
+        with self._problems("insert into it"), closing(self._connection.cursor()) as cursor:
+            cursor.executemany(statement.with_markers("%s", percent="%%"), list(rows))
+
+    def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
+        """Run one statement; most that change tables end the transaction, as the server has it."""
+        sql = statement.text if values is None else statement.with_markers("%s", percent="%%")
+        with (
+            self._problems(f"run the {statement.verb} in line {statement.line}"),
+            closing(self._connection.cursor(SSCursor)) as cursor,
+        ):
+            cursor.execute(sql, values)
+            while cursor.fetchmany(_BATCH) or cursor.nextset():
+                pass
+            return -1 if cursor.description else int(cursor.rowcount)
+
+    def commit(self) -> None:
+        """Commit."""
+        with self._problems("commit"):
+            self._connection.commit()
+
+    def _batches(self, cursor: SSCursor) -> Iterator[Batch]:
+        while True:
+            with self._problems("read the rows"):
+                rows = cursor.fetchmany(_BATCH)
+            if not rows:
+                return
+            yield rows
+
+    def _describe(self, table: str, columns: Sequence[str]) -> list[tuple[int, int]]:
+        """Type and character set of each column."""
+        names = ", ".join(self.quote(name) for name in columns) or "*"
+        with self._problems("look at the table"), closing(self._connection.cursor()) as cursor:
+            cursor.execute(f"SELECT {names} FROM {table} LIMIT 0")  # noqa: S608  all quoted
+            # The cursor's own description lacks the character set.
+            return [(field.type_code, field.charsetnr) for field in _result(cursor).fields]
+
+    @contextmanager
+    def _problems(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            code = _code(error)
+            default = ErrorId.ACTIVITY_FAILED if code else ErrorId.CONNECTION_FAILED
+            message = self.spec.mask(f"cannot {doing}: {self.spec}: {_reason(error)}")
+            raise TaskError(message, error_id=_ERROR_IDS.get(code, default)) from error
+
+
+def _tls(mode: str | None, ca: str | None) -> dict[str, Any]:
+    """The library's options for a TLS mode; by itself it encrypts where the server offers it."""
+    if mode == "disable":
+        return {"ssl_disabled": True}
+    if mode in {"verify-ca", "verify-full"}:
+        context = ssl.create_default_context(cafile=ca)
+        context.check_hostname = mode == "verify-full"
+        return {"ssl": context}
+    if mode == "require":
+        context = ssl.create_default_context(cafile=ca)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return {"ssl": context}
+    return {}
+
+
+def _abandon(cursor: Cursor) -> None:
+    """Keep a cursor's destructor from reading on."""
+    result = _result(cursor)
+    if result is not None:
+        result.unbuffered_active = False
+        result.connection = None
+
+
+def _result(cursor: Cursor) -> Any:
+    return getattr(cursor, "_result")  # noqa: B009  the stubs leave it out
+
+
+def _code(error: BaseException) -> int:
+    first = error.args[0] if isinstance(error, pymysql.err.Error) and error.args else 0
+    return first if isinstance(first, int) else 0
+
+
+def _reason(error: BaseException) -> str:
+    if _code(error) and len(error.args) > 1:
+        return f"{error.args[1]} (error {error.args[0]})"
+    return str(error) or type(error).__name__

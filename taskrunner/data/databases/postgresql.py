@@ -1,0 +1,280 @@
+"""PostgreSQL and Redshift, by psycopg with its conversions off: values are the server's text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
+from typing import Any, ClassVar, cast
+
+import psycopg
+from psycopg import adapt, pq, sql
+from psycopg.types import TypesRegistry
+from psycopg.types.string import StrDumperUnknown, TextLoader
+
+from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.formats.encoding import Encoder, Escapes
+from taskrunner.errors import ErrorId, TaskError
+
+__all__ = ["PostgreSqlDatabase", "RedshiftDatabase"]
+
+_BATCH = 1000
+#: Larger pieces would pile up in the client library's memory.
+_COPY_PIECE = 1 << 16
+#: The first version of the client library that can read rows in chunks.
+_CHUNKS_SINCE = 170000
+_ERROR_IDS = {
+    "28": ErrorId.ACCESS_DENIED,
+    "42501": ErrorId.ACCESS_DENIED,
+    "3D": ErrorId.NOT_FOUND,
+    "3F": ErrorId.NOT_FOUND,
+    "42P01": ErrorId.NOT_FOUND,
+    "08": ErrorId.CONNECTION_FAILED,
+    "53300": ErrorId.CONNECTION_FAILED,
+    "57P": ErrorId.CONNECTION_FAILED,
+    "53100": ErrorId.STORAGE_FULL,
+}
+#: A refused connection comes without a code, so that its text has to do.
+_REFUSED = {
+    re.compile("authentication failed|no pg_hba.conf entry|role .* does not exist|no password"): (
+        ErrorId.ACCESS_DENIED
+    ),
+    re.compile("database .* does not exist"): ErrorId.NOT_FOUND,
+}
+#: COPY wants carriage returns escaped as well.
+_COPY_TEXT = Escapes(separator="\t", record_separator="\n", escape="\\", also="\r")
+#: A stream that is closed early stops the query.
+_Rows = Generator[tuple[str | None, ...], None, None]
+_ANSWERS = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
+
+
+def _text_only() -> adapt.AdaptersMap:
+    """Adapters that know nothing but text."""
+    adapters = adapt.AdaptersMap(types=TypesRegistry())
+    adapters.register_loader(0, TextLoader)
+    adapters.register_dumper(str, StrDumperUnknown)
+    return adapters
+
+
+class _TextOnly:
+    """A context for connections that give and take every value as text."""
+
+    adapters = _text_only()
+    connection = None
+
+
+class PostgreSqlDatabase(Database):
+    """A connection whose sessions are in UTC, ISO dates and UTF-8."""
+
+    scheme = "postgresql"
+    dialect = Dialect.POSTGRESQL
+    settings: ClassVar[Mapping[str, str]] = {
+        "timezone": "UTC",
+        "datestyle": "ISO, YMD",
+        "intervalstyle": "postgres",
+        "bytea_output": "hex",
+        # All the digits that it takes to read the same number back; newer servers do it anyway.
+        "extra_float_digits": "3",
+        "standard_conforming_strings": "on",
+    }
+    _connection: psycopg.Connection[tuple[str | None, ...]]
+
+    def connect(self) -> None:
+        """Connect and set the session up."""
+        spec, options = self.spec, self.spec.options
+        parameters: dict[str, Any] = {
+            "host": spec.host,
+            "port": spec.port,
+            "dbname": spec.database or None,
+            "user": spec.username,
+            "password": spec.password,
+            "connect_timeout": max(2, round(options.connect_timeout_s)),
+            "sslmode": options.ssl_mode,
+            "sslrootcert": options.ssl_ca,
+            "client_encoding": "utf8",
+            "application_name": "taskrunner",
+        }
+        if options.socket_timeout_s:
+            parameters["tcp_user_timeout"] = round(options.socket_timeout_s * 1000)
+        with self._problems("connect to it"):
+            self._connection = psycopg.connect(
+                **{key: value for key, value in parameters.items() if value is not None},
+                context=_TextOnly,
+                prepare_threshold=None,
+                autocommit=True,
+            )
+            settings = dict(self.settings)
+            if options.search_path:
+                settings["search_path"] = options.search_path
+            for name, value in settings.items():
+                self._set(name, value)
+            self._connection.autocommit = False
+
+    def close(self) -> None:
+        """Hang up; what was not committed is undone."""
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    @contextmanager
+    def stream(self, query: str) -> Iterator[Result]:
+        """Read a query's rows as the server sends them."""
+        statement = self._single(query)
+        cursor = self._connection.cursor()
+        size = _BATCH if pq.version() >= _CHUNKS_SINCE else 1
+        rows = cast(_Rows, cursor.stream(statement, size=size))
+        with closing(cursor), closing(rows):
+            # The columns are known when the first rows have come.
+            with self._problems("run the query"):
+                first = list(islice(rows, _BATCH))
+            columns = tuple(column.name for column in cursor.description or ())
+            yield Result(columns=columns, batches=self._batches(first, rows))
+
+    def find_table(self, table: str, schema: str | None = None) -> str | None:
+        """Look a table or view up as written, and failing that in lower case, as SQL would."""
+        schema, table = self.split_name(table, schema)
+        query = (
+            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relname IN (%s, %s) AND c.relkind IN ('r', 'v', 'm', 'f', 'p') AND "
+        )
+        values = [table, table.lower()]
+        if schema is None:
+            query += "pg_catalog.pg_table_is_visible(c.oid)"
+        else:
+            query += "n.nspname IN (%s, %s)"
+            values += [schema, schema.lower()]
+        query += " ORDER BY c.relname = %s DESC, n.nspname = %s DESC LIMIT 1"
+        with self._problems("look at its tables"), self._client_cursor() as cursor:
+            found = cursor.execute(query, [*values, table, schema or ""]).fetchone()
+        return None if found is None else self.quote(*[str(name) for name in found])
+
+    def load(self, target: Target, batches: Iterable[Batch]) -> int:
+        """Load rows by COPY, or by the author's own INSERT."""
+        if target.insert_query:
+            return super().load(target, batches)
+        self.ensure_table(target)
+        table = self.table(target.table, target.schema)
+        names = ", ".join(self.quote(name) for name in target.columns)
+        statement = f"COPY {table} ({names}) FROM STDIN" if names else f"COPY {table} FROM STDIN"
+        with self._problems("load into it"), self._connection.cursor() as cursor:
+            count = self._copy(cursor, statement, batches)
+        self.commit()
+        return count
+
+    def prepare_load(self) -> None:
+        """Nothing to do: this server never changes a value silently."""
+
+    def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows."""
+        with self._problems("insert into it"), self._connection.cursor() as cursor:
+            cursor.executemany(statement.with_markers("%s", percent="%%"), rows)
+
+    def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
+        """Run one statement, its values written into it as literals: that works in any."""
+        with self._problems(f"run the {statement.verb} in line {statement.line}"):
+            if alone:
+                self._connection.commit()
+            self._connection.autocommit = alone
+            try:
+                return self._execute(statement, values)
+            finally:
+                with suppress(psycopg.Error):
+                    self._connection.autocommit = False
+
+    def commit(self) -> None:
+        """Commit."""
+        with self._problems("commit"):
+            self._connection.commit()
+
+    def _execute(self, statement: Statement, values: Sequence[str] | None) -> int:
+        with self._client_cursor() as cursor:
+            text = statement.text
+            if values is not None:
+                text = cursor.mogrify(statement.with_markers("%s", percent="%%"), values)
+            query = sql.SQL(text)
+            if statement.verb in _ANSWERS:
+                # An answer that nobody wants must not fill the memory.
+                return sum(1 for _ in cursor.stream(query))
+            return cursor.execute(query).rowcount
+
+    def _copy(self, cursor: psycopg.Cursor[Any], statement: str, batches: Iterable[Batch]) -> int:
+        encoder = Encoder(_COPY_TEXT)
+        count = 0
+        with cursor.copy(statement.encode()) as copy:
+            for batch in batches:
+                data = encoder.encode(batch)
+                for start in range(0, len(data), _COPY_PIECE):
+                    copy.write(data[start : start + _COPY_PIECE])
+                count += len(batch)
+        return count
+
+    def _batches(self, first: Batch, rows: Iterator[tuple[str | None, ...]]) -> Iterator[Batch]:
+        batch = first
+        while batch:
+            yield batch
+            with self._problems("read the rows"):
+                batch = list(islice(rows, _BATCH))
+
+    def _single(self, query: str) -> sql.SQL:
+        return sql.SQL(query.strip().rstrip(";"))
+
+    def _client_cursor(self) -> psycopg.ClientCursor[tuple[str | None, ...]]:
+        return psycopg.ClientCursor(self._connection)
+
+    def _set(self, name: str, value: str) -> None:
+        literal = sql.Literal(value).as_string(_TextOnly)
+        self._connection.execute(f"SET {name} TO {literal}".encode())
+
+    @contextmanager
+    def _problems(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.Error, UnicodeError) as error:
+            message = self.spec.mask(f"cannot {doing}: {self.spec}: {_reason(error)}")
+            raise TaskError(message, error_id=_error_id(error)) from error
+
+
+class RedshiftDatabase(PostgreSqlDatabase):
+    """Redshift speaks PostgreSQL's protocol and an older part of its SQL."""
+
+    scheme = "redshift"
+    settings: ClassVar[Mapping[str, str]] = {
+        "timezone": "UTC",
+        "datestyle": "ISO, YMD",
+        "extra_float_digits": "2",
+    }
+
+    def load(self, target: Target, batches: Iterable[Batch]) -> int:
+        """Insert rows: Redshift loads from S3 only, which is RedshiftCopyActivity's work."""
+        return Database.load(self, target, batches)
+
+    def use_queue(self, queue: str) -> None:
+        """Send what follows to the queue of this query group."""
+        with self._problems("set its query group"):
+            self._set("query_group", queue)
+
+
+def _reason(error: Exception) -> str:
+    diagnosis = getattr(error, "diag", None)
+    if diagnosis is None or not diagnosis.message_primary:
+        return " ".join(str(error).split()) or type(error).__name__
+    parts = [diagnosis.message_primary, diagnosis.message_detail, diagnosis.context]
+    text = "; ".join(" ".join(part.split()) for part in parts if part)
+    return f"{text} (SQLSTATE {diagnosis.sqlstate})"
+
+
+def _error_id(error: Exception) -> str:
+    state = getattr(error, "sqlstate", None)
+    if state:
+        lengths = (5, 3, 2)
+        found = (_ERROR_IDS.get(state[:length]) for length in lengths)
+        return next((error_id for error_id in found if error_id), ErrorId.ACTIVITY_FAILED)
+    for pattern, error_id in _REFUSED.items():
+        if pattern.search(str(error)):
+            return error_id
+    lost = isinstance(error, psycopg.OperationalError)
+    return ErrorId.CONNECTION_FAILED if lost else ErrorId.ACTIVITY_FAILED

@@ -1,0 +1,171 @@
+"""JDBC connection properties: which are honoured, which mean nothing here, all others refused.
+
+A definition's author must not be able to make the agent's host read or run something by way of a
+connection (`allowLoadLocalInfile`, `autoDeserialize`, `socketFactory`, `service`, ...): so this is
+a list of what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from taskrunner.errors import ErrorId, PermanentTaskError
+
+__all__ = ["Options", "parse_options"]
+
+_MAX_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the properties of a connection come to, in words that every driver shares."""
+
+    connect_timeout_s: float = 10.0
+    #: How long a single answer may take; None: as long as it takes.
+    socket_timeout_s: float | None = None
+    #: disable, prefer, require, verify-ca or verify-full; None: the driver's own default.
+    ssl_mode: str | None = None
+    #: A file with the certificates of the authorities that are trusted.
+    ssl_ca: str | None = None
+    #: The schemas in which unqualified names are looked up (PostgreSQL, Redshift).
+    search_path: str | None = None
+
+
+_MODES = {
+    "disable": "disable",
+    "disabled": "disable",
+    "allow": "prefer",
+    "prefer": "prefer",
+    "preferred": "prefer",
+    "require": "require",
+    "required": "require",
+    "verify-ca": "verify-ca",
+    "verify_ca": "verify-ca",
+    "verify-full": "verify-full",
+    "verify_identity": "verify-full",
+}
+_BOOLEANS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "": True,
+    "false": False,
+    "0": False,
+    "no": False,
+}
+_Change = Callable[[Options, str], Options]
+
+
+def _mode(options: Options, value: str) -> Options:
+    return replace(options, ssl_mode=_MODES[value.lower()])
+
+
+def _mode_if(mode: str) -> _Change:
+    def change(options: Options, value: str) -> Options:
+        return replace(options, ssl_mode=mode if _BOOLEANS[value.lower()] else "disable")
+
+    return change
+
+
+def _verify_if(options: Options, value: str) -> Options:
+    return replace(options, ssl_mode="verify-ca") if _BOOLEANS[value.lower()] else options
+
+
+def _ca(options: Options, value: str) -> Options:
+    return replace(options, ssl_ca=value.removeprefix("file:"))
+
+
+def _connect_timeout(unit_s: float) -> _Change:
+    def change(options: Options, value: str) -> Options:
+        return replace(options, connect_timeout_s=_timeout(value, unit_s) or _MAX_TIMEOUT_S)
+
+    return change
+
+
+def _socket_timeout(unit_s: float) -> _Change:
+    def change(options: Options, value: str) -> Options:
+        return replace(options, socket_timeout_s=_timeout(value, unit_s))
+
+    return change
+
+
+def _timeout(value: str, unit_s: float) -> float | None:
+    seconds = int(value) * unit_s
+    if seconds < 0:
+        raise ValueError(value)
+    return seconds or None
+
+
+def _search_path(options: Options, value: str) -> Options:
+    return replace(options, search_path=value)
+
+
+#: By lower-case name. MySQL's drivers count in milliseconds, PostgreSQL's in seconds.
+_MYSQL: dict[str, _Change] = {
+    "sslmode": _mode,
+    "ssl-mode": _mode,
+    "usessl": _mode_if("prefer"),
+    "requiressl": _mode_if("require"),
+    "verifyservercertificate": _verify_if,
+    "sslca": _ca,
+    "ssl-ca": _ca,
+    "ssl_ca": _ca,
+    "serversslcert": _ca,
+    "connecttimeout": _connect_timeout(0.001),
+    "sockettimeout": _socket_timeout(0.001),
+}
+_POSTGRESQL: dict[str, _Change] = {
+    "sslmode": _mode,
+    "ssl": _mode_if("verify-full"),
+    "sslrootcert": _ca,
+    "connecttimeout": _connect_timeout(1),
+    "connect_timeout": _connect_timeout(1),
+    "logintimeout": _connect_timeout(1),
+    "sockettimeout": _socket_timeout(1),
+    "currentschema": _search_path,
+}
+_HONOURED = {"mysql": _MYSQL, "postgresql": _POSTGRESQL, "redshift": _POSTGRESQL}
+#: Speed, pooling and value conversions of the JDBC drivers: none of it changes what is done here,
+#: since every value passes as the server's own text.
+_MEANINGLESS = frozenset(
+    {
+        "allowpublickeyretrieval", "applicationname", "autoreconnect", "cacheprepstmts",
+        "characterencoding", "charset", "connectiontimezone", "defaultfetchsize",
+        "defaultrowfetchsize", "dumpqueriesonexception", "enabled", "failoverreadonly",
+        "forceconnectiontimezonetosession", "jdbccompliantTruncation".lower(), "maxreconnects",
+        "nullcatalogmeanscurrent", "preparethreshold", "prepstmtcachesize",
+        "prepstmtcachesqllimit", "rewritebatchedstatements", "rewritebatchedinserts",
+        "servertimezone", "stringtype", "tcpkeepalive", "tinyint1isbit", "usecompression",
+        "usecursorfetch", "uselegacydatetimecode", "useserverprepstmts", "usetimezone",
+        "useunicode", "yearisdatetype", "zerodatetimebehavior",
+    }
+)  # fmt: skip
+
+
+def parse_options(scheme: str, properties: Iterable[str], *, where: str) -> Options:
+    """Read properties of the form A=B; raises PermanentTaskError, naming `where`, for any other."""
+    options = Options()
+    honoured = _HONOURED.get(scheme, {})
+    for text in properties:
+        name, _, value = (part.strip() for part in text.partition("="))
+        change = honoured.get(name.lower())
+        if change is None and name.lower() in _MEANINGLESS:
+            continue
+        if change is None:
+            allowed = ", ".join(sorted(honoured)) or "none"
+            raise _invalid(
+                f"{where}: the connection property {name!r} is not allowed "
+                f"(honoured for {scheme}: {allowed})"
+            )
+        try:
+            options = change(options, value)
+        except (KeyError, ValueError) as error:
+            raise _invalid(
+                f"{where}: the connection property {name}={value} has no usable value"
+            ) from error
+    return options
+
+
+def _invalid(message: str) -> PermanentTaskError:
+    return PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)

@@ -1,0 +1,64 @@
+"""From a database object of a task to its driver; drivers are imported only when named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from taskrunner.data.databases.base import Database
+from taskrunner.data.databases.lookup import AwsLookup, Lookup
+from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.task import TaskObject
+
+__all__ = ["open_database", "spec_of"]
+
+_GROUP = "taskrunner.databases"
+
+
+def open_database(
+    described: TaskObject, settings: DataSettings, *, lookup: Lookup | None = None
+) -> Database:
+    """The driver for a database object, not yet connected: use it in a `with` block.
+
+    Raises PermanentTaskError when the object is unusable, TaskError when a look-up fails.
+    """
+    spec = spec_of(described, settings, lookup=lookup or AwsLookup())
+    found = entry_points(group=_GROUP, name=spec.scheme)
+    if not found:
+        known = ", ".join(sorted(entry_points(group=_GROUP).names)) or "none"
+        message = f"{spec}: there is no driver for {spec.scheme!r} on this host; known: {known}"
+        raise PermanentTaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
+    driver: type[Database] = next(iter(found)).load()
+    return driver(spec)
+
+
+def spec_of(described: TaskObject, settings: DataSettings, *, lookup: Lookup) -> DatabaseSpec:
+    """Where the database is: the redirection for its id, if there is one, else its own fields."""
+    login = Login(
+        username=described.get("username"),
+        password=described.get("*password", described.get("password")),
+        database=described.get("databaseName"),
+        properties=described.all("jdbcProperties"),
+    )
+    name = described.component_id
+    redirected = settings.databases.get(name)
+    if redirected is not None:
+        return from_url(name, redirected, login)
+    if described.get("connectionString"):
+        return from_jdbc(name, described.required("connectionString"), login)
+    region = described.get("region", settings.region)
+    return from_jdbc(name, _looked_up(described, lookup, region), login)
+
+
+def _looked_up(described: TaskObject, lookup: Lookup, region: str | None) -> str:
+    by_type: dict[str, tuple[str, Callable[[str, str | None], str]]] = {
+        "RdsDatabase": ("rdsInstanceId", lookup.rds),
+        "RedshiftDatabase": ("clusterId", lookup.redshift),
+    }
+    if described.type not in by_type:
+        # The field that a database of any other type must have; this says that it is missing.
+        return described.required("connectionString")
+    key, ask = by_type[described.type]
+    return ask(described.required(key), region)

@@ -1,0 +1,131 @@
+"""Where a database is and how to enter it: from a JDBC connection string or another URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from taskrunner.data.databases.properties import Options, parse_options
+from taskrunner.errors import ErrorId, PermanentTaskError
+
+__all__ = ["DatabaseSpec", "Login", "from_jdbc", "from_url"]
+
+_SQLITE = "sqlite"
+_SCHEMES = {
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "redshift": "redshift",
+    _SQLITE: _SQLITE,
+}
+_PORTS = {"mysql": 3306, "postgresql": 5432, "redshift": 5439}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What the database object says besides its address; an address may override it."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    database: str | None = None
+    properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSpec:
+    """Everything needed to connect; the password is in no text that this makes."""
+
+    #: The id of the object in the definition.
+    id: str
+    #: mysql, postgresql, redshift, sqlite, or what a plugin registers.
+    scheme: str
+    host: str = ""
+    port: int = 0
+    #: The database's name; for SQLite the path of its file.
+    database: str = ""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    options: Options = field(default_factory=Options)
+
+    def __str__(self) -> str:
+        if self.scheme == _SQLITE:
+            return f"database {self.id!r} ({self.database})"
+        return f"database {self.id!r} ({self.scheme} at {self.host}:{self.port})"
+
+    def mask(self, text: str) -> str:
+        """A text of the driver's or the server's without the password, should it hold it."""
+        return text.replace(self.password, "***") if self.password else text
+
+
+def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseSpec:
+    """Read `jdbc:mysql://host:port/db?a=b` and its kin; raises PermanentTaskError."""
+    scheme, _, rest = connection_string.strip().removeprefix("jdbc:").partition(":")
+    if not connection_string.strip().startswith("jdbc:") or not rest:
+        raise _invalid(object_id, "the connection string has not the form jdbc:scheme://host/name")
+    if scheme.lower() == _SQLITE:
+        return _sqlite(object_id, rest)
+    if not rest.startswith("//"):
+        # jdbc:postgresql:name is the database of that name on this host.
+        rest = f"//localhost/{rest}"
+    return _server(object_id, urlsplit(f"{scheme}:{rest}"), login)
+
+
+def from_url(object_id: str, url: str, login: Login) -> DatabaseSpec:
+    """Read `scheme://user:password@host:port/db?a=b` or `sqlite:///path`."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise _invalid(object_id, "its redirection is no URL (wanted scheme://host:port/name)")
+    if scheme.lower() == _SQLITE:
+        return _sqlite(object_id, unquote(rest))
+    return _server(object_id, urlsplit(url), login)
+
+
+def _sqlite(object_id: str, rest: str) -> DatabaseSpec:
+    path = rest.removeprefix("file:").partition("?")[0]
+    path = re.sub("^//+", "/", path)
+    if not path.startswith("/"):
+        message = f"a SQLite database needs an absolute path, found {path!r}"
+        raise _invalid(object_id, message)
+    return DatabaseSpec(id=object_id, scheme=_SQLITE, database=path)
+
+
+def _server(object_id: str, url: SplitResult, login: Login) -> DatabaseSpec:
+    scheme = _SCHEMES.get(url.scheme.lower(), url.scheme.lower())
+    try:
+        port = url.port or _PORTS.get(scheme, 0)
+    except ValueError:
+        raise _invalid(object_id, "the port in its address is no number") from None
+    if not url.hostname:
+        raise _invalid(object_id, "its address names no host")
+    given = dict(parse_qsl(url.query.replace(";", "&"), keep_blank_values=True))
+    user, password = given.pop("user", None), given.pop("password", None)
+    properties = [*login.properties, *(f"{key}={value}" for key, value in given.items())]
+    return DatabaseSpec(
+        id=object_id,
+        scheme=scheme,
+        host=url.hostname,
+        port=port,
+        database=unquote(url.path.strip("/")) or login.database or "",
+        username=_first(_unquoted(url.username), user, login.username),
+        password=_first(_unquoted(url.password), password, login.password),
+        options=_options(object_id, scheme, properties),
+    )
+
+
+def _options(object_id: str, scheme: str, properties: Iterable[str]) -> Options:
+    return parse_options(scheme, properties, where=f"database {object_id!r}")
+
+
+def _unquoted(text: str | None) -> str | None:
+    return None if text is None else unquote(text)
+
+
+def _first(*values: str | None) -> str | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _invalid(object_id: str, reason: str) -> PermanentTaskError:
+    return PermanentTaskError(f"database {object_id!r}: {reason}", error_id=ErrorId.INVALID_FIELD)

@@ -1,0 +1,168 @@
+"""SQLite files. Their path is that of the host which runs the activity."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from taskrunner.data.databases.base import (
+    Batch,
+    Converters,
+    Database,
+    Result,
+    Row,
+    StatementDone,
+)
+from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.databases.values import binary_of, text_of
+from taskrunner.errors import ErrorId, TaskError
+
+__all__ = ["SqliteDatabase"]
+
+_BATCH = 1000
+_BUSY_TIMEOUT_S = 60.0
+#: A script with any of these minds its transactions itself.
+_CONTROL = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
+_INFINITE = {"inf": "Infinity", "-inf": "-Infinity"}
+_ERROR_IDS = {
+    sqlite3.SQLITE_AUTH: ErrorId.ACCESS_DENIED,
+    sqlite3.SQLITE_PERM: ErrorId.ACCESS_DENIED,
+    sqlite3.SQLITE_READONLY: ErrorId.ACCESS_DENIED,
+    sqlite3.SQLITE_CANTOPEN: ErrorId.CONNECTION_FAILED,
+    sqlite3.SQLITE_NOTADB: ErrorId.CONNECTION_FAILED,
+    sqlite3.SQLITE_IOERR: ErrorId.CONNECTION_FAILED,
+    sqlite3.SQLITE_FULL: ErrorId.STORAGE_FULL,
+}
+
+
+class SqliteDatabase(Database):
+    """A SQLite file; it is created by the first statement that writes."""
+
+    scheme = "sqlite"
+    dialect = Dialect.SQLITE
+    _connection: sqlite3.Connection
+    _existed = False
+    _managed = False
+
+    def connect(self) -> None:
+        """Open the file, or the place where it will be."""
+        path = Path(self.spec.database)
+        self._existed = path.exists()
+        if not path.parent.is_dir():
+            message = f"cannot open the {self.spec}: there is no folder {path.parent}"
+            raise TaskError(message, error_id=ErrorId.NOT_FOUND)
+        with self._problems("open it"):
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(path))}", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None
+            )
+
+    def close(self) -> None:
+        """Close the file; an open transaction is undone."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    @contextmanager
+    def stream(self, query: str) -> Iterator[Result]:
+        """Step through a query's rows."""
+        if not self._existed:
+            message = f"cannot read the {self.spec}: there is no such file"
+            raise TaskError(message, error_id=ErrorId.NOT_FOUND)
+        with self._problems("run the query"):
+            cursor = self._connection.execute(query)
+        with closing(cursor):
+            columns = tuple(column[0] for column in cursor.description or ())
+            yield Result(columns=columns, batches=self._batches(cursor))
+
+    def find_table(self, table: str, schema: str | None = None) -> str | None:
+        """Look a table or view up in the file's own list."""
+        schema, table = self.split_name(table, schema)
+        if not Path(self.spec.database).exists():
+            return None
+        prefix = f"{self.quote(schema)}." if schema else ""
+        query = (
+            f"SELECT name FROM {prefix}sqlite_master "  # noqa: S608  the name is quoted
+            "WHERE type IN ('table', 'view') AND lower(name) = lower(?)"
+        )
+        with self._problems("look at its tables"):
+            found = self._connection.execute(query, (table,)).fetchone()
+        return None if found is None else prefix + self.quote(found[0])
+
+    def converters(self, table: str, columns: Sequence[str]) -> Converters:
+        """BLOB columns take bytes."""
+        schema, _, name = table.rpartition(".")
+        prefix = f"{schema}." if schema else ""
+        with self._problems("look at the table"):
+            rows = self._connection.execute(f"PRAGMA {prefix}table_info({name})").fetchall()
+        types = {str(row[1]): str(row[2]).upper() for row in rows}
+        names = columns or tuple(types)
+        return {n: binary_of for n, name in enumerate(names) if types.get(name) == "BLOB"}
+
+    def prepare_load(self) -> None:
+        """Take the write lock first, so that nothing has to be tried twice."""
+        with self._problems("begin a transaction"):
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows."""
+        sql = statement.with_markers("?", percent="%")
+        with self._problems("insert into it"):
+            self._connection.executemany(sql, rows)
+
+    def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
+        """Run one statement; it is stepped to its end, for its effects."""
+        sql = statement.text if values is None else statement.with_markers("?", percent="%")
+        if alone:
+            self.commit()
+        with self._problems(f"run the {statement.verb} in line {statement.line}"):
+            if not (alone or self._managed or self._connection.in_transaction):
+                self._connection.execute("BEGIN")
+            with closing(self._connection.execute(sql, values or ())) as cursor:
+                for _ in cursor:
+                    pass
+                return cursor.rowcount
+
+    def run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], done: StatementDone
+    ) -> None:
+        """Run statements in one transaction, or as their own BEGIN and COMMIT say."""
+        self._managed = any(statement.verb in _CONTROL for statement in statements)
+        super().run(statements, arguments, done)
+
+    def commit(self) -> None:
+        """End the transaction, if one is open."""
+        with self._problems("commit"):
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+
+    def _batches(self, cursor: sqlite3.Cursor) -> Iterator[Batch]:
+        while True:
+            with self._problems("read the rows"):
+                rows = cursor.fetchmany(_BATCH)
+            if not rows:
+                return
+            yield [_row(row) for row in rows]
+
+    @contextmanager
+    def _problems(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, UnicodeError, OverflowError) as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            message = f"cannot {doing}: {self.spec}: {error}"
+            error_id = _ERROR_IDS.get(code, ErrorId.ACTIVITY_FAILED)
+            raise TaskError(message, error_id=error_id) from error
+
+
+def _row(row: Sequence[object]) -> Row:
+    return [value if value is None or isinstance(value, str) else _text(value) for value in row]
+
+
+def _text(value: object) -> str:
+    """The text of a number or a blob; a float's has all its digits, unlike SQLite's own."""
+    if isinstance(value, bytes):
+        return text_of(value)
+    text = repr(value)
+    return _INFINITE.get(text, text)
