@@ -47,7 +47,7 @@ class Encoder:
         self._replacement = re.escape(escapes.escape) if escapes.escape == "\\" else escapes.escape
         self._replacement += r"\g<0>"
         # Readers take a carriage return before a newline for a part of the line end.
-        self._guards_end = escapes.record_separator == "\n" and "\r" not in escapes.also
+        self._guards_end = _tolerates_return(escapes) and "\r" not in escapes.also
 
     def encode(self, batch: Iterable[Row]) -> bytes:
         """The bytes of some rows, each with its record separator."""
@@ -86,6 +86,7 @@ class Decoder:
 
     def __init__(self, escapes: Escapes, *, source: str, width: int | None = None) -> None:
         self._escapes = escapes
+        self._tolerant = _tolerates_return(escapes)
         self._source = source
         self._width = width
         self._unescape = re.compile(re.escape(escapes.escape) + "(.)", re.DOTALL)
@@ -143,11 +144,10 @@ class Decoder:
             yield record
 
     def _without_return(self, record: str) -> str:
-        if not record.endswith("\r") or self._escapes.record_separator != "\n":
+        if not record.endswith("\r") or not self._tolerant:
             return record
         shorter = record[:-1]
-        escaped = _is_odd(shorter, self._escapes.escape)
-        return record if escaped or self._escapes.separator == "\r" else shorter
+        return record if _is_odd(shorter, self._escapes.escape) else shorter
 
     def _row(self, record: str) -> Row:
         separator, escape = self._escapes.separator, self._escapes.escape
@@ -179,6 +179,12 @@ class Decoder:
 
     def _bad(self, problem: str) -> TaskError:
         return TaskError(f"{self._source}: row {self._rows + 1} {problem}")
+
+
+def _tolerates_return(escapes: Escapes) -> bool:
+    """Whether a carriage return before the record separator is a part of it."""
+    characters = (escapes.separator, escapes.escape)
+    return escapes.record_separator == "\n" and "\r" not in characters
 
 
 def _is_odd(text: str, escape: str) -> bool:
