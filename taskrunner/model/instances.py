@@ -158,11 +158,19 @@ class Components:
         )
 
     def schedule_id(self, component_id: str, *, on_demand: bool) -> str | None:
-        """The schedule that a component runs by; preconditions run by their node's."""
+        """The schedule that a component runs by; without one, that of an activity that uses it.
+
+        A published example leaves it off its resource. Preconditions run by their node's.
+        """
         if on_demand:
             return ON_DEMAND_ID
-        ref = self.objects[component_id].ref("schedule")
-        return ref.id if ref else None
+        users = (
+            *self.consumers.get(component_id, ()),
+            *self.producers.get(component_id, ()),
+            *self.used_by(component_id),
+        )
+        refs = (self.objects[key].ref("schedule") for key in (component_id, *users))
+        return next((ref.id for ref in refs if ref is not None), None)
 
     def schedule_type(self, component_id: str) -> ScheduleType:
         """The component's scheduleType, its own or inherited."""
