@@ -164,12 +164,15 @@ class Components:
         """
         if on_demand:
             return ON_DEMAND_ID
+        own = self.objects[component_id].ref("schedule")
+        if own is not None:
+            return own.id
         users = (
             *self.consumers.get(component_id, ()),
             *self.producers.get(component_id, ()),
             *self.used_by(component_id),
         )
-        refs = (self.objects[key].ref("schedule") for key in (component_id, *users))
+        refs = (self.objects[key].ref("schedule") for key in users)
         return next((ref.id for ref in refs if ref is not None), None)
 
     def schedule_type(self, component_id: str) -> ScheduleType:
