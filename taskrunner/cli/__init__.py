@@ -23,6 +23,8 @@ COMMANDS = {
     "eval": ("taskrunner.cli.eval", "Print the value of an expression."),
     "schedule": ("taskrunner.cli.schedule", "Print the occurrences of a definition's schedules."),
     "graph": ("taskrunner.cli.graph", "Print a definition's dependency graph."),
+    "install-service": ("taskrunner.cli.install_service", "Make this a systemd service."),
+    "uninstall-service": ("taskrunner.cli.uninstall_service", "Take that service away again."),
 }
 
 EXIT_OK = 0

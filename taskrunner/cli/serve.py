@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskrunner.errors import UsageError
+from taskrunner.systemd import Notifier
 
 if TYPE_CHECKING:
     from taskrunner.service.actions.publisher import Publisher
@@ -289,6 +290,7 @@ def _announce(options: Options, server: ServiceServer) -> None:
         lines.append("  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...  # one of the keys")
     lines += ["An agent:", f"  taskrunner --worker-group NAME --endpoint {url}"]
     click.echo("\n".join(lines))
+    Notifier.from_environment(os.environ).send(READY="1", STATUS=f"listening on {url}")
 
 
 def _run_until_signalled(server: ServiceServer) -> None:

@@ -1,0 +1,97 @@
+"""`taskrunner install-service`: a systemd unit for this installation."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import click
+
+from taskrunner import config
+from taskrunner.cli import installer
+from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
+from taskrunner.installation import SETTABLE, Target, check_kept, install_plan
+from taskrunner.settings_table import BY_NAME, Setting
+
+__all__ = ["command"]
+
+
+def _option(setting: Setting) -> click.Option:
+    return click.Option(
+        [setting.flag, setting.name],
+        help=f"{setting.help} Goes into a new settings file.",
+        multiple=setting.multiple,
+        metavar=setting.metavar,
+    )
+
+
+def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **flags: object) -> None:
+    target = Target(instance=instance, serve=serve)
+    settings = _settings(target, flags)
+    installer.require_root_and_systemd(dry_run=dry_run)
+    _check_program(dry_run=dry_run)
+    if not serve:
+        _check_config(target.config, settings, start=start)
+    steps = install_plan(target, installer.host_facts(), settings, start=start)
+    installer.Installer(dry_run=dry_run).carry_out(steps)
+    if not start:
+        click.echo(f"next: look through {target.config}, then systemctl start {target.unit}")
+
+
+def _check_program(*, dry_run: bool) -> None:
+    try:
+        installer.check_reachable(installer.program_files())
+    except TaskrunnerError as error:
+        if not dry_run:
+            raise
+        click.echo(f"would refuse: {error}; else it", err=True)
+
+
+def _settings(target: Target, flags: dict[str, object]) -> dict[str, object]:
+    """The settings that were given, parsed; raises UsageError."""
+    given = {name: raw for name, raw in flags.items() if raw not in (None, ())}
+    if target.serve and given:
+        flag = BY_NAME[next(iter(given))].flag
+        raise UsageError(f"{flag} is a setting of the agent; the service's are in {target.config}")
+    parsed: dict[str, object] = {}
+    for name, raw in given.items():
+        try:
+            parsed[name] = BY_NAME[name].kind(raw)
+        except ValueError as error:
+            raise UsageError(f"{BY_NAME[name].flag}: found {raw!r}, wanted {error}") from None
+    return parsed
+
+
+def _check_config(path: Path, settings: dict[str, object], *, start: bool) -> None:
+    """Find what would keep the agent from starting before anything is changed."""
+    if not path.exists():
+        if start and "worker_group" not in settings:
+            raise UsageError(f"{path} is not there yet: give --worker-group NAME, or leave --start")
+        return
+    try:
+        found = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    check_kept(path, found, settings)
+    if start:
+        config.load({}, {}, file=os.fspath(path))
+
+
+command = click.Command(
+    "install-service",
+    callback=_run,
+    params=[
+        *(_option(BY_NAME[name]) for name in SETTABLE),
+        click.Option(
+            ["--instance"],
+            metavar="NAME",
+            help="One of several agents on this host: taskrunner@NAME, /etc/taskrunner/NAME.toml.",
+        ),
+        click.Option(["--serve"], is_flag=True, help="The service's unit in place of the agent's."),
+        click.Option(["--start"], is_flag=True, help="Start it now, and wait until it is ready."),
+        click.Option(["--dry-run"], is_flag=True, help="Say what would be done, and do nothing."),
+    ],
+    help="Install this taskrunner as a systemd service: its users and folders, a settings file "
+    "unless there is one, the unit; then enable it. Safe to repeat, after an upgrade too.",
+)
