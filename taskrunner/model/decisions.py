@@ -65,6 +65,8 @@ class View:
     policy: Policy
     dependencies: tuple[DependencyView, ...] = ()
     head: AttemptRow | None = None
+    #: For a precondition: the instance that it is checked for.
+    node: InstanceStatus | None = None
     #: Other instances of the component that are ACTIVE.
     active_siblings: int = 0
     #: For a resource: the activity instances that run on it.

@@ -40,8 +40,12 @@ from taskrunner.model.states import (
 __all__ = ["cancel", "decide"]
 
 #: Errors that another attempt would meet again, because the definition itself is at fault.
-PERMANENT = frozenset({ErrorId.INVALID_FIELD, ErrorId.UNSUPPORTED_TYPE})
+PERMANENT = frozenset(
+    {ErrorId.INVALID_FIELD, ErrorId.UNSUPPORTED_TYPE, ErrorId.PRECONDITION_TIMEOUT}
+)
 
+#: A runner vanished or lost its contact, which may or may not be the task's doing.
+LOST_RUNNER = frozenset({ErrorId.STALLED, ErrorId.LEASE_LOST})
 #: How often a runner may vanish under an instance before that is held against the instance.
 MOST_STALLS = 20
 
@@ -53,7 +57,7 @@ def decide(view: View, now: datetime) -> list[Decision]:
     return [*_lateness(view, now), *_BY_CATEGORY[Category(view.instance.category)](view, now)]
 
 
-def cancel(view: View, message: str) -> list[Decision]:
+def cancel(view: View, message: str, *, error_id: str | None = None) -> list[Decision]:
     """The decisions that end an instance by somebody's wish; what it holds is given back."""
     status = view.instance.status
     if status in INSTANCE_TERMINAL or status is InstanceStatus.SHUTTING_DOWN:
@@ -65,7 +69,8 @@ def cancel(view: View, message: str) -> list[Decision]:
     end: list[Decision] = []
     if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
         end = [EndAttempt(status=AttemptStatus.CANCELED, error_message=message)]
-    return [*end, Become(status=InstanceStatus.CANCELED, error_message=message)]
+    become = Become(status=InstanceStatus.CANCELED, error_id=error_id, error_message=message)
+    return [*end, become]
 
 
 def _lateness(view: View, now: datetime) -> list[Decision]:
@@ -78,6 +83,9 @@ def _lateness(view: View, now: datetime) -> list[Decision]:
 
 
 def _runnable(view: View, now: datetime) -> list[Decision]:
+    if view.node in INSTANCE_TERMINAL:
+        # Nobody waits for the answer any more; without this it would be asked for ever.
+        return cancel(view, f"{view.instance.node_id} ended as {view.node}")
     if view.instance.status is InstanceStatus.WAITING_ON_DEPENDENCIES:
         held_back = _held_back(view, now)
         return _begin(view, now) if held_back is None else held_back
@@ -98,7 +106,7 @@ def _held_back(view: View, now: datetime) -> list[Decision] | None:
     row = view.instance
     if now < row.not_before:
         return [LookAgain(row.not_before)]
-    failed = next((d for d in view.dependencies if d.status in INSTANCE_FAILED), None)
+    failed = next((d for d in view.dependencies if _is_lost(d)), None)
     if failed is not None:
         return _dependency_failed(view, failed)
     unmet = any(
@@ -110,6 +118,13 @@ def _held_back(view: View, now: datetime) -> list[Decision] | None:
     return [] if unmet or (limit is not None and view.active_siblings >= limit) else None
 
 
+def _is_lost(dependency: DependencyView) -> bool:
+    """Whether nothing more can come of a dependency; of a resource, once it has ended at all."""
+    if dependency.kind is DependencyKind.RESOURCE:
+        return dependency.status in INSTANCE_TERMINAL
+    return dependency.status in INSTANCE_FAILED
+
+
 def _dependency_failed(view: View, failed: DependencyView) -> list[Decision]:
     """Cascading Failures and Reruns: only who asks for it is drawn in; others wait."""
     if failed.kind is DependencyKind.RESOURCE:
@@ -117,7 +132,8 @@ def _dependency_failed(view: View, failed: DependencyView) -> list[Decision]:
     if not view.policy.cascade:
         return []
     message = f"{failed.instance_id} is {failed.status}"
-    status = InstanceStatus.CASCADE_FAILED
+    of_node = view.instance.category == Category.PRECONDITION
+    status = InstanceStatus.CANCELED if of_node else InstanceStatus.CASCADE_FAILED
     return [
         Become(status=status, error_message=message, cause=failed.instance_id),
         Notify(Event.FAIL),
@@ -139,10 +155,10 @@ def _begin(view: View, now: datetime) -> list[Decision]:
     if not view.instance.worker_group:
         message = "neither runsOn nor workerGroup says where this is to run"
         return _fail(InstanceStatus.FAILED, ErrorId.INVALID_FIELD, message)
-    return [
-        StartAttempt(number=view.instance.attempt_count + 1, ready_at=now),
-        Become(status=InstanceStatus.WAITING_FOR_RUNNER),
-    ]
+    become = Become(status=InstanceStatus.WAITING_FOR_RUNNER)
+    if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
+        return [become, Announce()]
+    return [StartAttempt(number=view.instance.attempt_count + 1, ready_at=now), become]
 
 
 def _attempting(view: View, now: datetime) -> list[Decision]:
@@ -152,37 +168,32 @@ def _attempting(view: View, now: datetime) -> list[Decision]:
         return [StartAttempt(number=view.instance.attempt_count + 1, ready_at=now)]
     if head.status in ATTEMPT_TERMINAL:
         return _after(view, head, now)
-    lost = next(
-        (
-            d
-            for d in view.dependencies
-            if d.kind is DependencyKind.RESOURCE and d.status in INSTANCE_TERMINAL
-        ),
-        None,
-    )
+    resources = (d for d in view.dependencies if d.kind is DependencyKind.RESOURCE)
+    lost = next((d for d in resources if _is_lost(d)), None)
     if lost is not None:
         return [EndAttempt(status=AttemptStatus.CANCELED), *_resource_failed(lost)]
-    return _precondition_deadline(view, now) + _in_queue(view, head, now)
+    deadline = _precondition_deadline(view, head)
+    if deadline is None:
+        return _in_queue(view, head, now)
+    if now < deadline:
+        return [LookAgain(deadline), *_in_queue(view, head, now)]
+    message = f"it did not hold within preconditionTimeout ({view.policy.precondition_timeout})"
+    ended = replace(head, status=AttemptStatus.FAILED, error_id=ErrorId.PRECONDITION_TIMEOUT)
+    return _over(view, replace(ended, error_message=message), now)
 
 
-def _precondition_deadline(view: View, now: datetime) -> list[Decision]:
+def _precondition_deadline(view: View, head: AttemptRow) -> datetime | None:
     timeout, row = view.policy.precondition_timeout, view.instance
     if timeout is None or row.category != Category.PRECONDITION:
-        return []
-    deadline = max(row.not_before, row.created_at) + timeout
-    if now < deadline:
-        return [LookAgain(deadline)]
-    message = f"the precondition did not hold within preconditionTimeout ({timeout})"
-    end = EndAttempt(
-        status=AttemptStatus.TIMEDOUT,
-        error_id=ErrorId.PRECONDITION_TIMEOUT,
-        error_message=message,
-    )
-    return [end, *_fail(InstanceStatus.FAILED, ErrorId.PRECONDITION_TIMEOUT, message)]
+        return None
+    # Counted from its own beginning: it may have had to wait for what it looks at.
+    return (row.actual_start or head.created_at) + timeout
 
 
 def _in_queue(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
     if head.queue == Queue.READY:
+        if view.instance.status is InstanceStatus.RUNNING:
+            return [Become(status=InstanceStatus.WAITING_FOR_RUNNER), LookAgain(head.ready_at)]
         return [Announce() if now >= head.ready_at else LookAgain(head.ready_at)]
     if head.queue == Queue.FALSE:
         again = now + view.policy.recheck_delay
@@ -243,7 +254,7 @@ def _free_of_charge(row: InstanceRow, head: AttemptRow) -> bool:
         return True
     # Runners may die under a task by chance; a task that kills each of them must come to an end.
     uncharged = row.attempt_count - row.failures
-    return head.error_id == ErrorId.STALLED and uncharged <= MOST_STALLS
+    return head.error_id in LOST_RUNNER and uncharged <= MOST_STALLS
 
 
 def _again(view: View, ready_at: datetime, *, charged: bool) -> list[Decision]:
@@ -269,14 +280,23 @@ def _fail(status: InstanceStatus, error_id: str | None, message: str | None) -> 
 def _resource(view: View, now: datetime) -> list[Decision]:
     status = view.instance.status
     if status is InstanceStatus.SHUTTING_DOWN:
-        # The provider clears the handle once nothing of the resource is left.
-        done = view.instance.resource_handle is None
-        return [Become(status=InstanceStatus.FINISHED)] if done else []
+        return _shut_down(view)
     if status is InstanceStatus.WAITING_ON_DEPENDENCIES:
         return _unlaunched(view, now)
     if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING}:
         return _launched(view, now)
     return []
+
+
+def _shut_down(view: View) -> list[Decision]:
+    row = view.instance
+    # The provider clears the handle once nothing of the resource is left.
+    if row.resource_handle is not None:
+        return []
+    # A rerun, asked for while the old one was on its way out, moved the beginning past its launch.
+    again = row.actual_start is not None and row.not_before > row.actual_start
+    status = InstanceStatus.WAITING_ON_DEPENDENCIES if again else InstanceStatus.FINISHED
+    return [Become(status=status)]
 
 
 def _unlaunched(view: View, now: datetime) -> list[Decision]:

@@ -16,6 +16,9 @@ DEFAULT_RETRY_DELAY = timedelta(minutes=10)
 #: How long a precondition that does not hold waits before it is looked at again.
 PRECONDITION_RECHECK = timedelta(minutes=1)
 
+#: Longer durations count as this: they must not lead out of the calendar.
+LONGEST = timedelta(days=36_500)
+
 #: A field's text with its expressions evaluated, or None when it is not set.
 Text = Callable[[str], str | None]
 
@@ -47,13 +50,15 @@ class Policy:
         def duration(field: str) -> timedelta | None:
             given = text(field)
             try:
-                return Period.parse(given).timedelta_from(at) if given else None
-            except (ValueError, OverflowError):
+                return min(LONGEST, Period.parse(given).timedelta_from(at)) if given else None
+            except OverflowError:
+                return LONGEST
+            except ValueError:
                 return None
 
         def whole(field: str) -> int | None:
             given = (text(field) or "").strip()
-            return int(given) if given.isascii() and given.isdigit() else None
+            return int(given) if given.isascii() and given.isdigit() and len(given) < 10 else None
 
         def capped(delay: timedelta) -> timedelta:
             return delay if retry_delay_cap is None else min(delay, retry_delay_cap)
@@ -69,6 +74,6 @@ class Policy:
             precondition_timeout=duration("preconditionTimeout"),
             report_timeout=duration("reportProgressTimeout"),
             terminate_after=duration("terminateAfter"),
-            max_active=whole("maxActiveInstances"),
+            max_active=whole("maxActiveInstances") or None,  # with 0 nothing would ever run
             cascade=(text("failureAndRerunMode") or "").strip().lower() == "cascade",
         )

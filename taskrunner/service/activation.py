@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy.engine import Connection
-
-from taskrunner.errors import DefinitionError, InvalidRequest
+from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest
 from taskrunner.model.planner import cancel
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, PipelineState
+from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
 from taskrunner.service.apply import Round, apply
-from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.planning import Planner
-from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow
 
-__all__ = ["activate", "cancel_instances", "deactivate"]
+__all__ = ["activate", "deactivate"]
 
 
-def activate(
-    conn: Connection,
-    row: PipelineRow,
-    loaded: LoadedDefinition,
-    settings: ServiceSettings,
-    now: datetime,
-    start: datetime | None,
-) -> None:
+def activate(round_: Round, row: PipelineRow, load: Load, start: datetime | None) -> None:
     """Make the latest version the active one and plan from it.
 
     Raises InvalidRequest when there is nothing to activate or it has finished, UsageError when
@@ -39,6 +29,7 @@ def activate(
     """
     if row.latest_version == 0:
         raise InvalidRequest(f"pipeline {row.pipeline_id} has no definition to activate")
+    conn, now, loaded = round_.conn, round_.now, load(row.pipeline_id, row.latest_version)
     if row.state is PipelineState.FINISHED and not loaded.on_demand:
         raise InvalidRequest(f"pipeline {row.pipeline_id} has finished and cannot be activated")
     active = replace(
@@ -55,9 +46,25 @@ def activate(
         first_activated_at=active.first_activated_at,
     )
     try:
-        Planner(active, loaded).activate(conn, now, start=start, selection=settings.selection)
+        planner = Planner(active, loaded)
+        planner.activate(conn, now, start=start, selection=round_.settings.selection)
     except DefinitionError as error:
         raise InvalidRequest(str(error)) from error
+    if row.state in {PipelineState.DEACTIVATING, PipelineState.INACTIVE}:
+        _resume(round_, row, start)
+    finish_pipelines(conn, [row.pipeline_id])
+
+
+def _resume(round_: Round, row: PipelineRow, start: datetime | None) -> None:
+    """Take up again what the deactivation ended, from `start` on."""
+    ended = [
+        instance
+        for instance in instance_store.load_instances(round_.conn, row.pipeline_id)
+        if instance.status is InstanceStatus.CANCELED
+        and instance.error_id == ErrorId.DEACTIVATED
+        and (start is None or instance.scheduled_start >= start)
+    ]
+    rerun(round_, row.pipeline_id, ended)
 
 
 def deactivate(round_: Round, row: PipelineRow, load: Load, *, cancel_active: bool) -> None:
@@ -69,20 +76,16 @@ def deactivate(round_: Round, row: PipelineRow, load: Load, *, cancel_active: bo
     stopped = [replace(schedule, next_at=None) for schedule in known]
     pipeline_store.replace_schedules(conn, row.pipeline_id, stopped)
     pipeline_store.update_pipeline(conn, row.pipeline_id, state=PipelineState.DEACTIVATING)
-    rows = instance_store.load_instances(conn, row.pipeline_id)
+    rows = instance_store.load_instances(conn, row.pipeline_id, live=True)
     waiting = InstanceStatus.WAITING_ON_DEPENDENCIES
     ending = [r for r in rows if cancel_active or r.status is waiting]
-    cancel_instances(round_, ending, load, "the pipeline was deactivated")
+    for some in in_portions(ending):
+        _cancel(round_, row.pipeline_id, some, load)
     finish_pipelines(conn, [row.pipeline_id])
 
 
-def cancel_instances(round_: Round, rows: Iterable[InstanceRow], load: Load, message: str) -> None:
-    """End instances by somebody's wish; those at their end are left as they are."""
-    live: dict[str, list[InstanceRow]] = {}
-    for row in rows:
-        if row.status not in INSTANCE_TERMINAL:
-            live.setdefault(row.pipeline_id, []).append(row)
-    for pipeline_id, members in live.items():
-        counts = ActiveCounts(round_.conn)
-        for loaded, view in build_views(round_, pipeline_id, members, load, counts):
-            apply(round_, loaded, view, cancel(view, message))
+def _cancel(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow], load: Load) -> None:
+    message = "the pipeline was deactivated"
+    counts = ActiveCounts(round_.conn)
+    for loaded, view in build_views(round_, pipeline_id, rows, load, counts):
+        apply(round_, loaded, view, cancel(view, message, error_id=ErrorId.DEACTIVATED))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
@@ -14,6 +15,7 @@ from taskrunner.model.planner import decide
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.service.apart import TROUBLE_PAUSE, apart
 from taskrunner.service.apply import Round, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.store import attempts as attempt_store
@@ -24,6 +26,9 @@ __all__ = ["ActiveCounts", "Load", "advance_instances", "build_views", "finish_p
 
 Load = Callable[[str, int], LoadedDefinition]
 
+#: How soon a resource is looked at again whose activities are still being made.
+LAG = timedelta(seconds=1)
+
 
 def advance_instances(round_: Round, rows: Iterable[InstanceRow], load: Load) -> None:
     """Decide about each of these instances and carry it out."""
@@ -31,13 +36,20 @@ def advance_instances(round_: Round, rows: Iterable[InstanceRow], load: Load) ->
     for row in rows:
         by_pipeline.setdefault(row.pipeline_id, []).append(row)
     for pipeline_id, members in by_pipeline.items():
-        # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
-        store.sleep(round_.conn, pipeline_id, [row.instance_id for row in members])
-        active = ActiveCounts(round_.conn)
-        for loaded, view in build_views(round_, pipeline_id, members, load, active):
-            after = apply(round_, loaded, view, decide(view, round_.now))
-            active.moved(view.instance, after)
+        step = partial(_advance, round_, pipeline_id, members, load)
+        if not apart(round_.conn, pipeline_id, step):
+            ids = [row.instance_id for row in members]
+            store.put_off(round_.conn, pipeline_id, ids, round_.now + TROUBLE_PAUSE)
     finish_pipelines(round_.conn, round_.ended)
+
+
+def _advance(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow], load: Load) -> None:
+    # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
+    store.put_off(round_.conn, pipeline_id, [row.instance_id for row in rows], None)
+    active = ActiveCounts(round_.conn)
+    for loaded, view in build_views(round_, pipeline_id, rows, load, active):
+        after = apply(round_, loaded, view, decide(view, round_.now))
+        active.moved(view.instance, after)
 
 
 @dataclass
@@ -72,7 +84,8 @@ def build_views(
 ) -> Iterable[tuple[LoadedDefinition, View]]:
     """What the planner is to be shown of each instance; counts are taken when it is reached."""
     known = _Known.load(round_.conn, pipeline_id, rows)
-    for row in rows:
+    # The oldest period first: it is the one to get the last place under maxActiveInstances.
+    for row in sorted(rows, key=lambda row: row.scheduled_start):
         loaded = load(pipeline_id, row.version)
         policy = loaded.policy(
             row.component_id, Moment(start=row.scheduled_start, end=row.scheduled_end)
@@ -84,6 +97,7 @@ def build_views(
                 policy=policy,
                 dependencies=known.dependencies_of(row),
                 head=known.heads.get(row.instance_id),
+                node=known.statuses.get(row.node_id) if row.node_id else None,
                 active_siblings=active.of(row, policy),
                 users=known.users_of(row),
                 more_users_until=_more_users_until(round_, loaded, row),
@@ -110,6 +124,7 @@ class _Known:
         waited_by = store.dependents_of(conn, pipeline_id, resources) if resources else {}
         others = {d.instance_id for found in waits_for.values() for d in found}
         others |= {d.instance_id for found in waited_by.values() for d in found}
+        others |= {row.node_id for row in rows if row.node_id}
         statuses = store.statuses(conn, pipeline_id, sorted(others)) if others else {}
         return cls(heads, waits_for, waited_by, statuses)
 
@@ -136,8 +151,17 @@ def _more_users_until(round_: Round, loaded: LoadedDefinition, row: InstanceRow)
     others = {
         components.schedule_id(user, on_demand=on_demand)
         for user in components.used_by(row.component_id)
-    }
-    return row.scheduled_end if others - {own} else None
+    } - {own}
+    if not others:
+        return None
+    # In a backfill the users' schedule may lag behind the resource's: the period has ended, but
+    # not all of its activities have been made.
+    schedules = pipeline_store.load_schedules(round_.conn, row.pipeline_id)
+    behind = any(
+        s.schedule_id in others and s.next_at is not None and s.next_at < row.scheduled_end
+        for s in schedules
+    )
+    return max(row.scheduled_end, round_.now + LAG) if behind else row.scheduled_end
 
 
 def finish_pipelines(conn: Connection, pipeline_ids: Iterable[str]) -> None:

@@ -62,6 +62,8 @@ class _Change:
     view: View
     row: InstanceRow
     head: AttemptRow | None
+    #: A Terminate action ended it: what was decided besides is void.
+    terminated: bool = False
 
     def update(self, **values: Any) -> bool:
         """Write columns of the instance, if its status is still the one that was decided on."""
@@ -85,6 +87,8 @@ def apply(
             row = change.row
             store.wake(round_.conn, row.pipeline_id, [row.instance_id], round_.now)
             break
+        if change.terminated:
+            break
     return change.row
 
 
@@ -101,8 +105,8 @@ def _become(change: _Change, decision: Become) -> bool:
     if terminal:
         values["actual_end"] = round_.now
         values["due_at"] = None
-        if before.actual_start is None and before.category == Category.DATANODE:
-            values["actual_start"] = round_.now
+        if before.actual_start is None:
+            values["actual_start"] = _began(change)
     if not change.update(**values):
         return False
     if terminal:
@@ -115,12 +119,22 @@ def _become(change: _Change, decision: Become) -> bool:
     return True
 
 
+def _began(change: _Change) -> datetime | None:
+    """When what ends now began, if nothing has said so before."""
+    if change.row.category == Category.DATANODE:
+        return change.round.now
+    return change.head.started_at if change.head else None
+
+
 def _ended(change: _Change) -> None:
     round_, row = change.round, change.row
     round_.ended.add(row.pipeline_id)
     dependents = store.dependents_of(round_.conn, row.pipeline_id, [row.instance_id])
     waiting = [d.instance_id for d in dependents.get(row.instance_id, ())]
-    store.wake(round_.conn, row.pipeline_id, waiting, round_.now)
+    checks = [
+        d.instance_id for d in change.view.dependencies if d.kind is DependencyKind.PRECONDITION
+    ]
+    store.wake(round_.conn, row.pipeline_id, [*waiting, *checks], round_.now)
     _wake_resource(change)
     if change.view.policy.max_active is not None:
         store.wake_siblings(round_.conn, row, round_.now)
@@ -173,6 +187,8 @@ def _requeue(change: _Change, decision: Requeue) -> bool:
         queue=Queue.READY,
         ready_at=decision.ready_at,
         report_by=None,
+        # Whatever the old hand-out still says must not fit any more.
+        task_id=None,
     )
     if changed and head.task_id is not None:
         attempt_store.close_handout(change.round.conn, head.task_id, "SUPERSEDED")
@@ -207,6 +223,7 @@ def _notify(change: _Change, decision: Notify) -> bool:
         return True
     view = replace(change.view, instance=change.row, head=change.head)
     ending = cancel(view, f"the Terminate action of {decision.event} ended it")
+    change.terminated = bool(ending)
     return all(_APPLY[type(step)](change, step) for step in ending)
 
 

@@ -131,8 +131,7 @@ class Service:
                 state=PipelineState.PENDING,
                 created_at=self.clock.now(),
             )
-            store.insert_pipeline(conn, row)
-        return row.pipeline_id
+            return store.insert_pipeline(conn, row)
 
     def pipeline(self, pipeline_id: str, caller: Caller | None = None) -> PipelineRow:
         """One pipeline; another account's is not found. Raises Pipeline{NotFound,Deleted}."""
@@ -153,8 +152,10 @@ class Service:
         now = self.clock.now()
         with self.store.write() as conn:
             row = store.load_pipeline(conn, pipeline_id, lock=True)
+            launched = instance_store.launched_resources(conn, pipeline_id)
             # Their runners learn from the missing hand-out that they are to stop.
             store.delete_pipeline(conn, row, now)
+        self.resources.end(launched)
 
     def set_tags(self, pipeline_id: str, tags: Mapping[str, str]) -> None:
         """Add tags or change their values. Raises InvalidRequest beyond ten."""
@@ -223,13 +224,9 @@ class Service:
         if parameter_values:
             latest = self.definition(pipeline_id)
             self.put_definition(pipeline_id, with_values(latest, parameter_values))
-        latest_version = self.pipeline(pipeline_id).latest_version
-        if latest_version == 0:
-            raise InvalidRequest(f"pipeline {pipeline_id} has no definition to activate")
-        loaded = self.loaded(pipeline_id, latest_version)
         with self.round() as round_:
             row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
-            activation.activate(round_.conn, row, loaded, self.settings, round_.now, start)
+            activation.activate(round_, row, self.loaded, start)
 
     def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
         """Stop a pipeline. Raises InvalidRequest when it is not active."""
@@ -260,6 +257,10 @@ class Service:
 
     def claim(self, worker_group: str, hostname: str | None = None) -> Task | None:
         """Hand out a task of the group, if one is ready."""
+        with self.store.read() as conn:
+            # Most polls find nothing: those must not wait in line with the writers.
+            if not Tasks(conn, self.clock.now(), self.loaded, self.settings).any(worker_group):
+                return None
         with self.round_quietly() as tasks:
             return tasks.claim(worker_group, hostname)
 

@@ -26,6 +26,7 @@ from taskrunner.service.actions.alarms import runtime_fields
 from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
 from taskrunner.service.apply import Round, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.rerun import rerun
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import PipelineRow
@@ -199,56 +200,44 @@ def set_status(
         )
     if pipeline.state is PipelineState.FINISHED:
         raise InvalidRequest(f"pipeline {pipeline.pipeline_id} has finished")
+    if wanted == "RERUN":
+        _check_ended(rows)
+        rerun(round_, pipeline.pipeline_id, rows)
+        return
     counts = ActiveCounts(round_.conn)
     for loaded, view in build_views(round_, pipeline.pipeline_id, rows, load, counts):
-        apply(round_, loaded, view, _BY_HAND[wanted](view))
-        if wanted == "RERUN":
-            _begin_again(round_, view)
+        apply(round_, loaded, view, _DECISIONS[wanted](view))
     finish_pipelines(round_.conn, round_.ended)
 
 
+def _check_ended(rows: Sequence[InstanceRow]) -> None:
+    for row in rows:
+        if row.status not in INSTANCE_TERMINAL:
+            raise InvalidRequest(f"{row.instance_id} is {row.status}: not ended yet")
+
+
 def _mark_finished(view: View) -> list[Decision]:
-    if view.instance.status in INSTANCE_TERMINAL:
+    status, finished = view.instance.status, Become(status=InstanceStatus.FINISHED)
+    if status is InstanceStatus.FINISHED:
         return []
+    if status in INSTANCE_TERMINAL:
+        # Out of an end leads only the way through the beginning.
+        return [Become(status=InstanceStatus.WAITING_ON_DEPENDENCIES), finished]
+    if view.instance.category == Category.RESOURCE:
+        return _cancel(view)  # what was launched must be ended first
     end: list[Decision] = []
     if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
         end = [EndAttempt(status=AttemptStatus.CANCELED, error_message="marked as finished")]
-    return [*end, Become(status=InstanceStatus.FINISHED)]
+    return [*end, finished]
 
 
-def _rerun(view: View) -> list[Decision]:
-    if view.instance.status not in INSTANCE_TERMINAL:
-        raise InvalidRequest(
-            f"{view.instance.instance_id} is {view.instance.status}: not ended yet"
-        )
-    return [Become(status=InstanceStatus.WAITING_ON_DEPENDENCIES)]
+def _cancel(view: View) -> list[Decision]:
+    return cancel(view, "canceled by SetStatus")
 
 
-def _begin_again(round_: Round, view: View) -> None:
-    """A rerun has all of its tries again, and brings back the resource that it runs on."""
-    row = view.instance
-    resources = [d.instance_id for d in view.dependencies if d.kind == "runsOn"]
-    again = instance_store.load_instances(
-        round_.conn, row.pipeline_id, [row.instance_id, *resources]
-    )
-    for other in again:
-        ended = other.status in INSTANCE_TERMINAL and other.category == Category.RESOURCE
-        status = InstanceStatus.WAITING_ON_DEPENDENCIES if ended else other.status
-        instance_store.update_instance(
-            round_.conn,
-            other,
-            status=status,
-            failures=0,
-            late_fired=False,
-            actual_start=None,
-            actual_end=None,
-            due_at=round_.now,
-        )
-
-
-_BY_HAND: Mapping[str, Callable[[View], list[Decision]]] = {
-    "CANCEL": lambda view: cancel(view, "canceled by SetStatus"),
-    "TRY_CANCEL": lambda view: cancel(view, "canceled by SetStatus"),
-    "RERUN": _rerun,
+_DECISIONS: Mapping[str, Callable[[View], list[Decision]]] = {
+    "CANCEL": _cancel,
+    "TRY_CANCEL": _cancel,
     "MARK_FINISHED": _mark_finished,
 }
+_BY_HAND = {*_DECISIONS, "RERUN"}

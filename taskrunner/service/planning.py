@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
@@ -64,10 +64,14 @@ class Planner:
 
         Raises UsageError when a selection selects nothing, DefinitionError for a bad schedule.
         """
-        schedules = self._schedules(now)
         if self.loaded.on_demand:
+            # Ids count in seconds: two activations within one are still two runs.
+            newest = instance_store.newest_start(conn, self.pipeline.pipeline_id)
+            begun = now if newest is None else max(now, newest + timedelta(seconds=1))
+            schedules = self.loaded.schedules(begun)
             self._make(conn, schedules, dict.fromkeys(schedules), now)
             return
+        schedules = self._schedules(now)
         if selection is not None:
             self._make(conn, schedules, selection.pick(self._uses(schedules), now), now)
             return
@@ -83,7 +87,7 @@ class Planner:
 
     def advance(self, conn: Connection, row: ScheduleRow, now: datetime) -> None:
         """Make the instances of the periods of one schedule that have begun by now."""
-        schedules = self._schedules(self.pipeline.first_activated_at or now)
+        schedules = self._schedules(now)
         schedule = schedules.get(row.schedule_id)
         index, specs = row.next_index, list[InstanceSpec]()
         surroundings = _Surroundings(self.loaded, schedules)
@@ -98,14 +102,14 @@ class Planner:
         pipeline_store.update_pipeline(conn, self.pipeline.pipeline_id, latest_run_at=now)
 
     def _schedules(self, activated_at: datetime) -> dict[str, Schedule]:
-        if not self.loaded.on_demand and self.pipeline.first_activated_at is not None:
-            activated_at = self.pipeline.first_activated_at
-        return self.loaded.schedules(activated_at)
+        return self.loaded.schedules(self.pipeline.first_activated_at or activated_at)
 
     def _row(
         self, schedule_id: str, schedule: Schedule, known: int, start: datetime | None
     ) -> ScheduleRow:
-        index = known if start is None else (schedule.index_from(start) or 0)
+        index = known if start is None else schedule.index_from(start)
+        if index is None:
+            index = schedule.count or 0  # none starts so late
         occurrence = schedule.occurrence(index)
         return ScheduleRow(
             pipeline_id=self.pipeline.pipeline_id,

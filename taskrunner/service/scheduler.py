@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+
+from sqlalchemy.engine import Connection
 
 from taskrunner.model.states import PipelineState
 from taskrunner.service.advance import Load, advance_instances
+from taskrunner.service.apart import TROUBLE_PAUSE, apart
 from taskrunner.service.apply import Round
 from taskrunner.service.planning import Planner
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
+from taskrunner.service.store.rows import ScheduleRow
 from taskrunner.service.wakeups import WorkReady
 
 __all__ = ["LONGEST_NAP_S", "Scheduler"]
@@ -51,13 +56,18 @@ class Scheduler:
         with self.store.write() as conn:
             due = pipeline_store.due_schedules(conn, now, 20)
             for row in due:
-                pipeline = pipeline_store.load_pipeline(conn, row.pipeline_id)
-                if pipeline.state is not PipelineState.SCHEDULED:
-                    pipeline_store.set_schedule(conn, row, row.next_index, None)
-                    continue
-                loaded = self.load(row.pipeline_id, pipeline.active_version)
-                Planner(pipeline, loaded).advance(conn, row, now)
+                if not apart(conn, row.pipeline_id, partial(self._make, conn, row, now)):
+                    later = now + TROUBLE_PAUSE
+                    pipeline_store.set_schedule(conn, row, row.next_index, later)
         return bool(due)
+
+    def _make(self, conn: Connection, row: ScheduleRow, now: datetime) -> None:
+        pipeline = pipeline_store.load_pipeline(conn, row.pipeline_id)
+        if pipeline.state is not PipelineState.SCHEDULED:
+            pipeline_store.set_schedule(conn, row, row.next_index, None)
+            return
+        loaded = self.load(row.pipeline_id, pipeline.active_version)
+        Planner(pipeline, loaded).advance(conn, row, now)
 
     def _decide(self, now: datetime) -> bool:
         with self.store.read() as conn:

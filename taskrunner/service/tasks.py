@@ -44,6 +44,12 @@ class Tasks:
     load: Load
     settings: ServiceSettings
 
+    def any(self, worker_group: str) -> bool:
+        """Whether a claim would change anything; needs no write transaction."""
+        if store.any_ready(self.conn, worker_group, self.now):
+            return True
+        return self._arriving(worker_group) is not None
+
     def claim(self, worker_group: str, hostname: str | None) -> Task | None:
         """Hand out the attempt of the group that has waited longest, if there is one."""
         self._resource_arrived(worker_group)
@@ -59,7 +65,8 @@ class Tasks:
         try:
             objects = task_objects(self.conn, loaded, row, attempt)
         except DefinitionError as error:
-            self._conclude(attempt, row, AttemptStatus.FAILED, ErrorId.INVALID_FIELD, str(error))
+            failed = AttemptStatus.FAILED
+            self._conclude(attempt, row, failed, ErrorId.INVALID_FIELD, str(error))
             return None
         task_id = secrets.token_urlsafe(TASK_ID_BYTES)
         report_by = self.now + timedelta(seconds=self.settings.ack_timeout_s)
@@ -142,19 +149,23 @@ class Tasks:
         attempt = self._attempt(handout)
         row = self._instance(attempt)
         if status == "FALSE":
-            self._not_yet(attempt, row)
-        else:
+            accepted = self._not_yet(attempt, row)
+        elif status in _VERDICTS:
             ended = _VERDICTS[status]
-            self._conclude(attempt, row, ended, error_id, message, stack_trace)
-        store.close_handout(self.conn, task_id, "DONE", verdict=digest)
+            accepted = self._conclude(attempt, row, ended, error_id, message, stack_trace)
+        else:
+            raise InvalidRequest(f"task status {status!r}: wanted FINISHED, FAILED or FALSE")
+        if not (accepted and store.close_handout(self.conn, task_id, "DONE", verdict=digest)):
+            raise TaskNotFound("the task has been given to another runner or was canceled")
 
-    def _not_yet(self, attempt: AttemptRow, row: InstanceRow) -> None:
+    def _not_yet(self, attempt: AttemptRow, row: InstanceRow) -> bool:
         if row.category != Category.PRECONDITION:
             raise InvalidRequest("only a precondition can be FALSE")
-        store.update_attempt(
+        taken = store.update_attempt(
             self.conn, attempt, held_by=attempt.task_id, queue=Queue.FALSE, report_by=None
         )
         instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+        return taken
 
     def _conclude(
         self,
@@ -164,10 +175,11 @@ class Tasks:
         error_id: str | None,
         message: str | None,
         stack_trace: str | None = None,
-    ) -> None:
-        store.update_attempt(
+    ) -> bool:
+        taken = store.update_attempt(
             self.conn,
             attempt,
+            held_by=attempt.task_id,
             status=status,
             queue=Queue.DONE,
             report_by=None,
@@ -178,12 +190,11 @@ class Tasks:
             error_stack_trace=stack_trace,
         )
         instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+        return taken
 
     def _resource_arrived(self, worker_group: str) -> None:
         """A managed resource runs from the moment that its own runner asks for work."""
-        if not worker_group.startswith("resource:"):
-            return
-        found = instance_store.creating_resource(self.conn, worker_group)
+        found = self._arriving(worker_group)
         if found is not None:
             instance_store.update_instance(
                 self.conn,
@@ -193,8 +204,18 @@ class Tasks:
                 due_at=self.now,
             )
 
+    def _arriving(self, worker_group: str) -> InstanceRow | None:
+        if not worker_group.startswith("resource:"):
+            return None
+        return instance_store.creating_resource(self.conn, worker_group)
+
     def _handout(self, task_id: str) -> HandoutRow:
+        """The hand-out, with its instance held: the scheduler decides before or after this."""
         handout = store.load_handout(self.conn, task_id)
+        if handout is not None:
+            instance_id = handout.attempt_id.rsplit("_Attempt=", 1)[0]
+            if instance_store.lock_instance(self.conn, handout.pipeline_id, instance_id):
+                handout = store.load_handout(self.conn, task_id)
         if handout is None:
             raise TaskNotFound("no task has this id")
         return handout

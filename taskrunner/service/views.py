@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
+from taskrunner.errors import DefinitionError
 from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import InstanceStatus
 from taskrunner.model.times import format_datetime
 from taskrunner.service.actions.alarms import runtime_fields
 from taskrunner.service.definitions import LoadedDefinition, Moment
@@ -93,6 +96,16 @@ def _component_fields(
     return fields
 
 
+def _shown(
+    loaded: LoadedDefinition, row: InstanceRow, links: _Links, *, evaluate: bool
+) -> list[Field]:
+    """The fields to be looked at: as they stand where an expression cannot be evaluated."""
+    if evaluate:
+        with contextlib.suppress(DefinitionError):
+            return _component_fields(loaded, row, links)
+    return _component_fields(loaded, row, links, evaluate=False)
+
+
 def _node(row: InstanceRow, links: _Links) -> InstanceRow | None:
     candidates = (other for rows in links.by_component.values() for other in rows)
     return next((other for other in candidates if other.instance_id == row.node_id), None)
@@ -108,6 +121,7 @@ def instance_object(
 ) -> PipelineObject:
     """An instance as DescribeObjects shows it (sphere INSTANCE)."""
     links = _Links.of(conn, row)
+    shown = _shown(loaded, row, links, evaluate=evaluate)
     runtime = _fields(
         [
             ("parent", Ref(row.component_id)),
@@ -125,7 +139,8 @@ def instance_object(
             ("node", Ref(row.node_id) if row.node_id else None),
         ]
     )
-    fields = [*_component_fields(loaded, row, links, evaluate=evaluate), *runtime]
+    taken = {field.key for field in runtime}
+    fields = [*(field for field in shown if field.key not in taken), *runtime]
     fields += _BY_CATEGORY[Category(row.category)](loaded, row, links, heads)
     return PipelineObject(
         id=row.instance_id,
@@ -139,11 +154,15 @@ def _tries(
 ) -> list[Field]:
     policy = loaded.policy(row.component_id, _moment(row))
     head = heads.get(row.instance_id)
-    left = max(0, 1 + policy.maximum_retries - max(row.attempt_count, row.failures))
+    resource = row.category == Category.RESOURCE
+    # A try that was free of charge is not gone; the launches of a resource are its attempts.
+    begun = row.actual_start if resource else row.attempt_count
+    under_way = row.status is not InstanceStatus.WAITING_ON_DEPENDENCIES and bool(begun)
+    left = max(0, 1 + policy.maximum_retries - row.failures - under_way)
     return list(
         _fields(
             [
-                ("@attemptCount", row.attempt_count),
+                ("@attemptCount", row.failures + under_way if resource else row.attempt_count),
                 ("@triesLeft", left),
                 ("@headAttempt", Ref(head.attempt_id) if head else None),
                 ("hostname", head.hostname if head else None),
@@ -203,10 +222,13 @@ def attempt_object(
     loaded: LoadedDefinition,
     row: InstanceRow,
     attempt: AttemptRow,
-    *,
-    links: _Links | None = None,
 ) -> PipelineObject:
-    """An attempt as DescribeObjects shows it (sphere ATTEMPT), and as a task holds it."""
+    """An attempt as DescribeObjects shows it (sphere ATTEMPT)."""
+    fields = _shown(loaded, row, _Links.of(conn, row), evaluate=True)
+    return _attempt(fields, row, attempt)
+
+
+def _attempt(fields: list[Field], row: InstanceRow, attempt: AttemptRow) -> PipelineObject:
     runtime = _fields(
         [
             ("parent", Ref(row.component_id)),
@@ -226,7 +248,6 @@ def attempt_object(
             ("node", Ref(row.node_id) if row.node_id else None),
         ]
     )
-    fields = _component_fields(loaded, row, links or _Links.of(conn, row))
     taken = {field.key for field in runtime}
     return PipelineObject(
         id=attempt.attempt_id,
@@ -243,7 +264,7 @@ def task_objects(
     Raises ExpressionError when a field cannot be evaluated.
     """
     links = _Links.of(conn, row)
-    main = attempt_object(conn, loaded, row, attempt, links=links)
+    main = _attempt(_component_fields(loaded, row, links), row, attempt)
     objects = {main.id: main}
     rows = {other.instance_id: other for found in links.by_component.values() for other in found}
     waiting = _followed(main)

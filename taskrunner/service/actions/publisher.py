@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 FIRST_WAIT = timedelta(seconds=2)
 LAST_WAIT = timedelta(minutes=15)
 MOST_TRIES = 12
+#: Alarms taken out of the outbox at a time, and how long they are then kept from others.
+AT_ONCE = 10
+HELD = timedelta(minutes=10)
 #: SNS's own bounds.
 SUBJECT_CHARACTERS = 100
 
@@ -79,7 +82,13 @@ class AlarmLoop:
     def run_once(self, now: datetime) -> bool:
         """Publish what is due; whether there was anything."""
         with self.store.read() as conn:
-            due = alarm_store.due_alarms(conn, now, limit=50)
+            if not alarm_store.due_alarms(conn, now, limit=1):
+                return False
+        with self.store.write() as conn:
+            due = alarm_store.due_alarms(conn, now, limit=AT_ONCE)
+            for alarm in due:
+                # Ours for a while, so that no other process sends it too; a crash gives it back.
+                alarm_store.update_alarm(conn, alarm, next_at=now + HELD)
         for alarm in due:
             outcome = self._publish(alarm, now)
             with self.store.write() as conn:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
 
 from taskrunner.errors import ErrorId
+from taskrunner.model.decisions import Event
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus
-from taskrunner.service.advance import Load
+from taskrunner.service.actions.alarms import notify
+from taskrunner.service.advance import Load, finish_pipelines
 from taskrunner.service.definitions import Moment
 from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
 from taskrunner.service.store import instances as instance_store
@@ -37,6 +43,11 @@ class ResourceManager:
             rows = instance_store.with_category(conn, Category.RESOURCE, _LIVE)
         changed = [self._step(row, now) for row in rows]
         return any(changed)
+
+    def end(self, handles: Iterable[str]) -> None:
+        """Ask for the end of resources whose instances are gone."""
+        for handle in handles:
+            self.provider.end(handle)
 
     def _step(self, row: InstanceRow, now: datetime) -> bool:
         handle = row.resource_handle
@@ -70,18 +81,8 @@ class ResourceManager:
         if failures <= policy.maximum_retries:
             status = InstanceStatus.CREATING
             return self._update(row, now, status=status, resource_handle=None, failures=failures)
-        done = self._update(
-            row,
-            now,
-            status=InstanceStatus.FAILED,
-            resource_handle=None,
-            failures=failures,
-            actual_end=now,
-            error_id=ErrorId.RESOURCE_FAILED,
-            error_message=message,
-        )
-        self._wake_users(row, now)
-        return done
+        with self.store.write() as conn:
+            return self._give_up(conn, replace(row, failures=failures), now, message)
 
     def _update(self, row: InstanceRow, now: datetime, **values: object) -> bool:
         with self.store.write() as conn:
@@ -90,8 +91,22 @@ class ResourceManager:
                 instance_store.wake(conn, row.pipeline_id, [row.instance_id], now)
         return changed
 
-    def _wake_users(self, row: InstanceRow, now: datetime) -> None:
-        with self.store.write() as conn:
-            users = instance_store.dependents_of(conn, row.pipeline_id, [row.instance_id])
-            waiting = [d.instance_id for d in users.get(row.instance_id, ())]
-            instance_store.wake(conn, row.pipeline_id, waiting, now)
+    def _give_up(self, conn: Connection, row: InstanceRow, now: datetime, message: str) -> bool:
+        ended: dict[str, Any] = {
+            "status": InstanceStatus.FAILED,
+            "resource_handle": None,
+            "failures": row.failures,
+            "actual_end": now,
+            "due_at": None,
+            "error_id": ErrorId.RESOURCE_FAILED,
+            "error_message": message,
+        }
+        if not instance_store.update_instance(conn, row, **ended):
+            return False
+        loaded = self.load(row.pipeline_id, row.version)
+        notify(conn, loaded, replace(row, **ended), Event.FAIL, now)
+        users = instance_store.dependents_of(conn, row.pipeline_id, [row.instance_id])
+        waiting = [d.instance_id for d in users.get(row.instance_id, ())]
+        instance_store.wake(conn, row.pipeline_id, waiting, now)
+        finish_pipelines(conn, [row.pipeline_id])
+        return True

@@ -11,10 +11,12 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow
+from taskrunner.service.store.instances import insert_missing
 from taskrunner.service.store.rows import HandoutRow
-from taskrunner.service.store.tables import attempts, handouts, runners
+from taskrunner.service.store.tables import attempts, handouts, instances, runners
 
 __all__ = [
+    "any_ready",
     "claim_ready",
     "close_handout",
     "handed_out",
@@ -83,20 +85,39 @@ def head_attempts(
 
 
 def claim_ready(conn: Connection, worker_group: str, now: datetime) -> AttemptRow | None:
-    """The attempt of the group that has been ready longest; claimed until the end."""
+    """The attempt of the group that has been ready longest; claimed until the end.
+
+    Its instance is claimed with it, in one go: whoever holds the instance decides about it, and
+    announces the attempt again afterwards.
+    """
     statement = (
         sa.select(attempts)
-        .where(
-            attempts.c.worker_group == worker_group,
-            attempts.c.queue == Queue.READY,
-            attempts.c.ready_at <= now,
+        .join(
+            instances,
+            (instances.c.pipeline_id == attempts.c.pipeline_id)
+            & (instances.c.instance_id == attempts.c.instance_id),
         )
+        .where(*_ready(worker_group, now))
         .order_by(attempts.c.ready_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     found = conn.execute(statement).mappings().first()
     return AttemptRow.from_row(found) if found else None
+
+
+def any_ready(conn: Connection, worker_group: str, now: datetime) -> bool:
+    """Whether there is anything to claim for the group."""
+    statement = sa.select(attempts.c.attempt_id).where(*_ready(worker_group, now)).limit(1)
+    return conn.execute(statement).first() is not None
+
+
+def _ready(worker_group: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        attempts.c.worker_group == worker_group,
+        attempts.c.queue == Queue.READY,
+        attempts.c.ready_at <= now,
+    )
 
 
 def update_attempt(
@@ -178,4 +199,4 @@ def record_runner(
         runners.update().where(runners.c.taskrunner_id == taskrunner_id).values(**seen)
     )
     if updated.rowcount == 0:
-        conn.execute(runners.insert().values(taskrunner_id=taskrunner_id, **seen))
+        insert_missing(conn, runners, [{"taskrunner_id": taskrunner_id, **seen}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,17 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
 
 from taskrunner.errors import ConfigError, StoreError
+from taskrunner.service.store.tables import METADATA
 
 __all__ = ["Store"]
 
@@ -36,6 +45,8 @@ class Store:
             _migrate(self._engine)
         except DBAPIError as error:
             raise StoreError(_unusable(self._url, error)) from error
+        except _Foreign as error:
+            raise StoreError(f"the service's database at {_where(self._url)} {error}") from None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,7 +73,9 @@ class Store:
     def _failures(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except (IntegrityError, DataError, ProgrammingError):
+            raise  # the statement is wrong, not the database
+        except DBAPIError as error:
             raise StoreError(_unusable(self._url, error)) from error
 
     def close(self) -> None:
@@ -73,18 +86,18 @@ class Store:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigError(_bad_url(url)) from None
+    except (ArgumentError, ValueError):
+        raise ConfigError(_bad_url("this")) from None  # a password may stand anywhere in it
     if parsed.drivername in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigError(_bad_url(url))
+        raise ConfigError(_bad_url(parsed.render_as_string(hide_password=True)))
     return parsed
 
 
-def _bad_url(url: str) -> str:
+def _bad_url(shown: str) -> str:
     return (
-        f"--database-url {url!r} is not usable: wanted sqlite:////path/to/file or "
+        f"--database-url: {shown} is not usable: wanted sqlite:////path/to/file or "
         "postgresql://user:password@host/database"
     )
 
@@ -95,15 +108,22 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
             return sa.create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
         if not url.database or url.database == ":memory:":
             raise ConfigError("an in-memory SQLite store would lose everything: name a file")
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(url.database))
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     except NoSuchModuleError as error:
         raise ConfigError(f"--database-url: {error}") from None
     except OSError as error:
-        raise StoreError(f"cannot make the folder of {url.database}: {error.strerror}") from None
+        raise StoreError(f"cannot make the file {url.database}: {error.strerror}") from None
     sa.event.listen(engine, "connect", _on_connect)
     sa.event.listen(engine, "begin", _on_begin)
     return engine
+
+
+def _make_private(file: Path) -> None:
+    """Make the file, so that SQLite need not: definitions hold secrets, others must not read it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists():
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
@@ -126,6 +146,7 @@ def _migrate(engine: Engine) -> None:
     """Bring the schema to the newest migration; safe when several processes start at once."""
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -135,12 +156,35 @@ def _migrate(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 # Two services that start together must not both create the tables.
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(7236871)"))
+            _check_ours(connection)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise _Foreign(f"was made by another version of this program: {error}") from error
+
+
+class _Foreign(Exception):
+    """The database is in order, but not one for this program."""
+
+
+def _check_ours(connection: Connection) -> None:
+    """Refuse to put tables among somebody else's."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if "alembic_version" in tables:
+        return
+    unknown = tables & set(METADATA.tables) if connection.dialect.name != "sqlite" else tables
+    if unknown:
+        some = ", ".join(sorted(unknown)[:3])
+        raise _Foreign(f"belongs to another program: it holds tables such as {some}")
 
 
 def _unusable(url: URL, error: DBAPIError) -> str:
     # The first line of the driver's message: the rest repeats the statement.
     reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
-    where = url.database if url.get_backend_name() == "sqlite" else f"{url.host}:{url.port or 5432}"
-    return f"the service's database at {where} cannot be used: {reason}"
+    return f"the service's database at {_where(url)} cannot be used: {reason}"
+
+
+def _where(url: URL) -> str:
+    is_file = url.get_backend_name() == "sqlite"
+    return str(url.database) if is_file else f"{url.host}:{url.port or 5432}"

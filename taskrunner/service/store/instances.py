@@ -12,8 +12,11 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import Dependency, DependencyKind, InstanceSpec
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
 from taskrunner.service.store.tables import dependencies, instances
+
+#: Instances that are looked at when a place under maxActiveInstances becomes free.
+PLACES_OFFERED = 8
 
 __all__ = [
     "claim_due",
@@ -23,10 +26,13 @@ __all__ = [
     "dependents_of",
     "insert_instances",
     "insert_missing",
+    "launched_resources",
     "load_instances",
+    "lock_instance",
     "look_again",
+    "newest_start",
     "next_due",
-    "sleep",
+    "put_off",
     "statuses",
     "unfinished",
     "update_instance",
@@ -109,10 +115,26 @@ def next_due(conn: Connection) -> datetime | None:
     return moment
 
 
+def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
+    """The start of the newest period that a pipeline has instances of."""
+    statement = sa.select(sa.func.max(instances.c.scheduled_start)).where(
+        instances.c.pipeline_id == pipeline_id
+    )
+    moment: datetime | None = conn.execute(statement).scalar()
+    return moment
+
+
 def load_instances(
-    conn: Connection, pipeline_id: str, instance_ids: Iterable[str] | None = None
+    conn: Connection,
+    pipeline_id: str,
+    instance_ids: Iterable[str] | None = None,
+    *,
+    live: bool = False,
 ) -> list[InstanceRow]:
-    """Instances of a pipeline in the order of their periods: all, or those with these ids."""
+    """Instances of a pipeline in the order of their periods: all, or those with these ids.
+
+    `live`: only those that are not at their end.
+    """
     statement = (
         sa.select(instances)
         .where(instances.c.pipeline_id == pipeline_id)
@@ -120,6 +142,8 @@ def load_instances(
     )
     if instance_ids is not None:
         statement = statement.where(instances.c.instance_id.in_(list(instance_ids)))
+    if live:
+        statement = statement.where(instances.c.status.not_in(list(INSTANCE_TERMINAL)))
     return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
 
 
@@ -131,6 +155,14 @@ def with_category(
         instances.c.category == category, instances.c.status.in_(list(in_statuses))
     )
     return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def launched_resources(conn: Connection, pipeline_id: str) -> list[str]:
+    """The handles of a pipeline's resources that have been launched and not ended."""
+    statement = sa.select(instances.c.resource_handle).where(
+        instances.c.pipeline_id == pipeline_id, instances.c.resource_handle.is_not(None)
+    )
+    return list(conn.execute(statement).scalars())
 
 
 def creating_resource(conn: Connection, worker_group: str) -> InstanceRow | None:
@@ -187,7 +219,13 @@ def update_instance(
     row: InstanceRow,
     **values: Any,
 ) -> bool:
-    """Change an instance if it still has the status that `row` says; whether it had."""
+    """Change an instance if it still has the status that `row` says; whether it had.
+
+    Raises IllegalTransition for a status that its table does not allow from there.
+    """
+    to = values.get("status", row.status)
+    if to != row.status:
+        advance(row.status, to)
     result = conn.execute(
         instances.update()
         .where(
@@ -200,12 +238,14 @@ def update_instance(
     return result.rowcount == 1
 
 
-def sleep(conn: Connection, pipeline_id: str, instance_ids: Sequence[str]) -> None:
-    """Have these instances looked at only when something happens."""
+def put_off(
+    conn: Connection, pipeline_id: str, instance_ids: Sequence[str], until: datetime | None
+) -> None:
+    """Have these instances looked at then, or (None) only when something happens."""
     conn.execute(
         instances.update()
         .where(instances.c.pipeline_id == pipeline_id, instances.c.instance_id.in_(instance_ids))
-        .values(due_at=None)
+        .values(due_at=until)
     )
 
 
@@ -223,30 +263,58 @@ def look_again(conn: Connection, row: InstanceRow, at: datetime) -> None:
 
 
 def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: datetime) -> None:
-    """Have these instances looked at at once; those at their end stay asleep."""
+    """Have these instances looked at at once; those at their end stay asleep.
+
+    One that is due already is written all the same: a scheduler that has claimed it may be about
+    to put it to sleep with what it knew before, and the row's lock makes this come after.
+    """
+    wanted = list(instance_ids)
+    if not wanted:
+        return
     conn.execute(
         instances.update()
         .where(
             instances.c.pipeline_id == pipeline_id,
-            instances.c.instance_id.in_(list(instance_ids)),
+            instances.c.instance_id.in_(wanted),
             instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-            sa.or_(instances.c.due_at.is_(None), instances.c.due_at > now),
         )
         .values(due_at=now)
     )
 
 
 def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
-    """Have the oldest waiting instance of the same component looked at: a place is free."""
+    """Have the oldest instances of the component looked at that wait for nothing but a place.
+
+    Those that wait for something else must not stand in the way of those behind them.
+    """
+    other = instances.alias()
+    held_back = (
+        sa.select(sa.literal(1))
+        .select_from(
+            dependencies.outerjoin(
+                other,
+                (other.c.pipeline_id == dependencies.c.pipeline_id)
+                & (other.c.instance_id == dependencies.c.depends_on),
+            )
+        )
+        .where(
+            dependencies.c.pipeline_id == instances.c.pipeline_id,
+            dependencies.c.instance_id == instances.c.instance_id,
+            dependencies.c.kind != DependencyKind.RESOURCE,
+            sa.func.coalesce(other.c.status, "") != InstanceStatus.FINISHED,
+        )
+    )
     waiting = (
         sa.select(instances.c.instance_id)
         .where(
             instances.c.pipeline_id == row.pipeline_id,
             instances.c.component_id == row.component_id,
             instances.c.status == InstanceStatus.WAITING_ON_DEPENDENCIES,
+            instances.c.not_before <= now,
+            ~held_back.exists(),
         )
         .order_by(instances.c.scheduled_start)
-        .limit(8)
+        .limit(PLACES_OFFERED)
     )
     wake(conn, row.pipeline_id, conn.execute(waiting).scalars().all(), now)
 
@@ -265,6 +333,20 @@ def count_by_status(
         )
     )
     return int(conn.execute(statement).scalar_one())
+
+
+def lock_instance(conn: Connection, pipeline_id: str, instance_id: str) -> bool:
+    """Hold an instance until the transaction ends, where writers run side by side.
+
+    Whether there was anything to wait for: what was read before may be old then.
+    """
+    if conn.dialect.name == "sqlite":
+        return False
+    statement = sa.select(instances.c.status).where(
+        instances.c.pipeline_id == pipeline_id, instances.c.instance_id == instance_id
+    )
+    conn.execute(statement.with_for_update())
+    return True
 
 
 def unfinished(conn: Connection, pipeline_id: str) -> bool:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import PipelineDeleted, PipelineNotFound
+from taskrunner.service.store.instances import insert_missing
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
 from taskrunner.service.store.tables import (
     alarms,
@@ -38,23 +39,24 @@ __all__ = [
 ]
 
 
-def insert_pipeline(conn: Connection, row: PipelineRow) -> None:
-    """Add a pipeline."""
-    conn.execute(
-        pipelines.insert().values(
-            pipeline_id=row.pipeline_id,
-            account=row.account,
-            user_id=row.user_id,
-            name=row.name,
-            unique_id=row.unique_id,
-            description=row.description,
-            tags=[list(tag) for tag in row.tags],
-            state=row.state,
-            created_at=row.created_at,
-            latest_version=0,
-            active_version=0,
-        )
-    )
+def insert_pipeline(conn: Connection, row: PipelineRow) -> str:
+    """Add a pipeline, unless one of the same name and uniqueId is there; returns the id of it."""
+    values = {
+        "pipeline_id": row.pipeline_id,
+        "account": row.account,
+        "user_id": row.user_id,
+        "name": row.name,
+        "unique_id": row.unique_id,
+        "description": row.description,
+        "tags": [list(tag) for tag in row.tags],
+        "state": row.state,
+        "created_at": row.created_at,
+        "latest_version": 0,
+        "active_version": 0,
+    }
+    insert_missing(conn, pipelines, [values])
+    there = find_by_unique_id(conn, row.account, row.name, row.unique_id)
+    return there.pipeline_id if there else row.pipeline_id
 
 
 def find_by_unique_id(

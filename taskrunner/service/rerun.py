@@ -1,0 +1,113 @@
+"""Beginning ended instances again, together with what has to come along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from taskrunner.model.instances import Category, Dependency, DependencyKind
+from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.service.apply import Round
+from taskrunner.service.store import instances as store
+
+__all__ = ["in_portions", "rerun"]
+
+T = TypeVar("T")
+
+#: Ids in one statement: databases bound the number of a statement's parameters.
+PORTION = 500
+
+
+def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items in slices that one statement can name."""
+    return (items[at : at + PORTION] for at in range(0, len(items), PORTION))
+
+
+def rerun(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow]) -> None:
+    """Begin these ended instances again, with all of their tries.
+
+    Along come whoever was drawn into their failure (CASCADE_FAILED because of them), the users of
+    a resource, their own preconditions that failed or were canceled, and the resources that they
+    run on. The planner sends those back at once that still wait for something failed.
+    """
+    run = _Rerun(round_, pipeline_id)
+    run.choose(rows)
+    for some in in_portions(list(run.chosen.values())):
+        run.with_needs(some)
+    for row in run.chosen.values():
+        run.begin(row)
+
+
+@dataclass(frozen=True)
+class _Rerun:
+    """One rerun: which instances it is about, by their ids."""
+
+    round: Round
+    pipeline_id: str
+    chosen: dict[str, InstanceRow] = field(default_factory=dict)
+
+    def choose(self, rows: Sequence[InstanceRow]) -> None:
+        """Take these, and step by step those that follow them."""
+        found = list(rows)
+        while found:
+            self.chosen.update((row.instance_id, row) for row in found)
+            found = [row for some in in_portions(found) for row in self._followers(some)]
+
+    def _followers(self, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
+        conn = self.round.conn
+        waiting = store.dependents_of(conn, self.pipeline_id, [row.instance_id for row in rows])
+        users = _of_kind(waiting, DependencyKind.RESOURCE)
+        ids = {d.instance_id for found in waiting.values() for d in found} - self.chosen.keys()
+        return [
+            row
+            for row in self._load(ids)
+            if (row.instance_id in users and row.status in INSTANCE_TERMINAL)
+            or (row.status is InstanceStatus.CASCADE_FAILED and row.cause in self.chosen)
+        ]
+
+    def with_needs(self, rows: Sequence[InstanceRow]) -> None:
+        """Take what these cannot do without: their resources and their own preconditions."""
+        conn = self.round.conn
+        needs = store.dependencies_of(conn, self.pipeline_id, [row.instance_id for row in rows])
+        resources = _of_kind(needs, DependencyKind.RESOURCE)
+        checks = _of_kind(needs, DependencyKind.PRECONDITION)
+        for row in self._load((resources | checks) - self.chosen.keys()):
+            wanted = row.instance_id in resources or row.status in INSTANCE_FAILED
+            if wanted and row.status in INSTANCE_TERMINAL:
+                self.chosen[row.instance_id] = row
+            elif row.status is InstanceStatus.SHUTTING_DOWN:
+                # Once the old one is gone the planner sees that it is wanted again.
+                store.update_instance(conn, row, not_before=self.round.now)
+
+    def _load(self, ids: set[str]) -> list[InstanceRow]:
+        return [
+            row
+            for some in in_portions(sorted(ids))
+            for row in store.load_instances(self.round.conn, self.pipeline_id, some)
+        ]
+
+    def begin(self, row: InstanceRow) -> None:
+        """Put an ended instance back to its beginning; its attempts stay and are counted on."""
+        not_before = max(row.not_before, self.round.now)
+        afresh: dict[str, Any] = {
+            "status": InstanceStatus.WAITING_ON_DEPENDENCIES,
+            "failures": 0,
+            "late_fired": False,
+            "actual_start": None,
+            "actual_end": None,
+            "error_id": None,
+            "error_message": None,
+            "cause": None,
+            # Lateness counts from here, not from the run before.
+            "not_before": not_before,
+            "due_at": not_before,
+        }
+        if row.category == Category.RESOURCE:
+            afresh["resource_handle"] = None
+        store.update_instance(self.round.conn, row, **afresh)
+
+
+def _of_kind(found: Mapping[str, Sequence[Dependency]], kind: DependencyKind) -> set[str]:
+    return {d.instance_id for some in found.values() for d in some if d.kind is kind}
