@@ -110,6 +110,9 @@ class Database(ABC):
         """Insert all rows, in one transaction; returns how many."""
         self.prepare_load()
         self.ensure_table(target)
+        if not target.insert_query:
+            # Without any rows, nothing else would miss it.
+            self.table(target.table, target.schema)
         count = 0
         inserter: Inserter | None = None
         for batch in batches:
@@ -137,6 +140,10 @@ class Database(ABC):
     @abstractmethod
     def commit(self) -> None:
         """Make what was executed and inserted last."""
+
+    def use_queue(self, queue: str) -> bool:
+        """Send what follows to a queue of the database's; false where it has none."""
+        return False
 
     def run(
         self, statements: Sequence[Statement], arguments: Sequence[str], done: StatementDone

@@ -176,14 +176,13 @@ class PostgreSqlDatabase(Database):
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement, its values written into it as literals: that works in any."""
         with self._problems(f"run the {statement.verb} in line {statement.line}"):
-            if alone:
-                self._connection.commit()
-            self._connection.autocommit = alone
-            try:
+            if not alone:
                 return self._execute(statement, values)
-            finally:
-                with suppress(psycopg.Error):
-                    self._connection.autocommit = False
+            self._connection.commit()
+            self._connection.autocommit = True
+            count = self._execute(statement, values)
+            self._connection.autocommit = False
+            return count
 
     def commit(self) -> None:
         """Commit."""
@@ -252,10 +251,12 @@ class RedshiftDatabase(PostgreSqlDatabase):
         """Insert rows: Redshift loads from S3 only, which is RedshiftCopyActivity's work."""
         return Database.load(self, target, batches)
 
-    def use_queue(self, queue: str) -> None:
+    def use_queue(self, queue: str) -> bool:
         """Send what follows to the queue of this query group."""
         with self._problems("set its query group"):
             self._set("query_group", queue)
+            self._connection.commit()
+        return True
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,84 @@
+"""SqlActivity: a script of SQL statements on a database."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from taskrunner.activities.base import Activity, Context
+from taskrunner.data.databases.base import Database, Target
+from taskrunner.data.databases.registry import open_database
+from taskrunner.data.databases.script import Statement, split
+from taskrunner.data.nodes import TableNode, database_of, node_of
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.task import TaskObject
+
+__all__ = ["SqlActivity"]
+
+_MAX_SCRIPT = 16 << 20
+_PIECE = 1 << 20
+
+
+class SqlActivity(Activity):
+    """Runs `script`, or the one at `scriptUri`, in one transaction where the database can."""
+
+    type = "SqlActivity"
+
+    def run(self, ctx: Context) -> None:
+        """Run the statements in order; what they answer is dropped."""
+        main = ctx.task.main
+        with open_database(database_of(main), ctx.data) as database:
+            statements = split(_script(ctx), database.dialect)
+            if not statements:
+                raise _invalid(main, "the script holds no statement")
+            queue = main.get("queue")
+            if queue and not database.use_queue(queue):
+                ctx.log.info("No queue is set: %s has none", database.spec)
+            _make_output(ctx, main)
+            ctx.log.info("Running %d statements on %s", len(statements), database.spec)
+            _run(ctx, database, statements)
+
+
+def _run(ctx: Context, database: Database, statements: list[Statement]) -> None:
+    def done(statement: Statement, number: int, count: int) -> None:
+        rows = f", {count} rows" if count >= 0 else ""
+        where = f"{statement.verb}, line {statement.line}"
+        ctx.log.info("Statement %d (%s) done%s", number, where, rows)
+        ctx.progress(statements=number)
+        ctx.check_canceled()
+
+    database.run(statements, ctx.task.main.all("scriptArgument"), done)
+
+
+def _script(ctx: Context) -> str:
+    main = ctx.task.main
+    script, uri = main.get("script"), main.get("scriptUri")
+    if (script is None) == (uri is None):
+        raise _invalid(main, "wanted either script or scriptUri")
+    if uri is None:
+        return script or ""
+    with ctx.objects.open_read(uri) as reader:
+        data = b"".join(islice(iter(lambda: reader.read(_PIECE), b""), _MAX_SCRIPT // _PIECE + 1))
+    if len(data) > _MAX_SCRIPT:
+        raise _invalid(main, f"the script {uri} is larger than {_MAX_SCRIPT >> 20} MiB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _invalid(main, f"the script {uri} is not UTF-8 text: {error}") from error
+
+
+def _make_output(ctx: Context, main: TaskObject) -> None:
+    """Create the output's table if it is missing and the node says how; rows come by the script."""
+    for described in main.related("output"):
+        node = node_of(described)
+        if isinstance(node, TableNode) and node.create_table_sql:
+            target = Target(
+                table=node.table, schema=node.schema, create_table_sql=node.create_table_sql
+            )
+            with open_database(node.database, ctx.data) as database:
+                database.ensure_table(target)
+                database.commit()
+
+
+def _invalid(main: TaskObject, problem: str) -> PermanentTaskError:
+    message = f"SqlActivity {main.component_id!r}: {problem}"
+    return PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)

@@ -1,0 +1,124 @@
+"""Data nodes as the data plane sees them: files behind a URI, or a table behind a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskrunner.data.formats.base import Format
+from taskrunner.data.formats.registry import format_of
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.task import TaskObject
+
+__all__ = ["FileNode", "TableNode", "database_of", "file_node", "node_of", "table_node"]
+
+_ENCRYPTION = {"SERVER_SIDE_ENCRYPTION": True, "NONE": False}
+_COMPRESSIONS = {"none": False, "gzip": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileNode:
+    """An object, or every object in a directory; a directory's URI ends with a slash."""
+
+    id: str
+    uri: str
+    is_directory: bool
+    format: Format
+    gzip: bool
+    #: None where the author left it to the default.
+    encrypt: bool | None
+
+    def has_same_bytes_as(self, other: FileNode) -> bool:
+        """Whether equal rows would be equal bytes in both."""
+        return self.gzip == other.gzip and self.format == other.format
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableNode:
+    """A table, or a query's answer, in the database that an object describes."""
+
+    id: str
+    database: TaskObject
+    table: str
+    schema: str | None
+    select_query: str | None
+    insert_query: str | None
+    create_table_sql: str | None
+
+
+def node_of(described: TaskObject) -> FileNode | TableNode:
+    """Read a data node; raises PermanentTaskError for types that hold no rows or files."""
+    read = _TYPES.get(described.type)
+    if read is None:
+        known = ", ".join(_TYPES)
+        message = f"{described.type} {described.component_id!r} cannot be used here; known: {known}"
+        raise PermanentTaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
+    return read(described)
+
+
+def file_node(described: TaskObject) -> FileNode:
+    """Read an S3DataNode."""
+    path, folder = described.get("filePath"), described.get("directoryPath")
+    if (path is None) == (folder is None):
+        raise _invalid(described, "wanted either filePath or directoryPath")
+    if path is not None and path.endswith("/"):
+        raise _invalid(described, f"filePath {path!r} names a directory")
+    return FileNode(
+        id=described.component_id,
+        uri=path if path is not None else f"{(folder or '').rstrip('/')}/",
+        is_directory=path is None,
+        format=format_of(described.one("dataFormat")),
+        gzip=_choice(described, "compression", _COMPRESSIONS) or False,
+        encrypt=_choice(described, "s3EncryptionType", _ENCRYPTION),
+    )
+
+
+def table_node(described: TaskObject) -> TableNode:
+    """Read a SqlDataNode, a MySqlDataNode or a RedshiftDataNode."""
+    key = "tableName" if described.type == "RedshiftDataNode" else "table"
+    select_query = described.get("selectQuery")
+    return TableNode(
+        id=described.component_id,
+        database=database_of(described),
+        table=described.get(key, "") or "" if select_query else described.required(key),
+        schema=described.get("schemaName"),
+        select_query=select_query,
+        insert_query=described.get("insertQuery"),
+        create_table_sql=described.get("createTableSql"),
+    )
+
+
+def database_of(described: TaskObject) -> TaskObject:
+    """The database that an object refers to; a MySqlDataNode may be its own."""
+    database = described.one("database")
+    if database is not None:
+        return database
+    name = described.get("database")
+    if name:
+        return described.task.object(name)
+    if described.get("connectionString"):
+        return described
+    raise _invalid(described, "wanted a database")
+
+
+_TYPES: dict[str, Callable[[TaskObject], FileNode | TableNode]] = {
+    "S3DataNode": file_node,
+    "SqlDataNode": table_node,
+    "MySqlDataNode": table_node,
+    "RedshiftDataNode": table_node,
+}
+
+
+def _choice(described: TaskObject, key: str, choices: dict[str, bool]) -> bool | None:
+    value = described.get(key)
+    if value is None:
+        return None
+    folded = {name.lower(): meaning for name, meaning in choices.items()}
+    if value.lower() not in folded:
+        raise _invalid(described, f"{key}: found {value!r}, wanted {' or '.join(choices)}")
+    return folded[value.lower()]
+
+
+def _invalid(described: TaskObject, problem: str) -> PermanentTaskError:
+    message = f"{described.type} {described.component_id!r}: {problem}"
+    return PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)

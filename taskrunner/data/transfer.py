@@ -1,0 +1,214 @@
+"""Moving rows and files from one data node to another, with bounded memory.
+
+Whatever ends a transfer early leaves the target as it was: an object appears when its last byte is
+known to be good, and a load is one transaction. Only a copy of many files is not one step: each
+file appears whole, in the order of their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.registry import open_database
+from taskrunner.data.formats.compression import GzipWriter, chunks, gunzipped
+from taskrunner.data.nodes import FileNode, TableNode
+from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+
+__all__ = ["Monitor", "Moved", "Transfer"]
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Monitor(Protocol):
+    """Who is told how far a transfer is, and may end it by raising."""
+
+    def progress(self, **fields: str | int) -> None:
+        """Say what has been done so far."""
+        ...
+
+    def check_canceled(self) -> None:
+        """Raise when the transfer must stop."""
+        ...
+
+
+@dataclass(slots=True)
+class Moved:
+    """What a transfer has done so far."""
+
+    files: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    def __str__(self) -> str:
+        counts = {"files": self.files, "rows": self.rows, "bytes": self.bytes}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing"
+
+
+class Transfer:
+    """One copy; `file_name` is what a file made in a directory is called, without extension."""
+
+    def __init__(
+        self, objects: ObjectStore, settings: DataSettings, monitor: Monitor, *, file_name: str
+    ) -> None:
+        self._objects = objects
+        self._settings = settings
+        self._monitor = monitor
+        self._file_name = file_name
+        self.moved = Moved()
+
+    def copy(self, source: FileNode | TableNode, target: FileNode | TableNode) -> Moved:
+        """Copy everything; returns what was moved. Raises TaskError."""
+        if isinstance(source, FileNode):
+            if isinstance(target, FileNode):
+                self._files_to_files(source, target)
+            else:
+                self._load(target, self._rows_of_files(source), source.format.columns)
+        elif isinstance(target, FileNode):
+            with self._query(source) as result:
+                self._write(self._target_uri(target), target, result)
+        else:
+            with self._query(source) as result:
+                self._load(target, result.batches, ())
+        return self.moved
+
+    @contextmanager
+    def _query(self, node: TableNode) -> Iterator[Result]:
+        with open_database(node.database, self._settings) as database:
+            query = node.select_query or _select_all(database, node)
+            with database.stream(query) as result:
+                yield result
+
+    def _load(self, node: TableNode, batches: Iterable[Batch], columns: tuple[str, ...]) -> None:
+        target = Target(
+            table=node.table,
+            schema=node.schema,
+            columns=columns,
+            insert_query=node.insert_query,
+            create_table_sql=node.create_table_sql,
+        )
+        with open_database(node.database, self._settings) as database:
+            database.load(target, self._watched(batches))
+
+    def _write(self, uri: str, node: FileNode, result: Result) -> None:
+        """Make one object of all rows."""
+        expected, found = node.format.columns, result.columns
+        if expected and found and len(expected) != len(found):
+            message = (
+                f"the query gives {len(found)} columns ({', '.join(found)}), but the data format "
+                f"of {node.id!r} lists {len(expected)} ({', '.join(expected)})"
+            )
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        with self._objects.open_write(uri, encrypt=node.encrypt) as writer:
+            sink = GzipWriter(writer) if node.gzip else writer
+            for batch in self._watched(result.batches):
+                self.moved.bytes += sink.write(node.format.encode(batch))
+            if isinstance(sink, GzipWriter):
+                sink.finish()
+            self._monitor.check_canceled()
+        self.moved.files += 1
+
+    def _files_to_files(self, source: FileNode, target: FileNode) -> None:
+        _check_apart(source, target)
+        as_bytes = source.has_same_bytes_as(target)
+        if source.is_directory and not target.is_directory:
+            result = Result(columns=(), batches=self._rows_of_files(source))
+            self._write(target.uri, target, result)
+            return
+        for uri in self._uris(source, all_files=as_bytes):
+            goal = _goal(uri, source, target)
+            if as_bytes:
+                self._monitor.check_canceled()
+                self.moved.bytes += self._objects.copy(uri, goal, encrypt=target.encrypt)
+                self.moved.files += 1
+                self._monitor.progress(files=self.moved.files, bytes=self.moved.bytes)
+            else:
+                batches = self._rows_of_file(uri, source)
+                self._write(goal, target, Result(columns=(), batches=batches))
+
+    def _rows_of_files(self, node: FileNode) -> Iterator[Batch]:
+        width: int | None = None
+        for uri in self._uris(node, all_files=False):
+            for batch in self._rows_of_file(uri, node):
+                width = width or len(batch[0])
+                if len(batch[0]) != width:
+                    message = f"{uri}: rows have {len(batch[0])} values, those before {width}"
+                    raise TaskError(message)
+                yield batch
+
+    def _rows_of_file(self, uri: str, node: FileNode) -> Iterator[Batch]:
+        with self._objects.open_read(uri) as reader:
+            if node.gzip:
+                data = gunzipped(reader, source=uri)
+            else:
+                data = _not_compressed(chunks(reader), uri)
+            yield from node.format.decode(data, source=uri)
+
+    def _uris(self, node: FileNode, *, all_files: bool) -> Iterator[str]:
+        """A node's objects, in the order of their keys; markers only where files are copied."""
+        if not node.is_directory:
+            yield node.uri
+            return
+        empty = True
+        for info in self._objects.list(node.uri):
+            empty = False
+            name = info.uri.rpartition("/")[2]
+            if name and (all_files or not name.startswith(("_", "."))):
+                yield info.uri
+        if empty:
+            message = f"there is no object in {node.uri} (S3DataNode {node.id!r})"
+            raise TaskError(message, error_id=ErrorId.NOT_FOUND)
+
+    def _target_uri(self, node: FileNode) -> str:
+        if not node.is_directory:
+            return node.uri
+        extension = node.format.extension + (".gz" if node.gzip else "")
+        return node.uri + self._file_name + extension
+
+    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Pass batches on; between two of them the transfer may be stopped, and is told."""
+        self._monitor.check_canceled()
+        for batch in batches:
+            yield batch
+            self.moved.rows += len(batch)
+            self._monitor.progress(rows=self.moved.rows, bytes=self.moved.bytes)
+            self._monitor.check_canceled()
+
+
+def _select_all(database: Database, node: TableNode) -> str:
+    return f"SELECT * FROM {database.table(node.table, node.schema)}"  # noqa: S608  it is quoted
+
+
+def _goal(uri: str, source: FileNode, target: FileNode) -> str:
+    """The URI that one of the source's files gets in the target."""
+    if not target.is_directory:
+        return target.uri
+    base = source.uri if source.is_directory else source.uri.rpartition("/")[0] + "/"
+    name = uri.removeprefix(base)
+    if source.gzip and not target.gzip:
+        name = name.removesuffix(".gz")
+    elif target.gzip and not source.gzip:
+        name += ".gz"
+    return target.uri + name
+
+
+def _check_apart(source: FileNode, target: FileNode) -> None:
+    """Refuse what would read its own output."""
+    inside = target.uri.startswith(source.uri) if source.is_directory else False
+    if inside or source.uri == target.uri:
+        message = f"{target.id!r} ({target.uri}) lies inside {source.id!r} ({source.uri})"
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
+
+def _not_compressed(data: Iterator[bytes], uri: str) -> Iterator[bytes]:
+    first = next(data, b"")
+    if first.startswith(_GZIP_MAGIC):
+        message = f"{uri} holds gzip data: set the data node's compression to gzip"
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    yield first
+    yield from data

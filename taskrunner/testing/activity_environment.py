@@ -1,0 +1,158 @@
+"""Run an activity or a precondition by itself: no agent, no service, no child process.
+
+with ActivityEnvironment(data=DataSettings(s3_root=folder)) as environment:
+    task = new_task("MyActivity", {"input": Ref("Source")}, new_object("Source", ...))
+    environment.run(MyActivity(), task)
+    assert environment.progress_reports[-1] == {"rows": 3}
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from taskrunner.activities.base import Activity, Precondition
+from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.objects.store import open_store
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import Canceled
+from taskrunner.model.document import Field, PipelineObject, Ref, Value
+from taskrunner.model.task import Task
+from taskrunner.process import Command
+
+__all__ = ["ActivityEnvironment", "new_object", "new_task"]
+
+Values = Mapping[str, Value | Sequence[Value]]
+
+
+def new_object(object_id: str, object_type: str, fields: Values | None = None) -> PipelineObject:
+    """An object as the service would send it, its expressions evaluated."""
+    pairs: list[Field] = [Field("type", object_type)]
+    for key, value in (fields or {}).items():
+        values = [value] if isinstance(value, str | Ref) else value
+        pairs += [Field(key, item) for item in values]
+    return PipelineObject(id=object_id, name=object_id, fields=tuple(pairs))
+
+
+def new_task(
+    object_type: str,
+    fields: Values | None = None,
+    *others: PipelineObject,
+    component_id: str = "Activity",
+    start: str = "2026-01-01T00:00:00",
+) -> Task:
+    """The first attempt of an instance, with the objects that it refers to."""
+    instance_id = f"@{component_id}_{start}"
+    attempt_id = f"{instance_id}_Attempt=1"
+    about: dict[str, Value | Sequence[Value]] = {
+        "@componentParent": Ref(component_id),
+        "@instanceParent": Ref(instance_id),
+        "@scheduledStartTime": start,
+        "@sphere": "ATTEMPT",
+    }
+    main = new_object(attempt_id, object_type, {**(fields or {}), **about})
+    return Task(
+        task_id="task",
+        pipeline_id="df-TESTING",
+        attempt_id=attempt_id,
+        objects={item.id: item for item in (main, *others)},
+    )
+
+
+class ActivityEnvironment:
+    """A context for one activity at a time; what it does there can be looked at afterwards.
+
+    Leaving the `with` block removes its folder.
+    """
+
+    def __init__(
+        self, *, objects: ObjectStore | None = None, data: DataSettings | None = None
+    ) -> None:
+        self.data = data or DataSettings()
+        self.objects = objects or open_store(self.data)
+        #: Every call of `progress`, in order.
+        self.progress_reports: list[dict[str, str | int]] = []
+        #: Every line of the Activity.log.
+        self.messages: list[str] = []
+        #: Cancel when this many progress reports have been made; None: never.
+        self.cancel_after: int | None = None
+        self._canceled = False
+        self._task: Task | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="taskrunner-activity-"))
+        self.work_dir = self._folder / "work"
+        self.work_dir.mkdir()
+        self.stdout_path = self._folder / "StdOutput"
+        self.stderr_path = self._folder / "StdError"
+        self.log = logging.getLogger(f"taskrunner.testing.{self._folder.name}")
+        self.log.setLevel(logging.DEBUG)
+        self.log.addHandler(_Recorder(self.messages))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def task(self) -> Task:
+        """The task that runs or ran last."""
+        if self._task is None:
+            raise AssertionError("no task has been run in this environment")
+        return self._task
+
+    def run(self, activity: Activity, task: Task) -> None:
+        """Run an activity; raises what it raises."""
+        self._task = task
+        activity.run(self)
+
+    def check(self, precondition: Precondition, task: Task) -> bool:
+        """Ask a precondition; raises what it raises."""
+        self._task = task
+        return precondition.check(self)
+
+    def cancel(self) -> None:
+        """Make the activity's next look at its cancellation raise Canceled."""
+        self._canceled = True
+
+    def progress(self, **fields: str | int) -> None:
+        """Record a progress report."""
+        self.progress_reports.append(fields)
+
+    def check_canceled(self) -> None:
+        """Raise Canceled after `cancel`, or when `cancel_after` is reached."""
+        limit = self.cancel_after
+        if self._canceled or (limit is not None and len(self.progress_reports) >= limit):
+            raise Canceled("canceled by the test")
+
+    def run_command(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> int:
+        """Run a command to its end, with little in its environment but PATH."""
+        self.check_canceled()
+        clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.work_dir)}
+        command = Command(
+            argv,
+            env={**clean, **(env or {})},
+            cwd=cwd or self.work_dir,
+            stdout=self.stdout_path,
+            stderr=self.stderr_path,
+        )
+        return command.run()
+
+
+class _Recorder(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__()
+        self._messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._messages.append(record.getMessage())
