@@ -58,9 +58,15 @@ def test_the_readme_names_make_targets_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("*.md"))
+    "document",
+    sorted(
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("*.md", "docs/*.md", "examples/*.md")
+        for path in ROOT.glob(pattern)
+    ),
 )
 def test_links_lead_somewhere(document: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
+    path = ROOT / document
+    links = re.findall(r"\]\(([^)#]+)\)", path.read_text())
     local = [link for link in links if "://" not in link]
-    assert [link for link in local if not (ROOT / link).exists()] == []
+    assert [link for link in local if not (path.parent / link).exists()] == []
