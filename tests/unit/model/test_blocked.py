@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.model.blocked import blocked
+from taskrunner.model.instances import Dependency, DependencyKind
+from taskrunner.model.states import INSTANCE_FAILED, InstanceStatus
+
+S, K = InstanceStatus, DependencyKind
+WAITS = S.WAITING_ON_DEPENDENCIES
+
+
+def on(*ids: str, kind: DependencyKind = K.DEPENDS_ON) -> list[Dependency]:
+    return [Dependency(of, kind) for of in ids]
+
+
+@pytest.mark.parametrize("status", sorted(INSTANCE_FAILED))
+def test_who_waits_for_something_failed_waits_for_ever(status: InstanceStatus) -> None:
+    assert blocked({"a": status, "b": WAITS}, {"b": on("a")}) == {"b": "a"}
+
+
+@pytest.mark.parametrize("status", [s for s in S if s not in INSTANCE_FAILED])
+def test_whatever_else_may_still_come_about(status: InstanceStatus) -> None:
+    assert blocked({"a": status, "b": WAITS}, {"b": on("a")}) == {}
+
+
+def test_it_goes_on_to_those_behind_each_with_its_own_cause() -> None:
+    statuses = {"a": S.FAILED, "b": WAITS, "c": WAITS, "d": WAITS, "e": S.RUNNING}
+    waits = {"b": on("a"), "c": on("e", "b"), "d": on("e")}
+    assert blocked(statuses, waits) == {"b": "a", "c": "b"}
+
+
+def test_what_was_never_made_does_not_come() -> None:
+    assert blocked({"b": WAITS}, {"b": on("gone")}) == {"b": "gone"}
+
+
+def test_only_waiting_instances_are_blocked() -> None:
+    assert blocked({"a": S.FAILED, "b": S.RUNNING}, {"b": on("a")}) == {}
+
+
+def test_an_unlaunched_resource_does_not_block_its_user() -> None:
+    statuses = {"r": WAITS, "b": WAITS}
+    assert blocked(statuses, {"b": on("r", kind=K.RESOURCE)}) == {}
+    assert blocked(statuses | {"r": S.FAILED}, {"b": on("r", kind=K.RESOURCE)}) == {"b": "r"}
+
+
+def test_those_that_wait_for_each_other_are_not_said_to_be_blocked() -> None:
+    assert blocked({"a": WAITS, "b": WAITS}, {"a": on("b"), "b": on("a")}) == {}

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.document import Field, PipelineObject, Ref
+from taskrunner.model.task import Task, TaskObject
+
+ATTEMPT = "@Copy_2026-02-13T02:00:00_Attempt=2"
+INSTANCE = "@Copy_2026-02-13T02:00:00"
+
+
+def obj(object_id: str, **fields: str | Ref | list[str | Ref]) -> PipelineObject:
+    pairs = [
+        Field(key.replace("at_", "@"), value)
+        for key, given in fields.items()
+        for value in (given if isinstance(given, list) else [given])
+    ]
+    return PipelineObject(id=object_id, name=object_id.lower(), fields=tuple(pairs))
+
+
+def task(**fields: str | Ref | list[str | Ref]) -> Task:
+    main = obj(ATTEMPT, type="CopyActivity", **fields)
+    node = obj("@In_1", at_componentParent=Ref("In"), database=Ref("Db"))
+    objects = {found.id: found for found in (main, node, obj("Db", url="jdbc:x"))}
+    return Task(task_id="t", pipeline_id="df-1", attempt_id=ATTEMPT, objects=objects)
+
+
+def main(**fields: str | Ref | list[str | Ref]) -> TaskObject:
+    return task(**fields).main
+
+
+def test_it_knows_its_instance_and_component() -> None:
+    known = task(at_componentParent=Ref("Copy"), at_instanceParent=Ref("@Other_1"))
+    assert (known.component_id, known.instance_id) == ("Copy", "@Other_1")
+    assert (known.main.id, known.main.name, known.main.type) == (
+        ATTEMPT,
+        ATTEMPT.lower(),
+        "CopyActivity",
+    )
+    bare = task()
+    assert (bare.component_id, bare.instance_id) == (ATTEMPT, INSTANCE)
+
+
+def test_fields_have_one_value_or_several() -> None:
+    found = main(scriptArgument=["a", "b"])
+    assert found.all("scriptArgument") == ("a", "b")
+    assert found.get("scriptArgument") == "a"
+    assert found.get("nothing") is None
+    assert found.get("nothing", "else") == "else"
+    assert found.all("nothing") == ()
+
+
+def test_references_are_followed_within_the_task() -> None:
+    (node,) = main(input=Ref("@In_1")).related("input")
+    assert node.component_id == "In"
+    database = node.one("database")
+    assert database is not None
+    assert database.required("url") == "jdbc:x"
+    assert node.one("format") is None
+
+
+def test_what_was_not_sent_is_a_permanent_error() -> None:
+    with pytest.raises(PermanentTaskError, match="'@Gone_1', which the service did not send") as e:
+        main(input=Ref("@Gone_1")).related("input")
+    assert e.value.error_id == ErrorId.INVALID_FIELD
+
+
+@pytest.mark.parametrize("fields", [{}, {"command": ""}])
+def test_a_required_field_must_have_a_value(fields: dict[str, str]) -> None:
+    with pytest.raises(PermanentTaskError, match="has no value for the field 'command'"):
+        main(**fields).required("command")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), (" TRUE ", True), ("False", False), ("false", False)]
+)
+def test_flags(text: str, value: bool) -> None:
+    assert main(stage=text).flag("stage") is value
+    assert main().flag("stage", default=True) is True
+
+
+@pytest.mark.parametrize("text", ["yes", "1", ""])
+def test_a_flag_is_true_or_false(text: str) -> None:
+    with pytest.raises(PermanentTaskError, match="wanted true or false"):
+        main(stage=text).flag("stage")
+
+
+def test_views_are_equal_by_what_they_show() -> None:
+    assert main(stage="true") == main(stage="true")
+    assert "Task(" not in repr(main())
