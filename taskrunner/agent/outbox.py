@@ -111,6 +111,10 @@ class Outbox:
             self._api.set_task_status(entry.task_id, bare)
         except ServiceUnreachable:
             return False
+        except NotAuthorized as error:
+            # Nothing is said of the verdict: it is owed until somebody who may tell it does.
+            self._on_not_authorized(error)
+            return False
         except CallRefused as error:
             log.error("verdict dropped", attempt_id=entry.attempt_id, error=str(error))  # noqa: TRY400
         entry.close()

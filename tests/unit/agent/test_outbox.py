@@ -79,3 +79,16 @@ def test_without_permission_it_stays_owed_and_the_agent_is_told(desk: Desk) -> N
     desk.outbox.deliver(desk.entry())
     assert desk.owed()
     assert len(desk.refusals) == 1
+
+
+def test_a_refused_verdict_stays_owed_when_the_permission_goes_before_the_bare_one(
+    desk: Desk,
+) -> None:
+    desk.api.statuses = [
+        CallRefused("bad text", code="InvalidRequestException"),
+        NotAuthorized("no", code="ExpiredTokenException"),
+    ]
+    desk.outbox.deliver(desk.entry())
+    assert desk.owed()
+    assert desk.outbox.pending() == 1
+    assert len(desk.refusals) == 1
