@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
 from tests import servers
 from tests.acceptance import seed
+from tests.acceptance.running import Service, taskrunner, until
 
 
 @pytest.fixture
@@ -17,3 +20,24 @@ def cloud() -> Iterator[seed.Cloud]:
     # A server of its own: the names are the definition's, and must be free.
     with servers.moto() as endpoint, closing(seed.Cloud(endpoint)) as cloud:
         yield cloud
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """The real service as a process of its own, on SQLite, unsigned."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    store = f"sqlite:///{tmp_path / 'service.db'}"
+
+    def answers() -> bool:
+        host, port = address.split(":")
+        with suppress(OSError), closing(socket.create_connection((host, int(port)), 1)):
+            return True
+        return False
+
+    serve = ("serve", "--listen", address, "--database-url", store, "--no-auth")
+    with taskrunner(tmp_path / "service.log", *serve):
+        until("the service listens", answers, 20)
+        with closing(Service(f"http://{address}")) as service:
+            yield service

@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PART_SIZE", "MultipartUpload", "S3Writer", "part_size"]
 
-PART_SIZE = 8 << 20
+#: The least that S3 takes for a part: small parts keep the memory of a copy small.
+PART_SIZE = 5 << 20
 _MAX_PARTS = 10_000
-#: Parts grow by a quarter every so often, so that 10,000 of them hold more than 1 TiB.
+#: Parts grow by 28 % every so often, so that 10,000 of them hold more than 1 TiB.
 _GROW_EVERY = 500
 _TOKEN = "taskrunner-upload"  # noqa: S105  a metadata key
 
 
 def part_size(number: int) -> int:
     """The size in bytes of the part with this number (from 1)."""
-    return int(PART_SIZE * 1.25 ** ((number - 1) // _GROW_EVERY))
+    return int(PART_SIZE * 1.28 ** ((number - 1) // _GROW_EVERY))
 
 
 class MultipartUpload:
