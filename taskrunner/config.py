@@ -1,13 +1,14 @@
 """The agent's settings: flags > environment > file > default, each value with its origin.
 
 One table describes every setting; the flags, the variables, the file's keys, `--help` and
-`config.example.toml` follow from it. Everything is read once, here; a wrong value is one
-ConfigError that says where it stands, what was found and what was wanted.
+`config.example.toml` follow from it. Everything is read once, here; what is wrong is told at once,
+each in a line of its own that says where it stands, what was found and what was wanted.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,15 +16,17 @@ from pathlib import Path
 
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError
+from taskrunner.settings_kinds import Address, Space
 from taskrunner.settings_table import BY_NAME, SETTINGS, Setting
 
-__all__ = ["Loaded", "Settings", "load"]
+__all__ = ["Examined", "Loaded", "Settings", "examine", "load", "missing"]
 
 #: Read when no other file is named.
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")
 
 #: Names in AWS Task Runner's credentials.json that differ from ours by more than the dash.
 _CREDENTIALS_KEYS = {"private_key": "secret_key"}
+_OLD_KEYS = {"secret_key": ("private-key", "private_key")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,8 @@ class Settings:
     progress_interval: float
     lease_timeout: float
     heartbeat_interval: float
+    min_free_disk: Space
+    health_listen: Address | None
     access_id: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     proxy_host: str | None
@@ -71,35 +76,77 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Settings and where each came from: `--tasks`, `TASKRUNNER_TASKS`, a file, `default`."""
+    """Settings and where each came from: `--tasks`, `TASKRUNNER_TASKS`, `file:line`, `default`."""
 
     settings: Settings
     origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What was found, right or wrong: every valid value by name, and a sentence for each fault."""
+
+    values: Mapping[str, object]
+    origins: Mapping[str, str]
+    errors: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
     origin: str
     raw: object
+    #: How an error names it.
+    place: str
 
 
 def load(
     flags: Mapping[str, object], environ: Mapping[str, str], *, file: str | None = None
 ) -> Loaded:
     """Put the settings together; raises ConfigError. A flag is given when it is not None or ()."""
-    from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"))
+    found = examine(flags, environ, file=file)
+    errors = [*found.errors, *missing(found)]
+    if errors:
+        raise ConfigError("\n".join(errors))
+    known = {item.name for item in fields(Settings)}
+    return Loaded(
+        settings=Settings(**{key: found.values[key] for key in known}),  # type: ignore[arg-type]
+        origins=found.origins,
+    )
+
+
+def examine(
+    flags: Mapping[str, object], environ: Mapping[str, str], *, file: str | None = None
+) -> Examined:
+    """Read everything and go on past what is wrong, so that all of it can be told at once."""
+    errors: list[str] = []
+    try:
+        from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"), errors)
+    except ConfigError as error:
+        errors.append(str(error))
+        from_file = {}
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
     for setting in SETTINGS:
         given = _find(setting, flags, environ, from_file)
         origins[setting.name] = given.origin if given else "default"
-        values[setting.name] = _parse(setting, given, environ)
-    _require_group(values)
-    known = {item.name for item in fields(Settings)}
-    return Loaded(
-        settings=Settings(**{key: values[key] for key in known}),  # type: ignore[arg-type]
-        origins=origins,
-    )
+        try:
+            values[setting.name] = _parse(setting, given, environ)
+        except ConfigError as error:
+            errors.append(str(error))
+    return Examined(values=values, origins=origins, errors=tuple(errors))
+
+
+def missing(found: Examined) -> list[str]:
+    """What an agent cannot do without, and what makes sense only together."""
+    values, errors = found.values, []
+    if values.get("worker_group") == ():
+        errors.append(
+            "no worker group is named: give --worker-group NAME, set TASKRUNNER_WORKER_GROUP, "
+            "or put worker_group into the configuration file"
+        )
+    if (values.get("access_id") is None) != (values.get("secret_key") is None):
+        errors.append("an access key has two parts: set both access_id and secret_key")
+    return errors
 
 
 def _find(
@@ -110,10 +157,10 @@ def _find(
 ) -> _Given | None:
     flag = flags.get(setting.name)
     if flag is not None and flag != ():
-        return _Given(setting.flag, flag)
+        return _Given(setting.flag, flag, setting.flag)
     for variable in setting.variables:
         if environ.get(variable):
-            return _Given(variable, environ[variable])
+            return _Given(variable, environ[variable], variable)
     return from_file.get(setting.name)
 
 
@@ -124,19 +171,10 @@ def _parse(setting: Setting, given: _Given | None, environ: Mapping[str, str]) -
         return setting.kind(given.raw)
     except ValueError as error:
         found = "a value" if setting.secret else repr(given.raw)
-        raise ConfigError(f"{given.origin}: found {found}, wanted {error}") from None
+        raise ConfigError(f"{given.place}: found {found}, wanted {error}") from None
 
 
-def _require_group(values: Mapping[str, object]) -> None:
-    if not values["worker_group"]:
-        message = (
-            "no worker group is named: give --worker-group NAME, set TASKRUNNER_WORKER_GROUP, "
-            "or put worker_group into the configuration file"
-        )
-        raise ConfigError(message)
-
-
-def _read_file(name: str | None) -> dict[str, _Given]:
+def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
     path = Path(name) if name else DEFAULT_FILE
     try:
         text = path.read_text()
@@ -148,11 +186,31 @@ def _read_file(name: str | None) -> dict[str, _Given]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"{path}: the configuration file cannot be read: {reason}") from None
     content = _json(path, text) if text.lstrip().startswith("{") else _toml(path, text)
-    unknown = sorted(set(content) - set(BY_NAME))
-    if unknown:
-        wanted = ", ".join(sorted(BY_NAME))
-        raise ConfigError(f"{path}: unknown setting {unknown[0]!r}; known are {wanted}")
-    return {key: _Given(f"{path}: {key}", value) for key, value in content.items()}
+    found = {}
+    for key, value in content.items():
+        origin = f"{path}:{line}" if (line := _line_of(key, text)) else str(path)
+        if key in BY_NAME:
+            found[key] = _Given(origin, value, f"{origin}: {key}")
+        else:
+            errors.append(f"{origin}: unknown setting {key!r}; {_hint(key)}")
+    return found
+
+
+def _line_of(key: str, text: str) -> int | None:
+    """The line of a top-level key: `key = ...`, a table's `[key]`, JSON's `"key": ...`."""
+    name = re.escape(key).replace("_", "[_-]")
+    names = "|".join([name, *(re.escape(old) for old in _OLD_KEYS.get(key, ()))])
+    match = re.search(rf"""^[\s{{]*\[*["']?(?:{names})["']?\s*[]=.:]""", text, re.MULTILINE)
+    # Several keys in one line, as JSON may have them, are found by their quotes alone.
+    match = match or re.search(rf'"(?:{names})"\s*:', text)
+    return text.count("\n", 0, match.end()) + 1 if match else None
+
+
+def _hint(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), BY_NAME, n=1)
+    return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(sorted(BY_NAME))
 
 
 def _toml(path: Path, text: str) -> dict[str, object]:

@@ -2,135 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
-from urllib.parse import urlsplit
+
+from taskrunner.settings_kinds import (
+    Parser,
+    Space,
+    listen,
+    mapping,
+    one_of,
+    path,
+    seconds,
+    space,
+    switch,
+    text,
+    texts,
+    uri,
+    url,
+    whole,
+)
 
 __all__ = ["BY_NAME", "SETTINGS", "Setting"]
-
-Parser = Callable[[object], object]
-
-
-def text(raw: object) -> str:
-    """A text that is not empty."""
-    if not isinstance(raw, str) or not raw.strip():
-        raise ValueError("a text")
-    return raw
-
-
-def path(raw: object) -> Path:
-    """A path; ~ is the home folder."""
-    return Path(text(raw)).expanduser().absolute()
-
-
-def texts(raw: object) -> tuple[str, ...]:
-    """Several texts: repeated flags, a list in the file, or commas in a variable."""
-    items = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(items, Sequence) or not all(isinstance(i, str) and i.strip() for i in items):
-        raise ValueError("one or more names")
-    return tuple(dict.fromkeys(item.strip() for item in items))
-
-
-def _is_number(raw: object, *kinds: type) -> TypeGuard[str | int | float]:
-    return isinstance(raw, (str, *kinds)) and not isinstance(raw, bool)
-
-
-def whole(lowest: int, highest: int) -> Parser:
-    """A whole number within bounds."""
-
-    def parse(raw: object) -> int:
-        wanted = f"a whole number from {lowest} to {highest}"
-        try:
-            number = int(raw) if _is_number(raw, int) else lowest - 1
-        except ValueError:
-            raise ValueError(wanted) from None
-        if not lowest <= number <= highest:
-            raise ValueError(wanted)
-        return number
-
-    return parse
-
-
-def seconds(lowest: float) -> Parser:
-    """A number of seconds."""
-
-    def parse(raw: object) -> float:
-        wanted = f"a number of seconds, {lowest:g} or more"
-        try:
-            number = float(raw) if _is_number(raw, int, float) else -1.0
-        except ValueError:
-            raise ValueError(wanted) from None
-        if not lowest <= number < float("inf"):
-            raise ValueError(wanted)
-        return number
-
-    return parse
-
-
-def url(raw: object) -> str:
-    """The URL of an HTTP service; https:// is added to a bare host name."""
-    value = text(raw).strip()
-    value = value if "://" in value else f"https://{value}"
-    try:
-        parts = urlsplit(value)
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or " " in value:
-        raise ValueError("a URL such as https://datapipeline.us-east-1.amazonaws.com")
-    return value.rstrip("/")
-
-
-def uri(raw: object) -> str:
-    """Where objects live: s3://bucket/prefix, or a folder."""
-    value = text(raw)
-    if not (value.startswith(("s3://", "file:///", "/")) and len(value) > len("s3://")):
-        raise ValueError("s3://bucket/prefix or an absolute folder")
-    return value
-
-
-def mapping(raw: object) -> dict[str, str]:
-    """ID=URL flags, a JSON object in a variable, a table in the file."""
-    wanted = "ID=URL (repeated), or a JSON object of them"
-    if isinstance(raw, str):
-        try:
-            raw = json.loads(raw)
-        except ValueError:
-            raise ValueError(wanted) from None
-    if isinstance(raw, Sequence):
-        pairs = [str(item).partition("=") for item in raw]
-        if not all(key and sign and value for key, sign, value in pairs):
-            raise ValueError(wanted)
-        raw = {key: value for key, _, value in pairs}
-    if not isinstance(raw, Mapping) or not all(isinstance(v, str) for v in raw.values()):
-        raise ValueError(wanted)
-    return dict(raw)
-
-
-def switch(raw: object) -> bool:
-    """A yes or no."""
-    words = {"true": True, "yes": True, "on": True, "1": True}
-    words |= {"false": False, "no": False, "off": False, "0": False}
-    found = words.get(str(raw).lower())
-    if found is None:
-        raise ValueError("true or false")
-    return found
-
-
-def one_of(*choices: str) -> Parser:
-    """One of a few words."""
-
-    def parse(raw: object) -> str:
-        value = str(raw).lower()
-        if value not in choices:
-            raise ValueError(" or ".join(choices))
-        return value
-
-    return parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +200,19 @@ SETTINGS: tuple[Setting, ...] = (
         kind=seconds(1),
         fallback=900.0,
         metavar="S",
+    ),
+    Setting(
+        name="min_free_disk",
+        help="Free space below which no task is taken: SIZE, N% or 'SIZE or N%' (the lesser).",
+        kind=space,
+        fallback=Space(size=512 << 20, percent=2.0),
+        metavar="SIZE",
+    ),
+    Setting(
+        name="health_listen",
+        help="Serve /livez, /readyz and /metrics by HTTP here; a port alone is on loopback.",
+        kind=listen,
+        metavar="[HOST:]PORT",
     ),
     Setting(
         name="access_id",

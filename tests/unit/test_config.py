@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
+from taskrunner.config import Loaded, Settings, examine, load, secrets_on_command_line
 from taskrunner.errors import ConfigError
 from taskrunner.settings_table import BY_NAME, SETTINGS
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
+
+
+MISSING_GROUP = (
+    "no worker group is named: give --worker-group NAME, set TASKRUNNER_WORKER_GROUP, "
+    "or put worker_group into the configuration file"
+)
 
 
 def _load(
@@ -39,7 +45,7 @@ def test_a_flag_wins_over_the_environment_that_over_the_file_and_that_over_the_d
     assert origins == [
         "--tasks",
         "TASKRUNNER_KILL_GRACE",
-        f"{file}: drain_timeout",
+        f"{file}:3",
         "default",
     ]
 
@@ -100,8 +106,9 @@ def test_a_wrong_value_is_one_error_that_says_where_and_what(
         (None, "there is no such configuration file"),
         ("tasks = ", "not valid TOML"),
         ("{tasks", "not valid JSON"),
-        ("task = 1", "unknown setting 'task'; known are access_id"),
-        ("tasks = true", "tasks: found True, wanted a whole number"),
+        ("task = 1", ":1: unknown setting 'task'; did you mean 'tasks'?"),
+        ("\nqzx = 1", ":2: unknown setting 'qzx'; known are access_id"),
+        ("tasks = true", ":1: tasks: found True, wanted a whole number"),
         ("worker_group = [1]", "worker_group: found [1]"),
     ],
 )
@@ -156,3 +163,39 @@ def test_the_example_file_is_valid_when_uncommented(tmp_path: Path) -> None:
     uncommented = re.sub(rf"^# ({names}) = ", r"\1 = ", EXAMPLE.read_text(), flags=re.MULTILINE)
     file.write_text(uncommented)
     assert load({}, {}, file=str(file)).settings.worker_group == ("wg-12345",)
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "line"),
+    [
+        ("# tasks = 1\n\ntasks = 3\n", "tasks", 3),
+        ('"tasks" = 3\n', "tasks", 1),
+        ('region = "r"\n[databases]\nA = "mysql://tasks = 1"\n', "databases", 2),
+        ('\ndatabases.A = "mysql://a"\n', "databases", 2),
+        ('{\n "private-key": "hush",\n "access-id": "A"}', "secret_key", 2),
+        ('{"access-id": "A", "private-key": "hush"}', "secret_key", 1),
+    ],
+)
+def test_a_value_of_the_file_comes_with_its_line(
+    tmp_path: Path, content: str, key: str, line: int
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text(content)
+    assert examine({}, {}, file=str(file)).origins[key] == f"{file}:{line}"
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text('tasks = 0\ndrain_timout = 3\nsecret_key = "hush"\n')
+    with pytest.raises(ConfigError) as caught:
+        load({"region": ""}, {"TASKRUNNER_LOG_LEVEL": "loud"}, file=str(file))
+    lines = str(caught.value).splitlines()
+    assert [line.split(" found")[0] for line in lines] == [
+        f"{file}:2: unknown setting 'drain_timout'; did you mean 'drain_timeout'?",
+        "--region:",
+        f"{file}:1: tasks:",
+        "TASKRUNNER_LOG_LEVEL:",
+        MISSING_GROUP,
+        "an access key has two parts: set both access_id and secret_key",
+    ]
+    assert "hush" not in str(caught.value)

@@ -1,0 +1,215 @@
+"""What a setting's value may look like: parsers that raise ValueError with what was wanted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeGuard
+from urllib.parse import urlsplit
+
+__all__ = [
+    "Address",
+    "Parser",
+    "Space",
+    "listen",
+    "mapping",
+    "one_of",
+    "path",
+    "seconds",
+    "space",
+    "switch",
+    "text",
+    "texts",
+    "uri",
+    "url",
+    "whole",
+]
+
+Parser = Callable[[object], object]
+
+
+def text(raw: object) -> str:
+    """A text that is not empty."""
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError("a text")
+    return raw
+
+
+def path(raw: object) -> Path:
+    """A path; ~ is the home folder."""
+    return Path(text(raw)).expanduser().absolute()
+
+
+def texts(raw: object) -> tuple[str, ...]:
+    """Several texts: repeated flags, a list in the file, or commas in a variable."""
+    items = raw.split(",") if isinstance(raw, str) else raw
+    if not isinstance(items, Sequence) or not all(isinstance(i, str) and i.strip() for i in items):
+        raise ValueError("one or more names")
+    return tuple(dict.fromkeys(item.strip() for item in items))
+
+
+def _is_number(raw: object, *kinds: type) -> TypeGuard[str | int | float]:
+    return isinstance(raw, (str, *kinds)) and not isinstance(raw, bool)
+
+
+def whole(lowest: int, highest: int) -> Parser:
+    """A whole number within bounds."""
+
+    def parse(raw: object) -> int:
+        wanted = f"a whole number from {lowest} to {highest}"
+        try:
+            number = int(raw) if _is_number(raw, int) else lowest - 1
+        except ValueError:
+            raise ValueError(wanted) from None
+        if not lowest <= number <= highest:
+            raise ValueError(wanted)
+        return number
+
+    return parse
+
+
+def seconds(lowest: float) -> Parser:
+    """A number of seconds."""
+
+    def parse(raw: object) -> float:
+        wanted = f"a number of seconds, {lowest:g} or more"
+        try:
+            number = float(raw) if _is_number(raw, int, float) else -1.0
+        except ValueError:
+            raise ValueError(wanted) from None
+        if not lowest <= number < float("inf"):
+            raise ValueError(wanted)
+        return number
+
+    return parse
+
+
+def url(raw: object) -> str:
+    """The URL of an HTTP service; https:// is added to a bare host name."""
+    value = text(raw).strip()
+    value = value if "://" in value else f"https://{value}"
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or " " in value:
+        raise ValueError("a URL such as https://datapipeline.us-east-1.amazonaws.com")
+    return value.rstrip("/")
+
+
+def uri(raw: object) -> str:
+    """Where objects live: s3://bucket/prefix, or a folder."""
+    value = text(raw)
+    if not (value.startswith(("s3://", "file:///", "/")) and len(value) > len("s3://")):
+        raise ValueError("s3://bucket/prefix or an absolute folder")
+    return value
+
+
+def mapping(raw: object) -> dict[str, str]:
+    """ID=URL flags, a JSON object in a variable, a table in the file."""
+    wanted = "ID=URL (repeated), or a JSON object of them"
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except ValueError:
+            raise ValueError(wanted) from None
+    if isinstance(raw, Sequence):
+        pairs = [str(item).partition("=") for item in raw]
+        if not all(key and sign and value for key, sign, value in pairs):
+            raise ValueError(wanted)
+        raw = {key: value for key, _, value in pairs}
+    if not isinstance(raw, Mapping) or not all(isinstance(v, str) for v in raw.values()):
+        raise ValueError(wanted)
+    return dict(raw)
+
+
+def switch(raw: object) -> bool:
+    """A yes or no."""
+    words = {"true": True, "yes": True, "on": True, "1": True}
+    words |= {"false": False, "no": False, "off": False, "0": False}
+    found = words.get(str(raw).lower())
+    if found is None:
+        raise ValueError("true or false")
+    return found
+
+
+def one_of(*choices: str) -> Parser:
+    """One of a few words."""
+
+    def parse(raw: object) -> str:
+        value = str(raw).lower()
+        if value not in choices:
+            raise ValueError(" or ".join(choices))
+        return value
+
+    return parse
+
+
+_UNITS = {"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """An amount of disk: bytes, a share of the whole, or the lesser of both."""
+
+    size: int | None = None
+    percent: float | None = None
+
+    def of(self, total: int) -> int:
+        """The amount in bytes on a disk of `total` bytes."""
+        share = None if self.percent is None else int(total * self.percent / 100)
+        return min(amount for amount in (self.size, share) if amount is not None)
+
+    def __str__(self) -> str:
+        parts = [] if self.size is None else [_size_text(self.size)]
+        parts += [] if self.percent is None else [f"{self.percent:g}%"]
+        return " or ".join(parts)
+
+
+def _size_text(size: int) -> str:
+    for unit in "TGMK":
+        if size and size % (1 << _UNITS[unit]) == 0:
+            return f"{size >> _UNITS[unit]}{unit}B"
+    return str(size)
+
+
+def space(raw: object) -> Space:
+    """An amount of disk; units are powers of 1024."""
+    if isinstance(raw, Space):
+        return raw
+    words = [word.strip() for word in re.split(r"\bor\b", str(raw))]
+    sizes = [found for word in words if (found := _SIZE.fullmatch(word))]
+    percents = [found for word in words if (found := _PERCENT.fullmatch(word))]
+    share = float(percents[0][1]) if percents else None
+    doubled = len(sizes) > 1 or len(percents) > 1
+    if doubled or len(sizes) + len(percents) < len(words) or not 0 <= (share or 0) < 100:
+        raise ValueError("an amount of disk such as 512MB, 2% or '512MB or 2%'; 0 is none")
+    size = int(float(sizes[0][1]) * (1 << _UNITS[sizes[0][2].upper()])) if sizes else None
+    return Space(size=size, percent=share)
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def listen(raw: object) -> Address:
+    """HOST:PORT, [IPV6]:PORT, or a port of this machine alone."""
+    host, _, port = str(raw).strip().rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536) or (":" in bare) != (
+        host != bare
+    ):
+        raise ValueError("HOST:PORT, or the PORT alone for this machine only")
+    return Address(bare or "127.0.0.1", int(port))

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.settings_kinds import Address, Space, listen, space
+
+GB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("text", "small", "large"),
+    [
+        ("512MB", GB // 2, GB // 2),
+        ("1.5 GiB", 3 * GB // 2, 3 * GB // 2),
+        ("2%", GB // 50, 20 * GB),
+        ("512MB or 2%", GB // 50, GB // 2),
+        ("2% or 1G", GB // 50, GB),
+        ("0", 0, 0),
+        (1000, 1000, 1000),
+    ],
+)
+def test_an_amount_of_disk_is_a_size_a_share_or_the_lesser(
+    text: object, small: int, large: int
+) -> None:
+    amount = space(text)
+    assert (amount.of(GB), amount.of(1000 * GB)) == (small, large)
+    assert space(str(amount)) == amount
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "100%", "1MB or 2MB", "1% or 2%", "1MB 2%"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="an amount of disk such as"):
+        space(text)
+
+
+def test_an_amount_reads_as_it_is_written() -> None:
+    assert str(Space(size=512 << 20, percent=2.0)) == "512MB or 2%"
+    assert str(Space(size=0)) == "0"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("9252", Address("127.0.0.1", 9252)),
+        (9252, Address("127.0.0.1", 9252)),
+        (":9252", Address("127.0.0.1", 9252)),
+        ("0.0.0.0:80", Address("0.0.0.0", 80)),
+        ("[::1]:80", Address("::1", 80)),
+    ],
+)
+def test_only_a_named_host_opens_the_port_to_others(text: object, address: Address) -> None:
+    assert listen(text) == address
+    assert listen(str(address)) == address
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", "::1", "::1:80", "h:65536", "h:-1"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        listen(text)
