@@ -18,6 +18,7 @@ COMMANDS = {
     "agent": ("taskrunner.cli.agent", "Poll for tasks of a worker group and run them (default)."),
     "run": ("taskrunner.cli.run", "Run a definition here: service, agent and result in one."),
     "serve": ("taskrunner.cli.serve", "Serve AWS Data Pipeline's API."),
+    "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "validate": ("taskrunner.cli.validate", "Report everything that is wrong in a definition."),
     "explain": ("taskrunner.cli.explain", "Describe an object type or one of its fields."),
     "eval": ("taskrunner.cli.eval", "Print the value of an expression."),

@@ -16,25 +16,14 @@ import click
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
+from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import SystemClock
 from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
 from taskrunner.errors import ConfigError, UsageError
-from taskrunner.settings_table import SETTINGS, Setting
 
 __all__ = ["command"]
 
 _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
-
-
-def _option(setting: Setting) -> click.Option:
-    note = ", ".join(f"${variable}" for variable in setting.variables)
-    return click.Option(
-        [setting.flag, *setting.aliases, setting.name],
-        help=f"{setting.help} [{note}]",
-        multiple=setting.multiple,
-        metavar=setting.metavar,
-        default=None,
-    )
 
 
 def _run(config: str | None, **flags: object) -> int:
@@ -167,12 +156,7 @@ command = click.Command(
     "taskrunner",
     callback=_run,
     params=[
-        *map(_option, SETTINGS),
-        click.Option(
-            ["--config"],
-            metavar="FILE",
-            help="Settings in TOML, or AWS's credentials.json. [$TASKRUNNER_CONFIG]",
-        ),
+        *settings_options(),
         *(click.Option([flag, flag.lstrip("-").lower()], hidden=True) for flag in _UNSUPPORTED),
     ],
     help="Take tasks of a worker group from AWS Data Pipeline, or from `taskrunner serve`, "

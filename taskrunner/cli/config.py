@@ -1,0 +1,126 @@
+"""`taskrunner config show` and `config check`: the settings as the agent would take them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from taskrunner.cli.config_options import FORMAT, settings_options
+from taskrunner.config import Examined, examine, load, missing
+from taskrunner.errors import ConfigError
+from taskrunner.settings_table import SETTINGS, Setting
+from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
+
+__all__ = ["check", "command", "show"]
+
+_MASK = "********"
+_USERINFO = re.compile(r"(://[^/@:]*):[^/@]*@")
+
+
+def _show(config: str | None, form: str, *, origin: bool, **flags: object) -> int:
+    loaded = load(flags, os.environ, file=config)
+    values = {s.name: masked(s, getattr(loaded.settings, s.name)) for s in SETTINGS}
+    print(_RENDER[form](values, loaded.origins if origin else None))  # noqa: T201
+    return 0
+
+
+def masked(setting: Setting, value: object) -> object:
+    """The value as JSON knows it, with nothing in it that is secret."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _MASK if setting.secret else str(item) for key, item in value.items()}
+    if setting.secret:
+        return _MASK
+    if isinstance(value, Sequence) and not isinstance(value, str) and setting.multiple:
+        return [str(item) for item in value]
+    return _USERINFO.sub(rf"\1:{_MASK}@", str(value))
+
+
+def _as_json(values: Mapping[str, object], origins: Mapping[str, str] | None) -> str:
+    if origins is None:
+        return json.dumps(values, indent=2)
+    both = {key: {"value": value, "origin": origins[key]} for key, value in values.items()}
+    return json.dumps(both, indent=2)
+
+
+def _as_text(values: Mapping[str, object], origins: Mapping[str, str] | None) -> str:
+    """TOML, so that it can be kept as a file once the masks are replaced."""
+    lines = [f"{key} = {_toml(v)}" if v is not None else f"# {key} =" for key, v in values.items()]
+    if origins is not None:
+        # A few long values must not push every origin off the screen.
+        width = min(max(map(len, lines)), 48)
+        names = [origins[key] for key in values]
+        lines = [f"{line:<{width}}  # {name}" for line, name in zip(lines, names, strict=True)]
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+_RENDER = {"text": _as_text, "json": _as_json}
+
+
+def _check(config: str | None, **flags: object) -> int:
+    found = examine(flags, os.environ, file=config)
+    errors = [*found.errors, *missing(found), *_wrong_endpoint(found)]
+    for error in errors:
+        print(f"taskrunner: {error}", file=sys.stderr)  # noqa: T201
+    if not errors:
+        given = sum(origin != "default" for origin in found.origins.values())
+        print(f"the settings are right: {given} given, the others have their defaults")  # noqa: T201
+    return 2 if errors else 0
+
+
+def _wrong_endpoint(found: Examined) -> list[str]:
+    values = found.values
+    if not {"endpoint", "region", "allow_http"} <= values.keys():
+        return []
+    endpoint, region = values["endpoint"], values["region"]
+    try:
+        resolve_endpoint(
+            endpoint if isinstance(endpoint, str) else None,
+            region=resolve_region(region if isinstance(region, str) else None, os.environ),
+            environ=os.environ,
+            allow_http=values["allow_http"] is True,
+        )
+    except ConfigError as error:
+        return [f"{found.origins['endpoint']}: {error}"]
+    return []
+
+
+show = click.Command(
+    "show",
+    short_help="Print the settings in force.",
+    callback=_show,
+    params=[
+        click.Option(["--origin"], is_flag=True, help="Say where each value came from."),
+        FORMAT,
+        *settings_options(hidden=True),
+    ],
+    help="Print the settings that an agent started with the same flags, variables and file would "
+    "have, as TOML or JSON, with secrets masked. Takes every flag of the agent.",
+)
+
+check = click.Command(
+    "check",
+    short_help="Say all that is wrong with the settings.",
+    callback=_check,
+    params=settings_options(hidden=True),
+    help="Say everything that is wrong with the settings, each with its place: exit code 2; "
+    "0 when nothing is. Takes --config FILE and every flag of the agent.",
+)
+
+command = click.Group(
+    "config",
+    commands={"show": show, "check": check},
+    help="The agent's settings: what they are, where they come from, what is wrong with them.",
+)

@@ -1,0 +1,48 @@
+"""The agent's settings as options of a command, for all that read the same settings."""
+
+from __future__ import annotations
+
+import click
+
+from taskrunner.settings_table import SETTINGS, Setting
+
+__all__ = ["CONFIG_FILE", "FORMAT", "named", "settings_options"]
+
+
+def settings_options(*, hidden: bool = False) -> list[click.Parameter]:
+    """An option for every setting, and --config; `hidden` leaves them out of --help."""
+    options: list[click.Parameter] = [_option(setting, hidden=hidden) for setting in SETTINGS]
+    return [*options, CONFIG_FILE]
+
+
+def named(*names: str) -> list[click.Parameter]:
+    """The options of a few settings, and --config."""
+    chosen: list[click.Parameter] = [_option(s) for s in SETTINGS if s.name in names]
+    return [*chosen, CONFIG_FILE]
+
+
+def _option(setting: Setting, *, hidden: bool = False) -> click.Option:
+    note = ", ".join(f"${variable}" for variable in setting.variables)
+    return click.Option(
+        [setting.flag, *setting.aliases, setting.name],
+        help=f"{setting.help} [{note}]",
+        multiple=setting.multiple,
+        metavar=setting.metavar,
+        default=None,
+        hidden=hidden,
+    )
+
+
+CONFIG_FILE = click.Option(
+    ["--config"],
+    metavar="FILE",
+    help="Settings in TOML, or AWS's credentials.json. [$TASKRUNNER_CONFIG]",
+)
+
+FORMAT = click.Option(
+    ["--format", "form"],
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)

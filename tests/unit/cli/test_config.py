@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from taskrunner.cli import main
+from taskrunner.cli.agent import command as agent_command
+from taskrunner.config import DEFAULT_FILE
+from taskrunner.settings_table import SETTINGS
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"
+
+pytestmark = pytest.mark.skipif(DEFAULT_FILE.exists(), reason=f"this host has a {DEFAULT_FILE}")
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in SETTINGS:
+        for variable in setting.variables:
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("TASKRUNNER_CONFIG", raising=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "t.toml"
+    path.write_text(
+        'worker_group = ["a", "b"]\nkill_grace = 2\nsecret_key = "hush"\naccess_id = "AKID"\n'
+        'endpoint = "https://service.example"\ndatabases = { Db = "mysql://u:hush@h/d" }\n'
+    )
+    return path
+
+
+def test_settings_are_shown_as_toml_without_secrets(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "show", "--config", str(file)]) == 0
+    printed = capsys.readouterr().out
+    values = tomllib.loads(printed)
+    assert values["worker_group"] == ["a", "b"]
+    assert (values["kill_grace"], values["tasks"]) == (2, 4)
+    assert values["min_free_disk"] == "512MB or 2%"
+    assert values["access_id"] == "AKID"
+    assert values["secret_key"] == "********"
+    assert values["databases"] == {"Db": "********"}
+    assert "hush" not in printed
+    missing = re.findall(r"^# (\w+) =$", printed, re.MULTILINE)
+    assert {*values, *missing} == {setting.name for setting in SETTINGS}
+
+
+def test_each_value_comes_with_its_origin(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKRUNNER_DRAIN_TIMEOUT", "7")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    arguments = ["config", "show", "--origin", "--config", str(file), "--tasks", "9"]
+    assert main([*arguments, "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["tasks"] == {"value": 9, "origin": "--tasks"}
+    assert shown["drain_timeout"] == {"value": 7.0, "origin": "TASKRUNNER_DRAIN_TIMEOUT"}
+    assert shown["region"] == {"value": "eu-west-1", "origin": "AWS_REGION"}
+    assert shown["kill_grace"] == {"value": 2.0, "origin": f"{file}:2"}
+    assert shown["lease_timeout"] == {"value": 300.0, "origin": "default"}
+    assert shown["log_uri"] == {"value": None, "origin": "default"}
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^tasks = 9 +# --tasks$", text, re.MULTILINE)
+    assert tomllib.loads(text)["tasks"] == 9
+
+
+def test_a_password_in_a_url_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["config", "show", "--worker-group", "g", "--s3-endpoint", "http://u:hush@h:1"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "http://u:********@h:1" in printed
+    assert "hush" not in printed
+
+
+def test_right_settings_pass_the_check(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "check", "--config", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("the settings are right: 6 given")
+
+
+def test_the_check_says_all_that_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "t.toml"
+    wrong.write_text('work_groups = ["a"]\ntasks = 0\nendpoint = "http://service.example"\n')
+    assert main(["config", "check", "--config", str(wrong)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert [line.split(";")[0][:78] for line in printed.err.splitlines()] == [
+        line[:78]
+        for line in (
+            f"taskrunner: {wrong}:1: unknown setting 'work_groups'",
+            f"taskrunner: {wrong}:2: tasks: found 0, wanted a whole number from 1 to 1000",
+            "taskrunner: no worker group is named: give --worker-group NAME, set TASKRUNNER_WORKER",
+            f"taskrunner: {wrong}:3: endpoint 'http://service.example': http to another machine",
+        )
+    ]
+    assert "did you mean 'worker_group'?" in printed.err
+
+
+def test_a_file_that_is_not_there_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "check", "--config", "/no.toml", "--worker-group", "g"]) == 2
+    assert "/no.toml: there is no such" in capsys.readouterr().err
+
+
+def test_example_help_and_table_name_the_same_settings() -> None:
+    shown = {
+        option.name: option
+        for option in agent_command.params
+        if isinstance(option, click.Option) and not option.hidden
+    }
+    table = {setting.name: setting for setting in SETTINGS}
+    assert shown.keys() - table.keys() == {"config"}
+    example = EXAMPLE.read_text()
+    for name, setting in table.items():
+        assert setting.flag in shown[name].opts
+        assert f"${setting.variables[0]}" in str(shown[name].help)
+        assert str(shown[name].help).startswith(setting.help)
+        assert f"# {setting.help} [{setting.flag}, ${setting.variables[0]}]" in example
+        assert re.search(rf"^# {name} = ", example, re.MULTILINE), name
+    assert set(re.findall(r"^# (\w+) = ", example, re.MULTILINE)) == table.keys()
