@@ -19,6 +19,7 @@ from typing import IO, Protocol
 
 import psutil
 
+from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 __all__ = [
@@ -137,8 +138,16 @@ def kill_descendants(*, spare: frozenset[int] = frozenset()) -> int:
     found = _stop_descendants(psutil.Process(), spare=spare)
     for process in found:
         _signal(process, signal.SIGKILL)
-    psutil.wait_procs(found, timeout=_GONE_WITHIN_S)
+    _wait_until_dead(found, SystemClock())
     return len(found)
+
+
+def _wait_until_dead(processes: Sequence[psutil.Process], clock: Clock) -> None:
+    until, never = clock.monotonic() + _GONE_WITHIN_S, threading.Event()
+    for process in processes:
+        # Not psutil's own wait: it takes a process that nobody has reaped yet for a living one.
+        while not _is_dead(process) and clock.monotonic() < until:
+            clock.wait(never, 0.002)
 
 
 def _stop_descendants(root: psutil.Process, *, spare: frozenset[int]) -> list[psutil.Process]:
@@ -207,8 +216,9 @@ class Command:
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("ab")) for path in self._paths]
             process = self._start(files)
-            pumps = self._start_pumps(process, files)
+            pumps: list[threading.Thread] = []
             try:
+                pumps += self._start_pumps(process, files)
                 code = process.wait()
             except BaseException:
                 end_group(process, self._grace_s)
@@ -255,6 +265,9 @@ class Command:
             kill_descendants()
         for pump in pumps:
             pump.join()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def _pump(source: IO[bytes], target: IO[bytes], output_filter: Filter) -> None:
@@ -262,4 +275,3 @@ def _pump(source: IO[bytes], target: IO[bytes], output_filter: Filter) -> None:
         target.write(output_filter.feed(data))
         target.flush()
     target.write(output_filter.flush())
-    source.close()

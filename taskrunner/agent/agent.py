@@ -118,6 +118,7 @@ class Agent:
         self._running: dict[str, Attempt] = {}
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
+        self._told = ""
         self.phase = Phase.RUNNING
         outbox = Outbox(api, clock, on_not_authorized=self._refused)
         self._desk = Desk(
@@ -181,7 +182,8 @@ class Agent:
             tasks=settings.slots,
             logs=str(settings.output / "logs"),
         )
-        self._notifier.send(READY="1", STATUS=self._status())
+        self._notifier.send(READY="1")
+        self._tell_status()
 
     def _recover(self) -> None:
         """Only when nothing is owed from the last run does the first slot poll."""
@@ -200,8 +202,10 @@ class Agent:
         if self.phase is Phase.DRAINING and self._clock.monotonic() >= self._drain_until:
             log.warning("drain took too long: ending what runs", running=len(self._running))
             self._cancel()
-        if not self._poller.stuck():
+        # Fed by what the polls really do, so that a frozen loop is found out.
+        if self._notifier.watchdog_s is not None and not self._poller.stuck():
             self._notifier.send(WATCHDOG="1")
+        self._tell_status()
 
     def _done(self) -> bool:
         dead = self._exit_code in {ExitCode.LOOP_DIED, ExitCode.FORK_SERVER_DIED}
@@ -262,7 +266,7 @@ class Agent:
         self._drain_until = self._clock.monotonic() + self._settings.drain_timeout_s
         self._desk.stopping.set()
         self._poller.release(self._settings.slots)
-        self._notifier.send(STOPPING="1", STATUS=self._status())
+        self._notifier.send(STOPPING="1")
         # However long the drain is set to be, systemd waits for it.
         self._notifier.extend_timeout(self._settings.longest_stop_s)
 
@@ -281,6 +285,9 @@ class Agent:
     def _terminate(self) -> None:
         self._mailbox.put(StopAsked(ExitCode.OK, "the service asks for it"))
 
-    def _status(self) -> str:
+    def _tell_status(self) -> None:
         groups = ", ".join(self._settings.worker_groups)
-        return f"{self.phase} for {groups}: {len(self._running)} tasks running"
+        status = f"{self.phase} for {groups}: {len(self._running)} tasks running"
+        if status != self._told:
+            self._told = status
+            self._notifier.send(STATUS=status)

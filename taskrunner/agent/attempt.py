@@ -135,8 +135,8 @@ class Attempt:
     def run(self) -> None:
         """See the hand-out through to its end."""
         if not self._reporter.acknowledge(self._desk.stopping):
-            self._log.warning("task dropped", canceled=self._reporter.canceled)
-            self._entry.close()
+            self._log.warning("task not begun", canceled=self._reporter.canceled)
+            self._entry.withdraw()
             return
         with self._reporting():
             verdict = self._work()

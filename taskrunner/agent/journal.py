@@ -64,8 +64,12 @@ class Entry:
         self._add({"step": "shipped"}, sync=False)
 
     def close(self) -> None:
-        """Nothing more is owed for this hand-out."""
+        """Nothing more is owed for this hand-out, which is remembered as finished."""
         self._journal.forget(self)
+
+    def withdraw(self) -> None:
+        """It was not begun: if the service hands it out once more, it may be run."""
+        self.path.unlink(missing_ok=True)
 
     def _add(self, step: Mapping[str, object], *, sync: bool = True) -> None:
         durable.append_line(self.path, json.dumps(step), sync=sync)

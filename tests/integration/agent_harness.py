@@ -6,7 +6,9 @@ import collections
 import json
 import os
 import queue
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -109,15 +111,18 @@ class FakeService:
         )
         return calls[0]
 
-    def _poll(self) -> dict[str, Any]:
-        while not self._stop.is_set():
+    def _poll(self, connection: socket.socket) -> dict[str, Any]:
+        # A poller that was killed must not be given what the next one waits for.
+        while not self._stop.is_set() and not select.select([connection], [], [], 0)[0]:
             try:
                 return {"taskObject": self.tasks.get(timeout=0.05)}
             except queue.Empty:
                 continue
         return {}
 
-    def _answer(self, operation: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _answer(
+        self, operation: str, body: dict[str, Any], connection: socket.socket
+    ) -> tuple[int, dict[str, Any]]:
         if self.refuse_all:
             return 400, {"__type": "AccessDeniedException", "message": "not you"}
         if operation in self.down:
@@ -128,7 +133,7 @@ class FakeService:
         if body.get("taskId") in self.superseded:
             return 400, {"__type": "TaskNotFoundException", "message": "superseded"}
         if operation == "PollForTask":
-            return 200, self._poll()
+            return 200, self._poll(connection)
         answers = {
             "ReportTaskProgress": {"canceled": body.get("taskId") in self.canceled},
             "ReportTaskRunnerHeartbeat": {"terminate": self.terminate},
@@ -146,7 +151,7 @@ class FakeService:
             def do_POST(self) -> None:
                 operation = self.headers["X-Amz-Target"].rpartition(".")[2]
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, answer = service._answer(operation, body)
+                status, answer = service._answer(operation, body, self.connection)
                 raw = json.dumps(answer).encode()
                 try:
                     self.send_response(status)
@@ -167,7 +172,9 @@ class FakeService:
 class AgentProcess:
     """`taskrunner --worker-group ...` as a process of its own."""
 
-    def __init__(self, service: FakeService, folder: Path, *options: str) -> None:
+    def __init__(
+        self, service: FakeService, folder: Path, *options: str, s3_root: bool = True
+    ) -> None:
         self.work_dir = folder / "work"
         self.s3 = folder / "s3"
         self._log_path = folder / "agent.log"
@@ -180,7 +187,8 @@ class AgentProcess:
         }
         argv = [sys.executable, "-m", "taskrunner", "--worker-group", "wg"]
         argv += ["--endpoint", service.url, "--work-dir", str(self.work_dir)]
-        argv += ["--s3-root", str(self.s3), "--progress-interval", "0.2", "--kill-grace", "3"]
+        argv += ["--s3-root", str(self.s3)] if s3_root else []
+        argv += ["--progress-interval", "0.2", "--kill-grace", "3"]
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*argv, "--log-format", "json", *options],
@@ -208,10 +216,12 @@ class AgentProcess:
 
 
 @contextmanager
-def running_agent(service: FakeService, folder: Path, *options: str) -> Iterator[AgentProcess]:
+def running_agent(
+    service: FakeService, folder: Path, *options: str, s3_root: bool = True
+) -> Iterator[AgentProcess]:
     """An agent that is ended, at the latest, with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    agent = AgentProcess(service, folder, *options)
+    agent = AgentProcess(service, folder, *options, s3_root=s3_root)
     try:
         yield agent
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
+from socket import socket
 
 import pytest
 
@@ -32,11 +33,13 @@ def test_a_command_runs_and_its_logs_are_in_the_bucket_before_the_verdict(
     logs_at_verdict: list[list[str]] = []
     answer = service._answer
 
-    def seen(operation: str, body: dict[str, object]) -> tuple[int, dict[str, object]]:
+    def seen(
+        operation: str, body: dict[str, object], connection: socket
+    ) -> tuple[int, dict[str, object]]:
         if operation == "SetTaskStatus":
             folder = tmp_path / "s3" / "bucket" / LOGS
             logs_at_verdict.append(sorted(path.name for path in folder.iterdir()))
-        return answer(operation, body)
+        return answer(operation, body, connection)
 
     service._answer = seen  # type: ignore[method-assign]
     with running_agent(service, tmp_path):

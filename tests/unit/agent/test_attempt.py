@@ -116,6 +116,7 @@ class Bench:
         self.desk = desk
         task = make_task({"pipelineLogUri": "s3://b/l", "command": "x", **fields})
         self.files = AttemptFiles.of(task, output=folder, default_log_uri=None)
+        self.task = task
         entry = self.journal.accept(task, self.files)
         assert entry is not None
         self.attempt = Attempt(task, entry, desk)
@@ -163,6 +164,8 @@ def test_what_is_not_acknowledged_is_not_run(tmp_path: Path) -> None:
     assert bench.spawner.spawned == []
     assert bench.verdicts == []
     assert not bench.owed()
+    # A service that gives a task the same id again must not be refused for ever.
+    assert bench.journal.accept(bench.task, bench.files) is not None
 
 
 def test_a_wrong_limit_fails_the_attempt_without_running_it(tmp_path: Path) -> None:

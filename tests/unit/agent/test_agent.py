@@ -1,0 +1,148 @@
+"""The agent's phases and exit codes, by the messages that it gets."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings, Phase
+from taskrunner.agent.journal import Journal
+from taskrunner.errors import NotAuthorized
+from taskrunner.lifecycle import ExitCode, LoopEnded, SignalArrived
+from taskrunner.systemd import Notifier
+from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner
+
+
+class IdleChildren(FakeSpawner):
+    """A fork server that lives until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = threading.Event()
+
+    def read_events(self) -> None:
+        self.closed.wait()
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class RecordingNotifier(Notifier):
+    def __init__(self, *, watchdog_s: float | None = None) -> None:
+        super().__init__("/nowhere", watchdog_s)
+        self.sent: list[dict[str, str]] = []
+
+    def send(self, **states: str) -> None:
+        self.sent.append(states)
+
+
+class IdleApi(FakeApi):
+    """Every poll is held until the test ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def poll_for_task(self, **_: object) -> None:
+        self.released.wait()
+
+
+class StillClock(FakeClock):
+    """Waits as long as threads really must, while no time passes."""
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        return event.wait(timeout_s)
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Agent]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    settings = AgentSettings(
+        worker_groups=("wg",), taskrunner_id="id", hostname="h", work_dir=tmp_path, slots=2
+    )
+    api = IdleApi()
+    yield Agent(
+        settings,
+        api=api,
+        children=IdleChildren(),
+        journal=Journal(tmp_path / "journal"),
+        clock=StillClock(),
+        notifier=RecordingNotifier(watchdog_s=3),
+    )
+    api.released.set()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _run(agent: Agent, first: Callable[[], None]) -> int:
+    """Run the agent; `first` is what happens before its first message is read."""
+    start = agent._start
+
+    def started() -> None:
+        start()
+        first()
+
+    agent._start = started  # type: ignore[method-assign]
+    return agent.run()
+
+
+def test_a_signal_drains_an_idle_agent_which_ends_with_0(agent: Agent) -> None:
+    assert _run(agent, lambda: signal.raise_signal(signal.SIGTERM)) == 0
+    assert agent.phase is Phase.DRAINING
+    notifier = agent._notifier
+    assert isinstance(notifier, RecordingNotifier)
+    assert notifier.sent[0] == {"READY": "1"}
+    assert {"WATCHDOG": "1"} in notifier.sent
+    assert {"STOPPING": "1"} in notifier.sent
+
+
+@pytest.mark.parametrize("name", ["outbox", "shipper", "heartbeat", "slot-1", "progress-slot-2"])
+def test_a_loop_that_dies_at_any_time_ends_the_agent(agent: Agent, name: str) -> None:
+    died = LoopEnded(name, KeyError("a defect"))
+    assert _run(agent, lambda: agent._mailbox.put(died)) == ExitCode.LOOP_DIED
+
+
+def test_a_loop_that_merely_returns_ends_the_agent_too(agent: Agent) -> None:
+    ended = LoopEnded("heartbeat", None)
+    assert _run(agent, lambda: agent._mailbox.put(ended)) == ExitCode.LOOP_DIED
+
+
+def test_a_dead_fork_server_has_its_own_code(agent: Agent) -> None:
+    ended = LoopEnded("fork-server", None)
+    assert _run(agent, lambda: agent._mailbox.put(ended)) == ExitCode.FORK_SERVER_DIED
+
+
+def test_without_permission_it_ends_with_77(agent: Agent) -> None:
+    error = NotAuthorized("no", code="AccessDeniedException")
+    assert _run(agent, lambda: agent._refused(error)) == ExitCode.NOT_AUTHORIZED
+
+
+def test_a_second_stop_cancels_and_a_frozen_poll_starves_the_watchdog(agent: Agent) -> None:
+    phases = []
+    for _ in range(2):
+        agent._on_signal(SignalArrived(signal.SIGTERM))
+        phases.append(agent.phase)
+    assert phases == [Phase.DRAINING, Phase.CANCELING]
+    assert agent._desk.canceling.is_set()
+    notifier = agent._notifier
+    assert isinstance(notifier, RecordingNotifier)
+    notifier.sent.clear()
+    agent._poller._polls["wg"] = -1000.0
+    agent._tick()
+    assert {"WATCHDOG": "1"} not in notifier.sent
+
+
+def test_a_drain_that_takes_too_long_becomes_a_cancel(agent: Agent) -> None:
+    agent._on_signal(SignalArrived(signal.SIGTERM))
+    clock = agent._clock
+    assert isinstance(clock, FakeClock)
+    clock.elapsed += 299
+    agent._tick()
+    assert not agent._desk.canceling.is_set()
+    clock.elapsed += 2
+    agent._tick()
+    assert agent._desk.canceling.is_set()
