@@ -1,5 +1,7 @@
 # make demo   try it: installs into .venv, runs examples/orders, shows what came out
 # make test   every test, with real PostgreSQL and MariaDB servers, and the coverage gate
+# make systemd-test   the units in a real systemd, booted in a container (root; half a minute more
+#             the first time)
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements, as ratios against a peer in the same run
 # make clean  removes what the others made
@@ -10,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test systemd-test lint bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,6 +45,13 @@ demo: $(VENV)/stamp-runtime
 test: $(VENV)/stamp-dev
 	@scripts/install-servers
 	@$(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+# Without its tools, or without being root, these tests say so and are skipped.
+systemd-test: $(VENV)/stamp-dev
+	@scripts/install-systemd-tools
+	@TASKRUNNER_SYSTEMD_TEST=1 $(BIN)/python scripts/check_leftovers.py -- \
+		$(BIN)/python -m pytest tests/integration/test_systemd.py \
+		tests/integration/test_systemd_boot.py $(ARGS)
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/ruff format --check .

@@ -29,7 +29,8 @@ def _option(setting: Setting) -> click.Option:
 def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **flags: object) -> None:
     target = Target(instance=instance, serve=serve)
     settings = _settings(target, flags)
-    installer.require_root_and_systemd(dry_run=dry_run)
+    if not dry_run:
+        installer.require_root_and_systemd()
     _check_program(dry_run=dry_run)
     if not serve:
         _check_config(target.config, settings, start=start)

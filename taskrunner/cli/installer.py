@@ -39,15 +39,13 @@ _TOOLS = ("systemd-sysusers", "systemd-tmpfiles", "useradd")
 _OLDEST = 1
 
 
-def require_root_and_systemd(*, dry_run: bool) -> None:
+def require_root_and_systemd(*, user: int | None = None, runs: Path = _SYSTEMD_RUNS) -> None:
     """Raise TaskrunnerError where this host or user cannot have a unit installed."""
-    if dry_run:
-        return
-    if os.geteuid() != 0:
+    if (os.geteuid() if user is None else user) != 0:
         raise TaskrunnerError("only root can install a service: use sudo, or --dry-run to look")
-    if not _SYSTEMD_RUNS.is_dir():
+    if not runs.is_dir():
         raise TaskrunnerError(
-            f"systemd does not run on this host (there is no {_SYSTEMD_RUNS}): start "
+            f"systemd does not run on this host (there is no {runs}): start "
             "`taskrunner --worker-group NAME` by whatever starts services here"
         )
 

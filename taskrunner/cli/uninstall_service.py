@@ -21,6 +21,7 @@ __all__ = ["command"]
 def command(instance: str | None, *, serve: bool, purge: bool, dry_run: bool) -> None:
     """Carry out the plan."""
     target = Target(instance=instance, serve=serve)
-    installer.require_root_and_systemd(dry_run=dry_run)
+    if not dry_run:
+        installer.require_root_and_systemd()
     steps = uninstall_plan(target, installer.host_facts(), purge=purge)
     installer.Installer(dry_run=dry_run).carry_out(steps)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.cli import main
+
+
+def test_a_dry_run_lists_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["install-service", "--dry-run", "--start", "--instance", "x", "--worker-group", "a"])
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("would ") for line in lines)
+    assert "would write /etc/taskrunner/x.toml (mode 640)" in lines
+    assert lines[-1] == "would run systemctl start taskrunner@x.service"
+
+
+def test_starting_without_a_worker_group_is_refused_before_anything_happens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["install-service", "--dry-run", "--start", "--instance", "no-such"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "give --worker-group NAME" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tasks", "0"], "--tasks: found '0', wanted a whole number from 1 to 1000"),
+        (["--endpoint", "ftp://x"], "--endpoint: found 'ftp://x', wanted a URL"),
+        (["--serve", "--tasks", "3"], "--tasks is a setting of the agent"),
+        (["--serve", "--instance", "a"], "one or the other"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main(["install-service", "--dry-run", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_dry_run_of_uninstalling_lists_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["uninstall-service", "--dry-run"]) == 0
+    assert "would run systemctl disable --now taskrunner.service" in capsys.readouterr().out
