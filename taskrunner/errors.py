@@ -1,22 +1,22 @@
 """The exception tree, and the errorIds that a verdict may carry.
 
-    TaskrunnerError                what went wrong, where, what was wanted: one message for people
-    +-- UsageError                 the command line is wrong (exit 2)
-    +-- ConfigError                a configuration file or variable is wrong (exit 2)
-    +-- DefinitionError            a definition cannot be read or is wrong; carries the place
-    |   +-- ExpressionError        ... inside #{...}; carries the column of the expression
-    +-- WireError                  a call of the agent's to the service did not succeed
-    |   +-- ServiceUnreachable     no usable answer: cut, timed out, 5xx, throttled (try again)
-    |   +-- CallRefused            the service said no, by code (do not try again as it is)
-    |       +-- NotAuthorized      credentials missing, wrong or without the permission (stop)
-    |       +-- UnknownTask        the hand-out is superseded or gone (drop the work)
-    +-- ServiceFault               raised by the service's handlers, written to the wire as `code`
-    |   +-- InvalidRequest, PipelineNotFound, PipelineDeleted, TaskNotFound, InternalService
-    +-- TaskError                  an attempt failed: errorId and message of its verdict
-    |   +-- PermanentTaskError     ... and trying again would give the same (no retry)
-    +-- StoreError                 the service's database refused or is unusable
+TaskrunnerError                what went wrong, where, what was wanted: one message for people
++-- UsageError                 the command line is wrong (exit 2)
++-- ConfigError                a configuration file or variable is wrong (exit 2)
++-- DefinitionError            a definition cannot be read or is wrong; carries the place
+|   +-- ExpressionError        ... inside #{...}; carries the column of the expression
++-- WireError                  a call of the agent's to the service did not succeed
+|   +-- ServiceUnreachable     no usable answer: cut, timed out, 5xx, throttled (try again)
+|   +-- CallRefused            the service said no, by code (do not try again as it is)
+|       +-- NotAuthorized      credentials missing, wrong or without the permission (stop)
+|       +-- UnknownTask        the hand-out is superseded or gone (drop the work)
++-- ServiceFault               raised by the service's handlers, written to the wire as `code`
+|   +-- InvalidRequest, PipelineNotFound, PipelineDeleted, TaskNotFound, InternalService
++-- TaskError                  an attempt failed: errorId and message of its verdict
+|   +-- PermanentTaskError     ... and trying again would give the same (no retry)
++-- StoreError                 the service's database refused or is unusable
 
-    Canceled(BaseException)        the attempt must stop now; activities let it pass
+Canceled(BaseException)        the attempt must stop now; activities let it pass
 """
 
 from __future__ import annotations
