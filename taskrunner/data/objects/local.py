@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -181,7 +180,7 @@ class FolderBackend(FileBackend):
 
 def _unfinished(path: Path, *, nameless: bool) -> tuple[BinaryIO, Path]:
     """A new file in the object's folder, and the hidden name that it has or will have."""
-    hidden = path.with_name(f".{secrets.token_hex(12)}{_SUFFIX}")
+    hidden = path.with_name(f".{os.urandom(12).hex()}{_SUFFIX}")
     if nameless and hasattr(os, "O_TMPFILE"):
         try:
             descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
