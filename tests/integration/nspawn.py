@@ -38,7 +38,7 @@ class CannotBoot(Exception):
     """This host cannot run such a machine; the message says why."""
 
 
-def wait_for(what: str, holds: Callable[[], T]) -> T:
+def wait_for(what: str, holds: Callable[[], T | None]) -> T:
     """Wait until `holds` gives something true; returns it."""
     clock, never = SystemClock(), threading.Event()
     until = clock.monotonic() + PATIENCE_S
@@ -53,8 +53,12 @@ class Machine:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        children = wait_for("the machine's init", psutil.Process(process.pid).children)
-        self._init = children[0].pid
+        self._init = wait_for("the machine's init", self._first_child)
+
+    def _first_child(self) -> int | None:
+        if self._process.poll() is not None:
+            raise CannotBoot(f"systemd-nspawn ended with {self._process.returncode}")
+        return next((child.pid for child in psutil.Process(self._process.pid).children()), None)
 
     def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine as its root."""
@@ -106,8 +110,6 @@ class Machine:
         """Wait until systemd has started everything."""
 
         def done() -> bool:
-            if self._process.poll() is not None:
-                raise CannotBoot(f"systemd-nspawn ended with {self._process.returncode}")
             state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
             return state in {"running", "degraded"}
 
