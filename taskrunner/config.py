@@ -54,6 +54,11 @@ class Settings:
     heartbeat_interval: float
     min_free_disk: Space
     health_listen: Address | None
+    ec2: str
+    notice_margin: float
+    scale_in_notice: float
+    on_rebalance: str
+    block_imds: bool
     access_id: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     proxy_host: str | None

@@ -12,11 +12,13 @@ from enum import IntEnum
 __all__ = [
     "AttemptEnded",
     "ExitCode",
+    "HostEnding",
     "LoopEnded",
     "Mailbox",
     "Message",
     "SignalArrived",
     "StopAsked",
+    "TakeNoMore",
     "Threads",
     "listen",
 ]
@@ -60,7 +62,22 @@ class AttemptEnded:
     """A slot is free again."""
 
 
-Message = SignalArrived | LoopEnded | StopAsked | AttemptEnded
+@dataclass(frozen=True, slots=True)
+class HostEnding:
+    """The machine goes away in so many seconds: be done before."""
+
+    left_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeNoMore:
+    """No new work; what runs may take its time."""
+
+    reason: str
+
+
+Message = SignalArrived | LoopEnded | StopAsked | AttemptEnded | HostEnding | TakeNoMore
 #: Everything that may end the agent arrives here; putting is safe inside a signal handler.
 Mailbox = queue.SimpleQueue[Message]
 

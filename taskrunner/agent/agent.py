@@ -18,6 +18,7 @@ import structlog
 
 from taskrunner.agent.attempt import Attempt, Desk, Policy
 from taskrunner.agent.children import Children
+from taskrunner.agent.haste import Haste
 from taskrunner.agent.heartbeat import Heartbeat
 from taskrunner.agent.journal import Journal
 from taskrunner.agent.names import AttemptFiles
@@ -30,11 +31,13 @@ from taskrunner.errors import NotAuthorized
 from taskrunner.lifecycle import (
     AttemptEnded,
     ExitCode,
+    HostEnding,
     LoopEnded,
     Mailbox,
     Message,
     SignalArrived,
     StopAsked,
+    TakeNoMore,
     Threads,
     listen,
 )
@@ -60,6 +63,10 @@ SIGNALS: Mapping[signal.Signals, str] = {
 }
 
 
+#: A loop that tells what becomes of the host, until the agent closes.
+Notices = Callable[[Callable[[Message], None], threading.Event], None]
+
+
 class Phase(StrEnum):
     """How far the agent is on its way out."""
 
@@ -81,6 +88,8 @@ class AgentSettings:
     log_uri: str | None = None
     drain_timeout_s: float = 300.0
     heartbeat_interval_s: float = 900.0
+    #: How long before the announced end of the host all must be told.
+    notice_margin_s: float = 30.0
     policy: Policy = field(default_factory=Policy)
 
     @property
@@ -106,12 +115,14 @@ class Agent:
         journal: Journal,
         clock: Clock,
         notifier: Notifier,
+        notices: Notices | None = None,
     ) -> None:
         self._settings = settings
         self._children = children
         self._journal = journal
         self._clock = clock
         self._notifier = notifier
+        self._notices = notices
         self._mailbox: Mailbox = queue.SimpleQueue()
         self._threads = Threads(self._mailbox)
         self._closing = threading.Event()
@@ -131,6 +142,7 @@ class Agent:
             policy=settings.policy,
             stopping=threading.Event(),
             canceling=threading.Event(),
+            haste=Haste(clock),
         )
         self._poller = Poller(
             api,
@@ -154,6 +166,8 @@ class Agent:
             SignalArrived: self._on_signal,
             LoopEnded: self._on_loop_ended,
             StopAsked: self._on_stop_asked,
+            HostEnding: self._on_host_ending,
+            TakeNoMore: self._on_take_no_more,
             AttemptEnded: lambda _message: None,
         }
 
@@ -175,6 +189,8 @@ class Agent:
         threads.start("shipper", lambda: desk.shipper.end_when_idle(self._closing))
         threads.run("recovery", self._recover)
         threads.start("heartbeat", lambda: self._heartbeat.loop(self._closing))
+        if (watch := self._notices) is not None:
+            threads.start("notices", lambda: watch(self._mailbox.put, self._closing))
         log.info(
             "agent started",
             worker_groups=list(settings.worker_groups),
@@ -202,6 +218,8 @@ class Agent:
         if self.phase is Phase.DRAINING and self._clock.monotonic() >= self._drain_until:
             log.warning("drain took too long: ending what runs", running=len(self._running))
             self._cancel()
+        if self._desk.haste.urgent:
+            self._desk.shipper.hurry()
         # Fed by what the polls really do, so that a frozen loop is found out.
         if self._notifier.watchdog_s is not None and not self._poller.stuck():
             self._notifier.send(WATCHDOG="1")
@@ -214,7 +232,7 @@ class Agent:
     def _finish(self) -> None:
         until = self._clock.monotonic() + _FLUSH_S
         never = threading.Event()
-        while self._desk.outbox.pending() and self._clock.monotonic() < until:
+        while self._owes() and self._clock.monotonic() < until:
             self._clock.wait(never, 0.1)
         if left := self._desk.outbox.pending():
             log.warning("verdicts stay in the journal for the next start", count=left)
@@ -222,6 +240,9 @@ class Agent:
         self._children.close()
         self._journal.close()
         log.info("agent ended", exit_code=int(self._exit_code))
+
+    def _owes(self) -> bool:
+        return self._desk.outbox.pending() > 0 or self._desk.shipper.busy()
 
     def _run_task(self, task: Task) -> None:
         settings = self._settings
@@ -269,6 +290,20 @@ class Agent:
         self._notifier.send(STOPPING="1")
         # However long the drain is set to be, systemd waits for it.
         self._notifier.extend_timeout(self._settings.longest_stop_s)
+
+    def _on_host_ending(self, message: HostEnding) -> None:
+        """Drain so that everything is told in time; what is done with logs, time decides."""
+        haste, settings = self._desk.haste, self._settings
+        haste.host_ends_in(message.left_s)
+        if self.phase is Phase.RUNNING:
+            self._drain(ExitCode.OK, message.reason)
+        grace_s = haste.grace_s(settings.policy.kill_grace_s)
+        work_s = haste.work_s(margin_s=settings.notice_margin_s, grace_s=grace_s)
+        self._drain_until = min(self._drain_until, self._clock.monotonic() + work_s)
+
+    def _on_take_no_more(self, message: TakeNoMore) -> None:
+        log.warning("no new work is taken until a restart", reason=message.reason)
+        self._poller.hold()
 
     def _cancel(self) -> None:
         if self.phase is Phase.RUNNING:

@@ -20,6 +20,7 @@ import structlog
 from taskrunner.agent import verdicts
 from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.children import Child, Spawner
+from taskrunner.agent.haste import Haste
 from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Entry
 from taskrunner.agent.limits import Limits
@@ -76,6 +77,8 @@ class Desk:
     stopping: threading.Event
     #: Running work must end now.
     canceling: threading.Event
+    #: How long the host still has.
+    haste: Haste
 
 
 def why_end(
@@ -196,7 +199,7 @@ class Attempt:
         )
         if end is not None:
             self._log.warning("task is being ended", reason=end.name)
-            child.end(self._desk.policy.kill_grace_s)
+            child.end(self._desk.haste.grace_s(self._desk.policy.kill_grace_s))
         return end
 
     def _patience(self, limits: Limits, started: float) -> float:

@@ -22,5 +22,7 @@ class AttemptSettings:
     data: DataSettings = field(default_factory=DataSettings)
     #: Environment variables (patterns) that commands see besides the clean set.
     pass_env: Sequence[str] = ()
+    #: Tell commands' AWS libraries not to ask the instance's metadata for credentials.
+    block_imds: bool = False
     #: Seconds between TERM and KILL.
     grace_s: float = 5.0

@@ -21,6 +21,7 @@ from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.context import AttemptContext
+from taskrunner.agent.environment import METADATA_DISABLED
 from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.names import LOG_NAMES
@@ -60,6 +61,8 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
         clock=SystemClock(),
         open_store=open_store,
     )
+    if settings.block_imds:
+        ctx.extra_env[METADATA_DISABLED] = "true"
     verdict = perform(ctx, registry, cancellation, SystemClock())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_leftovers(ctx)

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-__all__ = ["MARK", "command_environment"]
+__all__ = ["MARK", "METADATA_DISABLED", "command_environment"]
 
 #: Names the hand-out in the environment of everything that it runs, to find what outlived it.
 MARK = "TASKRUNNER_ATTEMPT"
+#: AWS's libraries and tools then leave the instance's metadata, and so its role, alone.
+METADATA_DISABLED = "AWS_EC2_METADATA_DISABLED"
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -52,6 +52,7 @@ class Poller:
         for group in groups:
             self._turns.put(group)
         self._polls: dict[str, float] = {}
+        self._held = threading.Event()
         self._outage = Outage(
             began=lambda error: log.warning("no answer; will keep trying", error=str(error)),
             ended=lambda failures: log.info("the service answers again", failures=failures),
@@ -67,7 +68,7 @@ class Poller:
     def tick(self) -> None:
         """Wait for a turn, poll once, run what came."""
         group = self._turns.get()
-        if group is None:
+        if group is None or self._held.is_set():
             return
         try:
             task = self._poll(group)
@@ -76,11 +77,15 @@ class Poller:
             self._turns.put(group)
         if task is None:
             return
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._held.is_set():
             # Not acknowledged, so the service hands it to another runner.
             log.info("task left to others", attempt_id=task.attempt_id)
             return
         self._run(task)
+
+    def hold(self) -> None:
+        """Begin no poll any more, and leave what an outstanding one still brings."""
+        self._held.set()
 
     def release(self, slots: int) -> None:
         """Wake the slots that wait for a turn, so that they see that the agent stops."""

@@ -21,6 +21,8 @@ from taskrunner.lifecycle import Threads
 
 __all__ = ["LogShipper"]
 
+_LET_GO = "it was still to be uploaded when the host was about to go"
+
 
 class LogShipper:
     """The agent's handle on the shipper, which it starts when needed and ends when idle."""
@@ -36,6 +38,19 @@ class LogShipper:
         self._connection: _Connection | None = None
         self._users = 0
         self._used = threading.Event()
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """From now on uploads go on by themselves: who waits for one, or asks for one, is told."""
+        with self._lock:
+            self._hurried = True
+            if self._connection is not None:
+                self._connection.let_go()
+
+    def busy(self) -> bool:
+        """Whether an upload is under way."""
+        with self._lock:
+            return self._connection is not None and self._connection.busy()
 
     def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
         """Push each file; raises the TaskError of the first one that failed."""
@@ -58,7 +73,7 @@ class LogShipper:
     def tick(self) -> None:
         """End the shipper when nothing is under way."""
         with self._lock:
-            if self._users == 0 and self._connection is not None:
+            if self._users == 0 and self._connection is not None and not self._connection.busy():
                 self._connection.close()
                 self._connection = None
                 self._used.clear()
@@ -67,6 +82,8 @@ class LogShipper:
         with self._lock:
             if self._connection is None or self._connection.broken:
                 self._connection = _Connection(self._spawner, self._threads)
+            if self._hurried:
+                self._connection.let_go()
             self._users += 1
             self._used.set()
             return self._connection
@@ -80,6 +97,7 @@ class _Connection:
         self._sock, theirs = socket.socketpair()
         self._lock = threading.Lock()
         self._waiting: dict[int, _Upload] = {}
+        self._let_go = False
         self._next = 0
         spawner.spawn(SHIPPER, b"", on_exit=self._ended, descriptor=theirs.fileno())
         theirs.close()
@@ -93,6 +111,19 @@ class _Connection:
         failures = [upload.error for upload in pending if upload.error is not None]
         if failures:
             raise failures[0]
+
+    def busy(self) -> bool:
+        """Whether an upload is under way."""
+        with self._lock:
+            return bool(self._waiting)
+
+    def let_go(self) -> None:
+        """Nobody waits any more, now or later; the uploads themselves go on."""
+        with self._lock:
+            self._let_go = True
+            waiting = list(self._waiting.values())
+        for upload in waiting:
+            upload.finish(_LET_GO, ErrorId.LOGS_NOT_SHIPPED)
 
     def close(self) -> None:
         """Let the process end."""
@@ -108,6 +139,8 @@ class _Connection:
                 self._post({"id": self._next, "path": str(path), "uri": uri})
         if self.broken:
             self._ended()
+        elif self._let_go:
+            upload.finish(_LET_GO, ErrorId.LOGS_NOT_SHIPPED)
         return upload
 
     def _post(self, head: dict[str, object]) -> None:
@@ -142,6 +175,8 @@ class _Upload:
         self.error: TaskError | None = None
 
     def finish(self, error: str | None, error_id: str | None) -> None:
+        if self.done.is_set():
+            return
         if error is not None:
             message = f"log {self.uri}: {error}"
             self.error = TaskError(message, error_id=error_id or ErrorId.INTERNAL)

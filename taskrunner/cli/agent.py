@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
@@ -17,9 +18,14 @@ from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
 from taskrunner.cli.config_options import settings_options
-from taskrunner.clock import SystemClock
+from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
 from taskrunner.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from taskrunner.agent.agent import Notices
+    from taskrunner.agent.ec2.host import Ec2Host
+    from taskrunner.wire.api import RunnerApi
 
 __all__ = ["command"]
 
@@ -34,7 +40,10 @@ def _run(config: str | None, **flags: object) -> int:
     _export(settings, os.environ)
     _make_work_dir(settings.work_dir)
     attempts = AttemptSettings(
-        data=settings.data, pass_env=settings.pass_env, grace_s=settings.kill_grace / 2
+        data=settings.data,
+        pass_env=settings.pass_env,
+        block_imds=settings.block_imds,
+        grace_s=settings.kill_grace / 2,
     )
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts))
@@ -58,6 +67,8 @@ def _serve(loaded: Loaded, children: Children) -> int:
     from taskrunner import logs
     from taskrunner.agent.agent import Agent, AgentSettings
     from taskrunner.agent.attempt import Policy
+    from taskrunner.agent.ec2.host import find_host
+    from taskrunner.agent.ec2.identified import IdentifiedRunner
     from taskrunner.agent.journal import Journal
     from taskrunner.systemd import Notifier
     from taskrunner.wire.client import RunnerClient
@@ -75,22 +86,26 @@ def _serve(loaded: Loaded, children: Children) -> int:
         ca_bundle=settings.ca_bundle,
         environ=os.environ,
     )
-    api = RetryingRunner(
+    api: RunnerApi = RetryingRunner(
         RunnerClient(connect(wire, clock)),
         clock=clock,
         stop=threading.Event(),
         fraction=random.random,
     )
+    host = find_host(settings.ec2, os.environ, clock)
+    if host is not None:
+        api = IdentifiedRunner(api, host.identity)
     agent = Agent(
         AgentSettings(
             worker_groups=settings.worker_group,
             taskrunner_id=settings.taskrunner_id or uuid.uuid4().hex,
-            hostname=settings.hostname or socket.gethostname(),
+            hostname=settings.hostname or (host and host.hostname) or socket.gethostname(),
             work_dir=settings.work_dir,
             slots=settings.tasks,
             log_uri=settings.log_uri,
             drain_timeout_s=settings.drain_timeout,
             heartbeat_interval_s=settings.heartbeat_interval,
+            notice_margin_s=settings.notice_margin,
             policy=Policy(
                 progress_interval_s=settings.progress_interval,
                 lease_s=settings.lease_timeout,
@@ -102,8 +117,20 @@ def _serve(loaded: Loaded, children: Children) -> int:
         journal=Journal(settings.work_dir / "journal"),
         clock=clock,
         notifier=Notifier.from_environment(os.environ),
+        notices=_notices(settings, host, clock),
     )
     return agent.run()
+
+
+def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices | None:
+    if host is None:
+        return None
+    from taskrunner.agent.ec2.notices import NoticePolicy, NoticeWatch
+
+    policy = NoticePolicy(
+        assumed_s=settings.scale_in_notice, hold_on_rebalance=settings.on_rebalance == "hold"
+    )
+    return NoticeWatch(host, clock, policy).loop
 
 
 def _warn(loaded: Loaded) -> None:

@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 
 from taskrunner.errors import ConfigError
 
-__all__ = ["DEFAULT_REGION", "Endpoint", "is_loopback", "resolve_endpoint", "resolve_region"]
+__all__ = [
+    "DEFAULT_REGION",
+    "Endpoint",
+    "is_loopback",
+    "parse_endpoint",
+    "resolve_endpoint",
+    "resolve_region",
+]
 
 #: AWS's Task Runner worked in this region when it was told none.
 DEFAULT_REGION = "us-east-1"
@@ -66,7 +73,7 @@ def resolve_endpoint(
     Raises ConfigError for what is no URL, and for http to another machine without `allow_http`.
     """
     given = url or _from_environ(environ) or f"https://datapipeline.{region}.amazonaws.com"
-    endpoint = _parse(given)
+    endpoint = parse_endpoint(given)
     if endpoint.scheme == "http" and not (endpoint.loopback or allow_http):
         raise ConfigError(
             f"endpoint {given!r}: http to another machine would show tasks and their secrets to "
@@ -81,7 +88,8 @@ def _from_environ(environ: Mapping[str, str]) -> str | None:
     return environ.get("AWS_ENDPOINT_URL_DATA_PIPELINE") or environ.get("AWS_ENDPOINT_URL")
 
 
-def _parse(text: str) -> Endpoint:
+def parse_endpoint(text: str) -> Endpoint:
+    """The endpoint that a URL names; raises ConfigError."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -11,6 +11,7 @@ import pytest
 from taskrunner.agent import verdicts
 from taskrunner.agent.attempt import Attempt, Desk, End, Policy, judge, why_end
 from taskrunner.agent.children import Child
+from taskrunner.agent.haste import Haste
 from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Journal
 from taskrunner.agent.limits import Limits
@@ -112,6 +113,7 @@ class Bench:
             policy=Policy(),
             stopping=threading.Event(),
             canceling=threading.Event(),
+            haste=Haste(self.clock),
         )
         self.desk = desk
         task = make_task({"pipelineLogUri": "s3://b/l", "command": "x", **fields})
