@@ -101,7 +101,8 @@ class MySqlDatabase(Database):
                 conv=_CONVERSIONS,
                 autocommit=False,
                 connect_timeout=max(1, round(spec.options.connect_timeout_s)),
-                read_timeout=spec.options.socket_timeout_s,
+                # A port that accepts and stays silent must not hold up the handshake.
+                read_timeout=spec.options.connect_timeout_s,
                 write_timeout=spec.options.socket_timeout_s,
                 client_flag=CLIENT.FOUND_ROWS,
                 program_name="taskrunner",
@@ -109,6 +110,8 @@ class MySqlDatabase(Database):
                 local_infile=False,
                 **_tls(spec.options.ssl_mode, spec.options.ssl_ca),
             )
+            # Afterwards an answer may take its time: the stubs leave the attribute out.
+            setattr(self._connection, "_read_timeout", spec.options.socket_timeout_s)  # noqa: B010
 
     def close(self) -> None:
         """Hang up; the server undoes what was not committed, and stops sending."""
@@ -124,13 +127,13 @@ class MySqlDatabase(Database):
         try:
             columns = tuple(column[0] for column in cursor.description or ())
             yield Result(columns=columns, batches=self._batches(cursor))
-        except BaseException:
-            # The cursor would read the rest of the rows, which may be many, before it closes.
-            _abandon(cursor)
-            self.close()
-            raise
-        with self._problems("read the rows"):
-            cursor.close()
+        finally:
+            if _result(cursor).unbuffered_active:
+                # The cursor would read the rest of the rows, which may be many, as it closes.
+                _abandon(cursor)
+                self.close()
+            else:
+                cursor.close()
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Ask the server by selecting nothing: it knows its own rules about case."""
@@ -227,9 +230,8 @@ def _tls(mode: str | None, ca: str | None) -> dict[str, Any]:
 def _abandon(cursor: Cursor) -> None:
     """Keep a cursor's destructor from reading on."""
     result = _result(cursor)
-    if result is not None:
-        result.unbuffered_active = False
-        result.connection = None
+    result.unbuffered_active = False
+    result.connection = None
 
 
 def _result(cursor: Cursor) -> Any:

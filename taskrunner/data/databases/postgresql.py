@@ -130,7 +130,8 @@ class PostgreSqlDatabase(Database):
             # The columns are known when the first rows have come.
             with self._problems("run the query"):
                 first = list(islice(rows, _BATCH))
-            columns = tuple(column.name for column in cursor.description or ())
+            described = cursor.description
+            columns = tuple(c.name for c in described) if described else self._columns(statement)
             yield Result(columns=columns, batches=self._batches(first, rows))
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
@@ -217,6 +218,14 @@ class PostgreSqlDatabase(Database):
             yield batch
             with self._problems("read the rows"):
                 batch = list(islice(rows, _BATCH))
+
+    def _columns(self, statement: sql.SQL) -> tuple[str, ...]:
+        """The names of a query's columns, for an answer that has no rows to tell them."""
+        connection = self._connection.pgconn
+        connection.prepare(b"", statement.as_bytes(self._connection))
+        result = connection.describe_prepared(b"")
+        names = (result.fname(n) or b"" for n in range(result.nfields))
+        return tuple(name.decode() for name in names)
 
     def _single(self, query: str) -> sql.SQL:
         return sql.SQL(query.strip().rstrip(";"))

@@ -43,31 +43,25 @@ class SqliteDatabase(Database):
 
     scheme = "sqlite"
     dialect = Dialect.SQLITE
-    _connection: sqlite3.Connection
-    _existed = False
+    _opened: sqlite3.Connection | None = None
     _managed = False
 
     def connect(self) -> None:
-        """Open the file, or the place where it will be."""
-        path = Path(self.spec.database)
-        self._existed = path.exists()
-        if not path.parent.is_dir():
-            message = f"cannot open the {self.spec}: there is no folder {path.parent}"
+        """See that the file is there, or could be made."""
+        if not self._path.parent.is_dir():
+            message = f"cannot open the {self.spec}: there is no folder {self._path.parent}"
             raise TaskError(message, error_id=ErrorId.NOT_FOUND)
-        with self._problems("open it"):
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path))}", uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None
-            )
 
     def close(self) -> None:
         """Close the file; an open transaction is undone."""
-        with suppress(sqlite3.Error):
-            self._connection.close()
+        if self._opened is not None:
+            with suppress(sqlite3.Error):
+                self._opened.close()
 
     @contextmanager
     def stream(self, query: str) -> Iterator[Result]:
         """Step through a query's rows."""
-        if not self._existed:
+        if not self._path.exists():
             message = f"cannot read the {self.spec}: there is no such file"
             raise TaskError(message, error_id=ErrorId.NOT_FOUND)
         with self._problems("run the query"):
@@ -79,7 +73,7 @@ class SqliteDatabase(Database):
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Look a table or view up in the file's own list."""
         schema, table = self.split_name(table, schema)
-        if not Path(self.spec.database).exists():
+        if not self._path.exists():
             return None
         prefix = f"{self.quote(schema)}." if schema else ""
         query = (
@@ -136,6 +130,22 @@ class SqliteDatabase(Database):
         with self._problems("commit"):
             if self._connection.in_transaction:
                 self._connection.execute("COMMIT")
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.spec.database)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """Opened when first used, since opening makes the file."""
+        if self._opened is None:
+            self._opened = sqlite3.connect(
+                f"file:{quote(str(self._path))}",
+                uri=True,
+                timeout=_BUSY_TIMEOUT_S,
+                isolation_level=None,
+            )
+        return self._opened
 
     def _batches(self, cursor: sqlite3.Cursor) -> Iterator[Batch]:
         while True:
