@@ -29,7 +29,7 @@ PROGRAM = Path("/opt/taskrunner")
 _LIBRARIES = "/opt/libraries"
 _TOOLS = ("systemd-nspawn", "mmdebstrap", "nsenter")
 _PACKAGES = "systemd,systemd-sysv,dbus,python3,procps,iproute2"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 T = TypeVar("T")
 
@@ -53,12 +53,7 @@ class Machine:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._init = wait_for("the machine's init", self._first_child)
-
-    def _first_child(self) -> int | None:
-        if self._process.poll() is not None:
-            raise CannotBoot(f"systemd-nspawn ended with {self._process.returncode}")
-        return next((child.pid for child in psutil.Process(self._process.pid).children()), None)
+        self._init = 0
 
     def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine as its root."""
@@ -110,15 +105,26 @@ class Machine:
         """Wait until systemd has started everything."""
 
         def done() -> bool:
+            if self._process.poll() is not None:
+                raise CannotBoot(f"systemd-nspawn ended with {self._process.returncode}")
+            self._init = self._find_init()
+            if self._init == 0:
+                return False
             state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
             return state in {"running", "degraded"}
 
         wait_for("the boot", done)
 
+    def _find_init(self) -> int:
+        """The child in a process namespace of its own: another one only prepares the place."""
+        for child in psutil.Process(self._process.pid).children():
+            if _namespace(child.pid) not in {None, _namespace(os.getpid())}:
+                return child.pid
+        return 0
+
     def power_off(self) -> None:
         """Shut down, at once if need be."""
-        if self._process.poll() is None:
-            self.run("systemctl", "poweroff", "--no-block", check=False)
+        self._process.terminate()  # which systemd-nspawn makes an orderly shutdown
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -126,6 +132,7 @@ class Machine:
             self._process.wait()
 
     def _enter(self) -> list[str]:
+        assert self._init > 1, "no machine to enter; the command would run on the host"
         return ["nsenter", "-t", str(self._init), "-m", "-u", "-i", "-p", "-n", "-C", "--"]
 
 
@@ -134,6 +141,13 @@ def _lines(file: Path) -> list[str]:
         return file.read_text().split()
     except OSError:  # the group is gone
         return []
+
+
+def _namespace(pid: int) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/ns/pid").readlink()
+    except OSError:  # it has gone
+        return None
 
 
 @contextmanager
@@ -153,17 +167,12 @@ def booted_machine(folder: Path) -> Iterator[Machine]:
             env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             preexec_fn=die_with_parent,  # noqa: PLW1509
         )
-    machine = None
+    machine = Machine(process)
     try:
-        machine = Machine(process)
         machine.await_boot()
         yield machine
     finally:
-        if machine is not None:
-            machine.power_off()
-        elif process.poll() is None:
-            process.kill()
-            process.wait()
+        machine.power_off()
 
 
 def _check_host() -> None:
