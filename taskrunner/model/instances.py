@@ -270,7 +270,7 @@ class _Maker:
             if self.components.runnable.get(ref.id) is not Category.PRECONDITION:
                 continue
             precondition = self.components.objects[ref.id]
-            producers = self._producers(node) if node.category is Category.DATANODE else ()
+            group, resource = self._place(node)
             found.append(
                 replace(
                     node,
@@ -279,10 +279,10 @@ class _Maker:
                     name=precondition.name,
                     type=precondition.type or "",
                     category=Category.PRECONDITION,
-                    worker_group=self._node_worker_group(node),
+                    worker_group=group,
                     node_id=node.instance_id,
                     # What is to be looked at must have been written first.
-                    dependencies=tuple(producers),
+                    dependencies=(*dict.fromkeys(self._written(node)), *resource),
                 )
             )
         return found
@@ -298,10 +298,7 @@ class _Maker:
         if spec.category is Category.ACTIVITY:
             for ref in obj.refs("input"):
                 yield from self._matching(ref.id, DependencyKind.INPUT)
-            runs_on = obj.ref("runsOn")
-            if runs_on is not None:
-                # Of several periods of the resource, the one in which the activity starts.
-                yield from islice(self._matching(runs_on.id, DependencyKind.RESOURCE), 1)
+            yield from self._runs_on(spec.component_id)
         if spec.category is Category.DATANODE:
             yield from self._producers(spec)
         if spec.category is not Category.RESOURCE:
@@ -312,6 +309,16 @@ class _Maker:
                 yield Dependency(
                     self._precondition_id(ref.id, spec.component_id), DependencyKind.PRECONDITION
                 )
+
+    def _written(self, node: InstanceSpec) -> Iterable[Dependency]:
+        return self._producers(node) if node.category is Category.DATANODE else ()
+
+    def _runs_on(self, component_id: str) -> tuple[Dependency, ...]:
+        """The resource; of several periods of it, the one in which the activity starts."""
+        runs_on = self.components.objects[component_id].ref("runsOn")
+        if runs_on is None:
+            return ()
+        return tuple(islice(self._matching(runs_on.id, DependencyKind.RESOURCE), 1))
 
     def _producers(self, node: InstanceSpec) -> Iterable[Dependency]:
         readers = self.components.consumers.get(node.component_id, ())
@@ -339,18 +346,21 @@ class _Maker:
         if self.components.runnable.get(component_id) is Category.RESOURCE:
             own = instance_id(component_id, self.occurrence.start)
             return resource_worker_group(self.pipeline_id, own)
-        runs_on = self.components.objects[component_id].ref("runsOn")
-        if runs_on is None:
+        if self.components.objects[component_id].ref("runsOn") is None:
             return self.surroundings.text(component_id, "workerGroup", self.occurrence)
-        resource = next(iter(self._matching(runs_on.id, DependencyKind.RESOURCE)), None)
-        return resource_worker_group(self.pipeline_id, resource.instance_id) if resource else None
+        for resource in self._runs_on(component_id):
+            return resource_worker_group(self.pipeline_id, resource.instance_id)
+        return None
 
-    def _node_worker_group(self, node: InstanceSpec) -> str | None:
-        """A precondition runs where its activity does; a data node's where its user does."""
-        if node.worker_group is not None:
-            return node.worker_group
+    def _place(self, node: InstanceSpec) -> tuple[str | None, tuple[Dependency, ...]]:
+        """Where a precondition runs, and the resource that is launched for it.
+
+        That is where its activity runs; a data node's, where its readers or else its writers do.
+        """
         users = self.components.consumers.get(node.component_id, ())
         makers = self.components.producers.get(node.component_id, ())
-        return next(
-            (group for user in (*users, *makers) if (group := self._worker_group(user))), None
-        )
+        for user in (node.component_id, *users, *makers):
+            group = self._worker_group(user)
+            if group:
+                return group, self._runs_on(user)
+        return None, ()

@@ -34,8 +34,9 @@ def rerun(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow]) -> None:
     """
     run = _Rerun(round_, pipeline_id)
     run.choose(rows)
-    for some in in_portions(list(run.chosen.values())):
-        run.with_needs(some)
+    found = list(run.chosen.values())
+    while found:
+        found = [row for some in in_portions(found) for row in run.with_needs(some)]
     for row in run.chosen.values():
         run.begin(row)
 
@@ -67,8 +68,9 @@ class _Rerun:
             or (row.status is InstanceStatus.CASCADE_FAILED and row.cause in self.chosen)
         ]
 
-    def with_needs(self, rows: Sequence[InstanceRow]) -> None:
-        """Take what these cannot do without: their resources and their own preconditions."""
+    def with_needs(self, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
+        """Take, and return, what these need that has ended: resources and own preconditions."""
+        taken: list[InstanceRow] = []
         conn = self.round.conn
         needs = store.dependencies_of(conn, self.pipeline_id, [row.instance_id for row in rows])
         resources = _of_kind(needs, DependencyKind.RESOURCE)
@@ -77,9 +79,11 @@ class _Rerun:
             wanted = row.instance_id in resources or row.status in INSTANCE_FAILED
             if wanted and row.status in INSTANCE_TERMINAL:
                 self.chosen[row.instance_id] = row
+                taken.append(row)
             elif row.status is InstanceStatus.SHUTTING_DOWN:
                 # Once the old one is gone the planner sees that it is wanted again.
                 store.update_instance(conn, row, not_before=self.round.now)
+        return taken
 
     def _load(self, ids: set[str]) -> list[InstanceRow]:
         return [

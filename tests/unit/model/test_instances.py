@@ -211,6 +211,16 @@ def test_a_precondition_comes_with_what_it_guards() -> None:
     assert waits(found["A"]) == {("P", "precondition")}
 
 
+def test_the_resource_is_launched_for_the_precondition_too() -> None:
+    found = made(
+        activity("A", precondition=">P", runsOn=">R"),
+        obj("P", "Exists"),
+        obj("R", "Ec2Resource", schedule=">Daily"),
+    )
+    assert waits(found["P"]) == {("R", "runsOn")}
+    assert found["P"].worker_group == found["R"].worker_group
+
+
 def test_a_precondition_of_several_has_an_instance_for_each() -> None:
     found = made(
         activity("A", precondition=">P"), activity("B", precondition=">P"), obj("P", "Exists")
@@ -240,6 +250,7 @@ def test_the_precondition_of_a_data_node_runs_where_its_users_run() -> None:
         obj("R", "Ec2Resource", schedule=">Daily"),
     )
     assert written["P"].worker_group == group
+    assert waits(written["P"]) == {("Make", "producer"), ("R", "runsOn")}
     alone = made(node("N", precondition=">P"), obj("P", "Exists"))
     assert alone["P"].worker_group is None
 

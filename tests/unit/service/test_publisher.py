@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskrunner.service.actions.publisher import (
+    HELD,
+    MOST_TRIES,
+    AlarmLoop,
+    Recorder,
+    SnsPublisher,
+)
+from taskrunner.service.store.rows import AlarmRow
+from taskrunner.testing import ServiceInProcess
+from tests.unit.service.worlds import ON_DEMAND, FakePublisher, alarm, shell
+
+NOW = datetime(2026, 2, 13, 2, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def publisher() -> FakePublisher:
+    return FakePublisher()
+
+
+@pytest.fixture
+def world(publisher: FakePublisher) -> Iterator[ServiceInProcess]:
+    with ServiceInProcess(publisher=publisher) as world:
+        yield world
+
+
+def raise_one(world: ServiceInProcess) -> str:
+    pipeline = world.run([ON_DEMAND, alarm("Good"), shell("A", onSuccess={"ref": "Good"})])
+    world.work_off()
+    return pipeline
+
+
+def test_an_alarm_is_published_once(world: ServiceInProcess, publisher: FakePublisher) -> None:
+    pipeline = raise_one(world)
+    world.advance(timedelta(days=1))
+    assert [a.subject for a in publisher.published] == ["A FINISHED"]
+    (kept,) = world.alarms(pipeline)
+    assert (kept.status, kept.tries, kept.error) == ("SENT", 1, None)
+
+
+def test_a_topic_that_is_away_is_tried_again_after_ever_longer_waits(
+    world: ServiceInProcess, publisher: FakePublisher
+) -> None:
+    publisher.broken = True
+    pipeline = raise_one(world)
+    waits = []
+    for _ in range(4):
+        (kept,) = world.alarms(pipeline)
+        assert kept.next_at is not None
+        assert kept.error == "ConnectionError: no way to the topic"
+        waits.append(kept.next_at - world.now)
+        world.advance(waits[-1] - SECOND)
+        assert publisher.tries == len(waits)
+        world.advance(SECOND)
+    assert waits == [2 * SECOND, 4 * SECOND, 8 * SECOND, 16 * SECOND]
+    publisher.broken = False
+    world.advance(timedelta(minutes=1))
+    assert [a.status for a in world.alarms(pipeline)] == ["SENT"]
+    assert len(publisher.published) == 1
+
+
+def test_a_topic_that_stays_away_is_given_up(
+    world: ServiceInProcess, publisher: FakePublisher
+) -> None:
+    publisher.broken = True
+    pipeline = raise_one(world)
+    for _ in range(2 * MOST_TRIES):
+        world.advance(timedelta(minutes=15))
+    (kept,) = world.alarms(pipeline)
+    assert (kept.status, kept.next_at, publisher.tries) == ("FAILED", None, MOST_TRIES)
+
+
+def test_one_process_at_a_time_has_an_alarm(world: ServiceInProcess) -> None:
+    """While one publishes, another that looks finds nothing; a crash gives the alarm back."""
+    found: list[bool] = []
+
+    class Looks:
+        def publish(self, alarm: AlarmRow) -> None:
+            found.append(AlarmLoop(world.service.store, Recorder()).run_once(world.now))
+            raise KeyboardInterrupt
+
+    world.run([ON_DEMAND, alarm("Good"), shell("A", onSuccess={"ref": "Good"})])
+    world.service.set_task_status(world.take().task_id, "FINISHED")
+    while world.service.scheduler.tick(world.now):
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        AlarmLoop(world.service.store, Looks()).run_once(world.now)
+    assert found == [False]
+    assert AlarmLoop(world.service.store, Recorder()).run_once(world.now + HELD) is True
+
+
+# -- SNS ------------------------------------------------------------------------------------
+
+ROW = AlarmRow(
+    pipeline_id="df-1",
+    alarm_id="1",
+    instance_id="@A_1",
+    action_id="Good",
+    event="onSuccess",
+    topic_arn="arn:aws:sns:eu-west-1:1:t",
+    subject="done",
+    message="all of it",
+    status="PENDING",
+    tries=0,
+    created_at=NOW,
+)
+
+
+class Sns:
+    """SNS clients that remember what they were told."""
+
+    def __init__(self) -> None:
+        self.made: list[str | None] = []
+        self.told: list[dict[str, str]] = []
+
+    def make(self, region: str | None) -> Any:
+        self.made.append(region)
+        return self
+
+    def publish(self, **message: str) -> None:
+        self.told.append(message)
+
+
+def test_sns_is_told_in_the_topics_region_by_one_client() -> None:
+    sns = Sns()
+    publisher = SnsPublisher(sns.make)
+    for arn in ("arn:aws:sns:eu-west-1:1:t", "arn:aws:sns:eu-west-1:1:u", "topic"):
+        publisher.publish(replace(ROW, topic_arn=arn))
+    assert sns.made == ["eu-west-1", None]
+    assert sns.told[0] == {
+        "TopicArn": "arn:aws:sns:eu-west-1:1:t",
+        "Subject": "done",
+        "Message": "all of it",
+    }
+
+
+@pytest.mark.parametrize(
+    ("subject", "sent"),
+    [("two\nlines\tof it", "two lines of it"), ("x" * 300, "x" * 100), (" ", "(no subject)")],
+)
+def test_subjects_are_made_to_fit_sns(subject: str, sent: str) -> None:
+    sns = Sns()
+    SnsPublisher(sns.make).publish(replace(ROW, subject=subject, message=""))
+    assert (sns.told[0]["Subject"], sns.told[0]["Message"]) == (sent, " ")

@@ -1,0 +1,505 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskrunner.errors import ErrorId
+from taskrunner.model.instances import Category, InstanceSpec
+from taskrunner.service.store import instances as instance_store
+from taskrunner.testing import ServiceInProcess
+from tests.unit.service.worlds import (
+    ON_DEMAND,
+    FakeProvider,
+    T,
+    alarm,
+    check,
+    data,
+    ec2,
+    ref,
+    refs,
+    schedule,
+    scheduled,
+    shell,
+    terminate,
+)
+
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+CASCADE = {**ON_DEMAND, "failureAndRerunMode": "cascade", "maximumRetries": "0"}
+NO_RETRY = {**ON_DEMAND, "maximumRetries": "0"}
+
+
+@pytest.fixture
+def world() -> Iterator[ServiceInProcess]:
+    with ServiceInProcess() as world:
+        yield world
+
+
+def components(world: ServiceInProcess, pipeline_id: str) -> dict[str, str]:
+    """The one instance of each component."""
+    return {key: found[0] for key, found in world.components(pipeline_id).items()}
+
+
+# -- order ----------------------------------------------------------------------------------
+
+
+def test_work_is_done_in_the_order_of_its_dependencies(world: ServiceInProcess) -> None:
+    pipeline = world.run(
+        [
+            ON_DEMAND,
+            shell("Last", after="Left Right"),
+            shell("Left", input=ref("N")),
+            shell("Right", after="First"),
+            data("N", precondition=ref("P")),
+            check("P"),
+            shell("First", output=ref("N")),
+        ]
+    )
+    done = [attempt.split("_")[0][1:] for attempt in world.work_off()]
+    assert sorted(done) == ["First", "Last", "Left", "P", "Right"]
+    assert done[0] == "First"
+    assert done[-1] == "Last"
+    assert done.index("P") < done.index("Left")
+    assert world.state(pipeline) == "FINISHED"
+
+
+def test_max_active_instances_holds_the_others_back_oldest_first(world: ServiceInProcess) -> None:
+    pipeline = world.run(
+        [
+            scheduled(maxActiveInstances="2"),
+            schedule(startDateTime="2026-02-12T00:00:00", occurrences="6"),
+            shell("A"),
+        ]
+    )
+    done = []
+    while (task := world.claim()) is not None:
+        active = [s for s in world.statuses(pipeline).values() if not s.endswith("DEPENDENCIES")]
+        assert sum(s != "FINISHED" for s in active) <= 2
+        done.append(task.attempt_id)
+        world.conclude(task)
+    assert done == sorted(done)
+    assert len(done) == 6
+    assert world.state(pipeline) == "FINISHED"
+
+
+def test_those_that_can_never_run_do_not_stand_in_the_way_of_those_behind(
+    world: ServiceInProcess,
+) -> None:
+    """More instances than are offered a place at a time wait for ever for a failed input."""
+    pipeline = world.run(
+        [
+            scheduled(maximumRetries="0"),
+            schedule(startDateTime="2026-02-12T00:00:00", occurrences="11"),
+            shell("Before", workerGroup="before"),
+            shell("A", after="Before", maxActiveInstances="1"),
+        ]
+    )
+    for _ in range(9):
+        world.conclude(world.take("before"), "FAILED")
+    world.work_off("before")
+    assert len(world.work_off()) == 2
+    assert world.components(pipeline)["A"].count("FINISHED") == 2
+
+
+# -- cascade --------------------------------------------------------------------------------
+
+
+def chain(default: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        default,
+        shell("A", output=ref("N")),
+        data("N", precondition=ref("P")),
+        check("P"),
+        shell("B", input=ref("N"), precondition=ref("Q")),
+        check("Q", workerGroup="never"),
+        shell("C", after="B"),
+        shell("Else"),
+    ]
+
+
+def test_with_cascade_everything_behind_a_failure_fails_with_it(world: ServiceInProcess) -> None:
+    pipeline = world.run(chain(CASCADE))
+    while (task := world.claim()) is not None:
+        status = {"A": "FAILED", "Q": "FALSE"}.get(task.component_id, "FINISHED")
+        world.conclude(task, status, "X" if status == "FAILED" else None)
+    assert components(world, pipeline) == {
+        "A": "FAILED",
+        "N": "CASCADE_FAILED",
+        "P": "CANCELED",
+        "B": "CASCADE_FAILED",
+        "Q": "CANCELED",
+        "C": "CASCADE_FAILED",
+        "Else": "FINISHED",
+    }
+    rows = world.instances(pipeline)
+    assert rows[f"@B_{T}"].cause == f"@N_{T}"
+    assert rows[f"@C_{T}"].cause == f"@B_{T}"
+    assert world.state(pipeline) == "FINISHED"
+
+
+def test_without_cascade_everything_behind_a_failure_waits(world: ServiceInProcess) -> None:
+    pipeline = world.run(chain(NO_RETRY))
+    while (task := world.claim()) is not None:
+        world.conclude(task, "FAILED" if task.component_id == "A" else "FINISHED")
+    waits = "WAITING_ON_DEPENDENCIES"
+    assert components(world, pipeline) == {
+        "A": "FAILED",
+        "N": waits,
+        "P": waits,
+        "B": waits,
+        "Q": "FINISHED",
+        "C": waits,
+        "Else": "FINISHED",
+    }
+    assert world.state(pipeline) == "SCHEDULED"
+
+
+def test_a_cascade_leaves_alone_what_has_ended_and_what_is_before_it(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = world.run(
+        [CASCADE, shell("A"), shell("B", after="A"), shell("C", after="B D"), shell("D")]
+    )
+    while (task := world.claim()) is not None:
+        world.conclude(task, "FAILED" if task.component_id == "B" else "FINISHED")
+    assert components(world, pipeline) == {
+        "A": "FINISHED",
+        "B": "FAILED",
+        "C": "CASCADE_FAILED",
+        "D": "FINISHED",
+    }
+
+
+# -- alarms ---------------------------------------------------------------------------------
+
+
+def test_alarms_carry_what_their_expressions_say(world: ServiceInProcess) -> None:
+    pipeline = world.run(
+        [
+            NO_RETRY,
+            alarm("Good", subject="#{node.name} is #{node.@status}"),
+            alarm("Bad", message="#{node.errorId}: #{node.errorMessage}"),
+            shell("A", name="the A", onSuccess=ref("Good"), onFail=ref("Bad")),
+            shell("B", onSuccess=ref("Good"), onFail=refs("Bad", "Good"), workerGroup="b"),
+        ]
+    )
+    world.conclude(world.take())
+    world.conclude(world.take("b"), "FAILED", "X", "no such file")
+    said = {(a.action_id, a.subject, a.message) for a in world.alarms(pipeline)}
+    assert said == {
+        ("Good", "the A is FINISHED", f"at {T}"),
+        ("Bad", "B FAILED", "X: no such file"),
+        ("Good", "B is FAILED", f"at {T}"),
+    }
+
+
+def test_an_alarm_is_raised_only_at_the_end_not_for_every_attempt(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = world.run(
+        [ON_DEMAND, alarm("Bad"), shell("A", onFail=ref("Bad"), retryDelay="1 minute")]
+    )
+    for alarms in (0, 0, 1):
+        world.conclude(world.take(), "FAILED")
+        world.advance(MINUTE)
+        assert len(world.alarms(pipeline)) == alarms
+
+
+def test_an_alarm_with_an_expression_that_fails_is_better_than_none(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = world.run(
+        [ON_DEMAND, alarm("Good", subject="#{node.nothing}"), shell("A", onSuccess=ref("Good"))]
+    )
+    world.work_off()
+    (raised,) = world.alarms(pipeline)
+    assert (raised.subject, raised.message) == ("#{node.nothing}", f"at {T}")
+
+
+def test_who_is_late_raises_its_alarm_once(world: ServiceInProcess) -> None:
+    pipeline = world.run(
+        [
+            ON_DEMAND,
+            alarm("Late"),
+            shell("A", lateAfterTimeout="1 hour", onLateAction=ref("Late")),
+        ]
+    )
+    task = world.take()
+    for _ in range(30):
+        assert len(world.alarms(pipeline)) == (world.now >= datetime(2026, 2, 13, 3, tzinfo=UTC))
+        world.advance(4 * MINUTE)
+        world.service.report_progress(task.task_id, {})
+    assert [a.event for a in world.alarms(pipeline)] == ["onLateAction"]
+    world.conclude(task)
+    assert world.statuses(pipeline) == {f"@A_{T}": "FINISHED"}
+
+
+# -- Terminate ------------------------------------------------------------------------------
+
+
+def late_and_terminated(**fields: Any) -> list[dict[str, Any]]:
+    return [
+        ON_DEMAND,
+        alarm("Late"),
+        terminate("Stop"),
+        shell("A", lateAfterTimeout="1 hour", onLateAction=refs("Late", "Stop"), **fields),
+    ]
+
+
+def test_terminate_takes_the_work_away_from_who_is_late(world: ServiceInProcess) -> None:
+    pipeline = world.run(late_and_terminated(reportProgressTimeout="1 day"))
+    task = world.take()
+    world.advance(HOUR)
+    assert world.statuses(pipeline) == {f"@A_{T}": "CANCELED"}
+    assert world.service.report_progress(task.task_id, {}) is True
+    assert len(world.alarms(pipeline)) == 1
+    assert world.state(pipeline) == "FINISHED"
+
+
+def test_terminate_in_the_moment_of_another_decision_leaves_nothing_behind(
+    world: ServiceInProcess,
+) -> None:
+    """Late, and in the same breath due to be tried again."""
+    pipeline = world.run(late_and_terminated())
+    task = world.take()
+    world.service.set_task_status(task.task_id, "FAILED")
+    world.advance(HOUR)
+    assert world.statuses(pipeline) == {f"@A_{T}": "CANCELED"}
+    assert len(world.attempts(pipeline)) == 1
+    world.advance(HOUR)
+    assert world.claim() is None
+
+
+def test_terminate_ends_who_has_not_even_begun(world: ServiceInProcess) -> None:
+    pipeline = world.run([*late_and_terminated(after="B"), shell("B", workerGroup="never")])
+    world.advance(HOUR)
+    assert components(world, pipeline) == {"A": "CANCELED", "B": "WAITING_FOR_RUNNER"}
+
+
+def test_terminate_ends_a_late_resource(world: ServiceInProcess) -> None:
+    pipeline = world.run(
+        [
+            ON_DEMAND,
+            terminate("Stop"),
+            ec2("R", lateAfterTimeout="1 hour", onLateAction=ref("Stop")),
+            shell("A", runsOn=ref("R")),
+        ]
+    )
+    world.advance(HOUR)
+    assert components(world, pipeline) == {"A": "CANCELED", "R": "FINISHED"}
+
+
+# -- resources ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def provider() -> FakeProvider:
+    return FakeProvider()
+
+
+@pytest.fixture
+def cloud(provider: FakeProvider) -> Iterator[ServiceInProcess]:
+    with ServiceInProcess(provider=provider) as world:
+        yield world
+
+
+def group(pipeline: str, start: str = T) -> str:
+    return f"resource:{pipeline}_@R_{start}"
+
+
+def test_a_resource_is_launched_for_the_first_and_ended_after_the_last(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    pipeline = cloud.run(
+        [
+            ON_DEMAND,
+            shell("Before"),
+            shell("A", runsOn=ref("R"), after="Before"),
+            shell("B", runsOn=ref("R"), after="A"),
+            ec2("R"),
+        ]
+    )
+    assert provider.launched == []
+    cloud.conclude(cloud.take())
+    assert provider.launched == ["i-1"]
+    cloud.conclude(cloud.take(group(pipeline)))
+    assert provider.ended == []
+    cloud.conclude(cloud.take(group(pipeline)))
+    assert provider.ended == ["i-1"]
+    assert set(components(cloud, pipeline).values()) == {"FINISHED"}
+    assert cloud.state(pipeline) == "FINISHED"
+
+
+def test_a_resource_that_cannot_be_launched_fails_and_takes_its_users_along(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    provider.refuse = True
+    pipeline = cloud.run(
+        [
+            {**ON_DEMAND, "failureAndRerunMode": "cascade"},
+            alarm("Bad"),
+            shell("A", runsOn=ref("R")),
+            shell("B", after="A"),
+            ec2("R", maximumRetries="1", onFail=ref("Bad")),
+        ]
+    )
+    assert components(cloud, pipeline) == {"A": "CANCELED", "B": "CASCADE_FAILED", "R": "FAILED"}
+    rows = cloud.instances(pipeline)
+    assert (rows[f"@R_{T}"].error_message, rows[f"@R_{T}"].failures) == ("no capacity", 2)
+    assert rows[f"@A_{T}"].error_id == ErrorId.RESOURCE_FAILED
+    assert [a.subject for a in cloud.alarms(pipeline)] == ["R FAILED"]
+    assert cloud.state(pipeline) == "FINISHED"
+
+
+def test_a_resource_whose_runner_dies_is_launched_again_and_the_task_goes_on(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R")])
+    cloud.take(group(pipeline))
+    provider.dead.add("i-1")
+    cloud.settle()
+    assert (provider.launched, components(cloud, pipeline)["R"]) == (["i-1", "i-2"], "CREATING")
+    cloud.advance(5 * MINUTE)
+    assert cloud.work_off(group(pipeline)) == [f"@A_{T}_Attempt=2"]
+    assert set(components(cloud, pipeline).values()) == {"FINISHED"}
+
+
+def test_a_resource_that_fails_last_still_ends_its_pipeline(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R", maximumRetries="0")])
+    task = cloud.take(group(pipeline))
+    cloud.service.set_task_status(task.task_id, "FINISHED")
+    provider.dead.add("i-1")
+    cloud.service.resources.reconcile(cloud.now)  # before the scheduler had a look
+    cloud.settle()
+    assert components(cloud, pipeline) == {"A": "FINISHED", "R": "FAILED"}
+    assert cloud.state(pipeline) == "FINISHED"
+
+
+def test_a_resource_takes_its_time_to_end(cloud: ServiceInProcess, provider: FakeProvider) -> None:
+    provider.slow = True
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R")])
+    cloud.work_off(group(pipeline))
+    assert components(cloud, pipeline)["R"] == "SHUTTING_DOWN"
+    assert cloud.state(pipeline) == "SCHEDULED"
+    provider.slow = False
+    cloud.settle()
+    assert components(cloud, pipeline)["R"] == "FINISHED"
+    assert cloud.state(pipeline) == "FINISHED"
+
+
+def test_terminate_after_ends_the_resource_and_whoever_still_needs_it(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    pipeline = cloud.run(
+        [
+            ON_DEMAND,
+            shell("A", runsOn=ref("R"), reportProgressTimeout="1 day"),
+            shell("Slow", workerGroup="slow", reportProgressTimeout="1 day"),
+            shell("Waits", runsOn=ref("R"), after="Slow"),
+            ec2("R", terminateAfter="2 hours"),
+        ]
+    )
+    task, slow = cloud.take(group(pipeline)), cloud.take("slow")
+    cloud.advance(2 * HOUR)
+    assert provider.ended == ["i-1"]
+    assert cloud.service.report_progress(task.task_id, {}) is True
+    cloud.conclude(slow)
+    assert components(cloud, pipeline) == {
+        "A": "CANCELED",
+        "Slow": "FINISHED",
+        "Waits": "CANCELED",
+        "R": "FINISHED",
+    }
+
+
+def test_a_daily_resource_serves_hourly_activities_and_goes_with_its_day(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    pipeline = cloud.run(
+        [
+            scheduled(),
+            schedule(occurrences="3"),
+            schedule("Day", period="1 day", occurrences="1"),
+            shell("A", runsOn=ref("R")),
+            ec2("R", schedule=ref("Day")),
+        ]
+    )
+    for _ in range(3):
+        assert len(cloud.work_off(group(pipeline))) == 1
+        assert provider.ended == []
+        cloud.advance(HOUR)
+    cloud.advance(20 * HOUR)
+    assert (provider.launched, provider.ended) == (["i-1"], [])
+    cloud.advance(HOUR)
+    assert provider.ended == ["i-1"]
+    assert cloud.state(pipeline) == "FINISHED"
+
+
+def test_in_a_backfill_a_resource_waits_for_activities_that_are_still_being_made(
+    cloud: ServiceInProcess,
+) -> None:
+    pipeline = cloud.run(
+        [
+            scheduled(),
+            schedule(startDateTime="2026-02-08T00:00:00", endDateTime="2026-02-12T00:00:00"),
+            schedule("Day", period="1 day", startDateTime="2026-02-08T00:00:00", occurrences="4"),
+            shell("A", runsOn=ref("R")),
+            ec2("R", schedule=ref("Day")),
+        ]
+    )
+    assert cloud.components(pipeline) == {
+        "A": ["WAITING_FOR_RUNNER"] * 96,
+        "R": ["CREATING"] * 4,
+    }
+
+
+# -- trouble --------------------------------------------------------------------------------
+
+
+def test_one_pipelines_trouble_does_not_stop_the_others(
+    world: ServiceInProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An instance of a component that the definition does not know: a bug, or a hand-made row."""
+    broken = world.run([ON_DEMAND, shell("A")])
+    strange = InstanceSpec(
+        instance_id="@Strange_1",
+        component_id="Strange",
+        name="Strange",
+        type="ShellCommandActivity",
+        category=Category.ACTIVITY,
+        start=world.now,
+        end=world.now,
+        not_before=world.now,
+    )
+    with world.service.store.write() as conn:
+        instance_store.insert_instances(conn, broken, 1, [strange], world.now)
+    sound = world.run([ON_DEMAND, shell("A")])
+    assert {world.take().pipeline_id, world.take().pipeline_id} == {broken, sound}
+    assert f"pipeline {broken} could not be advanced" in caplog.text
+
+
+def test_it_knows_how_long_it_may_sleep(world: ServiceInProcess) -> None:
+    scheduler = world.service.scheduler
+    assert scheduler.tick(world.now) is False
+    world.run([ON_DEMAND, shell("A", maximumRetries="1", retryDelay="5 minutes")])
+    world.conclude(world.take(), "FAILED")
+    assert scheduler.idle_s(world.now) == 300
+
+
+def test_waiting_polls_are_told_when_work_is_ready(world: ServiceInProcess) -> None:
+    told: list[str] = []
+    for name in ("wg", "other"):
+        world.service.work_ready.subscribe(name, lambda name=name: told.append(name))  # type: ignore[misc]
+    world.run([ON_DEMAND, shell("A", retryDelay="5 minutes")])
+    assert told == ["wg"]
+    world.conclude(world.take(), "FAILED")
+    assert told == ["wg"]
+    world.advance(5 * MINUTE)
+    assert told == ["wg", "wg"]
+    world.take(acknowledge=False)
+    world.advance(2 * MINUTE)  # nobody acknowledged: it is for others again
+    assert told == ["wg"] * 3
