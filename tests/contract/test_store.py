@@ -1,0 +1,514 @@
+"""What the service asks of its store, on every kind of store."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from taskrunner.errors import PipelineNotFound
+from taskrunner.model.decisions import Queue
+from taskrunner.model.instances import Category, Dependency, DependencyKind, InstanceSpec
+from taskrunner.model.rows import AttemptRow
+from taskrunner.model.states import (
+    AttemptStatus,
+    IllegalTransition,
+    InstanceStatus,
+    PipelineState,
+)
+from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import alarms, attempts, instances, pipelines
+from taskrunner.service.store.database import Store
+from taskrunner.service.store.rows import AlarmRow, HandoutRow, PipelineRow, ScheduleRow
+from taskrunner.service.store.tables import METADATA
+from taskrunner.testing import FakeClock, ServiceInProcess
+from taskrunner.testing.service import as_definition
+
+NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+S, A = InstanceStatus, AttemptStatus
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    store = Store(database_url)
+    yield store
+    store.close()
+
+
+PIPELINE = PipelineRow(
+    pipeline_id="df-1",
+    account="1",
+    user_id="u",
+    name="p",
+    unique_id="1",
+    description=None,
+    tags=(("k", "v"),),
+    state=PipelineState.PENDING,
+    created_at=NOW,
+)
+
+
+def spec(name: str, *on: str, at: datetime = NOW, **changes: Any) -> InstanceSpec:
+    made = InstanceSpec(
+        instance_id=f"@{name}",
+        component_id=name,
+        name=name,
+        type="ShellCommandActivity",
+        category=Category.ACTIVITY,
+        start=at,
+        end=at + MINUTE,
+        not_before=at,
+        worker_group="wg",
+        dependencies=tuple(Dependency(f"@{o}", DependencyKind.DEPENDS_ON) for o in on),
+    )
+    return replace(made, **changes)
+
+
+def attempt(instance: str = "A", number: int = 1, **changes: Any) -> AttemptRow:
+    made = AttemptRow(
+        pipeline_id="df-1",
+        attempt_id=f"@{instance}_Attempt={number}",
+        instance_id=f"@{instance}",
+        number=number,
+        status=A.WAITING_FOR_RUNNER,
+        worker_group="wg",
+        queue=Queue.READY,
+        ready_at=NOW,
+        lease_s=300,
+        created_at=NOW,
+    )
+    return replace(made, **changes)
+
+
+# -- the schema -----------------------------------------------------------------------------
+
+
+def test_the_migrations_build_the_tables_that_the_code_names(store: Store) -> None:
+    with store.read() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_an_existing_database_is_opened_as_it_is(store: Store, database_url: str) -> None:
+    with store.write() as conn:
+        pipelines.insert_pipeline(conn, PIPELINE)
+    again = Store(database_url)
+    with again.read() as conn:
+        assert pipelines.load_pipeline(conn, "df-1") == PIPELINE
+    again.close()
+
+
+def test_services_that_start_together_migrate_once(database_url: str) -> None:
+    def open_and_close(_: int) -> None:
+        Store(database_url).close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(open_and_close, range(8)))
+
+
+# -- transactions ---------------------------------------------------------------------------
+
+
+def test_what_raises_leaves_nothing_behind(store: Store) -> None:
+    def fails() -> None:
+        with store.write() as conn:
+            pipelines.insert_pipeline(conn, PIPELINE)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fails()
+    with store.read() as conn, pytest.raises(PipelineNotFound):
+        pipelines.load_pipeline(conn, "df-1")
+
+
+def test_readers_do_not_wait_for_a_writer_and_see_only_what_is_committed(store: Store) -> None:
+    with store.write() as conn:
+        pipelines.insert_pipeline(conn, PIPELINE)
+        with store.read() as other:
+            assert pipelines.list_pipelines(other, None, None, 10) == []
+    with store.read() as other:
+        assert len(pipelines.list_pipelines(other, None, None, 10)) == 1
+
+
+# -- pipelines ------------------------------------------------------------------------------
+
+
+def test_moments_and_tags_come_back_as_they_were(store: Store) -> None:
+    with store.write() as conn:
+        assert pipelines.insert_pipeline(conn, PIPELINE) == "df-1"
+    with store.read() as conn:
+        found = pipelines.load_pipeline(conn, "df-1", account="1")
+    assert found == PIPELINE
+    assert found.created_at.tzinfo is UTC
+
+
+def test_of_two_with_one_unique_id_the_first_stays(store: Store) -> None:
+    with store.write() as conn:
+        pipelines.insert_pipeline(conn, PIPELINE)
+        second = replace(PIPELINE, pipeline_id="df-2")
+        assert pipelines.insert_pipeline(conn, second) == "df-1"
+
+
+def test_one_pipeline_is_made_however_many_ask_at_once(database_url: str) -> None:
+    service = Service(ServiceSettings(database_url=database_url))
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            made = set(pool.map(lambda _: service.create_pipeline(ANONYMOUS, "p", "1"), range(24)))
+    finally:
+        service.stop()
+    assert len(made) == 1
+
+
+def test_definitions_are_kept_by_version(store: Store) -> None:
+    with store.write() as conn:
+        pipelines.insert_pipeline(conn, PIPELINE)
+        for version in (1, 2):
+            pipelines.save_definition(conn, "df-1", version, {"is": version}, NOW)
+    with store.read() as conn:
+        assert pipelines.load_definition(conn, "df-1", 1) == {"is": 1}
+        assert pipelines.load_definition(conn, "df-1", 3) is None
+        assert pipelines.load_pipeline(conn, "df-1").latest_version == 2
+
+
+def test_due_schedules_come_in_their_order(store: Store) -> None:
+    rows = [
+        ScheduleRow(pipeline_id="df-1", schedule_id=key, next_index=n, next_at=at)
+        for n, (key, at) in enumerate(
+            {"b": NOW, "a": NOW - MINUTE, "later": NOW + MINUTE, "over": None}.items()
+        )
+    ]
+    with store.write() as conn:
+        pipelines.replace_schedules(conn, "df-1", rows)
+        due = pipelines.due_schedules(conn, NOW, 10)
+        assert [row.schedule_id for row in due] == ["a", "b"]
+        pipelines.set_schedule(conn, due[0], 9, None)
+        assert [row.schedule_id for row in pipelines.due_schedules(conn, NOW, 10)] == ["b"]
+
+
+# -- instances ------------------------------------------------------------------------------
+
+
+def test_an_instance_is_made_once(store: Store) -> None:
+    with store.write() as conn:
+        instances.insert_instances(conn, "df-1", 1, [spec("A"), spec("B", "A")], NOW)
+        instances.insert_instances(conn, "df-1", 2, [spec("A"), spec("C", "A", "B")], NOW)
+    with store.read() as conn:
+        rows = instances.load_instances(conn, "df-1")
+        assert [(r.instance_id, r.version) for r in rows] == [("@A", 1), ("@B", 1), ("@C", 2)]
+        waits = instances.dependencies_of(conn, "df-1", ["@C"])
+        assert {d.instance_id for d in waits["@C"]} == {"@A", "@B"}
+        waited = instances.dependents_of(conn, "df-1", ["@A"])
+        assert {d.instance_id for d in waited["@A"]} == {"@B", "@C"}
+
+
+def test_a_change_needs_the_status_that_it_expects(store: Store) -> None:
+    with store.write() as conn:
+        instances.insert_instances(conn, "df-1", 1, [spec("A")], NOW)
+        (row,) = instances.load_instances(conn, "df-1")
+        assert instances.update_instance(conn, row, status=S.CREATING)
+        assert not instances.update_instance(conn, row, status=S.CANCELED)
+        assert instances.statuses(conn, "df-1", ["@A"]) == {"@A": S.CREATING}
+        with pytest.raises(IllegalTransition):
+            instances.update_instance(conn, row, status=S.RUNNING)
+
+
+def test_due_instances_are_woken_and_put_off(store: Store) -> None:
+    later = NOW + MINUTE
+
+    def due(at: datetime) -> list[str]:
+        return [row.instance_id for row in instances.claim_due(conn, at, 10)]
+
+    with store.write() as conn:
+        instances.insert_instances(conn, "df-1", 1, [spec("A"), spec("B", at=later)], NOW)
+        assert (due(NOW), due(later)) == (["@A"], ["@A", "@B"])
+        instances.put_off(conn, "df-1", ["@A", "@B"], None)
+        assert (due(later), instances.next_due(conn)) == ([], None)
+        (row, _) = instances.load_instances(conn, "df-1")
+        instances.look_again(conn, row, later)
+        instances.look_again(conn, row, later + MINUTE)  # sooner stands
+        assert instances.next_due(conn) == later
+        instances.wake(conn, "df-1", ["@A", "@nobody"], NOW)
+        assert due(NOW) == ["@A"]
+        instances.update_instance(conn, row, status=S.CANCELED, due_at=None)
+        instances.wake(conn, "df-1", ["@A"], NOW)
+        assert due(later) == []
+
+
+def test_places_are_offered_to_those_that_wait_for_nothing_else(store: Store) -> None:
+    specs = [
+        spec("ended"),
+        *(spec(f"blocked{n}", "never", component_id="X") for n in range(10)),
+        spec("free", "ended", component_id="X", at=NOW + MINUTE),
+        spec("early", component_id="X", at=NOW + 9 * MINUTE),
+    ]
+    with store.write() as conn:
+        instances.insert_instances(conn, "df-1", 1, specs, NOW)
+        instances.put_off(conn, "df-1", [s.instance_id for s in specs], None)
+        (ended,) = instances.load_instances(conn, "df-1", ["@ended"])
+        instances.update_instance(conn, ended, status=S.FINISHED)
+        instances.wake_siblings(conn, replace(ended, component_id="X"), NOW + MINUTE)
+        woken = instances.claim_due(conn, NOW + MINUTE, 20)
+        assert [row.instance_id for row in woken] == ["@free"]
+
+
+def test_the_live_ones_can_be_told_from_the_others(store: Store) -> None:
+    with store.write() as conn:
+        instances.insert_instances(conn, "df-1", 1, [spec("A"), spec("B")], NOW)
+        (a, _) = instances.load_instances(conn, "df-1")
+        instances.update_instance(conn, a, status=S.CANCELED)
+        live = instances.load_instances(conn, "df-1", live=True)
+        assert [row.instance_id for row in live] == ["@B"]
+        assert instances.unfinished(conn, "df-1")
+        assert instances.count_by_status(conn, "df-1", "A", [S.CANCELED]) == 1
+        assert instances.newest_start(conn, "df-1") == NOW
+        assert instances.newest_start(conn, "df-2") is None
+
+
+# -- attempts and hand-outs -----------------------------------------------------------------
+
+
+def queue(conn: sa.Connection, *rows: AttemptRow) -> None:
+    names = dict.fromkeys(row.instance_id.removeprefix("@") for row in rows)
+    instances.insert_instances(conn, "df-1", 1, [spec(name) for name in names], NOW)
+    for row in rows:
+        attempts.insert_attempt(conn, row)
+
+
+def test_the_queue_gives_out_the_oldest_that_is_ready(store: Store) -> None:
+    with store.write() as conn:
+        queue(
+            conn,
+            attempt("late", ready_at=NOW + MINUTE),
+            attempt("new"),
+            attempt("old", ready_at=NOW - MINUTE),
+            attempt("other", worker_group="other", ready_at=NOW - 2 * MINUTE),
+            attempt("out", queue=Queue.OUT, ready_at=NOW - 3 * MINUTE),
+        )
+        given = []
+        while (row := attempts.claim_ready(conn, "wg", NOW)) is not None:
+            given.append(row.instance_id)
+            assert attempts.update_attempt(conn, row, queue=Queue.OUT)
+        assert given == ["@old", "@new"]
+        assert not attempts.any_ready(conn, "wg", NOW)
+        assert attempts.any_ready(conn, "wg", NOW + MINUTE)
+
+
+def test_an_attempt_changes_only_for_who_holds_it(store: Store) -> None:
+    with store.write() as conn:
+        row = attempt()
+        queue(conn, row)
+        assert attempts.update_attempt(conn, row, task_id="t1")
+        assert not attempts.update_attempt(conn, row, held_by="t0", status=A.RUNNING)
+        assert attempts.update_attempt(
+            conn, row, held_by="t1", status=A.RUNNING, progress={"rows": "1"}
+        )
+        assert not attempts.update_attempt(conn, row, held_by="t1", status=A.FINISHED)
+        (found,) = attempts.load_attempts(conn, "df-1", attempt_ids=[row.attempt_id])
+        assert (found.status, found.progress) == (A.RUNNING, {"rows": "1"})
+
+
+def test_the_head_is_the_newest_attempt(store: Store) -> None:
+    with store.write() as conn:
+        queue(conn, attempt(), *(attempt(number=n) for n in range(2, 12)), attempt("B"))
+        heads = attempts.head_attempts(conn, "df-1", ["@A", "@B", "@C"])
+        assert {key: row.number for key, row in heads.items()} == {"@A": 11, "@B": 1}
+
+
+def test_a_hand_out_is_closed_once(store: Store) -> None:
+    row = HandoutRow(
+        task_id="t",
+        pipeline_id="df-1",
+        attempt_id="@A_Attempt=1",
+        state="ASSIGNED",
+        handed_out_at=NOW,
+    )
+    with store.write() as conn:
+        attempts.insert_handout(conn, row)
+        attempts.start_handout(conn, "t")
+        assert attempts.close_handout(conn, "t", "DONE", verdict="FINISHED x")
+        assert not attempts.close_handout(conn, "t", "SUPERSEDED")
+        attempts.start_handout(conn, "t")
+        expected = replace(row, state="DONE", verdict="FINISHED x")
+        assert attempts.load_handout(conn, "t") == expected
+        assert attempts.load_handout(conn, "never") is None
+
+
+def test_runners_are_noted_however_many_report_at_once(store: Store) -> None:
+    def note(n: int) -> None:
+        with store.write() as conn:
+            attempts.record_runner(conn, "r", "wg", "h", NOW + n * MINUTE)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(note, range(24)))
+
+
+# -- alarms ---------------------------------------------------------------------------------
+
+
+def test_an_alarm_with_the_same_id_is_the_same_alarm(store: Store) -> None:
+    row = AlarmRow(
+        pipeline_id="df-1",
+        alarm_id="1",
+        instance_id="@A",
+        action_id="x",
+        event="onFail",
+        topic_arn="t",
+        subject="first",
+        message="m",
+        status="PENDING",
+        tries=0,
+        created_at=NOW,
+        next_at=NOW,
+    )
+    with store.write() as conn:
+        alarms.insert_alarm(conn, row)
+        alarms.update_alarm(conn, row, tries=1)
+        alarms.insert_alarm(conn, replace(row, subject="again"))
+        assert alarms.load_alarms(conn, "df-1") == [replace(row, tries=1)]
+        assert len(alarms.due_alarms(conn, NOW, 5)) == 1
+        assert alarms.due_alarms(conn, NOW - MINUTE, 5) == []
+
+
+# -- many at once ---------------------------------------------------------------------------
+
+RUNNERS, TASKS = 16, 300
+
+
+def run_all(work: Callable[[int], list[str]]) -> list[str]:
+    with ThreadPoolExecutor(RUNNERS) as pool:
+        return [task for found in pool.map(work, range(RUNNERS)) for task in found]
+
+
+def two_services(stack: ExitStack, url: str, clock: FakeClock) -> list[Service]:
+    """Two service processes' worth of service: on SQLite one, which owns the file."""
+    first = ServiceInProcess(database_url=url, clock=clock)
+    stack.enter_context(first)
+    if url.startswith("sqlite"):
+        return [first.service]
+    second = Service(ServiceSettings(database_url=url), clock=clock)
+    stack.callback(second.stop)
+    return [first.service, second]
+
+
+def test_no_task_is_given_to_two_runners(database_url: str) -> None:
+    """16 runners work off 300 tasks as fast as they can, while schedulers run beside them."""
+    clock = FakeClock()
+    objects = [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"},
+        *({"id": f"A{n}", "type": "ShellCommandActivity", "command": "true"} for n in range(TASKS)),
+    ]
+    with ExitStack() as stack:
+        services = two_services(stack, database_url, clock)
+        pipeline = services[0].create_pipeline(ANONYMOUS, "p", "1")
+        services[0].put_definition(pipeline, as_definition(objects))
+        services[0].activate(pipeline)
+        while services[0].scheduler.tick(clock.now()):
+            pass
+        over = threading.Event()
+
+        def schedule(service: Service) -> None:
+            while not over.is_set():
+                service.scheduler.tick(clock.now())
+                over.wait(0.001)
+
+        def work(n: int) -> list[str]:
+            service = services[n % len(services)]
+            taken = []
+            while (task := service.claim("wg")) is not None:
+                taken.append(task.attempt_id)
+                assert service.report_progress(task.task_id, {}) is False
+                service.set_task_status(task.task_id, "FINISHED")
+            return taken
+
+        with ThreadPoolExecutor(len(services)) as schedulers:
+            ticking = [schedulers.submit(schedule, service) for service in services]
+            try:
+                taken = run_all(work)
+            finally:
+                over.set()
+            for ticks in ticking:
+                ticks.result()
+        # A claim passes over what a scheduler holds at the moment; announcements bring it back.
+        taken += work(0)
+        while services[0].scheduler.tick(clock.now()):
+            pass
+        assert [task for task, times in Counter(taken).items() if times > 1] == []
+        assert len(taken) == TASKS
+        with services[0].store.read() as conn:
+            rows = instances.load_instances(conn, pipeline)
+        assert Counter(row.status for row in rows) == {S.FINISHED: TASKS}
+        assert services[0].pipeline(pipeline).state is PipelineState.FINISHED
+
+
+def test_no_wake_up_is_lost_between_two_schedulers(database_url: str) -> None:
+    """Chains of work through two schedulers: each end must wake what waits for it."""
+    clock = FakeClock()
+    width, length = 10, 8
+    objects: list[dict[str, Any]] = [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"}
+    ]
+    for chain in range(width):
+        for link in range(length):
+            before = [{"ref": f"A{(chain + k) % width}x{link - 1}"} for k in (0, 1)]
+            objects.append(
+                {
+                    "id": f"A{chain}x{link}",
+                    "type": "ShellCommandActivity",
+                    "command": "true",
+                    **({"dependsOn": before} if link else {}),
+                }
+            )
+    with ExitStack() as stack:
+        services = two_services(stack, database_url, clock)
+        pipeline = services[0].create_pipeline(ANONYMOUS, "p", "1")
+        services[0].put_definition(pipeline, as_definition(objects))
+        services[0].activate(pipeline)
+        deadline = threading.Event()
+        finished = threading.Event()
+
+        def live(n: int) -> list[str]:
+            service = services[n % len(services)]
+            done = []
+            while not (finished.is_set() or deadline.is_set()):
+                service.scheduler.tick(clock.now())
+                task = service.claim("wg")
+                if task is None:
+                    finished.wait(0.002)
+                    continue
+                service.set_task_status(task.task_id, "FINISHED")
+                done.append(task.attempt_id)
+                if service.pipeline(pipeline).state is PipelineState.FINISHED:
+                    finished.set()
+            return done
+
+        watch = threading.Timer(60, deadline.set)
+        watch.start()
+        watcher = threading.Thread(target=_until_finished, args=(services[0], pipeline, finished))
+        watcher.start()
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                done = [task for found in pool.map(live, range(4)) for task in found]
+        finally:
+            watch.cancel()
+            finished.set()
+            watcher.join()
+        assert services[0].pipeline(pipeline).state is PipelineState.FINISHED
+        assert len(done) == len(set(done)) == width * length
+
+
+def _until_finished(service: Service, pipeline: str, finished: threading.Event) -> None:
+    while not finished.wait(0.05):
+        if service.pipeline(pipeline).state is PipelineState.FINISHED:
+            finished.set()
