@@ -136,6 +136,14 @@ def test_installing_again_changes_nothing_and_disturbs_nobody(agent: Machine) ->
     assert "/etc/taskrunner/taskrunner.toml exists and has no tasks" in other.stderr
 
 
+def test_reloading_keeps_the_process(agent: Machine) -> None:
+    before = _main_pid(agent)
+    agent.run("systemctl", "reload", AGENT)
+    wait_for("the new settings", lambda: agent.show(AGENT, "ActiveState") == "active")
+    assert _main_pid(agent) == before
+    assert agent.show(AGENT, "NRestarts") == "0"
+
+
 def test_a_task_has_none_of_the_agents_powers(agent: Machine) -> None:
     command = """
     { id -un; grep -E '^(CapPrm|CapEff|CapAmb|NoNewPrivs)' /proc/self/status | cut -f2
