@@ -11,6 +11,7 @@ from typing import Any, ClassVar, cast
 import psycopg
 from psycopg import adapt, pq, sql
 from psycopg.types import TypesRegistry
+from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
@@ -55,6 +56,7 @@ def _text_only() -> adapt.AdaptersMap:
     adapters = adapt.AdaptersMap(types=TypesRegistry())
     adapters.register_loader(0, TextLoader)
     adapters.register_dumper(str, StrDumperUnknown)
+    adapters.register_dumper(type(None), NoneDumper)
     return adapters
 
 

@@ -114,6 +114,7 @@ class Decoder:
             return utf8.decode(chunk, final)
         except UnicodeDecodeError as error:
             found = error.object[error.start : error.end].hex(" ")
+            self._rows += sum(1 for _ in self._records(error.object[: error.start].decode()))
             raise self._bad(f"is not UTF-8 text (bytes {found})") from error
 
     def _records(self, text: str) -> Iterator[str]:

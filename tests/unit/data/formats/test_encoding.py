@@ -95,8 +95,8 @@ def test_an_escape_frees_any_character_of_its_meaning() -> None:
         (b"a,b\nc\n", "row 2 has 1 values, wanted 2"),
         (b"a\n1,2\n", "row 2 has 2 values, wanted 1"),
         (b"a,b\n\n", "row 2 has 1 values"),
-        (b"a\nb\n\xff\n", r"is not UTF-8 text \(bytes ff\)"),
-        (b"a\nb\xc3", "is not UTF-8 text"),
+        (b"a\nb\n\xff\n", r"row 3 is not UTF-8 text \(bytes ff\)"),
+        (b"a\nb\xc3", "row 2 is not UTF-8 text"),
         (b"a\nb\\", "row 2 ends with an escape character"),
     ],
 )
