@@ -21,6 +21,7 @@ from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
 from taskrunner.errors import ConfigError, UsageError
+from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
     from taskrunner.agent.agent import Notices
@@ -157,7 +158,13 @@ def _export(settings: Settings, environ: MutableMapping[str, str]) -> None:
         environ["AWS_SECRET_ACCESS_KEY"] = settings.secret_key
         environ.pop("AWS_SESSION_TOKEN", None)
     if settings.proxy_host:
-        environ["HTTPS_PROXY"] = environ["HTTP_PROXY"] = _proxy_url(settings)
+        names = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+        environ.update(dict.fromkeys(names, _proxy_url(settings)))
+    # Were it asked through a proxy, the proxy's own host would answer, and lend us its role.
+    never_through_proxy(environ, METADATA)
+    if settings.ca_bundle is not None:
+        # For S3; the variable itself may name another file for it.
+        environ.setdefault("AWS_CA_BUNDLE", str(settings.ca_bundle))
 
 
 def _proxy_url(settings: Settings) -> str:

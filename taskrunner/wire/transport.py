@@ -34,6 +34,7 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.proxies import proxy_of
 
 __all__ = ["MAX_REPLY_BYTES", "TransportSettings", "Urllib3Transport"]
 
@@ -200,8 +201,13 @@ def _manager(endpoint: Endpoint, settings: TransportSettings) -> urllib3.PoolMan
     }
     if endpoint.scheme == "https":
         options["ssl_context"] = _tls(settings)
-    proxy = _proxy_of(endpoint, settings.environ)
-    manager = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    proxy = proxy_of(endpoint, settings.environ)
+    manager = (
+        # It takes no login from the URL.
+        urllib3.ProxyManager(proxy.url, proxy_headers=dict(proxy.headers), **options)
+        if proxy
+        else urllib3.PoolManager(**options)
+    )
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
     return manager
 
@@ -216,24 +222,10 @@ def _tls(settings: TransportSettings) -> ssl.SSLContext:
     return context
 
 
-def _proxy_of(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
-    names = {name.lower(): value for name, value in environ.items()}
-    if endpoint.loopback or _bypassed(endpoint.host, names.get("no_proxy", "")):
-        return None
-    return names.get(f"{endpoint.scheme}_proxy") or names.get("all_proxy") or None
-
-
-def _bypassed(host: str, no_proxy: str) -> bool:
-    suffixes = (item.strip().lower().lstrip(".") for item in no_proxy.split(","))
-    return any(
-        suffix in {"*", host} or host.endswith(f".{suffix}") for suffix in suffixes if suffix
-    )
-
-
 def _reason(error: BaseException, deadline_s: float) -> str:
     """A few words on what happened, by the error's type."""
     if isinstance(error, ProxyError):
-        return f"the proxy cannot be reached: {_reason(error.original_error, deadline_s)}"
+        return _proxy_reason(error.original_error, deadline_s)
     if isinstance(error, SSLError | ssl.SSLError):
         return f"TLS failed: {error}"
     if isinstance(error, NewConnectionError) and isinstance(error.__cause__, OSError):
@@ -241,6 +233,13 @@ def _reason(error: BaseException, deadline_s: float) -> str:
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
     strerror = error.strerror if isinstance(error, OSError) else None
     return (words or strerror or type(error).__name__).format(deadline_s=deadline_s).lower()
+
+
+def _proxy_reason(error: Exception, deadline_s: float) -> str:
+    # http.client says what the proxy answered in an OSError that carries nothing but this text.
+    if type(error) is OSError and error.errno is None:
+        return f"the proxy refused: {error}"
+    return f"the proxy cannot be reached: {_reason(error, deadline_s)}"
 
 
 #: The first that fits counts: some derive from others.

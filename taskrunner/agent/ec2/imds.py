@@ -13,12 +13,10 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError
 from taskrunner.wire.endpoint import Endpoint, parse_endpoint
 from taskrunner.wire.http import HttpReply, HttpRequest, Transport, TransportError
+from taskrunner.wire.proxies import METADATA
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
-__all__ = ["ADDRESSES", "Metadata", "NoMetadata", "connect_metadata", "metadata_endpoint"]
-
-#: Where it answers on every instance; never to be reached through a proxy.
-ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
+__all__ = ["Metadata", "NoMetadata", "connect_metadata", "metadata_endpoint"]
 
 _TOKEN_PATH = "/latest/api/token"  # noqa: S105  a path
 _TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a name
@@ -111,7 +109,7 @@ def metadata_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
         except ConfigError as error:
             raise ConfigError(f"AWS_EC2_METADATA_SERVICE_ENDPOINT: {error}") from None
     mode = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").strip().lower()
-    return Endpoint(scheme="http", host=ADDRESSES[mode == "ipv6"], port=80)
+    return Endpoint(scheme="http", host=METADATA[mode == "ipv6"], port=80)
 
 
 def connect_metadata(endpoint: Endpoint, clock: Clock) -> Metadata:
