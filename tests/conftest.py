@@ -10,9 +10,20 @@ from contextlib import AbstractContextManager
 from types import FrameType
 
 import boto3
+import hypothesis
 import pytest
 
 from tests import servers
+
+
+# A busy machine is no defect: no test judges by time. CI tries the same examples each time.
+hypothesis.settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure() -> None:
