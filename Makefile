@@ -44,7 +44,8 @@ demo: $(VENV)/stamp-runtime
 
 test: $(VENV)/stamp-dev
 	@scripts/install-servers
-	@$(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@TMPDIR=$$(scripts/scratch-folder) $(BIN)/python scripts/check_leftovers.py -- \
+	  $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 # Without its tools, or without being root, these tests say so and are skipped.
 systemd-test: $(VENV)/stamp-dev

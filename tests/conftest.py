@@ -15,7 +15,6 @@ import pytest
 
 from tests import servers
 
-
 # A busy machine is no defect: no test judges by time. CI tries the same examples each time.
 hypothesis.settings.register_profile(
     "tests",
