@@ -61,12 +61,13 @@ class Service:
         clock: Clock | None = None,
         provider: ResourceProvider | None = None,
         publisher: Publisher | None = None,
+        store: Store | None = None,
         failed: Callable[[str, BaseException], None] | None = None,
     ) -> None:
-        """Open the store. Raises ConfigError or StoreError."""
+        """Open the store that the settings name, or use one. Raises ConfigError or StoreError."""
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.store = Store(settings.database_url)
+        self.store = store or Store(settings.database_url)
         self.work_ready = WorkReady()
         self._definitions = DefinitionCache(
             self._load_definition, retry_delay_cap=settings.retry_delay_cap

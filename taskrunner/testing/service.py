@@ -24,7 +24,9 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
+from taskrunner.service.store.tables import METADATA
 from taskrunner.testing.clock import FakeClock
 
 __all__ = ["NotSettled", "ServiceInProcess"]
@@ -66,12 +68,13 @@ class ServiceInProcess:
         self.clock = clock or FakeClock()
         self.service = self._open()
 
-    def _open(self) -> Service:
+    def _open(self, store: Store | None = None) -> Service:
         return Service(
             self._settings,
             clock=self.clock,
             provider=self._provider,
             publisher=self._publisher,
+            store=store,
         )
 
     def __enter__(self) -> Self:
@@ -94,6 +97,19 @@ class ServiceInProcess:
         """Restart the service on the same store: whatever it held in memory is gone."""
         self.service.stop()
         self.service = self._open()
+
+    def reset(
+        self, *, provider: ResourceProvider | None = None, publisher: Publisher | None = None
+    ) -> Self:
+        """Begin afresh on an empty store with a new clock: quicker than another of these."""
+        store = self.service.store
+        with store.write() as conn:
+            for table in METADATA.sorted_tables:
+                conn.execute(table.delete())
+        self._provider, self._publisher = provider, publisher
+        self.clock = FakeClock()
+        self.service = self._open(store)
+        return self
 
     @property
     def now(self) -> datetime:

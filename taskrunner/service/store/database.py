@@ -42,6 +42,13 @@ class Store:
         # One writer at a time per process: SQLite would make the others fail or spin.
         self._writing = threading.RLock() if self.is_sqlite else None
         try:
+            self._prepare()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    def _prepare(self) -> None:
+        try:
             _migrate(self._engine)
         except DBAPIError as error:
             raise StoreError(_unusable(self._url, error)) from error
@@ -106,8 +113,8 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     try:
         if not is_sqlite:
             return sa.create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
-        if not url.database or url.database == ":memory:":
-            raise ConfigError("an in-memory SQLite store would lose everything: name a file")
+        if not url.database or url.database.startswith((":memory:", "file:")):
+            raise ConfigError("--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file")
         _make_private(Path(url.database))
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     except NoSuchModuleError as error:

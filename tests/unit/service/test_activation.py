@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,12 +25,6 @@ from tests.unit.service.worlds import (
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 START = datetime(2026, 2, 13, 2, tzinfo=UTC)
-
-
-@pytest.fixture
-def world() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
 
 
 def starts(world: ServiceInProcess, pipeline_id: str, component: str = "A") -> list[str]:

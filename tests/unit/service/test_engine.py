@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,12 +19,6 @@ from taskrunner.testing.service import as_definition
 from tests.unit.service.worlds import ON_DEMAND, FakeProvider, T, ec2, ref, shell
 
 ELSE = Caller(account="111111111111", user="else")
-
-
-@pytest.fixture
-def world() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,9 +27,8 @@ def publisher() -> FakePublisher:
 
 
 @pytest.fixture
-def world(publisher: FakePublisher) -> Iterator[ServiceInProcess]:
-    with ServiceInProcess(publisher=publisher) as world:
-        yield world
+def world(kept: ServiceInProcess, publisher: FakePublisher) -> ServiceInProcess:
+    return kept.reset(publisher=publisher)
 
 
 def raise_one(world: ServiceInProcess) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,12 +28,6 @@ from tests.unit.service.worlds import (
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "cascade", "maximumRetries": "0"}
 NO_RETRY = {**ON_DEMAND, "maximumRetries": "0"}
-
-
-@pytest.fixture
-def world() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
 
 
 def components(world: ServiceInProcess, pipeline_id: str) -> dict[str, str]:
@@ -300,9 +293,8 @@ def provider() -> FakeProvider:
 
 
 @pytest.fixture
-def cloud(provider: FakeProvider) -> Iterator[ServiceInProcess]:
-    with ServiceInProcess(provider=provider) as world:
-        yield world
+def cloud(kept: ServiceInProcess, provider: FakeProvider) -> ServiceInProcess:
+    return kept.reset(provider=provider)
 
 
 def group(pipeline: str, start: str = T) -> str:

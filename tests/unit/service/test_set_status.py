@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -33,9 +32,8 @@ def provider() -> FakeProvider:
 
 
 @pytest.fixture
-def world(provider: FakeProvider) -> Iterator[ServiceInProcess]:
-    with ServiceInProcess(provider=provider) as world:
-        yield world
+def world(kept: ServiceInProcess, provider: FakeProvider) -> ServiceInProcess:
+    return kept.reset(provider=provider)
 
 
 def set_status(world: ServiceInProcess, pipeline: str, status: str, *components: str) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,12 +11,6 @@ from tests.unit.service.worlds import ON_DEMAND, T, check, data, ec2, ref, shell
 
 MINUTE = timedelta(minutes=1)
 A = f"@A_{T}"
-
-
-@pytest.fixture
-def world() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
 
 
 def one(world: ServiceInProcess, **fields: object) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -28,9 +27,8 @@ def at(component: str) -> str:
 
 
 @pytest.fixture
-def world() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess(provider=FakeProvider()) as world:
-        yield world
+def world(kept: ServiceInProcess) -> ServiceInProcess:
+    return kept.reset(provider=FakeProvider())
 
 
 def definition() -> list[dict[str, Any]]:

@@ -1,0 +1,177 @@
+"""Opening a store: what makes it durable and private, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from taskrunner.errors import ConfigError, StoreError
+from taskrunner.service.store.database import Store
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def test_sqlite_is_opened_so_that_no_commit_is_lost(tmp_path: Path) -> None:
+    store = Store(url(tmp_path / "deep" / "down" / "s.db"))
+    with store.write() as conn:
+        pragmas = {
+            name: conn.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    store.close()
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = Store(url(tmp_path / "s.db"))
+        with store.write() as conn:
+            conn.exec_driver_sql("CREATE TABLE t (x)")
+            files = list(tmp_path.iterdir())
+            assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        store.close()
+    finally:
+        os.umask(before)
+
+
+def broken(path: Path) -> None:
+    path.write_text("these are not the bytes of a database, whatever the name says\n" * 50)
+
+
+def cut(path: Path) -> None:
+    Store(url(path)).close()
+    with path.open("r+b") as file:
+        file.truncate(5000)
+
+
+def foreign(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE recipes (title TEXT)")
+
+
+def newer(path: Path) -> None:
+    Store(url(path)).close()
+    with closing(sqlite3.connect(path)) as own:
+        own.execute("UPDATE alembic_version SET version_num = '9999'")
+        own.commit()
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (broken, "file is not a database"),
+        (cut, "malformed"),
+        (foreign, "belongs to another program: it holds tables such as recipes"),
+        (newer, "made by another version of this program"),
+        (folder, "unable to open database file"),
+    ],
+)
+def test_a_file_that_is_no_store_is_told_from_one_that_is(
+    tmp_path: Path, damage: Callable[[Path], None], says: str
+) -> None:
+    path = tmp_path / "s.db"
+    damage(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(StoreError, match=says) as error:
+        Store(url(path))
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+    if damage in {broken, foreign}:
+        assert path.read_bytes()[100:] == before[100:], "somebody else's file was touched"
+
+
+def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"cannot make the file .*s\.db: "):
+        Store(url(tmp_path / "file" / "s.db"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    Store(url(path)).close()
+    path.chmod(0o400)
+    with pytest.raises(StoreError, match="readonly database"):
+        Store(url(path))
+
+
+def test_a_store_that_breaks_while_it_is_open_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    store = Store(url(path))
+    store.close()  # what is in the log goes into the file
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 200_000)
+    with pytest.raises(StoreError, match=r"s\.db cannot be used"), store.read() as conn:
+        conn.exec_driver_sql("SELECT * FROM instances").all()
+    store.close()
+
+
+def test_a_wrong_statement_is_not_the_databases_fault(tmp_path: Path) -> None:
+    store = Store(url(tmp_path / "s.db"))
+    insert = "INSERT INTO runners (taskrunner_id) VALUES ('r')"
+    with pytest.raises(sa.exc.IntegrityError), store.write() as conn:
+        conn.exec_driver_sql(insert)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "nonsense",
+        "mysql://u:s3cret@h/d",
+        "oracle://u:s3cret@h/d",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql+nodriver://u:s3cret@h/d",
+        "postgresql://u:s3cret@h:port/d",
+    ],
+)
+def test_a_url_that_cannot_be_is_told_without_its_password(wrong: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Store(wrong)
+    assert "s3cret" not in str(error.value)
+    assert "database" in str(error.value) or "SQLite" in str(error.value)
+
+
+def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
+    with pytest.raises(StoreError, match=r"at 127\.0\.0\.1:1 cannot be used") as error:
+        Store("postgresql://u:s3cret@127.0.0.1:1/d")
+    assert "s3cret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.external_service
+def test_a_wrong_password_is_told_without_it(postgresql_database: str) -> None:
+    wrong = make_url(postgresql_database).set(password="s3cret")
+    with pytest.raises(StoreError, match="password authentication failed") as error:
+        Store(wrong.render_as_string(hide_password=False))
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.external_service
+def test_a_database_shared_with_others_is_fine_unless_names_collide(
+    postgresql_database: str,
+) -> None:
+    engine = sa.create_engine(make_url(postgresql_database).set(drivername="postgresql+psycopg"))
+    with engine.begin() as conn:
+        conn.execute(sa.text("CREATE TABLE instances (theirs text)"))
+    with pytest.raises(StoreError, match="another program: it holds tables such as instances"):
+        Store(postgresql_database)
+    with engine.begin() as conn:
+        conn.execute(sa.text("ALTER TABLE instances RENAME TO recipes"))
+    engine.dispose()
+    Store(postgresql_database).close()

@@ -1,0 +1,22 @@
+"""The service that most tests here share, emptied for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from taskrunner.testing import ServiceInProcess
+
+
+@pytest.fixture(scope="session")
+def kept() -> Iterator[ServiceInProcess]:
+    """One service for the session: opening one costs more than most tests."""
+    with ServiceInProcess() as world:
+        yield world
+
+
+@pytest.fixture
+def world(kept: ServiceInProcess) -> ServiceInProcess:
+    """A service with an empty store, at the moment where a fake clock starts."""
+    return kept.reset()
