@@ -11,6 +11,7 @@ from enum import IntEnum
 
 __all__ = [
     "AttemptEnded",
+    "CancelAsked",
     "ExitCode",
     "HostEnding",
     "LoopEnded",
@@ -58,6 +59,13 @@ class StopAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Whatever runs must end now, and the agent with it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptEnded:
     """A slot is free again."""
 
@@ -77,7 +85,9 @@ class TakeNoMore:
     reason: str
 
 
-Message = SignalArrived | LoopEnded | StopAsked | AttemptEnded | HostEnding | TakeNoMore
+Message = (
+    SignalArrived | LoopEnded | StopAsked | CancelAsked | AttemptEnded | HostEnding | TakeNoMore
+)
 #: Everything that may end the agent arrives here; putting is safe inside a signal handler.
 Mailbox = queue.SimpleQueue[Message]
 

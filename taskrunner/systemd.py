@@ -30,6 +30,10 @@ class Notifier:
         """Ask for this long to stop, where the unit's own timeout is shorter."""
         self.send(EXTEND_TIMEOUT_USEC=str(int(seconds * 1e6)))
 
+    def reloading(self, monotonic_s: float) -> None:
+        """Say that settings are read anew; READY says that they are in force."""
+        self.send(RELOADING="1", MONOTONIC_USEC=str(int(monotonic_s * 1e6)))
+
     def send(self, **states: str) -> None:
         """Send e.g. READY="1", STATUS="polling"; a manager that does not listen is no error."""
         if self._address is None:

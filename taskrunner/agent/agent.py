@@ -10,26 +10,30 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 
 import structlog
 
-from taskrunner.agent.attempt import Attempt, Desk, Policy
+from taskrunner.agent.agent_settings import AgentSettings, Reloaded
+from taskrunner.agent.attempt import Attempt, Desk
 from taskrunner.agent.children import Children
+from taskrunner.agent.gate import HOST
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.heartbeat import Heartbeat
 from taskrunner.agent.journal import Journal
 from taskrunner.agent.names import AttemptFiles
+from taskrunner.agent.operations import Handles, Operations
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.poller import Poller
 from taskrunner.agent.recovery import recover
 from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.status import Facts
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.lifecycle import (
     AttemptEnded,
+    CancelAsked,
     ExitCode,
     HostEnding,
     LoopEnded,
@@ -45,23 +49,26 @@ from taskrunner.model.task import Task
 from taskrunner.systemd import Notifier
 from taskrunner.wire.api import RunnerApi
 
-__all__ = ["Agent", "AgentSettings", "Phase"]
+__all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Phase", "Reload"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _TICK_S = 1.0
 #: How long the last verdicts may take to go out; what remains is in the journal.
 _FLUSH_S = 10.0
-#: What systemd allows for the logs of the last tasks and for the flush.
-_LAST_UPLOADS_S = 50.0
 
 #: What each signal asks for; a second stop is a cancel.
 SIGNALS: Mapping[signal.Signals, str] = {
     signal.SIGTERM: "stop",
     signal.SIGINT: "stop",
     signal.SIGQUIT: "cancel",
+    signal.SIGUSR1: "pause",
+    signal.SIGHUP: "reload",
 }
 
+
+#: Reads the settings anew and says what that changes; None when they are wrong.
+Reload = Callable[[], Reloaded | None]
 
 #: A loop that tells what becomes of the host, until the agent closes.
 Notices = Callable[[Callable[[Message], None], threading.Event], None]
@@ -73,34 +80,6 @@ class Phase(StrEnum):
     RUNNING = "running"
     DRAINING = "draining"
     CANCELING = "canceling"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSettings:
-    """What the agent is told; everything else is passed in as an object."""
-
-    worker_groups: tuple[str, ...]
-    taskrunner_id: str
-    hostname: str
-    #: Logs, scratch and journal live under it.
-    work_dir: Path
-    slots: int
-    log_uri: str | None = None
-    drain_timeout_s: float = 300.0
-    heartbeat_interval_s: float = 900.0
-    #: How long before the announced end of the host all must be told.
-    notice_margin_s: float = 30.0
-    policy: Policy = field(default_factory=Policy)
-
-    @property
-    def longest_stop_s(self) -> float:
-        """How long a stop may take: drain, end of what runs, last logs and verdicts."""
-        return self.drain_timeout_s + self.policy.kill_grace_s + _LAST_UPLOADS_S
-
-    @property
-    def output(self) -> Path:
-        """AWS Task Runner's folder of logs and scratch files."""
-        return self.work_dir / "output"
 
 
 class Agent:
@@ -116,13 +95,16 @@ class Agent:
         clock: Clock,
         notifier: Notifier,
         notices: Notices | None = None,
+        reload: Reload | None = None,
     ) -> None:
+        """`reload` reads the settings anew; without it SIGHUP changes nothing."""
         self._settings = settings
         self._children = children
         self._journal = journal
         self._clock = clock
         self._notifier = notifier
         self._notices = notices
+        self._reload = reload
         self._mailbox: Mailbox = queue.SimpleQueue()
         self._threads = Threads(self._mailbox)
         self._closing = threading.Event()
@@ -130,7 +112,17 @@ class Agent:
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
         self._told = ""
+        self._may_not: NotAuthorized | None = None
         self.phase = Phase.RUNNING
+        self._operations = Operations(
+            settings.operations,
+            settings.identity,
+            api=api,
+            on_not_authorized=self._refused,
+            handles=Handles(facts=self._facts, drain=self._drain_asked, cancel=self._cancel_asked),
+            clock=clock,
+        )
+        api = self._operations.api
         outbox = Outbox(api, clock, on_not_authorized=self._refused)
         self._desk = Desk(
             api=api,
@@ -149,9 +141,9 @@ class Agent:
             settings.worker_groups,
             hostname=settings.hostname,
             run=self._run_task,
-            on_not_authorized=self._refused,
             stopping=self._desk.stopping,
             clock=clock,
+            gate=self._operations.gate,
         )
         self._heartbeat = Heartbeat(
             api,
@@ -162,8 +154,15 @@ class Agent:
             on_terminate=self._terminate,
             clock=clock,
         )
+        self._signal_handlers: Mapping[str, Callable[[str], object]] = {
+            "stop": self._stop_signaled,
+            "cancel": self._cancel_signaled,
+            "pause": self._operations.pause,
+            "reload": lambda _name: self._reload_settings(),
+        }
         self._handlers: Mapping[type, Callable[..., None]] = {
             SignalArrived: self._on_signal,
+            CancelAsked: lambda message: self._cancel_signaled(message.reason),
             LoopEnded: self._on_loop_ended,
             StopAsked: self._on_stop_asked,
             HostEnding: self._on_host_ending,
@@ -184,6 +183,7 @@ class Agent:
     def _start(self) -> None:
         settings = self._settings
         threads, desk = self._threads, self._desk
+        self._operations.start(threads)
         threads.start("fork-server", self._children.read_events)
         threads.start("outbox", lambda: desk.outbox.loop(self._closing))
         threads.start("shipper", lambda: desk.shipper.end_when_idle(self._closing))
@@ -220,6 +220,7 @@ class Agent:
             self._cancel()
         if self._desk.haste.urgent:
             self._desk.shipper.hurry()
+        self._operations.tick()
         # Fed by what the polls really do, so that a frozen loop is found out.
         if self._notifier.watchdog_s is not None and not self._poller.stuck():
             self._notifier.send(WATCHDOG="1")
@@ -237,6 +238,7 @@ class Agent:
         if left := self._desk.outbox.pending():
             log.warning("verdicts stay in the journal for the next start", count=left)
         self._closing.set()
+        self._operations.close()
         self._children.close()
         self._journal.close()
         log.info("agent ended", exit_code=int(self._exit_code))
@@ -254,18 +256,50 @@ class Agent:
         attempt = Attempt(task, entry, self._desk)
         self._running[entry.token] = attempt
         try:
-            attempt.run()
+            with self._operations.board.post(task, entry):
+                attempt.run()
         finally:
             del self._running[entry.token]
             self._mailbox.put(AttemptEnded())
 
     def _on_signal(self, message: SignalArrived) -> None:
         name = signal.Signals(message.number).name
-        if SIGNALS[signal.Signals(message.number)] == "stop" and self.phase is Phase.RUNNING:
+        self._signal_handlers[SIGNALS[signal.Signals(message.number)]](name)
+
+    def _stop_signaled(self, name: str) -> None:
+        if self.phase is Phase.RUNNING:
             self._drain(ExitCode.OK, name)
         else:
-            log.warning("ending what runs", reason=name, running=len(self._running))
-            self._cancel()
+            self._cancel_signaled(name)
+
+    def _cancel_signaled(self, name: str) -> None:
+        log.warning("ending what runs", reason=name, running=len(self._running))
+        self._cancel()
+
+    def _reload_settings(self) -> None:
+        """Take over what can change while tasks run; running ones keep what they began with."""
+        self._notifier.reloading(self._clock.monotonic())
+        changed = self._reload() if self._reload is not None else None
+        if changed is not None:
+            policy = replace(self._desk.policy, progress_interval_s=changed.progress_interval_s)
+            self._settings = replace(self._settings, drain_timeout_s=changed.drain_timeout_s)
+            self._desk = replace(self._desk, policy=policy)
+            self._operations.disk.floor = changed.min_free_disk
+        self._notifier.send(READY="1")
+
+    def _facts(self) -> Facts:
+        return Facts(
+            phase=str(self.phase),
+            polls_stuck=self._poller.stuck(),
+            verdicts_unsent=self._desk.outbox.pending(),
+            logs_queued=self._desk.shipper.waiting(),
+        )
+
+    def _drain_asked(self, reason: str) -> None:
+        self._mailbox.put(StopAsked(ExitCode.OK, reason))
+
+    def _cancel_asked(self, reason: str) -> None:
+        self._mailbox.put(CancelAsked(reason))
 
     def _on_stop_asked(self, message: StopAsked) -> None:
         if self._exit_code is ExitCode.OK:
@@ -303,7 +337,7 @@ class Agent:
 
     def _on_take_no_more(self, message: TakeNoMore) -> None:
         log.warning("no new work is taken until a restart", reason=message.reason)
-        self._poller.hold()
+        self._operations.gate.shut(HOST, message.reason)
 
     def _cancel(self) -> None:
         if self.phase is Phase.RUNNING:
@@ -314,6 +348,9 @@ class Agent:
             attempt.wake()
 
     def _refused(self, error: NotAuthorized) -> None:
+        if self._may_not is not None:
+            return  # every call is refused by now; the first says it all
+        self._may_not = error
         log.error("not authorized: the agent ends", error=str(error), code=error.code)
         self._mailbox.put(StopAsked(ExitCode.NOT_AUTHORIZED, "not authorized"))
 

@@ -9,11 +9,12 @@ from datetime import datetime
 
 from taskrunner.clock import Clock
 
-__all__ = ["DISK", "OPERATOR", "Closure", "Gate"]
+__all__ = ["DISK", "HOST", "OPERATOR", "Closure", "Gate"]
 
 #: Who may shut it.
 OPERATOR = "operator"
 DISK = "disk"
+HOST = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

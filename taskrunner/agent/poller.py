@@ -14,6 +14,7 @@ from random import Random
 import structlog
 
 from taskrunner.agent.backoff import Backoff, Outage
+from taskrunner.agent.gate import Gate
 from taskrunner.clock import Clock
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable
 from taskrunner.model.task import Task
@@ -37,22 +38,22 @@ class Poller:
         *,
         hostname: str,
         run: Callable[[Task], None],
-        on_not_authorized: Callable[[NotAuthorized], None],
         stopping: threading.Event,
         clock: Clock,
+        gate: Gate | None = None,
         random: Random | None = None,
     ) -> None:
+        """Without a gate, nothing but a stop keeps a free slot from polling."""
+        self._gate = gate or Gate(clock)
         self._api = api
         self._hostname = hostname
         self._run = run
-        self._on_not_authorized = on_not_authorized
         self._stopping = stopping
         self._clock = clock
         self._turns: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         for group in groups:
             self._turns.put(group)
         self._polls: dict[str, float] = {}
-        self._held = threading.Event()
         self._outage = Outage(
             began=lambda error: log.warning("no answer; will keep trying", error=str(error)),
             ended=lambda failures: log.info("the service answers again", failures=failures),
@@ -68,27 +69,25 @@ class Poller:
     def tick(self) -> None:
         """Wait for a turn, poll once, run what came."""
         group = self._turns.get()
-        if group is None or self._held.is_set():
+        if group is None:
             return
+        self._gate.wait()
         try:
-            task = self._poll(group)
+            task = None if self._stopping.is_set() else self._poll(group)
         finally:
             self._polls.pop(group, None)
             self._turns.put(group)
         if task is None:
             return
-        if self._stopping.is_set() or self._held.is_set():
+        if self._stopping.is_set() or self._gate.is_shut:
             # Not acknowledged, so the service hands it to another runner.
             log.info("task left to others", attempt_id=task.attempt_id)
             return
         self._run(task)
 
-    def hold(self) -> None:
-        """Begin no poll any more, and leave what an outstanding one still brings."""
-        self._held.set()
-
     def release(self, slots: int) -> None:
         """Wake the slots that wait for a turn, so that they see that the agent stops."""
+        self._gate.end()
         for _ in range(slots):
             self._turns.put(None)
 
@@ -101,8 +100,8 @@ class Poller:
         self._polls[group] = self._clock.monotonic()
         try:
             task = self._api.poll_for_task(worker_group=group, hostname=self._hostname)
-        except NotAuthorized as error:
-            self._on_not_authorized(error)
+        except NotAuthorized:
+            # Whoever watches the calls ends the agent for it; until then, do not ask again.
             self._stopping.wait()
         except (ServiceUnreachable, CallRefused) as error:
             delay = self._outage.failed(error)

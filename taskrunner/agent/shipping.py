@@ -49,8 +49,12 @@ class LogShipper:
 
     def busy(self) -> bool:
         """Whether an upload is under way."""
+        return self.waiting() > 0
+
+    def waiting(self) -> int:
+        """How many uploads are under way or queued."""
         with self._lock:
-            return self._connection is not None and self._connection.busy()
+            return 0 if self._connection is None else self._connection.waiting()
 
     def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
         """Push each file; raises the TaskError of the first one that failed."""
@@ -73,7 +77,7 @@ class LogShipper:
     def tick(self) -> None:
         """End the shipper when nothing is under way."""
         with self._lock:
-            if self._users == 0 and self._connection is not None and not self._connection.busy():
+            if self._users == 0 and self._connection is not None and not self._connection.waiting():
                 self._connection.close()
                 self._connection = None
                 self._used.clear()
@@ -112,10 +116,10 @@ class _Connection:
         if failures:
             raise failures[0]
 
-    def busy(self) -> bool:
-        """Whether an upload is under way."""
+    def waiting(self) -> int:
+        """How many uploads have no answer yet."""
         with self._lock:
-            return bool(self._waiting)
+            return len(self._waiting)
 
     def let_go(self) -> None:
         """Nobody waits any more, now or later; the uploads themselves go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -133,7 +133,7 @@ class Reporting:
     def samples(self, facts: Facts) -> Sequence[Sample]:
         """Every metric as it is now."""
         identity, disk = self.identity, self._disk_status()
-        version = (("version", __version__), ("python", platform.python_version()))
+        version = (("version", __version__), ("python", sys.version.partition(" ")[0]))
         values: dict[str, float] = {
             "taskrunner_up_seconds": self._since(self._started),
             "taskrunner_slots": identity.slots,

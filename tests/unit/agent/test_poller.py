@@ -1,34 +1,46 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from random import Random
 
+from taskrunner.agent.gate import Gate
 from taskrunner.agent.poller import Poller
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable
 from taskrunner.model.task import Task
+from taskrunner.wire.api import InstanceIdentity
 from tests.unit.agent.fakes import FakeApi, FakeClock, make_task
 
 
 class Desk:
     def __init__(self, *groups: str) -> None:
         self.api, self.clock, self.stopping = FakeApi(), FakeClock(), threading.Event()
+        self.gate = Gate(self.clock)
         self.ran: list[Task] = []
-        self.refusals: list[NotAuthorized] = []
         self.poller = Poller(
             self.api,
             groups or ("wg",),
             hostname="host",
             run=self.ran.append,
-            on_not_authorized=self._refused,
             stopping=self.stopping,
             clock=self.clock,
+            gate=self.gate,
             random=Random(1),
         )
 
-    def _refused(self, error: NotAuthorized) -> None:
-        self.refusals.append(error)
-        self.stopping.set()
+    def meanwhile(self, what: Callable[[], object]) -> None:
+        """Have something happen while the next poll is held."""
+        poll = self.api.poll_for_task
+
+        def slow(
+            *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
+        ) -> Task | None:
+            what()
+            return poll(worker_group=worker_group, hostname=hostname, identity=identity)
+
+        self.api.poll_for_task = slow  # type: ignore[method-assign]
 
 
 def test_a_task_is_run_by_the_slot_that_polled_it() -> None:
@@ -75,21 +87,41 @@ def test_failures_are_spaced_out_and_recovery_starts_afresh() -> None:
     assert waits[10] <= 1
 
 
-def test_without_permission_the_agent_is_told_and_polls_no_more() -> None:
+def test_without_permission_it_polls_no_more() -> None:
     desk = Desk()
+    desk.meanwhile(desk.stopping.set)
     desk.api.polls = [NotAuthorized("no", code="AccessDeniedException")]
     desk.poller.loop()
-    assert len(desk.refusals) == 1
     assert len(desk.api.named("poll")) == 1
 
 
-def test_a_task_that_arrives_in_a_drain_is_left_to_others() -> None:
-    desk = Desk()
-    desk.api.polls = [make_task()]
-    desk.stopping.set()
-    desk.poller.tick()
-    assert desk.ran == []
-    assert desk.api.named("progress") == []
+def test_a_task_that_arrives_in_a_drain_or_a_pause_is_left_to_others() -> None:
+    for end in (lambda desk: desk.stopping.set(), lambda desk: desk.gate.shut("me", "why")):
+        desk = Desk()
+        desk.api.polls = [make_task()]
+        desk.meanwhile(partial(end, desk))
+        desk.poller.tick()
+        assert len(desk.api.named("poll")) == 1
+        assert desk.ran == []
+        assert desk.api.named("progress") == []
+
+
+def test_a_paused_slot_polls_when_the_gate_opens_and_not_when_the_agent_stops() -> None:
+    for stop, polls in ((False, 1), (True, 0)):
+        desk = Desk()
+        desk.gate.shut("me", "why")
+        slot = threading.Thread(target=desk.poller.tick)
+        slot.start()
+        assert desk.api.named("poll") == []
+        assert not desk.poller.stuck()
+        if stop:
+            desk.stopping.set()
+            desk.poller.release(1)
+        else:
+            desk.gate.open("me")
+        slot.join(10)
+        assert not slot.is_alive()
+        assert len(desk.api.named("poll")) == polls
 
 
 def test_slots_without_a_turn_are_released_by_a_drain() -> None:

@@ -1,0 +1,65 @@
+"""What the agent is told at its start, and what of it can change while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskrunner.agent.attempt import Policy
+from taskrunner.agent.operations import OperationsSettings
+from taskrunner.agent.status import Identity
+from taskrunner.settings_kinds import Space
+
+__all__ = ["AgentSettings", "Reloaded"]
+
+#: What systemd allows for the logs of the last tasks and for the flush.
+_LAST_UPLOADS_S = 50.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings:
+    """What the agent is told; everything else is passed in as an object."""
+
+    worker_groups: tuple[str, ...]
+    taskrunner_id: str
+    hostname: str
+    #: Logs, scratch and journal live under it.
+    work_dir: Path
+    slots: int
+    log_uri: str | None = None
+    drain_timeout_s: float = 300.0
+    heartbeat_interval_s: float = 900.0
+    #: How long before the announced end of the host all must be told.
+    notice_margin_s: float = 30.0
+    policy: Policy = field(default_factory=Policy)
+    operations: OperationsSettings = field(default_factory=OperationsSettings)
+
+    @property
+    def longest_stop_s(self) -> float:
+        """How long a stop may take: drain, end of what runs, last logs and verdicts."""
+        return self.drain_timeout_s + self.policy.kill_grace_s + _LAST_UPLOADS_S
+
+    @property
+    def identity(self) -> Identity:
+        """What operators are told of it."""
+        return Identity(
+            endpoint=self.operations.endpoint,
+            worker_groups=self.worker_groups,
+            slots=self.slots,
+            taskrunner_id=self.taskrunner_id,
+            work_dir=str(self.work_dir),
+        )
+
+    @property
+    def output(self) -> Path:
+        """AWS Task Runner's folder of logs and scratch files."""
+        return self.work_dir / "output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """The settings that can change while the agent runs, as they are now."""
+
+    drain_timeout_s: float
+    progress_interval_s: float
+    min_free_disk: Space
