@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -32,11 +33,17 @@ def until(what: str, condition: Callable[[], bool], patience_s: float = 120) -> 
 
 
 @contextmanager
-def taskrunner(log: Path, *arguments: str) -> Iterator[psutil.Popen]:
-    """A taskrunner process, drained at the end of the block."""
+def taskrunner(log: Path, *arguments: str, weighed: bool = False) -> Iterator[psutil.Popen]:
+    """A taskrunner process, drained at the end of the block; not under coverage if `weighed`."""
+    environment = dict(os.environ)
+    if weighed:
+        environment.pop("COVERAGE_PROCESS_CONFIG", None)
     with log.open("ab") as output:
         process = psutil.Popen(
-            [sys.executable, "-m", "taskrunner", *arguments], stdout=output, stderr=output
+            [sys.executable, "-m", "taskrunner", *arguments],
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
     try:
         yield process
