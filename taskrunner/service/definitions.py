@@ -18,6 +18,7 @@ from taskrunner.model.instances import Components
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.policy import Policy
 from taskrunner.model.schedule import ONDEMAND_PERIOD, Schedule, ScheduleType
+from taskrunner.service.masking import is_secret, mask
 
 __all__ = ["DefinitionCache", "LoadedDefinition", "Moment", "RuntimeFields"]
 
@@ -48,6 +49,16 @@ class LoadedDefinition:
     def objects(self) -> Mapping[str, PipelineObject]:
         """The effective objects by id."""
         return effective(self.definition)
+
+    @cached_property
+    def for_eyes(self) -> LoadedDefinition:
+        """The same with every secret hidden, also where an expression would reveal one."""
+        return LoadedDefinition(mask(self.definition), self.retry_delay_cap)
+
+    @cached_property
+    def secrets(self) -> Mapping[str, tuple[str, ...]]:
+        """The values of the secret parameters."""
+        return {key: held for key, held in self.parameters.items() if is_secret(key)}
 
     @cached_property
     def components(self) -> Components:

@@ -116,7 +116,7 @@ class Objects:
 
     def _component(self, object_id: str) -> PipelineObject:
         loaded = self._loaded
-        obj = loaded.definition.get(object_id) if loaded else None
+        obj = loaded.for_eyes.definition.get(object_id) if loaded else None
         if obj is None:
             raise InvalidRequest(
                 f"pipeline {self.pipeline.pipeline_id} has no object {object_id!r}"
@@ -140,12 +140,12 @@ class Objects:
             row = rows[0]
             more = {row.component_id: runtime_fields(row)}
             moment = Moment(start=row.scheduled_start, end=row.scheduled_end, more=more)
-            loaded = self.load(self.pipeline.pipeline_id, row.version)
+            loaded = self.load(self.pipeline.pipeline_id, row.version).for_eyes
             return loaded.scope(row.component_id, moment)
         component = self._component(object_id)
         since = self.pipeline.first_activated_at or self.pipeline.created_at
         version = self.pipeline.active_version or self.pipeline.latest_version
-        loaded = self.load(self.pipeline.pipeline_id, version)
+        loaded = self.load(self.pipeline.pipeline_id, version).for_eyes
         return loaded.scope(component.id, Moment(start=since, end=since))
 
 

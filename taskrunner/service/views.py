@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -100,10 +100,11 @@ def _shown(
     loaded: LoadedDefinition, row: InstanceRow, links: _Links, *, evaluate: bool
 ) -> list[Field]:
     """The fields to be looked at: as they stand where an expression cannot be evaluated."""
+    shown = loaded.for_eyes
     if evaluate:
         with contextlib.suppress(DefinitionError):
-            return _component_fields(loaded, row, links)
-    return _component_fields(loaded, row, links, evaluate=False)
+            return _component_fields(shown, row, links)
+    return _component_fields(shown, row, links, evaluate=False)
 
 
 def _node(row: InstanceRow, links: _Links) -> InstanceRow | None:
@@ -276,7 +277,21 @@ def task_objects(
         if obj is not None:
             objects[obj.id] = obj
             waiting.extend(_followed(obj))
+    objects[main.id] = replace(main, fields=(*main.fields, *_secrets(loaded, objects.values())))
     return objects
+
+
+def _secrets(loaded: LoadedDefinition, objects: Iterable[PipelineObject]) -> Iterator[Field]:
+    """The secret parameters that went into a task, so that its runner can keep them out of logs."""
+    texts = [text for obj in objects for field in obj.fields if (text := _text(field))]
+    for name, held in loaded.secrets.items():
+        for secret in held:
+            if any(secret in text for text in texts):
+                yield Field(name, secret)
+
+
+def _text(field: Field) -> str:
+    return field.value if isinstance(field.value, str) else ""
 
 
 def _followed(obj: PipelineObject) -> list[Ref]:

@@ -240,6 +240,50 @@ def test_expressions_are_evaluated_for_an_object(world: ServiceInProcess) -> Non
             objects.evaluate(at("In"), "#{table")
 
 
+# -- secrets --------------------------------------------------------------------------------
+
+
+def with_secrets(world: ServiceInProcess) -> str:
+    objects = [
+        ON_DEMAND,
+        {"id": "Db", "type": "JdbcDatabase", "username": "u", "*password": "s3cret"},
+        shell("A", command="login #{*myToken}", again="#{db.*password}", db=ref("Db")),
+        shell("B", after="A"),
+    ]
+    parameters = [{"id": "*myToken", "type": "String"}, {"id": "*myOther", "type": "String"}]
+    given = {"*myToken": "t0ken", "*myOther": "0ther"}
+    return world.run({"objects": objects, "parameters": parameters, "values": given})
+
+
+@pytest.mark.parametrize("object_id", ["Db", "A", at("A"), f"{at('A')}_Attempt=1"])
+@pytest.mark.parametrize("evaluate", [True, False])
+def test_no_secret_can_be_looked_at(
+    world: ServiceInProcess, object_id: str, *, evaluate: bool
+) -> None:
+    pipeline = with_secrets(world)
+    obj = world.describe(pipeline, object_id, evaluate=evaluate)
+    assert "s3cret" not in repr(obj)
+    assert "t0ken" not in repr(obj)
+
+
+def test_no_secret_can_be_asked_for(world: ServiceInProcess) -> None:
+    pipeline = with_secrets(world)
+    with world.service.objects(pipeline) as objects:
+        for object_id in ("A", at("A")):
+            assert objects.evaluate(object_id, "#{*myToken}") == "*****"
+        assert objects.evaluate("Db", "#{*password}") == "*****"
+
+
+def test_a_task_names_the_secret_parameters_that_went_into_it(world: ServiceInProcess) -> None:
+    with_secrets(world)
+    task = world.take()
+    assert task.main.get("command") == "login t0ken"
+    assert task.main.get("*myToken") == "t0ken"
+    assert "0ther" not in repr(task.objects)
+    world.conclude(task)
+    assert "t0ken" not in repr(world.take().objects)
+
+
 # -- tasks ----------------------------------------------------------------------------------
 
 
