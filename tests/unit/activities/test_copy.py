@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from taskrunner.activities.copy import CopyActivity, file_name
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import PermanentTaskError
+from taskrunner.model.document import Ref
+from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
+
+
+def test_names_are_deterministic_and_fit_everywhere() -> None:
+    assert file_name("@Copy_2026-02-13T02:00:00") == "Copy_2026-02-13T02-00-00"
+    assert file_name("@Copy 1/é_2026-02-13T02:00:00") == "Copy%201%2F%C3%A9_2026-02-13T02-00-00"
+
+
+def test_a_table_is_copied_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript("create table t (a integer, b text); insert into t values (1, '')")
+    database = new_object("Db", "JdbcDatabase", {"connectionString": f"jdbc:sqlite:{path}"})
+    source = new_object("In", "SqlDataNode", {"table": "t", "database": Ref("Db")})
+    target = new_object("Out", "S3DataNode", {"directoryPath": "s3://bucket/out"})
+    fields = {"input": Ref("In"), "output": Ref("Out")}
+    task = new_task("CopyActivity", fields, source, target, database, component_id="Copy")
+    with ActivityEnvironment(data=DataSettings(s3_root=tmp_path / "s3")) as environment:
+        environment.run(CopyActivity(), task)
+    written = tmp_path / "s3/bucket/out/Copy_2026-01-01T00-00-00.csv"
+    assert written.read_bytes() == b"1,\n"
+    assert environment.messages == ["Copying from In to Out", "Copied 1 files, 1 rows, 3 bytes"]
+
+
+@pytest.mark.parametrize("missing", ["input", "output"])
+def test_input_and_output_must_be_one_each(missing: str) -> None:
+    fields = {"input": Ref("A"), "output": Ref("A")}
+    del fields[missing]
+    node = new_object("A", "S3DataNode", {"filePath": "s3://bucket/a"})
+    with (
+        ActivityEnvironment() as environment,
+        pytest.raises(PermanentTaskError, match=f"0 data nodes in its field '{missing}'"),
+    ):
+        environment.run(CopyActivity(), new_task("CopyActivity", fields, node))

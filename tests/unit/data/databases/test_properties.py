@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.data.databases.properties import Options, parse_options
+from taskrunner.errors import PermanentTaskError
+
+
+@pytest.mark.parametrize(
+    ("scheme", "properties", "expected"),
+    [
+        ("mysql", [], Options()),
+        ("mysql", ["connectTimeout=2500"], Options(connect_timeout_s=2.5)),
+        ("postgresql", ["connectTimeout=2"], Options(connect_timeout_s=2)),
+        ("mysql", ["connectTimeout=0"], Options(connect_timeout_s=600)),
+        ("mysql", ["socketTimeout=60000"], Options(socket_timeout_s=60)),
+        ("mysql", ["useSSL=false"], Options(ssl_mode="disable")),
+        ("mysql", ["useSSL=true", "requireSSL=true"], Options(ssl_mode="require")),
+        ("mysql", ["useSSL=true", "verifyServerCertificate=true"], Options(ssl_mode="verify-ca")),
+        ("mysql", ["sslMode=VERIFY_IDENTITY"], Options(ssl_mode="verify-full")),
+        ("postgresql", ["ssl=true"], Options(ssl_mode="verify-full")),
+        ("postgresql", ["sslmode=require"], Options(ssl_mode="require")),
+        ("redshift", ["sslRootCert=/ca.pem"], Options(ssl_ca="/ca.pem")),
+        ("postgresql", ["currentSchema=a,b"], Options(search_path="a,b")),
+        ("mysql", ["useUnicode=true", "zeroDateTimeBehavior=convertToNull"], Options()),
+    ],
+)
+def test_allowed_properties(scheme: str, properties: list[str], expected: Options) -> None:
+    assert parse_options(scheme, properties, where="database 'Db'") == expected
+
+
+@pytest.mark.parametrize(
+    ("scheme", "text"),
+    [
+        ("mysql", "allowLoadLocalInfile=true"),
+        ("mysql", "allowUrlInLocalInfile=true"),
+        ("mysql", "autoDeserialize=true"),
+        ("mysql", "allowMultiQueries=true"),
+        ("mysql", "sessionVariables=sql_mode=''"),
+        ("postgresql", "socketFactory=evil"),
+        ("postgresql", "options=-c x=y"),
+        ("postgresql", "service=other"),
+        ("sqlite", "mode=ro"),
+        ("mysql", "nonsense"),
+    ],
+)
+def test_everything_else_is_refused(scheme: str, text: str) -> None:
+    with pytest.raises(PermanentTaskError, match=r"'Db'.* is not allowed"):
+        parse_options(scheme, [text], where="database 'Db'")
+
+
+@pytest.mark.parametrize("text", ["connectTimeout=soon", "connectTimeout=-1", "sslMode=maybe"])
+def test_unusable_values_are_refused(text: str) -> None:
+    with pytest.raises(PermanentTaskError, match="no usable value"):
+        parse_options("mysql", [text], where="database 'Db'")

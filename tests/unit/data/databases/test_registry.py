@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from taskrunner.data.databases.registry import open_database, spec_of
+from taskrunner.data.databases.spec import DatabaseSpec
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.document import Ref
+from taskrunner.testing.activity_environment import new_object, new_task
+
+
+class KnownAddresses:
+    """A look-up that asks nobody, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str | None]] = []
+
+    def rds(self, instance: str, region: str | None) -> str:
+        self.asked.append((instance, region))
+        return "jdbc:mysql://rds.example:3306/"
+
+    def redshift(self, cluster: str, region: str | None) -> str:
+        self.asked.append((cluster, region))
+        return "jdbc:redshift://redshift.example:5439/"
+
+
+def spec(
+    object_type: str, fields: dict[str, str], settings: DataSettings | None = None
+) -> tuple[DatabaseSpec, list[tuple[str, str | None]]]:
+    task = new_task("SqlActivity", {"database": Ref("Db")}, new_object("Db", object_type, fields))
+    lookup = KnownAddresses()
+    found = spec_of(task.object("Db"), settings or DataSettings(), lookup=lookup)
+    return found, lookup.asked
+
+
+def test_rds_instances_are_looked_up_in_their_region() -> None:
+    fields = {
+        "rdsInstanceId": "prod", "region": "eu-west-1", "username": "me", "*password": "pw",
+        "databaseName": "shop",
+    }  # fmt: skip
+    found, asked = spec("RdsDatabase", fields)
+    assert asked == [("prod", "eu-west-1")]
+    assert (found.host, found.database, found.username) == ("rds.example", "shop", "me")
+    assert found.password == "pw"
+
+
+def test_the_agents_region_is_the_default() -> None:
+    _, asked = spec("RedshiftDatabase", {"clusterId": "c"}, DataSettings(region="us-west-2"))
+    assert asked == [("c", "us-west-2")]
+
+
+def test_a_connection_string_needs_no_look_up() -> None:
+    fields = {"connectionString": "jdbc:redshift://there:5439/db"}
+    found, asked = spec("RedshiftDatabase", fields)
+    assert (found.scheme, found.host, asked) == ("redshift", "there", [])
+
+
+def test_a_redirection_by_id_comes_before_everything() -> None:
+    settings = DataSettings(databases={"Db": "postgresql://else:1/x"})
+    fields = {"rdsInstanceId": "prod", "username": "me", "*password": "pw"}
+    found, asked = spec("RdsDatabase", fields, settings)
+    assert (found.scheme, found.host, found.database, asked) == ("postgresql", "else", "x", [])
+    assert (found.username, found.password) == ("me", "pw")
+
+
+@pytest.mark.parametrize(
+    ("object_type", "key"),
+    [
+        ("RdsDatabase", "rdsInstanceId"),
+        ("RedshiftDatabase", "clusterId"),
+        ("JdbcDatabase", "connectionString"),
+    ],
+)
+def test_what_is_missing_is_named(object_type: str, key: str) -> None:
+    with pytest.raises(PermanentTaskError, match=f"'Db' has no value for the field '{key}'"):
+        spec(object_type, {})
+
+
+def test_a_database_without_a_driver() -> None:
+    fields = {"connectionString": "jdbc:oracle://host:1521/db"}
+    task = new_task("SqlActivity", {}, new_object("Db", "JdbcDatabase", fields))
+    with pytest.raises(PermanentTaskError, match=r"no driver for 'oracle'.*mysql") as caught:
+        open_database(task.object("Db"), DataSettings())
+    assert caught.value.error_id == ErrorId.UNSUPPORTED_TYPE
