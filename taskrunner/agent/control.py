@@ -55,6 +55,7 @@ class ControlServer:
         """
         self._handlers = handlers
         self._clock = clock
+        self._closed = False
         self._paths = {work_dir / NAME, (runtime_dir or work_dir) / NAME}
         for path in self._paths:
             # What the last agent left; this one has the folder for itself by now.
@@ -64,8 +65,8 @@ class ControlServer:
             (work_dir / NAME).symlink_to(runtime_dir / NAME)
 
     def loop(self) -> None:
-        """Serve until the process ends."""
-        while True:
+        """Serve until it is closed."""
+        while not self._closed:
             self.tick()
 
     def tick(self) -> None:
@@ -73,6 +74,8 @@ class ControlServer:
         try:
             connection, _ = self._listener.accept()
         except OSError as error:
+            if self._closed:
+                return
             # Out of descriptors, say: it passes, and no request is worth the agent's life.
             log.warning("control socket: no connection taken", error=str(error))
             self._clock.wait(threading.Event(), 1.0)
@@ -85,6 +88,9 @@ class ControlServer:
         for path in self._paths:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
+        self._closed = True
+        with suppress(OSError):  # nobody is connected, which shutdown minds; it wakes the loop
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _serve(self, connection: socket.socket) -> None:

@@ -88,7 +88,7 @@ class Operations:
         self._commands: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
             "status": lambda _request: self.reporting.status(handles.facts()),
             "pause": self._pause_asked,
-            "resume": lambda _request: {"resumed": self.resume("a command")},
+            "resume": self._resume_asked,
             "drain": self._drain_asked,
         }
 
@@ -137,6 +137,11 @@ class Operations:
         note = request.get("note")
         why = note if isinstance(note, str) and note else "taskrunner pause"
         return {"paused": self.pause(why), "running": len(self.board.running())}
+
+    def _resume_asked(self, _request: Mapping[str, Any]) -> object:
+        resumed = self.resume("taskrunner resume")
+        left = [{"by": who, "why": c.why} for who, c in self.gate.closures.items()]
+        return {"resumed": resumed, "paused": left}
 
     def _drain_asked(self, request: Mapping[str, Any]) -> object:
         running = len(self.board.running())

@@ -13,12 +13,18 @@ from collections.abc import Sequence
 
 __all__ = ["COMMANDS", "main"]
 
-#: Verb -> (module that holds its click command as `command`, one line for --help).
+#: Verb -> (module that holds its click command as `command` or under the name after the colon,
+#: one line for --help).
 COMMANDS = {
     "agent": ("taskrunner.cli.agent", "Poll for tasks of a worker group and run them (default)."),
     "run": ("taskrunner.cli.run", "Run a definition here: service, agent and result in one."),
     "serve": ("taskrunner.cli.serve", "Serve AWS Data Pipeline's API."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
+    "status": ("taskrunner.cli.status", "Say what the agent of this host does."),
+    "pause": ("taskrunner.cli.control:pause", "Have the agent take no more tasks."),
+    "resume": ("taskrunner.cli.control:resume", "Have a paused agent take tasks again."),
+    "drain": ("taskrunner.cli.control:drain", "Have the agent finish what runs, and end."),
+    "doctor": ("taskrunner.cli.doctor", "Check what an agent needs, and say how to mend it."),
     "validate": ("taskrunner.cli.validate", "Report everything that is wrong in a definition."),
     "explain": ("taskrunner.cli.explain", "Describe an object type or one of its fields."),
     "eval": ("taskrunner.cli.eval", "Print the value of an expression."),
@@ -72,7 +78,8 @@ def _run(name: str, args: list[str]) -> int:
 
     from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 
-    command: click.Command = importlib.import_module(COMMANDS[name][0]).command
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute or "command")
     prog = "taskrunner" if name == "agent" else f"taskrunner {name}"
     try:
         result = command.main(args, prog_name=prog, standalone_mode=False)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import uuid
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +38,7 @@ def _run(config: str | None, **flags: object) -> int:
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
     loaded = load(flags, os.environ, file=config)
     settings = loaded.settings
+    environ = dict(os.environ)
     _export(settings, os.environ)
     _make_work_dir(settings.work_dir)
     attempts = AttemptSettings(
@@ -49,7 +50,7 @@ def _run(config: str | None, **flags: object) -> int:
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts))
     try:
-        return _serve(loaded, children)
+        return _serve(loaded, children, lambda: load(flags, environ, file=config))
     finally:
         children.close()
 
@@ -61,7 +62,7 @@ def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
     return make_roles(attempts)
 
 
-def _serve(loaded: Loaded, children: Children) -> int:
+def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> int:
     import random
     import threading
 
@@ -71,6 +72,8 @@ def _serve(loaded: Loaded, children: Children) -> int:
     from taskrunner.agent.ec2.host import find_host
     from taskrunner.agent.ec2.identified import IdentifiedRunner
     from taskrunner.agent.journal import Journal
+    from taskrunner.agent.operations import OperationsSettings, runtime_dir
+    from taskrunner.cli.reload import Reloader
     from taskrunner.systemd import Notifier
     from taskrunner.wire.client import RunnerClient
     from taskrunner.wire.connect import ClientSettings, connect
@@ -87,8 +90,9 @@ def _serve(loaded: Loaded, children: Children) -> int:
         ca_bundle=settings.ca_bundle,
         environ=os.environ,
     )
+    client = connect(wire, clock)
     api: RunnerApi = RetryingRunner(
-        RunnerClient(connect(wire, clock)),
+        RunnerClient(client),
         clock=clock,
         stop=threading.Event(),
         fraction=random.random,
@@ -107,6 +111,12 @@ def _serve(loaded: Loaded, children: Children) -> int:
             drain_timeout_s=settings.drain_timeout,
             heartbeat_interval_s=settings.heartbeat_interval,
             notice_margin_s=settings.notice_margin,
+            operations=OperationsSettings(
+                endpoint=str(client.endpoint),
+                min_free_disk=settings.min_free_disk,
+                health_listen=settings.health_listen,
+                runtime_dir=runtime_dir(os.environ),
+            ),
             policy=Policy(
                 progress_interval_s=settings.progress_interval,
                 lease_s=settings.lease_timeout,
@@ -119,6 +129,7 @@ def _serve(loaded: Loaded, children: Children) -> int:
         clock=clock,
         notifier=Notifier.from_environment(os.environ),
         notices=_notices(settings, host, clock),
+        reload=Reloader(settings, reread),
     )
     return agent.run()
 

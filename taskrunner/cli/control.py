@@ -1,0 +1,95 @@
+"""`taskrunner pause`, `resume` and `drain`: have the agent of this host take work, or not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from taskrunner.agent.control import NotRunning, ask
+from taskrunner.cli.config_options import named
+from taskrunner.config import examine
+from taskrunner.errors import ConfigError
+
+__all__ = ["EXIT_NOT_RUNNING", "drain", "pause", "resume", "work_folder"]
+
+#: As init scripts have it: the program is not running.
+EXIT_NOT_RUNNING = 3
+
+
+def work_folder(config: str | None, work_dir: str | None) -> Path:
+    """Where the agent is asked; raises ConfigError. Other settings may be wrong or missing."""
+    found = examine({"work_dir": work_dir}, os.environ, file=config)
+    path = found.values.get("work_dir")
+    if not isinstance(path, Path):
+        raise ConfigError("\n".join(found.errors))
+    return path
+
+
+def _tell(config: str | None, work_dir: str | None, command: str, **arguments: object) -> object:
+    folder = work_folder(config, work_dir)
+    try:
+        return ask(folder, command, **arguments)
+    except NotRunning as error:
+        click.echo(f"taskrunner: {error}", err=True)
+        return None
+
+
+def _pause(config: str | None, work_dir: str | None, note: str | None) -> int:
+    reply = _tell(config, work_dir, "pause", note=note)
+    if not isinstance(reply, dict):
+        return EXIT_NOT_RUNNING
+    click.echo(
+        f"paused: no task is taken until `taskrunner resume`; {reply['running']} running go on. "
+        "What a poll under way still brings is left to other agents."
+        if reply["paused"]
+        else f"was paused already; {reply['running']} tasks run"
+    )
+    return 0
+
+
+def _resume(config: str | None, work_dir: str | None) -> int:
+    reply = _tell(config, work_dir, "resume")
+    if not isinstance(reply, dict):
+        return EXIT_NOT_RUNNING
+    closed = "".join(f"; still held by {item['by']}: {item['why']}" for item in reply["paused"])
+    click.echo(("resumed" if reply["resumed"] else "was not paused") + closed)
+    return 0
+
+
+def _drain(config: str | None, work_dir: str | None, *, now: bool) -> int:
+    reply = _tell(config, work_dir, "drain", now=now)
+    if not isinstance(reply, dict):
+        return EXIT_NOT_RUNNING
+    what = "are ended and reported as interrupted" if now else "have --drain-timeout to finish"
+    click.echo(f"draining: {reply['running']} running tasks {what}; then the agent ends")
+    return 0
+
+
+pause = click.Command(
+    "pause",
+    callback=_pause,
+    params=[
+        click.Option(["--note"], metavar="TEXT", help="Why, for `taskrunner status` and the log."),
+        *named("work_dir"),
+    ],
+    help="Have the agent of this host take no more tasks; what runs goes on. Exit code 3 when no "
+    "agent runs.",
+)
+resume = click.Command(
+    "resume",
+    callback=_resume,
+    params=named("work_dir"),
+    help="Have the agent of this host take tasks again. Exit code 3 when no agent runs.",
+)
+drain = click.Command(
+    "drain",
+    callback=_drain,
+    params=[
+        click.Option(["--now"], is_flag=True, help="End what runs instead of waiting for it."),
+        *named("work_dir"),
+    ],
+    help="Have the agent of this host finish what runs and end, as SIGTERM does. Under systemd it "
+    "is not started again. Exit code 3 when no agent runs.",
+)
