@@ -14,7 +14,7 @@ from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.sigv4 import SERVICE
 
 if TYPE_CHECKING:
-    from botocore.credentials import Credentials
+    from botocore.credentials import Credentials, ReadOnlyCredentials
 
 __all__ = ["SigV4Signer", "Signer", "find_signer"]
 
@@ -34,6 +34,7 @@ class SigV4Signer:
         self._credentials = credentials
         self._endpoint = endpoint
         self._region = region
+        self._last: ReadOnlyCredentials | None = None
 
     def sign(self, request: HttpRequest) -> Mapping[str, str]:
         """Headers of the signed request, lower case.
@@ -42,18 +43,30 @@ class SigV4Signer:
         """
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
 
-        try:
-            credentials = self._credentials.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise ServiceUnreachable(f"AWS credentials could not be renewed: {error}") from error
         url = f"{self._endpoint.scheme}://{self._endpoint.authority}{request.path}"
         signed = AWSRequest(
             method=request.method, url=url, headers=dict(request.headers), data=request.body
         )
-        SigV4Auth(credentials, SERVICE, self._region).add_auth(signed)
+        SigV4Auth(self._current(), SERVICE, self._region).add_auth(signed)
         return {name.lower(): value for name, value in signed.headers.items()}
+
+    def _current(self) -> ReadOnlyCredentials:
+        from botocore.credentials import RefreshableCredentials
+        from botocore.exceptions import BotoCoreError
+
+        credentials = self._credentials
+        try:
+            self._last = credentials.get_frozen_credentials()
+        except BotoCoreError as error:
+            # Renewal begins long before the end: until then a gap in their source costs nothing.
+            over = not isinstance(credentials, RefreshableCredentials) or (
+                credentials.refresh_needed(refresh_in=0)
+            )
+            if self._last is None or over:
+                message = f"AWS credentials could not be renewed: {error}"
+                raise ServiceUnreachable(message) from error
+        return self._last
 
 
 def find_signer(
