@@ -6,6 +6,7 @@ what the kernel says of the peer. There is no other way in, and none by the netw
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -74,7 +75,8 @@ class ControlServer:
         try:
             connection, _ = self._listener.accept()
         except OSError as error:
-            if self._closed:
+            if self._closed or error.errno == errno.EBADF:
+                self._closed = True
                 return
             # Out of descriptors, say: it passes, and no request is worth the agent's life.
             log.warning("control socket: no connection taken", error=str(error))
