@@ -76,7 +76,7 @@ def deactivate(round_: Round, row: PipelineRow, load: Load, *, cancel_active: bo
     stopped = [replace(schedule, next_at=None) for schedule in known]
     pipeline_store.replace_schedules(conn, row.pipeline_id, stopped)
     pipeline_store.update_pipeline(conn, row.pipeline_id, state=PipelineState.DEACTIVATING)
-    rows = instance_store.load_instances(conn, row.pipeline_id, live=True)
+    rows = instance_store.load_instances(conn, row.pipeline_id, live=True, lock=True)
     waiting = InstanceStatus.WAITING_ON_DEPENDENCIES
     ending = [r for r in rows if cancel_active or r.status is waiting]
     for some in in_portions(ending):

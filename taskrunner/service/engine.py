@@ -248,7 +248,7 @@ class Service:
         """Cancel, rerun or finish instances by hand. Raises InvalidRequest."""
         with self.round() as round_:
             row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
-            rows = instance_store.load_instances(round_.conn, pipeline_id, object_ids)
+            rows = instance_store.load_instances(round_.conn, pipeline_id, object_ids, lock=True)
             missing = set(object_ids) - {found.instance_id for found in rows}
             if missing:
                 raise InvalidRequest(f"no instance {min(missing)!r} in {pipeline_id}")

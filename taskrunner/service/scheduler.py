@@ -71,7 +71,7 @@ class Scheduler:
 
     def _decide(self, now: datetime) -> bool:
         with self.store.read() as conn:
-            if not instance_store.claim_due(conn, now, 1):
+            if not instance_store.any_due(conn, now):
                 return False
         with self.store.write() as conn:
             round_ = Round(conn, now, self.settings)

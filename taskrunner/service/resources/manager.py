@@ -20,6 +20,7 @@ from taskrunner.service.advance import Load, finish_pipelines
 from taskrunner.service.definitions import Moment
 from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 
 __all__ = ["ResourceManager"]
@@ -101,6 +102,8 @@ class ResourceManager:
             "error_id": ErrorId.RESOURCE_FAILED,
             "error_message": message,
         }
+        # First the pipeline, then its instances: the order that everybody keeps.
+        pipeline_store.load_pipeline(conn, row.pipeline_id, lock=True)
         if not instance_store.update_instance(conn, row, **ended):
             return False
         loaded = self.load(row.pipeline_id, row.version)

@@ -114,7 +114,9 @@ def _engine(url: URL, *, is_sqlite: bool) -> Engine:
         if not is_sqlite:
             return sa.create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
         if not url.database or url.database.startswith((":memory:", "file:")):
-            raise ConfigError("--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file")
+            raise ConfigError(
+                "--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file"
+            )
         _make_private(Path(url.database))
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     except NoSuchModuleError as error:

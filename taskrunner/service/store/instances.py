@@ -13,12 +13,13 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.instances import Dependency, DependencyKind, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
-from taskrunner.service.store.tables import dependencies, instances
+from taskrunner.service.store.tables import dependencies, instances, pipelines
 
 #: Instances that are looked at when a place under maxActiveInstances becomes free.
 PLACES_OFFERED = 8
 
 __all__ = [
+    "any_due",
     "claim_due",
     "count_by_status",
     "creating_resource",
@@ -98,15 +99,26 @@ def insert_instances(
 
 
 def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
-    """Instances that are to be looked at now; claimed until the transaction ends."""
+    """Instances that are to be looked at now; claimed until the transaction ends.
+
+    Their pipelines are claimed with them, so that two schedulers never work on one: they would
+    wake each other's instances and wait for each other, and count what is active twice.
+    """
     statement = (
         sa.select(instances)
+        .join(pipelines, pipelines.c.pipeline_id == instances.c.pipeline_id)
         .where(instances.c.due_at <= now)
         .order_by(instances.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def any_due(conn: Connection, now: datetime) -> bool:
+    """Whether any instance is to be looked at now, claimed or not."""
+    statement = sa.select(instances.c.instance_id).where(instances.c.due_at <= now).limit(1)
+    return conn.execute(statement).first() is not None
 
 
 def next_due(conn: Connection) -> datetime | None:
@@ -130,10 +142,11 @@ def load_instances(
     instance_ids: Iterable[str] | None = None,
     *,
     live: bool = False,
+    lock: bool = False,
 ) -> list[InstanceRow]:
     """Instances of a pipeline in the order of their periods: all, or those with these ids.
 
-    `live`: only those that are not at their end.
+    `live`: only those that are not at their end. `lock`: hold them until the transaction ends.
     """
     statement = (
         sa.select(instances)
@@ -144,6 +157,8 @@ def load_instances(
         statement = statement.where(instances.c.instance_id.in_(list(instance_ids)))
     if live:
         statement = statement.where(instances.c.status.not_in(list(INSTANCE_TERMINAL)))
+    if lock:
+        statement = statement.with_for_update()
     return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
 
 

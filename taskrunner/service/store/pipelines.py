@@ -171,9 +171,13 @@ def load_schedules(conn: Connection, pipeline_id: str) -> list[ScheduleRow]:
 
 
 def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleRow]:
-    """Schedules whose next occurrence is to be made; claimed until the transaction ends."""
+    """Schedules whose next occurrence is to be made; claimed until the transaction ends.
+
+    So are their pipelines, in one go: whoever holds a pipeline may want its schedules.
+    """
     statement = (
         sa.select(schedules)
+        .join(pipelines, pipelines.c.pipeline_id == schedules.c.pipeline_id)
         .where(schedules.c.next_at <= now)
         .order_by(schedules.c.next_at)
         .limit(limit)

@@ -7,7 +7,7 @@ import pytest
 from taskrunner.errors import ErrorId, InvalidRequest, TaskNotFound
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
-from tests.unit.service.worlds import ON_DEMAND, T, check, data, ec2, ref, shell
+from tests.unit.service.worlds import ON_DEMAND, T, shell
 
 MINUTE = timedelta(minutes=1)
 A = f"@A_{T}"
@@ -332,98 +332,3 @@ def test_the_service_remembers_hand_outs_over_a_restart(world: ServiceInProcess)
     assert world.service.report_progress(task.task_id, {}) is False
     world.conclude(task)
     assert world.statuses(pipeline) == {A: "FINISHED"}
-
-
-# -- preconditions --------------------------------------------------------------------------
-
-
-def guarded(world: ServiceInProcess, **fields: object) -> str:
-    return world.run([ON_DEMAND, shell("A", precondition=ref("P")), check("P", **fields)])
-
-
-def test_a_precondition_is_a_task_and_holds_its_activity_back(world: ServiceInProcess) -> None:
-    pipeline = guarded(world)
-    task = world.take()
-    assert task.component_id == "P"
-    assert world.statuses(pipeline)[A] == "WAITING_ON_DEPENDENCIES"
-    world.conclude(task)
-    assert world.take().component_id == "A"
-
-
-def test_a_false_precondition_is_asked_again_by_the_same_attempt(world: ServiceInProcess) -> None:
-    pipeline = guarded(world)
-    first = world.take()
-    world.conclude(first, "FALSE")
-    world.conclude(first, "FALSE")  # repeated: the same answer
-    assert world.claim() is None
-    world.advance(MINUTE)
-    second = world.take()
-    assert second.attempt_id == first.attempt_id
-    assert second.task_id != first.task_id
-    world.conclude(first, "FALSE")  # late, and still the same answer
-    assert world.service.report_progress(second.task_id, {}) is False
-    world.conclude(second)
-    assert world.statuses(pipeline)[f"@P_{T}"] == "FINISHED"
-
-
-def test_a_precondition_fails_for_good_after_its_timeout(world: ServiceInProcess) -> None:
-    pipeline = guarded(world, preconditionTimeout="3 minutes")
-    looks = 0
-    while (task := world.claim()) is not None:
-        looks += 1
-        world.conclude(task, "FALSE")
-        world.advance(MINUTE)
-    row = world.instances(pipeline)[f"@P_{T}"]
-    assert (row.status, row.error_id, looks) == ("FAILED", ErrorId.PRECONDITION_TIMEOUT, 3)
-    assert world.statuses(pipeline)[A] == "WAITING_ON_DEPENDENCIES"
-
-
-def test_precondition_timeout_does_not_count_the_wait_for_the_data(
-    world: ServiceInProcess,
-) -> None:
-    pipeline = world.run(
-        [
-            ON_DEMAND,
-            shell("Make", output=ref("N")),
-            data("N", precondition=ref("P")),
-            check("P", preconditionTimeout="3 minutes"),
-            shell("A", input=ref("N")),
-        ]
-    )
-    task = world.take()
-    for _ in range(60):
-        world.advance(MINUTE)
-        world.service.report_progress(task.task_id, {})
-    world.conclude(task)
-    assert world.work_off() == [f"@P_{T}_Attempt=1", f"{A}_Attempt=1"]
-    assert set(world.statuses(pipeline).values()) == {"FINISHED"}
-
-
-# -- resources arrive -----------------------------------------------------------------------
-
-
-def test_a_resource_runs_from_when_its_own_runner_asks_for_work(world: ServiceInProcess) -> None:
-    pipeline = world.run([{**ON_DEMAND, "workerGroup": []}, shell("A", runsOn=ref("R")), ec2("R")])
-    group = f"resource:{pipeline}_@R_{T}"
-    assert world.statuses(pipeline)[f"@R_{T}"] == "CREATING"
-    world.advance(30)
-    task = world.take(group)
-    assert world.statuses(pipeline)[f"@R_{T}"] == "RUNNING"
-    world.conclude(task)
-    assert world.statuses(pipeline) == {A: "FINISHED", f"@R_{T}": "FINISHED"}
-
-
-def test_a_resources_runner_has_arrived_even_if_there_is_nothing_for_it(
-    world: ServiceInProcess,
-) -> None:
-    pipeline = world.run(
-        [
-            {**ON_DEMAND, "workerGroup": []},
-            shell("A", runsOn=ref("R"), maximumRetries="1"),
-            ec2("R"),
-        ]
-    )
-    group = f"resource:{pipeline}_@R_{T}"
-    world.conclude(world.take(group), "FAILED")  # the next try is ten minutes away
-    assert world.claim(group) is None
-    assert world.statuses(pipeline)[f"@R_{T}"] == "RUNNING"
