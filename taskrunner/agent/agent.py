@@ -109,6 +109,8 @@ class Agent:
         self._threads = Threads(self._mailbox)
         self._closing = threading.Event()
         self._running: dict[str, Attempt] = {}
+        #: The slots (by thread) that have a task, from before they look whether the agent stops.
+        self._taking: set[int] = set()
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
         self._told = ""
@@ -140,7 +142,7 @@ class Agent:
             api,
             settings.worker_groups,
             hostname=settings.hostname,
-            run=self._run_task,
+            run=self._take,
             stopping=self._desk.stopping,
             clock=clock,
             gate=self._operations.gate,
@@ -228,7 +230,7 @@ class Agent:
 
     def _done(self) -> bool:
         dead = self._exit_code in {ExitCode.LOOP_DIED, ExitCode.FORK_SERVER_DIED}
-        return dead or (self.phase is not Phase.RUNNING and not self._running)
+        return dead or (self.phase is not Phase.RUNNING and not self._taking)
 
     def _finish(self) -> None:
         until = self._clock.monotonic() + _FLUSH_S
@@ -246,6 +248,20 @@ class Agent:
     def _owes(self) -> bool:
         return self._desk.outbox.pending() > 0 or self._desk.shipper.busy()
 
+    def _take(self, task: Task) -> None:
+        """Run a task, or leave it: the agent ends only when it has seen that no slot has one."""
+        slot = threading.get_ident()
+        self._taking.add(slot)
+        try:
+            if self._desk.stopping.is_set():
+                # Not acknowledged, so the service hands it to another runner.
+                log.info("task left to others", attempt_id=task.attempt_id)
+            else:
+                self._run_task(task)
+        finally:
+            self._taking.discard(slot)
+            self._mailbox.put(AttemptEnded())
+
     def _run_task(self, task: Task) -> None:
         settings = self._settings
         files = AttemptFiles.of(task, output=settings.output, default_log_uri=settings.log_uri)
@@ -260,7 +276,6 @@ class Agent:
                 attempt.run()
         finally:
             del self._running[entry.token]
-            self._mailbox.put(AttemptEnded())
 
     def _on_signal(self, message: SignalArrived) -> None:
         name = signal.Signals(message.number).name

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskrunner.agent.ec2.host import Ec2Host
     from taskrunner.wire.api import RunnerApi
 
-__all__ = ["command"]
+__all__ = ["command", "export_credentials"]
 
 _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
 
@@ -39,7 +39,7 @@ def _run(config: str | None, **flags: object) -> int:
     loaded = load(flags, os.environ, file=config)
     settings = loaded.settings
     environ = dict(os.environ)
-    _export(settings, os.environ)
+    export_credentials(settings, os.environ)
     _make_work_dir(settings.work_dir)
     attempts = AttemptSettings(
         data=settings.data,
@@ -160,7 +160,7 @@ def _say(text: str) -> None:
     print(f"taskrunner: {text}", file=sys.stderr)  # noqa: T201
 
 
-def _export(settings: Settings, environ: MutableMapping[str, str]) -> None:
+def export_credentials(settings: Settings, environ: MutableMapping[str, str]) -> None:
     """Hand credentials and proxy to the libraries by the variables that all of them read."""
     if (settings.access_id is None) != (settings.secret_key is None):
         raise ConfigError("an access key has two parts: set both access_id and secret_key")

@@ -19,6 +19,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 #: The settings that a running agent takes over.
 LIVE = ("log_level", "log_format", "drain_timeout", "progress_interval", "min_free_disk")
 
+_LEVELS = ("debug", "info", "warning", "error")
+
 
 class Reloader:
     """Reads what was read at the start once more; the log says what changed and what did not."""
@@ -37,13 +39,16 @@ class Reloader:
         changed = [f.name for f in fields(new) if self._value(f.name) != getattr(new, f.name)]
         live = {name: getattr(new, name) for name in LIVE}
         before = {name: str(self._value(name)) for name in changed if name in LIVE}
-        self._settings = replace(self._settings, **live)
-        logs.configure(level=new.log_level, form=new.log_format)
+        # The more talkative of both levels says it, so that a change to a quieter one is told.
+        both = (self._settings.log_level, new.log_level)
+        logs.configure(level=min(both, key=_LEVELS.index), form=new.log_format)
         log.info(
             "settings reloaded",
             changed={name: f"{old} -> {live[name]}" for name, old in before.items()},
             need_restart=[name for name in changed if name not in LIVE],
         )
+        logs.configure(level=new.log_level, form=new.log_format)
+        self._settings = replace(self._settings, **live)
         return Reloaded(
             drain_timeout_s=new.drain_timeout,
             progress_interval_s=new.progress_interval,

@@ -68,6 +68,20 @@ class SigV4Signer:
                 raise ServiceUnreachable(message) from error
         return self._last
 
+    def describe(self) -> str:
+        """Whose they are and which provider of botocore's chain has them; no secret.
+
+        Raises ServiceUnreachable when they could not be renewed.
+        """
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            key = self._credentials.get_frozen_credentials().access_key
+        except BotoCoreError as error:
+            raise ServiceUnreachable(f"AWS credentials could not be renewed: {error}") from error
+        shown = f"{key[:4]}...{key[-4:]}" if key else "(empty)"
+        return f"access key {shown}, found by {self._credentials.method}"
+
 
 def find_signer(
     endpoint: Endpoint, *, region: str, profile: str | None = None

@@ -1,0 +1,221 @@
+"""The way to the service: name, connection, TLS, clock, region, credentials, proxy."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from taskrunner.doctor.case import Case, Finding, failed, passed, warned
+from taskrunner.errors import ConfigError, ServiceUnreachable, TaskrunnerError
+from taskrunner.wire.client import Client, classify
+from taskrunner.wire.codec import CONTENT_TYPE, TARGET_PREFIX
+from taskrunner.wire.connect import ClientSettings, connect
+from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
+from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.proxies import proxy_of
+from taskrunner.wire.signing import find_signer
+from taskrunner.wire.transport import TransportSettings, Urllib3Transport
+
+__all__ = ["Way", "check_credentials", "check_endpoint", "check_proxy", "check_region", "find_way"]
+
+_CONNECT_S = 5.0
+_ANSWER_S = 15.0
+#: Signatures bear five minutes.
+_MOST_SKEW = timedelta(minutes=5)
+_ODD_SKEW = timedelta(seconds=30)
+_AWS_HOST = re.compile(r"datapipeline\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where calls go."""
+
+    endpoint: Endpoint
+    region: str
+    client: Client
+
+
+def find_way(case: Case) -> Way:
+    """The endpoint and a client, as the agent makes them. Raises ConfigError."""
+    settings = case.settings
+    region = resolve_region(settings.region, case.environ)
+    endpoint = resolve_endpoint(
+        settings.endpoint, region=region, environ=case.environ, allow_http=settings.allow_http
+    )
+    wire = ClientSettings(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        allow_http=settings.allow_http,
+        ca_bundle=settings.ca_bundle,
+        environ=case.environ,
+    )
+    return Way(endpoint, region, connect(wire, case.clock))
+
+
+def check_region(case: Case, way: Way) -> Iterator[Finding]:
+    """Signatures name a region, which must be the endpoint's."""
+    origin = case.origins["region"]
+    match = _AWS_HOST.fullmatch(way.endpoint.host)
+    if match and match[1] != way.region:
+        yield failed(
+            "region",
+            f"{way.region} ({origin}), but the endpoint {way.endpoint} is that of {match[1]}",
+            f"set region to {match[1]!r}, or leave endpoint out",
+        )
+    elif origin == "default" and case.settings.endpoint is None:
+        yield warned(
+            "region",
+            f"none is set: {way.region} is taken, as AWS's Task Runner did",
+            "set region (--region, TASKRUNNER_REGION or AWS_REGION) to that of your pipelines",
+        )
+    else:
+        yield passed("region", f"{way.region} ({origin})")
+
+
+def check_proxy(case: Case, way: Way) -> Iterator[Finding]:
+    """Which proxy variables there are, and whether they apply."""
+    found = {
+        name: value
+        for name, value in case.environ.items()
+        if name.upper() in {*_PROXIES, "NO_PROXY"} and value
+    }
+    # NO_PROXY says nothing where there is no proxy; the agent itself sets it for EC2's metadata.
+    if {name.upper() for name in found} == {"NO_PROXY"}:
+        found = {}
+    shown = ", ".join(f"{name}={_unsecret(value)}" for name, value in sorted(found.items()))
+    proxy = proxy_of(way.endpoint, case.environ)
+    if proxy is None:
+        yield passed("proxy", f"not used for {way.endpoint.host} ({shown or 'none is set'})")
+        return
+    parts = urlsplit(proxy.url)
+    problem = _refused(parts.hostname or "", parts.port or 80)
+    if problem:
+        yield failed("proxy", f"{_unsecret(proxy.url)}: {problem}", f"mend {shown}, or unset it")
+    else:
+        yield passed("proxy", f"{_unsecret(proxy.url)} takes connections ({shown})")
+
+
+def check_endpoint(case: Case, way: Way) -> Iterator[Finding]:
+    """Name, connection, TLS and an answer of the right kind; then the clocks."""
+    endpoint = way.endpoint
+    straight = proxy_of(endpoint, case.environ) is None
+    if straight and (problem := _refused(endpoint.host, endpoint.port)):
+        yield failed("endpoint", f"{endpoint}: {problem}", _NO_WAY)
+        return
+    transport = Urllib3Transport(
+        endpoint,
+        case.clock,
+        TransportSettings(ca_bundle=case.settings.ca_bundle, environ=case.environ),
+    )
+    try:
+        reply = transport.send(_unsigned(endpoint), deadline_s=_ANSWER_S)
+    except TransportError as error:
+        yield failed("endpoint", f"{endpoint}: {error}", _NO_ANSWER)
+        return
+    finally:
+        transport.close()
+    yield _kind(endpoint, reply)
+    yield _clocks(case, reply)
+
+
+_NO_WAY = (
+    "check endpoint and region for typing errors, the name servers, routes and firewalls of this "
+    "host; where only a proxy leads out, set HTTPS_PROXY or proxy_host"
+)
+_NO_ANSWER = (
+    "for a certificate that is not trusted, set ca_bundle to the file of your own authority; else "
+    "check that the port is that of the service, and what stands between"
+)
+
+
+def _unsigned(endpoint: Endpoint) -> HttpRequest:
+    """A call that lacks everything, so that it is refused at once and does nothing."""
+    return HttpRequest(
+        path=endpoint.path,
+        headers={
+            "host": endpoint.authority,
+            "content-type": CONTENT_TYPE,
+            "x-amz-target": f"{TARGET_PREFIX}.ReportTaskRunnerHeartbeat",
+            "user-agent": "taskrunner",
+        },
+        body=b"{}",
+    )
+
+
+def _kind(endpoint: Endpoint, reply: HttpReply) -> Finding:
+    if reply.status != 200:
+        answer = classify("ReportTaskRunnerHeartbeat", endpoint, reply)
+        if isinstance(answer, ServiceUnreachable):
+            return failed("endpoint", str(answer), _NO_ANSWER)
+    how = "over TLS" if endpoint.scheme == "https" else "over plain http"
+    return passed("endpoint", f"{endpoint} answers {how}")
+
+
+def _clocks(case: Case, reply: HttpReply) -> Finding:
+    try:
+        skew = case.clock.now() - parsedate_to_datetime(reply.headers["date"])
+    except (KeyError, ValueError, TypeError):
+        return warned("clock", "the service does not say what time it is")
+    seconds = abs(skew.total_seconds())
+    direction = "ahead of" if skew > timedelta(0) else "behind"
+    found = f"this host is {seconds:.0f} s {direction} the service"
+    remedy = "set the clock right: `timedatectl set-ntp true`, or chrony"
+    if abs(skew) >= _MOST_SKEW:
+        return failed("clock", f"{found}; signatures are refused from 300 s on", remedy)
+    return warned("clock", found, remedy) if abs(skew) >= _ODD_SKEW else passed("clock", found)
+
+
+def check_credentials(case: Case, way: Way) -> Iterator[Finding]:
+    """Which provider of the SDK's chain has some."""
+    try:
+        signer = find_signer(way.endpoint, region=way.region)
+        who = signer.describe() if signer is not None else None
+    except (ConfigError, ServiceUnreachable) as error:
+        yield failed("credentials", str(error), _GIVE_CREDENTIALS)
+        return
+    if who is not None:
+        given = case.origins["access_id"]
+        source = "" if given == "default" else f", set by {given}"
+        yield passed("credentials", who + source)
+    elif way.endpoint.loopback:
+        yield passed("credentials", "none; a service on this machine may ask for none")
+    else:
+        yield failed(
+            "credentials", "none in any of the places where AWS SDKs look", _GIVE_CREDENTIALS
+        )
+
+
+_GIVE_CREDENTIALS = (
+    "give the instance a role, or set AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID "
+    "and AWS_SECRET_ACCESS_KEY, or access_id and secret_key, for the user that the agent runs as"
+)
+
+
+def _refused(host: str, port: int) -> str | None:
+    """Why no connection can be made; None when one can."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return f"the name {host} cannot be resolved ({error.strerror})"
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+    except OSError as error:
+        tried = ", ".join(sorted({str(address[4][0]) for address in addresses}))
+        reason = (error.strerror or str(error)).lower()
+        return f"no connection to port {port} of {host} ({tried}): {reason}"
+    return None
+
+
+def _unsecret(value: str) -> str:
+    return re.sub(r"//[^/@]*@", "//********@", value)
+
+
+def unusable(error: TaskrunnerError) -> Finding:
+    """The finding where not even a client can be made."""
+    return failed("endpoint", str(error), "mend the setting; `taskrunner config check` tells more")
