@@ -1,0 +1,241 @@
+"""What `taskrunner doctor` says of a service and a host, answer by answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskrunner.config import load
+from taskrunner.doctor.case import Case, Finding, Result
+from taskrunner.doctor.groups import check_groups
+from taskrunner.doctor.host import check_agent, check_disk, check_drivers, check_user
+from taskrunner.doctor.permissions import check_permissions
+from taskrunner.doctor.service import Way, _clocks, _unsecret, check_proxy, check_region
+from taskrunner.doctor.storage import check_log_uri
+from taskrunner.testing.clock import FakeClock
+from taskrunner.wire.client import Client
+from taskrunner.wire.endpoint import Endpoint
+from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+
+LOOPBACK = Endpoint(scheme="http", host="127.0.0.1", port=8080)
+Answer = Callable[[str, dict[str, Any]], Any]
+
+
+def _case(tmp_path: Path, **flags: object) -> Case:
+    given = {"worker_group": ("wg",), "work_dir": str(tmp_path), **flags}
+    nothing = tmp_path / "nothing.toml"
+    nothing.touch()
+    loaded = load(given, {}, file=str(nothing))
+    return Case(
+        settings=loaded.settings,
+        origins=loaded.origins,
+        environ={},
+        clock=FakeClock(),
+        hostname="host",
+    )
+
+
+class Service:
+    """Answers each call by a function: a reply, an error's code, or a connection that is held."""
+
+    def __init__(self, clock: FakeClock, answer: Answer) -> None:
+        self._clock = clock
+        self._answer = answer
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def send(self, request: HttpRequest, *, deadline_s: float) -> HttpReply:
+        operation = request.headers["x-amz-target"].rpartition(".")[2]
+        body = json.loads(request.body)
+        self.calls.append((operation, body))
+        answer = self._answer(operation, body)
+        if answer is None:
+            self._clock.advance(deadline_s)
+            raise TransportError("no whole answer")
+        if isinstance(answer, str):
+            error = {"__type": answer, "message": "because"}
+            return HttpReply(status=400, body=json.dumps(error).encode())
+        return HttpReply(status=200, body=json.dumps(answer).encode())
+
+
+def _way(case: Case, answer: Answer) -> tuple[Way, Service]:
+    assert isinstance(case.clock, FakeClock)
+    service = Service(case.clock, answer)
+    client = Client(LOOPBACK, service, signer=None, clock=case.clock)
+    return Way(LOOPBACK, "us-east-1", client), service
+
+
+def _results(findings: list[Finding]) -> dict[str, Result]:
+    return {finding.name: finding.result for finding in findings}
+
+
+WELL: Mapping[str, Any] = {
+    "ReportTaskRunnerHeartbeat": {"terminate": False},
+    "ReportTaskProgress": "TaskNotFoundException",
+    "SetTaskStatus": "TaskNotFoundException",
+    "PollForTask": None,
+}
+
+
+def test_allowed_calls_pass_and_nothing_real_is_touched(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    way, service = _way(case, lambda operation, _: WELL[operation])
+    findings = list(check_permissions(case, way))
+    assert _results(findings) == dict.fromkeys(WELL, Result.PASS)
+    asked = dict(service.calls)
+    nobody = asked["PollForTask"]["workerGroup"]
+    assert nobody.startswith("taskrunner-doctor-")
+    assert asked["ReportTaskProgress"]["taskId"] == asked["SetTaskStatus"]["taskId"] == nobody
+
+
+@pytest.mark.parametrize("refused", list(WELL))
+def test_a_call_that_is_forbidden_fails_by_name(tmp_path: Path, refused: str) -> None:
+    case = _case(tmp_path)
+    answers = {**WELL, refused: "AccessDeniedException"}
+    way, _ = _way(case, lambda operation, _: answers[operation])
+    findings = {finding.name: finding for finding in check_permissions(case, way)}
+    assert [name for name, f in findings.items() if f.result is Result.FAIL] == [refused]
+    assert f"allow datapipeline:{refused}" in str(findings[refused].remedy)
+    assert "AccessDeniedException" in findings[refused].found
+
+
+def test_real_groups_are_polled_only_when_asked_for(tmp_path: Path) -> None:
+    task = {"taskObject": {"taskId": "t", "pipelineId": "p", "attemptId": "@a", "objects": {}}}
+    case = replace(_case(tmp_path, worker_group=("a", "b")), poll=True)
+    polls: dict[str, Any] = {"a": {}, "b": task}
+    way, _ = _way(
+        case,
+        lambda operation, body: (
+            polls.get(body["workerGroup"]) if operation == "PollForTask" else WELL[operation]
+        ),
+    )
+    findings = {finding.name: finding for finding in check_permissions(case, way)}
+    assert findings["PollForTask a"].result is Result.PASS
+    assert findings["PollForTask b"].result is Result.WARN
+    assert "@a was offered and not acknowledged" in findings["PollForTask b"].found
+
+
+def _definitions(operation: str, body: dict[str, Any]) -> Any:
+    if operation == "ListPipelines":
+        first = {"pipelineIdList": [{"id": "1", "name": "one"}], "marker": "m"}
+        last = {"pipelineIdList": [{"id": "2", "name": "two"}], "hasMoreResults": False}
+        return last if body.get("marker") else {**first, "hasMoreResults": True}
+    group = {"1": "prod", "2": "#{myGroup}"}[body["pipelineId"]]
+    return {
+        "pipelineObjects": [
+            {"id": "A", "name": "A", "fields": [{"key": "workerGroup", "stringValue": group}]}
+        ],
+        "parameterValues": [{"id": "myGroup", "stringValue": "batch"}],
+    }
+
+
+def test_worker_groups_are_looked_up_in_the_definitions(tmp_path: Path) -> None:
+    case = _case(tmp_path, worker_group=("prod", "batch", "Prod", "other"))
+    way, _ = _way(case, _definitions)
+    findings = {f.name.split()[-1]: f for f in check_groups(case, way)}
+    assert [findings[group].result for group in ("prod", "batch", "Prod", "other")] == [
+        Result.PASS,
+        Result.PASS,
+        Result.FAIL,
+        Result.WARN,
+    ]
+    assert findings["batch"].found == "named by two"
+    assert "set worker_group to 'prod'" in str(findings["Prod"].remedy)
+    assert "named are: batch, prod" in findings["other"].found
+
+
+def test_a_worker_group_that_may_not_be_looked_up_is_unknown(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    way, _ = _way(case, lambda _operation, _body: "AccessDeniedException")
+    (finding,) = check_groups(case, way)
+    assert finding.result is Result.WARN
+    assert "is not known" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("skew_s", "result", "found"),
+    [
+        (0, Result.PASS, "0 s"),
+        (-29, Result.PASS, "29 s behind"),
+        (31, Result.WARN, "31 s ahead of"),
+        (600, Result.FAIL, "600 s ahead of"),
+        (-600, Result.FAIL, "600 s behind"),
+    ],
+)
+def test_a_clock_that_is_off_is_found_by_the_services(
+    tmp_path: Path, skew_s: int, result: Result, found: str
+) -> None:
+    case = _case(tmp_path)
+    theirs = case.clock.now() - timedelta(seconds=skew_s)
+    finding = _clocks(case, HttpReply(status=400, headers={"date": format_datetime(theirs)}))
+    assert finding.result is result
+    assert found in finding.found
+    assert _clocks(case, HttpReply(status=400)).result is Result.WARN
+
+
+def test_the_region_must_be_the_endpoints(tmp_path: Path) -> None:
+    host = "datapipeline.eu-west-1.amazonaws.com"
+    case = _case(tmp_path, region="us-east-1", endpoint=f"https://{host}")
+    way, _ = _way(case, lambda *_: {})
+    aws = replace(way, endpoint=Endpoint(scheme="https", host=host, port=443))
+    (finding,) = check_region(case, aws)
+    assert finding.result is Result.FAIL
+    assert "set region to 'eu-west-1'" in str(finding.remedy)
+    assert next(check_region(case, replace(aws, region="eu-west-1"))).result is Result.PASS
+    assert next(check_region(_case(tmp_path), way)).result is Result.WARN
+
+
+def test_a_proxys_password_is_not_shown(tmp_path: Path) -> None:
+    case = replace(
+        _case(tmp_path),
+        environ={"HTTPS_PROXY": "http://user:hush@127.0.0.1:1", "NO_PROXY": "x"},
+    )
+    way, _ = _way(case, lambda *_: {})
+    remote = replace(way, endpoint=Endpoint(scheme="https", host="service.example", port=443))
+    (finding,) = check_proxy(case, remote)
+    assert finding.result is Result.FAIL
+    assert "refused" in finding.found
+    assert "hush" not in finding.found + str(finding.remedy)
+    (unused,) = check_proxy(case, way)
+    assert unused.result is Result.PASS
+    assert "hush" not in unused.found
+    assert _unsecret("http://u:p@h:1/") == "http://********@h:1/"
+
+
+def test_logs_are_written_and_deleted_for_a_trial(tmp_path: Path) -> None:
+    root = tmp_path / "s3"
+    (root / "bucket").mkdir(parents=True)
+    case = _case(tmp_path, log_uri="s3://bucket/logs", s3_root=str(root))
+    (finding,) = check_log_uri(case)
+    assert finding.result is Result.PASS, finding
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+    (tmp_path / "file").touch()
+    (finding,) = check_log_uri(_case(tmp_path, log_uri=str(tmp_path / "file" / "logs")))
+    assert finding.result is Result.FAIL
+    assert str(tmp_path / "file") in finding.found
+    assert next(check_log_uri(_case(tmp_path))).result is Result.PASS
+
+
+def test_disk_and_drivers(tmp_path: Path) -> None:
+    assert next(check_disk(_case(tmp_path))).result is Result.PASS
+    (full,) = check_disk(_case(tmp_path, min_free_disk="1000000TB"))
+    assert full.result is Result.FAIL
+    assert "less than min_free_disk" in full.found
+    (drivers,) = check_drivers(_case(tmp_path))
+    assert drivers.result is Result.PASS
+    assert "ShellCommandActivity" in drivers.found
+    assert "postgresql" in drivers.found
+
+
+def test_without_an_agent_that_is_said(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    (finding,) = check_agent(case)
+    assert finding.result is Result.WARN
+    assert str(tmp_path) in finding.found
+    assert next(check_user(case)).name == "user"
