@@ -10,12 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from taskrunner.testing.activity_environment import ActivityEnvironment
     from taskrunner.testing.clock import FakeClock
     from taskrunner.testing.service import NotSettled, ServiceInProcess
 
-__all__ = ["FakeClock", "NotSettled", "ServiceInProcess"]
+__all__ = ["ActivityEnvironment", "FakeClock", "NotSettled", "ServiceInProcess"]
 
 _HOMES = {
+    "ActivityEnvironment": "taskrunner.testing.activity_environment",
     "FakeClock": "taskrunner.testing.clock",
     "NotSettled": "taskrunner.testing.service",
     "ServiceInProcess": "taskrunner.testing.service",

@@ -33,22 +33,32 @@ __all__ = [
 
 def insert_attempt(conn: Connection, row: AttemptRow) -> None:
     """Add an attempt to the queue of its worker group."""
-    conn.execute(
-        attempts.insert().values(
-            pipeline_id=row.pipeline_id,
-            attempt_id=row.attempt_id,
-            instance_id=row.instance_id,
-            number=row.number,
-            status=row.status,
-            worker_group=row.worker_group,
-            queue=row.queue,
-            ready_at=row.ready_at,
-            lease_s=row.lease_s,
-            timeout_s=row.timeout_s,
-            created_at=row.created_at,
-            progress={},
-        )
-    )
+    values = {
+        "pipeline_id": row.pipeline_id,
+        "attempt_id": row.attempt_id,
+        "instance_id": row.instance_id,
+        "number": row.number,
+        "status": row.status,
+        "worker_group": row.worker_group,
+        "queue": row.queue,
+        "ready_at": row.ready_at,
+        "lease_s": row.lease_s,
+        "timeout_s": row.timeout_s,
+        "created_at": row.created_at,
+        "progress": {},
+    }
+    conn.execute(_INSERT, values)
+
+
+# Built once: on these paths putting a statement together would cost more than executing it.
+_INSERT = attempts.insert()
+_UPDATE = attempts.update().where(
+    attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
+    attempts.c.attempt_id == sa.bindparam("of_attempt"),
+    attempts.c.status == sa.bindparam("of_status"),
+)
+_UPDATE_HELD = _UPDATE.where(attempts.c.task_id == sa.bindparam("held_by"))
+_HANDOUT = sa.select(handouts).where(handouts.c.task_id == sa.bindparam("of_task"))
 
 
 def load_attempts(
@@ -124,15 +134,14 @@ def update_attempt(
     conn: Connection, row: AttemptRow, *, held_by: str | None = None, **values: Any
 ) -> bool:
     """Change an attempt if it still has `row`'s status (and hand-out, if given)."""
-    statement = attempts.update().where(
-        attempts.c.pipeline_id == row.pipeline_id,
-        attempts.c.attempt_id == row.attempt_id,
-        attempts.c.status == row.status,
-    )
-    if held_by is not None:
-        statement = statement.where(attempts.c.task_id == held_by)
-    result = conn.execute(statement.values(**values))
-    return result.rowcount == 1
+    expected = {
+        "of_pipeline": row.pipeline_id,
+        "of_attempt": row.attempt_id,
+        "of_status": row.status,
+    }
+    if held_by is None:
+        return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
+    return conn.execute(_UPDATE_HELD, {**expected, "held_by": held_by, **values}).rowcount == 1
 
 
 def insert_handout(conn: Connection, row: HandoutRow) -> None:
@@ -151,8 +160,7 @@ def insert_handout(conn: Connection, row: HandoutRow) -> None:
 
 def load_handout(conn: Connection, task_id: str) -> HandoutRow | None:
     """The hand-out with this task id."""
-    found = conn.execute(sa.select(handouts).where(handouts.c.task_id == task_id)).mappings()
-    row = found.first()
+    row = conn.execute(_HANDOUT, {"of_task": task_id}).mappings().first()
     return HandoutRow.from_row(row) if row else None
 
 

@@ -241,16 +241,20 @@ def update_instance(
     to = values.get("status", row.status)
     if to != row.status:
         advance(row.status, to)
-    result = conn.execute(
-        instances.update()
-        .where(
-            instances.c.pipeline_id == row.pipeline_id,
-            instances.c.instance_id == row.instance_id,
-            instances.c.status == row.status,
-        )
-        .values(**values)
-    )
-    return result.rowcount == 1
+    expected = {
+        "of_pipeline": row.pipeline_id,
+        "of_instance": row.instance_id,
+        "of_status": row.status,
+    }
+    return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
+
+
+# Built once: on this path putting a statement together would cost more than executing it.
+_UPDATE = instances.update().where(
+    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
+    instances.c.instance_id == sa.bindparam("of_instance"),
+    instances.c.status == sa.bindparam("of_status"),
+)
 
 
 def put_off(
@@ -266,15 +270,15 @@ def put_off(
 
 def look_again(conn: Connection, row: InstanceRow, at: datetime) -> None:
     """Have an instance looked at by this moment at the latest."""
-    conn.execute(
-        instances.update()
-        .where(
-            instances.c.pipeline_id == row.pipeline_id,
-            instances.c.instance_id == row.instance_id,
-            sa.or_(instances.c.due_at.is_(None), instances.c.due_at > at),
-        )
-        .values(due_at=at)
-    )
+    moment = {"of_pipeline": row.pipeline_id, "of_instance": row.instance_id, "latest": at}
+    conn.execute(_LOOK_AGAIN, {**moment, "due_at": at})
+
+
+_LOOK_AGAIN = instances.update().where(
+    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
+    instances.c.instance_id == sa.bindparam("of_instance"),
+    sa.or_(instances.c.due_at.is_(None), instances.c.due_at > sa.bindparam("latest")),
+)
 
 
 def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: datetime) -> None:
