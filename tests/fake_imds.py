@@ -28,6 +28,13 @@ DOCUMENT = {
 SIGNATURE = "VHJ1c3QgbWUsIEkgYW0gYW4gaW5zdGFuY2U=\nc2lnbmVkIGluIHR3byBsaW5lcw=="
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_args: object) -> None:
+        """A client that was killed has hung up."""
+
+
 class FakeImds:
     """Serves `values` by path to those who hold a token."""
 
@@ -44,8 +51,7 @@ class FakeImds:
         self.down = False
         self.requests: list[tuple[str, str]] = []
         self._tokens: set[str] = set()
-        self._server = ThreadingHTTPServer((host, port), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), self._handler())
         address, number = self._server.server_address[:2]
         self.url = f"http://{address!s}:{number}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -25,6 +25,7 @@ from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
     from taskrunner.agent.agent import Notices
+    from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.ec2.host import Ec2Host
     from taskrunner.wire.api import RunnerApi
 
@@ -67,12 +68,10 @@ def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> 
     import threading
 
     from taskrunner import logs
-    from taskrunner.agent.agent import Agent, AgentSettings
-    from taskrunner.agent.attempt import Policy
+    from taskrunner.agent.agent import Agent
     from taskrunner.agent.ec2.host import find_host
     from taskrunner.agent.ec2.identified import IdentifiedRunner
     from taskrunner.agent.journal import Journal
-    from taskrunner.agent.operations import OperationsSettings, runtime_dir
     from taskrunner.cli.reload import Reloader
     from taskrunner.systemd import Notifier
     from taskrunner.wire.client import RunnerClient
@@ -101,28 +100,7 @@ def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> 
     if host is not None:
         api = IdentifiedRunner(api, host.identity)
     agent = Agent(
-        AgentSettings(
-            worker_groups=settings.worker_group,
-            taskrunner_id=settings.taskrunner_id or uuid.uuid4().hex,
-            hostname=settings.hostname or (host and host.hostname) or socket.gethostname(),
-            work_dir=settings.work_dir,
-            slots=settings.tasks,
-            log_uri=settings.log_uri,
-            drain_timeout_s=settings.drain_timeout,
-            heartbeat_interval_s=settings.heartbeat_interval,
-            notice_margin_s=settings.notice_margin,
-            operations=OperationsSettings(
-                endpoint=str(client.endpoint),
-                min_free_disk=settings.min_free_disk,
-                health_listen=settings.health_listen,
-                runtime_dir=runtime_dir(os.environ),
-            ),
-            policy=Policy(
-                progress_interval_s=settings.progress_interval,
-                lease_s=settings.lease_timeout,
-                kill_grace_s=settings.kill_grace,
-            ),
-        ),
+        _agent_settings(settings, host, endpoint=str(client.endpoint)),
         api=api,
         children=children,
         journal=Journal(settings.work_dir / "journal"),
@@ -132,6 +110,35 @@ def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> 
         reload=Reloader(settings, reread),
     )
     return agent.run()
+
+
+def _agent_settings(settings: Settings, host: Ec2Host | None, *, endpoint: str) -> AgentSettings:
+    from taskrunner.agent.agent_settings import AgentSettings
+    from taskrunner.agent.attempt import Policy
+    from taskrunner.agent.operations import OperationsSettings, runtime_dir
+
+    return AgentSettings(
+        worker_groups=settings.worker_group,
+        taskrunner_id=settings.taskrunner_id or uuid.uuid4().hex,
+        hostname=settings.hostname or (host and host.hostname) or socket.gethostname(),
+        work_dir=settings.work_dir,
+        slots=settings.tasks,
+        log_uri=settings.log_uri,
+        drain_timeout_s=settings.drain_timeout,
+        heartbeat_interval_s=settings.heartbeat_interval,
+        notice_margin_s=settings.notice_margin,
+        operations=OperationsSettings(
+            endpoint=endpoint,
+            min_free_disk=settings.min_free_disk,
+            health_listen=settings.health_listen,
+            runtime_dir=runtime_dir(os.environ),
+        ),
+        policy=Policy(
+            progress_interval_s=settings.progress_interval,
+            lease_s=settings.lease_timeout,
+            kill_grace_s=settings.kill_grace,
+        ),
+    )
 
 
 def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices | None:

@@ -58,20 +58,26 @@ def _name(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_args: object) -> None:
+        """A client that was killed, or trusts us not, has hung up."""
+
+
 class TlsService:
     """Answers every poll with nothing; says who asked."""
 
     def __init__(self, certificates: Path, key: Path) -> None:
         self.operations: list[str] = []
         self.asked = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificates, key)
         # The handshake is each connection's own: one that is refused must not stop the others.
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
-        self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
