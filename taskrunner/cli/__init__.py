@@ -7,6 +7,7 @@ Without a verb the flags are the agent's own, as they were for AWS's Task Runner
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,10 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (0 done, 1 failed, 2 wrong usage or settings)."""
     args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Ids are free text: one that the terminal's encoding lacks must not end a run.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _dispatch(args)
     except KeyboardInterrupt:
@@ -93,6 +98,13 @@ def _run(name: str, args: list[str]) -> int:
         return EXIT_USAGE
     except TaskrunnerError as error:
         _complain(str(error))
+        return EXIT_FAILED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # A full disk behind stdout, a working folder that is gone: said, not traced.
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}")
         return EXIT_FAILED
     return result if isinstance(result, int) else EXIT_OK
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Protocol
 
 from rich.console import Console, Group
@@ -32,7 +32,8 @@ _STYLES: Mapping[InstanceStatus, str] = {
 }
 
 
-#: Characters of the last column at most.
+#: Characters of the first and the last column at most.
+COMPONENT_WIDTH = 40
 PROGRESS_WIDTH = 60
 #: How an instance begins: nothing has happened yet that were worth a line.
 _UNSEEN = (InstanceStatus.WAITING_ON_DEPENDENCIES, 0)
@@ -45,6 +46,10 @@ class Follower(Protocol):
         """Show how things stand."""
         ...
 
+    def say(self, text: str) -> None:
+        """Tell the person who watches."""
+        ...
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         ...
@@ -54,6 +59,9 @@ class SilentFollower:
     """Shows nothing: the result alone matters."""
 
     def show(self, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
         """Nothing."""
 
     def close(self) -> None:
@@ -80,6 +88,10 @@ class LineFollower:
         self._alarms = len(snapshot.alarms)
         self._out.flush()
 
+    def say(self, text: str) -> None:
+        """Print it."""
+        print(text, file=self._out, flush=True)
+
     def close(self) -> None:
         """Nothing to leave."""
 
@@ -90,7 +102,7 @@ class LineFollower:
         note = snapshot.progress(row)
         told = f"  {note}" if note else ""
         moment = snapshot.now.astimezone().strftime("%H:%M:%S")
-        print(f"{moment} {row.instance_id} {row.status}{attempt}{told}", file=self._out)
+        print(f"{moment} {visible(row.instance_id)} {row.status}{attempt}{told}", file=self._out)
 
 
 class TableFollower:
@@ -102,11 +114,15 @@ class TableFollower:
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._live.start()
 
+    def say(self, text: str) -> None:
+        """Say it in place of the title."""
+        self._title = text
+
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
         room = max(4, self._console.size.height - 8)
         rows, left_out = _choose(snapshot, room)
-        table = instance_table(snapshot, rows)
+        table = instance_table(snapshot, rows, self._console.width)
         table.title = self._title
         lines = [f"{count} more {what}" for what, count in left_out.items() if count]
         note = Text("  " + ", ".join(lines), style="dim") if lines else Text("")
@@ -136,30 +152,49 @@ def _rank(row: InstanceRow) -> int:
     return 3 if row.status is InstanceStatus.FINISHED else 1
 
 
-def instance_table(snapshot: Snapshot, rows: list[InstanceRow]) -> Table:
-    """The instances as a table."""
+#: Terminals narrower than this are not shown the types, than that not the periods either.
+WIDE, MEDIUM = 110, 84
+
+
+def instance_table(snapshot: Snapshot, rows: list[InstanceRow], width: int) -> Table:
+    """The instances as a table for a terminal of this width; Status is never cut."""
     table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("Component", no_wrap=True)
-    table.add_column("Period", no_wrap=True)
-    table.add_column("Type", no_wrap=True)
-    table.add_column("Status", no_wrap=True)
-    table.add_column("Attempt", justify="right")
-    table.add_column("Elapsed", justify="right")
+    longest = max((len(visible(row.component_id)) for row in rows), default=0)
+    table.add_column("Component", no_wrap=True, max_width=min(longest, COMPONENT_WIDTH))
+    if width >= MEDIUM:
+        table.add_column("Period", no_wrap=True, min_width=19)
+    if width >= WIDE:
+        table.add_column("Type", no_wrap=True)
+    status = max((len(row.status) for row in rows), default=0)
+    table.add_column("Status", no_wrap=True, min_width=status)
+    table.add_column("Attempt", justify="right", min_width=7)
+    table.add_column("Elapsed", justify="right", min_width=7)
     # The one column that gives way when the terminal is narrow.
     table.add_column("Progress", overflow="ellipsis", max_width=PROGRESS_WIDTH)
     for row in rows:
-        elapsed = snapshot.elapsed_s(row)
-        table.add_row(
-            row.component_id,
-            format_datetime(row.scheduled_start),
-            row.type,
-            Text(str(row.status), style=_STYLES.get(row.status, "")),
-            str(row.attempt_count) if row.attempt_count else "",
-            duration(elapsed) if elapsed is not None and row.attempt_count else "",
-            # Text, so that brackets of a message are not taken for markup.
-            Text(textwrap.shorten(snapshot.progress(row), PROGRESS_WIDTH, placeholder=" …")),
-        )
+        table.add_row(*_cells(snapshot, row, width))
     return table
+
+
+def _cells(snapshot: Snapshot, row: InstanceRow, width: int) -> Iterator[str | Text]:
+    elapsed = snapshot.elapsed_s(row)
+    # Text, so that brackets of ids and messages are not taken for markup.
+    yield Text(visible(row.component_id))
+    if width >= MEDIUM:
+        yield format_datetime(row.scheduled_start)
+    if width >= WIDE:
+        yield row.type
+    yield Text(str(row.status), style=_STYLES.get(row.status, ""))
+    yield str(row.attempt_count) if row.attempt_count else ""
+    yield duration(elapsed) if elapsed is not None and row.attempt_count else ""
+    yield Text(textwrap.shorten(snapshot.progress(row), PROGRESS_WIDTH, placeholder=" …"))
+
+
+def visible(text: str) -> str:
+    """A text in which control characters are written out: ids may hold line breaks."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def duration(seconds: float) -> str:

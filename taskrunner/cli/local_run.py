@@ -18,7 +18,7 @@ from taskrunner.cli.follow import Follower
 from taskrunner.cli.report import Places
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.clock import Clock
-from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError
+from taskrunner.errors import ConfigError, ErrorId, InvalidRequest, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.instances import Category
 from taskrunner.model.selection import Selection
@@ -27,6 +27,7 @@ from taskrunner.service.actions.publisher import Publisher, Recorder, SnsPublish
 from taskrunner.service.definitions import Moment
 from taskrunner.service.engine import ANONYMOUS, Service
 from taskrunner.service.loopback import LoopbackServer
+from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
 from taskrunner.service.settings import ServiceSettings
 
@@ -66,6 +67,8 @@ class Outcome:
     places: Places
     interrupted: bool
     took_s: float
+    #: Why it was given up, if it was.
+    trouble: str | None = None
 
 
 class LocalRun:
@@ -105,10 +108,13 @@ class LocalRun:
             if snapshot.state is PipelineState.SCHEDULED:
                 # Resources of users that wait for ever are to go too.
                 _cancel(service, pipeline_id)
-        if self._broken:
-            raise TaskrunnerError(self._broken[0])
-        took = self._clock.monotonic() - began
-        return Outcome(snapshot=snapshot, places=places, interrupted=interrupted, took_s=took)
+        return Outcome(
+            snapshot=snapshot,
+            places=places,
+            interrupted=interrupted,
+            took_s=self._clock.monotonic() - began,
+            trouble=self._broken[0] if self._broken else None,
+        )
 
     def _service(self, agents: LocalProcesses) -> Service:
         settings = ServiceSettings(
@@ -143,13 +149,21 @@ class LocalRun:
             "TASKRUNNER_ENDPOINT": url,
             "TASKRUNNER_DATABASES": json.dumps(dict(options.databases)),
             "TASKRUNNER_PROGRESS_INTERVAL": "1",
+            # However this process ends, its agents and their commands are not to outlive it.
+            "TASKRUNNER_EXIT_WITH_PARENT": "1",
         }
         return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
 
     def _activate(self, service: Service) -> str:
         name = Path(self._definition.source or "pipeline").stem
         pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
-        service.put_definition(pipeline_id, self._definition)
+        version = service.put_definition(pipeline_id, self._definition)
+        on_demand = service.loaded(pipeline_id, version).on_demand
+        if on_demand and self._options.selection != Selection():
+            raise UsageError(
+                "--at, --from and --to choose among the periods of a schedule; this pipeline runs "
+                "on demand, once"
+            )
         service.activate(pipeline_id)
         return pipeline_id
 
@@ -164,11 +178,19 @@ class LocalRun:
             follower.show(snapshot)
             if snapshot.over or self._broken:
                 return canceled
-            crew.attend(snapshot)
+            self._attend(crew, snapshot)
             if self._stop.is_set() and not canceled:
                 canceled = True
+                follower.say("stopping; once more ends it at once")
                 _cancel(service, pipeline_id)
             self._clock.wait(threading.Event() if canceled else self._stop, LOOK_S)
+
+    def _attend(self, crew: _Crew, snapshot: Snapshot) -> None:
+        try:
+            crew.attend(snapshot)
+        except (TaskrunnerError, ResourceFailure) as error:
+            # What has run so far is still to be reported.
+            self._broken.append(str(error))
 
     def _places(self, service: Service, snapshot: Snapshot) -> Places:
         """Where the run's outputs and logs are."""
@@ -182,7 +204,8 @@ class LocalRun:
                 texts = [loaded.text(row.component_id, key, moment) for key in PATH_FIELDS]
                 outputs += [text for text in texts if text]
             log_uri = loaded.text(row.component_id, "pipelineLogUri", moment)
-            if log_uri and row.attempt_count:
+            head = snapshot.head(row)
+            if log_uri and head is not None and head.error_id != ErrorId.LOGS_NOT_SHIPPED:
                 log_uris.append(f"{log_uri.rstrip('/')}/{row.pipeline_id}")
         return Places(
             s3_root=self._options.s3_root,
@@ -193,13 +216,13 @@ class LocalRun:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM cancel the run; a second one is Python's own again."""
+        """Ctrl-C, SIGTERM or a closed terminal cancel the run; a second one ends it at once."""
 
         def handle(number: int, _frame: FrameType | None) -> None:
             self._stop.set()
             signal.signal(number, before[signal.Signals(number)])
 
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
         before = {number: signal.signal(number, handle) for number in numbers}
         try:
             yield
@@ -257,8 +280,10 @@ def _make_folders(options: LocalOptions, clock: Clock, source: str | None) -> Pa
         if options.s3_root is not None:
             options.s3_root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        where = error.filename or options.work_dir
+        where = Path(error.filename or options.work_dir)
+        under = options.s3_root is not None and not where.is_relative_to(options.work_dir)
         raise ConfigError(
-            f"{where}: cannot be written to ({error.strerror}); choose another with --work-dir"
+            f"{where}: cannot be written to ({error.strerror}); choose another with "
+            f"{'--s3-root' if under else '--work-dir'}"
         ) from None
     return folder

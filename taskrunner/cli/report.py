@@ -86,16 +86,14 @@ def print_report(
 ) -> None:
     """What ran, what failed and why, and where outputs and logs are."""
     shown = [row for row in snapshot.instances if row.category != Category.DATANODE]
-    console.print(instance_table(snapshot, shown))
+    console.print(instance_table(snapshot, shown, console.width))
     console.print()
-    for line in _failures(snapshot):
+    for line in _failures(snapshot, interrupted=interrupted):
         console.print(Text(line, style="red"), soft_wrap=True)
     for line in _reservations(snapshot):
         console.print(Text(line, style="yellow"), soft_wrap=True)
     for alarm in snapshot.alarms:
-        sent = {"SENT": "", "PENDING": " (not published yet)"}.get(
-            alarm.status, f" (not published: {alarm.error})"
-        )
+        sent = "" if alarm.status == "SENT" else f" (not published: {alarm.error or 'not yet'})"
         console.print(Text(f"Alarm{sent}: {alarm.subject}: {alarm.message}"), soft_wrap=True)
     for line in _where(places):
         console.print(Text(line), soft_wrap=True)
@@ -107,7 +105,9 @@ def print_report(
     console.print(Text(line, style=style), soft_wrap=True)
 
 
-def _failures(snapshot: Snapshot) -> Iterator[str]:
+def _failures(snapshot: Snapshot, *, interrupted: bool) -> Iterator[str]:
+    if interrupted:
+        yield "Stopped on request: what had not ended was canceled."
     for row in snapshot.instances:
         if row.category == Category.DATANODE:
             continue
@@ -118,6 +118,8 @@ def _failures(snapshot: Snapshot) -> Iterator[str]:
             reason = (row.error_message or "no reason was given").strip()
             yield f"{row.instance_id} {row.status}{tries}: [{row.error_id}] {reason}"
         elif row.status in {InstanceStatus.CASCADE_FAILED, InstanceStatus.CANCELED}:
+            if interrupted:
+                continue
             yield f"{row.instance_id} {row.status}: {row.error_message or 'no reason was given'}"
 
 

@@ -15,18 +15,27 @@ import click
 
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.cli.inputs import moment
-from taskrunner.errors import ConfigError, DefinitionError, UsageError
+from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.selection import Selection
 
 __all__ = ["command"]
 
 
+#: A year: beyond it nobody waits, and dates end somewhere.
+LONGEST_DELAY_S = 366 * 86_400
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _moment_option(*names: str, text: str) -> Callable[[_Command], _Command]:
     return click.option(*names, callback=moment, metavar="TIME", help=text)
+
+
+def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if not value <= LONGEST_DELAY_S:
+        raise click.BadParameter(f"found {value}, wanted at most {LONGEST_DELAY_S} seconds")
+    return value
 
 
 @click.command(
@@ -63,6 +72,7 @@ def _moment_option(*names: str, text: str) -> Callable[[_Command], _Command]:
 @click.option(
     "--retry-delay-cap",
     type=click.FloatRange(min=0),
+    callback=_finite,
     default=2.0,
     show_default=True,
     metavar="SECONDS",
@@ -109,6 +119,8 @@ def command(**options: Any) -> int:
             took_s=outcome.took_s,
             interrupted=outcome.interrupted,
         )
+    if outcome.trouble is not None:
+        raise TaskrunnerError(outcome.trouble)
     return 0 if outcome.snapshot.succeeded else 1
 
 
