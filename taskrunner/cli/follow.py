@@ -187,7 +187,8 @@ def _cells(snapshot: Snapshot, row: InstanceRow, width: int) -> Iterator[str | T
     yield Text(str(row.status), style=_STYLES.get(row.status, ""))
     yield str(row.attempt_count) if row.attempt_count else ""
     yield duration(elapsed) if elapsed is not None and row.attempt_count else ""
-    yield Text(textwrap.shorten(snapshot.progress(row), PROGRESS_WIDTH, placeholder=" …"))
+    note = textwrap.shorten(snapshot.progress(row), PROGRESS_WIDTH, placeholder=" …")
+    yield Text(note, no_wrap=True, overflow="ellipsis")
 
 
 def visible(text: str) -> str:
