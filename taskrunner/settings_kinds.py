@@ -88,16 +88,15 @@ def seconds(lowest: float) -> Parser:
 
 
 def url(raw: object) -> str:
-    """The URL of an HTTP service; https:// is added to a bare host name."""
+    """The URL of an HTTP service. A bare word is none: it could be any slip of the pen."""
     value = text(raw).strip()
-    value = value if "://" in value else f"https://{value}"
     try:
         parts = urlsplit(value)
         valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         valid = False
     if not valid or " " in value:
-        raise ValueError("a URL such as https://datapipeline.us-east-1.amazonaws.com")
+        raise ValueError("a URL: https://HOST[:PORT] or http://HOST[:PORT]")
     return value.rstrip("/")
 
 

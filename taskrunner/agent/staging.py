@@ -4,10 +4,13 @@ INPUTn_STAGING_DIR and OUTPUTn_STAGING_DIR name the folder of the n-th data node
 counting every node from 1; only S3 data nodes have a folder. An input with filePath is that one
 file, with directoryPath everything under it. An output goes back under its directoryPath, each
 object whole or not at all; with filePath the folder may hold one file, which becomes that object.
+What cannot become an object (a FIFO, a link out of the work folder) fails the attempt, and nothing
+is copied out then: output must not get lost in silence.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -31,8 +34,9 @@ def staged(ctx: AttemptContext, proceed: Callable[[], Verdict]) -> Verdict:
     folders = {**inputs, **outputs}
     ctx.extra_env.update({name: str(folder) for name, (_, folder) in folders.items()})
     verdict = proceed()
+    found = {name: sorted(_files(ctx, folder)) for name, (_, folder) in outputs.items()}
     for name, (node, folder) in outputs.items():
-        _upload(ctx, name, node, folder)
+        _upload(ctx, name, node, folder, found[name])
     return verdict
 
 
@@ -86,9 +90,8 @@ def _inside(relative: str, uri: str) -> PurePosixPath:
     return path
 
 
-def _upload(ctx: Context, name: str, node: TaskObject, folder: Path) -> None:
+def _upload(ctx: Context, name: str, node: TaskObject, folder: Path, files: list[Path]) -> None:
     directory, file = _location(node)
-    files = sorted(_files(ctx, folder))
     if directory is None and len(files) > 1:
         message = (
             f"{name} holds {len(files)} files, but S3DataNode {node.component_id!r} has a "
@@ -104,9 +107,29 @@ def _upload(ctx: Context, name: str, node: TaskObject, folder: Path) -> None:
 
 
 def _files(ctx: Context, folder: Path) -> Iterator[Path]:
+    """Every file to be copied out; raises TaskError for what is none and no folder either."""
     inside = ctx.work_dir.resolve()
-    for path in folder.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
-            ctx.log.warning("%s leads out of the work folder: not copied", path)
-        elif path.is_file():
+    for parent, folders, names in os.walk(folder, onerror=_unreadable):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in [*names, *links]:
+            path = Path(parent, name)
+            if problem := _problem(path, inside):
+                message = f"output {path.relative_to(folder)} in {folder} {problem}"
+                raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
             yield path
+
+
+def _problem(path: Path, inside: Path) -> str | None:
+    """What keeps a file from becoming an object."""
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
+        return "is a link that leads out of the work folder: copy the file instead"
+    if not path.exists():
+        return "is a link to nothing"
+    if path.is_dir():
+        return "is a link to a folder: copy the folder instead"
+    return None if path.is_file() else "is no regular file: it cannot be copied to S3"
+
+
+def _unreadable(error: OSError) -> None:
+    message = f"output folder {error.filename} cannot be read: {error.strerror}"
+    raise TaskError(message, error_id=ErrorId.INVALID_FIELD)

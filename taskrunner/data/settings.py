@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["DataSettings"]
+from taskrunner.errors import ConfigError
+from taskrunner.settings_kinds import url
+
+__all__ = ["DataSettings", "check_endpoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +24,11 @@ class DataSettings:
     region: str | None = None
     #: Object id of a database -> URL (postgresql://, mysql://, sqlite:///) used in its place.
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def check_endpoint(text: str, *, where: str = "--s3-endpoint") -> str:
+    """The URL of an S3 endpoint as `DataSettings` takes it; raises ConfigError naming `where`."""
+    try:
+        return url(text)
+    except ValueError as error:
+        raise ConfigError(f"{where}: found {text!r}, wanted {error}") from None

@@ -81,6 +81,12 @@ def test_awss_credentials_file_is_understood(tmp_path: Path) -> None:
         ({"tasks": "0"}, {}, "--tasks: found '0'"),
         ({}, {"TASKRUNNER_TASKS": "x"}, "TASKRUNNER_TASKS: found 'x'"),
         ({"endpoint": "nonsense://x"}, {}, "--endpoint: found 'nonsense://x', wanted a URL"),
+        (
+            {"endpoint": "nonsense"},
+            {},
+            "--endpoint: found 'nonsense', wanted a URL: https://HOST[:PORT]",
+        ),
+        ({"s3_endpoint": "localhost:9000"}, {}, "--s3-endpoint: found 'localhost:9000', wanted"),
         ({"endpoint": "https://"}, {}, "--endpoint: found 'https://'"),
         ({"endpoint": "http://h:port"}, {}, "--endpoint: found"),
         ({"log_uri": "bucket"}, {}, "--log-uri: found 'bucket', wanted s3://"),

@@ -189,6 +189,7 @@ class Inserter:
     def __init__(self, database: Database, target: Target, *, width: int) -> None:
         self._database = database
         self._converters: Converters = {}
+        self._table = f"{target.schema}.{target.table}" if target.schema else target.table
         if target.insert_query:
             self._statement = self._given(target.insert_query, width)
         else:
@@ -201,7 +202,7 @@ class Inserter:
             self._database.insert(self._statement, rows)
         except TaskError as error:
             last = first + len(batch) - 1
-            message = f"{error} (in rows {first} to {last})"
+            message = f"{error} (in rows {first} to {last} for table {self._table!r})"
             raise type(error)(message, error_id=error.error_id) from error
 
     def _given(self, query: str, width: int) -> Statement:

@@ -90,7 +90,7 @@ class MySqlDatabase(Database):
     def connect(self) -> None:
         """Connect, with TLS where the options ask for it or the server offers it."""
         spec = self.spec
-        with self._problems("connect to it"):
+        with self._problems("connect"):
             self._connection = pymysql.connect(
                 host=spec.host,
                 port=spec.port,
@@ -159,12 +159,15 @@ class MySqlDatabase(Database):
 
     def prepare_load(self) -> None:
         """Make the server refuse what it would otherwise cut to size, whatever its own mode."""
-        with self._problems("set its mode"), closing(self._connection.cursor()) as cursor:
+        with (
+            self._problems("set the mode"),
+            closing(self._connection.cursor()) as cursor,
+        ):
             cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows, many to a statement."""
-        with self._problems("insert into it"), closing(self._connection.cursor()) as cursor:
+        with self._problems("insert rows"), closing(self._connection.cursor()) as cursor:
             cursor.executemany(statement.with_markers("%s", percent="%%"), list(rows))
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
@@ -195,7 +198,7 @@ class MySqlDatabase(Database):
     def _describe(self, table: str, columns: Sequence[str]) -> list[tuple[int, int]]:
         """Type and character set of each column."""
         names = ", ".join(self.quote(name) for name in columns) or "*"
-        with self._problems("look at the table"), closing(self._connection.cursor()) as cursor:
+        with self._problems(f"look at table {table}"), closing(self._connection.cursor()) as cursor:
             cursor.execute(f"SELECT {names} FROM {table} LIMIT 0")  # noqa: S608  all quoted
             # The cursor's own description lacks the character set.
             return [(field.type_code, field.charsetnr) for field in _result(cursor).fields]

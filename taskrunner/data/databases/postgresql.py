@@ -100,7 +100,7 @@ class PostgreSqlDatabase(Database):
         }
         if options.socket_timeout_s:
             parameters["tcp_user_timeout"] = round(options.socket_timeout_s * 1000)
-        with self._problems("connect to it"):
+        with self._problems("connect"):
             self._connection = psycopg.connect(
                 **{key: value for key, value in parameters.items() if value is not None},
                 context=_TextOnly,
@@ -151,7 +151,7 @@ class PostgreSqlDatabase(Database):
             query += "n.nspname IN (%s, %s)"
             values += [schema, schema.lower()]
         query += " ORDER BY c.relname = %s DESC, n.nspname = %s DESC LIMIT 1"
-        with self._problems("look at its tables"), self._client_cursor() as cursor:
+        with self._problems("look for the table"), self._client_cursor() as cursor:
             found = cursor.execute(query, [*values, table, schema or ""]).fetchone()
         return None if found is None else self.quote(*[str(name) for name in found])
 
@@ -163,7 +163,7 @@ class PostgreSqlDatabase(Database):
         table = self.table(target.table, target.schema)
         names = ", ".join(self.quote(name) for name in target.columns)
         statement = f"COPY {table} ({names}) FROM STDIN" if names else f"COPY {table} FROM STDIN"
-        with self._problems("load into it"), self._connection.cursor() as cursor:
+        with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
             count = self._copy(cursor, statement, batches)
         self.commit()
         return count
@@ -173,7 +173,7 @@ class PostgreSqlDatabase(Database):
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""
-        with self._problems("insert into it"), self._connection.cursor() as cursor:
+        with self._problems("insert rows"), self._connection.cursor() as cursor:
             cursor.executemany(statement.with_markers("%s", percent="%%"), rows)
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
@@ -264,7 +264,7 @@ class RedshiftDatabase(PostgreSqlDatabase):
 
     def use_queue(self, queue: str) -> bool:
         """Send what follows to the queue of this query group."""
-        with self._problems("set its query group"):
+        with self._problems("set the query group"):
             self._set("query_group", queue)
             self._connection.commit()
         return True

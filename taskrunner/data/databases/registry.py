@@ -9,12 +9,14 @@ from taskrunner.data.databases.base import Database
 from taskrunner.data.databases.lookup import AwsLookup, Lookup
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
 from taskrunner.data.settings import DataSettings
-from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
-__all__ = ["open_database", "spec_of"]
+__all__ = ["check_url", "open_database", "spec_of"]
 
 _GROUP = "taskrunner.databases"
+#: Where a scheme's addresses look different from `scheme://HOST[:PORT]/NAME`.
+_FORMS = {"sqlite": "sqlite:///PATH"}
 
 
 def open_database(
@@ -32,6 +34,23 @@ def open_database(
         raise PermanentTaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
     driver: type[Database] = next(iter(found)).load()
     return driver(spec)
+
+
+def check_url(object_id: str, url: str) -> None:
+    """Raise ConfigError when a redirection cannot be used; the message does not repeat the URL.
+
+    Nothing is connected to, and no driver is imported.
+    """
+    known = sorted(entry_points(group=_GROUP).names)
+    try:
+        scheme = from_url(object_id, url, Login()).scheme
+        if scheme in known:
+            return
+        problem = f"database {object_id!r}: there is no driver for {scheme!r} on this host"
+    except PermanentTaskError as error:
+        problem = str(error)
+    wanted = " or ".join(_FORMS.get(name, f"{name}://HOST[:PORT]/NAME") for name in known)
+    raise ConfigError(f"{problem}; wanted {wanted}")
 
 
 def spec_of(described: TaskObject, settings: DataSettings, *, lookup: Lookup) -> DatabaseSpec:

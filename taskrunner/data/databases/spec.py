@@ -53,7 +53,10 @@ class DatabaseSpec:
     def __str__(self) -> str:
         if self.scheme == _SQLITE:
             return f"database {self.id!r} ({self.database})"
-        return f"database {self.id!r} ({self.scheme} at {self.host}:{self.port})"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        # A plugin's scheme may have a port of its own, which only the plugin knows.
+        address = f"{host}:{self.port}" if self.port else host
+        return f"database {self.id!r} ({self.scheme} at {address})"
 
     def mask(self, text: str) -> str:
         """A text of the driver's or the server's without the password, should it hold it."""

@@ -80,19 +80,20 @@ class SqliteDatabase(Database):
             f"SELECT name FROM {prefix}sqlite_master "  # noqa: S608  the name is quoted
             "WHERE type IN ('table', 'view') AND lower(name) = lower(?)"
         )
-        with self._problems("look at its tables"):
+        with self._problems("look for the table"):
             found = self._connection.execute(query, (table,)).fetchone()
         return None if found is None else prefix + self.quote(found[0])
 
     def converters(self, table: str, columns: Sequence[str]) -> Converters:
-        """BLOB columns take bytes."""
+        """Columns whose declared type has BLOB in it, as LONGBLOB or BLOB(16), take bytes."""
         schema, _, name = table.rpartition(".")
         prefix = f"{schema}." if schema else ""
-        with self._problems("look at the table"):
+        with self._problems(f"look at table {name}"):
             rows = self._connection.execute(f"PRAGMA {prefix}table_info({name})").fetchall()
-        types = {str(row[1]): str(row[2]).upper() for row in rows}
-        names = columns or tuple(types)
-        return {n: binary_of for n, name in enumerate(names) if types.get(name) == "BLOB"}
+        # To SQLite a name is the same in any case.
+        types = {str(row[1]).lower(): str(row[2]).upper() for row in rows}
+        names = [name.lower() for name in columns] or list(types)
+        return {n: binary_of for n, name in enumerate(names) if "BLOB" in types.get(name, "")}
 
     def prepare_load(self) -> None:
         """Take the write lock first, so that nothing has to be tried twice."""
@@ -102,7 +103,7 @@ class SqliteDatabase(Database):
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""
         sql = statement.with_markers("?", percent="%")
-        with self._problems("insert into it"):
+        with self._problems("insert rows"):
             self._connection.executemany(sql, rows)
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:

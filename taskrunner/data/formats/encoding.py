@@ -17,6 +17,7 @@ from taskrunner.errors import TaskError
 __all__ = ["Decoder", "Encoder", "Escapes"]
 
 NULL = r"\N"
+_BYTE_ORDER_MARK = "\ufeff"
 _BATCH = 1000
 #: A longer record is taken for a file of another format, before it fills the memory.
 _MAX_RECORD = 64 << 20
@@ -48,6 +49,8 @@ class Encoder:
         self._replacement += r"\g<0>"
         # Readers take a carriage return before a newline for a part of the line end.
         self._guards_end = _tolerates_return(escapes) and "\r" not in escapes.also
+        # Readers would skip one at the beginning of a file, which this batch may be.
+        self._may_be_mark = _skips_mark(escapes)
 
     def encode(self, batch: Iterable[Row]) -> bytes:
         """The bytes of some rows, each with its record separator."""
@@ -64,6 +67,8 @@ class Encoder:
                 if not simple or (guards_end and line.endswith("\r")):
                     line = self._careful(row)
             lines.append(line)
+        if lines and self._may_be_mark and lines[0].startswith(_BYTE_ORDER_MARK):
+            lines[0] = self._escapes.escape + lines[0]
         lines.append("")
         return end.join(lines).encode()
 
@@ -91,6 +96,8 @@ class Decoder:
         self._width = width
         self._unescape = re.compile(re.escape(escapes.escape) + "(.)", re.DOTALL)
         self._rows = 0
+        #: Whether a byte order mark may come: only before anything else.
+        self._may_be_mark = _skips_mark(escapes)
         #: The text of a record whose end has not come yet.
         self._open: list[str] = []
 
@@ -111,11 +118,17 @@ class Decoder:
 
     def _text(self, utf8: codecs.IncrementalDecoder, chunk: bytes, *, final: bool) -> str:
         try:
-            return utf8.decode(chunk, final)
+            return self._without_mark(utf8.decode(chunk, final))
         except UnicodeDecodeError as error:
             found = error.object[error.start : error.end].hex(" ")
             self._rows += sum(1 for _ in self._records(error.object[: error.start].decode()))
             raise self._bad(f"is not UTF-8 text (bytes {found})") from error
+
+    def _without_mark(self, text: str) -> str:
+        if not text or not self._may_be_mark:
+            return text
+        self._may_be_mark = False
+        return text.removeprefix(_BYTE_ORDER_MARK)
 
     def _records(self, text: str) -> Iterator[str]:
         """Every record that ends in this text, without its separator."""
@@ -186,6 +199,12 @@ def _tolerates_return(escapes: Escapes) -> bool:
     """Whether a carriage return before the record separator is a part of it."""
     characters = (escapes.separator, escapes.escape)
     return escapes.record_separator == "\n" and "\r" not in characters
+
+
+def _skips_mark(escapes: Escapes) -> bool:
+    """Whether a byte order mark at the very start says nothing but that the text is UTF-8."""
+    characters = (escapes.separator, escapes.record_separator, escapes.escape)
+    return _BYTE_ORDER_MARK not in characters
 
 
 def _is_odd(text: str, escape: str) -> bool:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from taskrunner.agent import verdicts
 from taskrunner.agent.staging import staged
-from taskrunner.errors import TaskError
+from taskrunner.errors import ErrorId, TaskError
 from taskrunner.model.document import PipelineObject, Ref, Value
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.bench import Bench
@@ -109,14 +110,45 @@ def test_a_missing_input_and_a_node_without_a_place_fail_before_the_work(tmp_pat
             staged(bench.ctx, lambda: pytest.fail("it ran"))
 
 
-def test_links_out_of_the_work_folder_are_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a link that leads out of the work folder"),
+        (lambda path: path.symlink_to("/etc"), "a link that leads out of the work folder"),
+        (lambda path: path.symlink_to("."), "a link to a folder"),
+        (lambda path: path.symlink_to("nothing"), "a link to nothing"),
+        (lambda path: path.symlink_to(path.name), "a link to nothing"),
+        (os.mkfifo, "no regular file"),
+    ],
+)
+def test_what_cannot_be_copied_out_fails_and_nothing_is_copied(
+    tmp_path: Path, make: Callable[[Path], None], words: str
+) -> None:
+    bench = _staged(
+        tmp_path,
+        {"output": [Ref("A"), Ref("B")]},
+        _node("A", directoryPath="s3://b/a"),
+        _node("B", directoryPath="s3://b/b"),
+    )
+
+    def work() -> Verdict:
+        (_folder(bench, "OUTPUT1_STAGING_DIR") / "good").write_text("x")
+        deep = _folder(bench, "OUTPUT2_STAGING_DIR") / "deep"
+        deep.mkdir()
+        make(deep / "odd")
+        return verdicts.FINISHED
+
+    with pytest.raises(TaskError, match=rf"output deep/odd in .*output2 is {words}") as caught:
+        staged(bench.ctx, work)
+    assert caught.value.error_id == ErrorId.INVALID_FIELD
+    assert not bench.s3.exists()
+
+
+def test_links_within_the_work_folder_are_copied_as_what_they_lead_to(tmp_path: Path) -> None:
     bench = _staged(tmp_path, {"output": Ref("C")}, _node("C", directoryPath="s3://b/out"))
-    outside = tmp_path / "outside"
-    outside.write_text("not yours")
 
     def work() -> Verdict:
         out = _folder(bench, "OUTPUT1_STAGING_DIR")
-        (out / "stolen").symlink_to(outside)
         (out / "real").write_text("x")
         (out / "link").symlink_to(out / "real")
         return verdicts.FINISHED

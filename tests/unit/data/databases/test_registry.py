@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.data.databases.registry import open_database, spec_of
+from taskrunner.data.databases.registry import check_url, open_database, spec_of
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.settings import DataSettings
-from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
 from taskrunner.model.document import Ref
 from taskrunner.testing.activity_environment import new_object, new_task
 
@@ -83,3 +83,32 @@ def test_a_database_without_a_driver() -> None:
     with pytest.raises(PermanentTaskError, match=r"no driver for 'oracle'.*mysql") as caught:
         open_database(task.object("Db"), DataSettings())
     assert caught.value.error_id == ErrorId.UNSUPPORTED_TYPE
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgres://host/db", "mariadb://me:pw@host:1/db", "redshift://host", "sqlite:///a/b.db"],
+)
+def test_usable_redirections_pass(url: str) -> None:
+    check_url("Db", url)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("foo://x", "no driver for 'foo'"),
+        ("jdbc:mysql://host/db", "no host"),
+        ("host/db", "no URL"),
+        ("mysql:///db", "no host"),
+        ("mysql://hush@host:port/db", "no number"),
+        ("sqlite://relative.db", "absolute path"),
+        ("mysql://host/db?allowLoadLocalInfile=true", "allowLoadLocalInfile"),
+    ],
+)
+def test_unusable_redirections_are_told_before_anything_runs(url: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"'Db'.*{words}") as caught:
+        check_url("Db", url)
+    wanted = r"wanted mysql://HOST[:PORT]/NAME or postgresql://HOST[:PORT]/NAME or"
+    assert wanted in str(caught.value)
+    assert "sqlite:///PATH" in str(caught.value)
+    assert "hush" not in str(caught.value)

@@ -73,6 +73,12 @@ def test_redirections_to_files() -> None:
     assert from_url("Db", "sqlite:////data/c.db", LOGIN).database == "/data/c.db"
 
 
+def test_a_port_that_nobody_named_is_the_schemes_own_or_not_told() -> None:
+    assert str(from_url("Db", "postgresql://host/x", LOGIN)).endswith("(postgresql at host:5432)")
+    assert str(from_url("Db", "oracle://host/x", LOGIN)).endswith("(oracle at host)")
+    assert str(from_url("Db", "mysql://[::1]/x", LOGIN)).endswith("(mysql at [::1]:3306)")
+
+
 def test_no_text_of_a_spec_holds_the_password() -> None:
     spec = from_jdbc("Db", "jdbc:mysql://host/shop", LOGIN)
     for text in (str(spec), repr(spec), repr(LOGIN), f"{spec}"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import codecs
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -125,3 +127,23 @@ def test_the_first_rows_come_before_the_last_bytes() -> None:
     first = next(decoder.decode(chunks()))  # type: ignore[arg-type]
     assert len(first) == 1000
     assert taken == [0]
+
+
+def test_a_byte_order_mark_is_skipped_at_the_very_start_only() -> None:
+    data = "\ufeffa,\ufeffb\n\ufeffc,d\n".encode()
+    for size in (1, 2, 3, len(data)):
+        chunks = [data[n : n + size] for n in range(0, len(data), size)]
+        batches = Decoder(Escapes(), source="s").decode(chunks)
+        assert [row for batch in batches for row in batch] == [["a", "\ufeffb"], ["\ufeffc", "d"]]
+
+
+def test_a_text_that_begins_with_a_byte_order_mark_comes_back() -> None:
+    rows: list[list[str | None]] = [["\ufeffa", None], ["\ufeff", "b"]]
+    data = Encoder(Escapes()).encode(rows)
+    assert not data.startswith(codecs.BOM_UTF8)
+    assert [list(batch) for batch in Decoder(Escapes(), source="s").decode([data])] == [rows]
+
+
+def test_the_beginning_of_a_byte_order_mark_is_no_text() -> None:
+    with pytest.raises(TaskError, match="row 1 is not UTF-8"):
+        list(Decoder(Escapes(), source="s").decode([codecs.BOM_UTF8[:2]]))
