@@ -65,6 +65,8 @@ class View:
     policy: Policy
     dependencies: tuple[DependencyView, ...] = ()
     head: AttemptRow | None = None
+    #: How many attempts before the head lost their runner, since the instance last began.
+    stalls: int = 0
     #: For a precondition: the instance that it is checked for.
     node: InstanceStatus | None = None
     #: Other instances of the component that are ACTIVE.

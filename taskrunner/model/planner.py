@@ -28,7 +28,7 @@ from taskrunner.model.decisions import (
     View,
 )
 from taskrunner.model.instances import Category, DependencyKind
-from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_FAILED,
@@ -37,7 +37,7 @@ from taskrunner.model.states import (
     InstanceStatus,
 )
 
-__all__ = ["cancel", "decide"]
+__all__ = ["LOST_RUNNER", "MOST_STALLS", "cancel", "decide"]
 
 #: Errors that another attempt would meet again, because the definition itself is at fault.
 PERMANENT = frozenset(
@@ -47,7 +47,7 @@ PERMANENT = frozenset(
 #: A runner vanished or lost its contact, which may or may not be the task's doing.
 LOST_RUNNER = frozenset({ErrorId.STALLED, ErrorId.LEASE_LOST})
 #: How often a runner may vanish under an instance before that is held against the instance.
-MOST_STALLS = 20
+MOST_STALLS = 10
 
 
 def decide(view: View, now: datetime) -> list[Decision]:
@@ -177,9 +177,16 @@ def _attempting(view: View, now: datetime) -> list[Decision]:
         return _in_queue(view, head, now)
     if now < deadline:
         return [LookAgain(deadline), *_in_queue(view, head, now)]
-    message = f"it did not hold within preconditionTimeout ({view.policy.precondition_timeout})"
     ended = replace(head, status=AttemptStatus.FAILED, error_id=ErrorId.PRECONDITION_TIMEOUT)
-    return _over(view, replace(ended, error_message=message), now)
+    return _over(view, replace(ended, error_message=_did_not_hold(view, head)), now)
+
+
+def _did_not_hold(view: View, head: AttemptRow) -> str:
+    row, timeout = view.instance, view.policy.precondition_timeout or timedelta()
+    limit = f"preconditionTimeout ({timeout.total_seconds():.0f} s)"
+    # What the runner said of its last look, if it said anything.
+    seen = f"; at the last look: {head.error_message}" if head.error_message else ""
+    return f"{row.type} {row.component_id!r} did not hold within {limit}{seen}"
 
 
 def _precondition_deadline(view: View, head: AttemptRow) -> datetime | None:
@@ -239,7 +246,7 @@ def _after(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
     if head.status is AttemptStatus.CANCELED:
         return [Become(status=InstanceStatus.CANCELED, error_message=head.error_message)]
     row, policy = view.instance, view.policy
-    if _free_of_charge(row, head):
+    if _free_of_charge(view, head):
         return _again(view, now, charged=False)
     if row.failures < policy.maximum_retries and head.error_id not in PERMANENT:
         return _again(view, now + policy.retry_delay, charged=True)
@@ -248,13 +255,12 @@ def _after(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
     return _fail(status, head.error_id, head.error_message)
 
 
-def _free_of_charge(row: InstanceRow, head: AttemptRow) -> bool:
+def _free_of_charge(view: View, head: AttemptRow) -> bool:
     """Whether the attempt's end says nothing against the task, so that it costs no retry."""
     if head.error_id == ErrorId.INTERRUPTED:
         return True
     # Runners may die under a task by chance; a task that kills each of them must come to an end.
-    uncharged = row.attempt_count - row.failures
-    return head.error_id in LOST_RUNNER and uncharged <= MOST_STALLS
+    return head.error_id in LOST_RUNNER and view.stalls < MOST_STALLS
 
 
 def _again(view: View, ready_at: datetime, *, charged: bool) -> list[Decision]:

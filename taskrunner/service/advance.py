@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import ACTIVE, DependencyView, View
 from taskrunner.model.instances import Category, Dependency, DependencyKind
-from taskrunner.model.planner import decide
+from taskrunner.model.planner import LOST_RUNNER, decide
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
@@ -96,7 +96,8 @@ def build_views(
                 instance=row,
                 policy=policy,
                 dependencies=known.dependencies_of(row),
-                head=known.heads.get(row.instance_id),
+                head=known.head_of(row),
+                stalls=known.stalls_of(row),
                 node=known.statuses.get(row.node_id) if row.node_id else None,
                 active_siblings=active.of(row, policy),
                 users=known.users_of(row),
@@ -109,7 +110,7 @@ def build_views(
 class _Known:
     """Statements' worth of context for a batch, loaded at once."""
 
-    heads: dict[str, AttemptRow]
+    attempts: dict[str, list[AttemptRow]]
     waits_for: dict[str, list[Dependency]]
     waited_by: dict[str, list[Dependency]]
     statuses: dict[str, InstanceStatus]
@@ -119,14 +120,25 @@ class _Known:
         ids = [row.instance_id for row in rows]
         started = [row.instance_id for row in rows if row.attempt_count]
         resources = [row.instance_id for row in rows if row.category == Category.RESOURCE]
-        heads = attempt_store.head_attempts(conn, pipeline_id, started) if started else {}
+        attempts = attempt_store.attempts_of(conn, pipeline_id, started) if started else {}
         waits_for = store.dependencies_of(conn, pipeline_id, ids)
         waited_by = store.dependents_of(conn, pipeline_id, resources) if resources else {}
         others = {d.instance_id for found in waits_for.values() for d in found}
         others |= {d.instance_id for found in waited_by.values() for d in found}
         others |= {row.node_id for row in rows if row.node_id}
         statuses = store.statuses(conn, pipeline_id, sorted(others)) if others else {}
-        return cls(heads, waits_for, waited_by, statuses)
+        return cls(attempts, waits_for, waited_by, statuses)
+
+    def head_of(self, row: InstanceRow) -> AttemptRow | None:
+        found = self.attempts.get(row.instance_id)
+        return found[-1] if found else None
+
+    def stalls_of(self, row: InstanceRow) -> int:
+        # A rerun moves the beginning: what the run before it lost is not held against this one.
+        return sum(
+            attempt.error_id in LOST_RUNNER and attempt.created_at >= row.not_before
+            for attempt in self.attempts.get(row.instance_id, ())[:-1]
+        )
 
     def dependencies_of(self, row: InstanceRow) -> tuple[DependencyView, ...]:
         return tuple(

@@ -149,7 +149,7 @@ class Tasks:
         attempt = self._attempt(handout)
         row = self._instance(attempt)
         if status == "FALSE":
-            accepted = self._not_yet(attempt, row)
+            accepted = self._not_yet(attempt, row, message)
         elif status in _VERDICTS:
             ended = _VERDICTS[status]
             accepted = self._conclude(attempt, row, ended, error_id, message, stack_trace)
@@ -158,11 +158,17 @@ class Tasks:
         if not (accepted and store.close_handout(self.conn, task_id, "DONE", verdict=digest)):
             raise TaskNotFound("the task has been given to another runner or was canceled")
 
-    def _not_yet(self, attempt: AttemptRow, row: InstanceRow) -> bool:
+    def _not_yet(self, attempt: AttemptRow, row: InstanceRow, message: str | None) -> bool:
         if row.category != Category.PRECONDITION:
             raise InvalidRequest("only a precondition can be FALSE")
         taken = store.update_attempt(
-            self.conn, attempt, held_by=attempt.task_id, queue=Queue.FALSE, report_by=None
+            self.conn,
+            attempt,
+            held_by=attempt.task_id,
+            queue=Queue.FALSE,
+            report_by=None,
+            # Kept for the case that it never holds: then this says what was found instead.
+            error_message=message,
         )
         instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
         return taken

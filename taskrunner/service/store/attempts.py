@@ -17,6 +17,7 @@ from taskrunner.service.store.tables import attempts, handouts, instances, runne
 
 __all__ = [
     "any_ready",
+    "attempts_of",
     "claim_ready",
     "close_handout",
     "handed_out",
@@ -85,13 +86,18 @@ def head_attempts(
     conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
 ) -> dict[str, AttemptRow]:
     """The newest attempt of each of these instances."""
-    found = load_attempts(conn, pipeline_id, instance_ids=instance_ids)
-    heads: dict[str, AttemptRow] = {}
-    for row in found:
-        held = heads.get(row.instance_id)
-        if held is None or row.number > held.number:
-            heads[row.instance_id] = row
-    return heads
+    return {key: of[-1] for key, of in attempts_of(conn, pipeline_id, instance_ids).items()}
+
+
+def attempts_of(
+    conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
+) -> dict[str, list[AttemptRow]]:
+    """The attempts of each of these instances that has any, the newest last."""
+    found: dict[str, list[AttemptRow]] = {}
+    rows = load_attempts(conn, pipeline_id, instance_ids=instance_ids)
+    for row in sorted(rows, key=lambda row: row.number):
+        found.setdefault(row.instance_id, []).append(row)
+    return found
 
 
 def claim_ready(conn: Connection, worker_group: str, now: datetime) -> AttemptRow | None:

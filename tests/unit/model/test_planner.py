@@ -275,15 +275,18 @@ def test_an_interruption_costs_nothing_and_waits_for_nothing() -> None:
 
 @pytest.mark.parametrize("error_id", [ErrorId.STALLED, ErrorId.LEASE_LOST])
 def test_a_lost_runner_costs_nothing_until_it_happens_too_often(error_id: str) -> None:
-    policy = Policy(maximum_retries=0)
-    for number in range(1, MOST_STALLS + 1):
-        head = ended(A.FAILED, error_id, number=number)
-        view = running(head=head, attempt_count=number, policy=policy)
-        again = StartAttempt(number=number + 1, ready_at=NOW, charged=False)
-        assert decide(view, NOW)[0] == again
-    head = ended(A.FAILED, error_id, number=MOST_STALLS + 1)
-    view = running(head=head, attempt_count=MOST_STALLS + 1, policy=policy)
-    assert becomes(decide(view, NOW)) == [S.FAILED]
+    head = ended(A.FAILED, error_id, number=100)  # interruptions make no difference
+    once = running(head=head, attempt_count=100, policy=Policy(maximum_retries=1))
+    for stalls in range(MOST_STALLS):
+        again = StartAttempt(number=101, ready_at=NOW, charged=False)
+        assert decide(replace(once, stalls=stalls), NOW)[0] == again
+    often = replace(once, stalls=MOST_STALLS)
+    charged = StartAttempt(number=101, ready_at=NOW + 10 * MINUTE, charged=True)
+    assert decide(often, NOW)[0] == charged
+    failed = replace(often, instance=replace(often.instance, failures=1))
+    (become, notify) = decide(failed, NOW)
+    assert become == Become(status=S.FAILED, error_id=error_id, error_message="it broke")
+    assert notify == Notify(Event.FAIL)
 
 
 def test_without_its_attempts_row_an_active_instance_begins_afresh() -> None:
@@ -387,6 +390,17 @@ def test_precondition_timeout_fails_it_whatever_it_does_just_then(queue: Queue) 
     assert (end.status, become.status) == (A.FAILED, S.FAILED)
     assert end.error_id == become.error_id == ErrorId.PRECONDITION_TIMEOUT
     assert notify == Notify(Event.FAIL)
+
+
+@pytest.mark.parametrize("said", [None, "s3://b/k is not there"])
+def test_precondition_timeout_says_what_was_looked_at_and_what_was_seen(said: str | None) -> None:
+    head = attempt(queue=Queue.FALSE, started_at=NOW, error_message=said)
+    view = check(Policy(precondition_timeout=HOUR), head=head)
+    (end, *_) = decide(view, NOW + HOUR)
+    assert isinstance(end, EndAttempt)
+    row = view.instance
+    sentence = f"{row.type} '{row.component_id}' did not hold within preconditionTimeout (3600 s)"
+    assert end.error_message == sentence + (f"; at the last look: {said}" if said else "")
 
 
 def test_precondition_timeout_counts_from_the_first_look_not_from_the_wait_before_it() -> None:

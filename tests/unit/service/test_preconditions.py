@@ -46,10 +46,12 @@ def test_a_precondition_fails_for_good_after_its_timeout(world: ServiceInProcess
     looks = 0
     while (task := world.claim()) is not None:
         looks += 1
-        world.conclude(task, "FALSE")
+        world.conclude(task, "FALSE", message=f"look {looks}: nothing there")
         world.advance(MINUTE)
     row = world.instances(pipeline)[f"@P_{T}"]
     assert (row.status, row.error_id, looks) == ("FAILED", ErrorId.PRECONDITION_TIMEOUT, 3)
+    assert (row.error_message or "").startswith("Exists 'P' did not hold within precondition")
+    assert (row.error_message or "").endswith("; at the last look: look 3: nothing there")
     assert world.statuses(pipeline)[A] == "WAITING_ON_DEPENDENCIES"
 
 

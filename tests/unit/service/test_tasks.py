@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.errors import ErrorId, InvalidRequest, TaskNotFound
+from taskrunner.model.planner import MOST_STALLS
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
-from tests.unit.service.worlds import ON_DEMAND, T, shell
+from tests.unit.service.worlds import ON_DEMAND, T, schedule, scheduled, shell
 
 MINUTE = timedelta(minutes=1)
 A = f"@A_{T}"
@@ -293,6 +294,26 @@ def test_a_silent_runner_loses_its_task_to_a_new_attempt_free_of_charge(
     assert (first.status, first.error_id) == ("FAILED", ErrorId.STALLED)
     assert second.status == "FINISHED"
     assert world.statuses(pipeline) == {A: "FINISHED"}
+
+
+def test_a_task_that_loses_every_runner_comes_to_an_end_and_a_rerun_begins_afresh(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = world.run([scheduled(maximumRetries="1"), schedule(period="1 year"), shell("A")])
+    world.conclude(world.take(), "FAILED", ErrorId.INTERRUPTED)  # no stall, and no charge
+    for run in (1, 2):
+        stalls = 0
+        while world.statuses(pipeline)[A] != "FAILED":
+            if world.claim() is not None:
+                stalls += 1
+            world.advance(5 * MINUTE)
+        row = world.instances(pipeline)[A]
+        assert (run, stalls, row.failures) == (run, MOST_STALLS + 2, 1)
+        assert row.error_id == ErrorId.STALLED
+        assert "reported nothing for 300 s" in (row.error_message or "")
+        world.advance(MINUTE)
+        world.service.set_status(pipeline, [A], "RERUN")
+        world.settle()
 
 
 def test_the_lease_may_be_set_for_the_service_and_for_an_object() -> None:
