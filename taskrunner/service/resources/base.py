@@ -38,6 +38,10 @@ class ResourceProvider(Protocol):
         """Ask for its end; true once nothing is left of it."""
         ...
 
+    def reason(self, row: InstanceRow) -> str:
+        """What is known of why the resource's runner ended: one line, empty when nothing is."""
+        ...
+
 
 class ExternalResources:
     """Nobody is launched: the operator starts a runner for the resource's worker group."""
@@ -53,3 +57,7 @@ class ExternalResources:
     def end(self, handle: str) -> bool:
         """Nothing to end."""
         return True
+
+    def reason(self, row: InstanceRow) -> str:
+        """Nobody is watched, so nothing is known."""
+        return ""

@@ -73,6 +73,10 @@ class LocalProcesses:
             self._running[handle] = process
         return handle
 
+    def reason(self, row: InstanceRow) -> str:
+        """The last line that the resource's agent wrote."""
+        return self.last_words(row.worker_group) if row.worker_group else ""
+
     def last_words(self, worker_group: str) -> str:
         """The last line that the group's agent wrote."""
         with contextlib.suppress(OSError):

@@ -60,7 +60,9 @@ class ResourceManager:
             return self._launch(row, now)
         if self.provider.alive(handle):
             return False
-        return self._failed(row, now, "its runner ended unexpectedly")
+        reason = self.provider.reason(row)
+        message = "its runner ended unexpectedly"
+        return self._failed(row, now, f"{message}: {reason}" if reason else message)
 
     def _launch(self, row: InstanceRow, now: datetime) -> bool:
         try:
@@ -75,15 +77,19 @@ class ResourceManager:
 
     def _failed(self, row: InstanceRow, now: datetime, message: str) -> bool:
         """Launch again while retries are left; then the resource, and who needs it, has failed."""
-        logger.warning("resource %s: %s", row.instance_id, message)
         failures = row.failures + 1
         moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
         policy = self.load(row.pipeline_id, row.version).policy(row.component_id, moment)
         if failures <= policy.maximum_retries:
             status = InstanceStatus.CREATING
-            return self._update(row, now, status=status, resource_handle=None, failures=failures)
-        with self.store.write() as conn:
-            return self._give_up(conn, replace(row, failures=failures), now, message)
+            done = self._update(row, now, status=status, resource_handle=None, failures=failures)
+        else:
+            with self.store.write() as conn:
+                done = self._give_up(conn, replace(row, failures=failures), now, message)
+        if done:
+            # Only who changed the store says it, so that each launch is told of once.
+            logger.warning("resource %s: %s", row.instance_id, message)
+        return done
 
     def _update(self, row: InstanceRow, now: datetime, **values: object) -> bool:
         with self.store.write() as conn:

@@ -105,6 +105,7 @@ class FakeProvider:
         self.dead: set[str] = set()
         self.refuse = False
         self.slow = False
+        self.last_words = ""
 
     def launch(self, row: InstanceRow) -> str:
         if self.refuse:
@@ -119,6 +120,9 @@ class FakeProvider:
     def end(self, handle: str) -> bool:
         self.ended.append(handle)
         return not self.slow
+
+    def reason(self, row: InstanceRow) -> str:
+        return self.last_words
 
 
 class FakePublisher:
