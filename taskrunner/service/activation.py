@@ -51,18 +51,24 @@ def activate(round_: Round, row: PipelineRow, load: Load, start: datetime | None
     except DefinitionError as error:
         raise InvalidRequest(str(error)) from error
     if row.state in {PipelineState.DEACTIVATING, PipelineState.INACTIVE}:
-        _resume(round_, row, start)
+        _resume(round_, row, load, start)
     finish_pipelines(conn, [row.pipeline_id])
 
 
-def _resume(round_: Round, row: PipelineRow, start: datetime | None) -> None:
-    """Take up again what the deactivation ended, from `start` on."""
+def _resume(round_: Round, row: PipelineRow, load: Load, start: datetime | None) -> None:
+    """Take up again what the deactivation ended, from `start` on.
+
+    A run on demand stays canceled: whoever activates again asks for a new one.
+    """
+    if load(row.pipeline_id, row.latest_version).on_demand:
+        return
     ended = [
         instance
         for instance in instance_store.load_instances(round_.conn, row.pipeline_id)
         if instance.status is InstanceStatus.CANCELED
         and instance.error_id == ErrorId.DEACTIVATED
         and (start is None or instance.scheduled_start >= start)
+        and not load(row.pipeline_id, instance.version).on_demand
     ]
     rerun(round_, row.pipeline_id, ended)
 

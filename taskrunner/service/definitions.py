@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -160,11 +160,13 @@ class LoadedDefinition:
 
     def policy(self, component_id: str, moment: Moment) -> Policy:
         """The component's policy in a period."""
-        return Policy.of(
+        policy = Policy.of(
             lambda key: self.text(component_id, key, moment),
             at=moment.start,
             retry_delay_cap=self.retry_delay_cap,
         )
+        # On demand nothing has a time to be late for.
+        return replace(policy, late_after=None) if self.on_demand else policy
 
 
 def _category_of(object_type: str) -> str | None:

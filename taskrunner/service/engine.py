@@ -22,7 +22,7 @@ from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import Round
 from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
 from taskrunner.service.duties import Duties
-from taskrunner.service.objects import Objects, set_status
+from taskrunner.service.objects import Objects, check_status, set_status
 from taskrunner.service.resources.base import ExternalResources, ResourceProvider
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.scheduler import Scheduler
@@ -200,7 +200,8 @@ class Service:
         row = self.pipeline(pipeline_id)
         number = row.active_version if version == "active" else row.latest_version
         if number == 0:
-            raise InvalidRequest(f"pipeline {pipeline_id} has no {version} definition")
+            missing = "was never activated" if version == "active" else "has no definition yet"
+            raise InvalidRequest(f"pipeline {pipeline_id} {missing}")
         return self.loaded(pipeline_id, number).definition
 
     def _load_definition(self, pipeline_id: str, version: int) -> Definition:
@@ -246,6 +247,7 @@ class Service:
 
     def set_status(self, pipeline_id: str, object_ids: Sequence[str], status: str) -> None:
         """Cancel, rerun or finish instances by hand. Raises InvalidRequest."""
+        check_status(status)
         with self.round() as round_:
             row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
             rows = instance_store.load_instances(round_.conn, pipeline_id, object_ids, lock=True)

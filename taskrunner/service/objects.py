@@ -32,7 +32,7 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.views import attempt_object, instance_object
 
-__all__ = ["SPHERES", "Objects", "set_status"]
+__all__ = ["SPHERES", "Objects", "check_status", "set_status"]
 
 SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
 
@@ -190,14 +190,21 @@ def _attempt_facts(row: InstanceRow, attempt: AttemptRow) -> Facts:
     }
 
 
-def set_status(
-    round_: Round, pipeline: PipelineRow, rows: Sequence[InstanceRow], wanted: str, load: Load
-) -> None:
-    """Carry out SetStatus on instances. Raises InvalidRequest for what cannot be."""
+def check_status(wanted: str) -> None:
+    """Raises InvalidRequest for a status that cannot be set."""
+    if wanted in _OF_COMPONENTS:
+        raise InvalidRequest(f"{wanted} is not supported by this service yet")
     if wanted not in _BY_HAND:
         raise InvalidRequest(
             f"status {wanted!r} cannot be set on instances: wanted {', '.join(sorted(_BY_HAND))}"
         )
+
+
+def set_status(
+    round_: Round, pipeline: PipelineRow, rows: Sequence[InstanceRow], wanted: str, load: Load
+) -> None:
+    """Carry out SetStatus on instances. Raises InvalidRequest for what cannot be."""
+    check_status(wanted)
     if pipeline.state is PipelineState.FINISHED:
         raise InvalidRequest(f"pipeline {pipeline.pipeline_id} has finished")
     if wanted == "RERUN":
@@ -241,3 +248,5 @@ _DECISIONS: Mapping[str, Callable[[View], list[Decision]]] = {
     "MARK_FINISHED": _mark_finished,
 }
 _BY_HAND = {*_DECISIONS, "RERUN"}
+#: What the API lets one ask of components rather than instances.
+_OF_COMPONENTS = {"PAUSE", "RESUME"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -45,6 +46,8 @@ __all__ = [
     "remove_tags",
 ]
 
+#: The form of our pipeline ids, which are also the markers of pages.
+_PIPELINE_ID = re.compile(r"df-[A-Z0-9]+")
 MOST_DESCRIBED = 25
 PAGE = 100
 _MOST_ERRORS_SAID = 5
@@ -73,7 +76,13 @@ def delete_pipeline(service: Service, caller: Caller, request: DeletePipelineInp
 def list_pipelines(
     service: Service, caller: Caller, request: ListPipelinesInput
 ) -> ListPipelinesOutput:
-    """A page of the account's pipelines; the marker is the last id of the page before."""
+    """A page of the account's pipelines; the marker is the last id of the page before.
+
+    The pipeline that a marker names may have been deleted since. Raises InvalidRequest for a
+    marker that no page can have given.
+    """
+    if request.marker and not _PIPELINE_ID.fullmatch(request.marker):
+        raise InvalidRequest("the marker is not one that a ListPipelines gave")
     rows, more = service.pipelines(caller, request.marker or None, PAGE)
     return ListPipelinesOutput(
         pipeline_id_list=tuple(PipelineIdName(id=row.pipeline_id, name=row.name) for row in rows),

@@ -81,6 +81,34 @@ def test_without_a_definition_there_is_nothing_to_activate(world: ServiceInProce
     assert world.state(pipeline) == "FINISHED"
 
 
+@pytest.mark.parametrize("cancel_active", [False, True])
+def test_a_canceled_run_on_demand_stays_canceled_when_the_next_is_asked_for(
+    world: ServiceInProcess, *, cancel_active: bool
+) -> None:
+    pipeline = world.run([ON_DEMAND, shell("A"), shell("B", after="A")])
+    task = world.take()
+    world.service.deactivate(pipeline, cancel_active=cancel_active)
+    if not cancel_active:
+        world.conclude(task)
+    assert world.state(pipeline) == "INACTIVE"
+    world.advance(90)
+    world.service.activate(pipeline)
+    world.settle()
+    assert world.components(pipeline)["B"] == ["CANCELED", "WAITING_ON_DEPENDENCIES"]
+    assert world.work_off() == [f"@{c}_2026-02-13T02:01:30_Attempt=1" for c in "AB"]
+    assert world.state(pipeline) == "FINISHED"
+
+
+def test_runs_on_demand_are_not_taken_up_by_a_schedule_either(world: ServiceInProcess) -> None:
+    pipeline = world.run([ON_DEMAND, shell("A")])
+    world.service.deactivate(pipeline)
+    changed = [scheduled(), schedule(startDateTime="2026-02-14T00:00:00"), shell("A")]
+    world.service.put_definition(pipeline, as_definition(changed))
+    world.service.activate(pipeline)
+    world.settle()
+    assert world.components(pipeline) == {"A": ["CANCELED"]}
+
+
 # -- schedules ------------------------------------------------------------------------------
 
 

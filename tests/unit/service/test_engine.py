@@ -134,8 +134,9 @@ def test_every_put_is_a_version_and_the_active_one_stays(world: ServiceInProcess
 
 def test_without_a_definition_there_is_none_to_get(service: Service) -> None:
     pipeline = service.create_pipeline(ANONYMOUS, "p", "1")
-    for version in ("latest", "active"):
-        with pytest.raises(InvalidRequest, match=f"has no {version} definition"):
+    missing = {"latest": "has no definition yet", "active": "was never activated"}
+    for version, sentence in missing.items():
+        with pytest.raises(InvalidRequest, match=f"^pipeline {pipeline} {sentence}$"):
             service.definition(pipeline, version)
 
 

@@ -181,6 +181,15 @@ def test_lists_come_in_pages_and_each_pipeline_once(service: Service) -> None:
     assert set(listed) == made
 
 
+def test_a_marker_is_one_that_a_page_gave(service: Service) -> None:
+    caller = Caller(account="marked", user="ada")
+    for marker in ("garbage", "df-", "df-1'--", "df-abc", "df-A\n"):
+        with pytest.raises(InvalidRequest, match="marker is not one"):
+            pipelines.list_pipelines(service, caller, ListPipelinesInput(marker=marker))
+    since_deleted = ListPipelinesInput(marker="df-" + "A" * 20)
+    assert pipelines.list_pipelines(service, caller, since_deleted).pipeline_id_list == ()
+
+
 def test_no_more_than_25_pipelines_are_described_at_once(
     service: Service, pipeline_id: str
 ) -> None:

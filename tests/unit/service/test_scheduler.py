@@ -26,6 +26,8 @@ from tests.unit.service.worlds import (
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "cascade", "maximumRetries": "0"}
 NO_RETRY = {**ON_DEMAND, "maximumRetries": "0"}
+#: One period by a schedule: on demand nothing is ever late.
+ONE_PERIOD = [scheduled(), schedule(occurrences="1")]
 
 
 def components(world: ServiceInProcess, pipeline_id: str) -> dict[str, str]:
@@ -212,7 +214,7 @@ def test_an_alarm_with_an_expression_that_fails_is_better_than_none(
 def test_who_is_late_raises_its_alarm_once(world: ServiceInProcess) -> None:
     pipeline = world.run(
         [
-            ON_DEMAND,
+            *ONE_PERIOD,
             alarm("Late"),
             shell("A", lateAfterTimeout="1 hour", onLateAction=ref("Late")),
         ]
@@ -227,12 +229,20 @@ def test_who_is_late_raises_its_alarm_once(world: ServiceInProcess) -> None:
     assert world.statuses(pipeline) == {f"@A_{T}": "FINISHED"}
 
 
+def test_on_demand_nothing_is_ever_late(world: ServiceInProcess) -> None:
+    late = {"lateAfterTimeout": "1 hour", "onLateAction": refs("Late", "Stop")}
+    pipeline = world.run([ON_DEMAND, alarm("Late"), terminate("Stop"), shell("A", **late)])
+    world.advance(30 * HOUR)
+    assert components(world, pipeline) == {"A": "WAITING_FOR_RUNNER"}
+    assert world.alarms(pipeline) == []
+
+
 # -- Terminate ------------------------------------------------------------------------------
 
 
 def late_and_terminated(**fields: Any) -> list[dict[str, Any]]:
     return [
-        ON_DEMAND,
+        *ONE_PERIOD,
         alarm("Late"),
         terminate("Stop"),
         shell("A", lateAfterTimeout="1 hour", onLateAction=refs("Late", "Stop"), **fields),
@@ -272,7 +282,7 @@ def test_terminate_ends_who_has_not_even_begun(world: ServiceInProcess) -> None:
 def test_terminate_ends_a_late_resource(world: ServiceInProcess) -> None:
     pipeline = world.run(
         [
-            ON_DEMAND,
+            *ONE_PERIOD,
             terminate("Stop"),
             ec2("R", lateAfterTimeout="1 hour", onLateAction=ref("Stop")),
             shell("A", runsOn=ref("R")),

@@ -287,11 +287,18 @@ def test_lateness_counts_from_the_rerun(world: ServiceInProcess) -> None:
 # -- what cannot be -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", ["FINISHED", "PAUSE", "rerun", ""])
+@pytest.mark.parametrize("status", ["FINISHED", "rerun", ""])
 def test_only_known_words_can_be_set(world: ServiceInProcess, status: str) -> None:
     pipeline = world.run([*ON, shell("A")])
     with pytest.raises(InvalidRequest, match="wanted CANCEL, MARK_FINISHED, RERUN, TRY_CANCEL"):
         set_status(world, pipeline, status, "A")
+
+
+@pytest.mark.parametrize("status", ["PAUSE", "RESUME"])
+def test_pausing_components_is_refused_as_what_it_is(world: ServiceInProcess, status: str) -> None:
+    pipeline = world.run([*ON, shell("A")])
+    with pytest.raises(InvalidRequest, match=f"^{status} is not supported by this service yet$"):
+        world.service.set_status(pipeline, ["A"], status)
 
 
 def test_only_instances_that_are_there_can_be_set_and_then_all_or_none(
