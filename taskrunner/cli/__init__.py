@@ -72,7 +72,7 @@ def _dispatch(args: list[str]) -> int:
         import difflib
 
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         _complain(f"no command {name!r}{hint} See taskrunner --help.")
         return EXIT_USAGE
     return _run(name, rest)

@@ -82,7 +82,8 @@ def mermaid(graph: Graph) -> str:
     lines = ["flowchart LR"]
     for node in graph.nodes:
         left, right = brackets[node.category]
-        label = escape(node.id, quote=True).replace("#", "#35;")
+        # Mermaid's own entities begin with #, without &.
+        label = escape(node.id.replace("#", "#35;"), quote=False).replace('"', "#quot;")
         lines.append(f'  {names[node.id]}{left}"{label}<br/>{node.type}"{right}')
     for edge in graph.edges:
         arrow = "-.->" if edge.kind == "runsOn" else "-->"

@@ -159,8 +159,9 @@ WIDE, MEDIUM = 110, 84
 def instance_table(snapshot: Snapshot, rows: list[InstanceRow], width: int) -> Table:
     """The instances as a table for a terminal of this width; Status is never cut."""
     table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False)
-    longest = max((len(visible(row.component_id)) for row in rows), default=0)
-    table.add_column("Component", no_wrap=True, max_width=min(longest, COMPONENT_WIDTH))
+    table.add_column(
+        "Component", no_wrap=True, min_width=9, max_width=_component_width(rows, width)
+    )
     if width >= MEDIUM:
         table.add_column("Period", no_wrap=True, min_width=19)
     if width >= WIDE:
@@ -168,12 +169,24 @@ def instance_table(snapshot: Snapshot, rows: list[InstanceRow], width: int) -> T
     status = max((len(row.status) for row in rows), default=0)
     table.add_column("Status", no_wrap=True, min_width=status)
     table.add_column("Attempt", justify="right", min_width=7)
-    table.add_column("Elapsed", justify="right", min_width=7)
+    table.add_column("Elapsed", justify="right", no_wrap=True, min_width=9)
     # The one column that gives way when the terminal is narrow.
     table.add_column("Progress", overflow="ellipsis", max_width=PROGRESS_WIDTH)
     for row in rows:
         table.add_row(*_cells(snapshot, row, width))
     return table
+
+
+def _component_width(rows: list[InstanceRow], width: int) -> int:
+    """What the other columns leave of the terminal, as far as it is needed."""
+    others = [max((len(row.status) for row in rows), default=0), 7, 9, 3]
+    if width >= MEDIUM:
+        others.append(19)
+    if width >= WIDE:
+        others.append(max((len(row.type) for row in rows), default=0))
+    left = width - sum(others) - 2 * len(others)
+    longest = max((len(visible(row.component_id)) for row in rows), default=0)
+    return max(9, min(longest, COMPONENT_WIDTH, left))
 
 
 def _cells(snapshot: Snapshot, row: InstanceRow, width: int) -> Iterator[str | Text]:

@@ -80,7 +80,8 @@ class LocalProcesses:
     def last_words(self, worker_group: str) -> str:
         """The last line that the group's agent wrote."""
         with contextlib.suppress(OSError):
-            lines = (self._home(worker_group) / "agent.log").read_text().splitlines()
+            log = self._home(worker_group) / "agent.log"
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             return lines[-1] if lines else "it said nothing"
         return "it left no log"
 

@@ -1,0 +1,22 @@
+"""A service whose runs the tests of the command line look at, emptied for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from taskrunner.testing import ServiceInProcess
+
+
+@pytest.fixture(scope="package")
+def kept() -> Iterator[ServiceInProcess]:
+    """One service for all: opening one costs more than most tests."""
+    with ServiceInProcess() as world:
+        yield world
+
+
+@pytest.fixture
+def world(kept: ServiceInProcess) -> ServiceInProcess:
+    """A service with an empty store, at the moment where a fake clock starts."""
+    return kept.reset()
