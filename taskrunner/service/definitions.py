@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -59,6 +60,16 @@ class LoadedDefinition:
     def secrets(self) -> Mapping[str, tuple[str, ...]]:
         """The values of the secret parameters."""
         return {key: held for key, held in self.parameters.items() if is_secret(key)}
+
+    def secret_texts(self, moment: Moment) -> set[str]:
+        """The values of every secret parameter and field, as they are in a period."""
+        found = {text for held in self.secrets.values() for text in held}
+        for object_id, obj in self.objects.items():
+            for key in filter(is_secret, obj.keys()):
+                with contextlib.suppress(DefinitionError):
+                    values = self.values(object_id, key, moment)
+                    found.update(value for value in values if isinstance(value, str))
+        return found
 
     @cached_property
     def components(self) -> Components:

@@ -18,15 +18,26 @@ from taskrunner.model.document import (
     PipelineObject,
 )
 
-__all__ = ["MASK", "is_secret", "mask", "masked_object", "unmask"]
+__all__ = ["MASK", "hidden", "is_secret", "mask", "masked_object", "unmask"]
 
 #: What stands in place of a secret.
 MASK = "*****"
+#: Shorter values are not looked for in texts: they would hide ordinary words.
+SHORTEST = 4
 
 
 def is_secret(name: str) -> bool:
     """Whether the values of a field or parameter of this name are secret."""
     return name.startswith("*")
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret in it hidden, and every line of one that has several."""
+    parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part.strip()) >= SHORTEST:
+            text = text.replace(part, MASK)
+    return text
 
 
 def mask(definition: Definition) -> Definition:

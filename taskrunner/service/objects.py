@@ -22,11 +22,11 @@ from taskrunner.model.states import (
     PipelineState,
 )
 from taskrunner.model.times import format_datetime
-from taskrunner.service.actions.alarms import runtime_fields
 from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
 from taskrunner.service.apply import Round, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.rerun import rerun
+from taskrunner.service.runtime import runtime_fields
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import PipelineRow

@@ -13,10 +13,9 @@ from taskrunner.errors import DefinitionError
 from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import AttemptRow, InstanceRow
-from taskrunner.model.states import InstanceStatus
 from taskrunner.model.times import format_datetime
-from taskrunner.service.actions.alarms import runtime_fields
 from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.runtime import attempts_made, runtime_fields, tries_left
 from taskrunner.service.store import instances as store
 
 __all__ = ["attempt_object", "instance_object", "task_objects"]
@@ -155,16 +154,11 @@ def _tries(
 ) -> list[Field]:
     policy = loaded.policy(row.component_id, _moment(row))
     head = heads.get(row.instance_id)
-    resource = row.category == Category.RESOURCE
-    # A try that was free of charge is not gone; the launches of a resource are its attempts.
-    begun = row.actual_start if resource else row.attempt_count
-    under_way = row.status is not InstanceStatus.WAITING_ON_DEPENDENCIES and bool(begun)
-    left = max(0, 1 + policy.maximum_retries - row.failures - under_way)
     return list(
         _fields(
             [
-                ("@attemptCount", row.failures + under_way if resource else row.attempt_count),
-                ("@triesLeft", left),
+                ("@attemptCount", attempts_made(row)),
+                ("@triesLeft", tries_left(policy, row)),
                 ("@headAttempt", Ref(head.attempt_id) if head else None),
                 ("hostname", head.hostname if head else None),
             ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from taskrunner.errors import ExpressionError
 from taskrunner.model.expressions.tokens import Lexer, Token, unquote, wrong
 from taskrunner.model.expressions.tree import (
     Attribute,
@@ -24,7 +25,7 @@ from taskrunner.model.expressions.tree import (
     Template,
 )
 
-__all__ = ["MAX_DEPTH", "parse"]
+__all__ = ["MAX_DEPTH", "parse", "pieces"]
 
 #: How deep parentheses, calls and signs may nest, and how long a chain of dots may be.
 MAX_DEPTH = 40
@@ -50,6 +51,23 @@ def parse(text: str) -> Template:
     if position < len(text) or not parts:
         parts.append(text[position:])
     return Template(tuple(parts))
+
+
+def pieces(text: str) -> tuple[str | Expression, ...]:
+    """The parts of a text as `parse` finds them, but what is no expression counts as literal."""
+    parts: list[str | Expression] = []
+    position = searched = 0
+    while (start := text.find("#{", searched)) >= 0:
+        try:
+            root, stop = _Parser(text, start).whole()
+        except (ExpressionError, RecursionError):
+            searched = start + len("#{")
+            continue
+        if start > position:
+            parts.append(text[position:start])
+        parts.append(Expression(root, text[start:stop], start + 1))
+        position = searched = stop
+    return (*parts, text[position:]) if position < len(text) else tuple(parts)
 
 
 class _Parser:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import DefinitionError
-from taskrunner.model.document import Ref
 from taskrunner.model.rows import InstanceRow
+from taskrunner.service.actions.texts import fill
 from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.masking import hidden
+from taskrunner.service.runtime import (
+    attempt_fields,
+    attempts_made,
+    runtime_fields,
+    tries_left,
+    unset_fields,
+)
 from taskrunner.service.store import alarms as store
+from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store.rows import AlarmRow
 
-__all__ = ["notify", "runtime_fields"]
-
-
-def runtime_fields(row: InstanceRow) -> dict[str, str | datetime | Ref]:
-    """The runtime fields of an instance that an expression may name."""
-    found: dict[str, str | datetime | Ref | None] = {
-        "@scheduledStartTime": row.scheduled_start,
-        "@scheduledEndTime": row.scheduled_end,
-        "@actualStartTime": row.actual_start,
-        "@actualEndTime": row.actual_end,
-        "@status": str(row.status),
-        "@attemptCount": str(row.attempt_count),
-        "@id": row.instance_id,
-        "@componentParent": Ref(row.component_id),
-        "@sphere": "INSTANCE",
-        "errorId": row.error_id,
-        "errorMessage": row.error_message,
-    }
-    return {key: value for key, value in found.items() if value is not None}
+__all__ = ["notify"]
 
 
 def notify(
@@ -44,26 +35,27 @@ def notify(
     for ref in component.refs(event) if component else ():
         action = loaded.objects.get(ref.id)
         if action is not None and action.type == "SnsAlarm":
-            store.insert_alarm(conn, _alarm(loaded, row, action.id, event, now))
+            store.insert_alarm(conn, _alarm(conn, loaded, row, action.id, event, now))
         terminate |= action is not None and action.type == "Terminate"
     return terminate
 
 
 def _alarm(
-    loaded: LoadedDefinition, row: InstanceRow, action_id: str, event: str, now: datetime
+    conn: Connection,
+    loaded: LoadedDefinition,
+    row: InstanceRow,
+    action_id: str,
+    event: str,
+    now: datetime,
 ) -> AlarmRow:
-    runtime: Mapping[str, Mapping[str, str | datetime | Ref]] = {
-        row.component_id: runtime_fields(row)
-    }
-    moment = Moment(start=row.scheduled_start, end=row.scheduled_end, more=runtime)
+    moment = _moment(conn, loaded, row)
+    # No expression may reveal a secret, nor may an error message in which one stands.
+    shown, secrets = loaded.for_eyes, loaded.secret_texts(moment)
+    scope = shown.scope(action_id, moment, node=row.component_id)
+    action = shown.objects[action_id]
 
     def text(key: str) -> str:
-        try:
-            values = loaded.values(action_id, key, moment, node=row.component_id)
-        except DefinitionError:
-            # An alarm with an unfilled expression is better than none.
-            values = loaded.objects[action_id].values(key)
-        return str(values[0]) if values else ""
+        return hidden(fill(action.string(key) or "", scope), secrets)
 
     return AlarmRow(
         pipeline_id=row.pipeline_id,
@@ -72,7 +64,7 @@ def _alarm(
         instance_id=row.instance_id,
         action_id=action_id,
         event=event,
-        topic_arn=text("topicArn"),
+        topic_arn=_topic(loaded, row, action_id, moment),
         subject=text("subject"),
         message=text("message"),
         status="PENDING",
@@ -80,3 +72,26 @@ def _alarm(
         created_at=now,
         next_at=now,
     )
+
+
+def _moment(conn: Connection, loaded: LoadedDefinition, row: InstanceRow) -> Moment:
+    """The instance's period, with all that is known of the instance and of its last attempt."""
+    heads = attempt_store.head_attempts(conn, row.pipeline_id, [row.instance_id])
+    moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
+    known = {
+        **unset_fields(loaded.objects[row.component_id]),
+        **runtime_fields(row),
+        **attempt_fields(heads.get(row.instance_id)),
+        "@attemptCount": str(attempts_made(row)),
+        "@triesLeft": str(tries_left(loaded.policy(row.component_id, moment), row)),
+    }
+    return replace(moment, more={row.component_id: known})
+
+
+def _topic(loaded: LoadedDefinition, row: InstanceRow, action_id: str, moment: Moment) -> str:
+    try:
+        values = loaded.values(action_id, "topicArn", moment, node=row.component_id)
+    except DefinitionError:
+        # Publishing fails then, and names what was to be a topic.
+        values = loaded.objects[action_id].values("topicArn")
+    return str(values[0]) if values else ""

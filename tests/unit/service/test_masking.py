@@ -12,7 +12,7 @@ from taskrunner.model.document import (
     Ref,
 )
 from taskrunner.model.writer import dumps_api
-from taskrunner.service.masking import MASK, mask, unmask
+from taskrunner.service.masking import MASK, hidden, mask, unmask
 
 STORED = Definition(
     objects=(
@@ -79,3 +79,8 @@ def test_a_plain_field_may_hold_asterisks() -> None:
     definition = Definition(objects=(item,))
 
     assert unmask(definition, None) == definition
+
+
+def test_a_text_hides_each_secret_the_longest_first_and_every_line_of_it() -> None:
+    assert hidden("key-1 key-12 ab", ["key-1", "key-12", "ab", ""]) == f"{MASK} {MASK} ab"
+    assert hidden("at BBBB, C", ["AAAA\nBBBB\nC"]) == f"at {MASK}, C"

@@ -200,17 +200,6 @@ def test_an_alarm_is_raised_only_at_the_end_not_for_every_attempt(
         assert len(world.alarms(pipeline)) == alarms
 
 
-def test_an_alarm_with_an_expression_that_fails_is_better_than_none(
-    world: ServiceInProcess,
-) -> None:
-    pipeline = world.run(
-        [ON_DEMAND, alarm("Good", subject="#{node.nothing}"), shell("A", onSuccess=ref("Good"))]
-    )
-    world.work_off()
-    (raised,) = world.alarms(pipeline)
-    assert (raised.subject, raised.message) == ("#{node.nothing}", f"at {T}")
-
-
 def test_who_is_late_raises_its_alarm_once(world: ServiceInProcess) -> None:
     pipeline = world.run(
         [

@@ -4,7 +4,7 @@ import pytest
 
 from taskrunner.errors import ExpressionError
 from taskrunner.model.expressions import check, expressions
-from taskrunner.model.expressions.parser import MAX_DEPTH, parse
+from taskrunner.model.expressions.parser import MAX_DEPTH, parse, pieces
 from taskrunner.model.expressions.tree import Attribute, Call, Chain, Literal, Name, Negate
 
 
@@ -18,6 +18,21 @@ def test_literal_text_stays_around_the_expressions() -> None:
 
     assert [p if isinstance(p, str) else p.source for p in parts] == ["a", "#{b}", "c", "#{d}"]
     assert [e.column for e in expressions("a#{b}c#{d}")] == [2, 7]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("plain", ["plain"]),
+        ("a#{b}c#{d}", ["a", "#{b}", "c", "#{d}"]),
+        ("a#{}c#{d}e", ["a#{}c", "#{d}", "e"]),
+        ("#{a b}#{d} #{", ["#{a b}", "#{d}", " #{"]),
+        ("#{open 'text #{d}", ["#{open 'text ", "#{d}"]),
+    ],
+)
+def test_pieces_leave_in_the_text_what_is_no_expression(text: str, found: list[str]) -> None:
+    assert [p if isinstance(p, str) else p.source for p in pieces(text)] == found
 
 
 @pytest.mark.parametrize("text", ["", "plain", "# {x}", "${#list[@]}", "a } b", "#"])
