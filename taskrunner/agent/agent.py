@@ -6,6 +6,7 @@ deadline; their logs and verdicts go out; heartbeats stop with the process.
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
@@ -16,18 +17,14 @@ from enum import StrEnum
 import structlog
 
 from taskrunner.agent.agent_settings import AgentSettings, Reloaded
-from taskrunner.agent.attempt import Attempt, Desk
+from taskrunner.agent.attempt import Attempt
 from taskrunner.agent.children import Children
 from taskrunner.agent.gate import HOST
-from taskrunner.agent.haste import Haste
-from taskrunner.agent.heartbeat import Heartbeat
 from taskrunner.agent.journal import Journal
 from taskrunner.agent.names import AttemptFiles
-from taskrunner.agent.operations import Handles, Operations
-from taskrunner.agent.outbox import Outbox
-from taskrunner.agent.poller import Poller
+from taskrunner.agent.operations import Handles
+from taskrunner.agent.parts import Hooks, make_parts
 from taskrunner.agent.recovery import recover
-from taskrunner.agent.shipping import LogShipper
 from taskrunner.agent.status import Facts
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
@@ -113,56 +110,39 @@ class Agent:
         self._taking: set[int] = set()
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
+        self._flush_s = _FLUSH_S
         self._told = ""
         self._may_not: NotAuthorized | None = None
         self.phase = Phase.RUNNING
-        self._operations = Operations(
-            settings.operations,
-            settings.identity,
+        parts = make_parts(
+            settings,
+            self._hooks(),
             api=api,
-            on_not_authorized=self._refused,
-            handles=Handles(facts=self._facts, drain=self._drain_asked, cancel=self._cancel_asked),
-            clock=clock,
-        )
-        api = self._operations.api
-        outbox = Outbox(api, clock, on_not_authorized=self._refused)
-        self._desk = Desk(
-            api=api,
-            spawner=children,
-            shipper=LogShipper(children, self._threads, clock),
-            outbox=outbox,
+            children=children,
             threads=self._threads,
             clock=clock,
-            policy=settings.policy,
-            stopping=threading.Event(),
-            canceling=threading.Event(),
-            haste=Haste(clock),
         )
-        self._poller = Poller(
-            api,
-            settings.worker_groups,
-            hostname=settings.hostname,
-            run=self._take,
-            stopping=self._desk.stopping,
-            clock=clock,
-            gate=self._operations.gate,
+        self._operations, self._desk = parts.operations, parts.desk
+        self._poller, self._heartbeat = parts.poller, parts.heartbeat
+        self._signal_handlers = self._make_signal_handlers()
+        self._handlers = self._make_handlers()
+
+    def _hooks(self) -> Hooks:
+        handles = Handles(facts=self._facts, drain=self._drain_asked, cancel=self._cancel_asked)
+        return Hooks(
+            run=self._take, refused=self._refused, terminate=self._terminate, handles=handles
         )
-        self._heartbeat = Heartbeat(
-            api,
-            settings.worker_groups,
-            taskrunner_id=settings.taskrunner_id,
-            hostname=settings.hostname,
-            interval_s=settings.heartbeat_interval_s,
-            on_terminate=self._terminate,
-            clock=clock,
-        )
-        self._signal_handlers: Mapping[str, Callable[[str], object]] = {
+
+    def _make_signal_handlers(self) -> Mapping[str, Callable[[str], object]]:
+        return {
             "stop": self._stop_signaled,
             "cancel": self._cancel_signaled,
             "pause": self._operations.pause,
             "reload": lambda _name: self._reload_settings(),
         }
-        self._handlers: Mapping[type, Callable[..., None]] = {
+
+    def _make_handlers(self) -> Mapping[type, Callable[..., None]]:
+        return {
             SignalArrived: self._on_signal,
             CancelAsked: lambda message: self._cancel_signaled(message.reason),
             LoopEnded: self._on_loop_ended,
@@ -223,17 +203,25 @@ class Agent:
         if self._desk.haste.urgent:
             self._desk.shipper.hurry()
         self._operations.tick()
+        self._look_for_parent()
         # Fed by what the polls really do, so that a frozen loop is found out.
         if self._notifier.watchdog_s is not None and not self._poller.stuck():
             self._notifier.send(WATCHDOG="1")
         self._tell_status()
+
+    def _look_for_parent(self) -> None:
+        """With its parent the agent ends, at once: there is nobody left to work for."""
+        parent = self._settings.parent
+        if parent is not None and self.phase is not Phase.CANCELING and os.getppid() != parent:
+            self._flush_s = 0.0
+            self._cancel_signaled("the process that started the agent is gone")
 
     def _done(self) -> bool:
         dead = self._exit_code in {ExitCode.LOOP_DIED, ExitCode.FORK_SERVER_DIED}
         return dead or (self.phase is not Phase.RUNNING and not self._taking)
 
     def _finish(self) -> None:
-        until = self._clock.monotonic() + _FLUSH_S
+        until = self._clock.monotonic() + self._flush_s
         never = threading.Event()
         while self._owes() and self._clock.monotonic() < until:
             self._clock.wait(never, 0.1)
