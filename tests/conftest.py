@@ -19,6 +19,7 @@ from tests import servers
 hypothesis.settings.register_profile(
     "tests",
     deadline=None,
+    max_examples=50,
     derandomize="CI" in os.environ,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
