@@ -31,6 +31,8 @@ class AgentSettings:
     heartbeat_interval_s: float = 900.0
     #: How long before the announced end of the host all must be told.
     notice_margin_s: float = 30.0
+    #: The process with which the agent ends; None: it ends when it is told to.
+    parent: int | None = None
     policy: Policy = field(default_factory=Policy)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
 

@@ -1,0 +1,102 @@
+"""The agent's parts, made and put together; what they do with each other is the agent's to say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskrunner.agent.agent_settings import AgentSettings
+from taskrunner.agent.attempt import Desk
+from taskrunner.agent.children import Children
+from taskrunner.agent.haste import Haste
+from taskrunner.agent.heartbeat import Heartbeat
+from taskrunner.agent.operations import Handles, Operations
+from taskrunner.agent.outbox import Outbox
+from taskrunner.agent.poller import Poller
+from taskrunner.agent.shipping import LogShipper
+from taskrunner.clock import Clock
+from taskrunner.errors import NotAuthorized
+from taskrunner.lifecycle import Threads
+from taskrunner.model.task import Task
+from taskrunner.wire.api import RunnerApi
+
+__all__ = ["Hooks", "Parts", "make_parts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """How the parts reach the agent; each is safe to call from any thread."""
+
+    #: Runs a task that was handed out; returns when the slot is free again.
+    run: Callable[[Task], None]
+    refused: Callable[[NotAuthorized], None]
+    #: The service wants the agent to end.
+    terminate: Callable[[], None]
+    handles: Handles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an agent is made of besides its own loop."""
+
+    operations: Operations
+    desk: Desk
+    poller: Poller
+    heartbeat: Heartbeat
+
+
+def make_parts(
+    settings: AgentSettings,
+    hooks: Hooks,
+    *,
+    api: RunnerApi,
+    children: Children,
+    threads: Threads,
+    clock: Clock,
+) -> Parts:
+    """Make them all; nothing runs yet. All their calls to the service are watched."""
+    operations = Operations(
+        settings.operations,
+        settings.identity,
+        api=api,
+        on_not_authorized=hooks.refused,
+        handles=hooks.handles,
+        clock=clock,
+    )
+    watched = operations.api
+    desk = Desk(
+        api=watched,
+        spawner=children,
+        shipper=LogShipper(children, threads, clock),
+        outbox=Outbox(watched, clock, on_not_authorized=hooks.refused),
+        threads=threads,
+        clock=clock,
+        policy=settings.policy,
+        stopping=threading.Event(),
+        canceling=threading.Event(),
+        haste=Haste(clock),
+    )
+    poller = Poller(
+        watched,
+        settings.worker_groups,
+        hostname=settings.hostname,
+        run=hooks.run,
+        stopping=desk.stopping,
+        clock=clock,
+        gate=operations.gate,
+    )
+    heartbeat = _heartbeat(settings, watched, hooks, clock)
+    return Parts(operations=operations, desk=desk, poller=poller, heartbeat=heartbeat)
+
+
+def _heartbeat(settings: AgentSettings, api: RunnerApi, hooks: Hooks, clock: Clock) -> Heartbeat:
+    return Heartbeat(
+        api,
+        settings.worker_groups,
+        taskrunner_id=settings.taskrunner_id,
+        hostname=settings.hostname,
+        interval_s=settings.heartbeat_interval_s,
+        on_terminate=hooks.terminate,
+        clock=clock,
+    )
