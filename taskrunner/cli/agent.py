@@ -34,13 +34,15 @@ __all__ = ["command", "export_credentials"]
 _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
 
 
-def _run(config: str | None, **flags: object) -> int:
+def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> int:
+    parent = _expected_parent(exit_with_parent)
     if any(flags.pop(flag.lstrip("-").lower()) for flag in _UNSUPPORTED):
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
     loaded = load(flags, os.environ, file=config)
     settings = loaded.settings
     environ = dict(os.environ)
     export_credentials(settings, os.environ)
+    _check_databases(settings.databases)
     _make_work_dir(settings.work_dir)
     attempts = AttemptSettings(
         data=settings.data,
@@ -51,9 +53,23 @@ def _run(config: str | None, **flags: object) -> int:
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts))
     try:
-        return _serve(loaded, children, lambda: load(flags, environ, file=config))
+        return _serve(loaded, children, lambda: load(flags, environ, file=config), parent)
     finally:
         children.close()
+
+
+def _expected_parent(given: int | None) -> int | None:
+    """The process with which the agent is to end: the one named, or for 1 whatever started it."""
+    return os.getppid() if given == 1 else given
+
+
+def _check_databases(databases: Mapping[str, str]) -> None:
+    """Refuse redirections that no task could use; raises ConfigError."""
+    if databases:
+        from taskrunner.data.databases.registry import check_url
+
+        for object_id, url in databases.items():
+            check_url(object_id, url)
 
 
 def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
@@ -63,10 +79,9 @@ def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
     return make_roles(attempts)
 
 
-def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> int:
-    import random
-    import threading
-
+def _serve(
+    loaded: Loaded, children: Children, reread: Callable[[], Loaded], parent: int | None
+) -> int:
     from taskrunner import logs
     from taskrunner.agent.agent import Agent
     from taskrunner.agent.ec2.host import find_host
@@ -74,33 +89,17 @@ def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> 
     from taskrunner.agent.journal import Journal
     from taskrunner.cli.reload import Reloader
     from taskrunner.systemd import Notifier
-    from taskrunner.wire.client import RunnerClient
-    from taskrunner.wire.connect import ClientSettings, connect
-    from taskrunner.wire.retrying import RetryingRunner
 
     settings = loaded.settings
     clock = SystemClock()
     logs.configure(level=settings.log_level, form=settings.log_format)
     _warn(loaded)
-    wire = ClientSettings(
-        endpoint=settings.endpoint,
-        region=settings.region,
-        allow_http=settings.allow_http,
-        ca_bundle=settings.ca_bundle,
-        environ=os.environ,
-    )
-    client = connect(wire, clock)
-    api: RunnerApi = RetryingRunner(
-        RunnerClient(client),
-        clock=clock,
-        stop=threading.Event(),
-        fraction=random.random,
-    )
+    api, endpoint = _connect(settings, clock)
     host = find_host(settings.ec2, os.environ, clock)
     if host is not None:
         api = IdentifiedRunner(api, host.identity)
     agent = Agent(
-        _agent_settings(settings, host, endpoint=str(client.endpoint)),
+        _agent_settings(settings, endpoint=endpoint, host=host, parent=parent),
         api=api,
         children=children,
         journal=Journal(settings.work_dir / "journal"),
@@ -112,7 +111,32 @@ def _serve(loaded: Loaded, children: Children, reread: Callable[[], Loaded]) -> 
     return agent.run()
 
 
-def _agent_settings(settings: Settings, host: Ec2Host | None, *, endpoint: str) -> AgentSettings:
+def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
+    """The service's operations, with second tries, and the service's address."""
+    import random
+    import threading
+
+    from taskrunner.wire.client import RunnerClient
+    from taskrunner.wire.connect import ClientSettings, connect
+    from taskrunner.wire.retrying import RetryingRunner
+
+    wire = ClientSettings(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        allow_http=settings.allow_http,
+        ca_bundle=settings.ca_bundle,
+        environ=os.environ,
+    )
+    client = connect(wire, clock)
+    api = RetryingRunner(
+        RunnerClient(client), clock=clock, stop=threading.Event(), fraction=random.random
+    )
+    return api, str(client.endpoint)
+
+
+def _agent_settings(
+    settings: Settings, *, endpoint: str, host: Ec2Host | None, parent: int | None
+) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.attempt import Policy
     from taskrunner.agent.operations import OperationsSettings, runtime_dir
@@ -127,6 +151,7 @@ def _agent_settings(settings: Settings, host: Ec2Host | None, *, endpoint: str) 
         drain_timeout_s=settings.drain_timeout,
         heartbeat_interval_s=settings.heartbeat_interval,
         notice_margin_s=settings.notice_margin,
+        parent=parent,
         operations=OperationsSettings(
             endpoint=endpoint,
             min_free_disk=settings.min_free_disk,
@@ -204,11 +229,20 @@ def _make_work_dir(path: Path) -> None:
         raise ConfigError(message) from None
 
 
+#: For programs that start agents: `taskrunner run` does, and may be killed.
+_EXIT_WITH_PARENT = click.Option(
+    ["--exit-with-parent"],
+    type=click.IntRange(min=1),
+    envvar="TASKRUNNER_EXIT_WITH_PARENT",
+    hidden=True,
+)
+
 command = click.Command(
     "taskrunner",
     callback=_run,
     params=[
         *settings_options(),
+        _EXIT_WITH_PARENT,
         *(click.Option([flag, flag.lstrip("-").lower()], hidden=True) for flag in _UNSUPPORTED),
     ],
     help="Take tasks of a worker group from AWS Data Pipeline, or from `taskrunner serve`, "

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from taskrunner.clock import SystemClock
 from tests.integration.agent_harness import (
     AgentProcess,
     FakeService,
@@ -250,3 +253,56 @@ def test_a_dead_fork_server_ends_the_agent_with_its_own_code(
         assert agent.wait() == 71
         last = [json.loads(line) for line in agent.log.splitlines() if line.startswith("{")]
         assert any(event.get("loop") == "fork-server" for event in last)
+
+
+#: Starts an agent for itself, and is about to be killed.
+_PARENT = """
+import os, subprocess, sys, time
+environ = {**os.environ, "TASKRUNNER_EXIT_WITH_PARENT": sys.argv[1] or str(os.getpid())}
+agent = subprocess.Popen(sys.argv[2:], env=environ, start_new_session=True)
+print(agent.pid, flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("named", ["", "1"])
+def test_an_agent_ends_with_its_killed_parent_and_takes_its_commands_along(
+    tmp_path: Path, named: str
+) -> None:
+    service = FakeService()
+    argv = [sys.executable, "-m", "taskrunner", "--worker-group", "wg", "--endpoint", service.url]
+    argv += ["--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")]
+    argv += ["--kill-grace", "2", "--ec2", "off", "--progress-interval", "0.5"]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, named, *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with parent:
+        assert parent.stdout is not None
+        agent = int(parent.stdout.readline())
+        pids = _start_stubborn(service, tmp_path)
+        children = [p.pid for p in psutil.Process(agent).children(recursive=True)]
+        service.close()
+        clock = SystemClock()
+        killed_at = clock.monotonic()
+        parent.kill()
+        _gone([agent, *pids, *children])
+    # No drain of 300 s, no flush towards a service that is gone.
+    assert clock.monotonic() - killed_at < 20
+
+
+def test_an_agent_whose_parent_is_gone_already_ends_at_once(
+    service: FakeService, tmp_path: Path
+) -> None:
+    with running_agent(service, tmp_path, "--exit-with-parent", "999999999") as agent:
+        assert agent.wait() == 0
+        assert "the process that started the agent is gone" in agent.log
+
+
+def test_a_redirection_that_cannot_be_used_is_refused_at_the_start(
+    service: FakeService, tmp_path: Path
+) -> None:
+    with running_agent(service, tmp_path, "--database", "Db=foo://x") as agent:
+        assert agent.wait() == 2
+        assert "no driver for 'foo'" in agent.log

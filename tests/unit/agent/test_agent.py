@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -145,4 +147,14 @@ def test_a_drain_that_takes_too_long_becomes_a_cancel(agent: Agent) -> None:
     assert not agent._desk.canceling.is_set()
     clock.elapsed += 2
     agent._tick()
+    assert agent._desk.canceling.is_set()
+
+
+def test_it_ends_at_once_with_the_process_that_started_it(agent: Agent) -> None:
+    agent._settings = replace(agent._settings, parent=os.getppid())
+    agent._tick()
+    phases = [agent.phase]
+    agent._settings = replace(agent._settings, parent=os.getpid())
+    assert _run(agent, lambda: None) == ExitCode.OK
+    assert [*phases, agent.phase] == [Phase.RUNNING, Phase.CANCELING]
     assert agent._desk.canceling.is_set()
