@@ -211,7 +211,7 @@ def test_the_head_is_the_newest_attempt(number: int) -> None:
 
 
 def test_time_elapses_until_the_end() -> None:
-    begun = {"actual_start": START}
+    begun: dict[str, Any] = {"actual_start": START}
     running, done = instance("A", "RUNNING", **begun), instance("B", **begun)
     ended = instance("C", **begun, actual_end=START + timedelta(seconds=7))
     ahead = instance("D", "RUNNING", actual_start=START + timedelta(hours=1))
