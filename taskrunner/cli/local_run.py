@@ -39,6 +39,8 @@ PATH_FIELDS = ("filePath", "directoryPath")
 LOOK_S = 0.1
 #: How long agents have to end what they do once a run is canceled, in seconds.
 CANCEL_GRACE_S = 10.0
+#: How long the end of a run waits for alarms to be tried, in seconds.
+ALARMS_S = 30.0
 #: An agent that ends by itself is started anew so often.
 AGENT_RESTARTS = 3
 
@@ -102,8 +104,7 @@ class LocalRun:
             stack.enter_context(self._signals())
             stack.callback(follower.close)
             interrupted = self._follow(service, agents, pipeline_id, follower)
-            service.alarms.run_once(self._clock.now())
-            snapshot = Snapshot.take(service, pipeline_id)
+            snapshot = self._with_alarms(service, pipeline_id)
             places = self._places(service, snapshot)
             if snapshot.state is PipelineState.SCHEDULED:
                 # Resources of users that wait for ever are to go too.
@@ -184,6 +185,16 @@ class LocalRun:
                 follower.say("stopping; once more ends it at once")
                 _cancel(service, pipeline_id)
             self._clock.wait(threading.Event() if canceled else self._stop, LOOK_S)
+
+    def _with_alarms(self, service: Service, pipeline_id: str) -> Snapshot:
+        """The end's snapshot, once each alarm has been tried (or for long enough)."""
+        never = threading.Event()
+        for _ in range(int(ALARMS_S / LOOK_S)):
+            snapshot = Snapshot.take(service, pipeline_id)
+            if all(alarm.tries for alarm in snapshot.alarms):
+                break
+            self._clock.wait(never, LOOK_S)
+        return snapshot
 
     def _attend(self, crew: _Crew, snapshot: Snapshot) -> None:
         try:
