@@ -171,7 +171,9 @@ def _selection(at: datetime | None, since: datetime | None, until: datetime | No
 def _databases(
     given: Iterable[str], definition: Definition, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """Database object id -> URL; the URLs' own form is the data plane's to check."""
+    """Database object id -> URL; all wrong ones are told here, before anything runs."""
+    from taskrunner.data.databases.registry import check_url
+
     found = _databases_of(environ)
     for word in given:
         object_id, sign, url = word.partition("=")
@@ -179,9 +181,10 @@ def _databases(
             raise UsageError(f"--database: found {object_id!r}, wanted ID=URL")
         found[object_id] = url
     known = {obj.id for obj in definition.objects}
-    for object_id in found:
+    for object_id, url in found.items():
         if object_id not in known:
             raise UsageError(f"--database: the definition has no object {object_id!r}")
+        check_url(object_id, url)
     return found
 
 

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from taskrunner.cli import main
+
+DATABASE = {
+    "id": "Db",
+    "type": "JdbcDatabase",
+    "connectionString": "jdbc:mysql://host/x",
+    "jdbcDriverClass": "com.mysql.jdbc.Driver",
+    "username": "me",
+    "*password": "#{*myPassword}",
+}
+DEFINITION = {
+    "objects": [{"id": "Default", "scheduleType": "ondemand"}, DATABASE],
+    "parameters": [{"id": "*myPassword", "type": "String"}],
+}
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_redirection_that_cannot_be_used_is_told_before_anything_runs(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    by_variable: bool,
+) -> None:
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(DEFINITION))
+    arguments = ["run", str(path), "--work-dir", str(tmp_path / "work")]
+    arguments += ["--param", "*myPassword=x"]
+    if by_variable:
+        monkeypatch.setenv("TASKRUNNER_DATABASES", '{"Db": "foo://x"}')
+    else:
+        arguments += ["--database", "Db=foo://x"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "database 'Db': there is no driver for 'foo' on this host; wanted mysql://" in said
+    assert not (tmp_path / "work").exists()
