@@ -151,7 +151,7 @@ class LocalRun:
             "TASKRUNNER_DATABASES": json.dumps(dict(options.databases)),
             "TASKRUNNER_PROGRESS_INTERVAL": "1",
             # However this process ends, its agents and their commands are not to outlive it.
-            "TASKRUNNER_EXIT_WITH_PARENT": "1",
+            "TASKRUNNER_EXIT_WITH_PARENT": str(os.getpid()),
         }
         return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
 

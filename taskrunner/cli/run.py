@@ -15,6 +15,7 @@ import click
 
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.cli.inputs import moment
+from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.selection import Selection
@@ -154,6 +155,8 @@ def _s3_root(options: Mapping[str, Any]) -> Path | None:
     if len(named) > 1:
         flags = " and ".join("--" + name.replace("_", "-") for name in named)
         raise UsageError(f"{flags} exclude each other: S3 is a folder, another endpoint, or AWS")
+    if options["s3_endpoint"]:
+        check_endpoint(options["s3_endpoint"])
     if options["s3_endpoint"] or options["aws"]:
         return None
     root = options["s3_root"]
