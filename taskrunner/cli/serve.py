@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import UsageError
 from taskrunner.systemd import Notifier
 
@@ -248,7 +249,7 @@ def _local_resources(
     if options.s3_root is not None:
         args += ["--s3-root", str(options.s3_root)]
     if options.s3_endpoint is not None:
-        args += ["--s3-endpoint", options.s3_endpoint]
+        args += ["--s3-endpoint", check_endpoint(options.s3_endpoint)]
     env = {**environ, "TASKRUNNER_ENDPOINT": url}
     return LocalProcesses(args, folder=folder, logs=folder / "logs", env=env)
 
