@@ -67,7 +67,7 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
         worker_groups=("wg",), taskrunner_id="id", hostname="h", work_dir=tmp_path, slots=2
     )
     api = IdleApi()
-    yield Agent(
+    agent = Agent(
         settings,
         api=api,
         children=IdleChildren(),
@@ -75,6 +75,12 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
         clock=StillClock(),
         notifier=RecordingNotifier(watchdog_s=3),
     )
+    yield agent
+    # A process that ends takes its threads along; here each has to be let go, or it would go
+    # on polling through all tests to come.
+    agent._desk.stopping.set()
+    agent._closing.set()
+    agent._poller.release(settings.slots)
     api.released.set()
     for number, handler in before.items():
         signal.signal(number, handler)
