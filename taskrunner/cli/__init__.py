@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 __all__ = ["COMMANDS", "main"]
 
@@ -44,18 +45,37 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (0 done, 1 failed, 2 wrong usage or settings)."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # closed by who called us: `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Ids are free text: one that the terminal's encoding lacks must not end a run.
             stream.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(args)
+        code = _dispatch(args)
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has left; the exit must not fail on flushing the rest.
+        code = EXIT_FAILED
+    except OSError as error:
+        # A full disk behind stdout, a working folder that is gone: said, not traced.
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}")
+        code = EXIT_FAILED
+    return _delivered(code)
+
+
+def _delivered(code: int) -> int:
+    """The exit code once all output is written; what cannot be written is given up."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # Otherwise Python would try once more at its end, and exit with a code of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        if code == EXIT_OK and not isinstance(error, BrokenPipeError):
+            _complain(str(error.strerror))
+        return code or EXIT_FAILED
+    return code
 
 
 def _dispatch(args: list[str]) -> int:
@@ -98,13 +118,6 @@ def _run(name: str, args: list[str]) -> int:
         return EXIT_USAGE
     except TaskrunnerError as error:
         _complain(str(error))
-        return EXIT_FAILED
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # A full disk behind stdout, a working folder that is gone: said, not traced.
-        where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror or error}")
         return EXIT_FAILED
     return result if isinstance(result, int) else EXIT_OK
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
+from taskrunner.cli.plain import visible
 from taskrunner.model.graph import Edge, Graph, Node
 from taskrunner.model.instances import Category
 
@@ -132,11 +133,11 @@ def _height_before(graph: Graph, node: Node, places: Mapping[str, tuple[int, int
 
 
 def _svg_node(node: Node, x: int, y: int) -> str:
-    fill, name = _FILL[node.category], escape(_cut(node.id))
+    fill, name = _FILL[node.category], escape(_cut(visible(node.id)))
     middle = x + _BOX_W // 2
     radius = 16 if node.category is Category.DATANODE else 4
     return (
-        f'<g><title>{escape(node.id)} ({escape(node.type)})</title><rect x="{x}" y="{y}" '
+        f'<g><title>{escape(visible(node.id))} ({escape(node.type)})</title><rect x="{x}" y="{y}" '
         f'width="{_BOX_W}" height="{_BOX_H}" rx="{radius}" fill="{fill}" stroke="#64748b"/>'
         f'<text x="{middle}" y="{y + 18}" text-anchor="middle" font-weight="bold">{name}</text>'
         f'<text x="{middle}" y="{y + 34}" text-anchor="middle" fill="#475569">'

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
@@ -84,7 +85,7 @@ class LineFollower:
                 self._seen[row.instance_id] = state
                 self._print(snapshot, row)
         for alarm in snapshot.alarms[self._alarms :]:
-            print(f"  ALARM {alarm.subject}: {alarm.message}", file=self._out)
+            print(f"  ALARM {visible(f'{alarm.subject}: {alarm.message}')}", file=self._out)
         self._alarms = len(snapshot.alarms)
         self._out.flush()
 
@@ -100,7 +101,7 @@ class LineFollower:
             return
         attempt = f" attempt {row.attempt_count}" if row.attempt_count > 1 else ""
         note = snapshot.progress(row)
-        told = f"  {note}" if note else ""
+        told = f"  {visible(note)}" if note else ""
         moment = snapshot.now.astimezone().strftime("%H:%M:%S")
         print(f"{moment} {visible(row.instance_id)} {row.status}{attempt}{told}", file=self._out)
 
@@ -200,15 +201,8 @@ def _cells(snapshot: Snapshot, row: InstanceRow, width: int) -> Iterator[str | T
     yield Text(str(row.status), style=_STYLES.get(row.status, ""))
     yield str(row.attempt_count) if row.attempt_count else ""
     yield duration(elapsed) if elapsed is not None and row.attempt_count else ""
-    note = textwrap.shorten(snapshot.progress(row), PROGRESS_WIDTH, placeholder=" …")
+    note = textwrap.shorten(visible(snapshot.progress(row)), PROGRESS_WIDTH, placeholder=" …")
     yield Text(note, no_wrap=True, overflow="ellipsis")
-
-
-def visible(text: str) -> str:
-    """A text in which control characters are written out: ids may hold line breaks."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def duration(seconds: float) -> str:

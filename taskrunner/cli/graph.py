@@ -26,7 +26,7 @@ __all__ = ["command"]
 )
 def command(path: str, resource: str | None, form: str) -> int:
     """Draw the graph; 0 when the file could be read."""
-    definition = load_document(Sources(path=path, resource=resource)).definition
+    definition = load_document(Sources(path=path, resource=resource)).checked()
 
     def category_of(name: str) -> str | None:
         known = CATALOG.get(name)

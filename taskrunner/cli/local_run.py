@@ -234,7 +234,9 @@ class LocalRun:
             signal.signal(number, before[signal.Signals(number)])
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-        before = {number: signal.signal(number, handle) for number in numbers}
+        # What whoever started us had ignored (nohup, a shell's background) stays ignored.
+        heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, handle) for number in heard}
         try:
             yield
         finally:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from taskrunner.cli.follow import duration, instance_table
+from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
@@ -58,7 +59,7 @@ def json_report(snapshot: Snapshot, *, interrupted: bool) -> str:
             for alarm in snapshot.alarms
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json.dumps(document, indent=2)
 
 
 def _instance(snapshot: Snapshot, row: InstanceRow) -> dict[str, object]:
@@ -89,12 +90,13 @@ def print_report(
     console.print(instance_table(snapshot, shown, console.width))
     console.print()
     for line in _failures(snapshot, interrupted=interrupted):
-        console.print(Text(line, style="red"), soft_wrap=True)
+        console.print(Text(_lines(line), style="red"), soft_wrap=True)
     for line in _reservations(snapshot):
-        console.print(Text(line, style="yellow"), soft_wrap=True)
+        console.print(Text(_lines(line), style="yellow"), soft_wrap=True)
     for alarm in snapshot.alarms:
         sent = "" if alarm.status == "SENT" else f" (not published: {alarm.error or 'not yet'})"
-        console.print(Text(f"Alarm{sent}: {alarm.subject}: {alarm.message}"), soft_wrap=True)
+        told = f"Alarm{sent}: {alarm.subject}: {alarm.message}"
+        console.print(Text(_lines(told)), soft_wrap=True)
     for line in _where(places):
         console.print(Text(line), soft_wrap=True)
     word = verdict(snapshot, interrupted=interrupted)
@@ -103,6 +105,11 @@ def print_report(
     style = "bold green" if word == "FINISHED" else "bold red"
     line = f"{word}: {told} in {duration(took_s)} (pipeline {snapshot.pipeline_id})"
     console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _lines(text: str) -> str:
+    """A text of several lines in which escape sequences and the like are written out."""
+    return "\n".join(visible(line) for line in text.splitlines())
 
 
 def _failures(snapshot: Snapshot, *, interrupted: bool) -> Iterator[str]:

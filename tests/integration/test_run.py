@@ -288,7 +288,6 @@ def test_another_database_that_is_no_json(tmp_path: Path) -> None:
 # -- an output that takes nothing -----------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="what is left in the buffer fails once more when Python ends: exit 120")
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_full_disk_behind_the_output_is_one_line(form: str, tmp_path: Path) -> None:
     file = write(tmp_path, ON_DEMAND, shell("A"))
@@ -364,7 +363,6 @@ def test_ctrl_c_in_the_terminal_reaches_the_whole_group(tmp_path: Path) -> None:
     assert "CANCELED" in out
 
 
-@pytest.mark.xfail(reason="an ignored SIGHUP is handled nevertheless", strict=True)
 def test_what_nohup_ignores_is_ignored(tmp_path: Path) -> None:
     file = write(tmp_path, ON_DEMAND, shell("A", f"touch {tmp_path / 'started'}; sleep 2"))
     process = subprocess.Popen(

@@ -14,8 +14,8 @@ from taskrunner.cli.follow import (
     TableFollower,
     duration,
     instance_table,
-    visible,
 )
+from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus
