@@ -134,7 +134,8 @@ def test_adding_agrees_with_dateutil(amount: int, unit: str, sign: str) -> None:
     assert value(f"#{{{sign}{unit}(myDateTime, {amount})}}") == f"{expected:%Y-%m-%dT%H:%M:%S}"
 
 
-@given(st.dates(min_value=datetime(1000, 1, 1, tzinfo=UTC).date()))
+# strftime writes years below 1000 without their zeros; the Sunday before may be in the year before.
+@given(st.dates(min_value=datetime(1000, 1, 8, tzinfo=UTC).date()))
 def test_sunday_agrees_with_dateutil(day: object) -> None:
     text = f"{day}T05:06:07"
     expected = datetime.fromisoformat(text) + relativedelta(weekday=SU(-1))
