@@ -78,8 +78,13 @@ class LoadedDefinition:
 
     @cached_property
     def parameters(self) -> Mapping[str, tuple[str, ...]]:
-        """The parameters' values."""
-        return parameter_values(self.definition)
+        """The parameters' values; an optional one without any is an empty text."""
+        optional = {
+            p.id: ("",)
+            for p in self.definition.parameters
+            if (p.attribute("optional") or "").strip().lower() == "true"
+        }
+        return {**optional, **parameter_values(self.definition)}
 
     @cached_property
     def parameter_types(self) -> Mapping[str, str]:
@@ -140,7 +145,11 @@ class LoadedDefinition:
     def values(
         self, object_id: str, key: str, moment: Moment, node: str | None = None
     ) -> tuple[Value, ...]:
-        """The values of one field, expressions evaluated. Raises ExpressionError."""
+        """The values of one field, expressions evaluated. Raises ExpressionError.
+
+        A value that comes out empty is left out: the API knows no empty fields, and an optional
+        parameter that is not given takes its field away.
+        """
         scope: Scope | None = None
         found: list[Value] = []
         for value in self.objects[object_id].values(key):
@@ -148,7 +157,7 @@ class LoadedDefinition:
                 found.append(value)
             else:
                 scope = scope or self.scope(object_id, moment, node)
-                found.extend(evaluate(value, scope))
+                found.extend(text for text in evaluate(value, scope) if text)
         return tuple(found)
 
     def text(self, object_id: str, key: str, moment: Moment) -> str | None:

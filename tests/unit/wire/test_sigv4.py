@@ -94,10 +94,10 @@ def test_a_secret_of_an_unknown_key_cannot_be_guessed_as_the_dummy() -> None:
         verifier().verify(signed(key="AKIDOTHER", secret="0" * 40))
 
 
-@pytest.mark.parametrize("scope", [{"region": "eu-west-1"}, {"service": "s3"}])
-def test_a_signature_for_elsewhere_is_refused(scope: dict[str, str]) -> None:
-    with pytest.raises(BadSignature, match="scoped to"):
-        verifier().verify(signed(**scope))
+def test_a_signature_for_elsewhere_is_refused() -> None:
+    for request in (signed(region="eu-west-1"), signed(service="s3")):
+        with pytest.raises(BadSignature, match="scoped to"):
+            verifier().verify(request)
 
 
 def test_a_scope_of_another_day_is_refused() -> None:
