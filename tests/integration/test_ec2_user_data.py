@@ -120,8 +120,8 @@ def test_on_debian_apt_installs(tmp_path: Path) -> None:
         assert machine.calls[:2] == [
             "apt-get update -qq",
             (
-                "apt-get install -y -qq --no-install-recommends python3 python3-venv ca-certificates "
-                "curl"
+                "apt-get install -y -qq --no-install-recommends python3 python3-venv "
+                "ca-certificates curl"
             ),
         ]
 

@@ -27,6 +27,12 @@ def server(tmp_path: Path) -> Iterator[ControlServer]:
     assert not thread.is_alive(), "the loop went on after the end"
 
 
+@pytest.fixture(autouse=True)
+def in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets' paths have a hundred characters at most, those of test folders may have more."""
+    monkeypatch.chdir(tmp_path)
+
+
 def _raw(folder: Path, data: bytes) -> dict[str, object]:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
