@@ -29,6 +29,10 @@ hypothesis.settings.load_profile("tests")
 def pytest_configure() -> None:
     """Make the session safe: SIGTERM ends it as Ctrl-C does, and nothing can reach real AWS."""
     signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        # A shell that starts us in the background has them ignored, and so would what we start.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(
