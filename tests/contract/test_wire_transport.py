@@ -182,7 +182,11 @@ def test_nobody_there_is_said_with_the_endpoint() -> None:
 def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
     with server(sending(OK)) as endpoint:
         transport = Urllib3Transport(endpoint, SystemClock())
-        replies = [transport.send(HttpRequest(body=b"{}"), deadline_s=5) for _ in range(3)]
+        replies = []
+        for _ in range(3):
+            replies.append(transport.send(HttpRequest(body=b"{}"), deadline_s=5))
+            # The server closes after its reply; before that is seen here the line is a good one.
+            threading.Event().wait(0.3)
         transport.close()
 
     assert [reply.body for reply in replies] == [b"{}"] * 3
