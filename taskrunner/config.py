@@ -16,8 +16,9 @@ from pathlib import Path
 
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError
+from taskrunner.setting import Setting
 from taskrunner.settings_kinds import Address, Space
-from taskrunner.settings_table import BY_NAME, SETTINGS, Setting
+from taskrunner.settings_table import BY_NAME, SETTINGS
 
 __all__ = ["Examined", "Loaded", "Settings", "examine", "load", "missing"]
 
@@ -34,6 +35,7 @@ class Settings:
     """Every setting, valid; `SETTINGS` has what each means."""
 
     worker_group: tuple[str, ...]
+    group_weights: Mapping[str, int]
     endpoint: str | None
     ca_bundle: Path | None
     allow_http: bool
@@ -58,7 +60,22 @@ class Settings:
     notice_margin: float
     scale_in_notice: float
     on_rebalance: str
+    #: By worker group; the one for all other groups has the empty name.
+    run_as_user: Mapping[str, str]
+    allow_root: bool
+    allow_types: tuple[str, ...]
+    allow_log_uris: tuple[str, ...]
     block_imds: bool
+    task_memory: int | None
+    task_cpus: float | None
+    task_processes: int | None
+    task_file_size: int | None
+    task_time: float | None
+    log_interval: float
+    max_log_size: int
+    keep_logs_days: float
+    keep_logs_size: Space
+    keep_logs_count: int
     access_id: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     proxy_host: str | None

@@ -14,6 +14,7 @@ __all__ = [
     "Address",
     "Parser",
     "Space",
+    "amount",
     "listen",
     "mapping",
     "one_of",
@@ -24,7 +25,10 @@ __all__ = [
     "text",
     "texts",
     "uri",
+    "uris",
     "url",
+    "users",
+    "weights",
     "whole",
 ]
 
@@ -71,11 +75,11 @@ def whole(lowest: int, highest: int) -> Parser:
     return parse
 
 
-def seconds(lowest: float) -> Parser:
-    """A number of seconds."""
+def seconds(lowest: float, unit: str = "seconds") -> Parser:
+    """A number of seconds, or of another unit."""
 
     def parse(raw: object) -> float:
-        wanted = f"a number of seconds, {lowest:g} or more"
+        wanted = f"a number of {unit}, {lowest:g} or more"
         try:
             number = float(raw) if _is_number(raw, int, float) else -1.0
         except ValueError:
@@ -108,9 +112,22 @@ def uri(raw: object) -> str:
     return value
 
 
+def uris(raw: object) -> tuple[str, ...]:
+    """Several places where objects live."""
+    return tuple(uri(item).rstrip("/") for item in texts(raw))
+
+
 def mapping(raw: object) -> dict[str, str]:
     """ID=URL flags, a JSON object in a variable, a table in the file."""
     wanted = "ID=URL (repeated), or a JSON object of them"
+    found = _pairs(raw, wanted)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise ValueError(wanted)
+    return {key: str(value) for key, value in found.items()}
+
+
+def _pairs(raw: object, wanted: str) -> Mapping[str, object]:
+    """KEY=VALUE flags, a JSON object in a variable, a table in the file."""
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
@@ -121,9 +138,36 @@ def mapping(raw: object) -> dict[str, str]:
         if not all(key and sign and value for key, sign, value in pairs):
             raise ValueError(wanted)
         raw = {key: value for key, _, value in pairs}
-    if not isinstance(raw, Mapping) or not all(isinstance(v, str) for v in raw.values()):
+    if not isinstance(raw, Mapping):
+        raise ValueError(wanted)  # noqa: TRY004  as every parser does
+    return raw
+
+
+def weights(raw: object) -> dict[str, int]:
+    """How often each of several groups is polled."""
+    wanted = "GROUP=N (repeated), or a table of them, with N from 1 to 100"
+    parse = whole(1, 100)
+    try:
+        return {str(key): int(str(parse(value))) for key, value in _pairs(raw, wanted).items()}
+    except ValueError:
+        raise ValueError(wanted) from None
+
+
+def users(raw: object) -> dict[str, str]:
+    """User names by worker group; the one for all groups has the empty name."""
+    wanted = "USER, or GROUP=USER (repeated), or a table of them"
+    if isinstance(raw, str) and not raw.lstrip().startswith("{"):
+        raw = [raw]
+    if isinstance(raw, Sequence) and not isinstance(raw, str):
+        raw = [item if "=" in str(item) else f"={item}" for item in raw]
+        pairs = [item.rpartition("=") for item in raw]
+        raw = {group: user for group, _, user in pairs}
+        if len(raw) < len(pairs):
+            raise ValueError(wanted)
+    found = _pairs(raw, wanted)
+    if not all(isinstance(user, str) and user.strip() for user in found.values()):
         raise ValueError(wanted)
-    return dict(raw)
+    return {group: str(user) for group, user in found.items()}
 
 
 def switch(raw: object) -> bool:
@@ -191,6 +235,14 @@ def space(raw: object) -> Space:
         raise ValueError("an amount of disk such as 512MB, 2% or '512MB or 2%'; 0 is none")
     size = int(float(sizes[0][1]) * (1 << _UNITS[sizes[0][2].upper()])) if sizes else None
     return Space(size=size, percent=share)
+
+
+def amount(raw: object) -> int:
+    """A number of bytes."""
+    found = _SIZE.fullmatch(str(raw).strip())
+    if isinstance(raw, bool) or found is None or float(found[1]) == 0:
+        raise ValueError("a size such as 512MB or 4GB, more than 0")
+    return int(float(found[1]) * (1 << _UNITS[found[2].upper()]))
 
 
 class Address(NamedTuple):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
+from taskrunner.setting import Setting
 from taskrunner.settings_kinds import (
-    Parser,
     Space,
     listen,
     mapping,
@@ -17,47 +16,15 @@ from taskrunner.settings_kinds import (
     seconds,
     space,
     switch,
-    text,
     texts,
     uri,
     url,
+    weights,
     whole,
 )
+from taskrunner.settings_tasks import ISOLATION, LOGS
 
 __all__ = ["BY_NAME", "SETTINGS", "Setting"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting. `fallback` is the default as written in config.example.toml."""
-
-    name: str
-    help: str
-    kind: Parser = text
-    fallback: object = None
-    #: Flags of AWS's Task Runner that mean the same.
-    aliases: tuple[str, ...] = ()
-    #: Variables of others that are honoured after our own.
-    also: tuple[str, ...] = ()
-    flag_name: str | None = None
-    multiple: bool = False
-    secret: bool = False
-    metavar: str = "TEXT"
-    compute: Callable[[Mapping[str, str]], object] | None = None
-
-    @property
-    def flag(self) -> str:
-        """The flag, e.g. --worker-group."""
-        return "--" + (self.flag_name or self.name).replace("_", "-")
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The environment variables, ours first."""
-        return (f"TASKRUNNER_{self.name.upper()}", *self.also)
-
-    def default(self, environ: Mapping[str, str]) -> object:
-        """The value when nothing is given."""
-        return self.compute(environ) if self.compute else self.fallback
 
 
 def _default_work_dir(environ: Mapping[str, str]) -> Path:
@@ -78,6 +45,15 @@ SETTINGS: tuple[Setting, ...] = (
         aliases=("--workerGroup",),
         multiple=True,
         metavar="NAME",
+    ),
+    Setting(
+        name="group_weights",
+        help="How often a group is polled beside the others, 1 unless given. Repeat for several.",
+        kind=weights,
+        fallback={},
+        flag_name="group_weight",
+        multiple=True,
+        metavar="GROUP=N",
     ),
     Setting(
         name="endpoint",
@@ -242,13 +218,8 @@ SETTINGS: tuple[Setting, ...] = (
         fallback="hold",
         metavar="WORD",
     ),
-    Setting(
-        name="block_imds",
-        help="Whether commands are told not to use the instance's role: true or false.",
-        kind=switch,
-        fallback=False,
-        metavar="BOOL",
-    ),
+    *ISOLATION,
+    *LOGS,
     Setting(
         name="access_id",
         help="AWS access key id; boto3's usual places are searched unless set.",

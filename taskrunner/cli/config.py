@@ -13,7 +13,8 @@ import click
 from taskrunner.cli.config_options import FORMAT, settings_options
 from taskrunner.config import Examined, examine, load, missing
 from taskrunner.errors import ConfigError
-from taskrunner.settings_table import SETTINGS, Setting
+from taskrunner.setting import Setting
+from taskrunner.settings_table import SETTINGS
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 
 __all__ = ["check", "command", "show"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from taskrunner.settings_table import SETTINGS, Setting
+from taskrunner.setting import Setting
+from taskrunner.settings_table import SETTINGS
 
 __all__ = ["CONFIG_FILE", "FORMAT", "named", "settings_options"]
 

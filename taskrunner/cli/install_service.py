@@ -12,7 +12,8 @@ from taskrunner import config
 from taskrunner.cli import installer
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.installation import SETTABLE, Target, check_kept, install_plan
-from taskrunner.settings_table import BY_NAME, Setting
+from taskrunner.setting import Setting
+from taskrunner.settings_table import BY_NAME
 
 __all__ = ["command"]
 

@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.settings_kinds import Address, Space, listen, space
+from taskrunner.settings_kinds import (
+    Address,
+    Space,
+    amount,
+    listen,
+    space,
+    uris,
+    users,
+    weights,
+)
 
 GB = 1 << 30
 
@@ -57,3 +66,55 @@ def test_only_a_named_host_opens_the_port_to_others(text: object, address: Addre
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         listen(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("dp", {"": "dp"}),
+        (("dp",), {"": "dp"}),
+        (("prod=a", "b"), {"prod": "a", "": "b"}),
+        ({"prod": "a"}, {"prod": "a"}),
+        ('{"prod": "a"}', {"prod": "a"}),
+        (("a=b=c",), {"a=b": "c"}),
+    ],
+)
+def test_users_are_for_all_groups_or_for_one(given: object, found: dict[str, str]) -> None:
+    assert users(given) == found
+
+
+@pytest.mark.parametrize("given", [("a", "b"), ("g=",), {"g": 1}, '{"g"', 7])
+def test_what_names_no_users_is_refused(given: object) -> None:
+    with pytest.raises(ValueError, match="USER, or GROUP=USER"):
+        users(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(("a=2", "b=1"), {"a": 2, "b": 1}), ({"a": 3}, {"a": 3}), ('{"a": 100}', {"a": 100})],
+)
+def test_weights_are_numbers_by_group(given: object, found: dict[str, int]) -> None:
+    assert weights(given) == found
+
+
+@pytest.mark.parametrize("given", [("a",), ("a=0",), {"a": "x"}, {"a": 101}, '["a"]'])
+def test_what_weighs_nothing_is_refused(given: object) -> None:
+    with pytest.raises(ValueError, match="GROUP=N"):
+        weights(given)
+
+
+@pytest.mark.parametrize(("given", "found"), [("1GB", GB), ("1.5k", 1536), (1000, 1000)])
+def test_an_amount_of_bytes(given: object, found: int) -> None:
+    assert amount(given) == found
+
+
+@pytest.mark.parametrize("given", ["", "0", "-1", "2%", True, "much"])
+def test_what_is_no_amount_of_bytes_is_refused(given: object) -> None:
+    with pytest.raises(ValueError, match="a size such as"):
+        amount(given)
+
+
+def test_several_places_of_objects() -> None:
+    assert uris("s3://a/b/, /var/logs") == ("s3://a/b", "/var/logs")
+    with pytest.raises(ValueError, match="s3://bucket/prefix"):
+        uris("b")
