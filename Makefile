@@ -2,6 +2,8 @@
 # make test   every test, with real PostgreSQL and MariaDB servers, and the coverage gate
 # make systemd-test   the units in a real systemd, booted in a container (root; half a minute more
 #             the first time)
+# make chaos  agents and service killed, paused, cut off and starved, in the numbers that count
+#             (about an hour; `make test` has a short form of it)
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements, as ratios against a peer in the same run
 # make clean  removes what the others made
@@ -12,7 +14,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test systemd-test lint bench lock clean
+.PHONY: help demo test systemd-test chaos lint bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +55,11 @@ systemd-test: $(VENV)/stamp-dev
 	@TASKRUNNER_SYSTEMD_TEST=1 $(BIN)/python scripts/check_leftovers.py -- \
 		$(BIN)/python -m pytest tests/integration/test_systemd.py \
 		tests/integration/test_systemd_boot.py $(ARGS)
+
+chaos: $(VENV)/stamp-dev
+	@scripts/install-servers
+	@TMPDIR=$$(scripts/scratch-folder) TASKRUNNER_CHAOS=full \
+	  $(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest tests/chaos $(ARGS)
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/ruff format --check .

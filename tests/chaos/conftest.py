@@ -1,0 +1,35 @@
+"""The `chaos` fixture, and the report of what every invariant's test has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.scale import Chaos, is_full, seed
+
+_FINDINGS = pytest.StashKey[list[str]]()
+_SEED = pytest.StashKey[int]()
+
+
+@pytest.fixture
+def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
+    """Numbers of trials and a source of chance; its seed is printed when the test fails."""
+    config = request.config
+    chaos = Chaos(
+        full=is_full(),
+        seed=config.stash.setdefault(_SEED, seed()),
+        findings=config.stash.setdefault(_FINDINGS, []),
+    )
+    print(f"chaos: TASKRUNNER_CHAOS_SEED={chaos.seed}")
+    yield chaos
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was seen, not only that it passed."""
+    if findings := config.stash.get(_FINDINGS, []):
+        terminalreporter.section("chaos")
+        for line in findings:
+            terminalreporter.write_line(line)
