@@ -1,1 +1,1 @@
-"""Faults for real: kill, pause, cut, fill. Short here; `make chaos` runs the numbers of trials that count."""
+"""Faults for real: kill, pause, cut, fill. Short here; `make chaos` runs the full numbers."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.chaos.scale import Chaos, is_full, seed
@@ -13,7 +11,7 @@ _SEED = pytest.StashKey[int]()
 
 
 @pytest.fixture
-def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
+def chaos(request: pytest.FixtureRequest) -> Chaos:
     """Numbers of trials and a source of chance; its seed is printed when the test fails."""
     config = request.config
     chaos = Chaos(
@@ -22,7 +20,7 @@ def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
         findings=config.stash.setdefault(_FINDINGS, []),
     )
     print(f"chaos: TASKRUNNER_CHAOS_SEED={chaos.seed}")
-    yield chaos
+    return chaos
 
 
 def pytest_terminal_summary(
