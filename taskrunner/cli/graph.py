@@ -6,7 +6,7 @@ import click
 
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.cli.drawing import DRAWINGS
-from taskrunner.model.catalog import CATALOG
+from taskrunner.model.catalog import category_of
 from taskrunner.model.graph import Graph
 from taskrunner.model.inheritance import effective
 
@@ -27,11 +27,6 @@ __all__ = ["command"]
 def command(path: str, resource: str | None, form: str) -> int:
     """Draw the graph; 0 when the file could be read."""
     definition = load_document(Sources(path=path, resource=resource)).checked()
-
-    def category_of(name: str) -> str | None:
-        known = CATALOG.get(name)
-        return known.category if known else None
-
     graph = Graph.of(effective(definition), category_of)
     click.echo(DRAWINGS[form](graph) if graph.nodes else "Nothing of this definition runs.")
     return 0

@@ -32,10 +32,7 @@ def load_definition(path: str, given: Iterable[str] = ()) -> Definition:
     Raises UsageError when the file cannot be opened or a value has no id, DefinitionError when
     something in the file is not of a definition's shape.
     """
-    document = load_document(Sources(path=path, params=tuple(given)))
-    if document.problems:
-        raise document.problems[0].error()
-    return document.definition
+    return load_document(Sources(path=path, params=tuple(given))).checked()
 
 
 def find_object_id(definition: Definition, object_id: str) -> str:

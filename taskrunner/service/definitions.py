@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from taskrunner.errors import DefinitionError
-from taskrunner.model.catalog import CATALOG
+from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
 from taskrunner.model.expressions import Scope, evaluate
 from taskrunner.model.inheritance import effective
@@ -74,7 +74,7 @@ class LoadedDefinition:
     @cached_property
     def components(self) -> Components:
         """The runnable components."""
-        return Components.of(self.objects, _category_of)
+        return Components.of(self.objects, category_of)
 
     @cached_property
     def parameters(self) -> Mapping[str, tuple[str, ...]]:
@@ -187,11 +187,6 @@ class LoadedDefinition:
         )
         # On demand nothing has a time to be late for.
         return replace(policy, late_after=None) if self.on_demand else policy
-
-
-def _category_of(object_type: str) -> str | None:
-    known = CATALOG.get(object_type)
-    return known.category if known else None
 
 
 class DefinitionCache:

@@ -3,6 +3,7 @@
 from taskrunner.model.catalog.table import (
     CATALOG,
     category,
+    category_of,
     common_field,
     field_text,
     reference_fields,
@@ -16,6 +17,7 @@ __all__ = [
     "ObjectType",
     "Slot",
     "category",
+    "category_of",
     "common_field",
     "field_text",
     "reference_fields",

@@ -10,7 +10,7 @@ from typing import TypedDict, cast
 
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
 
-__all__ = ["CATALOG", "category", "common_field", "field_text", "reference_fields"]
+__all__ = ["CATALOG", "category", "category_of", "common_field", "field_text", "reference_fields"]
 
 
 class _Row(TypedDict, total=False):
@@ -79,6 +79,12 @@ _COMMON = {
     "type": FieldSpec(name="type", group=FieldGroup.REQUIRED, multiple=False),
     "parent": FieldSpec(name="parent", slot=Slot.REFERENCE, multiple=True),
 }
+
+
+def category_of(name: str) -> str | None:
+    """The category of a type; None for a type that is not known."""
+    known = CATALOG.get(name)
+    return known.category if known else None
 
 
 def common_field(name: str) -> FieldSpec | None:
