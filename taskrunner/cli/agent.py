@@ -17,6 +17,7 @@ import click
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
+from taskrunner.agent.users import check_root
 from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
@@ -40,6 +41,12 @@ def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> i
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
     loaded = load(flags, os.environ, file=config)
     settings = loaded.settings
+    check_root(
+        settings.worker_group,
+        settings.run_as_user,
+        allow_root=settings.allow_root,
+        uid=os.geteuid(),
+    )
     environ = dict(os.environ)
     export_credentials(settings, os.environ)
     _check_databases(settings.databases)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from taskrunner.setting import Setting
+from taskrunner.settings_kinds import switch
 from taskrunner.settings_table import SETTINGS
 
 __all__ = ["CONFIG_FILE", "FORMAT", "named", "settings_options"]
@@ -24,6 +27,8 @@ def named(*names: str) -> list[click.Parameter]:
 
 def _option(setting: Setting, *, hidden: bool = False) -> click.Option:
     note = ", ".join(f"${variable}" for variable in setting.variables)
+    # The bare flag of a switch turns it on.
+    bare: dict[str, Any] = {"flag_value": "true"} if setting.kind is switch else {}
     return click.Option(
         [setting.flag, *setting.aliases, setting.name],
         help=f"{setting.help} [{note}]",
@@ -31,6 +36,8 @@ def _option(setting: Setting, *, hidden: bool = False) -> click.Option:
         metavar=setting.metavar,
         default=None,
         hidden=hidden,
+        is_flag=False,
+        **bare,
     )
 
 

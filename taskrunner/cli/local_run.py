@@ -152,6 +152,8 @@ class LocalRun:
             "TASKRUNNER_PROGRESS_INTERVAL": "1",
             # However this process ends, its agents and their commands are not to outlive it.
             "TASKRUNNER_EXIT_WITH_PARENT": str(os.getpid()),
+            # Who runs a pipeline here and now runs it with the rights of this very session.
+            "TASKRUNNER_ALLOW_ROOT": "true",
         }
         return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
 

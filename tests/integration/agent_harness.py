@@ -188,7 +188,7 @@ class AgentProcess:
         argv = [sys.executable, "-m", "taskrunner", "--worker-group", "wg"]
         argv += ["--endpoint", service.url, "--work-dir", str(self.work_dir)]
         argv += ["--s3-root", str(self.s3)] if s3_root else []
-        argv += ["--progress-interval", "0.2", "--kill-grace", "3"]
+        argv += ["--progress-interval", "0.2", "--kill-grace", "3", "--allow-root"]
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*argv, "--log-format", "json", *options],

@@ -20,7 +20,7 @@ class SmallAgent:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "agent.log"
         argv = [sys.executable, "-m", "taskrunner", "--work-dir", str(folder / "work")]
-        argv += ["--log-format", "json", "--log-level", "debug", *options]
+        argv += ["--log-format", "json", "--log-level", "debug", "--allow-root", *options]
         clean = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -28,12 +28,21 @@ def service() -> Iterator[FakeService]:
 
 
 def _run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    env = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", **environ}
+    env = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
+    env |= {"TASKRUNNER_ALLOW_ROOT": "true", **environ}
     env.setdefault("HOME", "/nonexistent")
     argv = [sys.executable, "-m", "taskrunner", *arguments]
     return subprocess.run(
         argv, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+def test_the_agent_does_not_run_tasks_as_root_unless_told_to() -> None:
+    ended = _run("--worker-group", "g", TASKRUNNER_ALLOW_ROOT="false")
+    assert ended.returncode == 2
+    assert "tasks of the worker group 'g' would run as root" in ended.stderr
+    assert ended.stderr.rstrip().endswith("if root is really meant, give --allow-root")
 
 
 def test_help_has_every_setting_with_its_variable() -> None:

@@ -272,7 +272,7 @@ def test_an_agent_ends_with_its_killed_parent_and_takes_its_commands_along(
     service = FakeService()
     argv = [sys.executable, "-m", "taskrunner", "--worker-group", "wg", "--endpoint", service.url]
     argv += ["--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")]
-    argv += ["--kill-grace", "2", "--ec2", "off", "--progress-interval", "0.5"]
+    argv += ["--kill-grace", "2", "--ec2", "off", "--progress-interval", "0.5", "--allow-root"]
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, named, *argv],
         stdout=subprocess.PIPE,

@@ -127,3 +127,13 @@ def test_example_help_and_table_name_the_same_settings() -> None:
         assert f"# {setting.help} [{setting.flag}, ${setting.variables[0]}]" in example
         assert re.search(rf"^# {name} = ", example, re.MULTILINE), name
     assert set(re.findall(r"^# (\w+) = ", example, re.MULTILINE)) == table.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [(["--allow-root"], True), (["--allow-root", "false"], False), ([], False)]
+)
+def test_the_bare_flag_of_a_switch_turns_it_on(
+    given: list[str], value: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "show", "--format", "json", *given, "--worker-group", "g"]) == 0
+    assert json.loads(capsys.readouterr().out)["allow_root"] is value
