@@ -176,6 +176,7 @@ class ErrorId:
     TIMEOUT = "AttemptTimeout"
     INVALID_FIELD = "InvalidField"  # a field of the object cannot be used as it is
     UNSUPPORTED_TYPE = "UnsupportedType"
+    NOT_ALLOWED = "NotAllowed"  # the operator of the agent does not let it run there
     CONNECTION_FAILED = "ConnectionFailed"  # a database or endpoint cannot be reached
     ACCESS_DENIED = "AccessDenied"
     NOT_FOUND = "NotFound"  # a bucket, key, table, script is not there

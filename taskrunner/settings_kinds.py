@@ -113,8 +113,11 @@ def uri(raw: object) -> str:
 
 
 def uris(raw: object) -> tuple[str, ...]:
-    """Several places where objects live."""
-    return tuple(uri(item).rstrip("/") for item in texts(raw))
+    """Several places where objects live, each named without a detour."""
+    found = tuple(uri(item) for item in texts(raw))
+    if any({".", ".."} & set(item.split("/")) for item in found):
+        raise ValueError("places without . and .. in them")
+    return found
 
 
 def mapping(raw: object) -> dict[str, str]:

@@ -252,7 +252,12 @@ class Agent:
 
     def _run_task(self, task: Task) -> None:
         settings = self._settings
-        files = AttemptFiles.of(task, output=settings.output, default_log_uri=settings.log_uri)
+        files = AttemptFiles.of(
+            task,
+            output=settings.output,
+            default_log_uri=settings.log_uri,
+            takes_logs_at=settings.policy.allowance.takes_logs_at,
+        )
         entry = self._journal.accept(task, files)
         if entry is None:
             log.warning("hand-out came twice: not run again", attempt_id=task.attempt_id)

@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import psutil
 import structlog
 
 from taskrunner.agent import verdicts
+from taskrunner.agent.allowance import Allowance
 from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.children import Child, Spawner
 from taskrunner.agent.haste import Haste
@@ -60,6 +61,7 @@ class Policy:
     #: How long the service leaves a task with a runner that is silent.
     lease_s: float = 300.0
     kill_grace_s: float = 10.0
+    allowance: Allowance = field(default_factory=Allowance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +169,10 @@ class Attempt:
     def _work(self) -> Verdict | None:
         clock = self._desk.clock
         try:
+            self._desk.policy.allowance.check(self._task)
             limits = Limits.of(self._task, lease_s=self._desk.policy.lease_s, now=clock.now())
         except TaskError as error:
+            self._log.warning("task refused", error=str(error), error_id=error.error_id)
             return verdicts.from_exception(error)
         started = clock.monotonic()
         child = self._desk.spawner.spawn(

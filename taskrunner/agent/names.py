@@ -5,6 +5,7 @@ Ids come from the service and are not trusted: whatever could leave the tree is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +53,25 @@ class AttemptFiles:
     log_uri: str | None
 
     @classmethod
-    def of(cls, task: Task, *, output: Path, default_log_uri: str | None) -> AttemptFiles:
-        """The places of a task's files under the agent's output folder."""
+    def of(
+        cls,
+        task: Task,
+        *,
+        output: Path,
+        default_log_uri: str | None,
+        takes_logs_at: Callable[[str], bool] = lambda _uri: True,
+    ) -> AttemptFiles:
+        """The places of a task's files under the agent's output folder.
+
+        Logs stay there when the task asks for a place that `takes_logs_at` refuses.
+        """
         ids, base = [task.pipeline_id], default_log_uri
         # Without its own object the task is wrong, which is found, and logged, when it runs.
         if task.attempt_id in task.objects:
             ids += [task.component_id, task.instance_id]
-            base = task.main.get("pipelineLogUri") or base
+            wanted = task.main.get("pipelineLogUri")
+            if wanted:
+                base = wanted if takes_logs_at(wanted) else None
         parts = [safe_name(part) for part in (*ids, task.attempt_id)]
         return cls(
             log_dir=output.joinpath("logs", *parts),

@@ -145,6 +145,7 @@ def _agent_settings(
     settings: Settings, *, endpoint: str, host: Ec2Host | None, parent: int | None
 ) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
+    from taskrunner.agent.allowance import Allowance
     from taskrunner.agent.attempt import Policy
     from taskrunner.agent.operations import OperationsSettings, runtime_dir
 
@@ -169,6 +170,7 @@ def _agent_settings(
             progress_interval_s=settings.progress_interval,
             lease_s=settings.lease_timeout,
             kill_grace_s=settings.kill_grace,
+            allowance=Allowance(types=settings.allow_types, log_uris=settings.allow_log_uris),
         ),
     )
 

@@ -41,7 +41,12 @@ __all__ = ["LOST_RUNNER", "MOST_STALLS", "cancel", "decide"]
 
 #: Errors that another attempt would meet again, because the definition itself is at fault.
 PERMANENT = frozenset(
-    {ErrorId.INVALID_FIELD, ErrorId.UNSUPPORTED_TYPE, ErrorId.PRECONDITION_TIMEOUT}
+    {
+        ErrorId.INVALID_FIELD,
+        ErrorId.NOT_ALLOWED,
+        ErrorId.PRECONDITION_TIMEOUT,
+        ErrorId.UNSUPPORTED_TYPE,
+    }
 )
 
 #: A runner vanished or lost its contact, which may or may not be the task's doing.

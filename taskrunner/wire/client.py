@@ -22,6 +22,7 @@ from taskrunner.errors import (
 from taskrunner.model.document import Field
 from taskrunner.model.task import Task
 from taskrunner.wire.api import InstanceIdentity, Verdict
+from taskrunner.wire.bounds import excess
 from taskrunner.wire.codec import (
     CONTENT_TYPE,
     TARGET_PREFIX,
@@ -242,6 +243,12 @@ class RunnerClient:
             instance_identity=identity,
         )
         reply = cast(PollForTaskOutput, self._client.call(request, deadline_s=POLL_DEADLINE_S))
+        if reply.task_object is not None and (problem := excess(reply.task_object)):
+            # As with any other reply that is none: said once, asked again after a while.
+            said = (
+                f"the service at {self._client.endpoint} sent a task that is not taken: {problem}"
+            )
+            raise ServiceUnreachable(said)
         return reply.task_object
 
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:

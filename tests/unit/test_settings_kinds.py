@@ -115,6 +115,9 @@ def test_what_is_no_amount_of_bytes_is_refused(given: object) -> None:
 
 
 def test_several_places_of_objects() -> None:
-    assert uris("s3://a/b/, /var/logs") == ("s3://a/b", "/var/logs")
+    assert uris("s3://a/b/, /var/logs") == ("s3://a/b/", "/var/logs")
+    for detour in ("s3://a/../b", "/var/./logs", "s3://a/b/.."):
+        with pytest.raises(ValueError, match=r"without \. and \.\."):
+            uris(detour)
     with pytest.raises(ValueError, match="s3://bucket/prefix"):
         uris("b")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent import verdicts
+from taskrunner.agent.allowance import Allowance
 from taskrunner.agent.attempt import Attempt, Desk, End, Policy, judge, why_end
 from taskrunner.agent.children import Child
 from taskrunner.agent.haste import Haste
@@ -22,6 +23,7 @@ from taskrunner.agent.verdicts import Exit
 from taskrunner.errors import ErrorId, PermanentTaskError, ServiceUnreachable, TaskError
 from taskrunner.lifecycle import Threads
 from taskrunner.model.document import Value
+from taskrunner.model.planner import PERMANENT
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, make_task
 
@@ -99,7 +101,7 @@ class NoThreads(Threads):
 class Bench:
     """One attempt with everything around it faked."""
 
-    def __init__(self, folder: Path, **fields: Value) -> None:
+    def __init__(self, folder: Path, policy: Policy | None = None, **fields: Value) -> None:
         self.api, self.clock, self.spawner = FakeApi(), FakeClock(), FakeSpawner()
         self.shipper, self.journal = FakeShipper(), Journal(folder / "journal")
         self.order: list[str] = []
@@ -110,7 +112,7 @@ class Bench:
             outbox=Outbox(self.api, self.clock, on_not_authorized=lambda _: None),
             threads=NoThreads(queue.SimpleQueue()),
             clock=self.clock,
-            policy=Policy(),
+            policy=policy or Policy(),
             stopping=threading.Event(),
             canceling=threading.Event(),
             haste=Haste(self.clock),
@@ -177,6 +179,22 @@ def test_a_wrong_limit_fails_the_attempt_without_running_it(tmp_path: Path) -> N
     (verdict,) = bench.verdicts
     assert isinstance(verdict, Verdict)
     assert verdict.error_id == ErrorId.INVALID_FIELD
+
+
+@pytest.mark.parametrize(
+    "allowance", [Allowance(types=("CopyActivity",)), Allowance(log_uris=("s3://b/logs",))]
+)
+def test_what_the_operator_does_not_allow_fails_for_good_and_starts_nothing(
+    tmp_path: Path, allowance: Allowance
+) -> None:
+    bench = Bench(tmp_path, policy=Policy(allowance=allowance))
+    bench.attempt.run()
+    assert bench.spawner.spawned == []
+    (verdict,) = bench.verdicts
+    assert isinstance(verdict, Verdict)
+    assert (verdict.status, verdict.error_id) == ("FAILED", ErrorId.NOT_ALLOWED)
+    assert verdict.error_id in PERMANENT
+    assert not bench.owed()
 
 
 def test_a_timeout_ends_the_process_and_is_told_as_such(tmp_path: Path) -> None:

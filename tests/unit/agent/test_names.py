@@ -46,6 +46,14 @@ def test_without_a_log_uri_of_the_pipeline_the_agents_own_holds(
     assert default is None or str(files.log_uri).startswith("s3://mine/df-1/")
 
 
+def test_logs_that_may_not_go_where_the_task_wants_them_go_nowhere(tmp_path: Path) -> None:
+    task = make_task({"pipelineLogUri": "s3://theirs/logs"})
+    files = AttemptFiles.of(
+        task, output=tmp_path, default_log_uri="s3://mine", takes_logs_at=lambda _uri: False
+    )
+    assert files.log_uri is None
+
+
 def test_empty_logs_are_not_uploaded(tmp_path: Path) -> None:
     files = AttemptFiles(log_dir=tmp_path, scratch=tmp_path, log_uri="s3://b/x")
     (tmp_path / "StdOutput").write_text("text")

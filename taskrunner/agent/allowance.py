@@ -1,0 +1,74 @@
+"""What the operator lets a task be: its type, and where its logs may go.
+
+A service is trusted with which of the allowed work is done, not with this: a type that is not
+allowed is refused before its plugin is looked at, a log URI before anything is written there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taskrunner.data.objects.location import parse
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.model.task import Task
+
+__all__ = ["Allowance", "is_under"]
+
+_MOST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """The settings allow_types and allow_log_uris; what is empty allows everything."""
+
+    types: Sequence[str] = ()
+    log_uris: Sequence[str] = ()
+
+    def check(self, task: Task) -> None:
+        """Raise PermanentTaskError for a task that may not run here."""
+        kind = task.main.type
+        if self.types and kind not in self.types:
+            raise _refused(
+                f"{task.component_id!r} is a {_shown(kind)}, which this agent does not run; "
+                f"allow_types has {', '.join(self.types)}"
+            )
+        uri = task.main.get("pipelineLogUri")
+        if uri and not self.takes_logs_at(uri):
+            # Run all the same, its logs would be nowhere that its owner looks.
+            raise _refused(
+                f"{task.component_id!r} wants its logs at {_shown(uri)}, where this agent pushes "
+                f"none; allow_log_uris has {', '.join(self.log_uris)}"
+            )
+
+    def takes_logs_at(self, uri: str) -> bool:
+        """Whether logs may be pushed under this URI."""
+        return not self.log_uris or any(is_under(uri, place) for place in self.log_uris)
+
+
+def is_under(uri: str, place: str) -> bool:
+    """Whether a URI is a place or lies under it: whole components count, `..` never does."""
+    inner, outer = _components(uri), _components(place)
+    return inner is not None and outer is not None and inner[: len(outer)] == outer
+
+
+def _components(uri: str) -> tuple[str, ...] | None:
+    """Scheme, bucket and the parts of the key; None for what might mean another place."""
+    try:
+        found = parse(uri)
+    except TaskError:
+        return None
+    # The key /logs is another one than logs.
+    key = found.key.removesuffix("/")
+    parts = (key.removeprefix("/") if found.scheme == "file" else key).split("/") if key else []
+    if any(part in {"", ".", ".."} or not part.isprintable() for part in parts):
+        return None
+    return (found.scheme, found.bucket, *parts)
+
+
+def _refused(message: str) -> PermanentTaskError:
+    return PermanentTaskError(message, error_id=ErrorId.NOT_ALLOWED)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")
