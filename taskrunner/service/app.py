@@ -181,7 +181,11 @@ class _Api:
             return reply if reply.task_object is not None else None
 
         waiting = asyncio.ensure_future(
-            self.polls.wait(message.worker_group, lambda: self._in_pool(claim))
+            self.polls.wait(
+                message.worker_group,
+                lambda: self._in_pool(claim),
+                account=permit.caller.account,
+            )
         )
         reply = await _unless_gone(waiting, receive)
         return encode_output(POLL, reply or PollForTaskOutput())

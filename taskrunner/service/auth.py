@@ -8,7 +8,7 @@ from typing import Protocol
 
 from taskrunner.clock import Clock
 from taskrunner.service.auth_keys import Key
-from taskrunner.service.engine import ANONYMOUS, Caller
+from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.wire.faults import AccessDenied
 from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.sigv4 import Verifier
@@ -22,7 +22,6 @@ class Permit:
 
     caller: Caller
     actions: frozenset[str] | None = None
-    worker_groups: frozenset[str] | None = None
 
     def check_action(self, operation: str) -> None:
         """Raise AccessDenied unless the caller may call the operation."""
@@ -33,8 +32,8 @@ class Permit:
 
     def check_request(self, request: object) -> None:
         """Raise AccessDenied where the request names a worker group that is not the caller's."""
-        group = getattr(request, "worker_group", None)
-        if self.worker_groups is not None and group is not None and group not in self.worker_groups:
+        group, groups = getattr(request, "worker_group", None), self.caller.worker_groups
+        if groups is not None and group is not None and group not in groups:
             raise AccessDenied(
                 f"User: {self.caller.user} is not authorized for the worker group {group!r}"
             )
@@ -67,9 +66,8 @@ class SigV4Authenticator:
         """The permit of the key that signed; raises a ServiceFault without a right signature."""
         key = self._keys[self._verifier.verify(request)]
         return Permit(
-            caller=Caller(account=key.account, user=key.user),
+            caller=Caller(account=key.account, user=key.user, worker_groups=key.worker_groups),
             actions=key.actions,
-            worker_groups=key.worker_groups,
         )
 
     def _secret_of(self, key_id: str) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from taskrunner.errors import ConfigError
-from taskrunner.service.engine import ANONYMOUS
+from taskrunner.service.callers import ANONYMOUS
 from taskrunner.wire.operations import OPERATIONS
 
 __all__ = ["ROLES", "Key", "read_keys"]
@@ -61,7 +61,7 @@ class Key:
     user: str
     account: str
     actions: frozenset[str]
-    #: The worker groups that it may poll for; None: any.
+    #: The worker groups that it may poll for, and whose objects it may look at; None: any.
     worker_groups: frozenset[str] | None = None
 
 

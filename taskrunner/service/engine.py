@@ -6,8 +6,9 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy.engine import Connection
 
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import InvalidRequest
@@ -20,6 +21,7 @@ from taskrunner.model.writer import to_api
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import Round
+from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
 from taskrunner.service.duties import Duties
 from taskrunner.service.objects import Objects, check_status, set_status
@@ -38,17 +40,6 @@ from taskrunner.service.wakeups import WorkReady
 __all__ = ["ANONYMOUS", "Caller", "Service"]
 
 _ID_ALPHABET = string.ascii_uppercase + string.digits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Whose request it is: pipelines belong to the account."""
-
-    account: str
-    user: str
-
-
-ANONYMOUS = Caller(account="000000000000", user="anonymous")
 
 
 class Service:
@@ -240,9 +231,15 @@ class Service:
 
     @contextmanager
     def objects(self, pipeline_id: str, caller: Caller | None = None) -> Iterator[Objects]:
-        """The components, instances and attempts of a pipeline, to be read."""
+        """The components, instances and attempts of a pipeline, to be read.
+
+        A caller that is bound to worker groups sees the pipelines that have had work for one.
+        """
         row = self.pipeline(pipeline_id, caller)
+        groups = caller.worker_groups if caller else None
         with self.store.read() as conn:
+            if groups is not None and not instance_store.serves(conn, pipeline_id, groups):
+                raise store.not_found(pipeline_id)
             yield Objects(conn, row, self.loaded)
 
     def set_status(self, pipeline_id: str, object_ids: Sequence[str], status: str) -> None:
@@ -258,18 +255,22 @@ class Service:
 
     # -- runners --------------------------------------------------------------------------
 
-    def claim(self, worker_group: str, hostname: str | None = None) -> Task | None:
-        """Hand out a task of the group, if one is ready."""
+    def claim(
+        self, worker_group: str, hostname: str | None = None, caller: Caller = ANONYMOUS
+    ) -> Task | None:
+        """Hand out a task of the group to the caller, if one of its account is ready."""
         with self.store.read() as conn:
             # Most polls find nothing: those must not wait in line with the writers.
-            if not Tasks(conn, self.clock.now(), self.loaded, self.settings).any(worker_group):
+            if not self._tasks(conn, caller).any(worker_group):
                 return None
-        with self.round_quietly() as tasks:
+        with self.round_quietly(caller) as tasks:
             return tasks.claim(worker_group, hostname)
 
-    def report_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
+    def report_progress(
+        self, task_id: str, fields: Mapping[str, str], caller: Caller = ANONYMOUS
+    ) -> bool:
         """Acknowledge or keep a task; true: stop the work. Raises TaskNotFound."""
-        with self.round_quietly() as tasks:
+        with self.round_quietly(caller) as tasks:
             return tasks.progress(task_id, fields)
 
     def set_task_status(
@@ -279,9 +280,10 @@ class Service:
         error_id: str | None = None,
         message: str | None = None,
         stack_trace: str | None = None,
+        caller: Caller = ANONYMOUS,
     ) -> None:
         """Take a verdict. Raises TaskNotFound or InvalidRequest."""
-        with self.round_quietly() as tasks:
+        with self.round_quietly(caller) as tasks:
             tasks.conclude(task_id, status, error_id, message, stack_trace)
         self._duties.kick()
 
@@ -294,10 +296,13 @@ class Service:
         return False
 
     @contextmanager
-    def round_quietly(self) -> Iterator[Tasks]:
+    def round_quietly(self, caller: Caller) -> Iterator[Tasks]:
         """A transaction of runner operations."""
         with self.store.write() as conn:
-            yield Tasks(conn, self.clock.now(), self.loaded, self.settings)
+            yield self._tasks(conn, caller)
+
+    def _tasks(self, conn: Connection, caller: Caller) -> Tasks:
+        return Tasks(conn, self.clock.now(), self.loaded, self.settings, caller)
 
 
 def _new_pipeline_id() -> str:

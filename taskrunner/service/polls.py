@@ -66,7 +66,7 @@ class Polls:
     def __init__(self, subscriptions: Subscriptions, *, hold_s: float) -> None:
         self._subscriptions = subscriptions
         self._hold_s = hold_s
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[tuple[str, str], _Group] = {}
         self._closed = False
 
     @property
@@ -74,18 +74,24 @@ class Polls:
         """How many polls are held."""
         return sum(group.members for group in self._groups.values())
 
-    async def wait(self, worker_group: str, claim: Callable[[], Awaitable[T | None]]) -> T | None:
-        """What `claim` gave, asked at once and whenever the group may have work."""
+    async def wait(
+        self, worker_group: str, claim: Callable[[], Awaitable[T | None]], *, account: str = ""
+    ) -> T | None:
+        """What `claim` gave, asked at once and whenever the group may have work.
+
+        Polls of two accounts for groups of the same name do not take each other's wake-ups.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._hold_s
-        group = self._join(worker_group, loop)
+        key = (account, worker_group)
+        group = self._join(key, loop)
         try:
             return await self._until(deadline, group, claim)
         except asyncio.CancelledError:
             group.wake_one()  # whoever leaves in between hands the wake-up on
             raise
         finally:
-            self._leave(worker_group, group)
+            self._leave(key, group)
 
     async def _until(
         self, deadline: float, group: _Group, claim: Callable[[], Awaitable[T | None]]
@@ -109,22 +115,22 @@ class Polls:
         for group in self._groups.values():
             group.wake_all()
 
-    def _join(self, worker_group: str, loop: asyncio.AbstractEventLoop) -> _Group:
-        group = self._groups.get(worker_group)
+    def _join(self, key: tuple[str, str], loop: asyncio.AbstractEventLoop) -> _Group:
+        group = self._groups.get(key)
         if group is None:
-            group = self._groups[worker_group] = _Group()
+            group = self._groups[key] = _Group()
             announce = group.announce
             group.unsubscribe = self._subscriptions.subscribe(
-                worker_group, lambda: _from_any_thread(loop, announce)
+                key[1], lambda: _from_any_thread(loop, announce)
             )
         group.members += 1
         return group
 
-    def _leave(self, worker_group: str, group: _Group) -> None:
+    def _leave(self, key: tuple[str, str], group: _Group) -> None:
         group.members -= 1
         if group.members == 0:
             group.unsubscribe()
-            del self._groups[worker_group]
+            del self._groups[key]
 
 
 def _from_any_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

@@ -21,6 +21,7 @@ from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 from taskrunner.model.task import Task
 from taskrunner.service.advance import Load
+from taskrunner.service.callers import Caller
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as store
 from taskrunner.service.store import instances as instance_store
@@ -43,17 +44,20 @@ class Tasks:
     now: datetime
     load: Load
     settings: ServiceSettings
+    #: Who polls gets what its account has; who reports speaks for what it was given itself.
+    caller: Caller
 
     def any(self, worker_group: str) -> bool:
         """Whether a claim would change anything; needs no write transaction."""
-        if store.any_ready(self.conn, worker_group, self.now):
+        if store.any_ready(self.conn, worker_group, self.now, account=self.caller.account):
             return True
         return self._arriving(worker_group) is not None
 
     def claim(self, worker_group: str, hostname: str | None) -> Task | None:
         """Hand out the attempt of the group that has waited longest, if there is one."""
         self._resource_arrived(worker_group)
-        while (attempt := store.claim_ready(self.conn, worker_group, self.now)) is not None:
+        account = self.caller.account
+        while attempt := store.claim_ready(self.conn, worker_group, self.now, account=account):
             handed_out = self._hand_out(attempt, hostname)
             if handed_out is not None:
                 return handed_out
@@ -85,6 +89,8 @@ class Tasks:
             state="ASSIGNED",
             handed_out_at=self.now,
             hostname=hostname,
+            account=self.caller.account,
+            user_id=self.caller.user,
         )
         store.insert_handout(self.conn, handout)
         instance_store.look_again(self.conn, row, report_by)
@@ -213,15 +219,20 @@ class Tasks:
     def _arriving(self, worker_group: str) -> InstanceRow | None:
         if not worker_group.startswith("resource:"):
             return None
-        return instance_store.creating_resource(self.conn, worker_group)
+        account = self.caller.account
+        return instance_store.creating_resource(self.conn, worker_group, account=account)
 
     def _handout(self, task_id: str) -> HandoutRow:
-        """The hand-out, with its instance held: the scheduler decides before or after this."""
-        handout = store.load_handout(self.conn, task_id)
+        """The hand-out, with its instance held: the scheduler decides before or after this.
+
+        Another caller's is not found: it is answered as an id that never was.
+        """
+        account, user = self.caller.account, self.caller.user
+        handout = store.load_handout(self.conn, task_id, account=account, user=user)
         if handout is not None:
             instance_id = handout.attempt_id.rsplit("_Attempt=", 1)[0]
             if instance_store.lock_instance(self.conn, handout.pipeline_id, instance_id):
-                handout = store.load_handout(self.conn, task_id)
+                handout = store.load_handout(self.conn, task_id, account=account, user=user)
         if handout is None:
             raise TaskNotFound("no task has this id")
         return handout

@@ -301,6 +301,7 @@ def queue(conn: sa.Connection, *rows: AttemptRow) -> None:
 
 def test_the_queue_gives_out_the_oldest_that_is_ready(store: Store) -> None:
     with store.write() as conn:
+        pipelines.insert_pipeline(conn, PIPELINE)
         queue(
             conn,
             attempt("late", ready_at=NOW + MINUTE),
@@ -310,12 +311,13 @@ def test_the_queue_gives_out_the_oldest_that_is_ready(store: Store) -> None:
             attempt("out", queue=Queue.OUT, ready_at=NOW - 3 * MINUTE),
         )
         given = []
-        while (row := attempts.claim_ready(conn, "wg", NOW)) is not None:
+        while (row := attempts.claim_ready(conn, "wg", NOW, account="1")) is not None:
             given.append(row.instance_id)
             assert attempts.update_attempt(conn, row, queue=Queue.OUT)
         assert given == ["@old", "@new"]
-        assert not attempts.any_ready(conn, "wg", NOW)
-        assert attempts.any_ready(conn, "wg", NOW + MINUTE)
+        assert not attempts.any_ready(conn, "wg", NOW, account="1")
+        assert attempts.any_ready(conn, "wg", NOW + MINUTE, account="1")
+        assert not attempts.any_ready(conn, "wg", NOW + MINUTE, account="2")
 
 
 def test_an_attempt_changes_only_for_who_holds_it(store: Store) -> None:
@@ -354,8 +356,25 @@ def test_a_hand_out_is_closed_once(store: Store) -> None:
         assert not attempts.close_handout(conn, "t", "SUPERSEDED")
         attempts.start_handout(conn, "t")
         expected = replace(row, state="DONE", verdict="FINISHED x")
-        assert attempts.load_handout(conn, "t") == expected
-        assert attempts.load_handout(conn, "never") is None
+        assert attempts.load_handout(conn, "t", account="1", user="u") == expected
+        assert attempts.load_handout(conn, "never", account="1", user="u") is None
+
+
+def test_a_hand_out_is_found_by_its_owner_alone(store: Store) -> None:
+    row = HandoutRow(
+        task_id="t",
+        pipeline_id="df-1",
+        attempt_id="@A_Attempt=1",
+        state="ASSIGNED",
+        handed_out_at=NOW,
+        account="1",
+        user_id="u",
+    )
+    with store.write() as conn:
+        attempts.insert_handout(conn, row)
+        assert attempts.load_handout(conn, "t", account="1", user="u") == row
+        for account, user in (("1", "v"), ("2", "u"), ("", "")):
+            assert attempts.load_handout(conn, "t", account=account, user=user) is None
 
 
 def test_runners_are_noted_however_many_report_at_once(store: Store) -> None:

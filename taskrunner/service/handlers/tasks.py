@@ -23,24 +23,23 @@ __all__ = [
 ]
 
 
-def poll_for_task(
-    service: Service, _caller: Caller, request: PollForTaskInput
-) -> PollForTaskOutput:
+def poll_for_task(service: Service, caller: Caller, request: PollForTaskInput) -> PollForTaskOutput:
     """Hand out a task if one is ready now; waiting for one is the app's business."""
-    task = service.claim(request.worker_group, request.hostname)
+    task = service.claim(request.worker_group, request.hostname, caller)
     return PollForTaskOutput(task_object=task)
 
 
 def report_task_progress(
-    service: Service, _caller: Caller, request: ReportTaskProgressInput
+    service: Service, caller: Caller, request: ReportTaskProgressInput
 ) -> ReportTaskProgressOutput:
     """Acknowledge a task, or keep it."""
     fields = {field.key: str(field.value) for field in request.fields}
-    return ReportTaskProgressOutput(canceled=service.report_progress(request.task_id, fields))
+    canceled = service.report_progress(request.task_id, fields, caller)
+    return ReportTaskProgressOutput(canceled=canceled)
 
 
 def set_task_status(
-    service: Service, _caller: Caller, request: SetTaskStatusInput
+    service: Service, caller: Caller, request: SetTaskStatusInput
 ) -> SetTaskStatusOutput:
     """Take a verdict."""
     if (request.error_id or "").startswith("Service_"):
@@ -51,6 +50,7 @@ def set_task_status(
         request.error_id,
         request.error_message,
         request.error_stack_trace,
+        caller,
     )
     return SetTaskStatusOutput()
 

@@ -13,7 +13,7 @@ from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow
 from taskrunner.service.store.instances import insert_missing
 from taskrunner.service.store.rows import HandoutRow
-from taskrunner.service.store.tables import attempts, handouts, instances, runners
+from taskrunner.service.store.tables import attempts, handouts, instances, pipelines, runners
 
 __all__ = [
     "any_ready",
@@ -59,7 +59,17 @@ _UPDATE = attempts.update().where(
     attempts.c.status == sa.bindparam("of_status"),
 )
 _UPDATE_HELD = _UPDATE.where(attempts.c.task_id == sa.bindparam("held_by"))
-_HANDOUT = sa.select(handouts).where(handouts.c.task_id == sa.bindparam("of_task"))
+_HANDOUT = sa.select(handouts).where(
+    handouts.c.task_id == sa.bindparam("of_task"),
+    # What was handed out before hand-outs had owners is spoken for by whoever knows its id.
+    sa.or_(
+        handouts.c.user_id.is_(None),
+        sa.and_(
+            handouts.c.account == sa.bindparam("of_account"),
+            handouts.c.user_id == sa.bindparam("of_user"),
+        ),
+    ),
+)
 
 
 def load_attempts(
@@ -100,40 +110,47 @@ def attempts_of(
     return found
 
 
-def claim_ready(conn: Connection, worker_group: str, now: datetime) -> AttemptRow | None:
-    """The attempt of the group that has been ready longest; claimed until the end.
+def claim_ready(
+    conn: Connection, worker_group: str, now: datetime, *, account: str
+) -> AttemptRow | None:
+    """The attempt of the account's group that has been ready longest; claimed until the end.
 
     Its instance is claimed with it, in one go: whoever holds the instance decides about it, and
     announces the attempt again afterwards.
     """
-    statement = (
-        sa.select(attempts)
-        .join(
-            instances,
-            (instances.c.pipeline_id == attempts.c.pipeline_id)
-            & (instances.c.instance_id == attempts.c.instance_id),
-        )
-        .where(*_ready(worker_group, now))
-        .order_by(attempts.c.ready_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    found = conn.execute(statement).mappings().first()
+    wanted = {"of_group": worker_group, "at": now, "of_account": account}
+    found = conn.execute(_CLAIM, wanted).mappings().first()
     return AttemptRow.from_row(found) if found else None
 
 
-def any_ready(conn: Connection, worker_group: str, now: datetime) -> bool:
-    """Whether there is anything to claim for the group."""
-    statement = sa.select(attempts.c.attempt_id).where(*_ready(worker_group, now)).limit(1)
-    return conn.execute(statement).first() is not None
+def any_ready(conn: Connection, worker_group: str, now: datetime, *, account: str) -> bool:
+    """Whether there is anything to claim for the account's group."""
+    wanted = {"of_group": worker_group, "at": now, "of_account": account}
+    return conn.execute(_ANY_READY, wanted).first() is not None
 
 
-def _ready(worker_group: str, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        attempts.c.worker_group == worker_group,
-        attempts.c.queue == Queue.READY,
-        attempts.c.ready_at <= now,
+_READY = (
+    attempts.c.worker_group == sa.bindparam("of_group"),
+    attempts.c.queue == Queue.READY,
+    attempts.c.ready_at <= sa.bindparam("at"),
+    pipelines.c.account == sa.bindparam("of_account"),
+)
+_OF_PIPELINE = pipelines.c.pipeline_id == attempts.c.pipeline_id
+_ANY_READY = sa.select(attempts.c.attempt_id).join(pipelines, _OF_PIPELINE).where(*_READY).limit(1)
+_CLAIM = (
+    sa.select(attempts)
+    .join(
+        instances,
+        (instances.c.pipeline_id == attempts.c.pipeline_id)
+        & (instances.c.instance_id == attempts.c.instance_id),
     )
+    .join(pipelines, _OF_PIPELINE)
+    .where(*_READY)
+    .order_by(attempts.c.ready_at)
+    .limit(1)
+    # Not the pipeline: its other instances may be claimed at the same time.
+    .with_for_update(skip_locked=True, of=[attempts, instances])
+)
 
 
 def update_attempt(
@@ -160,13 +177,16 @@ def insert_handout(conn: Connection, row: HandoutRow) -> None:
             hostname=row.hostname,
             handed_out_at=row.handed_out_at,
             state=row.state,
+            account=row.account,
+            user_id=row.user_id,
         )
     )
 
 
-def load_handout(conn: Connection, task_id: str) -> HandoutRow | None:
-    """The hand-out with this task id."""
-    row = conn.execute(_HANDOUT, {"of_task": task_id}).mappings().first()
+def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> HandoutRow | None:
+    """The hand-out with this task id, if it was made to this user."""
+    wanted = {"of_task": task_id, "of_account": account, "of_user": user}
+    row = conn.execute(_HANDOUT, wanted).mappings().first()
     return HandoutRow.from_row(row) if row else None
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "newest_start",
     "next_due",
     "put_off",
+    "serves",
     "statuses",
     "unfinished",
     "update_instance",
@@ -172,6 +173,19 @@ def with_category(
     return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
 
 
+def serves(conn: Connection, pipeline_id: str, worker_groups: Iterable[str]) -> bool:
+    """Whether the pipeline has, or had, work for one of these groups."""
+    statement = (
+        sa.select(instances.c.instance_id)
+        .where(
+            instances.c.pipeline_id == pipeline_id,
+            instances.c.worker_group.in_(sorted(worker_groups)),
+        )
+        .limit(1)
+    )
+    return conn.execute(statement).first() is not None
+
+
 def launched_resources(conn: Connection, pipeline_id: str) -> list[str]:
     """The handles of a pipeline's resources that have been launched and not ended."""
     statement = sa.select(instances.c.resource_handle).where(
@@ -180,12 +194,17 @@ def launched_resources(conn: Connection, pipeline_id: str) -> list[str]:
     return list(conn.execute(statement).scalars())
 
 
-def creating_resource(conn: Connection, worker_group: str) -> InstanceRow | None:
-    """The resource that is being launched and whose runner polls this group."""
-    statement = sa.select(instances).where(
-        instances.c.worker_group == worker_group,
-        instances.c.category == "resource",
-        instances.c.status == InstanceStatus.CREATING,
+def creating_resource(conn: Connection, worker_group: str, *, account: str) -> InstanceRow | None:
+    """The account's resource that is being launched and whose runner polls this group."""
+    statement = (
+        sa.select(instances)
+        .join(pipelines, pipelines.c.pipeline_id == instances.c.pipeline_id)
+        .where(
+            instances.c.worker_group == worker_group,
+            instances.c.category == "resource",
+            instances.c.status == InstanceStatus.CREATING,
+            pipelines.c.account == account,
+        )
     )
     found = conn.execute(statement).mappings().first()
     return InstanceRow.from_row(found) if found else None

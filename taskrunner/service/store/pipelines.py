@@ -32,6 +32,7 @@ __all__ = [
     "load_definition",
     "load_pipeline",
     "load_schedules",
+    "not_found",
     "replace_schedules",
     "save_definition",
     "set_schedule",
@@ -83,11 +84,16 @@ def load_pipeline(
         statement = statement.with_for_update()
     found = conn.execute(statement).mappings().first()
     if found is None:
-        raise PipelineNotFound(f"Pipeline with id: {pipeline_id} does not exist")
+        raise not_found(pipeline_id)
     row = PipelineRow.from_row(found)
     if row.deleted_at is not None:
         raise PipelineDeleted(f"Pipeline with id: {pipeline_id} has been deleted")
     return row
+
+
+def not_found(pipeline_id: str) -> PipelineNotFound:
+    """What is said of a pipeline that is not there, or not for the caller's eyes."""
+    return PipelineNotFound(f"Pipeline with id: {pipeline_id} does not exist")
 
 
 def list_pipelines(

@@ -56,6 +56,9 @@ class HandoutRow(FromRow):
     handed_out_at: datetime
     hostname: str | None = None
     verdict: str | None = None
+    #: Whose key polled for it; None: it was handed out before this was kept.
+    account: str | None = None
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,9 @@ handouts = sa.Table(
     sa.Column("pipeline_id", sa.Text, nullable=False),
     sa.Column("attempt_id", sa.Text, nullable=False),
     sa.Column("hostname", sa.Text),
+    # Whose key polled: nobody else is answered about it. Null: handed out before this was kept.
+    sa.Column("account", sa.Text),
+    sa.Column("user_id", sa.Text),
     sa.Column("handed_out_at", UtcDateTime, nullable=False),
     # ASSIGNED, RUNNING, DONE (its verdict was accepted) or SUPERSEDED.
     sa.Column("state", sa.Text, nullable=False),

@@ -46,9 +46,8 @@ class Restricted:
 
     def authenticate(self, request: HttpRequest) -> Permit:
         return Permit(
-            caller=Caller(account="1", user="runner-1"),
+            caller=Caller(account="1", user="runner-1", worker_groups=frozenset({"mine"})),
             actions=frozenset({"PollForTask"}),
-            worker_groups=frozenset({"mine"}),
         )
 
 

@@ -42,9 +42,10 @@ def authenticator() -> SigV4Authenticator:
 def test_a_signature_makes_the_caller_the_keys_user() -> None:
     permit = authenticator().authenticate(signed(KEY.secret))
 
-    assert permit.caller == Caller(account="123456789012", user="runner-1")
+    assert permit.caller == Caller(
+        account="123456789012", user="runner-1", worker_groups=frozenset({"prod"})
+    )
     assert permit.actions == ROLES["runner"]
-    assert permit.worker_groups == frozenset({"prod"})
 
 
 def test_a_wrong_signature_makes_nobody() -> None:
@@ -82,7 +83,7 @@ def test_a_runner_cannot_define_and_an_author_cannot_poll() -> None:
 
 
 def test_a_keys_worker_groups_bound_its_polls() -> None:
-    permit = Permit(caller=ANONYMOUS, worker_groups=frozenset({"prod"}))
+    permit = Permit(caller=Caller(account="1", user="u", worker_groups=frozenset({"prod"})))
 
     permit.check_request(PollForTaskInput(worker_group="prod"))
     permit.check_request(ListPipelinesInput())
