@@ -53,6 +53,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TICK_S = 1.0
 #: How long the last verdicts may take to go out; what remains is in the journal.
 _FLUSH_S = 10.0
+#: A slot that could not write to the journal takes no other task for so long.
+_AFTER_NO_JOURNAL_S = 30.0
 
 #: What each signal asks for; a second stop is a cancel.
 SIGNALS: Mapping[signal.Signals, str] = {
@@ -184,8 +186,10 @@ class Agent:
         self._tell_status()
 
     def _recover(self) -> None:
-        """Only when nothing is owed from the last run does the first slot poll."""
-        recover(self._journal, self._desk)
+        """Only when nothing runs any more that the last agent left does the first slot poll."""
+        recover(self._journal, self._desk, self._start_slots)
+
+    def _start_slots(self) -> None:
         for number in range(1, self._settings.slots + 1):
             self._threads.start(f"slot-{number}", self._poller.loop)
 
@@ -258,7 +262,13 @@ class Agent:
             default_log_uri=settings.log_uri,
             takes_logs_at=settings.policy.allowance.takes_logs_at,
         )
-        entry = self._journal.accept(task, files)
+        try:
+            entry = self._journal.accept(task, files)
+        except OSError as error:
+            # What cannot be promised is not acknowledged: the service hands it to another runner.
+            log.error("task left to others: journal", attempt_id=task.attempt_id, error=str(error))  # noqa: TRY400
+            self._clock.wait(self._desk.stopping, _AFTER_NO_JOURNAL_S)
+            return
         if entry is None:
             log.warning("hand-out came twice: not run again", attempt_id=task.attempt_id)
             return

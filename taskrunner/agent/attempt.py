@@ -14,17 +14,17 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
-import psutil
 import structlog
 
 from taskrunner.agent import verdicts
 from taskrunner.agent.allowance import Allowance
 from taskrunner.agent.attempt_roles import ATTEMPT
+from taskrunner.agent.birth import birth_of
 from taskrunner.agent.children import Child, Spawner
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Entry
-from taskrunner.agent.limits import Limits
+from taskrunner.agent.limits import Limits, report_every
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, read_progress
 from taskrunner.agent.shipping import LogShipper
@@ -128,7 +128,12 @@ class Attempt:
             desk.api,
             task.task_id,
             clock=desk.clock,
-            interval_s=desk.policy.progress_interval_s,
+            interval_s=report_every(
+                task,
+                usual_s=desk.policy.progress_interval_s,
+                lease_s=desk.policy.lease_s,
+                now=desk.clock.now(),
+            ),
             fields=lambda: read_progress(entry.files.progress),
             wake=self._wake.set,
         )
@@ -203,7 +208,9 @@ class Attempt:
         )
         if end is not None:
             self._log.warning("task is being ended", reason=end.name)
-            child.end(self._desk.haste.grace_s(self._desk.policy.kill_grace_s))
+            grace_s = self._desk.haste.grace_s(self._desk.policy.kill_grace_s)
+            lost = end is End.LEASE_LOST
+            child.end(min(grace_s, limits.lost_grace_s) if lost else grace_s)
         return end
 
     def _patience(self, limits: Limits, started: float) -> float:
@@ -216,10 +223,9 @@ class Attempt:
         return max(min(due) - now, 0.25)
 
     def _started(self, pid: int) -> None:
-        try:
-            self._entry.started(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess:
-            return  # it has ended already, which is about to be told
+        # Without a birth it has ended already, which is about to be told.
+        if (birth := birth_of(pid)) is not None:
+            self._entry.started(pid, birth)
 
     def _log_end(self, ended: Exit, end: End | None, verdict: Verdict | None) -> None:
         self._log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -22,11 +23,19 @@ def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 
 def append_line(path: Path, line: str, *, sync: bool = True) -> None:
-    """Add one line to a file, in one write."""
+    """Add one line to a file, in one write; a line that was torn before stays apart from it.
+
+    Raises OSError when there is no room for all of it.
+    """
     created = sync and not path.exists()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, line.encode() + b"\n")
+        data = line.encode() + b"\n"
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data
+        if os.write(descriptor, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         if sync:
             os.fsync(descriptor)
     finally:

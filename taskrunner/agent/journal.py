@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from taskrunner.agent import durable, verdicts
 from taskrunner.agent.names import AttemptFiles, token_of
 from taskrunner.errors import ConfigError
@@ -25,8 +27,13 @@ from taskrunner.wire.api import Verdict
 
 __all__ = ["Entry", "Journal"]
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
 #: How many finished hand-outs are remembered, at least.
 _REMEMBERED = 10_000
+#: A file that says nothing any more is kept under this name, for a person to look at.
+_DAMAGED = ".damaged"
+_ACCEPTANCE = frozenset({"taskId", "attemptId", "logDir", "scratch"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,8 +44,8 @@ class Entry:
     task_id: str
     attempt_id: str
     files: AttemptFiles
-    #: The attempt's process, once it was started: (pid, time of its creation).
-    process: tuple[int, float] | None = None
+    #: The attempt's process, once it was started: (pid, `birth_of` it).
+    process: tuple[int, str] | None = None
     verdict: Verdict | None = None
     logs_shipped: bool = False
     _journal: Journal = field(repr=False)
@@ -48,10 +55,10 @@ class Entry:
         """The hand-out's short name."""
         return self.path.stem
 
-    def started(self, pid: int, created: float) -> None:
+    def started(self, pid: int, birth: str) -> None:
         """Record the process; lost by a power cut only, which ends the process too."""
-        self.process = (pid, created)
-        self._add({"step": "started", "pid": pid, "created": created}, sync=False)
+        self.process = (pid, birth)
+        self._add({"step": "started", "pid": pid, "birth": birth}, sync=False)
 
     def exited(self, verdict: Verdict) -> None:
         """Record how it ended: from now on this is what the service will be told."""
@@ -72,7 +79,11 @@ class Entry:
         self.path.unlink(missing_ok=True)
 
     def _add(self, step: Mapping[str, object], *, sync: bool = True) -> None:
-        durable.append_line(self.path, json.dumps(step), sync=sync)
+        try:
+            durable.append_line(self.path, json.dumps(step), sync=sync)
+        except OSError as error:
+            # A full disk is no reason to let a verdict wait: it is told, if not promised.
+            _not_written(self.path, error)
 
 
 class Journal:
@@ -92,7 +103,7 @@ class Journal:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(descriptor, 32).decode() or "unknown"
+            holder = os.read(descriptor, 32).decode(errors="replace") or "unknown"
             os.close(descriptor)
             message = (
                 f"work folder {self._folder.parent}: in use by another agent (process {holder}); "
@@ -104,10 +115,13 @@ class Journal:
         return descriptor
 
     def accept(self, task: Task, files: AttemptFiles) -> Entry | None:
-        """Open a file for a hand-out; None when it was accepted before."""
+        """Open a file for a hand-out; None when it was accepted before.
+
+        Raises OSError when that cannot be written: then nothing is promised.
+        """
         token = token_of(task.task_id)
         path = self._folder / f"{token}.jsonl"
-        if token in self._finished or path.exists():
+        if token in self._finished or path.exists() or path.with_suffix(_DAMAGED).exists():
             return None
         entry = Entry(
             path=path, task_id=task.task_id, attempt_id=task.attempt_id, files=files, _journal=self
@@ -120,29 +134,47 @@ class Journal:
             "scratch": str(files.scratch),
             "logUri": files.log_uri,
         }
-        durable.append_line(path, json.dumps(step))
+        try:
+            durable.append_line(path, json.dumps(step))
+        except OSError:
+            entry.withdraw()
+            raise
         return entry
 
     def open_entries(self) -> Iterator[Entry]:
         """Every hand-out for which something is owed, oldest first."""
         paths = sorted(self._folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
         for path in paths:
-            entry = self._read(path)
-            if entry is None:
+            try:
+                data = path.read_bytes()
+                entry = self._read(path, data)
+            except OSError as error:
+                log.error("journal: not readable", path=str(path), error=str(error))  # noqa: TRY400
+                continue
+            if entry is not None:
+                yield entry
+            elif b"\n" in data:
+                # Whole lines, but none that says whose they are: not ours to throw away.
+                damaged = path.rename(path.with_suffix(_DAMAGED))
+                log.error("journal: damaged; what it held is not known", path=str(damaged))
+            else:
                 # Power went before the acceptance was on disk: nothing was acknowledged.
                 path.unlink()
-            else:
-                yield entry
 
     def forget(self, entry: Entry) -> None:
         """Remember the hand-out as finished and remove its file."""
         with self._writing:
             self._finished[entry.token] = None
-            durable.append_line(self._finished_path, entry.token)
+            try:
+                durable.append_line(self._finished_path, entry.token)
+            except OSError as error:
+                # Its file stays, and keeps the memory instead: the verdict is told once more.
+                _not_written(self._finished_path, error)
+                return
             self._finished_lines += 1
             if self._finished_lines > 2 * _REMEMBERED:
                 self._trim()
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             entry.path.unlink()
 
     def close(self) -> None:
@@ -157,30 +189,35 @@ class Journal:
 
     def _read_finished(self) -> dict[str, None]:
         with suppress(FileNotFoundError):
-            return dict.fromkeys(self._finished_path.read_text().split())
+            return dict.fromkeys(self._finished_path.read_text(errors="replace").split())
         return {}
 
-    def _read(self, path: Path) -> Entry | None:
+    def _read(self, path: Path, data: bytes) -> Entry | None:
         entry = None
-        for step in _steps(path):
-            if step.get("step") == "accepted":
+        for step in _steps(data):
+            if entry is None:
                 entry = _accepted(self, path, step)
-            elif entry is not None:
+            else:
                 _apply(entry, step)
         return entry
 
 
-def _steps(path: Path) -> Iterator[dict[str, object]]:
-    for line in path.read_text(errors="replace").splitlines():
-        try:
+def _not_written(path: Path, error: OSError) -> None:
+    log.error("journal: cannot be written", path=str(path), error=error.strerror)
+
+
+def _steps(data: bytes) -> Iterator[dict[str, object]]:
+    for line in data.split(b"\n"):
+        # A line that is torn, by a power cut or a full disk, is a step that was not done.
+        with suppress(ValueError, RecursionError):
             step = json.loads(line)
-        except ValueError:
-            return  # the last line, torn by a power cut: the step was not done
-        if isinstance(step, dict):
-            yield step
+            if isinstance(step, dict):
+                yield step
 
 
-def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry:
+def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry | None:
+    if not step.keys() >= _ACCEPTANCE:
+        return None
     log_uri = step.get("logUri")
     files = AttemptFiles(
         log_dir=Path(str(step["logDir"])),
@@ -197,10 +234,11 @@ def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry
 
 
 def _apply(entry: Entry, step: Mapping[str, object]) -> None:
-    pid, created, verdict = step.get("pid"), step.get("created"), step.get("verdict")
-    if isinstance(pid, int) and isinstance(created, float):
-        entry.process = (pid, created)
+    pid, birth, verdict = step.get("pid"), step.get("birth"), step.get("verdict")
+    if isinstance(pid, int) and isinstance(birth, str):
+        entry.process = (pid, birth)
     if isinstance(verdict, dict):
-        entry.verdict = verdicts.from_json(verdict)
+        with suppress(KeyError):
+            entry.verdict = verdicts.from_json(verdict)
     if step.get("step") == "shipped":
         entry.logs_shipped = True

@@ -9,10 +9,12 @@ from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.period import Period
 from taskrunner.model.task import Task
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "report_every"]
 
 #: An agent that cannot report ends its own work in good time before the lease does.
 _PART_OF_LEASE = 0.8
+#: Three reports may get lost before that.
+_PART_OF_INTERVAL = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +26,28 @@ class Limits:
     timeout_text: str
     #: Without an answer for so long, the work must end: the lease is about to.
     silence_s: float
+    #: How long it may then take to end: half of what is left of the lease.
+    lost_grace_s: float
 
     @classmethod
     def of(cls, task: Task, *, lease_s: float, now: datetime) -> Limits:
         """Read attemptTimeout and reportProgressTimeout; raises PermanentTaskError."""
-        lease = _seconds(task, "reportProgressTimeout", now)
+        lease = _seconds(task, "reportProgressTimeout", now) or lease_s
         return cls(
             timeout_s=_seconds(task, "attemptTimeout", now),
             timeout_text=task.main.get("attemptTimeout") or "",
-            silence_s=(lease or lease_s) * _PART_OF_LEASE,
+            silence_s=lease * _PART_OF_LEASE,
+            lost_grace_s=lease * (1 - _PART_OF_LEASE) / 2,
         )
+
+
+def report_every(task: Task, *, usual_s: float, lease_s: float, now: datetime) -> float:
+    """Seconds between two reports: as usual, or what a short lease asks for."""
+    try:
+        lease = _seconds(task, "reportProgressTimeout", now) or lease_s
+    except PermanentTaskError:
+        return usual_s  # found, and told, when the work begins
+    return min(usual_s, lease * _PART_OF_INTERVAL)
 
 
 def _seconds(task: Task, field: str, now: datetime) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from random import Random
 
@@ -47,8 +48,8 @@ class Outbox:
         )
 
     def deliver(self, entry: Entry) -> None:
-        """Send a verdict now; if the service cannot take it, the loop goes on trying."""
-        if not self._send(entry):
+        """Send a verdict now, unless others wait; what cannot be sent, the loop goes on trying."""
+        if self.pending() or not self._send(entry):
             with self._lock:
                 self._waiting.append(entry)
             self._work.set()
@@ -66,16 +67,26 @@ class Outbox:
             self._clock.wait(closing, delay)
 
     def tick(self) -> float:
-        """Try everything once, oldest first; returns how long to wait before the next round."""
-        for entry in self._snapshot():
-            if not self._send(entry):
+        """Try what waits, oldest first; returns how long to wait before the next round.
+
+        When one is not taken, the newest tells whether any is: none must stand in the way of all.
+        """
+        left = deque(self._snapshot())
+        while left:
+            if not self._settle(left.popleft()) and not (left and self._settle(left.pop())):
+                break
+        with self._lock:
+            if self._waiting:
                 return self._delay_s
+            self._work.clear()
+        return 0.0
+
+    def _settle(self, entry: Entry) -> bool:
+        settled = self._send(entry)
+        if settled:
             with self._lock:
                 self._waiting.remove(entry)
-        with self._lock:
-            if not self._waiting:
-                self._work.clear()
-        return 0.0
+        return settled
 
     def _snapshot(self) -> list[Entry]:
         with self._lock:

@@ -1,13 +1,15 @@
 """What a new agent owes for its predecessor: end what still runs, then tell what is known.
 
 Nothing is run again. A hand-out whose process had ended gets the verdict that it left; one that
-was cut short is reported as interrupted.
+was cut short is reported as interrupted. No task is asked for before nothing runs any more, nor,
+for a while, before all is told.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import psutil
@@ -15,6 +17,7 @@ import structlog
 
 from taskrunner.agent import verdicts
 from taskrunner.agent.attempt import Desk, read_result, ship_logs
+from taskrunner.agent.birth import birth_of
 from taskrunner.agent.environment import MARK
 from taskrunner.agent.journal import Entry, Journal
 from taskrunner.process import kill_tree
@@ -24,14 +27,23 @@ __all__ = ["recover", "verdict_of"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
+_TELL_FIRST_S = 20.0
 
-def recover(journal: Journal, desk: Desk) -> None:
-    """Settle every hand-out that the journal still holds; called before the first poll."""
+
+def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
+    """Settle every hand-out that the journal still holds; `poll` begins to take work, once."""
     entries = list(journal.open_entries())
-    if not entries:
-        return
-    log.info("hand-outs left by the last run", count=len(entries))
-    end_leftovers(entries)
+    if entries:
+        log.info("hand-outs left by the last run", count=len(entries))
+        end_leftovers(entries)
+    told = threading.Event()
+    desk.threads.run("owed", lambda: _tell(entries, desk, told))
+    # A service or a bucket that is away must not keep the agent from the work there is.
+    desk.clock.wait(told, _TELL_FIRST_S)
+    poll()
+
+
+def _tell(entries: Sequence[Entry], desk: Desk, told: threading.Event) -> None:
     for entry in entries:
         if entry.verdict is None:
             entry.exited(verdict_of(entry))
@@ -39,6 +51,7 @@ def recover(journal: Journal, desk: Desk) -> None:
             ship_logs(entry, desk)
         shutil.rmtree(entry.files.scratch, ignore_errors=True)
         desk.outbox.deliver(entry)
+    told.set()
 
 
 def verdict_of(entry: Entry) -> Verdict:
@@ -63,12 +76,8 @@ def end_leftovers(entries: Iterable[Entry]) -> int:
 def _alive(entry: Entry) -> int | None:
     if entry.process is None:
         return None
-    pid, created = entry.process
-    with suppress(psutil.NoSuchProcess):
-        # Process ids are used again: the time of creation tells ours from another.
-        if abs(psutil.Process(pid).create_time() - created) < 0.02:
-            return pid
-    return None
+    pid, birth = entry.process
+    return pid if birth_of(pid) == birth else None
 
 
 def _marked(tokens: set[str]) -> Iterable[int]:

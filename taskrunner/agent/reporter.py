@@ -42,11 +42,13 @@ class Reporter:
         self._fields = fields
         self._wake = wake
         self._ended = threading.Event()
+        self._failures = 0
         #: The service wants the work to stop.
         self.canceled = False
         #: The hand-out is not ours any more.
         self.superseded = False
-        #: When the service last answered, on the monotonic clock.
+        #: When the report was begun that the service answered last, on the monotonic clock. The
+        #: lease may count from then: an answer can be long on its way.
         self.answered_at = clock.monotonic()
 
     @property
@@ -75,20 +77,31 @@ class Reporter:
 
     def tick(self, fields: Mapping[str, str]) -> bool:
         """One report; returns whether the service answered it."""
+        begun = self._clock.monotonic()
         try:
             self.canceled = self._api.report_task_progress(self._task_id, fields)
         except UnknownTask:
             self.superseded = True
-        except ServiceUnreachable as error:
-            log.warning("progress not reported", error=str(error))
-            return False
         except WireError as error:
-            log.error("progress refused", error=str(error))  # noqa: TRY400  no defect of ours
+            self._failed(error)
             return False
-        self.answered_at = self._clock.monotonic()
+        if self._failures:
+            log.info("progress is reported again", failures=self._failures)
+            self._failures = 0
+        self.answered_at = begun
         if self.lost:
             self._wake()
         return not self.superseded
+
+    def _failed(self, error: WireError) -> None:
+        """Told once: an outage may be long, and tries are many."""
+        self._failures += 1
+        if self._failures > 1:
+            log.debug("progress not reported", error=str(error))
+        elif isinstance(error, ServiceUnreachable):
+            log.warning("progress not reported; will try again", error=str(error))
+        else:
+            log.error("progress refused; will try again", error=str(error))
 
 
 def read_progress(path: Path) -> dict[str, str]:

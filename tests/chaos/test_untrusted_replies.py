@@ -39,7 +39,7 @@ from taskrunner.wire.api import Verdict
 from taskrunner.wire.client import RunnerClient
 from taskrunner.wire.http import HttpReply
 from tests.chaos.scale import Chaos
-from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner
+from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, ThreadsInTurn
 from tests.unit.agent.test_attempt import NoThreads
 from tests.unit.wire.fakes import client_answering
 
@@ -204,7 +204,8 @@ class Host:
         """A restart reads whatever the journal was made to hold."""
         self.journal.close()
         self.journal = Journal(self.work / "journal")
-        recover(self.journal, self.desk)
+        desk = replace(self.desk, threads=ThreadsInTurn(queue.SimpleQueue()))
+        recover(self.journal, desk, lambda: None)
 
 
 def strays(folder: Path) -> Iterator[Path]:

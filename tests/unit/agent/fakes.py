@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from taskrunner.agent.children import Child, Children
 from taskrunner.agent.verdicts import Exit
+from taskrunner.lifecycle import Threads
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 from taskrunner.wire.api import InstanceIdentity, Verdict
@@ -163,3 +164,11 @@ class FakeShipper:
         if self.failures:
             raise self.failures.pop(0)
         self.shipped.append(uploads)
+
+
+class ThreadsInTurn(Threads):
+    """What runs in the background is done before the next thing."""
+
+    def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        work()
+        return threading.current_thread()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,13 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings, Phase
+from taskrunner.agent.calls import WatchedApi
 from taskrunner.agent.journal import Journal
 from taskrunner.errors import NotAuthorized
 from taskrunner.lifecycle import ExitCode, LoopEnded, SignalArrived
 from taskrunner.systemd import Notifier
-from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner
+from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner, make_task
 
 
 class IdleChildren(FakeSpawner):
@@ -164,3 +167,15 @@ def test_it_ends_at_once_with_the_process_that_started_it(agent: Agent) -> None:
     assert _run(agent, lambda: None) == ExitCode.OK
     assert [*phases, agent.phase] == [Phase.RUNNING, Phase.CANCELING]
     assert agent._desk.canceling.is_set()
+
+
+def test_what_cannot_be_journaled_is_left_to_others(agent: Agent, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "journal")
+    agent._desk.stopping.set()
+    with capture_logs() as logs:
+        agent._run_task(make_task())
+    assert [event["event"] for event in logs] == ["task left to others: journal"]
+    api = agent._desk.api
+    assert isinstance(api, WatchedApi)
+    assert isinstance(api._api, FakeApi)
+    assert api._api.named("progress") == []

@@ -27,7 +27,7 @@ from taskrunner.model.planner import PERMANENT
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, make_task
 
-LIMITS = Limits(timeout_s=100, timeout_text="100 seconds", silence_s=240)
+LIMITS = Limits(timeout_s=100, timeout_text="100 seconds", silence_s=240, lost_grace_s=30)
 GONE = Exit(status=9)
 FAILED = verdicts.failed("CommandFailed", "no")
 CANCELED = Verdict(status="CANCELED")
@@ -206,6 +206,17 @@ def test_a_timeout_ends_the_process_and_is_told_as_such(tmp_path: Path) -> None:
     (verdict,) = bench.verdicts
     assert isinstance(verdict, Verdict)
     assert verdict.error_id == ErrorId.TIMEOUT
+
+
+@pytest.mark.parametrize(("lease", "grace"), [("10 minutes", 10), ("30 seconds", 3)])
+def test_a_lost_lease_ends_the_process_before_it_is_over(
+    tmp_path: Path, lease: str, grace: float
+) -> None:
+    bench = Bench(tmp_path, reportProgressTimeout=lease)
+    bench.spawner.on_end = bench.leaves(CANCELED)
+    bench.attempt.run()
+    assert bench.spawner.ends == [pytest.approx(grace)]
+    assert bench.verdicts == [verdicts.LEASE_LOST]
 
 
 def test_a_drain_that_is_cut_short_interrupts(tmp_path: Path) -> None:

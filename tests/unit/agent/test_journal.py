@@ -28,7 +28,7 @@ def test_a_new_agent_reads_what_the_last_one_had_recorded(tmp_path: Path) -> Non
     journal = Journal(tmp_path)
     entry = _accept(journal)
     assert entry is not None
-    entry.started(4711, 12.5)
+    entry.started(4711, "boot/12")
     entry.exited(verdicts.failed("X", "message", "trace"))
     entry.shipped()
     (read,) = _reopened(journal, tmp_path).open_entries()
@@ -37,7 +37,7 @@ def test_a_new_agent_reads_what_the_last_one_had_recorded(tmp_path: Path) -> Non
         task_id="task-1",
         attempt_id=entry.attempt_id,
         files=entry.files,
-        process=(4711, 12.5),
+        process=(4711, "boot/12"),
         verdict=verdicts.failed("X", "message", "trace"),
         logs_shipped=True,
         _journal=read._journal,

@@ -5,10 +5,10 @@ import os
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from taskrunner.agent import verdicts
+from taskrunner.agent.birth import birth_of
 from taskrunner.agent.environment import MARK
 from taskrunner.agent.journal import Entry, Journal
 from taskrunner.agent.names import AttemptFiles
@@ -51,7 +51,9 @@ def test_leftovers_are_known_by_process_or_by_mark_and_others_are_spared(entry: 
         for extra in ({}, {MARK: entry.token}, {MARK: "another"})
     )
     try:
-        entry.started(known.pid, psutil.Process(known.pid).create_time())
+        birth = birth_of(known.pid)
+        assert birth is not None
+        entry.started(known.pid, birth)
         assert end_leftovers([entry]) == 2
         assert known.wait(30) == -9
         assert marked.wait(30) == -9
@@ -61,6 +63,11 @@ def test_leftovers_are_known_by_process_or_by_mark_and_others_are_spared(entry: 
         stranger.wait()
 
 
-def test_a_process_id_that_was_used_again_is_spared(entry: Entry) -> None:
-    entry.started(os.getpid(), psutil.Process().create_time() - 1000)
+@pytest.mark.parametrize("change", ["another boot", "another moment"])
+def test_a_process_id_that_was_used_again_is_spared(entry: Entry, change: str) -> None:
+    birth = birth_of(os.getpid())
+    assert birth is not None
+    boot, _, started = birth.partition("/")
+    other = {"another boot": f"another/{started}", "another moment": f"{boot}/{started}0"}
+    entry.started(os.getpid(), other[change])
     assert end_leftovers([entry]) == 0

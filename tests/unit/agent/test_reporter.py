@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,18 @@ def test_progress_has_a_summary_for_people(tmp_path: Path) -> None:
     assert read_progress(path)["attemptStatus"] == "rows 10, bytes 200"
     path.write_text("{half")
     assert read_progress(path) == {}
+
+
+def test_a_lease_counts_from_before_the_report_however_long_its_answer_takes() -> None:
+    desk = Desk()
+    desk.clock.elapsed = 100
+
+    class SlowApi(FakeApi):
+        def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
+            desk.clock.elapsed += 14
+            return False
+
+    desk.reporter._api = SlowApi()
+    assert desk.reporter.tick({})
+    assert desk.clock.elapsed == 114
+    assert desk.reporter.answered_at == 100
