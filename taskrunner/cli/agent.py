@@ -208,7 +208,8 @@ def export_credentials(settings: Settings, environ: MutableMapping[str, str]) ->
     if settings.access_id and settings.secret_key:
         environ["AWS_ACCESS_KEY_ID"] = settings.access_id
         environ["AWS_SECRET_ACCESS_KEY"] = settings.secret_key
-        environ.pop("AWS_SESSION_TOKEN", None)
+        for other in ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"):
+            environ.pop(other, None)
     if settings.proxy_host:
         names = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
         environ.update(dict.fromkeys(names, _proxy_url(settings)))

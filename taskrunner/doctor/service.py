@@ -174,7 +174,7 @@ def _clocks(case: Case, reply: HttpReply) -> Finding:
 def check_credentials(case: Case, way: Way) -> Iterator[Finding]:
     """Which provider of the SDK's chain has some."""
     try:
-        signer = find_signer(way.endpoint, region=way.region)
+        signer = find_signer(way.endpoint, region=way.region, clock=case.clock)
         who = signer.describe() if signer is not None else None
     except (ConfigError, ServiceUnreachable) as error:
         yield failed("credentials", str(error), _GIVE_CREDENTIALS)

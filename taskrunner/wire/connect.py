@@ -46,5 +46,11 @@ def connect(settings: ClientSettings, clock: Clock) -> Client:
     )
     signer = None
     if not settings.unsigned:
-        signer = find_signer(endpoint, region=region, profile=settings.profile)
+        signer = find_signer(
+            endpoint,
+            region=region,
+            clock=clock,
+            profile=settings.profile,
+            environ=settings.environ,
+        )
     return Client(endpoint, transport, signer=signer, clock=clock)

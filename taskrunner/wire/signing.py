@@ -1,22 +1,21 @@
-"""Requests signed with the AWS credentials of this host, by botocore, found as any SDK finds them.
-
-botocore is imported here only and when first needed: it is most of an agent's start-up time.
-"""
+"""Requests signed with the AWS credentials of this host."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from taskrunner.errors import ConfigError, ServiceUnreachable
+from taskrunner.clock import Clock
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.sigv4 import SERVICE
-
-if TYPE_CHECKING:
-    from botocore.credentials import Credentials, ReadOnlyCredentials
+from taskrunner.wire.keys import KeySource, find_keys
+from taskrunner.wire.sigv4 import ALGORITHM, SERVICE, signature
 
 __all__ = ["SigV4Signer", "Signer", "find_signer"]
+
+#: What proxies may change on the way is not covered.
+_UNSIGNED = frozenset({"user-agent"})
 
 
 class Signer(Protocol):
@@ -28,77 +27,60 @@ class Signer(Protocol):
 
 
 class SigV4Signer:
-    """Signs by Signature Version 4; credentials that expire are renewed by botocore."""
+    """Signs by Signature Version 4, each time with the keys that are valid then."""
 
-    def __init__(self, credentials: Credentials, endpoint: Endpoint, region: str) -> None:
-        self._credentials = credentials
-        self._endpoint = endpoint
+    def __init__(self, source: KeySource, region: str, clock: Clock) -> None:
+        self.source = source
         self._region = region
-        self._last: ReadOnlyCredentials | None = None
+        self._clock = clock
 
     def sign(self, request: HttpRequest) -> Mapping[str, str]:
         """Headers of the signed request, lower case.
 
         Raises ServiceUnreachable when credentials could not be renewed: the next call tries again.
         """
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
-        url = f"{self._endpoint.scheme}://{self._endpoint.authority}{request.path}"
-        signed = AWSRequest(
-            method=request.method, url=url, headers=dict(request.headers), data=request.body
+        keys = self.source.current()
+        date = f"{self._clock.now():%Y%m%dT%H%M%SZ}"
+        headers = {**request.headers, "x-amz-date": date}
+        if keys.token is not None:
+            headers["x-amz-security-token"] = keys.token
+        signed = tuple(sorted(headers.keys() - _UNSIGNED))
+        scope = f"{date[:8]}/{self._region}/{SERVICE}/aws4_request"
+        dated = HttpRequest(
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            headers=headers,
+            body=request.body,
         )
-        SigV4Auth(self._current(), SERVICE, self._region).add_auth(signed)
-        return {name.lower(): value for name, value in signed.headers.items()}
-
-    def _current(self) -> ReadOnlyCredentials:
-        from botocore.credentials import RefreshableCredentials
-        from botocore.exceptions import BotoCoreError
-
-        credentials = self._credentials
-        try:
-            self._last = credentials.get_frozen_credentials()
-        except BotoCoreError as error:
-            # Renewal begins long before the end: until then a gap in their source costs nothing.
-            over = not isinstance(credentials, RefreshableCredentials) or (
-                credentials.refresh_needed(refresh_in=0)
-            )
-            if self._last is None or over:
-                message = f"AWS credentials could not be renewed: {error}"
-                raise ServiceUnreachable(message) from error
-        return self._last
+        proof = signature(keys.secret_key, dated, scope=scope, signed_headers=signed)
+        headers["authorization"] = (
+            f"{ALGORITHM} Credential={keys.access_key}/{scope}, "
+            f"SignedHeaders={';'.join(signed)}, Signature={proof}"
+        )
+        return headers
 
     def describe(self) -> str:
-        """Whose they are and which provider of botocore's chain has them; no secret.
+        """Whose they are and which provider of the SDK's chain has them; no secret.
 
         Raises ServiceUnreachable when they could not be renewed.
         """
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            key = self._credentials.get_frozen_credentials().access_key
-        except BotoCoreError as error:
-            raise ServiceUnreachable(f"AWS credentials could not be renewed: {error}") from error
+        key = self.source.current().access_key
         shown = f"{key[:4]}...{key[-4:]}" if key else "(empty)"
-        return f"access key {shown}, found by {self._credentials.method}"
+        return f"access key {shown}, found by {self.source.found_by}"
 
 
 def find_signer(
-    endpoint: Endpoint, *, region: str, profile: str | None = None
+    endpoint: Endpoint,
+    *,
+    region: str,
+    clock: Clock,
+    profile: str | None = None,
+    environ: Mapping[str, str] = os.environ,
 ) -> SigV4Signer | None:
-    """A signer with the credentials of botocore's chain; None when there are none.
+    """A signer with the keys that any AWS SDK would find; None when there are none.
 
     Raises ConfigError for a profile that is not there or a chain that is set up wrongly.
     """
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
-
-    try:
-        session = Session(profile=profile)
-        if endpoint.loopback:
-            # Nobody waits for the metadata service of EC2 to speak to their own machine.
-            session.set_config_variable("metadata_service_num_attempts", 0)
-        credentials = session.get_credentials()
-    except BotoCoreError as error:
-        raise ConfigError(f"AWS credentials cannot be used: {error}") from error
-    return None if credentials is None else SigV4Signer(credentials, endpoint, region)
+    source = find_keys(loopback=endpoint.loopback, profile=profile, environ=environ)
+    return None if source is None else SigV4Signer(source, region, clock)

@@ -17,7 +17,8 @@ from taskrunner.wire.api import Verdict
 from taskrunner.wire.client import Client, RunnerClient
 from taskrunner.wire.endpoint import parse_endpoint
 from taskrunner.wire.http import HttpReply, HttpRequest
-from taskrunner.wire.signing import SigV4Signer, find_signer
+from taskrunner.wire.keys import ChainKeys
+from taskrunner.wire.signing import find_signer
 from tests.fake_imds import ROLES, FakeImds, fake_imds
 
 REGION = "eu-west-1"
@@ -47,10 +48,11 @@ class Instance:
         self.recorder = Recorder()
         self._ahead = timedelta()
         imds.grant("AKID1", expires=self._now() + timedelta(hours=6))
-        signer = find_signer(ENDPOINT, region=REGION)
-        assert isinstance(signer, SigV4Signer)
+        signer = find_signer(ENDPOINT, region=REGION, clock=SystemClock())
+        assert signer is not None
+        assert isinstance(signer.source, ChainKeys)
         # botocore asks this when it decides whether to renew.
-        credentials: Any = signer._credentials
+        credentials: Any = signer.source.credentials
         credentials._time_fetcher = self._now
         client = Client(ENDPOINT, self.recorder, signer=signer, clock=SystemClock())
         self.runner = RunnerClient(client)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import logging
@@ -45,5 +46,6 @@ def test_a_person_reads_text() -> None:
     assert r"attempt_id='@a\nforged'" in line
 
 
-def test_rich_is_left_as_it_was() -> None:
+def test_what_structlog_does_without_is_left_as_it_was() -> None:
     assert sys.modules.get("rich", ...) is not None
+    assert importlib.import_module("asyncio").sleep

@@ -1,0 +1,279 @@
+"""What every measurement needs: the real programs as processes, and where their time goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import psutil
+
+__all__ = [
+    "Agent",
+    "Figure",
+    "Service",
+    "agent",
+    "cpu_s",
+    "percentile",
+    "program",
+    "service",
+    "sink",
+    "tree",
+    "until",
+]
+
+MEGABYTE = 1_000_000
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the result."""
+
+    id: str
+    what: str
+    measured: str
+    #: As docs and RESULTS.md state it; empty when this line only explains another.
+    goal: str = ""
+    #: None: there is nothing to meet.
+    met: bool | None = None
+
+    def __str__(self) -> str:
+        verdict = {None: "", True: " [met]", False: " [NOT MET]"}[self.met]
+        goal = f"; goal {self.goal}" if self.goal else ""
+        return f"{self.id}: {self.what}: {self.measured}{goal}{verdict}"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value below which so many percent are, as the nearest one that was measured."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def until(what: str, holds: Callable[[], Any], patience_s: float = _PATIENCE_S) -> Any:
+    """Wait for a condition; returns its value, raises TimeoutError."""
+    end = time.monotonic() + patience_s
+    while not (found := holds()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {patience_s:.0f} s: {what}")
+        time.sleep(0.02)
+    return found
+
+
+def program(name: str) -> str:
+    """The path of a program of this virtual environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """No settings of whoever runs this, and credentials that no AWS knows."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "example-secret-key",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@contextmanager
+def running(
+    command: Sequence[str], *, home: Path, log: Path, stop: signal.Signals = signal.SIGTERM
+) -> Iterator[psutil.Popen]:
+    """A process that ends with the block."""
+    with log.open("ab") as output:
+        process = psutil.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=clean_environment(home),
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(stop)
+        try:
+            process.wait(_PATIENCE_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for one measurement; on a disk, where fsync means something."""
+    with tempfile.TemporaryDirectory(prefix="taskrunner-bench-", dir=_disk()) as name:
+        yield Path(name)
+
+
+def _disk() -> str:
+    # /tmp may be in memory, and a journal there would be synced for nothing.
+    memory = {p.mountpoint for p in psutil.disk_partitions(all=True) if p.fstype == "tmpfs"}
+    given = tempfile.gettempdir()
+    return "/var/tmp" if given in memory else given
+
+
+@dataclass(frozen=True, slots=True)
+class SinkProcess:
+    """The S3 stand-in under measurement."""
+
+    url: str
+    process: psutil.Process
+
+
+@contextmanager
+def sink(home: Path) -> Iterator[SinkProcess]:
+    """The S3 stand-in as a process."""
+    script = Path(__file__).with_name("s3_sink.py")
+    log = home / "sink.log"
+    with running([sys.executable, str(script)], home=home, log=log) as process:
+        port = until("the sink listens", lambda: log.read_text().strip())
+        yield SinkProcess(f"http://127.0.0.1:{port}", process)
+
+
+class Service:
+    """`taskrunner serve` on SQLite, asked over HTTP and looked at through its file."""
+
+    def __init__(self, address: str, database: Path, process: psutil.Process) -> None:
+        self.url = f"http://{address}"
+        self.process = process
+        self._database = database
+
+    def call(self, operation: str, **members: Any) -> Any:
+        """One call of the API, unsigned."""
+        headers = {
+            "content-type": "application/x-amz-json-1.1",
+            "x-amz-target": f"DataPipeline.{operation}",
+        }
+        request = Request(self.url, json.dumps(members).encode(), headers)
+        with urlopen(request, timeout=_PATIENCE_S) as reply:
+            return json.loads(reply.read() or b"{}")
+
+    def pipeline(self, name: str, group: str, commands: Sequence[str]) -> str:
+        """A pipeline on demand with an activity for each command; not yet active."""
+        pipeline: str = self.call("CreatePipeline", name=name, uniqueId=name)["pipelineId"]
+        default = {"scheduleType": "ondemand", "workerGroup": group}
+        objects = [_object("Default", default)]
+        for number, command in enumerate(commands):
+            fields = {"type": "ShellCommandActivity", "command": command}
+            objects.append(_object(f"Work{number}", fields))
+        reply = self.call("PutPipelineDefinition", pipelineId=pipeline, pipelineObjects=objects)
+        if reply["errored"]:
+            raise ValueError(reply)
+        return pipeline
+
+    def activate(self, pipeline: str) -> None:
+        self.call("ActivatePipeline", pipelineId=pipeline)
+
+    def finished(self) -> int:
+        """How many attempts are done."""
+        query = "SELECT count(*) FROM attempts WHERE status = 'FINISHED'"
+        return int(self._select(query)[0][0])
+
+    def ready_at(self) -> dict[str, float]:
+        """Pipeline -> when its (only) attempt became ready, in seconds since 1970."""
+        query = (
+            "SELECT pipeline_id, (julianday(ready_at) - 2440587.5) * 86400.0, ready_at"
+            " FROM attempts"
+        )
+        return {row[0]: _seconds(row[2]) for row in self._select(query)}
+
+    def _select(self, query: str) -> list[tuple[Any, ...]]:
+        uri = f"file:{self._database}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE_S)) as connection:
+            return connection.execute(query).fetchall()
+
+
+def _seconds(text: str) -> float:
+    from datetime import UTC, datetime
+
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+def _object(id_: str, fields: dict[str, str]) -> dict[str, Any]:
+    items = [{"key": key, "stringValue": value} for key, value in fields.items()]
+    return {"id": id_, "name": id_, "fields": items}
+
+
+@contextmanager
+def service(home: Path) -> Iterator[Service]:
+    """The real service as a process of its own, on SQLite with synchronous=FULL."""
+    address = f"127.0.0.1:{free_port()}"
+    database = home / "service.db"
+    command = [
+        *(program("taskrunner"), "serve", "--listen", address, "--no-auth"),
+        *("--database-url", f"sqlite:///{database}", "--log-level", "warning"),
+    ]
+    with running(command, home=home, log=home / "service.log") as process:
+        until("the service listens", lambda: _listens(address))
+        yield Service(address, database, process)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listens(address: str) -> bool:
+    host, port = address.split(":")
+    with suppress(OSError), closing(socket.create_connection((host, int(port)), 1)):
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent under measurement."""
+
+    process: psutil.Process
+    log: Path
+
+    @property
+    def fork_server(self) -> psutil.Process:
+        return self.process.children()[0]
+
+
+def agent_command(home: Path, endpoint: str, *options: str) -> list[str]:
+    """The agent's command line, for the worker group `bench`."""
+    return [
+        *(program("taskrunner"), "--worker-group", "bench", "--endpoint", endpoint),
+        *("--work-dir", str(home / "work"), "--allow-root", "true", *options),
+    ]
+
+
+@contextmanager
+def agent(home: Path, endpoint: str, *options: str) -> Iterator[Agent]:
+    """A real agent, drained at the end."""
+    log = home / "agent.log"
+    command = agent_command(home, endpoint, *options)
+    with running(command, home=home, log=log, stop=signal.SIGQUIT) as process:
+        until("the agent started", (home / "work" / "control.sock").exists)
+        yield Agent(process, log)
+
+
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """A process and all below it."""
+    return [process, *process.children(recursive=True)]
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """CPU time of a process and of those of its children that have ended."""
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)

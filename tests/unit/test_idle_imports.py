@@ -1,0 +1,40 @@
+"""What an idle agent does without: large libraries are loaded by whoever needs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+#: Database drivers, the AWS SDK, the service's libraries and what only people look at.
+HEAVY = {
+    *("boto3", "botocore", "s3transfer", "psycopg", "pymysql", "sqlite3", "sqlalchemy"),
+    *("asyncio", "starlette", "uvicorn", "rich", "yaml", "multiprocessing"),
+}
+AGENT = """
+from taskrunner.cli.agent import command
+from taskrunner import logs
+from taskrunner.agent.agent import Agent
+from taskrunner.agent.journal import Journal
+from taskrunner.wire.keys import find_keys
+from taskrunner.wire.connect import connect
+from taskrunner.wire.retrying import RetryingRunner
+keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
+find_keys(loopback=False, environ=keys)
+"""
+FORK_SERVER = """
+from taskrunner.agent.attempt_roles import AttemptSettings
+from taskrunner.agent.roles import make_roles
+make_roles(AttemptSettings())
+"""
+
+
+@pytest.mark.parametrize("program", [AGENT, FORK_SERVER], ids=["agent", "fork server"])
+def test_nothing_large_is_loaded(program: str) -> None:
+    asked = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program + asked], capture_output=True, text=True, check=True
+    )
+
+    assert set(done.stdout.split()) & HEAVY == set()
