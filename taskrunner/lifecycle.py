@@ -13,6 +13,7 @@ __all__ = [
     "AttemptEnded",
     "CancelAsked",
     "ExitCode",
+    "Heard",
     "HostEnding",
     "LoopEnded",
     "Mailbox",
@@ -71,6 +72,11 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The service was called for the first time, and answered or did not."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostEnding:
     """The machine goes away in so many seconds: be done before."""
 
@@ -86,7 +92,14 @@ class TakeNoMore:
 
 
 Message = (
-    SignalArrived | LoopEnded | StopAsked | CancelAsked | AttemptEnded | HostEnding | TakeNoMore
+    SignalArrived
+    | LoopEnded
+    | StopAsked
+    | CancelAsked
+    | AttemptEnded
+    | Heard
+    | HostEnding
+    | TakeNoMore
 )
 #: Everything that may end the agent arrives here; putting is safe inside a signal handler.
 Mailbox = queue.SimpleQueue[Message]

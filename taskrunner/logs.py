@@ -1,12 +1,17 @@
-"""The agent's own log: structlog on stderr, JSON for machines, text for a person at a terminal.
+"""The agent's own log: structlog on stderr, text for people, JSON for machines.
 
-It is never mixed with what tasks write: their logs are files of their own.
+People are those at a terminal and those who read systemd's journal. It is never mixed with what
+tasks write: their logs are files of their own.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import re
 import sys
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TextIO
 
@@ -27,21 +32,38 @@ __all__ = ["configure"]
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure(*, level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
+#: systemd reads a line's priority from its beginning: `journalctl -p warning` shows what matters.
+_PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+#: What the journal knows by itself, or says in the line's beginning.
+_UNTOLD = ("ts", "thread", "level", "event", "error", "exception")
+
+
+def configure(
+    *,
+    level: str = "info",
+    form: str = "auto",
+    stream: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> None:
     """Set up logging for this process; `form` is auto, text or json."""
     target = stream or sys.stderr
-    text = form == "text" or (form == "auto" and target.isatty())
     processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         _with_thread,
     ]
-    if text:
+    if form == "auto" and _is_journal(target, os.environ if environ is None else environ):
+        processors += [structlog.processors.format_exc_info, _for_the_journal]
+    elif form == "text" or (form == "auto" and target.isatty()):
         plain = structlog.dev.plain_traceback
         processors.append(_text_renderer(colors=target.isatty(), formatter=plain))
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        processors += [
+            structlog.processors.format_exc_info,
+            _in_order,
+            structlog.processors.JSONRenderer(),
+        ]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -50,6 +72,51 @@ def configure(*, level: str = "info", form: str = "auto", stream: TextIO | None 
     )
     # Libraries log through the standard module; only what matters of that is shown.
     logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), stream=target, force=True)
+
+
+def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether systemd's journal takes what is written: it says to which file it listens."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _in_order(
+    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """When, how grave and what first: a person looks at JSON, too."""
+    first = {key: event.pop(key) for key in ("ts", "level", "event") if key in event}
+    return {**first, **event}
+
+
+def _for_the_journal(
+    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
+) -> str:
+    """What happened and why, then the facts; no text can begin a line of its own."""
+    text = str(event.get("event", ""))
+    if (error := event.get("error")) is not None:
+        text += f": {error}"
+    facts = (f"{key}={_fact(value)}" for key, value in event.items() if key not in _UNTOLD)
+    lines = [_shown(" ".join([text, *facts])), *_traceback(event)]
+    priority = _PRIORITIES.get(str(event.get("level")), 6)
+    return "\n".join(f"<{priority}>{line}" for line in lines)
+
+
+def _traceback(event: structlog.typing.EventDict) -> Iterator[str]:
+    yield from map(_shown, str(event.get("exception", "")).splitlines())
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[^\s\"=]+", value) else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _shown(text: str) -> str:
+    """Without anything that a terminal or the journal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _text_renderer(

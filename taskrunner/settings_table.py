@@ -268,7 +268,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="log_format",
-        help="Form of the agent's own log on stderr: auto (text on a terminal), text or json.",
+        help="Form of the agent's own log: auto (text for terminal and journal), text or json.",
         kind=one_of("auto", "text", "json"),
         fallback="auto",
         metavar="FORM",

@@ -13,10 +13,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 
 import structlog
 
+from taskrunner import __version__
 from taskrunner.agent.agent_settings import AgentSettings, Reloaded
+from taskrunner.agent.announcer import Announcer
 from taskrunner.agent.attempt import Attempt
 from taskrunner.agent.children import Children
 from taskrunner.agent.gate import HOST
@@ -32,6 +35,7 @@ from taskrunner.lifecycle import (
     AttemptEnded,
     CancelAsked,
     ExitCode,
+    Heard,
     HostEnding,
     LoopEnded,
     Mailbox,
@@ -113,7 +117,7 @@ class Agent:
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
         self._flush_s = _FLUSH_S
-        self._told = ""
+        self._announcer = Announcer(notifier, clock, settings.worker_groups)
         self._may_not: NotAuthorized | None = None
         self.phase = Phase.RUNNING
         parts = make_parts(
@@ -152,6 +156,7 @@ class Agent:
             HostEnding: self._on_host_ending,
             TakeNoMore: self._on_take_no_more,
             AttemptEnded: lambda _message: None,
+            Heard: self._on_heard,
         }
 
     def run(self) -> int:
@@ -172,17 +177,19 @@ class Agent:
         threads.start("outbox", lambda: desk.outbox.loop(self._closing))
         threads.start("shipper", lambda: desk.shipper.end_when_idle(self._closing))
         threads.run("recovery", self._recover)
-        threads.start("heartbeat", lambda: self._heartbeat.loop(self._closing))
+        heard = partial(self._mailbox.put, Heard())
+        threads.start("heartbeat", lambda: self._heartbeat.loop(self._closing, heard))
         if (watch := self._notices) is not None:
             threads.start("notices", lambda: watch(self._mailbox.put, self._closing))
         log.info(
             "agent started",
+            version=__version__,
+            service=settings.operations.endpoint,
             worker_groups=list(settings.worker_groups),
             taskrunner_id=settings.taskrunner_id,
             tasks=settings.slots,
             logs=str(settings.output / "logs"),
         )
-        self._notifier.send(READY="1")
         self._tell_status()
 
     def _recover(self) -> None:
@@ -232,6 +239,7 @@ class Agent:
         if left := self._desk.outbox.pending():
             log.warning("verdicts stay in the journal for the next start", count=left)
         self._closing.set()
+        self._announcer.ended(int(self._exit_code), self._may_not)
         self._operations.close()
         self._children.close()
         self._journal.close()
@@ -339,9 +347,16 @@ class Agent:
         self._drain_until = self._clock.monotonic() + self._settings.drain_timeout_s
         self._desk.stopping.set()
         self._poller.release(self._settings.slots)
+        if code is ExitCode.OK:
+            self._announcer.ready()
         self._notifier.send(STOPPING="1")
         # However long the drain is set to be, systemd waits for it.
         self._notifier.extend_timeout(self._settings.longest_stop_s)
+
+    def _on_heard(self, _message: Heard) -> None:
+        # One that is refused at its first word never was ready: its start has failed.
+        if self._may_not is None:
+            self._announcer.ready()
 
     def _on_host_ending(self, message: HostEnding) -> None:
         """Drain so that everything is told in time; what is done with logs, time decides."""
@@ -369,15 +384,18 @@ class Agent:
         if self._may_not is not None:
             return  # every call is refused by now; the first says it all
         self._may_not = error
-        log.error("not authorized: the agent ends", error=str(error), code=error.code)
+        log.error(
+            "not authorized: the agent ends",
+            error=str(error),
+            code=error.code,
+            remedy="mend the credentials or what they may do (`taskrunner doctor` tells more), "
+            "then start the agent again",
+        )
         self._mailbox.put(StopAsked(ExitCode.NOT_AUTHORIZED, "not authorized"))
 
     def _terminate(self) -> None:
         self._mailbox.put(StopAsked(ExitCode.OK, "the service asks for it"))
 
     def _tell_status(self) -> None:
-        groups = ", ".join(self._settings.worker_groups)
-        status = f"{self.phase} for {groups}: {len(self._running)} tasks running"
-        if status != self._told:
-            self._told = status
-            self._notifier.send(STATUS=status)
+        health = self._operations.reporting.ready(self._facts())
+        self._announcer.tick(str(self.phase), len(self._running), health)

@@ -24,18 +24,28 @@ class Backoff:
         return ceiling * (0.5 + 0.5 * random.random())
 
 
+#: After so many failures it is said again that it is down: some minutes, then each hour or so.
+_REMIND_AT = 10
+_REMIND_EACH = 80
+
+
 class Outage:
-    """Failures in a row of something that several threads use; tells its beginning and end."""
+    """Failures in a row of something that several threads use.
+
+    Tells its beginning and its end, and meanwhile, now and then, that it goes on.
+    """
 
     def __init__(
         self,
         *,
         began: Callable[[Exception], None],
+        goes_on: Callable[[Exception, int], None] = lambda _error, _failures: None,
         ended: Callable[[int], None],
         backoff: Backoff,
         random: Random,
     ) -> None:
         self._began = began
+        self._goes_on = goes_on
         self._ended = ended
         self._backoff = backoff
         self._random = random
@@ -48,6 +58,8 @@ class Outage:
             self._failures += 1
             if self._failures == 1:
                 self._began(error)
+            elif self._failures == _REMIND_AT or self._failures % _REMIND_EACH == 0:
+                self._goes_on(error, self._failures)
             return self._backoff.delay(self._failures, self._random)
 
     def succeeded(self) -> None:

@@ -29,13 +29,15 @@ _OUTCOMES: Mapping[type[Exception], str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollState:
-    """The last answered poll of a worker group; times on the monotonic clock, in seconds."""
+    """The last poll of a worker group that ended; times on the monotonic clock, in seconds."""
 
     outcome: str
     ended: float
     ended_at: datetime
     #: What was wrong, if anything was.
     error: str | None = None
+    #: When one was last answered; None: not yet.
+    answered_last: float | None = None
 
     @property
     def answered(self) -> bool:
@@ -60,6 +62,8 @@ class WatchedApi:
         self._on_not_authorized = on_not_authorized
         #: By worker group. Replaced as a whole for each group, so reading needs no lock.
         self.polls: dict[str, PollState] = {}
+        #: By worker group: since when a poll is under way, on the monotonic clock.
+        self.asking: dict[str, float] = {}
 
     def poll_for_task(
         self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
@@ -68,6 +72,7 @@ class WatchedApi:
         started = self._clock.monotonic()
         error: str | None = None
         outcome = "empty"
+        self.asking[worker_group] = started
         try:
             with self._noted("PollForTask"):
                 task = self._api.poll_for_task(
@@ -78,6 +83,7 @@ class WatchedApi:
             outcome, error = _outcome(failure), str(failure)
             raise
         finally:
+            del self.asking[worker_group]
             self._note_poll(worker_group, outcome, error, started)
         return task
 
@@ -117,8 +123,14 @@ class WatchedApi:
         now = self._clock.monotonic()
         self._counters.add("taskrunner_polls_total", worker_group=group, outcome=outcome)
         self._counters.add("taskrunner_poll_seconds_total", now - started, worker_group=group)
+        before = self.polls.get(group)
+        last = before.answered_last if before is not None else None
         self.polls[group] = PollState(
-            outcome=outcome, ended=now, ended_at=self._clock.now(), error=error
+            outcome=outcome,
+            ended=now,
+            ended_at=self._clock.now(),
+            error=error,
+            answered_last=now if error is None else last,
         )
 
 

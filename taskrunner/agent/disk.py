@@ -13,7 +13,7 @@ from taskrunner.agent.gate import DISK, Gate
 from taskrunner.clock import Clock
 from taskrunner.settings_kinds import Space
 
-__all__ = ["DiskSpace", "DiskWatch", "measure"]
+__all__ = ["DiskSpace", "DiskWatch", "amount_text", "measure"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -41,6 +41,14 @@ def measure(path: Path) -> DiskSpace:
         free=found.f_bavail * found.f_frsize,
         inodes_free=found.f_favail if found.f_files else None,
     )
+
+
+def amount_text(size: int) -> str:
+    """An amount of disk as people say it: 512 kB, 8.0 MB, 74 GB."""
+    for unit, shift in (("TB", 40), ("GB", 30), ("MB", 20)):
+        if size >= 10 << shift:
+            return f"{size >> shift} {unit}"
+    return f"{size >> 10} kB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MB"
 
 
 class DiskWatch:
@@ -98,11 +106,18 @@ class DiskWatch:
             "inodes_free": space.inodes_free,
         }
         if low:
-            why = f"{space.free >> 20} MB are free in {self._path}, less than {floor >> 20} MB"
+            free, least = amount_text(space.free), amount_text(floor)
+            why = f"{free} are free in {self._path}, less than min_free_disk, {least}"
             if space.free >= floor:
                 why = f"{space.inodes_free} files can still be made on the disk of {self._path}"
             self._gate.shut(DISK, why)
-            log.warning("low disk: no more tasks are taken until there is space again", **facts)
+            log.warning(
+                "low disk: no more tasks are taken until there is space again",
+                error=why,
+                **facts,
+                remedy=f"make space, or lower min_free_disk and reload; logs are in "
+                f"{self._path / 'output' / 'logs'}",
+            )
         else:
             self._gate.open(DISK)
             log.info("the disk has space again", **facts)

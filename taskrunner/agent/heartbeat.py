@@ -38,9 +38,12 @@ class Heartbeat:
         self._on_terminate = on_terminate
         self._clock = clock
 
-    def loop(self, closing: threading.Event) -> None:
+    def loop(
+        self, closing: threading.Event, after_first: Callable[[], None] = lambda: None
+    ) -> None:
         """Beat now and then at the interval; goes on through a drain."""
         self.tick()
+        after_first()
         while not self._clock.wait(closing, self._interval_s):
             self.tick()
 

@@ -36,7 +36,10 @@ FAMILIES: Mapping[str, Family] = {
     "taskrunner_phase": Family("gauge", "1 for the phase the agent is in."),
     "taskrunner_paused": Family("gauge", "1 for each reason why no work is taken."),
     "taskrunner_slots": Family("gauge", "How many tasks may run at once."),
-    "taskrunner_tasks_running": Family("gauge", "Tasks that are running now."),
+    "taskrunner_tasks_running": Family("gauge", "Tasks that have a slot now."),
+    "taskrunner_tasks_finishing": Family(
+        "gauge", "Of these, tasks whose work has ended and whose logs and verdict go out."
+    ),
     "taskrunner_tasks_started_total": Family("counter", "Tasks begun, by object type."),
     "taskrunner_tasks_ended_total": Family(
         "counter", "Tasks ended, by object type, result and errorId."
@@ -45,7 +48,7 @@ FAMILIES: Mapping[str, Family] = {
     "taskrunner_polls_total": Family("counter", "Polls answered, by worker group and outcome."),
     "taskrunner_poll_seconds_total": Family("counter", "Time that polls took, by worker group."),
     "taskrunner_poll_age_seconds": Family(
-        "gauge", "Time since the last answered poll, by worker group."
+        "gauge", "Time since a poll was last answered (or the start), by worker group."
     ),
     "taskrunner_api_calls_total": Family("counter", "Calls of the API, by operation and outcome."),
     "taskrunner_leases_lost_total": Family("counter", "Tasks ended since nobody took reports."),
@@ -53,10 +56,18 @@ FAMILIES: Mapping[str, Family] = {
     "taskrunner_logs_queued": Family("gauge", "Log files that are still to be uploaded."),
     "taskrunner_disk_free_bytes": Family("gauge", "Free space of the work folder's disk."),
     "taskrunner_disk_floor_bytes": Family("gauge", "Free space below which no work is taken."),
+    "taskrunner_disk_total_bytes": Family("gauge", "Size of the work folder's disk."),
     "process_resident_memory_bytes": Family("gauge", "Memory of the agent's main process."),
     "process_cpu_seconds_total": Family("counter", "CPU time of the agent's main process."),
     "process_open_fds": Family("gauge", "Open descriptors of the agent's main process."),
+    "process_max_fds": Family("gauge", "How many descriptors it may have open."),
+    "process_start_time_seconds": Family("gauge", "When it started, in seconds since 1970."),
 }
+
+
+#: Types and errorIds come from definitions and plugins: whoever writes them must not fill memory.
+_MOST_SERIES = 2000
+_OTHER = "other"
 
 
 class Counters:
@@ -70,6 +81,8 @@ class Counters:
         """Count; `name` is one of FAMILIES."""
         key = (name, tuple(labels.items()))
         with self._lock:
+            if len(self._values) >= _MOST_SERIES and key not in self._values:
+                key = (name, tuple((label, _OTHER) for label in labels))
             self._values[key] = self._values.get(key, 0.0) + amount
 
     def samples(self) -> list[Sample]:

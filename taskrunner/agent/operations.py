@@ -80,6 +80,7 @@ class Operations:
             gate=self.gate,
             board=self.board,
             polls=self.api.polls,
+            asking=self.api.asking,
             counters=counters,
             disk=self.disk,
             clock=clock,

@@ -56,6 +56,9 @@ class Poller:
         self._polls: dict[str, float] = {}
         self._outage = Outage(
             began=lambda error: log.warning("no answer; will keep trying", error=str(error)),
+            goes_on=lambda error, failures: log.warning(
+                "still no answer; will keep trying", error=str(error), failures=failures
+            ),
             ended=lambda failures: log.info("the service answers again", failures=failures),
             backoff=Backoff(),
             random=random or Random(),  # noqa: S311  spreads load, guards nothing

@@ -65,6 +65,7 @@ class Reporting:
         gate: Gate,
         board: Board,
         polls: Mapping[str, PollState],
+        asking: Mapping[str, float],
         counters: Counters,
         disk: DiskWatch,
         clock: Clock,
@@ -73,6 +74,7 @@ class Reporting:
         self._gate = gate
         self._board = board
         self._polls = polls
+        self._asking = asking
         self._counters = counters
         self._disk = disk
         self._clock = clock
@@ -134,18 +136,25 @@ class Reporting:
         """Every metric as it is now."""
         identity, disk = self.identity, self._disk_status()
         version = (("version", __version__), ("python", sys.version.partition(" ")[0]))
+        running = self._board.running()
         values: dict[str, float] = {
             "taskrunner_up_seconds": self._since(self._started),
             "taskrunner_slots": identity.slots,
-            "taskrunner_tasks_running": len(self._board.running()),
+            "taskrunner_tasks_running": len(running),
+            "taskrunner_tasks_finishing": sum(p.entry.verdict is not None for p in running),
             "taskrunner_verdicts_unsent": facts.verdicts_unsent,
             "taskrunner_logs_queued": facts.logs_queued,
-            **({f"taskrunner_disk_{k}": disk[k] for k in ("free_bytes", "floor_bytes")}),
+            **(
+                {
+                    f"taskrunner_disk_{k}": disk[k]
+                    for k in ("free_bytes", "floor_bytes", "total_bytes")
+                }
+            ),
             **_process(),
         }
         ages = [
-            Sample("taskrunner_poll_age_seconds", self._since(p.ended), (("worker_group", g),))
-            for g, p in self._polls.items()
+            Sample("taskrunner_poll_age_seconds", self._poll_age(group), (("worker_group", group),))
+            for group in identity.worker_groups
         ]
         reasons = [Sample("taskrunner_paused", 1, (("by", who),)) for who in self._gate.closures]
         return [
@@ -168,11 +177,19 @@ class Reporting:
             "progress": read_progress(posted.entry.files.progress),
         }
 
-    def _poll(self, group: str) -> dict[str, Any]:
+    def _poll_age(self, group: str) -> float:
+        """Since the last answer; without one, since the start."""
         poll = self._polls.get(group)
+        answered = poll.answered_last if poll else None
+        return self._since(self._started if answered is None else answered)
+
+    def _poll(self, group: str) -> dict[str, Any]:
+        poll, asked = self._polls.get(group), self._asking.get(group)
+        asking = {} if asked is None else {"asking_s": self._since(asked)}
         if poll is None:
-            return {"outcome": "none yet"}
+            return {"outcome": "none yet", **asking}
         return {
+            **asking,
             "outcome": poll.outcome,
             "at": _iso(poll.ended_at),
             "age_s": self._since(poll.ended),
@@ -201,9 +218,11 @@ def _iso(moment: datetime) -> str:
 def _process() -> dict[str, float]:
     own = psutil.Process()
     with own.oneshot():
-        cpu = own.cpu_times()
+        cpu, (most_fds, _) = own.cpu_times(), own.rlimit(psutil.RLIMIT_NOFILE)
         return {
             "process_resident_memory_bytes": own.memory_info().rss,
             "process_cpu_seconds_total": cpu.user + cpu.system,
             "process_open_fds": own.num_fds(),
+            "process_max_fds": most_fds,
+            "process_start_time_seconds": own.create_time(),
         }

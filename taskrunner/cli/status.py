@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from taskrunner.agent.control import NotRunning, ask
+from taskrunner.agent.disk import amount_text
 from taskrunner.cli.config_options import FORMAT, named
 from taskrunner.cli.control import EXIT_NOT_RUNNING, work_folder
 
@@ -63,18 +64,26 @@ def _task(task: Mapping[str, Any]) -> str:
     return text + _duration(task["elapsed_s"]) + (f": {done}" if done else "")
 
 
+#: What came of the last poll, for people; the others say enough.
+_OUTCOMES = {"empty": "no work", "task": "a task"}
+
+
 def _poll(group: str, poll: Mapping[str, Any]) -> str:
-    if "age_s" not in poll:
-        return f"{group}: not answered yet"
-    error = f": {poll['error']}" if poll["error"] else ""
-    return f"{group}: {poll['outcome']}, {_duration(poll['age_s'])} ago{error}"
+    """What the last poll brought, and that one is under way: the service holds it for 90 s."""
+    parts = [f"asked {_duration(poll['asking_s'])} ago"] if "asking_s" in poll else []
+    if "age_s" in poll:
+        outcome = _OUTCOMES.get(poll["outcome"], poll["outcome"])
+        error = f": {poll['error']}" if poll["error"] else ""
+        parts.append(f"last answer {_duration(poll['age_s'])} ago: {outcome}{error}")
+    else:
+        parts.append("no answer yet")
+    return f"{group}: {', '.join(parts)}"
 
 
 def _disk(status: Mapping[str, Any]) -> str:
     disk = status["disk"]
-    sizes = [disk[f"{name}_bytes"] >> 20 for name in ("free", "total", "floor")]
-    free, total, floor = sizes
-    return f"{free} MB free of {total} MB for {status['work_dir']}; no task below {floor} MB"
+    free, total, floor = (amount_text(disk[f"{name}_bytes"]) for name in ("free", "total", "floor"))
+    return f"{free} free of {total} for {status['work_dir']}; no task below {floor}"
 
 
 def _duration(seconds: float) -> str:

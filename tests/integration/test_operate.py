@@ -145,7 +145,7 @@ def test_a_disk_that_is_nearly_full_stops_polls_until_a_reload_says_otherwise(
         wait_for("a word", lambda: _events(agent, "agent started"))
         status = wait_for("the status", lambda: _status(agent))
         assert status["paused"][0]["by"] == "disk"
-        assert "MB are free in" in status["paused"][0]["why"]
+        assert "less than min_free_disk" in status["paused"][0]["why"]
         assert service.calls("PollForTask") == []
         settings.write_text('min_free_disk = "1 MB"\n')
         agent.signal(signal.SIGHUP)

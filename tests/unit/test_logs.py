@@ -4,8 +4,11 @@ import importlib
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 import structlog
@@ -44,6 +47,33 @@ def test_a_person_reads_text() -> None:
     (line,) = stream.getvalue().splitlines()
     assert "task taken" in line
     assert r"attempt_id='@a\nforged'" in line
+
+
+def _journal(stream: TextIO) -> dict[str, str]:
+    found = os.fstat(stream.fileno())
+    return {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+
+
+def test_in_the_journal_a_line_says_what_happened_first(tmp_path: Path) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        logs.configure(stream=stream, environ=_journal(stream))
+        log = structlog.get_logger()
+        log.warning("no answer", error="refused\n<0>forged", tasks=["a b"], free_mb=3, code="X")
+        log.info("name", text="a b\x1b[31m")
+        log.error("it failed", exc_info=ValueError("why"))
+        stream.seek(0)
+        first, second, *rest = stream.read().splitlines()
+    assert first == r'<4>no answer: refused\n<0>forged tasks=["a b"] free_mb=3 code=X'
+    assert second == r'<6>name text="a b\u001b[31m"'
+    assert rest == ["<3>it failed", "<3>ValueError: why"]
+
+
+def test_another_journal_than_ones_own_is_none(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("w") as other, (tmp_path / "b").open("w+") as stream:
+        logs.configure(stream=stream, environ=_journal(other))
+        structlog.get_logger().warning("what", why="this")
+        stream.seek(0)
+        assert list(json.loads(stream.read())) == ["ts", "level", "event", "why", "thread"]
 
 
 def test_what_structlog_does_without_is_left_as_it_was() -> None:

@@ -106,9 +106,10 @@ def test_a_signal_drains_an_idle_agent_which_ends_with_0(agent: Agent) -> None:
     assert agent.phase is Phase.DRAINING
     notifier = agent._notifier
     assert isinstance(notifier, RecordingNotifier)
-    assert notifier.sent[0] == {"READY": "1"}
+    assert notifier.sent.count({"READY": "1"}) == 1
     assert {"WATCHDOG": "1"} in notifier.sent
-    assert {"STOPPING": "1"} in notifier.sent
+    assert notifier.sent.index({"STOPPING": "1"}) > notifier.sent.index({"READY": "1"})
+    assert notifier.sent[-1] == {"STATUS": "ended with exit code 0"}
 
 
 @pytest.mark.parametrize("name", ["outbox", "shipper", "heartbeat", "slot-1", "progress-slot-2"])
@@ -130,6 +131,10 @@ def test_a_dead_fork_server_has_its_own_code(agent: Agent) -> None:
 def test_without_permission_it_ends_with_77(agent: Agent) -> None:
     error = NotAuthorized("no", code="AccessDeniedException")
     assert _run(agent, lambda: agent._refused(error)) == ExitCode.NOT_AUTHORIZED
+    notifier = agent._notifier
+    assert isinstance(notifier, RecordingNotifier)
+    assert {"READY": "1"} not in notifier.sent, "its start was to fail"
+    assert notifier.sent[-1] == {"STATUS": "ended with exit code 77: not authorized: no"}
 
 
 def test_a_second_stop_cancels_and_a_frozen_poll_starves_the_watchdog(agent: Agent) -> None:

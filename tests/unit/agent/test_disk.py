@@ -49,7 +49,7 @@ def test_a_low_disk_shuts_the_gate_and_space_opens_it_with_a_word_each(disk: Dis
 
 def test_what_is_free_and_wanted_is_said(disk: Disk) -> None:
     disk.shut(100)
-    assert disk.gate.closures[DISK].why == "100 MB are free in /w, less than 512 MB"
+    assert disk.gate.closures[DISK].why == "100 MB are free in /w, less than min_free_disk, 512 MB"
 
 
 def test_a_disk_without_inodes_is_full_too(disk: Disk) -> None:

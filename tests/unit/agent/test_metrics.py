@@ -120,3 +120,12 @@ def test_the_last_poll_of_each_group_is_remembered() -> None:
         False,
     )
     assert watch.watched.polls["b"].answered
+
+
+def test_labels_that_others_choose_cannot_fill_the_memory() -> None:
+    counters = Counters()
+    for number in range(5000):
+        counters.add("taskrunner_tasks_started_total", type=f"T{number}")
+    samples = counters.samples()
+    assert len(samples) <= 2001
+    assert sum(sample.value for sample in samples) == 5000

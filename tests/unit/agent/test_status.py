@@ -32,6 +32,7 @@ class Parts:
         self.counters = Counters()
         self.board = Board(self.clock, self.counters)
         self.polls: dict[str, PollState] = {}
+        self.asking: dict[str, float] = {}
         disk = DiskSpace(total=1000, free=500, inodes_free=None)
         self.reporting = Reporting(
             Identity(
@@ -44,6 +45,7 @@ class Parts:
             gate=self.gate,
             board=self.board,
             polls=self.polls,
+            asking=self.asking,
             counters=self.counters,
             disk=DiskWatch(
                 folder, Space(percent=10), self.gate, self.clock, probe=lambda _path: disk
@@ -60,7 +62,10 @@ class Parts:
         return entry
 
     def poll(self, group: str, outcome: str, error: str | None = None) -> None:
+        before = self.polls.get(group)
+        last = before.answered_last if before is not None else None
         self.polls[group] = PollState(
+            answered_last=self.clock.monotonic() if error is None else last,
             outcome=outcome,
             ended=self.clock.monotonic(),
             ended_at=self.clock.now(),
@@ -108,10 +113,17 @@ def test_status_is_json_and_every_metric_has_its_family(parts: Parts) -> None:
     assert status["paused"][0]["why"] == "disks"
     assert status["polls"]["a"]["age_s"] == 5
     assert status["polls"]["b"] == {"outcome": "none yet"}
+    parts.asking["b"] = 2.0
+    assert parts.reporting.status(WELL)["polls"]["b"] == {"outcome": "none yet", "asking_s": 3.0}
     assert status["disk"]["floor_bytes"] == 100
     assert status["verdicts_unsent"] == 3
     text = render(parts.reporting.samples(WELL))
     assert 'taskrunner_poll_age_seconds{worker_group="a"} 5' in text
+    parts.clock.elapsed += 295
+    parts.poll("a", "unreachable", "down")
+    text = render(parts.reporting.samples(WELL))
+    assert 'taskrunner_poll_age_seconds{worker_group="a"} 300' in text, "no answer came meanwhile"
+    assert 'taskrunner_poll_age_seconds{worker_group="b"} 300' in text, "since the start"
     assert 'taskrunner_paused{by="operator"} 1' in text
 
 

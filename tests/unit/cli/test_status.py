@@ -32,7 +32,13 @@ STATUS: dict[str, Any] = {
         }
     ],
     "polls": {
-        "g": {"outcome": "unreachable", "at": "", "age_s": 0.2, "error": "refused"},
+        "g": {
+            "outcome": "unreachable",
+            "at": "",
+            "age_s": 0.2,
+            "error": "refused",
+            "asking_s": 3.0,
+        },
         "h": {"outcome": "none yet"},
     },
     "verdicts_unsent": 2,
@@ -52,10 +58,10 @@ def test_a_person_reads_it_in_a_few_lines() -> None:
         "ready    no: paused by operator: disks",
         "slots    1 of 4 busy",
         "tasks    df-1 @a (CopyActivity), running, 1 min 1 s: rows 7",
-        "polls    g: unreachable, 0 s ago: refused",
-        "         h: not answered yet",
+        "polls    g: asked 3 s ago, last answer 0 s ago: unreachable: refused",
+        "         h: no answer yet",
         "unsent   2 verdicts, 3 log files",
-        "disk     5 MB free of 9 MB for /w; no task below 1 MB",
+        "disk     5.0 MB free of 9.0 MB for /w; no task below 1.0 MB",
     ]
 
 
