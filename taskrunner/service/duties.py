@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskrunnerError
 from taskrunner.service.actions.publisher import AlarmLoop
+from taskrunner.service.listener import Listener
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
 
@@ -31,6 +33,8 @@ class Duties:
     resources: ResourceManager
     alarms: AlarmLoop
     failed: Callable[[str, BaseException], None]
+    #: Hears the service's other processes, where there can be any.
+    listener: Listener | None = None
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -39,10 +43,18 @@ class Duties:
 
     def start(self) -> None:
         """Start every duty."""
-        for name, step in self._steps().items():
-            thread = threading.Thread(target=self._loop, args=(name, step), name=name, daemon=True)
+        for name, loop in self._loops().items():
+            thread = threading.Thread(target=self._run, args=(name, loop), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def _loops(self) -> dict[str, Callable[[], None]]:
+        loops: dict[str, Callable[[], None]] = {
+            name: partial(self._loop, name, step) for name, step in self._steps().items()
+        }
+        if self.listener is not None:
+            loops["listener"] = self.listener.loop
+        return loops
 
     def _steps(self) -> dict[str, Callable[[datetime], float]]:
         """Each duty's step; it returns how long nothing is to be done, in seconds."""
@@ -65,21 +77,26 @@ class Duties:
         """Stop every duty and wait for it."""
         self._stop.set()
         self._kick.set()
+        if self.listener is not None:
+            self.listener.stop()
         for thread in self._threads:
             thread.join()
+
+    def _run(self, name: str, loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except BaseException as error:
+            self.failed(name, error)
+            raise
 
     def _loop(self, name: str, step: Callable[[datetime], float]) -> None:
         # Only the scheduler is kicked; the others look often enough by themselves.
         woken = self._kick if name == "scheduler" else self._stop
-        try:
-            while not self._stop.is_set():
-                self._kick_seen(woken)
-                nap_s = self._try(name, step)
-                if nap_s:
-                    self.clock.wait(woken, nap_s)
-        except BaseException as error:
-            self.failed(name, error)
-            raise
+        while not self._stop.is_set():
+            self._kick_seen(woken)
+            nap_s = self._try(name, step)
+            if nap_s:
+                self.clock.wait(woken, nap_s)
 
     def _kick_seen(self, woken: threading.Event) -> None:
         # Before the step, so that a kick during the step is not lost.

@@ -24,6 +24,7 @@ from taskrunner.service.apply import Round
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
 from taskrunner.service.duties import Duties
+from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects, check_status, set_status
 from taskrunner.service.resources.base import ExternalResources, ResourceProvider
 from taskrunner.service.resources.manager import ResourceManager
@@ -67,12 +68,19 @@ class Service:
         self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
         self.resources = ResourceManager(self.store, provider or ExternalResources(), load)
         self.alarms = AlarmLoop(self.store, publisher or Recorder())
+        #: Hears the service's other processes. A SQLite file has no other: it has one owner.
+        self.listener = (
+            None
+            if self.store.is_sqlite
+            else Listener(self.store.listening, self.work_ready, self.clock)
+        )
         self._duties = Duties(
             clock=self.clock,
             scheduler=self.scheduler,
             resources=self.resources,
             alarms=self.alarms,
             failed=failed or (lambda _name, _error: None),
+            listener=self.listener,
         )
 
     def start(self) -> None:
@@ -94,6 +102,7 @@ class Service:
         with self.store.write() as conn:
             round_ = Round(conn, self.clock.now(), self.settings)
             yield round_
+            self.work_ready.tell(conn, round_.ready, round_.now)
         self.work_ready.announce(round_.ready)
         self._duties.kick()
 

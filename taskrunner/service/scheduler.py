@@ -24,7 +24,8 @@ __all__ = ["LONGEST_NAP_S", "Scheduler"]
 
 #: Instances decided about in one transaction.
 BATCH = 200
-#: No nap is longer, in seconds: what another process changes is not announced to this one.
+#: No nap is longer, in seconds: another process that changed something may have died before it
+#: decided what follows from that.
 LONGEST_NAP_S = 1.0
 
 
@@ -77,6 +78,7 @@ class Scheduler:
             round_ = Round(conn, now, self.settings)
             rows = instance_store.claim_due(conn, now, BATCH)
             advance_instances(round_, rows, self.load)
+            self.work_ready.tell(conn, round_.ready, now)
         # Only after the commit: a woken poll must find what it was woken for.
         self.work_ready.announce(round_.ready)
         return bool(rows)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,20 @@ from sqlalchemy.exc import (
 )
 
 from taskrunner.errors import ConfigError, StoreError
+from taskrunner.service.store.notices import Line
 from taskrunner.service.store.tables import METADATA
 
 __all__ = ["Store"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+#: A server that is gone without a word is found out in a minute; what the URL says comes first.
+_CONNECTING: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 #: How long a writer waits for another process's write on the same SQLite file, in seconds.
 BUSY_TIMEOUT_S = 30
 
@@ -77,6 +85,20 @@ class Store:
                 yield connection
 
     @contextmanager
+    def listening(self) -> Iterator[Line]:
+        """A connection that hears the service's other processes; for PostgreSQL only.
+
+        Raises StoreError when the database is not usable, also when the connection is cut.
+        """
+        from psycopg import Error
+
+        try:
+            with self._failures(), closing(Line(self._engine)) as line:
+                yield line
+        except Error as error:
+            raise StoreError(_unusable(self._url, error)) from error
+
+    @contextmanager
     def _failures(self) -> Iterator[None]:
         try:
             yield
@@ -112,7 +134,13 @@ def _bad_url(shown: str) -> str:
 def _engine(url: URL, *, is_sqlite: bool) -> Engine:
     try:
         if not is_sqlite:
-            return sa.create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
+            return sa.create_engine(
+                url,
+                pool_size=16,
+                max_overflow=16,
+                pool_pre_ping=True,
+                connect_args={k: v for k, v in _CONNECTING.items() if k not in url.query},
+            )
         if not url.database or url.database.startswith((":memory:", "file:")):
             raise ConfigError(
                 "--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file"
@@ -188,9 +216,10 @@ def _check_ours(connection: Connection) -> None:
         raise _Foreign(f"belongs to another program: it holds tables such as {some}")
 
 
-def _unusable(url: URL, error: DBAPIError) -> str:
+def _unusable(url: URL, error: Exception) -> str:
     # The first line of the driver's message: the rest repeats the statement.
-    reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no answer"
+    said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+    reason = said.splitlines()[0] if said else "no answer"
     return f"the service's database at {_where(url)} cannot be used: {reason}"
 
 

@@ -1,0 +1,191 @@
+"""Two processes of the service over one PostgreSQL: what one makes ready wakes the other's polls.
+
+A poll is held for 85 s, and the tests wait for 30: an answer in that time was not the hold's end.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from taskrunner.clock import SystemClock
+from taskrunner.service.app import create_app
+from taskrunner.service.auth import NoAuthenticator
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.engine import Service
+from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.server import running
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.testing.service import as_definition
+from tests.acceptance.served_process import Served, served
+from tests.integration.agent_harness import wait_for
+
+pytestmark = pytest.mark.external_service
+
+PATIENCE_S = 30.0
+
+
+def call(url: str, operation: str, **body: Any) -> Any:
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"DataPipeline.{operation}",
+    }
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
+        return json.loads(reply.read() or b"{}")
+
+
+def pipeline(url: str, unique: str, group: str) -> str:
+    """A pipeline of one task, not yet activated."""
+    created: str = call(url, "CreatePipeline", name="p", uniqueId=unique)["pipelineId"]
+    objects = [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": group},
+        {"id": "A", "type": "ShellCommandActivity", "command": "true"},
+    ]
+    given = [
+        {
+            "id": obj["id"],
+            "name": obj["id"],
+            "fields": [{"key": k, "stringValue": v} for k, v in obj.items() if k != "id"],
+        }
+        for obj in objects
+    ]
+    put = call(url, "PutPipelineDefinition", pipelineId=created, pipelineObjects=given)
+    assert put["errored"] is False, put
+    return created
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def poll(pool: ThreadPoolExecutor, url: str, group: str) -> Future[Any]:
+    return pool.submit(call, url, "PollForTask", workerGroup=group)
+
+
+def listeners(database: str) -> list[int]:
+    """The backends that listen, of every process."""
+    query = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        "AND query LIKE 'LISTEN %'"
+    )
+    with psycopg.connect(database) as conn:
+        return [pid for (pid,) in conn.execute(query)]
+
+
+@contextmanager
+def process(database: str, folder: Path) -> Iterator[Served]:
+    folder.mkdir()
+    with served(folder, "--no-auth", "--database-url", database) as service:
+        yield service
+
+
+@pytest.fixture
+def two(postgresql_database: str, tmp_path: Path) -> Iterator[tuple[Served, Served]]:
+    with (
+        process(postgresql_database, tmp_path / "a") as first,
+        process(postgresql_database, tmp_path / "b") as second,
+    ):
+        wait_for("both listen", lambda: len(listeners(postgresql_database)) == 2)
+        yield first, second
+
+
+def test_a_poll_held_by_one_process_is_answered_when_another_has_work(
+    two: tuple[Served, Served], postgresql_database: str, pool: ThreadPoolExecutor
+) -> None:
+    first, second = two
+    for number in range(4):
+        group = f"wg {number}"
+        made = pipeline(first.url, str(number), group)
+        waiting = poll(pool, second.url, group)
+        call(first.url, "ActivatePipeline", pipelineId=made)
+        task = waiting.result(PATIENCE_S)["taskObject"]
+        assert task["pipelineId"] == made
+        # Its report is taken by either process.
+        call(first.url, "ReportTaskProgress", taskId=task["taskId"])
+        call(second.url, "SetTaskStatus", taskId=task["taskId"], taskStatus="FINISHED")
+    assert [service.stop() for service in two] == [0, 0]
+    assert listeners(postgresql_database) == []
+
+
+@contextmanager
+def in_process(database: str, *, duties: bool) -> Iterator[tuple[Service, str, Any]]:
+    """A service of this process; without duties it hears others but decides nothing itself."""
+    service = Service(ServiceSettings(database_url=database))
+    app = create_app(service, handlers=HANDLERS, authenticator=NoAuthenticator())
+    with ExitStack() as stack:
+        if duties:
+            service.start()
+        else:
+            listener = service.listener
+            assert listener is not None
+            thread = threading.Thread(target=listener.loop)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(listener.stop)
+        stack.callback(service.stop)
+        server = stack.enter_context(running(app))
+        yield service, server.url, app
+
+
+def held(app: Any) -> None:
+    wait_for("a held poll", lambda: app.state.waiting_polls() == 1)
+    # It is counted from just before its first look for work; let it find none.
+    SystemClock().wait(threading.Event(), 0.2)
+
+
+def activate(service: Service, unique: str, group: str) -> None:
+    made = service.create_pipeline(ANONYMOUS, "p", unique)
+    objects = [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": group},
+        {"id": "A", "type": "ShellCommandActivity", "command": "true"},
+    ]
+    service.put_definition(made, as_definition(objects))
+    service.activate(made)
+
+
+@pytest.mark.parametrize("group", ["wg", "a group\twith 'quotes' \N{SNOWMAN}", "g" * 1024])
+def test_nothing_but_the_announcement_wakes_it(
+    postgresql_database: str, pool: ThreadPoolExecutor, group: str
+) -> None:
+    with (
+        in_process(postgresql_database, duties=True) as (teller, _, _),
+        in_process(postgresql_database, duties=False) as (_, url, app),
+    ):
+        wait_for("both listen", lambda: len(listeners(postgresql_database)) == 2)
+        waiting = poll(pool, url, group)
+        held(app)
+        activate(teller, "1", group)
+        assert waiting.result(PATIENCE_S)["taskObject"]
+
+
+def test_a_listening_connection_that_is_cut_is_made_again(
+    postgresql_database: str, pool: ThreadPoolExecutor
+) -> None:
+    with (
+        in_process(postgresql_database, duties=True) as (teller, _, _),
+        in_process(postgresql_database, duties=False) as (_, url, app),
+    ):
+        for number in range(3):
+            wait_for("both listen", lambda: len(listeners(postgresql_database)) == 2)
+            waiting = poll(pool, url, "wg")
+            held(app)
+            before = set(listeners(postgresql_database))
+            with psycopg.connect(postgresql_database) as conn:
+                for pid in before:
+                    conn.execute("SELECT pg_terminate_backend(%s)", [pid])
+            # Announced while nobody may be listening.
+            activate(teller, str(number), "wg")
+            assert waiting.result(PATIENCE_S)["taskObject"]
+            assert not before & set(listeners(postgresql_database))
