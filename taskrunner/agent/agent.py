@@ -69,7 +69,6 @@ SIGNALS: Mapping[signal.Signals, str] = {
     signal.SIGHUP: "reload",
 }
 
-
 #: Reads the settings anew and says what that changes; None when they are wrong.
 Reload = Callable[[], Reloaded | None]
 
