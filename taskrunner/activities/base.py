@@ -2,7 +2,8 @@
 
 A plugin is one class with one method. It runs in a child process of its own: it may block, crash
 or leak without harm to the agent. It fails by raising: TaskError (or any exception) fails the
-attempt, PermanentTaskError says that trying again would give the same.
+attempt, PermanentTaskError says that trying again would give the same. docs/plugins.md is the
+guide; the names in `__all__` are stable within a version of the plugin API.
 """
 
 from __future__ import annotations
@@ -15,9 +16,26 @@ from typing import ClassVar, Protocol
 
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
-from taskrunner.model.task import Task
+from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
+from taskrunner.model.catalog.types import FieldGroup, FieldSpec, Slot
+from taskrunner.model.task import Task, TaskObject
+from taskrunner.plugins import API_VERSION
 
-__all__ = ["Activity", "Context", "Precondition"]
+__all__ = [
+    "API_VERSION",
+    "Activity",
+    "Canceled",
+    "Context",
+    "ErrorId",
+    "FieldGroup",
+    "FieldSpec",
+    "PermanentTaskError",
+    "Precondition",
+    "Slot",
+    "Task",
+    "TaskError",
+    "TaskObject",
+]
 
 
 class Context(Protocol):
@@ -88,6 +106,11 @@ class Activity(ABC):
     type: ClassVar[str]
     #: Whether `stage: true` copies S3 inputs to local folders before, and outputs back after.
     stages: ClassVar[bool] = False
+    #: The fields that definitions may set besides those that every activity has; None: any, and
+    #: none is checked.
+    fields: ClassVar[Sequence[FieldSpec] | None] = None
+    #: The version of the plugin API that it was written for.
+    api_version: ClassVar[int] = API_VERSION
 
     @abstractmethod
     def run(self, ctx: Context) -> None:
@@ -98,6 +121,8 @@ class Precondition(ABC):
     """One object type that asks whether something is so; the entry-point name is its type."""
 
     type: ClassVar[str]
+    fields: ClassVar[Sequence[FieldSpec] | None] = None
+    api_version: ClassVar[int] = API_VERSION
 
     @abstractmethod
     def check(self, ctx: Context) -> bool:

@@ -27,6 +27,7 @@ COMMANDS = {
     "resume": ("taskrunner.cli.control:resume", "Have a paused agent take tasks again."),
     "drain": ("taskrunner.cli.control:drain", "Have the agent finish what runs, and end."),
     "doctor": ("taskrunner.cli.doctor", "Check what an agent needs, and say how to mend it."),
+    "plugins": ("taskrunner.cli.plugins", "List what is installed to do work, and from where."),
     "validate": ("taskrunner.cli.validate", "Report everything that is wrong in a definition."),
     "explain": ("taskrunner.cli.explain", "Describe an object type or one of its fields."),
     "eval": ("taskrunner.cli.eval", "Print the value of an expression."),

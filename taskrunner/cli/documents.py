@@ -17,6 +17,7 @@ from taskrunner.model.reader import (
     read_parameters,
     read_values,
 )
+from taskrunner.plugin_types import know_plugin_types
 
 __all__ = ["Sources", "load_document", "read_text"]
 
@@ -48,7 +49,11 @@ def read_text(path: str) -> str:
 
 
 def load_document(sources: Sources) -> Document:
-    """Read every file and put the values in; raises UsageError and DefinitionError."""
+    """Read every file and put the values in; raises UsageError and DefinitionError.
+
+    From then on types of installed plugins are known as well.
+    """
+    know_plugin_types()
     given = parse_params(sources.params)
     text = read_text(sources.path)
     document = read_document(text, source=sources.path, resource=sources.resource)

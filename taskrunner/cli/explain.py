@@ -17,6 +17,8 @@ from taskrunner.model.catalog import (
     common_field,
     field_text,
 )
+from taskrunner.plugin_types import TYPE_KINDS, find_plugin_type
+from taskrunner.plugins import names
 
 __all__ = ["command"]
 
@@ -54,7 +56,7 @@ def _lines(topic: str | None) -> Iterator[str]:
     if topic is None:
         return _overview()
     type_name, dot, field_name = topic.partition(".")
-    object_type = CATALOG[_find(type_name, CATALOG, "object type")]
+    object_type = find_plugin_type(type_name) or CATALOG[_find(type_name, CATALOG, "object type")]
     if not dot:
         return _type(object_type)
     if common_field(field_name) is not None and field_name not in object_type.fields:
@@ -79,6 +81,10 @@ def _overview() -> Iterator[str]:
         yield f"{title}:"
         for name in category(key):
             yield f"  {name:<{width}}  {CATALOG[name].text}"
+        yield ""
+    if added := [name for name in names(*TYPE_KINDS) if name not in CATALOG]:
+        yield "Added by plugins:"
+        yield from (f"  {name}" for name in added)
         yield ""
     yield "taskrunner explain TYPE lists a type's fields; TYPE.FIELD describes one."
 

@@ -127,7 +127,7 @@ def command(**options: Any) -> int:
 
 def _load(options: Mapping[str, Any]) -> Definition:
     """Read and validate; prints the findings, raises UsageError or DefinitionError."""
-    from taskrunner.cli.validate import finding_lines, plugin_types, summary
+    from taskrunner.cli.validate import finding_lines, summary
     from taskrunner.clock import SystemClock
     from taskrunner.model.validate import validate_document
 
@@ -138,9 +138,7 @@ def _load(options: Mapping[str, Any]) -> Definition:
         params=options["params"],
     )
     document = load_document(sources)
-    report = validate_document(
-        document, now=SystemClock().now(), plugin_types=plugin_types(document.definition)
-    )
+    report = validate_document(document, now=SystemClock().now())
     # Which periods run is chosen here, and none is run by its own past.
     said = replace(report, warnings=tuple(w for w in report.warnings if "backfill" not in w.code))
     for line in finding_lines(sources.path, said):

@@ -155,12 +155,14 @@ def _serve_on(
     authenticator: Authenticator,
     environ: Mapping[str, str],
 ) -> int:
+    from taskrunner.plugin_types import know_plugin_types
     from taskrunner.service.app import EdgeSettings, create_app
     from taskrunner.service.engine import Service
     from taskrunner.service.handlers import HANDLERS
     from taskrunner.service.server import ServiceServer, url_of
 
     ended: list[str] = []
+    know_plugin_types()
 
     def failed(name: str, error: BaseException) -> None:
         ended.append(f"{name}: {error}")

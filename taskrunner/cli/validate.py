@@ -13,13 +13,9 @@ import click
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.clock import SystemClock
 from taskrunner.errors import DefinitionError
-from taskrunner.model.catalog import CATALOG
-from taskrunner.model.document import Definition
 from taskrunner.model.validate import Finding, Report, unreadable, validate_document
 
-__all__ = ["command", "finding_lines", "plugin_types", "summary"]
-
-_PLUGIN_GROUPS = ("taskrunner.activities", "taskrunner.preconditions")
+__all__ = ["command", "finding_lines", "summary"]
 
 
 @click.command(help="Report everything that is wrong in FILE (- for standard input).")
@@ -77,27 +73,13 @@ def _report(sources: Sources, *, aws_limits: bool) -> Report:
     except DefinitionError as error:
         report = unreadable(error)
         return report if error.place.source == sources.path else _of_other_file(report, error)
-    return validate_document(
-        document,
-        aws_limits=aws_limits,
-        now=SystemClock().now(),
-        plugin_types=plugin_types(document.definition),
-    )
+    return validate_document(document, aws_limits=aws_limits, now=SystemClock().now())
 
 
 def _of_other_file(report: Report, error: DefinitionError) -> Report:
     """The findings with the file named that they are in, as it is not the definition's."""
     message = f"{error.place.source}: {error.message}"
     return Report(errors=tuple(replace(found, message=message) for found in report.errors))
-
-
-def plugin_types(definition: Definition) -> frozenset[str]:
-    """Types that installed plugins add; looked for only when the definition has unknown ones."""
-    if all(item.type is None or item.type in CATALOG for item in definition):
-        return frozenset()
-    from importlib.metadata import entry_points
-
-    return frozenset(point.name for group in _PLUGIN_GROUPS for point in entry_points(group=group))
 
 
 def finding_lines(path: str, report: Report) -> Iterator[str]:

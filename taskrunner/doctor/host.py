@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
+from taskrunner import plugins
 from taskrunner.agent.disk import measure
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
+from taskrunner.errors import TaskError
 
 __all__ = ["check_agent", "check_disk", "check_drivers", "check_user"]
 
-_GROUPS = (
-    "taskrunner.activities",
-    "taskrunner.preconditions",
-    "taskrunner.databases",
-    "taskrunner.formats",
-)
 _CGROUPS = Path("/sys/fs/cgroup")
 _FEW_INODES = 10_000
 
@@ -47,24 +42,21 @@ def check_disk(case: Case) -> Iterator[Finding]:
 
 
 def check_drivers(_case: Case) -> Iterator[Finding]:
-    """Every activity, precondition, database and format that is installed can be imported."""
-    points = [point for group in _GROUPS for point in entry_points(group=group)]
+    """Every activity, precondition, database and format that is installed can be used."""
+    found = plugins.discover()
     broken = 0
-    for point in points:
+    for plugin in found:
         try:
-            point.load()
-        except Exception as error:  # plugins may raise anything
+            plugin.load()
+        except TaskError as error:
             broken += 1
-            origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
-            remedy = f"install what is missing, or install {origin} anew"
-            found = f"{point.value} of {origin} cannot be imported: {error}"
-            yield failed(f"driver {point.name}", found, remedy)
-    if points and not broken:
-        names = ", ".join(sorted({point.name for point in points}))
-        yield passed("drivers", f"{len(points)} can be imported: {names}")
-    elif not points:
-        found = "no activity is registered: the installation is not whole"
-        yield failed("drivers", found, "install taskrunner anew with pip")
+            yield failed(f"driver {plugin.name}", str(error), plugins.remedy(plugin))
+    if found and not broken:
+        names = ", ".join(sorted({plugin.name for plugin in found}))
+        yield passed("drivers", f"{len(found)} can be imported: {names}")
+    elif not found:
+        nothing = "no activity is registered: the installation is not whole"
+        yield failed("drivers", nothing, "install taskrunner anew with pip")
 
 
 def check_agent(case: Case) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.errors import DefinitionError
-from taskrunner.model.catalog import CATALOG
+from taskrunner.model.catalog import category_of
 from taskrunner.model.document import PipelineObject
 from taskrunner.model.expressions import Scope, evaluate_object
 from taskrunner.model.schedule import (
@@ -91,14 +91,9 @@ def _types(schedule: PipelineObject, objects: Mapping[str, PipelineObject]) -> s
         found = {
             ScheduleType.of(obj)
             for obj in objects.values()
-            if _category(obj) == category
+            if category_of(obj.type or "") == category
             and any(ref.id == schedule.id for ref in obj.refs("schedule"))
         }
         if found:
             return found
     return {ScheduleType.of(schedule)}
-
-
-def _category(obj: PipelineObject) -> str | None:
-    known = CATALOG.get(obj.type or "")
-    return known.category if known else None

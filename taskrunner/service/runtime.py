@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from taskrunner.model.catalog import CATALOG, FieldGroup
+from taskrunner.model.catalog import FieldGroup, find_type
 from taskrunner.model.document import PipelineObject, Ref
 from taskrunner.model.instances import Category
 from taskrunner.model.policy import Policy
@@ -53,7 +53,7 @@ def attempt_fields(head: AttemptRow | None) -> dict[str, RuntimeField]:
 
 def unset_fields(obj: PipelineObject) -> dict[str, RuntimeField]:
     """Every runtime field that an object of this type may come to have, each as an empty text."""
-    known = CATALOG.get(obj.type or "")
+    known = find_type(obj.type or "")
     fields = known.fields if known else {}
     names = {name for name, field in fields.items() if field.group is FieldGroup.RUNTIME}
     return dict.fromkeys({*names, *_OF_ATTEMPTS} - {*obj.keys()}, "")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 
+from taskrunner import plugins
 from taskrunner.data.databases.base import Database
 from taskrunner.data.databases.lookup import AwsLookup, Lookup
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
+from taskrunner.plugins import Kind
 
 __all__ = ["check_url", "open_database", "spec_of"]
 
-_GROUP = "taskrunner.databases"
 #: Where a scheme's addresses look different from `scheme://HOST[:PORT]/NAME`.
 _FORMS = {"sqlite": "sqlite:///PATH"}
 
@@ -27,12 +27,12 @@ def open_database(
     Raises PermanentTaskError when the object is unusable, TaskError when a look-up fails.
     """
     spec = spec_of(described, settings, lookup=lookup or AwsLookup())
-    found = entry_points(group=_GROUP, name=spec.scheme)
-    if not found:
-        known = ", ".join(sorted(entry_points(group=_GROUP).names)) or "none"
+    found = plugins.named(spec.scheme, Kind.DATABASE)
+    if found is None:
+        known = ", ".join(plugins.names(Kind.DATABASE)) or "none"
         message = f"{spec}: there is no driver for {spec.scheme!r} on this host; known: {known}"
         raise PermanentTaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
-    driver: type[Database] = next(iter(found)).load()
+    driver: type[Database] = found.load()
     return driver(spec)
 
 
@@ -41,7 +41,7 @@ def check_url(object_id: str, url: str) -> None:
 
     Nothing is connected to, and no driver is imported.
     """
-    known = sorted(entry_points(group=_GROUP).names)
+    known = plugins.names(Kind.DATABASE)
     try:
         scheme = from_url(object_id, url, Login()).scheme
         if scheme in known:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
+from taskrunner import plugins
 from taskrunner.data.formats.base import Format
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
+from taskrunner.plugins import Kind
 
 __all__ = ["format_of"]
 
-_GROUP = "taskrunner.formats"
 #: What a data node without a dataFormat holds.
 _DEFAULT = "CSV"
 
@@ -18,10 +17,10 @@ _DEFAULT = "CSV"
 def format_of(described: TaskObject | None) -> Format:
     """The format that a dataFormat object describes; raises PermanentTaskError."""
     name = described.type if described is not None else _DEFAULT
-    found = entry_points(group=_GROUP, name=name)
-    if not found:
-        known = ", ".join(sorted(entry_points(group=_GROUP).names)) or "none"
+    found = plugins.named(name, Kind.FORMAT)
+    if found is None:
+        known = ", ".join(plugins.names(Kind.FORMAT)) or "none"
         message = f"the data format {name!r} is not supported for copying; known: {known}"
         raise PermanentTaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
-    plugin: type[Format] = next(iter(found)).load()
+    plugin: type[Format] = found.load()
     return plugin.from_object(described)

@@ -2,10 +2,13 @@
 
 from taskrunner.model.catalog.table import (
     CATALOG,
+    add_types,
     category,
     category_of,
     common_field,
     field_text,
+    find_type,
+    one_of_groups,
     reference_fields,
 )
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
@@ -16,9 +19,12 @@ __all__ = [
     "FieldSpec",
     "ObjectType",
     "Slot",
+    "add_types",
     "category",
     "category_of",
     "common_field",
     "field_text",
+    "find_type",
+    "one_of_groups",
     "reference_fields",
 ]

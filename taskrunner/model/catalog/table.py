@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TypedDict, cast
 
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
 
-__all__ = ["CATALOG", "category", "category_of", "common_field", "field_text", "reference_fields"]
+__all__ = [
+    "CATALOG",
+    "add_types",
+    "category",
+    "category_of",
+    "common_field",
+    "field_text",
+    "find_type",
+    "one_of_groups",
+    "reference_fields",
+]
 
 
 class _Row(TypedDict, total=False):
@@ -56,7 +66,7 @@ def _table() -> _Table:
 
 
 class _Catalog(Mapping[str, ObjectType]):
-    """Every type by its name."""
+    """Every type of AWS's by its name."""
 
     def __getitem__(self, name: str) -> ObjectType:
         return _type(name)
@@ -81,9 +91,25 @@ _COMMON = {
 }
 
 
+_finders: list[Callable[[str], ObjectType | None]] = []
+
+
+def add_types(find: Callable[[str], ObjectType | None]) -> Callable[[], None]:
+    """Let `find_type` find types beyond AWS's, from a program's start on; returns what ends it."""
+    if find not in _finders:
+        _finders.append(find)
+    return lambda: _finders.remove(find)
+
+
+def find_type(name: str) -> ObjectType | None:
+    """A type of AWS's, or one that was added; None for one that is not known."""
+    known = CATALOG.get(name)
+    return known or next((found for find in _finders if (found := find(name))), None)
+
+
 def category_of(name: str) -> str | None:
     """The category of a type; None for a type that is not known."""
-    known = CATALOG.get(name)
+    known = find_type(name)
     return known.category if known else None
 
 
@@ -125,14 +151,15 @@ def _type(name: str) -> ObjectType:
         text=row["text"],
         fields=fields,
         required=tuple(spec for spec in fields.values() if spec.required),
-        one_of=_one_of(fields.values()),
+        one_of=one_of_groups(fields.values()),
         managed_by=row.get("managed_by"),
         replaced_by=row.get("replaced_by"),
         example_only=row.get("example_only", False),
     )
 
 
-def _one_of(specs: Iterable[FieldSpec]) -> tuple[tuple[FieldSpec, ...], ...]:
+def one_of_groups(specs: Iterable[FieldSpec]) -> tuple[tuple[FieldSpec, ...], ...]:
+    """Fields of which one must be there, by the number that they share."""
     groups: dict[int, list[FieldSpec]] = {}
     for spec in specs:
         if spec.alternatives is not None:

@@ -83,6 +83,8 @@ class ObjectType:
     managed_by: str | None = None
     replaced_by: str | None = None
     example_only: bool = False
+    #: Nobody knows its fields: a plugin's that declares none.
+    any_field: bool = False
 
     @property
     def runnable(self) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from taskrunner.errors import DefinitionError
-from taskrunner.model.catalog import CATALOG, ObjectType
+from taskrunner.model.catalog import ObjectType, find_type
 from taskrunner.model.document import (
     Definition,
     Field,
@@ -163,12 +163,10 @@ class Context:
         *,
         findings: Findings,
         now: datetime | None = None,
-        plugin_types: Collection[str] = (),
     ) -> None:
         self.definition = definition
         self.findings = findings
         self.now = now
-        self.plugin_types = frozenset(plugin_types)
         self.names = Names()
         self.add = findings.add
 
@@ -196,7 +194,7 @@ class Context:
         name = whole.type
         if own.id == DEFAULT_ID or name is None or isinstance(name, Unresolved):
             return None
-        return CATALOG.get(name)
+        return find_type(name)
 
     @cached_property
     def by_id(self) -> Mapping[str, Item]:

@@ -65,7 +65,8 @@ def check_fields(context: Context) -> None:
                 continue
             spec = spec_of(item, key)
             if spec is None:
-                _note_unknown(context, item, key)
+                if key.startswith("@") or not (item.type and item.type.any_field):
+                    _note_unknown(context, item, key)
             else:
                 _check_group(context, item, spec, key)
                 _check_count(context, item, spec, key)

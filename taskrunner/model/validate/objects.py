@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from taskrunner.model.catalog import CATALOG
+from taskrunner.model.catalog import CATALOG, find_type
 from taskrunner.model.document import Unresolved
 from taskrunner.model.validate.context import Context, Item
 
@@ -45,7 +45,7 @@ def check_types(context: Context) -> None:
             shown = ", ".join(str(value) for value in given)
             message = f"found the type {shown}, wanted one name as text"
             _note(context, "bad-type", message, item)
-        elif not _is_known(context, item, given[0]):
+        elif not _is_known(item, given[0]):
             near = context.names.near(given[0], CATALOG)
             message = f"there is no object type {given[0]!r}{near}"
             _note(context, "unknown-type", message, item)
@@ -65,8 +65,8 @@ def _note_missing(context: Context, item: Item) -> None:
     _note(context, "missing-type", message, item)
 
 
-def _is_known(context: Context, item: Item, name: str) -> bool:
-    if isinstance(name, Unresolved) or name in context.plugin_types or name in CATALOG:
+def _is_known(item: Item, name: str) -> bool:
+    if isinstance(name, Unresolved) or find_type(name):
         return True
     # CloudFormation templates give Default the type Default.
     return item.is_default and name == "Default"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from taskrunner.model.catalog import category
 from taskrunner.model.document import Field, Unresolved
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.schedules import is_backfilled
@@ -72,8 +71,7 @@ def _check_defaults(context: Context) -> None:
 
 
 def _check_activities(context: Context) -> None:
-    types = {item.text("type") for item in context.items}
-    if types.isdisjoint(category("activity")) and types.isdisjoint(context.plugin_types):
+    if not any(item.type and item.type.category == "activity" for item in context.items):
         context.add("no-activity", "there is no activity in the definition: nothing will run")
 
 

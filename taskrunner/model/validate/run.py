@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from taskrunner.errors import DefinitionError
@@ -51,14 +51,12 @@ def validate(
     *,
     aws_limits: bool = False,
     now: datetime | None = None,
-    plugin_types: Collection[str] = (),
 ) -> Report:
     """Every mistake of a definition; never raises for anything that a definition may hold.
 
     `aws_limits` makes AWS's limits errors. `now`, aware, is needed to warn of backfill.
-    `plugin_types` are types beyond the catalog that are installed; their fields are not checked.
     """
-    return _run(definition, (), aws_limits=aws_limits, now=now, plugin_types=plugin_types)
+    return _run(definition, (), aws_limits=aws_limits, now=now)
 
 
 def validate_document(
@@ -66,13 +64,10 @@ def validate_document(
     *,
     aws_limits: bool = False,
     now: datetime | None = None,
-    plugin_types: Collection[str] = (),
 ) -> Report:
     """As `validate`, with what the reader noted of the file's shape."""
     problems = document.problems
-    return _run(
-        document.definition, problems, aws_limits=aws_limits, now=now, plugin_types=plugin_types
-    )
+    return _run(document.definition, problems, aws_limits=aws_limits, now=now)
 
 
 def unreadable(error: DefinitionError) -> Report:
@@ -96,12 +91,11 @@ def _run(
     *,
     aws_limits: bool,
     now: datetime | None,
-    plugin_types: Collection[str],
 ) -> Report:
     findings = Findings(aws_limits=aws_limits)
     for problem in problems:
         _note(findings, problem)
-    context = Context(definition, findings=findings, now=now, plugin_types=plugin_types)
+    context = Context(definition, findings=findings, now=now)
     for check in CHECKS:
         check(context)
     return findings.report()

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from taskrunner.activities.base import Activity, Context, Precondition
-from taskrunner.activities.registry import Plugin, PluginClass, Registry
+from taskrunner.activities.registry import Registry
 from taskrunner.agent import verdicts
 from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
 from taskrunner.agent.child import CANCELED, perform
 from taskrunner.errors import Canceled, ErrorId, TaskError
+from taskrunner.plugins import Kind, Plugin
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.fakes import make_task
@@ -46,18 +47,23 @@ class No(Precondition):
         return False
 
 
-CLASSES: dict[str, PluginClass] = {"Works": Works, "Fails": Fails, "Stops": Stops, "No": No}
+CLASSES: dict[str, type[Activity] | type[Precondition]] = {
+    "Works": Works,
+    "Fails": Fails,
+    "Stops": Stops,
+    "No": No,
+}
 
 
 class FakePlugin(Plugin):
-    def load(self) -> PluginClass:
-        return CLASSES[self.type]
+    def load(self) -> type[Activity] | type[Precondition]:
+        return CLASSES[self.name]
 
 
 def _plugin(name: str) -> FakePlugin:
     return FakePlugin(
-        type=name,
-        group="g",
+        name=name,
+        kind=Kind.ACTIVITY,
         target="t",
         origin="o",
         version="1",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from taskrunner.model.catalog import CATALOG, add_types
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref
 from taskrunner.model.reader import read_definition
 from taskrunner.model.validate import Report, validate
@@ -94,8 +96,14 @@ def test_types_of_plugins_are_known_and_their_fields_their_own() -> None:
     document = changed(add(id="P", type="PagerActivity", number="1", input={"ref": "Nobody"}))
     definition = read_definition(json.dumps(document))
     assert "unknown-type" in codes(validate(definition, now=NOW).errors)
-    report = validate(definition, now=NOW, plugin_types={"PagerActivity"})
-    assert codes(report.errors) == ["dangling-reference"]
+    pager = replace(CATALOG["ShellCommandActivity"], name="PagerActivity", one_of=())
+    forget = add_types({"PagerActivity": replace(pager, any_field=True)}.get)
+    assert codes(validate(definition, now=NOW).errors) == ["dangling-reference"]
+    forget()
+    forget = add_types({"PagerActivity": pager}.get)
+    assert codes(validate(definition, now=NOW).errors) == ["unknown-field", "dangling-reference"]
+    forget()
+    assert "unknown-type" in codes(validate(definition, now=NOW).errors)
 
 
 def test_backfill_needs_to_know_the_time() -> None:
