@@ -383,12 +383,9 @@ class Agent:
         if self._may_not is not None:
             return  # every call is refused by now; the first says it all
         self._may_not = error
+        remedy = "mend the credentials or what they may do (see `taskrunner doctor`), then start it"
         log.error(
-            "not authorized: the agent ends",
-            error=str(error),
-            code=error.code,
-            remedy="mend the credentials or what they may do (`taskrunner doctor` tells more), "
-            "then start the agent again",
+            "not authorized: the agent ends", error=str(error), code=error.code, remedy=remedy
         )
         self._mailbox.put(StopAsked(ExitCode.NOT_AUTHORIZED, "not authorized"))
 

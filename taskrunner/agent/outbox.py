@@ -42,9 +42,6 @@ class Outbox:
         self._delay_s = _AFTER_REFUSAL_S
         self._outage = Outage(
             began=lambda error: log.warning("verdict not taken; will send again", error=str(error)),
-            goes_on=lambda error, failures: log.warning(
-                "verdicts are still not taken", error=str(error), failures=failures
-            ),
             ended=lambda failures: log.info("verdicts are taken again", failures=failures),
             backoff=Backoff(most_s=30.0),
             random=random or Random(),  # noqa: S311  spreads load, guards nothing
