@@ -10,23 +10,28 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError
+from taskrunner.secret_files import credential, exposed, read_secret
 from taskrunner.setting import Setting
 from taskrunner.settings_kinds import Address, Space
+from taskrunner.settings_kinds import path as to_path
 from taskrunner.settings_table import BY_NAME, SETTINGS
 
-__all__ = ["Examined", "Loaded", "Settings", "examine", "load", "missing"]
+__all__ = ["USERINFO", "Examined", "Loaded", "Settings", "examine", "load", "missing"]
 
 #: Read when no other file is named.
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")
 
 #: Names in AWS Task Runner's credentials.json that differ from ours by more than the dash.
 _CREDENTIALS_KEYS = {"private_key": "secret_key"}
+#: A login in a URL.
+USERINFO = re.compile(r"(://[^/@:]*):[^/@]*@")
+_FILE_NAMES = frozenset(setting.file_name for setting in SETTINGS if setting.file_name)
 _OLD_KEYS = {"secret_key": ("private-key", "private_key")}
 
 
@@ -102,6 +107,7 @@ class Loaded:
 
     settings: Settings
     origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +117,8 @@ class Examined:
     values: Mapping[str, object]
     origins: Mapping[str, str]
     errors: tuple[str, ...]
+    #: What works, and is a risk.
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,13 @@ class _Given:
     raw: object
     #: How an error names it.
     place: str
+    #: The file that the value stands in by itself; `raw` is its path as it was given.
+    file: Path | None = None
+    #: The file that has the value among others.
+    held_in: Path | None = None
+    #: Whether a group that may read the file is a stranger's. Settings may well be for a group, as
+    #: the installation makes them, and the access list on a credential looks like one.
+    group_counts: bool = False
 
 
 def load(
@@ -133,6 +148,7 @@ def load(
     return Loaded(
         settings=Settings(**{key: found.values[key] for key in known}),  # type: ignore[arg-type]
         origins=found.origins,
+        warnings=found.warnings,
     )
 
 
@@ -147,15 +163,35 @@ def examine(
         errors.append(str(error))
         from_file = {}
     values: dict[str, object] = {}
-    origins: dict[str, str] = {}
+    givens: dict[str, _Given] = {}
     for setting in SETTINGS:
-        given = _find(setting, flags, environ, from_file)
-        origins[setting.name] = given.origin if given else "default"
         try:
+            given = _find(setting, flags, environ, from_file)
+            if given is not None:
+                givens[setting.name] = given
             values[setting.name] = _parse(setting, given, environ)
         except ConfigError as error:
             errors.append(str(error))
-    return Examined(values=values, origins=origins, errors=tuple(errors))
+    origins = {s.name: givens[s.name].origin if s.name in givens else "default" for s in SETTINGS}
+    return Examined(
+        values=values,
+        origins=origins,
+        errors=tuple(errors),
+        warnings=tuple(_warnings(givens)),
+    )
+
+
+def _warnings(givens: Mapping[str, _Given]) -> Iterator[str]:
+    """What lets others read secrets."""
+    for name, given in givens.items():
+        if not BY_NAME[name].secret:
+            continue
+        if given.origin.startswith("--"):
+            yield f"{given.origin}: a secret on the command line is visible to all in `ps`"
+        path = given.file or given.held_in
+        who = exposed(path, group=given.group_counts) if path is not None else None
+        if who is not None:
+            yield f"{path}: {name} is in it, and {who} can read it; chmod 600 {path}"
 
 
 def missing(found: Examined) -> list[str]:
@@ -177,23 +213,63 @@ def _find(
     environ: Mapping[str, str],
     from_file: Mapping[str, _Given],
 ) -> _Given | None:
-    flag = flags.get(setting.name)
-    if flag is not None and flag != ():
-        return _Given(setting.flag, flag, setting.flag)
-    for variable in setting.variables:
-        if environ.get(variable):
-            return _Given(variable, environ[variable], variable)
-    return from_file.get(setting.name)
+    """The setting where it counts most, by value or by a file; raises ConfigError for both."""
+    by_file = setting.file_name or ""
+    levels = (
+        (_from_flags(setting.flag, flags.get(setting.name)),
+         _from_flags(setting.file_flag, flags.get(by_file))),
+        (_from_variables(setting.variables, environ),
+         _from_variables((setting.file_variable,) if by_file else (), environ)),
+        (None, _from_credentials(setting, environ)),
+        (from_file.get(setting.name), from_file.get(by_file)),
+    )  # fmt: skip
+    for value, file in levels:
+        if value is not None and file is not None:
+            raise ConfigError(f"{value.place} and {file.place}: one or the other")
+        if value is not None:
+            return value
+        if file is not None:
+            return file if file.file is not None else _named_file(file)
+    return None
+
+
+def _from_flags(flag: str, value: object) -> _Given | None:
+    return None if value is None or value == () else _Given(flag, value, flag)
+
+
+def _from_variables(variables: Sequence[str], environ: Mapping[str, str]) -> _Given | None:
+    name = next((name for name in variables if environ.get(name)), None)
+    return None if name is None else _Given(name, environ[name], name)
+
+
+def _from_credentials(setting: Setting, environ: Mapping[str, str]) -> _Given | None:
+    path = credential(setting.name, environ) if setting.secret else None
+    return None if path is None else _Given(f"{path} (credential)", path, str(path), file=path)
+
+
+def _named_file(given: _Given) -> _Given:
+    try:
+        path = to_path(given.raw)
+    except ValueError:
+        raise ConfigError(
+            f"{given.place}: found {given.raw!r}, wanted the path of a file"
+        ) from None
+    assert isinstance(path, Path)  # noqa: S101
+    return _Given(f"{path} ({given.origin})", given.raw, given.place, file=path, group_counts=True)
 
 
 def _parse(setting: Setting, given: _Given | None, environ: Mapping[str, str]) -> object:
     if given is None:
         return setting.default(environ)
+    raw = given.raw
+    if given.file is not None:
+        raw = read_secret(given.file, place=given.place, lines=setting.multiple)
     try:
-        return setting.kind(given.raw)
+        return setting.kind(raw)
     except ValueError as error:
-        found = "a value" if setting.secret else repr(given.raw)
-        raise ConfigError(f"{given.place}: found {found}, wanted {error}") from None
+        found = "a value" if setting.secret else USERINFO.sub(r"\1:***@", repr(raw))
+        place = given.place if given.file is None else f"{given.place}: {given.file}"
+        raise ConfigError(f"{place}: found {found}, wanted {error}") from None
 
 
 def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
@@ -211,8 +287,8 @@ def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
     found = {}
     for key, value in content.items():
         origin = f"{path}:{line}" if (line := _line_of(key, text)) else str(path)
-        if key in BY_NAME:
-            found[key] = _Given(origin, value, f"{origin}: {key}")
+        if key in BY_NAME or key in _FILE_NAMES:
+            found[key] = _Given(origin, value, f"{origin}: {key}", held_in=path)
         else:
             errors.append(f"{origin}: unknown setting {key!r}; {_hint(key)}")
     return found
@@ -250,12 +326,3 @@ def _json(path: Path, text: str) -> dict[str, object]:
         raise ConfigError(f"{path}: not valid JSON: {error}") from None
     plain = {key.replace("-", "_"): value for key, value in content.items()}
     return {_CREDENTIALS_KEYS.get(key, key): value for key, value in plain.items()}
-
-
-def secrets_on_command_line(origins: Mapping[str, str]) -> Sequence[str]:
-    """The flags that carried a secret, which everyone on the host can read in `ps`."""
-    return [
-        origins[setting.name]
-        for setting in SETTINGS
-        if setting.secret and origins[setting.name].startswith("--")
-    ]

@@ -38,6 +38,21 @@ class Setting:
         """The environment variables, ours first."""
         return (f"TASKRUNNER_{self.name.upper()}", *self.also)
 
+    @property
+    def file_name(self) -> str | None:
+        """The setting that names a file with this one's value; only secrets have it."""
+        return f"{self.name}_file" if self.secret else None
+
+    @property
+    def file_flag(self) -> str:
+        """The flag that names that file."""
+        return f"{self.flag}-file"
+
+    @property
+    def file_variable(self) -> str:
+        """The variable that names that file."""
+        return f"{self.variables[0]}_FILE"
+
     def default(self, environ: Mapping[str, str]) -> object:
         """The value when nothing is given."""
         return self.compute(environ) if self.compute else self.fallback

@@ -20,7 +20,7 @@ from taskrunner.agent.forkserver import Role
 from taskrunner.agent.users import check_root
 from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import Clock, SystemClock
-from taskrunner.config import Loaded, Settings, load, secrets_on_command_line
+from taskrunner.config import Loaded, Settings, load
 from taskrunner.errors import ConfigError, UsageError
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
@@ -187,8 +187,8 @@ def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices 
 
 
 def _warn(loaded: Loaded) -> None:
-    for flag in secrets_on_command_line(loaded.origins):
-        _say(f"warning: {flag}: a secret on the command line is visible to all in `ps`")
+    for warning in loaded.warnings:
+        _say(f"warning: {warning}")
     settings = loaded.settings
     if len(settings.worker_group) > settings.tasks:
         _say(

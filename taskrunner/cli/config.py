@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 
 import click
 
 from taskrunner.cli.config_options import FORMAT, settings_options
-from taskrunner.config import Examined, examine, load, missing
+from taskrunner.config import USERINFO, Examined, examine, load, missing
 from taskrunner.errors import ConfigError
 from taskrunner.setting import Setting
 from taskrunner.settings_table import SETTINGS
@@ -20,7 +19,6 @@ from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 __all__ = ["check", "command", "show"]
 
 _MASK = "********"
-_USERINFO = re.compile(r"(://[^/@:]*):[^/@]*@")
 
 
 def _show(config: str | None, form: str, *, origin: bool, **flags: object) -> int:
@@ -40,7 +38,7 @@ def masked(setting: Setting, value: object) -> object:
         return _MASK
     if isinstance(value, Sequence) and not isinstance(value, str) and setting.multiple:
         return [str(item) for item in value]
-    return _USERINFO.sub(rf"\1:{_MASK}@", str(value))
+    return USERINFO.sub(rf"\1:{_MASK}@", str(value))
 
 
 def _as_json(values: Mapping[str, object], origins: Mapping[str, str] | None) -> str:
@@ -73,6 +71,8 @@ _RENDER = {"text": _as_text, "json": _as_json}
 def _check(config: str | None, **flags: object) -> int:
     found = examine(flags, os.environ, file=config)
     errors = [*found.errors, *missing(found), *_wrong_endpoint(found)]
+    for warning in found.warnings:
+        print(f"taskrunner: warning: {warning}", file=sys.stderr)  # noqa: T201
     for error in errors:
         print(f"taskrunner: {error}", file=sys.stderr)  # noqa: T201
     if not errors:

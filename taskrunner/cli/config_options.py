@@ -15,7 +15,11 @@ __all__ = ["CONFIG_FILE", "FORMAT", "named", "settings_options"]
 
 def settings_options(*, hidden: bool = False) -> list[click.Parameter]:
     """An option for every setting, and --config; `hidden` leaves them out of --help."""
-    options: list[click.Parameter] = [_option(setting, hidden=hidden) for setting in SETTINGS]
+    options: list[click.Parameter] = []
+    for setting in SETTINGS:
+        options.append(_option(setting, hidden=hidden))
+        if setting.file_name is not None:
+            options.append(_file_option(setting, setting.file_name, hidden=hidden))
     return [*options, CONFIG_FILE]
 
 
@@ -38,6 +42,17 @@ def _option(setting: Setting, *, hidden: bool = False) -> click.Option:
         hidden=hidden,
         is_flag=False,
         **bare,
+    )
+
+
+def _file_option(setting: Setting, name: str, *, hidden: bool) -> click.Option:
+    return click.Option(
+        [setting.file_flag, name],
+        help=f"File with what {setting.flag} would say. [${setting.file_variable}; under systemd "
+        f"LoadCredential={setting.name}:PATH]",
+        metavar="FILE",
+        default=None,
+        hidden=hidden,
     )
 
 

@@ -68,6 +68,8 @@ def _all(config: str | None, *, poll: bool, flags: Mapping[str, object]) -> Iter
     loaded = load(flags, os.environ, file=config)
     given = sum(origin != "default" for origin in loaded.origins.values())
     yield passed("settings", f"right: {given} given, the others have their defaults")
+    for warning in loaded.warnings:
+        yield warned("secrets", warning)
     environ = dict(os.environ)
     yield from examination(_case(loaded, environ, poll=poll))
 

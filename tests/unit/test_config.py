@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.config import Loaded, Settings, examine, load, secrets_on_command_line
+from taskrunner.config import Loaded, Settings, examine, load
 from taskrunner.errors import ConfigError
 from taskrunner.settings_table import BY_NAME, SETTINGS
 
@@ -142,7 +142,8 @@ def test_databases_and_groups_come_in_every_form(tmp_path: Path) -> None:
 
 def test_a_secret_on_the_command_line_is_noticed() -> None:
     loaded = _load({"secret_key": "x", "access_id": "y"}, {"TASKRUNNER_PROXY_PASSWORD": "z"})
-    assert secrets_on_command_line(loaded.origins) == ["--secret-key"]
+    (warning,) = loaded.warnings
+    assert warning.startswith("--secret-key: a secret on the command line")
 
 
 def test_the_table_has_every_setting() -> None:
@@ -157,6 +158,9 @@ def test_the_example_file_explains_every_setting_with_its_default() -> None:
         line = re.search(rf"^# {setting.name} = (.*)$", text, re.MULTILINE)
         assert line is not None, setting.name
         assert f"# {setting.help} [{setting.flag}, ${setting.variables[0]}]" in text
+        if setting.file_name is not None:
+            assert re.search(rf"^# {setting.file_name} = \"/", text, re.MULTILINE), setting.name
+            assert f"[{setting.file_flag}, ${setting.file_variable}]" in text
         value = tomllib.loads(f"x = {line[1]}")["x"]
         parsed = setting.kind(value)
         if setting.fallback not in (None, (), {}):

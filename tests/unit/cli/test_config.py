@@ -118,7 +118,8 @@ def test_example_help_and_table_name_the_same_settings() -> None:
         if isinstance(option, click.Option) and not option.hidden
     }
     table = {setting.name: setting for setting in SETTINGS}
-    assert shown.keys() - table.keys() == {"config"}
+    files = {setting.file_name for setting in SETTINGS if setting.file_name}
+    assert shown.keys() - table.keys() == {"config", *files}
     example = EXAMPLE.read_text()
     for name, setting in table.items():
         assert setting.flag in shown[name].opts
@@ -126,7 +127,7 @@ def test_example_help_and_table_name_the_same_settings() -> None:
         assert str(shown[name].help).startswith(setting.help)
         assert f"# {setting.help} [{setting.flag}, ${setting.variables[0]}]" in example
         assert re.search(rf"^# {name} = ", example, re.MULTILINE), name
-    assert set(re.findall(r"^# (\w+) = ", example, re.MULTILINE)) == table.keys()
+    assert set(re.findall(r"^# (\w+) = ", example, re.MULTILINE)) == table.keys() | files
 
 
 @pytest.mark.parametrize(
