@@ -173,6 +173,7 @@ class ErrorId:
     COMMAND_FAILED = "CommandFailed"  # a command ended with a non-zero exit code
     KILLED_BY_SIGNAL = "KilledBySignal"
     OUT_OF_MEMORY = "OutOfMemory"
+    FILE_TOO_LARGE = "FileTooLarge"  # beyond the agent's task_file_size
     TIMEOUT = "AttemptTimeout"
     INVALID_FIELD = "InvalidField"  # a field of the object cannot be used as it is
     UNSUPPORTED_TYPE = "UnsupportedType"

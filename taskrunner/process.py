@@ -19,6 +19,7 @@ from typing import IO, Protocol
 
 import psutil
 
+from taskrunner.cgroups import own_group
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -93,7 +94,14 @@ def signal_name(number: int) -> str:
 
 
 def oom_kills() -> int:
-    """How often the kernel's out-of-memory killer has struck here; only differences count."""
+    """How often the kernel's out-of-memory killer has struck here; only differences count.
+
+    Here is this process's control group, where memory is counted in it, else the whole host.
+    """
+    group = own_group()
+    killed = group.used().oom_kills if group is not None else None
+    if killed is not None:
+        return killed
     return sum(_counter(path, "oom_kill") for path in _OOM_COUNTERS)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from taskrunner.activities.base import Activity, Context
+from taskrunner.cgroups import own_group
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.process import oom_kills, signal_name
 
@@ -51,12 +52,11 @@ class ShellRun:
         """The failed attempt's error."""
         tail = f": {self.error_output}" if self.error_output else ""
         if self.oom and self.signal == signal.SIGKILL:
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            message = (
-                "command was ended by the system's out-of-memory killer "
-                f"(peak memory of its largest process {peak:.0f} MB){tail}"
-            )
+            message = f"command was ended by the system's out-of-memory killer ({_peak()}){tail}"
             return TaskError(message, error_id=ErrorId.OUT_OF_MEMORY)
+        if self.signal == signal.SIGXFSZ:
+            message = f"command wrote a file larger than the agent's task_file_size{tail}"
+            return TaskError(message, error_id=ErrorId.FILE_TOO_LARGE)
         if self.code < 0:
             name = signal_name(-self.code)
             message = f"command was killed by signal {-self.code} ({name}){tail}"
@@ -64,6 +64,15 @@ class ShellRun:
         hint = f" ({signal_name(self.signal)} in the command)" if self.signal else ""
         message = f"command exited with {self.code}{hint}{tail}"
         return TaskError(message, error_id=ErrorId.COMMAND_FAILED)
+
+
+def _peak() -> str:
+    group = own_group()
+    together = group.used().memory if group is not None else None
+    if together is not None:
+        return f"peak memory of the attempt {together / (1 << 20):.0f} MB"
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return f"peak memory of its largest process {largest:.0f} MB"
 
 
 def run_shell(ctx: Context) -> ShellRun:

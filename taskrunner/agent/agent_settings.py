@@ -8,6 +8,7 @@ from pathlib import Path
 from taskrunner.agent.attempt import Policy
 from taskrunner.agent.operations import OperationsSettings
 from taskrunner.agent.status import Identity
+from taskrunner.cgroups import Groups
 from taskrunner.settings_kinds import Space
 
 __all__ = ["AgentSettings", "Reloaded"]
@@ -33,6 +34,8 @@ class AgentSettings:
     notice_margin_s: float = 30.0
     #: The process with which the agent ends; None: it ends when it is told to.
     parent: int | None = None
+    #: Where attempts have control groups of their own; None: nowhere here.
+    groups: Groups | None = None
     policy: Policy = field(default_factory=Policy)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
 

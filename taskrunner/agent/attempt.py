@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, read_progress
 from taskrunner.agent.shipping import LogShipper
 from taskrunner.agent.verdicts import Exit
+from taskrunner.cgroups import Groups
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.lifecycle import Threads
@@ -61,6 +62,8 @@ class Policy:
     #: How long the service leaves a task with a runner that is silent.
     lease_s: float = 300.0
     kill_grace_s: float = 10.0
+    #: How long any attempt may take; None: as long as its attemptTimeout lets it.
+    longest_s: float | None = None
     allowance: Allowance = field(default_factory=Allowance)
 
 
@@ -81,6 +84,7 @@ class Desk:
     canceling: threading.Event
     #: How long the host still has.
     haste: Haste
+    groups: Groups | None = None
 
 
 def why_end(
@@ -175,7 +179,12 @@ class Attempt:
         clock = self._desk.clock
         try:
             self._desk.policy.allowance.check(self._task)
-            limits = Limits.of(self._task, lease_s=self._desk.policy.lease_s, now=clock.now())
+            limits = Limits.of(
+                self._task,
+                lease_s=self._desk.policy.lease_s,
+                now=clock.now(),
+                longest_s=self._desk.policy.longest_s,
+            )
         except TaskError as error:
             self._log.warning("task refused", error=str(error), error_id=error.error_id)
             return verdicts.from_exception(error)
@@ -233,8 +242,7 @@ class Attempt:
             status=verdict.status if verdict else "none",
             error_id=verdict.error_id if verdict else None,
             reason=end.name if end else None,
-            cpu_s=round(ended.cpu_s, 2),
-            peak_rss_mb=round(ended.peak_rss_mb),
+            **{k: round(v, 2) for k, v in asdict(ended.usage).items() if v is not None},
         )
 
 

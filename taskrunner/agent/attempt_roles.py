@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from taskrunner.agent.task_limits import TaskLimits
+from taskrunner.cgroups import Groups
 from taskrunner.data.settings import DataSettings
 
 __all__ = ["ATTEMPT", "SHIPPER", "AttemptSettings"]
@@ -26,3 +28,7 @@ class AttemptSettings:
     block_imds: bool = False
     #: Seconds between TERM and KILL.
     grace_s: float = 5.0
+    #: What a task may use.
+    limits: TaskLimits = field(default_factory=TaskLimits)
+    #: Where each attempt gets a control group of its own; None: there are none here.
+    groups: Groups | None = None

@@ -26,6 +26,8 @@ from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.names import LOG_NAMES
 from taskrunner.agent.staging import staged
+from taskrunner.agent.usage import Usage
+from taskrunner.cgroups import Group
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
@@ -46,6 +48,7 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     cancellation = Cancellation()
     cancellation.install()
     job = Job.decode(data)
+    settings.limits.limit_attempt()
     _make_folders(job)
     process_setup.redirect_output(job.files.log_dir)
     masker = Masker(secrets_of(job.task, settings.data.databases))
@@ -63,7 +66,8 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     )
     if settings.block_imds:
         ctx.extra_env[METADATA_DISABLED] = "true"
-    verdict = perform(ctx, registry, cancellation, SystemClock())
+    group = settings.groups.own() if settings.groups else None
+    verdict = perform(ctx, registry, cancellation, SystemClock(), group)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_leftovers(ctx)
     ctx.flush_progress()
@@ -74,9 +78,16 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
 
 
 def perform(
-    ctx: AttemptContext, registry: Registry, cancellation: Cancellation, clock: Clock
+    ctx: AttemptContext,
+    registry: Registry,
+    cancellation: Cancellation,
+    clock: Clock,
+    group: Group | None = None,
 ) -> Verdict:
-    """Run the task's plugin inside its wrappers; every outcome becomes a verdict."""
+    """Run the task's plugin inside its wrappers; every outcome becomes a verdict.
+
+    `group` is the control group of the attempt, which counts what it uses.
+    """
     started = clock.monotonic()
     kind = "task"
     try:
@@ -92,8 +103,9 @@ def perform(
         verdict = verdicts.from_exception(error)
     minutes, seconds = divmod(int(clock.monotonic() - started), 60)
     ctx.log.info("Work %s took %d:%02d to complete", kind, minutes, seconds)
-    ctx.log.info("Result %s; %s", verdict.status, _usage())
-    return verdict
+    used = _usage(group)
+    ctx.log.info("Result %s; %s", verdict.status, used)
+    return verdicts.with_bounds_met(verdict, group.used() if group else None, used)
 
 
 def _compose(ctx: AttemptContext, registry: Registry) -> Callable[[], Verdict]:
@@ -146,10 +158,6 @@ def _end_leftovers(ctx: AttemptContext) -> None:
             ctx.log.warning("Ended %d processes that the task had left running", count)
 
 
-def _usage() -> str:
-    own, commands = (
-        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    peak = max(own.ru_maxrss, commands.ru_maxrss) / 1024
-    cpu = own.ru_utime + own.ru_stime + commands.ru_utime + commands.ru_stime
-    return f"CPU time {cpu:.2f} s, peak memory of the largest process {peak:.0f} MB"
+def _usage(group: Group | None) -> Usage:
+    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return Usage.of(*(resource.getrusage(who) for who in both), group=group)

@@ -12,7 +12,9 @@ from typing import Protocol
 
 from taskrunner.agent import frames
 from taskrunner.agent.forkserver import ForkServer, MakeRoles
+from taskrunner.agent.usage import Usage
 from taskrunner.agent.verdicts import Exit
+from taskrunner.cgroups import Groups
 
 __all__ = ["Child", "Children", "Spawner"]
 
@@ -70,13 +72,16 @@ class Children:
         self._gone = False
 
     @classmethod
-    def start(cls, make_roles: MakeRoles) -> Children:
-        """Fork the server off this process, which must not have other threads yet."""
+    def start(cls, make_roles: MakeRoles, groups: Groups | None = None) -> Children:
+        """Fork the server off this process, which must not have other threads yet.
+
+        With `groups`, each attempt gets a control group of its own.
+        """
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
             ours.close()
-            ForkServer.main(theirs, make_roles)
+            ForkServer.main(theirs, make_roles, groups)
         theirs.close()
         return cls(ours, pid)
 
@@ -133,4 +138,5 @@ class Children:
                 on_started(facts["pid"])
         else:
             del self._alive[child_id]
-            child.ended(Exit(**facts))
+            usage = Usage(**facts.pop("usage", {}))
+            child.ended(Exit(usage=usage, **facts))

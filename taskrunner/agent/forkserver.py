@@ -3,7 +3,8 @@
 Forking from here costs milliseconds, and a child has neither the agent's memory nor its locks.
 The server is the adopter of everything that its children leave behind: what is not a registered
 child is a leftover, and is killed. When the agent dies, even by kill -9, the control socket ends,
-and the server kills every attempt and exits.
+and the server kills every attempt and exits. Where there are control groups, each attempt is made
+in one of its own, which is ended as a whole.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from taskrunner.agent import frames, process_setup
+from taskrunner.agent.attempt_roles import ATTEMPT
+from taskrunner.agent.usage import Usage
+from taskrunner.cgroups import Group, Groups
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.process import become_subreaper, kill_descendants, kill_tree, oom_kills
 
@@ -30,6 +34,8 @@ __all__ = ["ForkServer", "MakeRoles", "Role"]
 #: What a child does: it gets the request's payload, and the descriptor sent along, if any.
 Role = Callable[[bytes, int | None], None]
 MakeRoles = Callable[[], Mapping[str, Role]]
+#: How long the server waits for what it has killed; what hangs in the kernel takes longer.
+_GONE_WITHIN_S = 2.0
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 
@@ -37,6 +43,7 @@ _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal
 class _Child:
     id: int
     oom_kills: int
+    group: Group | None
     #: When it is to be killed, if it was told to end.
     kill_at: float | None = None
 
@@ -44,10 +51,17 @@ class _Child:
 class ForkServer:
     """The server's loop; runs in the forked process only."""
 
-    def __init__(self, control: socket.socket, roles: Mapping[str, Role], clock: Clock) -> None:
+    def __init__(
+        self,
+        control: socket.socket,
+        roles: Mapping[str, Role],
+        clock: Clock,
+        groups: Groups | None,
+    ) -> None:
         self._control = control
         self._roles = roles
         self._clock = clock
+        self._groups = groups
         self._children: dict[int, _Child] = {}
         self._pid = os.getpid()
         self._wakeup, self._woken = socket.socketpair()
@@ -57,11 +71,13 @@ class ForkServer:
         }
 
     @classmethod
-    def main(cls, control: socket.socket, make_roles: MakeRoles) -> None:
+    def main(
+        cls, control: socket.socket, make_roles: MakeRoles, groups: Groups | None = None
+    ) -> None:
         """Serve until the agent is gone; never returns. What roles need is loaded here."""
         code = 1
         try:
-            server = cls(control, make_roles(), SystemClock())
+            server = cls(control, make_roles(), SystemClock(), groups)
             server._prepare()
             server._serve()
             code = 0
@@ -92,9 +108,11 @@ class ForkServer:
             self._kill_overdue()
             if self._control in ready and not self._receive():
                 break
-        for pid in list(self._children):
-            kill_tree(pid)
+        for pid, child in self._children.items():
+            _kill(pid, child)
         kill_descendants()
+        for child in self._children.values():
+            self._close(child.group)
 
     def _timeout(self) -> float | None:
         deadlines = [c.kill_at for c in self._children.values() if c.kill_at is not None]
@@ -107,24 +125,33 @@ class ForkServer:
         return frame is not None
 
     def _spawn(self, frame: frames.Frame) -> None:
-        child = _Child(id=frame.head["id"], oom_kills=oom_kills())
+        child_id, group = frame.head["id"], None
         try:
+            group = self._make_group(frame.head["role"], child_id)
             pid = os.fork()
         except OSError as error:
-            self._tell("exited", child.id, status=None, error=f"cannot fork: {error}")
+            self._close(group)
+            self._tell("exited", child_id, status=None, error=f"cannot fork: {error}")
             return
         if pid == 0:
-            self._become(self._roles[frame.head["role"]], frame)
+            self._become(frame, group)
+        child = _Child(id=child_id, oom_kills=oom_kills(), group=group)
         if frame.descriptor is not None:
             os.close(frame.descriptor)
         self._children[pid] = child
         self._tell("spawned", child.id, pid=pid)
 
-    def _become(self, role: Role, frame: frames.Frame) -> None:
+    def _make_group(self, role: str, child_id: int) -> Group | None:
+        if self._groups is None or role != ATTEMPT:
+            return None
+        return self._groups.make(f"{self._pid}-{child_id}")
+
+    def _become(self, frame: frames.Frame, group: Group | None) -> None:
         """In the child: do the work and leave without a trace of the server."""
         code = 1
         try:
-            process_setup.isolate(self._pid, keep=frame.descriptor)
+            role = self._roles[frame.head["role"]]
+            process_setup.isolate(self._pid, keep=frame.descriptor, group=group)
             role(frame.payload, frame.descriptor)
             code = 0
         except BaseException:
@@ -146,7 +173,7 @@ class ForkServer:
         for pid, child in self._children.items():
             if child.kill_at is not None and child.kill_at <= now:
                 child.kill_at = None
-                kill_tree(pid)
+                _kill(pid, child)
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
@@ -157,19 +184,36 @@ class ForkServer:
         child = self._children.pop(pid, None)
         if child is None:
             return  # a leftover that was killed
+        if child.group is not None:
+            child.group.end(_GONE_WITHIN_S, self._clock)
         if status != 0:
             # It had no chance to end what it had started, which is ours by now.
             kill_descendants(spare=frozenset(self._children))
+        killed = child.group.used().oom_kills if child.group is not None else None
+        counted = Usage.of(usage, group=child.group)
+        self._close(child.group)
         self._tell(
             "exited",
             child.id,
             status=status,
-            peak_rss_mb=usage.ru_maxrss / 1024,
-            cpu_s=usage.ru_utime + usage.ru_stime,
-            oom=oom_kills() > child.oom_kills,
+            usage=asdict(counted),
+            # Where the group does not count its own, this may have been another's.
+            oom=oom_kills() > child.oom_kills if killed is None else killed > 0,
         )
+
+    def _close(self, group: Group | None) -> None:
+        if group is not None:
+            group.end(_GONE_WITHIN_S, self._clock)
+            group.remove()
 
     def _tell(self, event: str, child_id: int, **facts: Any) -> None:
         # An agent that is gone shows at the next read.
         with suppress(BrokenPipeError, ConnectionResetError):
             frames.send(self._control, {"event": event, "id": child_id, **facts})
+
+
+def _kill(pid: int, child: _Child) -> None:
+    if child.group is not None:
+        child.group.kill()
+    else:
+        kill_tree(pid)

@@ -21,8 +21,9 @@ _PART_OF_INTERVAL = 0.2
 class Limits:
     """Limits of one attempt, in seconds."""
 
-    #: attemptTimeout; None: as long as it takes.
+    #: attemptTimeout or the agent's own task_time; None: as long as it takes.
     timeout_s: float | None
+    #: Which of the two it is.
     timeout_text: str
     #: Without an answer for so long, the work must end: the lease is about to.
     silence_s: float
@@ -30,12 +31,21 @@ class Limits:
     lost_grace_s: float
 
     @classmethod
-    def of(cls, task: Task, *, lease_s: float, now: datetime) -> Limits:
-        """Read attemptTimeout and reportProgressTimeout; raises PermanentTaskError."""
+    def of(
+        cls, task: Task, *, lease_s: float, now: datetime, longest_s: float | None = None
+    ) -> Limits:
+        """Read attemptTimeout and reportProgressTimeout; raises PermanentTaskError.
+
+        No attempt may take longer than `longest_s`.
+        """
         lease = _seconds(task, "reportProgressTimeout", now) or lease_s
+        timeout_s = _seconds(task, "attemptTimeout", now)
+        text = f"its attemptTimeout of {task.main.get('attemptTimeout')}"
+        if longest_s is not None and (timeout_s is None or timeout_s > longest_s):
+            timeout_s, text = longest_s, f"the {longest_s:g} seconds of this agent's task_time"
         return cls(
-            timeout_s=_seconds(task, "attemptTimeout", now),
-            timeout_text=task.main.get("attemptTimeout") or "",
+            timeout_s=timeout_s,
+            timeout_text=text,
             silence_s=lease * _PART_OF_LEASE,
             lost_grace_s=lease * (1 - _PART_OF_LEASE) / 2,
         )

@@ -76,6 +76,7 @@ def make_parts(
         stopping=threading.Event(),
         canceling=threading.Event(),
         haste=Haste(clock),
+        groups=settings.groups,
     )
     poller = Poller(
         watched,

@@ -8,13 +8,16 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from taskrunner.cgroups import Group
 from taskrunner.process import become_subreaper, die_with_parent, give_up_inherited_capabilities
 
 __all__ = ["isolate", "redirect_output"]
 
 
-def isolate(parent: int, *, keep: int | None = None) -> None:
-    """Own session, dies with its parent, adopts its orphans, private files, no inherited fds."""
+def isolate(parent: int, *, keep: int | None = None, group: Group | None = None) -> None:
+    """Own group, own session, dies with its parent, adopts its orphans, private files, no fds."""
+    if group is not None:
+        group.enter()
     os.setsid()
     die_with_parent()
     become_subreaper()

@@ -20,6 +20,8 @@ from taskrunner.agent.attempt import Desk, read_result, ship_logs
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.environment import MARK
 from taskrunner.agent.journal import Entry, Journal
+from taskrunner.cgroups import Groups
+from taskrunner.clock import Clock
 from taskrunner.process import kill_tree
 from taskrunner.wire.api import Verdict
 
@@ -28,10 +30,13 @@ __all__ = ["recover", "verdict_of"]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _TELL_FIRST_S = 20.0
+_GONE_WITHIN_S = 5.0
 
 
 def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
     """Settle every hand-out that the journal still holds; `poll` begins to take work, once."""
+    if desk.groups is not None:
+        end_groups(desk.groups, desk.clock)
     entries = list(journal.open_entries())
     if entries:
         log.info("hand-outs left by the last run", count=len(entries))
@@ -60,6 +65,19 @@ def verdict_of(entry: Entry) -> Verdict:
     if result is None or result.status == "CANCELED":
         return verdicts.INTERRUPTED
     return result
+
+
+def end_groups(groups: Groups, clock: Clock) -> int:
+    """End what runs in control groups of the last agent, whose work folder this one has now."""
+    left = groups.all()
+    alive = {pid for group in left for pid in group.pids()}
+    for group in left:
+        if not group.end(_GONE_WITHIN_S, clock):
+            log.error("processes of the last run cannot be ended", group=str(group.folder))
+        group.remove()
+    if alive:
+        log.warning("ended what the last run had left", processes=len(alive))
+    return len(alive)
 
 
 def end_leftovers(entries: Iterable[Entry]) -> int:

@@ -10,8 +10,10 @@ import errno
 import os
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
+from taskrunner.agent.usage import Usage
+from taskrunner.cgroups import Used
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.process import signal_name
 from taskrunner.wire.api import Verdict
@@ -28,6 +30,7 @@ __all__ = [
     "from_json",
     "timed_out",
     "to_json",
+    "with_bounds_met",
 ]
 
 _LONGEST_TRACE = 1024
@@ -43,9 +46,7 @@ class Exit:
 
     #: As from wait(); None when the process could not be started or its end was not seen.
     status: int | None
-    #: The largest resident memory of any one process of the attempt.
-    peak_rss_mb: float = 0.0
-    cpu_s: float = 0.0
+    usage: Usage = field(default_factory=Usage)
     #: The kernel's out-of-memory killer struck while the attempt ran.
     oom: bool = False
     #: Why it could not be started.
@@ -80,8 +81,8 @@ LEASE_LOST = failed(
 
 
 def timed_out(limit: str) -> Verdict:
-    """The attempt ran longer than its attemptTimeout."""
-    return failed(ErrorId.TIMEOUT, f"the attempt did not end within its attemptTimeout of {limit}")
+    """The attempt ran longer than it may."""
+    return failed(ErrorId.TIMEOUT, f"the attempt did not end within {limit}")
 
 
 def from_exception(error: BaseException) -> Verdict:
@@ -92,6 +93,10 @@ def from_exception(error: BaseException) -> Verdict:
     root = _root_cause(error)
     if isinstance(root, MemoryError):
         return failed(ErrorId.OUT_OF_MEMORY, "the task ran out of memory", trace)
+    if isinstance(root, OSError) and root.errno == errno.EFBIG:
+        return failed(
+            ErrorId.FILE_TOO_LARGE, f"a file is larger than task_file_size: {root}", trace
+        )
     if isinstance(root, OSError) and root.errno in {errno.ENOSPC, errno.EDQUOT}:
         return failed(ErrorId.STORAGE_FULL, f"no space is left: {root}", trace)
     text = str(root)
@@ -109,21 +114,33 @@ def _root_cause(error: BaseException) -> BaseException:
 
 def crashed(ended: Exit) -> Verdict:
     """The verdict of an attempt whose process left no result."""
-    peak = f"peak memory of its largest process {ended.peak_rss_mb:.0f} MB"
     code = ended.code
     if code is None:
         reason = ended.error or "its end was not seen"
         return failed(ErrorId.INTERNAL, f"the attempt's process could not be run: {reason}")
     if ended.oom and code == -9:
-        message = f"the attempt was ended by the system's out-of-memory killer ({peak})"
+        message = f"the attempt was ended by the system's out-of-memory killer ({ended.usage})"
         return failed(ErrorId.OUT_OF_MEMORY, message)
     if code < 0:
-        message = (
-            f"the attempt's process was killed by signal {-code} ({signal_name(-code)}; {peak})"
-        )
+        killer = f"signal {-code} ({signal_name(-code)})"
+        message = f"the attempt's process was killed by {killer}; {ended.usage}"
         return failed(ErrorId.KILLED_BY_SIGNAL, message)
-    message = f"the attempt's process ended with exit code {code} and left no result ({peak})"
+    message = (
+        f"the attempt's process ended with exit code {code} and left no result ({ended.usage})"
+    )
     return failed(ErrorId.INTERNAL, message)
+
+
+def with_bounds_met(verdict: Verdict, used: Used | None, usage: Usage) -> Verdict:
+    """A failed attempt's verdict, which says too which bounds the attempt came up against."""
+    if verdict.status != "FAILED" or used is None:
+        return verdict
+    met = []
+    if used.oom_kills and verdict.error_id != ErrorId.OUT_OF_MEMORY:
+        met.append(f"the out-of-memory killer ended {used.oom_kills} of its processes; {usage}")
+    if used.forks_refused:
+        met.append("it came to task_processes, the most processes that it may have")
+    return replace(verdict, error_message="; ".join([verdict.error_message or "", *met]))
 
 
 def to_json(verdict: Verdict) -> dict[str, str]:

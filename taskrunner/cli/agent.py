@@ -7,6 +7,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ import click
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
+from taskrunner.agent.isolation import Isolation
 from taskrunner.agent.users import check_root
+from taskrunner.cgroups import Bounds
 from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load
@@ -51,16 +54,25 @@ def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> i
     export_credentials(settings, os.environ)
     _check_databases(settings.databases)
     _make_work_dir(settings.work_dir)
+    isolation = _isolation(settings)
     attempts = AttemptSettings(
         data=settings.data,
         pass_env=settings.pass_env,
         block_imds=settings.block_imds,
         grace_s=settings.kill_grace / 2,
+        limits=isolation.limits,
+        groups=isolation.groups,
     )
     # Before any thread, and before what only the agent itself needs is imported.
-    children = Children.start(partial(_roles, attempts))
+    children = Children.start(partial(_roles, attempts), isolation.groups)
+    setup = Setup(
+        loaded=loaded,
+        reread=lambda: load(flags, environ, file=config),
+        isolation=isolation,
+        parent=parent,
+    )
     try:
-        return _serve(loaded, children, lambda: load(flags, environ, file=config), parent)
+        return _serve(setup, children)
     finally:
         children.close()
 
@@ -86,9 +98,26 @@ def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
     return make_roles(attempts)
 
 
-def _serve(
-    loaded: Loaded, children: Children, reread: Callable[[], Loaded], parent: int | None
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What an agent is started with."""
+
+    loaded: Loaded
+    #: Reads the settings once more.
+    reread: Callable[[], Loaded]
+    isolation: Isolation
+    #: The process with which the agent is to end.
+    parent: int | None
+
+
+def _isolation(settings: Settings) -> Isolation:
+    bounds = Bounds(
+        memory=settings.task_memory, cpus=settings.task_cpus, processes=settings.task_processes
+    )
+    return Isolation.prepare(bounds, file_size=settings.task_file_size, work_dir=settings.work_dir)
+
+
+def _serve(setup: Setup, children: Children) -> int:
     from taskrunner import logs
     from taskrunner.agent.agent import Agent
     from taskrunner.agent.ec2.host import find_host
@@ -97,23 +126,23 @@ def _serve(
     from taskrunner.cli.reload import Reloader
     from taskrunner.systemd import Notifier
 
-    settings = loaded.settings
+    settings = setup.loaded.settings
     clock = SystemClock()
     logs.configure(level=settings.log_level, form=settings.log_format)
-    _warn(loaded)
+    _warn(setup)
     api, endpoint = _connect(settings, clock)
     host = find_host(settings.ec2, os.environ, clock)
     if host is not None:
         api = IdentifiedRunner(api, host.identity)
     agent = Agent(
-        _agent_settings(settings, endpoint=endpoint, host=host, parent=parent),
+        _agent_settings(setup, endpoint=endpoint, host=host),
         api=api,
         children=children,
         journal=Journal(settings.work_dir / "journal"),
         clock=clock,
         notifier=Notifier.from_environment(os.environ),
         notices=_notices(settings, host, clock),
-        reload=Reloader(settings, reread),
+        reload=Reloader(settings, setup.reread),
     )
     return agent.run()
 
@@ -141,14 +170,13 @@ def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
     return api, str(client.endpoint)
 
 
-def _agent_settings(
-    settings: Settings, *, endpoint: str, host: Ec2Host | None, parent: int | None
-) -> AgentSettings:
+def _agent_settings(setup: Setup, *, endpoint: str, host: Ec2Host | None) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.allowance import Allowance
     from taskrunner.agent.attempt import Policy
     from taskrunner.agent.operations import OperationsSettings, runtime_dir
 
+    settings = setup.loaded.settings
     return AgentSettings(
         worker_groups=settings.worker_group,
         taskrunner_id=settings.taskrunner_id or uuid.uuid4().hex,
@@ -159,7 +187,8 @@ def _agent_settings(
         drain_timeout_s=settings.drain_timeout,
         heartbeat_interval_s=settings.heartbeat_interval,
         notice_margin_s=settings.notice_margin,
-        parent=parent,
+        parent=setup.parent,
+        groups=setup.isolation.groups,
         operations=OperationsSettings(
             endpoint=endpoint,
             min_free_disk=settings.min_free_disk,
@@ -170,6 +199,7 @@ def _agent_settings(
             progress_interval_s=settings.progress_interval,
             lease_s=settings.lease_timeout,
             kill_grace_s=settings.kill_grace,
+            longest_s=settings.task_time,
             allowance=Allowance(types=settings.allow_types, log_uris=settings.allow_log_uris),
         ),
     )
@@ -186,10 +216,11 @@ def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices 
     return NoticeWatch(host, clock, policy).loop
 
 
-def _warn(loaded: Loaded) -> None:
-    for warning in loaded.warnings:
+def _warn(setup: Setup) -> None:
+    settings = setup.loaded.settings
+    unheld = setup.isolation.warnings(other_users=bool(settings.run_as_user))
+    for warning in (*setup.loaded.warnings, *unheld):
         _say(f"warning: {warning}")
-    settings = loaded.settings
     if len(settings.worker_group) > settings.tasks:
         _say(
             f"warning: {len(settings.worker_group)} worker groups share {settings.tasks} task "

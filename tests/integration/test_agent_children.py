@@ -109,7 +109,7 @@ def _gone(pid: int) -> bool:
 def test_the_end_of_a_child_is_told_with_its_usage(server: Server) -> None:
     ended = server.end_of(server.spawn("exit", "7"))
     assert ended.code == 7
-    assert ended.peak_rss_mb > 1
+    assert ended.usage.peak_rss_mb > 1
     assert server.end_of(server.spawn("signal", str(int(signal.SIGSEGV)))).code == -11
 
 

@@ -5,6 +5,7 @@ import errno
 import pytest
 
 from taskrunner.agent import verdicts
+from taskrunner.agent.usage import Usage
 from taskrunner.agent.verdicts import Exit
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.wire.api import Verdict
@@ -50,8 +51,8 @@ def test_the_message_is_the_root_cause_and_the_trace_keeps_its_end() -> None:
 @pytest.mark.parametrize(
     ("ended", "error_id", "part"),
     [
-        (Exit(status=9, peak_rss_mb=512, oom=True), "OutOfMemory", "512 MB"),
-        (Exit(status=9, peak_rss_mb=512), "KilledBySignal", "signal 9 (SIGKILL"),
+        (Exit(status=9, usage=Usage(peak_rss_mb=512), oom=True), "OutOfMemory", "512 MB"),
+        (Exit(status=9, usage=Usage(peak_rss_mb=512)), "KilledBySignal", "signal 9 (SIGKILL"),
         (Exit(status=11, oom=True), "KilledBySignal", "SIGSEGV"),
         (Exit(status=1 << 8), "TaskRunner.Internal", "exit code 1"),
         (Exit(status=None, error="cannot fork"), "TaskRunner.Internal", "cannot fork"),
