@@ -9,19 +9,56 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def _end_not_journaled() -> None:
+    """A8: how a child ended is only known while its folder is there."""
+    from taskrunner.agent.journal import Entry
+
+    def exited(self: Entry, verdict: Any) -> None:
+        self.verdict = verdict
+
+    Entry.exited = exited  # type: ignore[method-assign]
+
+
+def _hand_outs_forgotten() -> None:
+    """A8: what was accepted, or finished, before is no reason not to run it."""
+    from taskrunner.agent.journal import Journal
+
+    original = Journal.accept
+
+    def accept(self: Journal, task: Any, files: Any) -> Any:
+        from taskrunner.agent.names import token_of
+
+        token = token_of(task.task_id)
+        self._finished.pop(token, None)
+        (self._folder / f"{token}.jsonl").unlink(missing_ok=True)
+        return original(self, task, files)
+
+    Journal.accept = accept  # type: ignore[method-assign]
+
 
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.
-MUTANTS: Mapping[str, Callable[[], None]] = {}
+MUTANTS: Mapping[str, Callable[[], None]] = {
+    "end-not-journaled": _end_not_journaled,
+    "hand-outs-forgotten": _hand_outs_forgotten,
+}
+
+
+def become_taskrunner(arguments: list[str]) -> int:
+    """Run its command line in this process."""
+    from taskrunner.cli import main as taskrunner
+
+    sys.argv = ["taskrunner", *arguments]
+    return taskrunner()
 
 
 def main(argv: list[str]) -> int:
     """Take one defence away and become `taskrunner`."""
     name, *arguments = argv
     MUTANTS[name]()
-    from taskrunner.cli import main as taskrunner
-
-    sys.argv = ["taskrunner", *arguments]
-    return taskrunner()
+    return become_taskrunner(arguments)
 
 
 if __name__ == "__main__":

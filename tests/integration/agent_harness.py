@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -65,6 +65,13 @@ def _fields(values: Mapping[str, Any]) -> Iterator[dict[str, str]]:
                 yield {"key": key, "stringValue": item}
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_args: object) -> None:
+        """A client that was killed has hung up."""
+
+
 class FakeService:
     """The four runner operations; tests put tasks in and wait for what comes back."""
 
@@ -79,8 +86,7 @@ class FakeService:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()
         self._stop = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -173,19 +179,31 @@ class AgentProcess:
     """`taskrunner --worker-group ...` as a process of its own."""
 
     def __init__(
-        self, service: FakeService, folder: Path, *options: str, s3_root: bool = True
+        self,
+        service: FakeService,
+        folder: Path,
+        *options: str,
+        s3_root: bool = True,
+        program: Sequence[str] = ("taskrunner",),
+        environ: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
     ) -> None:
+        """`program` is a module that becomes `taskrunner`, with the arguments it takes itself.
+
+        `under` is a program that runs it, such as strace.
+        """
         self.work_dir = folder / "work"
         self.s3 = folder / "s3"
         self._log_path = folder / "agent.log"
         environ = {
+            **(environ or {}),
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "agent-secret-key",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        argv = [sys.executable, "-m", "taskrunner", "--worker-group", "wg"]
+        argv = [*under, sys.executable, "-m", *program, "--worker-group", "wg"]
         argv += ["--endpoint", service.url, "--work-dir", str(self.work_dir)]
         argv += ["--s3-root", str(self.s3)] if s3_root else []
         argv += ["--progress-interval", "0.2", "--kill-grace", "3", "--allow-root"]
@@ -217,11 +235,19 @@ class AgentProcess:
 
 @contextmanager
 def running_agent(
-    service: FakeService, folder: Path, *options: str, s3_root: bool = True
+    service: FakeService,
+    folder: Path,
+    *options: str,
+    s3_root: bool = True,
+    program: Sequence[str] = ("taskrunner",),
+    environ: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[AgentProcess]:
     """An agent that is ended, at the latest, with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    agent = AgentProcess(service, folder, *options, s3_root=s3_root)
+    agent = AgentProcess(
+        service, folder, *options, s3_root=s3_root, program=program, environ=environ, under=under
+    )
     try:
         yield agent
     finally:
