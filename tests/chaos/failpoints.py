@@ -101,7 +101,7 @@ def _reply_unread(task_id: str) -> None:
         _CURRENT.ours = told == task_id
         original(self, told, verdict)
 
-    WatchedApi.set_task_status = set_task_status  # type: ignore[method-assign]
+    WatchedApi.set_task_status = set_task_status  # type: ignore[assignment]
     _wrap(transport, "_read", lambda _reply: getattr(_CURRENT, "ours", False), before=True)
 
 
@@ -146,7 +146,7 @@ def main(argv: list[str]) -> int:
     step, task_id, without, *arguments = argv
     if without != "-":
         MUTANTS[without]()
-    (BEFORE_EXIT | AFTER_EXIT)[step](task_id)
+    {**BEFORE_EXIT, **AFTER_EXIT}[step](task_id)
     return become_taskrunner(arguments)
 
 

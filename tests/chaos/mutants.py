@@ -39,10 +39,25 @@ def _hand_outs_forgotten() -> None:
     Journal.accept = accept  # type: ignore[method-assign]
 
 
+def _silent_drain() -> None:
+    """A10: an agent that was told to stop tells the service nothing of what runs any more."""
+    from taskrunner.agent.agent import Agent
+
+    original = Agent._drain
+
+    def drain(self: Agent, *args: Any) -> None:
+        original(self, *args)
+        for attempt in self._running.values():
+            attempt._reporter.end()
+
+    Agent._drain = drain  # type: ignore[assignment]
+
+
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "end-not-journaled": _end_not_journaled,
     "hand-outs-forgotten": _hand_outs_forgotten,
+    "silent-drain": _silent_drain,
 }
 
 

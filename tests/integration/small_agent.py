@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,17 @@ PATIENCE_S = 60.0
 class SmallAgent:
     """The process and its log."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], options: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        options: tuple[str, ...],
+        program: Sequence[str] = ("taskrunner",),
+    ) -> None:
+        """`program` is a module that becomes `taskrunner`, with the arguments it takes itself."""
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "agent.log"
-        argv = [sys.executable, "-m", "taskrunner", "--work-dir", str(folder / "work")]
+        argv = [sys.executable, "-m", *program, "--work-dir", str(folder / "work")]
         argv += ["--log-format", "json", "--log-level", "debug", "--allow-root", *options]
         clean = {"PATH": os.environ["PATH"], "HOME": str(folder)}
         with self._log.open("ab") as log:
@@ -46,9 +53,11 @@ class SmallAgent:
 
 
 @contextmanager
-def small_agent(folder: Path, *options: str, **environ: str) -> Iterator[SmallAgent]:
+def small_agent(
+    folder: Path, *options: str, program: Sequence[str] = ("taskrunner",), **environ: str
+) -> Iterator[SmallAgent]:
     """An agent that ends with the block."""
-    agent = SmallAgent(folder, environ, options)
+    agent = SmallAgent(folder, environ, options, program)
     try:
         yield agent
     finally:
