@@ -5,7 +5,8 @@
 # make chaos  agents and service killed, paused, cut off and starved, in the numbers that count
 #             (about an hour; `make test` has a short form of it)
 # make lint   format, lint, types, import directions, sizes
-# make bench  measurements, as ratios against a peer in the same run
+# make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
+#             (about ten minutes; ARGS="p1 p3" makes these only and writes nothing)
 # make clean  removes what the others made
 #
 # PYTHON=... chooses the interpreter (3.11 or newer).
@@ -17,6 +18,7 @@ SHELL := /bin/bash
 .PHONY: help demo test systemd-test chaos lint bench lock clean
 
 VENV := .venv
+PEERS := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # The locks name every package with its hashes: nothing is left to resolve.
@@ -68,12 +70,21 @@ lint: $(VENV)/stamp-dev
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_sizes.py
 
-bench: $(VENV)/stamp-dev
-	@$(BIN)/python bench/run.py $(ARGS)
+# What ours is measured beside has an environment of its own.
+$(PEERS)/stamp: bench/requirements-bench.lock
+	@scripts/make-venv $(PEERS) $(PYTHON)
+	@echo "installing what ours is measured beside into $(PEERS) ..."
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps \
+	  -r bench/requirements-bench.lock
+	@touch $@
+
+bench: $(VENV)/stamp-dev $(PEERS)/stamp
+	@scripts/install-servers redis
+	@$(BIN)/python -m bench.run $(ARGS)
 
 lock:
 	scripts/lock
 
 clean:
-	rm -rf $(VENV) .demo taskrunner-work htmlcov .coverage .coverage.* dist build
+	rm -rf $(VENV) $(PEERS) .demo taskrunner-work htmlcov .coverage .coverage.* dist build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

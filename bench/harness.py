@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -91,7 +92,12 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, home: Path, log: Path, stop: signal.Signals = signal.SIGTERM
+    command: Sequence[str],
+    *,
+    home: Path,
+    log: Path,
+    stop: signal.Signals = signal.SIGTERM,
+    environ: dict[str, str] | None = None,
 ) -> Iterator[psutil.Popen]:
     """A process that ends with the block."""
     with log.open("ab") as output:
@@ -100,7 +106,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=clean_environment(home),
+            env=environ or clean_environment(home),
             start_new_session=True,
         )
     try:
@@ -188,21 +194,22 @@ class Service:
 
     def ready_at(self) -> dict[str, float]:
         """Pipeline -> when its (only) attempt became ready, in seconds since 1970."""
-        query = (
-            "SELECT pipeline_id, (julianday(ready_at) - 2440587.5) * 86400.0, ready_at"
-            " FROM attempts"
-        )
-        return {row[0]: _seconds(row[2]) for row in self._select(query)}
+        rows = self._select("SELECT pipeline_id, ready_at FROM attempts")
+        return {pipeline: _seconds(moment) for pipeline, moment in rows}
 
-    def _select(self, query: str) -> list[tuple[Any, ...]]:
+    def took_s(self, pipeline: str) -> float:
+        """How long the pipeline's (last) attempt took, from its start to its verdict."""
+        query = "SELECT started_at, ended_at FROM attempts WHERE pipeline_id = ?"
+        began, ended = self._select(query, pipeline)[-1]
+        return _seconds(ended) - _seconds(began)
+
+    def _select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         uri = f"file:{self._database}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE_S)) as connection:
-            return connection.execute(query).fetchall()
+            return connection.execute(query, values).fetchall()
 
 
 def _seconds(text: str) -> float:
-    from datetime import UTC, datetime
-
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 

@@ -1,65 +1,109 @@
-"""Measurements as ratios against a peer in the same run: `make bench`, or with names for some."""
+"""`make bench`: every figure with its goal, beside peers in the same run; or those named only."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
+import importlib
+import os
+import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
-ROUNDS = 15
+import psutil
 
+from bench.harness import Figure
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One line of the result."""
+#: Name -> the module that has `measure`, and what it measures.
+MEASUREMENTS = {
+    "p1": ("bench.p1_start", "start"),
+    "p2": ("bench.p2_idle", "an idle agent"),
+    "p3": ("bench.p3_latency", "from ready to running"),
+    "p4": ("bench.p4_throughput", "tasks a second"),
+    "p5": ("bench.p5_shipping", "shipping of logs"),
+}
+RESULTS = Path(__file__).with_name("RESULTS.md")
+HEADER = """# Measured
 
-    what: str
-    ours_s: float
-    peer: str
-    peer_s: float
-
-    def __str__(self) -> str:
-        ratio = self.ours_s / self.peer_s
-        return (
-            f"{self.what}: {self.ours_s * 1000:.1f} ms, {ratio:.2f} x {self.peer}"
-            f" ({self.peer_s * 1000:.1f} ms)"
-        )
-
-
-def start_time() -> Figure:
-    """How long the command needs before it does anything, beside an empty Python."""
-    python = sys.executable
-    taskrunner = str(Path(python).with_name("taskrunner"))
-    ours, peer = alternating([taskrunner, "--version"], [python, "-c", "pass"])
-    return Figure(what="taskrunner --version", ours_s=ours, peer="python -c pass", peer_s=peer)
-
-
-def alternating(ours: Sequence[str], peer: Sequence[str]) -> tuple[float, float]:
-    """Median wall time of two commands, run in turns so that a busy machine hits both."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        for command, taken in zip((ours, peer), times, strict=True):
-            begin = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            taken.append(time.perf_counter() - begin)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-BENCHES: dict[str, Callable[[], Figure]] = {"start": start_time}
+Written by `make bench`; `make bench ARGS=p4` measures one of them and leaves this file alone. How
+each is measured stands at the top of its module in `bench/`; the versions of the programs that ours
+is measured beside, in `bench/requirements-bench.lock`. Times drift on a machine with other work;
+ratios and CPU times much less.
+"""
 
 
 def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in BENCHES]
+    unknown = [name for name in names if name not in MEASUREMENTS]
     if unknown:
-        print(f"no measurement {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+        print(f"no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}")
         return 2
-    for name in names or BENCHES:
-        print(f"{name}: {BENCHES[name]()}")
-    return 0
+    print(machine(), flush=True)
+    sections = [(name, list(run(name))) for name in names or MEASUREMENTS]
+    if not names:
+        RESULTS.write_text(report(sections))
+        print(f"written to {RESULTS}")
+    missed = [f for _, figures in sections for f in figures if f.met is False]
+    return 1 if missed else 0
+
+
+def run(name: str) -> Iterator[Figure]:
+    """The figures of one measurement; one that breaks is told and does not end the others."""
+    module, what = MEASUREMENTS[name]
+    begin = time.monotonic()
+    print(f"\n{name}: {what}", flush=True)
+    try:
+        for figure in importlib.import_module(module).measure():
+            print(f"  {figure}", flush=True)
+            yield figure
+    except Exception as error:
+        figure = Figure(
+            id=name.upper(),
+            what=what,
+            measured=f"broke: {type(error).__name__}: {error}",
+            met=False,
+        )
+        print(f"  {figure}", flush=True)
+        yield figure
+    load = os.getloadavg()[0]
+    print(f"  ({time.monotonic() - begin:.0f} s; load of the machine {load:.1f})", flush=True)
+
+
+def machine() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = psutil.virtual_memory().total / (1 << 30)
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, taskrunner {version('taskrunner')}"
+    )
+
+
+def report(sections: list[tuple[str, list[Figure]]]) -> str:
+    lines = [HEADER, when()]
+    for name, figures in sections:
+        lines += ["", f"## {name.upper()}: {MEASUREMENTS[name][1]}", ""]
+        lines += ["| what | measured | goal | |", "|---|---|---|---|"]
+        lines += [row(figure) for figure in figures]
+    return "\n".join(lines) + "\n"
+
+
+def when() -> str:
+    load = os.getloadavg()[0]
+    return f"{datetime.now(UTC):%d %B %Y, %H:%M UTC}; {machine()}; load at the end {load:.1f}."
+
+
+def row(figure: Figure) -> str:
+    verdict = {None: "", True: "met", False: "**not met**"}[figure.met]
+    cells = (figure.what, figure.measured, figure.goal, verdict)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 if __name__ == "__main__":

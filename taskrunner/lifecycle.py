@@ -23,6 +23,7 @@ __all__ = [
     "TakeNoMore",
     "Threads",
     "listen",
+    "longest_nap_s",
 ]
 
 
@@ -103,6 +104,20 @@ Message = (
 )
 #: Everything that may end the agent arrives here; putting is safe inside a signal handler.
 Mailbox = queue.SimpleQueue[Message]
+
+
+_BUSY_NAP_S, _IDLE_NAP_S = 1.0, 5.0
+
+
+def longest_nap_s(*, busy: bool, watchdog_s: float | None) -> float:
+    """How long the main loop may wait for a message.
+
+    With work, or on the way out, things fall due. Else only the disk is looked at now and then, and
+    a watchdog fed: in good time before it would bite.
+    """
+    if busy:
+        return _BUSY_NAP_S
+    return min(_IDLE_NAP_S, watchdog_s / 3) if watchdog_s else _IDLE_NAP_S
 
 
 def listen(mailbox: Mailbox, numbers: Mapping[signal.Signals, str]) -> None:

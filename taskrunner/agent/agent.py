@@ -45,6 +45,7 @@ from taskrunner.lifecycle import (
     TakeNoMore,
     Threads,
     listen,
+    longest_nap_s,
 )
 from taskrunner.model.task import Task
 from taskrunner.systemd import Notifier
@@ -54,7 +55,6 @@ __all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Phase", "Reload"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_TICK_S = 1.0
 #: How long the last verdicts may take to go out; what remains is in the journal.
 _FLUSH_S = 10.0
 #: A slot that could not write to the journal takes no other task for so long.
@@ -200,8 +200,10 @@ class Agent:
             self._threads.start(f"slot-{number}", self._poller.loop)
 
     def _receive(self) -> None:
+        busy = bool(self._running or self._settings.parent) or self.phase is not Phase.RUNNING
+        nap_s = longest_nap_s(busy=busy, watchdog_s=self._notifier.watchdog_s)
         try:
-            message: Message = self._mailbox.get(timeout=_TICK_S)
+            message: Message = self._mailbox.get(timeout=nap_s)
         except queue.Empty:
             return
         self._handlers[type(message)](message)

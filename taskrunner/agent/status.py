@@ -22,7 +22,7 @@ from taskrunner.clock import Clock
 
 __all__ = ["Facts", "Health", "Identity", "Reporting"]
 
-#: The main loop turns each second; one that has not for so long never will.
+#: The main loop turns every few seconds; one that has not for so long never will.
 _LONGEST_TURN_S = 30.0
 
 

@@ -3,7 +3,16 @@ from __future__ import annotations
 import queue
 import signal
 
-from taskrunner.lifecycle import LoopEnded, Mailbox, SignalArrived, Threads, listen
+import pytest
+
+from taskrunner.lifecycle import (
+    LoopEnded,
+    Mailbox,
+    SignalArrived,
+    Threads,
+    listen,
+    longest_nap_s,
+)
 
 
 def test_a_loop_that_returns_or_raises_is_told_by_name() -> None:
@@ -44,3 +53,13 @@ def test_signals_become_messages() -> None:
     finally:
         signal.signal(signal.SIGUSR2, before)
     assert mailbox.get(timeout=30) == SignalArrived(signal.SIGUSR2)
+
+
+@pytest.mark.parametrize(
+    ("busy", "watchdog_s", "nap_s"),
+    [(True, None, 1), (True, 60, 1), (False, None, 5), (False, 60, 5), (False, 3, 1)],
+)
+def test_the_main_loop_naps_long_only_when_nothing_can_fall_due(
+    busy: bool, watchdog_s: float | None, nap_s: float
+) -> None:
+    assert longest_nap_s(busy=busy, watchdog_s=watchdog_s) == nap_s

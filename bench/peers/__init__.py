@@ -1,0 +1,1 @@
+"""Programs of others, run by the virtual environment that `make bench` makes for them."""

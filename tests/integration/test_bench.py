@@ -1,0 +1,58 @@
+"""The measurements run and say what they measured; how fast a machine is does not matter here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from bench import p1_start, p2_idle, p3_latency, p4_throughput, p5_shipping, run
+from bench.harness import Figure, percentile
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("measure", "lines"),
+    [
+        pytest.param(lambda: p1_start.measure(1), 3, id="p1"),
+        pytest.param(lambda: p2_idle.measure(0.2, 0.1), 3, id="p2"),
+        pytest.param(lambda: p3_latency.measure(2, beside=()), 2, id="p3"),
+        pytest.param(lambda: p4_throughput.measure(10), 3, id="p4"),
+        pytest.param(lambda: p5_shipping.measure(1_000_000, 1), 2, id="p5"),
+    ],
+)
+def test_a_measurement_runs(measure: Callable[[], Iterable[Figure]], lines: int) -> None:
+    figures = list(measure())
+
+    assert len(figures) == lines
+    assert all(figure.measured for figure in figures)
+    assert any(figure.goal for figure in figures)
+
+
+def test_a_measurement_that_breaks_is_told_and_counts_as_missed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(run.MEASUREMENTS, "p1", ("bench.absent", "nothing"))
+
+    assert run.main(["p1"]) == 1
+    assert "broke: ModuleNotFoundError" in capsys.readouterr().out
+
+
+def test_a_name_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["p9"]) == 2
+    assert "there are p1, p2" in capsys.readouterr().out
+
+
+def test_the_report_is_a_table_a_figure() -> None:
+    figure = Figure(id="P1", what="a | b", measured="2 s", goal="<= 1 s", met=False)
+
+    text = run.report([("p1", [figure])])
+
+    assert "| a \\| b | 2 s | <= 1 s | **not met** |" in text
+    assert Path(run.RESULTS).name == "RESULTS.md"
+
+
+@pytest.mark.parametrize(("percent", "value"), [(0, 1.0), (50, 2.0), (99, 3.0), (100, 3.0)])
+def test_percentiles_are_values_that_were_measured(percent: float, value: float) -> None:
+    assert percentile([3.0, 1.0, 2.0], percent) == value
