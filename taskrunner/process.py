@@ -33,6 +33,7 @@ __all__ = [
     "kill_descendants",
     "kill_tree",
     "oom_kills",
+    "pump",
     "signal_name",
 ]
 
@@ -205,7 +206,7 @@ class Command:
         cwd: Path,
         stdout: Path,
         stderr: Path,
-        output_filter: Callable[[], Filter] | None = None,
+        output_filter: Callable[[Path], Filter] | None = None,
         grace_s: float = 5.0,
     ) -> None:
         self._argv = list(argv)
@@ -258,9 +259,10 @@ class Command:
         if self._filter is None:
             return []
         pumps = []
-        for source, target in zip((process.stdout, process.stderr), files, strict=True):
-            arguments = (source, target, self._filter())
-            pumps.append(threading.Thread(target=_pump, args=arguments, daemon=True, name="output"))
+        sources = (process.stdout, process.stderr)
+        for source, target, path in zip(sources, files, self._paths, strict=True):
+            arguments = (source, target, self._filter(path))
+            pumps.append(threading.Thread(target=pump, args=arguments, daemon=True, name="output"))
             pumps[-1].start()
         return pumps
 
@@ -278,8 +280,15 @@ class Command:
                 pipe.close()
 
 
-def _pump(source: IO[bytes], target: IO[bytes], output_filter: Filter) -> None:
+def pump(source: IO[bytes], target: IO[bytes], output_filter: Filter) -> None:
+    """Pass a stream on to its end; what there is no room for is lost, but holds nobody up."""
     while data := os.read(source.fileno(), _CHUNK):
-        target.write(output_filter.feed(data))
-        target.flush()
-    target.write(output_filter.flush())
+        _write(target.fileno(), output_filter.feed(data))
+    _write(target.fileno(), output_filter.flush())
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    with suppress(OSError):
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]

@@ -10,6 +10,7 @@ from typing import ClassVar
 from taskrunner.activities.base import Activity, Context
 from taskrunner.cgroups import own_group
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.logfile import copy_log, gap_of
 from taskrunner.process import oom_kills, signal_name
 
 __all__ = ["ShellCommandActivity", "ShellRun", "run_shell"]
@@ -85,7 +86,7 @@ def run_shell(ctx: Context) -> ShellRun:
     oom_before = oom_kills()
     code = ctx.run_command(argv, cwd=folder)
     ctx.log.info("Command exited with %d", code)
-    _copy_output(ctx)
+    _copy_output(ctx, failed=code != 0)
     return ShellRun(code, _tail(ctx.stderr_path, errors_from), oom=oom_kills() > oom_before)
 
 
@@ -121,11 +122,30 @@ def _interpreter(script: Path) -> list[str]:
     return [str(next((shell for shell in _SHELLS if shell.exists()), _SHELLS[-1]))]
 
 
-def _copy_output(ctx: Context) -> None:
+def _copy_output(ctx: Context, *, failed: bool) -> None:
     targets = (("stdout", ctx.stdout_path), ("stderr", ctx.stderr_path))
     for field, path in targets:
         if uri := ctx.task.main.get(field):
-            ctx.objects.upload(path, f"{uri}{path.name}" if uri.endswith("/") else uri)
+            target = f"{uri}{path.name}" if uri.endswith("/") else uri
+            try:
+                _copy_whole(ctx, field, path, target)
+            except PermanentTaskError as error:
+                if not failed:
+                    raise
+                ctx.log.warning("%s", error)  # how the command failed says more
+
+
+def _copy_whole(ctx: Context, field: str, path: Path, uri: str) -> None:
+    """Others take the object for all that the command wrote: there is no half of it."""
+    with ctx.objects.open_write(uri) as target:
+        copy_log(path, target.write)
+        # Asked last: bytes may be left out while they are being read.
+        if left_out := gap_of(path).left_out:
+            message = (
+                f"field {field!r}: {uri} was not written, since max_log_size left out {left_out} "
+                f"bytes of {path.name}; a command with so much output writes a file of its own"
+            )
+            raise PermanentTaskError(message, error_id=ErrorId.STORAGE_FULL)
 
 
 def _size(path: Path) -> int:

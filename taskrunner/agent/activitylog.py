@@ -40,10 +40,16 @@ def _timestamp(created: float) -> str:
     return f"{at:%d} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S},{at.microsecond // 1000:03d}"
 
 
-def open_activity_log(path: Path, formatter: logging.Formatter) -> logging.Handler:
+def open_activity_log(
+    path: Path,
+    formatter: logging.Formatter,
+    *,
+    wrap: Callable[[logging.Handler], logging.Handler] = lambda handler: handler,
+) -> logging.Handler:
     """Send everything that is logged in this process, libraries' warnings included, to a file."""
-    handler = logging.FileHandler(path, mode="a", encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(formatter)
+    file = logging.FileHandler(path, mode="a", encoding="utf-8", errors="backslashreplace")
+    file.setFormatter(formatter)
+    handler = wrap(file)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("taskrunner").setLevel(logging.INFO)
     return handler

@@ -32,3 +32,5 @@ class AttemptSettings:
     limits: TaskLimits = field(default_factory=TaskLimits)
     #: Where each attempt gets a control group of its own; None: there are none here.
     groups: Groups | None = None
+    #: Bytes of a log beyond which its middle is left out.
+    max_log_size: int = 1 << 30

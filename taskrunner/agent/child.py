@@ -13,18 +13,19 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from taskrunner.activities.base import Activity, Precondition
 from taskrunner.activities.registry import Registry
-from taskrunner.agent import durable, process_setup, verdicts
-from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
+from taskrunner.agent import verdicts
+from taskrunner.agent.attempt_logs import AttemptLogs, start_afresh
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.context import AttemptContext
 from taskrunner.agent.environment import METADATA_DISABLED
 from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker, secrets_of
-from taskrunner.agent.names import LOG_NAMES
+from taskrunner.agent.result_file import ResultFile
 from taskrunner.agent.staging import staged
 from taskrunner.agent.usage import Usage
 from taskrunner.cgroups import Group
@@ -40,6 +41,8 @@ __all__ = ["CANCELED", "Wrapper", "open_store", "perform", "run_attempt"]
 #: The result of an attempt that was told to stop; never sent to the service.
 CANCELED = Verdict(status="CANCELED")
 
+_FOLDER_TRIES = 10
+
 Wrapper = Callable[[AttemptContext, Callable[[], Verdict]], Verdict]
 
 
@@ -50,16 +53,21 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     job = Job.decode(data)
     settings.limits.limit_attempt()
     _make_folders(job)
-    process_setup.redirect_output(job.files.log_dir)
+    result_file = ResultFile(job.files.result)
     masker = Masker(secrets_of(job.task, settings.data.databases))
-    formatter = ActivityLogFormatter(job.task.pipeline_id, masker.text)
-    handler = open_activity_log(job.files.log_dir / "Activity.log", formatter)
+    logs = AttemptLogs(
+        job.files.log_dir,
+        masker=masker,
+        pipeline_id=job.task.pipeline_id,
+        limit=settings.max_log_size,
+        clock=SystemClock(),
+    )
     ctx = AttemptContext(
         job,
         data=settings.data,
         pass_env=settings.pass_env,
         grace_s=settings.grace_s,
-        masker=masker,
+        output_filter=logs.output_filter,
         cancellation=cancellation,
         clock=SystemClock(),
         open_store=open_store,
@@ -71,10 +79,9 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_leftovers(ctx)
     ctx.flush_progress()
-    handler.close()
+    logs.close()
     result = {key: masker.text(value) for key, value in verdicts.to_json(verdict).items()}
-    # Not synced: the agent journals it at once, and a power cut before that repeats the work.
-    durable.write_atomically(job.files.result, json.dumps(result).encode(), sync=False)
+    result_file.write(json.dumps(result).encode())
 
 
 def perform(
@@ -135,10 +142,17 @@ def _check(plugin: type[Precondition], ctx: AttemptContext) -> Verdict:
 
 def _make_folders(job: Job) -> None:
     for folder in (job.files.log_dir, job.files.work_dir):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name in LOG_NAMES:
-        # A second hand-out of the same attempt starts its logs afresh.
-        (job.files.log_dir / name).write_bytes(b"")
+        _make_folder(folder)
+    start_afresh(job.files.log_dir)
+
+
+def _make_folder(folder: Path) -> None:
+    # Parents that are empty just now may be removed just now, with older logs.
+    for _ in range(_FOLDER_TRIES):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def open_store(settings: DataSettings) -> ObjectStore:

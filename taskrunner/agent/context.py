@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from taskrunner.agent import durable
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.environment import command_environment
 from taskrunner.agent.job import Job
-from taskrunner.agent.masking import Masker
 from taskrunner.clock import Clock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.model.task import Task
-from taskrunner.process import Command
+from taskrunner.process import Command, Filter
 
 __all__ = ["AttemptContext"]
 
@@ -36,7 +36,7 @@ class AttemptContext:
         data: DataSettings,
         pass_env: Sequence[str],
         grace_s: float,
-        masker: Masker,
+        output_filter: Callable[[Path], Filter] | None,
         cancellation: Cancellation,
         clock: Clock,
         open_store: Callable[[DataSettings], ObjectStore],
@@ -53,7 +53,7 @@ class AttemptContext:
         self._token = job.token
         self._pass_env = pass_env
         self._grace_s = grace_s
-        self._masker = masker
+        self._output_filter = output_filter
         self._cancellation = cancellation
         self._clock = clock
         self._open_store = open_store
@@ -78,7 +78,8 @@ class AttemptContext:
         """Let the agent see the newest progress."""
         if self._progress:
             data = json.dumps(self._progress).encode()
-            durable.write_atomically(self._files.progress, data, sync=False)
+            with suppress(OSError):  # a full disk is no reason for the work to fail
+                durable.write_atomically(self._files.progress, data, sync=False)
 
     def check_canceled(self) -> None:
         """Raise Canceled when the attempt must stop."""
@@ -99,7 +100,7 @@ class AttemptContext:
             cwd=cwd or self.work_dir,
             stdout=self.stdout_path,
             stderr=self.stderr_path,
-            output_filter=self._masker.stream if self._masker else None,
+            output_filter=self._output_filter,
             grace_s=self._grace_s,
         )
         return command.run()

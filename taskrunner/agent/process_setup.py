@@ -11,7 +11,7 @@ from pathlib import Path
 from taskrunner.cgroups import Group
 from taskrunner.process import become_subreaper, die_with_parent, give_up_inherited_capabilities
 
-__all__ = ["isolate", "redirect_output"]
+__all__ = ["isolate"]
 
 
 def isolate(parent: int, *, keep: int | None = None, group: Group | None = None) -> None:
@@ -50,12 +50,3 @@ def _close_descriptors(keep: int | None) -> None:
         if descriptor > 2 and descriptor != keep:
             with suppress(OSError):  # the one that listed the folder is gone by now
                 os.close(descriptor)
-
-
-def redirect_output(log_dir: Path) -> None:
-    """Send what this process itself prints to the attempt's StdOutput and StdError."""
-    for descriptor, name in ((1, "StdOutput"), (2, "StdError")):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        opened = os.open(log_dir / name, flags, 0o600)
-        os.dup2(opened, descriptor)
-        os.close(opened)

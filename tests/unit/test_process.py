@@ -19,7 +19,7 @@ def _command(folder: Path, script: str, *, masker: Masker | None = None) -> Comm
         cwd=folder,
         stdout=folder / "out",
         stderr=folder / "err",
-        output_filter=masker.stream if masker else None,
+        output_filter=(lambda _path: masker.stream()) if masker else None,
         grace_s=10,
     )
 
@@ -52,7 +52,7 @@ def test_a_command_that_cannot_be_run_is_named(tmp_path: Path) -> None:
 
 
 def test_an_interruption_ends_the_whole_group(tmp_path: Path) -> None:
-    def interrupt() -> Filter:
+    def interrupt(_path: Path) -> Filter:
         raise Canceled
 
     command = Command(

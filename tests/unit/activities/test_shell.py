@@ -94,3 +94,12 @@ def test_signals_and_memory_are_named(code: int, oom: bool, error_id: str, part:
     error = ShellRun(code, "why", oom=oom).error()
     assert error.error_id == error_id
     assert part in str(error)
+
+
+def test_output_that_is_not_whole_does_not_become_an_object(tmp_path: Path) -> None:
+    for command, wanted in (("echo out", "left out 12345 bytes"), ("exit 3", "exited with 3")):
+        again = Bench(tmp_path / wanted, make_task({"command": command, "stdout": "s3://b/out"}))
+        again.ctx.stdout_path.with_name("StdOutput.gap").write_text("0 0 12345\n")
+        with pytest.raises(TaskError, match=wanted):
+            ShellCommandActivity().run(again.ctx)
+        assert not (again.s3 / "b" / "out").exists()

@@ -28,12 +28,13 @@ class Bench:
         self.s3 = folder / "s3"
         self.clock = FakeClock()
         self.cancellation = Cancellation()
+        masker = Masker(secrets_of(task, {}))
         self.ctx = AttemptContext(
             Job(task=task, files=self.files, token="token"),
             data=DataSettings(s3_root=self.s3),
             pass_env=pass_env,
             grace_s=5,
-            masker=Masker(secrets_of(task, {})),
+            output_filter=(lambda _path: masker.stream()) if masker else None,
             cancellation=self.cancellation,
             clock=self.clock,
             open_store=open_store,

@@ -12,6 +12,7 @@ from taskrunner.activities.registry import Registry
 from taskrunner.agent import verdicts
 from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
 from taskrunner.agent.child import CANCELED, perform
+from taskrunner.agent.masking import Masker
 from taskrunner.errors import Canceled, ErrorId, TaskError
 from taskrunner.plugins import Kind, Plugin
 from taskrunner.wire.api import Verdict
@@ -87,7 +88,7 @@ def clean_logging() -> Iterator[None]:
 def _performed(folder: Path, kind: str) -> tuple[Verdict, str]:
     bench = Bench(folder, make_task({"type": kind, "*password": "hunter22"}))
     path = bench.files.log_dir / "Activity.log"
-    formatter = ActivityLogFormatter("df-1", bench.ctx._masker.text)
+    formatter = ActivityLogFormatter("df-1", Masker(["hunter22"]).text)
     handler = open_activity_log(path, formatter)
     verdict = perform(bench.ctx, REGISTRY, bench.cancellation, bench.clock)
     handler.close()
