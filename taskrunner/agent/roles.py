@@ -8,11 +8,13 @@ from collections.abc import Mapping
 
 from taskrunner.activities.registry import Registry
 from taskrunner.agent.attempt_roles import ATTEMPT, SHIPPER, AttemptSettings
-from taskrunner.agent.child import open_store, run_attempt
+from taskrunner.agent.child import run_attempt
 from taskrunner.agent.forkserver import Role
 
 __all__ = ["make_roles"]
 
+#: A bad network costs a log the part under way, not all that went before.
+_TRIES = 10
 #: Small, and used by most tasks: loaded once here, it costs no task any time.
 _WARM = ("taskrunner.activities.shell",)
 
@@ -28,8 +30,9 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
 
     def shipper(_payload: bytes, descriptor: int | None) -> None:
         from taskrunner.agent.uploads import serve_uploads
+        from taskrunner.data.objects.store import open_store
 
         with socket.socket(fileno=descriptor) as sock:
-            serve_uploads(sock, lambda: open_store(settings.data))
+            serve_uploads(sock, lambda: open_store(settings.data, tries=_TRIES))
 
     return {ATTEMPT: attempt, SHIPPER: shipper}

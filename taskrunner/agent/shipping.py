@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from taskrunner.agent import frames
@@ -19,7 +19,10 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.lifecycle import Threads
 
-__all__ = ["LogShipper"]
+__all__ = ["Done", "LogShipper"]
+
+#: Is told how an upload ended.
+Done = Callable[[TaskError | None], None]
 
 _LET_GO = "it was still to be uploaded when the host was about to go"
 
@@ -58,14 +61,31 @@ class LogShipper:
 
     def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
         """Push each file; raises the TaskError of the first one that failed."""
-        if not uploads:
-            return
-        connection = self._enter()
-        try:
-            connection.upload(uploads)
-        finally:
-            with self._lock:
-                self._users -= 1
+        if uploads:
+            self._wait([{"path": str(path), "uri": uri} for path, uri in uploads])
+
+    def drop(self, uris: Sequence[str]) -> None:
+        """Remove objects that have had their day; raises TaskError."""
+        if uris:
+            self._wait([{"drop": list(uris), "uri": uris[0]}])
+
+    def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
+        """Push a range of a file and come back at once; `done` gets the error, or None.
+
+        It is called by the thread that reads the answers, or this one, and must not block.
+        """
+        work = {"path": str(path), "uri": uri, "start": start, "end": end}
+        with self._connected() as connection:
+            connection.send(work, done)
+
+    def _wait(self, works: Sequence[Mapping[str, object]]) -> None:
+        with self._connected() as connection:
+            pending = [connection.send(work) for work in works]
+            for upload in pending:
+                upload.done.wait()
+        failures = [upload.error for upload in pending if upload.error is not None]
+        if failures:
+            raise failures[0]
 
     def end_when_idle(self, stopping: threading.Event) -> None:
         """The loop that ends an idle shipper."""
@@ -82,7 +102,8 @@ class LogShipper:
                 self._connection = None
                 self._used.clear()
 
-    def _enter(self) -> _Connection:
+    @contextmanager
+    def _connected(self) -> Iterator[_Connection]:
         with self._lock:
             if self._connection is None or self._connection.broken:
                 self._connection = _Connection(self._spawner, self._threads)
@@ -90,7 +111,12 @@ class LogShipper:
                 self._connection.let_go()
             self._users += 1
             self._used.set()
-            return self._connection
+            connection = self._connection
+        try:
+            yield connection
+        finally:
+            with self._lock:
+                self._users -= 1
 
 
 class _Connection:
@@ -106,15 +132,6 @@ class _Connection:
         spawner.spawn(SHIPPER, b"", on_exit=self._ended, descriptor=theirs.fileno())
         theirs.close()
         threads.run("shipper-answers", self._read)
-
-    def upload(self, uploads: Sequence[tuple[Path, str]]) -> None:
-        """Have every file uploaded and wait for the answers."""
-        pending = [self._send(path, uri) for path, uri in uploads]
-        for upload in pending:
-            upload.done.wait()
-        failures = [upload.error for upload in pending if upload.error is not None]
-        if failures:
-            raise failures[0]
 
     def waiting(self) -> int:
         """How many uploads have no answer yet."""
@@ -134,13 +151,14 @@ class _Connection:
         with suppress(OSError):  # it ended by itself
             self._sock.shutdown(socket.SHUT_RDWR)
 
-    def _send(self, path: Path, uri: str) -> _Upload:
-        upload = _Upload(uri)
+    def send(self, work: Mapping[str, object], then: Done | None = None) -> _Upload:
+        """Have work done; nobody waits here."""
+        upload = _Upload(str(work["uri"]), then)
         with self._lock:
             self._next += 1
             self._waiting[self._next] = upload
             if not self.broken:
-                self._post({"id": self._next, "path": str(path), "uri": uri})
+                self._post({"id": self._next, **work})
         if self.broken:
             self._ended()
         elif self._let_go:
@@ -173,15 +191,22 @@ class _Connection:
 class _Upload:
     """One upload under way."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, then: Done | None) -> None:
         self.uri = uri
         self.done = threading.Event()
         self.error: TaskError | None = None
+        self._then = then
+        self._lock = threading.Lock()
+        self._finished = False
 
     def finish(self, error: str | None, error_id: str | None) -> None:
-        if self.done.is_set():
-            return
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
         if error is not None:
             message = f"log {self.uri}: {error}"
             self.error = TaskError(message, error_id=error_id or ErrorId.INTERNAL)
+        if self._then is not None:
+            self._then(self.error)
         self.done.set()

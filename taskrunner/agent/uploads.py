@@ -1,71 +1,127 @@
-"""Inside the shipper's process: gzip each log into its object, with bounded memory."""
+"""Inside the shipper's process: gzip each log into its object, with bounded memory.
+
+An upload counts when the store has been held to what was sent, and not before.
+"""
 
 from __future__ import annotations
 
-import gzip
-import shutil
+import os
 import socket
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from taskrunner.agent import frames
+from taskrunner.agent.gzipping import Gzip
 from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.objects.sent import Sent, verify
 from taskrunner.errors import ErrorId, TaskError
+from taskrunner.logfile import gap_of, pieces
 
-__all__ = ["compress_into", "serve_uploads"]
+__all__ = ["Uploader", "serve_uploads"]
 
-_CHUNK = 1 << 18
 _THREADS = 4
-#: Level 1 is four times as fast as the default, for logs at nearly the same size.
-_LEVEL = 1
+#: A log larger than this has a part of a multipart upload in memory, or several.
+_LARGE = 4 << 20
+#: So many of those at once.
+_LARGE_AT_ONCE = 2
+#: How often a range may change under its reader, which the log's own limit makes it do.
+_TRIES = 5
 
 
-def compress_into(store: ObjectStore, path: Path, uri: str) -> None:
-    """Write a file's gzipped content as an object, with bounded memory."""
-    with (
-        path.open("rb") as source,
-        store.open_write(uri) as target,
-        gzip.GzipFile(
-            fileobj=_Sink(target.write), mode="wb", compresslevel=_LEVEL, mtime=0
-        ) as file,
-    ):
-        shutil.copyfileobj(source, file, _CHUNK)
+class Uploader:
+    """What the shipper does for the agent. Safe for threads."""
+
+    def __init__(self, store: ObjectStore, compressing: Executor) -> None:
+        self._store = store
+        self._compressing = compressing
+        self._large = threading.Semaphore(_LARGE_AT_ONCE)
+
+    def log(self, path: Path, uri: str) -> None:
+        """Make an object of a whole log."""
+        self.part(path, uri, 0, path.stat().st_size)
+
+    def part(self, path: Path, uri: str, start: int, end: int) -> None:
+        """Make an object of a range of a log that may still be written to."""
+        for _ in range(_TRIES):
+            if self._upload(path, uri, start, end):
+                return
+        message = f"{uri}: {path.name} is being left out faster than it can be read"
+        raise TaskError(message, error_id=ErrorId.CONNECTION_FAILED)
+
+    def drop(self, uris: list[str]) -> None:
+        """Remove objects."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(self._store.delete, uris))
+
+    def _upload(self, path: Path, uri: str, start: int, end: int) -> bool:
+        """Whether the range stayed the same meanwhile; else there is no object."""
+        before = gap_of(path).within(start, end)
+        sent = Sent()
+        with suppress(_Changed):
+            with self._turn(end - start), self._store.open_write(uri) as target:
+                _compress(pieces(path, start, end), target.write, sent, self._compressing)
+                # A gap is written down before it is made: unchanged, nothing was read out of it.
+                _check_unchanged(before, gap_of(path).within(start, end))
+            verify(self._store, uri, sent)
+            return True
+        return False
+
+    @contextmanager
+    def _turn(self, size: int) -> Iterator[None]:
+        with self._large if size > _LARGE else nullcontext():
+            yield
 
 
-class _Sink:
-    """The little of a file that GzipFile writes to."""
+class _Changed(Exception):
+    """The range that is being read has lost bytes."""
 
-    def __init__(self, write: Callable[[bytes], int]) -> None:
-        self._write = write
 
-    def write(self, data: bytes) -> int:
-        return self._write(bytes(data))
+def _check_unchanged(before: tuple[int, int], now: tuple[int, int]) -> None:
+    if now != before:
+        raise _Changed
 
-    def flush(self) -> None:
-        """Nothing is held back here."""
+
+def _compress(
+    data: Iterator[bytes], write: Callable[[bytes], object], sent: Sent, executor: Executor
+) -> None:
+    def send(piece: bytes) -> None:
+        sent.add(piece)
+        write(piece)
+
+    stream = Gzip(send, executor)
+    for piece in data:
+        stream.add(piece)
+    stream.finish()
 
 
 def serve_uploads(sock: socket.socket, open_store: Callable[[], ObjectStore]) -> None:
-    """The shipper's loop: one message an upload; ends when the agent closes the socket."""
-    store = open_store()
+    """The shipper's loop: one message a piece of work; ends when the agent closes the socket."""
     answering = threading.Lock()
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as compressing:
+        uploader = Uploader(open_store(), compressing)
 
-    def upload(head: Any) -> None:
-        answer = {"id": head["id"], **_attempt(store, Path(head["path"]), head["uri"])}
-        with answering:
-            frames.send(sock, answer)
+        def work(head: Any) -> None:
+            answer = {"id": head["id"], **_attempt(uploader, head)}
+            with answering:
+                frames.send(sock, answer)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        while (frame := frames.receive(sock)) is not None:
-            pool.submit(upload, frame.head)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            while (frame := frames.receive(sock)) is not None:
+                pool.submit(work, frame.head)
 
 
-def _attempt(store: ObjectStore, path: Path, uri: str) -> dict[str, str]:
+def _attempt(uploader: Uploader, head: Mapping[str, Any]) -> dict[str, str]:
     try:
-        compress_into(store, path, uri)
+        if "drop" in head:
+            uploader.drop(head["drop"])
+        elif "end" in head:
+            uploader.part(Path(head["path"]), head["uri"], head["start"], head["end"])
+        else:
+            uploader.log(Path(head["path"]), head["uri"])
     except TaskError as error:
         return {"error_id": error.error_id, "error": str(error)}
     except Exception as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +26,8 @@ class ObjectInfo:
     uri: str
     size: int
     modified: datetime
+    #: What the store says of its content, if it was asked for this object alone.
+    etag: str | None = field(default=None, compare=False)
 
 
 class ObjectReader(Protocol):

@@ -89,7 +89,10 @@ class S3Backend:
         if head is None:
             return None
         return ObjectInfo(
-            uri=location.uri, size=head["ContentLength"], modified=head["LastModified"]
+            uri=location.uri,
+            size=head["ContentLength"],
+            modified=head["LastModified"],
+            etag=head["ETag"].strip('"'),
         )
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:

@@ -16,25 +16,17 @@ import botocore.exceptions as aws
 
 from taskrunner.data.objects.location import Location
 from taskrunner.data.objects.s3_client import nonsense, problems
+from taskrunner.data.objects.s3_parts import part_size
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-__all__ = ["PART_SIZE", "MultipartUpload", "S3Writer", "part_size"]
+__all__ = ["MultipartUpload", "S3Writer"]
 
-#: The least that S3 takes for a part: small parts keep the memory of a copy small.
-PART_SIZE = 5 << 20
 _MAX_PARTS = 10_000
-#: Parts grow by 28 % every so often, so that 10,000 of them hold more than 1 TiB.
-_GROW_EVERY = 500
 _TOKEN = "taskrunner-upload"  # noqa: S105  a metadata key
-
-
-def part_size(number: int) -> int:
-    """The size in bytes of the part with this number (from 1)."""
-    return int(PART_SIZE * 1.28 ** ((number - 1) // _GROW_EVERY))
 
 
 class MultipartUpload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from taskrunner.data.objects.base import (
@@ -22,17 +23,23 @@ __all__ = ["RoutingStore", "open_store"]
 _CHUNK = 1 << 20
 
 
-def open_store(settings: DataSettings) -> ObjectStore:
-    """The store that the settings describe; S3's library is loaded only where it is used."""
-    return RoutingStore({"file": FileBackend, "s3": lambda: _s3(settings)})
+def open_store(settings: DataSettings, *, tries: int | None = None) -> ObjectStore:
+    """The store that the settings describe; S3's library is loaded only where it is used.
+
+    `tries`: how often a call is made before it counts as failed, if not as often as usual.
+    """
+    return RoutingStore({"file": FileBackend, "s3": lambda: _s3(settings, tries)})
 
 
-def _s3(settings: DataSettings) -> Backend:
+def _s3(settings: DataSettings, tries: int | None) -> Backend:
     if settings.s3_root is not None:
         return FolderBackend(settings.s3_root)
     from taskrunner.data.objects.s3 import S3Backend
+    from taskrunner.data.objects.s3_client import create_client
 
-    return S3Backend(settings)
+    if tries is None:
+        return S3Backend(settings)
+    return S3Backend(settings, client=partial(create_client, tries=tries))
 
 
 class RoutingStore:

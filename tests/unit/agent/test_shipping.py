@@ -6,13 +6,14 @@ import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from taskrunner.agent.children import Child
 from taskrunner.agent.shipping import LogShipper
-from taskrunner.agent.uploads import compress_into, serve_uploads
+from taskrunner.agent.uploads import Uploader, serve_uploads
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError
@@ -113,6 +114,6 @@ def test_no_uploads_start_no_process(bench: Bench) -> None:
 
 def test_a_log_that_vanishes_leaves_no_object(tmp_path: Path) -> None:
     store = open_store(DataSettings(s3_root=tmp_path / "s3"))
-    with pytest.raises(FileNotFoundError):
-        compress_into(store, tmp_path / "none", "s3://b/x.gz")
+    with ThreadPoolExecutor(1) as executor, pytest.raises(FileNotFoundError):
+        Uploader(store, executor).log(tmp_path / "none", "s3://b/x.gz")
     assert store.stat("s3://b/x.gz") is None

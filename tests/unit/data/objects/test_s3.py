@@ -12,7 +12,7 @@ import pytest
 
 from taskrunner.data.objects.location import parse
 from taskrunner.data.objects.s3 import S3Backend
-from taskrunner.data.objects.s3_writer import PART_SIZE, part_size
+from taskrunner.data.objects.s3_parts import PART_SIZE, part_size
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, ErrorId, TaskError
 
