@@ -76,6 +76,7 @@ class Settings:
     task_processes: int | None
     task_file_size: int | None
     task_time: float | None
+    agent_log: bool
     log_interval: float
     max_log_size: int
     keep_logs_days: float

@@ -11,7 +11,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from types import ModuleType
 from typing import TextIO
 
@@ -27,7 +28,7 @@ import structlog  # noqa: E402
 for _name in _ABSENT:
     del sys.modules[_name]
 
-__all__ = ["configure"]
+__all__ = ["also_to", "configure"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -36,6 +37,16 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 #: What the journal knows by itself, or says in the line's beginning.
 _UNTOLD = ("ts", "thread", "level", "event", "error", "exception")
+
+
+#: Takes each line of the log as JSON, besides what stderr shows.
+_also: Callable[[str], None] | None = None
+
+
+def also_to(write: Callable[[str], None] | None) -> None:
+    """From now on give each line, as JSON, to this too; it must not raise. None: to nobody."""
+    global _also  # noqa: PLW0603  one process has one log
+    _also = write
 
 
 def configure(
@@ -52,26 +63,69 @@ def configure(
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
         _with_thread,
+        _copied,
     ]
     if form == "auto" and _is_journal(target, os.environ if environ is None else environ):
         processors += [structlog.processors.format_exc_info, _for_the_journal]
     elif form == "text" or (form == "auto" and target.isatty()):
         plain = structlog.dev.plain_traceback
-        processors.append(_text_renderer(colors=target.isatty(), formatter=plain))
+        processors += [_printable, _text_renderer(colors=target.isatty(), formatter=plain)]
     else:
-        processors += [
-            structlog.processors.format_exc_info,
-            _in_order,
-            structlog.processors.JSONRenderer(),
-        ]
+        processors += [structlog.processors.format_exc_info, _in_order, _JSON]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=lambda *_: _Writer(target),
         cache_logger_on_first_use=False,
     )
     # Libraries log through the standard module; only what matters of that is shown.
-    logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), stream=target, force=True)
+    least = max(_LEVELS[level], logging.WARNING)
+    logging.basicConfig(level=least, handlers=[_Forward()], force=True)
+
+
+_JSON = structlog.processors.JSONRenderer()
+
+
+class _Writer:
+    """Writes lines to a stream; what it does not take (a full disk) is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    log = debug = info = warn = warning = error = critical = fatal = exception = msg
+
+
+class _Forward(logging.Handler):
+    """Brings what libraries log into the same form: one record, whatever its text holds."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            text = str(record.msg)
+        log = structlog.get_logger()
+        log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info or None)
+
+
+def _copied(
+    logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if _also is not None:
+        record = structlog.processors.format_exc_info(logger, name, {**event})
+        _also(str(_JSON(logger, name, _in_order(logger, name, record))))
+    return event
+
+
+def _printable(
+    _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """On a terminal a task's texts must not do what control characters do."""
+    return {key: _shown(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def _is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -90,6 +90,13 @@ ISOLATION: tuple[Setting, ...] = (
 
 LOGS: tuple[Setting, ...] = (
     Setting(
+        name="agent_log",
+        help="Whether the agent's own log is also kept in hourly files and pushed: true or false.",
+        kind=switch,
+        fallback=True,
+        metavar="BOOL",
+    ),
+    Setting(
         name="log_interval",
         help="Seconds between two pushes of a running task's log; 0: only when it has ended.",
         kind=seconds(0),

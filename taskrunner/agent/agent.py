@@ -128,7 +128,7 @@ class Agent:
             clock=clock,
         )
         self._operations, self._desk = parts.operations, parts.desk
-        self._poller, self._heartbeat = parts.poller, parts.heartbeat
+        self._poller, self._heartbeat, self._care = parts.poller, parts.heartbeat, parts.care
         self._signal_handlers = self._make_signal_handlers()
         self._handlers = self._make_handlers()
 
@@ -174,7 +174,7 @@ class Agent:
         self._operations.start(threads)
         threads.start("fork-server", self._children.read_events)
         threads.start("outbox", lambda: desk.outbox.loop(self._closing))
-        threads.start("shipper", lambda: desk.shipper.end_when_idle(self._closing))
+        self._care.start(threads, self._closing)
         threads.run("recovery", self._recover)
         heard = partial(self._mailbox.put, Heard())
         threads.start("heartbeat", lambda: self._heartbeat.loop(self._closing, heard))
@@ -235,6 +235,7 @@ class Agent:
     def _finish(self) -> None:
         until = self._clock.monotonic() + self._flush_s
         never = threading.Event()
+        self._care.finish()
         while self._owes() and self._clock.monotonic() < until:
             self._clock.wait(never, 0.1)
         if left := self._desk.outbox.pending():
@@ -312,6 +313,7 @@ class Agent:
             self._settings = replace(self._settings, drain_timeout_s=changed.drain_timeout_s)
             self._desk = replace(self._desk, policy=policy)
             self._operations.disk.floor = changed.min_free_disk
+            self._care.change(changed.log_interval_s, changed.retention)
         self._notifier.send(READY="1")
 
     def _facts(self) -> Facts:
@@ -320,6 +322,7 @@ class Agent:
             polls_stuck=self._poller.stuck(),
             verdicts_unsent=self._desk.outbox.pending(),
             logs_queued=self._desk.shipper.waiting(),
+            logs_kept=self._care.janitor.kept,
         )
 
     def _drain_asked(self, reason: str) -> None:

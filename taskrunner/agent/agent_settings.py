@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.agent.attempt import Policy
+from taskrunner.agent.janitor import Retention
+from taskrunner.agent.logcare import LogSettings
 from taskrunner.agent.operations import OperationsSettings
 from taskrunner.agent.status import Identity
 from taskrunner.cgroups import Groups
@@ -36,6 +38,7 @@ class AgentSettings:
     parent: int | None = None
     #: Where attempts have control groups of their own; None: nowhere here.
     groups: Groups | None = None
+    logs: LogSettings = field(default_factory=LogSettings)
     policy: Policy = field(default_factory=Policy)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
 
@@ -68,3 +71,5 @@ class Reloaded:
     drain_timeout_s: float
     progress_interval_s: float
     min_free_disk: Space
+    log_interval_s: float
+    retention: Retention

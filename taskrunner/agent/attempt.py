@@ -9,7 +9,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -22,9 +22,11 @@ from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.children import Child, Spawner
 from taskrunner.agent.haste import Haste
+from taskrunner.agent.janitor import Janitor
 from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Entry
 from taskrunner.agent.limits import Limits, report_every
+from taskrunner.agent.logparts import LogParts
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, read_progress
 from taskrunner.agent.shipping import LogShipper
@@ -85,6 +87,10 @@ class Desk:
     #: How long the host still has.
     haste: Haste
     groups: Groups | None = None
+    #: Pushes logs in parts while tasks run; None: only at the end.
+    parts: LogParts | None = None
+    #: Keeps this host's logs within bounds; None: they stay.
+    janitor: Janitor | None = None
 
 
 def why_end(
@@ -153,10 +159,13 @@ class Attempt:
             self._entry.withdraw()
             return
         with self._reporting():
-            verdict = self._work()
-            if verdict is not None:
-                self._entry.exited(verdict)
-            if not self._reporter.superseded:
+            with self._parts():
+                verdict = self._work()
+                if verdict is not None:
+                    self._entry.exited(verdict)
+            if self._reporter.superseded:
+                _may_go(self._entry, self._desk, pushed=False)
+            else:
                 ship_logs(self._entry, self._desk)
         shutil.rmtree(self._entry.files.scratch, ignore_errors=True)
         if verdict is None:
@@ -164,6 +173,10 @@ class Attempt:
             self._entry.close()
         else:
             self._desk.outbox.deliver(self._entry)
+
+    def _parts(self) -> AbstractContextManager[None]:
+        parts = self._desk.parts
+        return nullcontext() if parts is None else parts.follow(self._entry)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -262,6 +275,8 @@ def ship_logs(entry: Entry, desk: Desk) -> None:
         except TaskError as error:
             failure = error
         else:
+            _drop_parts(entry, desk)
+            _may_go(entry, desk, pushed=entry.files.log_uri is not None)
             entry.shipped()
             return
         last = number == _SHIP_TRIES or failure.error_id not in _PASSING
@@ -269,6 +284,27 @@ def ship_logs(entry: Entry, desk: Desk) -> None:
             break
     log.error("logs not shipped", attempt_id=entry.attempt_id, error=str(failure))
     _tell_unshipped(entry, failure)
+
+
+def _may_go(entry: Entry, desk: Desk, *, pushed: bool) -> None:
+    """Nobody waits for these logs any more: they stay for as long as the settings say."""
+    if desk.janitor is not None:
+        desk.janitor.keep(entry.files.log_dir, pushed=pushed)
+
+
+def _drop_parts(entry: Entry, desk: Desk) -> None:
+    """The whole log is in the store: what was pushed of it before has had its day."""
+    uris = [
+        entry.files.part_uri(*part)
+        for part in entry.parts
+        # Of a log that its task began anew, the parts are all there is of what it had before.
+        if entry.files.size_of(part[0]) >= entry.pushed.get(part[0], 0)
+    ]
+    try:
+        if uris:
+            desk.shipper.drop(uris)
+    except TaskError as error:
+        log.warning("parts of logs stay", attempt_id=entry.attempt_id, error=str(error))
 
 
 def _tell_unshipped(entry: Entry, error: TaskError) -> None:

@@ -78,6 +78,11 @@ class DiskWatch:
         except OSError:
             return None
 
+    def is_low(self) -> bool:
+        """Whether less is free now than work is taken up again with."""
+        space = self.look()
+        return space is not None and space.free < self.floor.of(space.total) * _RESUME_AT
+
     def tick(self) -> None:
         """Look at the disk when it is time to."""
         now = self._clock.monotonic()

@@ -20,7 +20,7 @@ from pathlib import Path
 import structlog
 
 from taskrunner.agent import durable, verdicts
-from taskrunner.agent.names import AttemptFiles, token_of
+from taskrunner.agent.names import LOG_NAMES, AttemptFiles, token_of
 from taskrunner.errors import ConfigError
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
@@ -48,6 +48,10 @@ class Entry:
     process: tuple[int, str] | None = None
     verdict: Verdict | None = None
     logs_shipped: bool = False
+    #: The parts of logs that may have been pushed while it ran: (log, first byte, end).
+    parts: list[tuple[str, int, int]] = field(default_factory=list)
+    #: Up to which byte each log is in the store, in parts.
+    pushed: dict[str, int] = field(default_factory=dict)
     _journal: Journal = field(repr=False)
 
     @property
@@ -64,6 +68,17 @@ class Entry:
         """Record how it ended: from now on this is what the service will be told."""
         self.verdict = verdict
         self._add({"step": "exited", "verdict": verdicts.to_json(verdict)})
+
+    def part_begun(self, name: str, start: int, end: int) -> None:
+        """Record that a range of a log may be in the store from now on."""
+        if (name, start, end) not in self.parts:
+            self.parts.append((name, start, end))
+            self._add({"step": "part", "log": name, "start": start, "end": end}, sync=False)
+
+    def part_pushed(self, name: str, end: int) -> None:
+        """Record that a log is in the store up to a byte."""
+        self.pushed[name] = end
+        self._add({"step": "pushed", "log": name, "end": end}, sync=False)
 
     def shipped(self) -> None:
         """Record that the logs are where they belong, or never will be."""
@@ -240,5 +255,11 @@ def _apply(entry: Entry, step: Mapping[str, object]) -> None:
     if isinstance(verdict, dict):
         with suppress(KeyError):
             entry.verdict = verdicts.from_json(verdict)
+    name, start, end = step.get("log"), step.get("start"), step.get("end")
+    if isinstance(name, str) and name in LOG_NAMES and isinstance(end, int):
+        if isinstance(start, int):
+            entry.parts.append((name, start, end))
+        else:
+            entry.pushed[name] = end
     if step.get("step") == "shipped":
         entry.logs_shipped = True

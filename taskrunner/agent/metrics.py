@@ -54,6 +54,8 @@ FAMILIES: Mapping[str, Family] = {
     "taskrunner_leases_lost_total": Family("counter", "Tasks ended since nobody took reports."),
     "taskrunner_verdicts_unsent": Family("gauge", "Verdicts that the service has yet to take."),
     "taskrunner_logs_queued": Family("gauge", "Log files that are still to be uploaded."),
+    "taskrunner_logs_kept": Family("gauge", "Attempts whose logs are kept on this host."),
+    "taskrunner_logs_kept_bytes": Family("gauge", "Space that those logs take."),
     "taskrunner_disk_free_bytes": Family("gauge", "Free space of the work folder's disk."),
     "taskrunner_disk_floor_bytes": Family("gauge", "Free space below which no work is taken."),
     "taskrunner_disk_total_bytes": Family("gauge", "Size of the work folder's disk."),

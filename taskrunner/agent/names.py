@@ -94,13 +94,21 @@ class AttemptFiles:
         """Where the attempt's process says how far it is."""
         return self.scratch / "progress.json"
 
+    def size_of(self, name: str) -> int:
+        """How long a log is; 0 where there is none."""
+        path = self.log_dir / name
+        return path.stat().st_size if path.is_file() else 0
+
+    def part_uri(self, name: str, start: int, end: int) -> str:
+        """The object of a range of a log: in AWS's form, which sorts in the log's order."""
+        return f"{self.log_uri}/{name}@{start:015d}-{end:015d}.gz"
+
     def uploads(self) -> list[tuple[Path, str]]:
         """Each log that is not empty, with the object it becomes; none without a log URI."""
         if self.log_uri is None:
             return []
-        paths = [self.log_dir / name for name in LOG_NAMES]
         return [
-            (path, f"{self.log_uri}/{path.name}.gz")
-            for path in paths
-            if path.is_file() and path.stat().st_size > 0
+            (self.log_dir / name, f"{self.log_uri}/{name}.gz")
+            for name in LOG_NAMES
+            if self.size_of(name) > 0
         ]

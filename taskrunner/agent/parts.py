@@ -11,6 +11,7 @@ from taskrunner.agent.attempt import Desk
 from taskrunner.agent.children import Children
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.heartbeat import Heartbeat
+from taskrunner.agent.logcare import LogCare
 from taskrunner.agent.operations import Handles, Operations
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.poller import Poller
@@ -44,6 +45,7 @@ class Parts:
     desk: Desk
     poller: Poller
     heartbeat: Heartbeat
+    care: LogCare
 
 
 def make_parts(
@@ -65,10 +67,12 @@ def make_parts(
         clock=clock,
     )
     watched = operations.api
+    shipper = LogShipper(children, threads, clock)
+    care = _care(settings, shipper, operations, clock)
     desk = Desk(
         api=watched,
         spawner=children,
-        shipper=LogShipper(children, threads, clock),
+        shipper=shipper,
         outbox=Outbox(watched, clock, on_not_authorized=hooks.refused),
         threads=threads,
         clock=clock,
@@ -77,6 +81,8 @@ def make_parts(
         canceling=threading.Event(),
         haste=Haste(clock),
         groups=settings.groups,
+        parts=care.parts,
+        janitor=care.janitor,
     )
     poller = Poller(
         watched,
@@ -88,7 +94,22 @@ def make_parts(
         gate=operations.gate,
     )
     heartbeat = _heartbeat(settings, watched, hooks, clock)
-    return Parts(operations=operations, desk=desk, poller=poller, heartbeat=heartbeat)
+    return Parts(operations=operations, desk=desk, poller=poller, heartbeat=heartbeat, care=care)
+
+
+def _care(
+    settings: AgentSettings, shipper: LogShipper, operations: Operations, clock: Clock
+) -> LogCare:
+    return LogCare(
+        settings.logs,
+        work_dir=settings.work_dir,
+        log_uri=settings.log_uri,
+        hostname=settings.hostname,
+        shipper=shipper,
+        board=operations.board,
+        disk=operations.disk,
+        clock=clock,
+    )
 
 
 def _heartbeat(settings: AgentSettings, api: RunnerApi, hooks: Hooks, clock: Clock) -> Heartbeat:

@@ -38,6 +38,8 @@ def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
     if desk.groups is not None:
         end_groups(desk.groups, desk.clock)
     entries = list(journal.open_entries())
+    if desk.janitor is not None:
+        desk.janitor.sweep({entry.files.scratch for entry in entries})
     if entries:
         log.info("hand-outs left by the last run", count=len(entries))
         end_leftovers(entries)

@@ -45,6 +45,8 @@ class Facts:
     polls_stuck: bool
     verdicts_unsent: int
     logs_queued: int
+    #: What this host keeps of logs though nobody waits for them: attempts, bytes.
+    logs_kept: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Reporting:
             "polls": {group: self._poll(group) for group in identity.worker_groups},
             "verdicts_unsent": facts.verdicts_unsent,
             "logs_queued": facts.logs_queued,
+            "logs_kept": dict(zip(("attempts", "bytes"), facts.logs_kept, strict=True)),
             "disk": self._disk_status(),
             "live": self.live(facts).why,
             "ready": self.ready(facts).why,
@@ -150,6 +153,8 @@ class Reporting:
                     for k in ("free_bytes", "floor_bytes", "total_bytes")
                 }
             ),
+            "taskrunner_logs_kept": facts.logs_kept[0],
+            "taskrunner_logs_kept_bytes": facts.logs_kept[1],
             **_process(),
         }
         ages = [

@@ -30,6 +30,7 @@ from taskrunner.wire.proxies import METADATA, never_through_proxy
 if TYPE_CHECKING:
     from taskrunner.agent.agent import Notices
     from taskrunner.agent.agent_settings import AgentSettings
+    from taskrunner.agent.agentlog import HourlyLog
     from taskrunner.agent.ec2.host import Ec2Host
     from taskrunner.wire.api import RunnerApi
 
@@ -62,6 +63,7 @@ def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> i
         grace_s=settings.kill_grace / 2,
         limits=isolation.limits,
         groups=isolation.groups,
+        max_log_size=settings.max_log_size,
     )
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts), isolation.groups)
@@ -129,22 +131,37 @@ def _serve(setup: Setup, children: Children) -> int:
     settings = setup.loaded.settings
     clock = SystemClock()
     logs.configure(level=settings.log_level, form=settings.log_format)
+    # The work folder is ours from here on, and with it the log in it.
+    journal = Journal(settings.work_dir / "journal")
+    own_log = _own_log(settings, clock)
     _warn(setup)
     api, endpoint = _connect(settings, clock)
     host = find_host(settings.ec2, os.environ, clock)
     if host is not None:
         api = IdentifiedRunner(api, host.identity)
     agent = Agent(
-        _agent_settings(setup, endpoint=endpoint, host=host),
+        _agent_settings(setup, endpoint=endpoint, host=host, own_log=own_log),
         api=api,
         children=children,
-        journal=Journal(settings.work_dir / "journal"),
+        journal=journal,
         clock=clock,
         notifier=Notifier.from_environment(os.environ),
         notices=_notices(settings, host, clock),
         reload=Reloader(settings, setup.reread),
     )
     return agent.run()
+
+
+def _own_log(settings: Settings, clock: Clock) -> HourlyLog | None:
+    """Have what is logged from now on written to files as well, if that is wanted."""
+    if not settings.agent_log:
+        return None
+    from taskrunner import logs
+    from taskrunner.agent.agentlog import HourlyLog
+
+    hourly = HourlyLog(settings.work_dir / "output" / "logs", clock)
+    logs.also_to(hourly.write)
+    return hourly
 
 
 def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
@@ -170,11 +187,15 @@ def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
     return api, str(client.endpoint)
 
 
-def _agent_settings(setup: Setup, *, endpoint: str, host: Ec2Host | None) -> AgentSettings:
+def _agent_settings(
+    setup: Setup, *, endpoint: str, host: Ec2Host | None, own_log: HourlyLog | None
+) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.allowance import Allowance
     from taskrunner.agent.attempt import Policy
+    from taskrunner.agent.logcare import LogSettings
     from taskrunner.agent.operations import OperationsSettings, runtime_dir
+    from taskrunner.cli.reload import retention_of
 
     settings = setup.loaded.settings
     return AgentSettings(
@@ -194,6 +215,11 @@ def _agent_settings(setup: Setup, *, endpoint: str, host: Ec2Host | None) -> Age
             min_free_disk=settings.min_free_disk,
             health_listen=settings.health_listen,
             runtime_dir=runtime_dir(os.environ),
+        ),
+        logs=LogSettings(
+            interval_s=settings.log_interval,
+            retention=retention_of(settings),
+            own=own_log,
         ),
         policy=Policy(
             progress_interval_s=settings.progress_interval,

@@ -9,15 +9,36 @@ import structlog
 
 from taskrunner import logs
 from taskrunner.agent.agent_settings import Reloaded
+from taskrunner.agent.janitor import Retention
 from taskrunner.config import Loaded, Settings
 from taskrunner.errors import ConfigError
 
-__all__ = ["LIVE", "Reloader"]
+__all__ = ["LIVE", "Reloader", "retention_of"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: The settings that a running agent takes over.
-LIVE = ("log_level", "log_format", "drain_timeout", "progress_interval", "min_free_disk")
+LIVE = (
+    "log_interval",
+    "keep_logs_days",
+    "keep_logs_size",
+    "keep_logs_count",
+    "log_level",
+    "log_format",
+    "drain_timeout",
+    "progress_interval",
+    "min_free_disk",
+)
+
+
+def retention_of(settings: Settings) -> Retention:
+    """How much of the logs may stay on this host."""
+    return Retention(
+        days=settings.keep_logs_days,
+        size=settings.keep_logs_size,
+        count=settings.keep_logs_count,
+    )
+
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -53,6 +74,8 @@ class Reloader:
             drain_timeout_s=new.drain_timeout,
             progress_interval_s=new.progress_interval,
             min_free_disk=new.min_free_disk,
+            log_interval_s=new.log_interval,
+            retention=retention_of(new),
         )
 
     def _value(self, name: str) -> object:

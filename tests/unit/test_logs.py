@@ -46,7 +46,7 @@ def test_a_person_reads_text() -> None:
     structlog.get_logger().warning("task taken", attempt_id="@a\nforged")
     (line,) = stream.getvalue().splitlines()
     assert "task taken" in line
-    assert r"attempt_id='@a\nforged'" in line
+    assert r"attempt_id=@a\nforged" in line
 
 
 def _journal(stream: TextIO) -> dict[str, str]:
