@@ -119,7 +119,7 @@ class Agent:
         self._announcer = Announcer(notifier, clock, settings.worker_groups)
         self._may_not: NotAuthorized | None = None
         self.phase = Phase.RUNNING
-        parts = make_parts(
+        self._parts = parts = make_parts(
             settings,
             self._hooks(),
             api=api,
@@ -317,13 +317,7 @@ class Agent:
         self._notifier.send(READY="1")
 
     def _facts(self) -> Facts:
-        return Facts(
-            phase=str(self.phase),
-            polls_stuck=self._poller.stuck(),
-            verdicts_unsent=self._desk.outbox.pending(),
-            logs_queued=self._desk.shipper.waiting(),
-            logs_kept=self._care.janitor.kept,
-        )
+        return self._parts.facts(str(self.phase))
 
     def _drain_asked(self, reason: str) -> None:
         self._mailbox.put(StopAsked(ExitCode.OK, reason))

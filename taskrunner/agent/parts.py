@@ -16,6 +16,7 @@ from taskrunner.agent.operations import Handles, Operations
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.poller import Poller
 from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.status import Facts
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.lifecycle import Threads
@@ -46,6 +47,16 @@ class Parts:
     poller: Poller
     heartbeat: Heartbeat
     care: LogCare
+
+    def facts(self, phase: str) -> Facts:
+        """What they know of themselves at this moment."""
+        return Facts(
+            phase=phase,
+            polls_stuck=self.poller.stuck(),
+            verdicts_unsent=self.desk.outbox.pending(),
+            logs_queued=self.desk.shipper.waiting(),
+            logs_kept=self.care.janitor.kept,
+        )
 
 
 def make_parts(
