@@ -205,7 +205,18 @@ def missing(found: Examined) -> list[str]:
         )
     if (values.get("access_id") is None) != (values.get("secret_key") is None):
         errors.append("an access key has two parts: set both access_id and secret_key")
-    return errors
+    return errors + _weights_of_nobody(found)
+
+
+def _weights_of_nobody(found: Examined) -> list[str]:
+    groups, weights = found.values.get("worker_group"), found.values.get("group_weights")
+    if not (isinstance(groups, tuple) and isinstance(weights, dict)):
+        return []
+    origin, polled = found.origins["group_weights"], ", ".join(groups) or "none"
+    return [
+        f"{origin}: found a weight for {group!r}, wanted one of the worker groups: {polled}"
+        for group in sorted(weights.keys() - set(groups))
+    ]
 
 
 def _find(

@@ -7,6 +7,7 @@ TaskrunnerError                what went wrong, where, what was wanted: one mess
 |   +-- ExpressionError        ... inside #{...}; carries the column of the expression
 +-- WireError                  a call of the agent's to the service did not succeed
 |   +-- ServiceUnreachable     no usable answer: cut, timed out, 5xx, throttled (try again)
+|   +-- CallGivenUp            we ended it ourselves: its answer was not wanted any more
 |   +-- CallRefused            the service said no, by code (do not try again as it is)
 |       +-- NotAuthorized      credentials missing, wrong or without the permission (stop)
 |       +-- UnknownTask        the hand-out is superseded or gone (drop the work)
@@ -24,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "CallGivenUp",
     "CallRefused",
     "Canceled",
     "ConfigError",
@@ -109,6 +111,10 @@ class WireError(TaskrunnerError):
 
 class ServiceUnreachable(WireError):
     """No usable answer came: the call may be tried again."""
+
+
+class CallGivenUp(WireError):
+    """We ended the call ourselves."""
 
 
 class CallRefused(WireError):

@@ -193,11 +193,7 @@ class Agent:
 
     def _recover(self) -> None:
         """Only when nothing runs any more that the last agent left does the first slot poll."""
-        recover(self._journal, self._desk, self._start_slots)
-
-    def _start_slots(self) -> None:
-        for number in range(1, self._settings.slots + 1):
-            self._threads.start(f"slot-{number}", self._poller.loop)
+        recover(self._journal, self._desk, lambda: self._poller.start(self._threads))
 
     def _receive(self) -> None:
         busy = bool(self._running or self._settings.parent) or self.phase is not Phase.RUNNING
@@ -215,6 +211,7 @@ class Agent:
         if self._desk.haste.urgent:
             self._desk.shipper.hurry()
         self._operations.tick()
+        self._poller.look()
         self._look_for_parent()
         # Fed by what the polls really do, so that a frozen loop is found out.
         if self._notifier.watchdog_s is not None and not self._poller.stuck():
@@ -314,6 +311,7 @@ class Agent:
             self._desk = replace(self._desk, policy=policy)
             self._operations.disk.floor = changed.min_free_disk
             self._care.change(changed.log_interval_s, changed.retention)
+            self._poller.weigh(changed.group_weights)
         self._notifier.send(READY="1")
 
     def _facts(self) -> Facts:
@@ -344,7 +342,7 @@ class Agent:
         self._exit_code = code
         self._drain_until = self._clock.monotonic() + self._settings.drain_timeout_s
         self._desk.stopping.set()
-        self._poller.release(self._settings.slots)
+        self._poller.release()
         if code is ExitCode.OK:
             self._announcer.ready()
         self._notifier.send(STOPPING="1")

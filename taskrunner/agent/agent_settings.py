@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class AgentSettings:
     #: Logs, scratch and journal live under it.
     work_dir: Path
     slots: int
+    #: How often a worker group is polled beside the others; 1 where it is not named.
+    group_weights: Mapping[str, int] = field(default_factory=dict)
     log_uri: str | None = None
     drain_timeout_s: float = 300.0
     heartbeat_interval_s: float = 900.0
@@ -73,3 +76,4 @@ class Reloaded:
     min_free_disk: Space
     log_interval_s: float
     retention: Retention
+    group_weights: Mapping[str, int]

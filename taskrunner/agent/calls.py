@@ -12,7 +12,13 @@ from datetime import datetime
 
 from taskrunner.agent.metrics import Counters
 from taskrunner.clock import Clock
-from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, UnknownTask
+from taskrunner.errors import (
+    CallGivenUp,
+    CallRefused,
+    NotAuthorized,
+    ServiceUnreachable,
+    UnknownTask,
+)
 from taskrunner.model.task import Task
 from taskrunner.wire.api import InstanceIdentity, RunnerApi, Verdict
 
@@ -24,6 +30,7 @@ _OUTCOMES: Mapping[type[Exception], str] = {
     UnknownTask: "unknown_task",
     CallRefused: "refused",
     ServiceUnreachable: "unreachable",
+    CallGivenUp: "given_up",
 }
 
 
@@ -87,6 +94,10 @@ class WatchedApi:
             self._note_poll(worker_group, outcome, error, started)
         return task
 
+    def give_up_poll(self, worker_group: str) -> None:
+        """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
+        self._api.give_up_poll(worker_group)
+
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
         with self._noted("ReportTaskProgress"):
@@ -123,6 +134,8 @@ class WatchedApi:
         now = self._clock.monotonic()
         self._counters.add("taskrunner_polls_total", worker_group=group, outcome=outcome)
         self._counters.add("taskrunner_poll_seconds_total", now - started, worker_group=group)
+        if outcome == _OUTCOMES[CallGivenUp]:
+            return  # it says nothing of the service
         before = self.polls.get(group)
         last = before.answered_last if before is not None else None
         self.polls[group] = PollState(

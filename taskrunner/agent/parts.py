@@ -17,6 +17,7 @@ from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.poller import Poller
 from taskrunner.agent.shipping import LogShipper
 from taskrunner.agent.status import Facts
+from taskrunner.agent.turns import Turns
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.lifecycle import Threads
@@ -97,7 +98,7 @@ def make_parts(
     )
     poller = Poller(
         watched,
-        settings.worker_groups,
+        Turns(settings.worker_groups, settings.group_weights, slots=settings.slots),
         hostname=settings.hostname,
         run=hooks.run,
         stopping=desk.stopping,

@@ -204,6 +204,7 @@ def _agent_settings(
         hostname=settings.hostname or (host and host.hostname) or socket.gethostname(),
         work_dir=settings.work_dir,
         slots=settings.tasks,
+        group_weights=settings.group_weights,
         log_uri=settings.log_uri,
         drain_timeout_s=settings.drain_timeout,
         heartbeat_interval_s=settings.heartbeat_interval,
@@ -250,7 +251,7 @@ def _warn(setup: Setup) -> None:
     if len(settings.worker_group) > settings.tasks:
         _say(
             f"warning: {len(settings.worker_group)} worker groups share {settings.tasks} task "
-            "slots and are polled in turn; --tasks should be as many at least"
+            "slots; a group's task may wait until one of another group is done"
         )
 
 

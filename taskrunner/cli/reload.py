@@ -28,6 +28,7 @@ LIVE = (
     "drain_timeout",
     "progress_interval",
     "min_free_disk",
+    "group_weights",
 )
 
 
@@ -76,6 +77,7 @@ class Reloader:
             min_free_disk=new.min_free_disk,
             log_interval_s=new.log_interval,
             retention=retention_of(new),
+            group_weights=new.group_weights,
         )
 
     def _value(self, name: str) -> object:

@@ -36,7 +36,14 @@ class RunnerApi(Protocol):
     def poll_for_task(
         self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
     ) -> Task | None:
-        """Wait up to 90 s for a task; None when there was none. Never retried by itself."""
+        """Wait up to 90 s for a task; None when there was none. Never retried by itself.
+
+        A worker group has one poll at a time. Raises CallGivenUp when it is given up meanwhile.
+        """
+        ...
+
+    def give_up_poll(self, worker_group: str) -> None:
+        """Have the group's outstanding poll, if there is one, raise CallGivenUp; any thread's."""
         ...
 
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:

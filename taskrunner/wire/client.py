@@ -6,13 +6,15 @@ Nothing is retried here (`retrying` does that), and whatever comes back is taken
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from taskrunner.clock import Clock
 from taskrunner.errors import (
+    CallGivenUp,
     CallRefused,
     NotAuthorized,
     ServiceUnreachable,
@@ -32,7 +34,7 @@ from taskrunner.wire.codec import (
     parse_json,
 )
 from taskrunner.wire.endpoint import Endpoint
-from taskrunner.wire.http import HttpReply, HttpRequest, Transport, TransportError
+from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, Transport, TransportError
 from taskrunner.wire.operations import (
     PollForTaskInput,
     PollForTaskOutput,
@@ -106,10 +108,20 @@ class Client:
     """Typed calls of the API to one endpoint; safe for threads."""
 
     def __init__(
-        self, endpoint: Endpoint, transport: Transport, *, signer: Signer | None, clock: Clock
+        self,
+        endpoint: Endpoint,
+        transport: Transport,
+        *,
+        signer: Signer | None,
+        clock: Clock,
+        give_up: Callable[[int], None] = lambda _thread: None,
     ) -> None:
-        """Without a signer, calls are refused unless the endpoint is this machine."""
+        """Without a signer, calls are refused unless the endpoint is this machine.
+
+        `give_up` has the call that a thread is in raise CallGivenUp.
+        """
         self.endpoint = endpoint
+        self.give_up = give_up
         self._transport = transport
         self._signer = signer
         self._clock = clock
@@ -141,6 +153,8 @@ class Client:
     def _send(self, operation: str, message: HttpRequest, deadline_s: float) -> HttpReply:
         try:
             return self._transport.send(self._signed(message), deadline_s=deadline_s)
+        except GivenUp as error:
+            raise CallGivenUp(f"{operation} was given up") from error
         except TransportError as error:
             raise ServiceUnreachable(
                 f"the service at {self.endpoint} did not answer {operation}: {error}"
@@ -232,6 +246,8 @@ class RunnerClient:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        #: By worker group, the thread that polls for it.
+        self._polling: dict[str, int] = {}
 
     def poll_for_task(
         self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
@@ -242,7 +258,12 @@ class RunnerClient:
             hostname=fitted(hostname, "id") or None,
             instance_identity=identity,
         )
-        reply = cast(PollForTaskOutput, self._client.call(request, deadline_s=POLL_DEADLINE_S))
+        self._polling[worker_group] = threading.get_ident()
+        try:
+            answer = self._client.call(request, deadline_s=POLL_DEADLINE_S)
+        finally:
+            self._polling.pop(worker_group, None)
+        reply = cast(PollForTaskOutput, answer)
         if reply.task_object is not None and (problem := excess(reply.task_object)):
             # As with any other reply that is none: said once, asked again after a while.
             said = (
@@ -250,6 +271,12 @@ class RunnerClient:
             )
             raise ServiceUnreachable(said)
         return reply.task_object
+
+    def give_up_poll(self, worker_group: str) -> None:
+        """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
+        thread = self._polling.get(worker_group)
+        if thread is not None:
+            self._client.give_up(thread)
 
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""

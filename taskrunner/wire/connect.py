@@ -53,4 +53,5 @@ def connect(settings: ClientSettings, clock: Clock) -> Client:
             profile=settings.profile,
             environ=settings.environ,
         )
-    return Client(endpoint, transport, signer=signer, clock=clock)
+    give_up = transport.give_up
+    return Client(endpoint, transport, signer=signer, clock=clock, give_up=give_up)

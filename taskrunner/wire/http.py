@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["HttpReply", "HttpRequest", "Transport", "TransportError"]
+__all__ = ["GivenUp", "HttpReply", "HttpRequest", "Transport", "TransportError"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,10 @@ class HttpReply:
 
 class TransportError(Exception):
     """No whole reply came; the message says why in a few words."""
+
+
+class GivenUp(TransportError):
+    """Another thread asked for the call's end."""
 
 
 class Transport(Protocol):

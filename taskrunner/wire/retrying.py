@@ -95,6 +95,10 @@ class RetryingRunner:
             worker_group=worker_group, hostname=hostname, identity=identity
         )
 
+    def give_up_poll(self, worker_group: str) -> None:
+        """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
+        self._api.give_up_poll(worker_group)
+
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
         return self._within(

@@ -6,6 +6,7 @@ proxy that stalls in a body, holds such a client for ever. Here every read gets 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket
 import ssl
@@ -33,7 +34,7 @@ from urllib3.exceptions import (
 from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError
 from taskrunner.wire.endpoint import Endpoint
-from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, TransportError
 from taskrunner.wire.proxies import proxy_of
 
 __all__ = ["MAX_REPLY_BYTES", "TransportSettings", "Urllib3Transport"]
@@ -63,11 +64,47 @@ class TransportSettings:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+class _Call:
+    """A call under way, which another thread may end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+        self.given_up = False
+
+    def uses(self, sock: object) -> None:
+        """The call is about to wait for this socket; raises GivenUp when it is not to."""
+        with self._lock:
+            if self.given_up:
+                raise GivenUp("given up")
+            # TLS within a proxy's TLS is no socket: such a call ends when the peer answers.
+            self._sock = sock if isinstance(sock, socket.socket) else None
+
+    def has_ended(self) -> None:
+        """Whoever gets the connection next is not to be disturbed."""
+        with self._lock:
+            self._sock = None
+
+    def give_up(self) -> None:
+        """Wake the call's thread out of its wait, with an end of the connection."""
+        with self._lock:
+            self.given_up = True
+            if self._sock is not None:
+                with contextlib.suppress(OSError):
+                    # Not SSLSocket's own, which takes the session away from the reading thread.
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+
 class _Deadline(threading.local):
-    """The deadline of the call that this thread is in; connections move between threads."""
+    """The call that this thread is in, and its deadline; connections move between threads."""
 
     clock: Clock | None = None
     at = 0.0
+    call: _Call | None = None
+
+    def uses(self, sock: object) -> None:
+        if self.call is not None:
+            self.call.uses(sock)
 
     def left(self) -> float:
         if self.clock is None:
@@ -92,6 +129,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        _DEADLINE.uses(self._sock)
         self._sock.settimeout(_DEADLINE.left())
         return self._raw.readinto(buffer)
 
@@ -110,6 +148,7 @@ class _TimedSocket:
         return io.BufferedReader(_TimedReader(self._sock))
 
     def sendall(self, data: Any) -> None:
+        _DEADLINE.uses(self._sock)
         self._sock.settimeout(_DEADLINE.left())
         self._sock.sendall(data)
 
@@ -146,15 +185,28 @@ class Urllib3Transport:
         self._endpoint = endpoint
         self._clock = clock
         self._manager = _manager(endpoint, settings or TransportSettings())
+        #: By the thread that is in it.
+        self._calls: dict[int, _Call] = {}
 
     def send(self, request: HttpRequest, *, deadline_s: float) -> HttpReply:
         """The reply, all of it, within `deadline_s` seconds; raises TransportError."""
         _DEADLINE.clock = self._clock
         _DEADLINE.at = self._clock.monotonic() + deadline_s
+        call = _DEADLINE.call = self._calls[threading.get_ident()] = _Call()
         try:
             return self._exchange(request, deadline_s)
         except (HTTPError, OSError) as error:
+            if call.given_up:
+                raise GivenUp("given up") from error
             raise TransportError(_reason(error, deadline_s)) from error
+        finally:
+            call.has_ended()
+            del self._calls[threading.get_ident()]
+
+    def give_up(self, thread: int) -> None:
+        """Have the call that this thread is in, if it is in one, raise GivenUp."""
+        if call := self._calls.get(thread):
+            call.give_up()
 
     def close(self) -> None:
         """Close the connections that no call is using."""
@@ -178,6 +230,8 @@ class Urllib3Transport:
         except BaseException:
             reply.close()
             raise
+        if _DEADLINE.call is not None:
+            _DEADLINE.call.has_ended()
         reply.release_conn()
         headers = {name.lower(): value for name, value in reply.headers.items()}
         return HttpReply(status=reply.status, headers=headers, body=body)

@@ -13,7 +13,7 @@ from taskrunner.clock import SystemClock
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.wire.client import Client
 from taskrunner.wire.endpoint import Endpoint
-from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, TransportError
 from taskrunner.wire.operations import ListPipelinesInput
 from taskrunner.wire.transport import MAX_REPLY_BYTES, Urllib3Transport
 
@@ -190,3 +190,64 @@ def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
         transport.close()
 
     assert [reply.body for reply in replies] == [b"{}"] * 3
+
+
+def test_a_call_is_given_up_by_another_thread_and_the_peer_sees_it() -> None:
+    asked, gone = threading.Event(), threading.Event()
+
+    def hold(connection: socket.socket, _stop: threading.Event) -> None:
+        asked.set()
+        if connection.recv(1) == b"":
+            gone.set()
+
+    with server(hold) as endpoint:
+        transport = Urllib3Transport(endpoint, SystemClock())
+        ended: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                transport.send(HttpRequest(body=b"{}"), deadline_s=60)
+            except TransportError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        assert asked.wait(20)
+        assert thread.ident is not None
+        transport.give_up(thread.ident)
+        thread.join(20)
+        assert gone.wait(20)
+        transport.give_up(thread.ident)  # there is no call any more
+        transport.close()
+    assert [type(error) for error in ended] == [GivenUp]
+
+
+def test_giving_up_harms_neither_a_reply_that_came_nor_the_next_call() -> None:
+    with server(sending(OK)) as endpoint:
+        transport = Urllib3Transport(endpoint, SystemClock())
+        for _ in range(20):
+            assert transport.send(HttpRequest(body=b"{}"), deadline_s=20).body == b"{}"
+            transport.give_up(threading.get_ident())
+        transport.close()
+
+
+def test_one_that_has_not_sent_anything_yet_is_given_up_as_well() -> None:
+    asked = threading.Event()
+
+    def behave(connection: socket.socket, _stop: threading.Event) -> None:
+        asked.set()
+        connection.sendall(OK)
+
+    class Clock(SystemClock):
+        """Gives the call up from within: before the first byte is sent."""
+
+        def monotonic(self) -> float:
+            transport.give_up(threading.get_ident())
+            return super().monotonic()
+
+    with server(behave) as endpoint:
+        transport = Urllib3Transport(endpoint, Clock())
+        with pytest.raises(GivenUp):
+            transport.send(HttpRequest(body=b"{}"), deadline_s=20)
+        transport.close()
+    assert not asked.is_set()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from taskrunner.clock import SystemClock
 
@@ -175,12 +175,18 @@ class FakeService:
         return Handler
 
 
+class HasUrl(Protocol):
+    """A service at an address."""
+
+    url: str
+
+
 class AgentProcess:
     """`taskrunner --worker-group ...` as a process of its own."""
 
     def __init__(
         self,
-        service: FakeService,
+        service: HasUrl,
         folder: Path,
         *options: str,
         s3_root: bool = True,
@@ -235,7 +241,7 @@ class AgentProcess:
 
 @contextmanager
 def running_agent(
-    service: FakeService,
+    service: HasUrl,
     folder: Path,
     *options: str,
     s3_root: bool = True,

@@ -122,13 +122,16 @@ def test_sighup_takes_over_what_it_can_and_names_what_needs_a_restart(
         settings.write_text("drain_timeout = 0\ntasks = many\n")
         agent.signal(signal.SIGHUP)
         wait_for("a refusal", lambda: _events(agent, "settings not reloaded: they are wrong"))
-        settings.write_text('drain_timeout = 0\ntasks = 3\nlog_level = "warning"\n')
+        settings.write_text(
+            'drain_timeout = 0\ntasks = 3\nlog_level = "warning"\n[group_weights]\nwg = 5\n'
+        )
         agent.signal(signal.SIGHUP)
         wait_for("the reload", lambda: "settings reloaded" in agent.log)
         (reloaded,) = _events(agent, "settings reloaded")
         assert reloaded["changed"] == {
             "drain_timeout": "300.0 -> 0.0",
             "log_level": "info -> warning",
+            "group_weights": "{} -> {'wg': 5}",
         }
         assert reloaded["need_restart"] == ["tasks"]
         agent.signal(signal.SIGTERM)

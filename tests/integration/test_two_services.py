@@ -44,12 +44,12 @@ def call(url: str, operation: str, **body: Any) -> Any:
         return json.loads(reply.read() or b"{}")
 
 
-def pipeline(url: str, unique: str, group: str) -> str:
+def pipeline(url: str, unique: str, group: str, command: str = "true") -> str:
     """A pipeline of one task, not yet activated."""
     created: str = call(url, "CreatePipeline", name="p", uniqueId=unique)["pipelineId"]
     objects = [
         {"id": "Default", "scheduleType": "ondemand", "workerGroup": group},
-        {"id": "A", "type": "ShellCommandActivity", "command": "true"},
+        {"id": "A", "type": "ShellCommandActivity", "command": command},
     ]
     given = [
         {

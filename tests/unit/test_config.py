@@ -140,6 +140,20 @@ def test_databases_and_groups_come_in_every_form(tmp_path: Path) -> None:
     assert _load(flags).settings.databases == {"C": "mysql://c?x=y"}
 
 
+def test_a_weight_for_a_group_that_is_not_polled_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text('worker_group = ["prod", "spare"]\n\n[group_weights]\nprod = 3\nProd = 2\n')
+    with pytest.raises(ConfigError) as error:
+        load({}, {}, file=str(file))
+    assert str(error.value) == (
+        f"{file}:3: found a weight for 'Prod', wanted one of the worker groups: prod, spare"
+    )
+    flags = {"worker_group": ("a",), "group_weights": ("a=2", "b=3")}
+    with pytest.raises(ConfigError, match=r"--group-weight: found a weight for 'b'"):
+        load(flags, {})
+    assert load({**flags, "group_weights": ("a=2",)}, {}).settings.group_weights == {"a": 2}
+
+
 def test_a_secret_on_the_command_line_is_noticed() -> None:
     loaded = _load({"secret_key": "x", "access_id": "y"}, {"TASKRUNNER_PROXY_PASSWORD": "z"})
     (warning,) = loaded.warnings

@@ -25,6 +25,10 @@ class IdentifiedRunner:
             worker_group=worker_group, hostname=hostname, identity=identity or self._identity()
         )
 
+    def give_up_poll(self, worker_group: str) -> None:
+        """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
+        self._api.give_up_poll(worker_group)
+
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
         return self._api.report_task_progress(task_id, fields)

@@ -92,6 +92,9 @@ class FakeApi:
         self.calls.append(("poll", worker_group))
         return _given(self.polls, None)
 
+    def give_up_poll(self, worker_group: str) -> None:
+        self.calls.append(("give up", worker_group))
+
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         self.calls.append(("progress", dict(fields)))
         return _given(self.progress, False)

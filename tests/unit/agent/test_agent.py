@@ -83,7 +83,7 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     # on polling through all tests to come.
     agent._desk.stopping.set()
     agent._closing.set()
-    agent._poller.release(settings.slots)
+    agent._poller.release()
     api.released.set()
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -147,7 +147,7 @@ def test_a_second_stop_cancels_and_a_frozen_poll_starves_the_watchdog(agent: Age
     notifier = agent._notifier
     assert isinstance(notifier, RecordingNotifier)
     notifier.sent.clear()
-    agent._poller._polls["wg"] = -1000.0
+    agent._poller._turns.begin("wg", -1000.0)
     agent._tick()
     assert {"WATCHDOG": "1"} not in notifier.sent
 

@@ -8,6 +8,7 @@ import pytest
 from taskrunner.agent.calls import WatchedApi
 from taskrunner.agent.metrics import FAMILIES, Counters, Sample, render
 from taskrunner.errors import (
+    CallGivenUp,
     CallRefused,
     NotAuthorized,
     ServiceUnreachable,
@@ -120,6 +121,19 @@ def test_the_last_poll_of_each_group_is_remembered() -> None:
         False,
     )
     assert watch.watched.polls["b"].answered
+
+
+def test_a_poll_that_was_given_up_is_counted_and_says_nothing_of_the_service() -> None:
+    watch = Watch()
+    watch.api.polls = [ServiceUnreachable("down"), CallGivenUp("given up")]
+    for error in (ServiceUnreachable, CallGivenUp):
+        with pytest.raises(error):
+            watch.watched.poll_for_task(worker_group="a", hostname="h")
+    assert watch.watched.polls["a"].error == "down"
+    polls = "taskrunner_polls_total"
+    assert watch.count(polls, worker_group="a", outcome="given_up") == 1
+    watch.watched.give_up_poll("a")
+    assert watch.api.named("give up") == ["a"]
 
 
 def test_labels_that_others_choose_cannot_fill_the_memory() -> None:

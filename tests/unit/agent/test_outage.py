@@ -20,6 +20,7 @@ from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.poller import Poller
 from taskrunner.agent.recovery import recover
 from taskrunner.agent.reporter import Reporter
+from taskrunner.agent.turns import Turns
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.task import Task
 from taskrunner.wire.api import InstanceIdentity, Verdict
@@ -189,7 +190,7 @@ def test_polls_and_reports_of_a_day_say_that_it_began_and_ended_and_each_hour_th
     stopping, over = threading.Event(), threading.Event()
     poller = Poller(
         api,
-        ["wg"],
+        Turns(["wg"], slots=1),
         hostname="h",
         run=lambda _: None,
         stopping=stopping,
@@ -199,7 +200,7 @@ def test_polls_and_reports_of_a_day_say_that_it_began_and_ended_and_each_hour_th
     reporter = Reporter(api, "task-1", clock=clock, interval_s=60, fields=dict, wake=over.set)
     with capture_logs() as logs:
         while clock.elapsed < DAY_S + 120:
-            poller.tick()
+            poller.ask("wg")
             reporter.tick({})
             clock.elapsed += 1
     told = [(event["event"], event["log_level"]) for event in logs if event["log_level"] != "debug"]

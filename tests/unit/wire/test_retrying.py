@@ -38,6 +38,9 @@ class FailingRunner:
         self._call()
         return None
 
+    def give_up_poll(self, worker_group: str) -> None:
+        """Nothing is ever held."""
+
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         self._call()
         return True
