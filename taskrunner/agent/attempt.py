@@ -27,6 +27,7 @@ from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Entry
 from taskrunner.agent.limits import Limits, report_every
 from taskrunner.agent.logparts import LogParts
+from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, read_progress
 from taskrunner.agent.shipping import LogShipper
@@ -199,8 +200,10 @@ class Attempt:
                 longest_s=self._desk.policy.longest_s,
             )
         except TaskError as error:
-            self._log.warning("task refused", error=str(error), error_id=error.error_id)
-            return verdicts.from_exception(error)
+            # Nothing of it has run, but what is said of it may hold its secrets.
+            refused = verdicts.from_exception(error, Masker(secrets_of(self._task, {})).text)
+            self._log.warning("task refused", error=refused.error_message)
+            return refused
         started = clock.monotonic()
         child = self._desk.spawner.spawn(
             ATTEMPT,

@@ -22,10 +22,11 @@ from taskrunner.agent.attempt_logs import AttemptLogs, start_afresh
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.context import AttemptContext
-from taskrunner.agent.environment import METADATA_DISABLED
+from taskrunner.agent.environment import METADATA_DISABLED, passed_secrets
 from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.result_file import ResultFile
+from taskrunner.agent.secret_forms import SHORTEST
 from taskrunner.agent.staging import staged
 from taskrunner.agent.usage import Usage
 from taskrunner.cgroups import Group
@@ -54,7 +55,8 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     settings.limits.limit_attempt()
     _make_folders(job)
     result_file = ResultFile(job.files.result)
-    masker = Masker(secrets_of(job.task, settings.data.databases))
+    known = secrets_of(job.task, settings.data.databases)
+    masker = Masker([*known, *passed_secrets(os.environ, settings.pass_env)])
     logs = AttemptLogs(
         job.files.log_dir,
         masker=masker,
@@ -72,6 +74,13 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
         clock=SystemClock(),
         open_store=open_store,
     )
+    ctx.mask = masker.text
+    if masker.too_short:
+        ctx.log.warning(
+            "%d secrets of this task are shorter than %d characters, and not kept out of its logs",
+            masker.too_short,
+            SHORTEST,
+        )
     if settings.block_imds:
         ctx.extra_env[METADATA_DISABLED] = "true"
     group = settings.groups.own() if settings.groups else None
@@ -80,8 +89,7 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     _end_leftovers(ctx)
     ctx.flush_progress()
     logs.close()
-    result = {key: masker.text(value) for key, value in verdicts.to_json(verdict).items()}
-    result_file.write(json.dumps(result).encode())
+    result_file.write(json.dumps(verdicts.to_json(verdict)).encode())
 
 
 def perform(
@@ -107,7 +115,7 @@ def perform(
         verdict = CANCELED
     except BaseException as error:
         ctx.log.error("%s failed: %s", kind, error, exc_info=error)  # noqa: TRY400
-        verdict = verdicts.from_exception(error)
+        verdict = verdicts.from_exception(error, ctx.mask)
     minutes, seconds = divmod(int(clock.monotonic() - started), 60)
     ctx.log.info("Work %s took %d:%02d to complete", kind, minutes, seconds)
     used = _usage(group)

@@ -57,6 +57,8 @@ class AttemptContext:
         self._cancellation = cancellation
         self._clock = clock
         self._open_store = open_store
+        #: Takes the task's secrets out of what is told of it.
+        self.mask: Callable[[str], str] = str
         self._progress: dict[str, str] = {}
         self._progress_written_at: float | None = None
 
@@ -67,7 +69,7 @@ class AttemptContext:
 
     def progress(self, **fields: str | int) -> None:
         """Keep the newest values; they are written at most once a second."""
-        self._progress.update({key: str(value) for key, value in fields.items()})
+        self._progress.update({key: self.mask(str(value)) for key, value in fields.items()})
         now = self._clock.monotonic()
         last = self._progress_written_at
         if last is None or now - last >= _PROGRESS_EVERY_S:

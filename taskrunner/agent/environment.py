@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-__all__ = ["MARK", "METADATA_DISABLED", "command_environment"]
+__all__ = ["MARK", "METADATA_DISABLED", "command_environment", "passed_secrets"]
 
 #: Names the hand-out in the environment of everything that it runs, to find what outlived it.
 MARK = "TASKRUNNER_ATTEMPT"
@@ -14,6 +14,8 @@ MARK = "TASKRUNNER_ATTEMPT"
 METADATA_DISABLED = "AWS_EC2_METADATA_DISABLED"
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ")
+#: Variables of these names hold secrets; AWS_ACCESS_KEY_ID and the like do not.
+_SECRET = ("*SECRET*", "*PASSWORD*", "*PASSWD*", "*TOKEN*", "*_KEY", "*_PWD", "*CREDENTIAL*")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -29,3 +31,11 @@ def command_environment(
     }
     kept.setdefault("PATH", _DEFAULT_PATH)
     return {**kept, "TMPDIR": str(temporary), MARK: token}
+
+
+def passed_secrets(environ: Mapping[str, str], passed: Sequence[str]) -> Iterator[str]:
+    """What of the agent's environment commands see that had better not be in their logs."""
+    for name, value in environ.items():
+        given = any(fnmatchcase(name, pattern) for pattern in passed)
+        if given and any(fnmatchcase(name.upper(), pattern) for pattern in _SECRET):
+            yield value

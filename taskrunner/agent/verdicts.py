@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from taskrunner.agent.usage import Usage
@@ -85,23 +85,29 @@ def timed_out(limit: str) -> Verdict:
     return failed(ErrorId.TIMEOUT, f"the attempt did not end within {limit}")
 
 
-def from_exception(error: BaseException) -> Verdict:
-    """The verdict of an attempt whose plugin raised."""
-    trace = "".join(traceback.format_exception(error)).strip()
+def from_exception(error: BaseException, mask: Callable[[str], str] = str) -> Verdict:
+    """The verdict of an attempt whose plugin raised.
+
+    `mask` takes secrets out before anything is cut, since half a secret would not be found.
+    """
+    trace = mask("".join(traceback.format_exception(error)).strip())
+    error_id, message = _told(error)
+    return failed(error_id, mask(message), trace)
+
+
+def _told(error: BaseException) -> tuple[str, str]:
     if isinstance(error, TaskError):
-        return failed(error.error_id, str(error), trace)
+        return error.error_id, str(error)
     root = _root_cause(error)
     if isinstance(root, MemoryError):
-        return failed(ErrorId.OUT_OF_MEMORY, "the task ran out of memory", trace)
+        return ErrorId.OUT_OF_MEMORY, "the task ran out of memory"
     if isinstance(root, OSError) and root.errno == errno.EFBIG:
-        return failed(
-            ErrorId.FILE_TOO_LARGE, f"a file is larger than task_file_size: {root}", trace
-        )
+        return ErrorId.FILE_TOO_LARGE, f"a file is larger than task_file_size: {root}"
     if isinstance(root, OSError) and root.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return failed(ErrorId.STORAGE_FULL, f"no space is left: {root}", trace)
+        return ErrorId.STORAGE_FULL, f"no space is left: {root}"
     text = str(root)
     message = f"{type(root).__name__}: {text}" if text else type(root).__name__
-    return failed(ErrorId.ACTIVITY_FAILED, message, trace)
+    return ErrorId.ACTIVITY_FAILED, message
 
 
 def _root_cause(error: BaseException) -> BaseException:

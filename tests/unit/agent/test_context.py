@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.environment import command_environment
+from taskrunner.agent.environment import command_environment, passed_secrets
 from taskrunner.agent.job import Job
 from taskrunner.agent.names import AttemptFiles
 from taskrunner.errors import Canceled
@@ -52,6 +52,27 @@ def test_progress_is_written_at_most_once_a_second_and_at_the_end(tmp_path: Path
     bench.ctx.progress(rows=4)
     bench.ctx.flush_progress()
     assert written() == {"rows": "4", "bytes": "10"}
+
+
+def test_no_secret_is_in_the_progress(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, make_task({"*password": "hunter22"}))
+    bench.ctx.mask = lambda text: text.replace("hunter22", "*")
+    bench.ctx.progress(note="with hunter22")
+    assert json.loads(bench.files.progress.read_text()) == {"note": "with *"}
+
+
+def test_secrets_that_commands_may_see_are_known() -> None:
+    environ = {
+        "AWS_SECRET_ACCESS_KEY": "one",
+        "AWS_ACCESS_KEY_ID": "no secret",
+        "AWS_REGION": "none either",
+        "DB_PASSWORD": "two",
+        "github_token": "three",
+        "OTHER_SECRET": "not passed",
+    }
+    found = passed_secrets(environ, ["AWS_*", "DB_*", "git*"])
+    assert set(found) == {"one", "two", "three"}
+    assert list(passed_secrets(environ, [])) == []
 
 
 def test_term_interrupts_what_runs_once_and_clean_up_goes_on(tmp_path: Path) -> None:

@@ -67,3 +67,12 @@ def test_a_process_that_left_no_result_is_named(ended: Exit, error_id: str, part
 def test_json_brings_back_the_same_verdict() -> None:
     for verdict in (verdicts.FINISHED, verdicts.failed("A", "b", "c"), Verdict(status="FALSE")):
         assert verdicts.from_json(verdicts.to_json(verdict)) == verdict
+
+
+def test_secrets_are_taken_out_before_anything_is_cut() -> None:
+    secret = "s3cret-" * 2000
+    verdict = verdicts.from_exception(
+        _raised(ValueError(f"x{secret}")), lambda text: text.replace(secret, "*")
+    )
+    assert verdict.error_message == "ValueError: x*"
+    assert "s3cret" not in str(verdict.error_stack_trace)
