@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 __all__ = ["SHORTEST_PART", "Fragments"]
 
 _RUN = 12
+#: Of a run that a secret repeats, so many are followed.
+_MOST_PLACES = 8
 #: Every part of so many bytes is found, and no shorter one is taken for a part.
 SHORTEST_PART = 2 * _RUN - 1
 
@@ -19,23 +21,39 @@ class Fragments:
     """The parts of some secrets."""
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
-        self._places: dict[bytes, tuple[bytes, int]] = {}
-        for secret in secrets:
-            for at in range(len(secret) - _RUN + 1):
-                self._places.setdefault(secret[at : at + _RUN], (secret, at))
+        #: Of each secret its runs, and where in it they stand.
+        self._tables = [(secret, _runs(secret)) for secret in secrets]
 
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Where parts stand, in order."""
-        if not self._places:
+        if not self._tables:
             return
         reached = 0
         for at in range(0, len(text) - _RUN + 1, _RUN):
-            if at < reached or (found := self._places.get(text[at : at + _RUN])) is None:
+            if at < reached:
                 continue
-            start, end = _widened(text, at, *found)
+            start, end = self._part(text, at)
             if end - start >= SHORTEST_PART:
                 yield start, end
                 reached = end
+
+    def _part(self, text: bytes, at: int) -> tuple[int, int]:
+        """The longest part of a secret around a place; an empty one when there is none."""
+        run, longest = text[at : at + _RUN], (at, at)
+        for secret, runs in self._tables:
+            for place in runs.get(run, ()):
+                part = _widened(text, at, secret, place)
+                longest = max(longest, part, key=lambda span: span[1] - span[0])
+        return longest
+
+
+def _runs(secret: bytes) -> dict[bytes, list[int]]:
+    runs: dict[bytes, list[int]] = {}
+    for at in range(len(secret) - _RUN + 1):
+        places = runs.setdefault(secret[at : at + _RUN], [])
+        if len(places) < _MOST_PLACES:
+            places.append(at)
+    return runs
 
 
 def _widened(text: bytes, at: int, secret: bytes, place: int) -> tuple[int, int]:

@@ -4,8 +4,10 @@ import base64
 import itertools
 import json
 import shlex
+import string
 import threading
 from collections.abc import Iterable
+from random import Random
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -20,7 +22,7 @@ SECRET = 'p@ss "word"/with+all\tof it\'s é\u20ac'
 #: The six shapes that a secret may have.
 SHAPES = {
     "short": "hunter22",
-    "long": "".join(chr(33 + (n * n + n // 7) % 94) for n in range(8192)),
+    "long": "".join(Random(8).choices(string.printable[:94], k=8192)),
     "lines": "-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA7\nq+8/xyzABCDEF==\n-----END KEY-----\n",
     "json": '{"user": "somebody-else", "password": "correct horse", "n": [1, "battery-staple"]}',
     "odd": SECRET,
