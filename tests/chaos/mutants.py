@@ -53,11 +53,36 @@ def _silent_drain() -> None:
     Agent._drain = drain  # type: ignore[assignment]
 
 
+def _notice_ignored() -> None:
+    """A11: an agent that never looks whether its host is about to go."""
+    from taskrunner.agent.ec2.notices import NoticeWatch
+
+    NoticeWatch.tick = lambda self, tell: None  # type: ignore[method-assign]
+
+
+def _lease_unwatched() -> None:
+    """A6: an agent that works on, however long the service has not answered it."""
+    from taskrunner.agent import limits
+
+    limits._PART_OF_LEASE = 1000.0
+    limits._PART_OF_INTERVAL = 0.2
+
+
+def _body_without_deadline() -> None:
+    """A9: a time limit for each read of a reply, as HTTP libraries have, and none for all of it."""
+    from taskrunner.wire import transport
+
+    transport._Deadline.left = lambda self: 1000.0  # type: ignore[method-assign]
+
+
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "end-not-journaled": _end_not_journaled,
     "hand-outs-forgotten": _hand_outs_forgotten,
     "silent-drain": _silent_drain,
+    "notice-ignored": _notice_ignored,
+    "lease-unwatched": _lease_unwatched,
+    "body-without-deadline": _body_without_deadline,
 }
 
 
