@@ -75,7 +75,7 @@ class _Server(ThreadingHTTPServer):
 class FakeService:
     """The four runner operations; tests put tasks in and wait for what comes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.tasks: queue.Queue[dict[str, Any]] = queue.Queue()
         self.canceled: set[str] = set()
         self.superseded: set[str] = set()
@@ -86,8 +86,8 @@ class FakeService:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()
         self._stop = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = _Server((host, 0), self._handler())
+        self.url = f"http://{host}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
