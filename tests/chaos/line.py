@@ -37,6 +37,7 @@ class Line:
         self._target = (split.hostname, split.port)
         self._clock = SystemClock()
         self._cut = threading.Event()
+        self._healed = 0
         self._closed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -53,6 +54,7 @@ class Line:
 
     def heal(self) -> None:
         """New connections pass again; the old ones are never heard of any more."""
+        self._healed += 1
         self._cut.clear()
 
     def close(self) -> None:
@@ -74,11 +76,11 @@ class Line:
     def _carry(self, agent: socket.socket) -> None:
         with agent, suppress(OSError), socket.create_connection(self._target) as service:
             head = b""
-            dead = self._cut.is_set()
+            born = self._healed
             while not self._closed.is_set():
                 ready, _, _ = select.select([agent, service], [], [], 0.1)
                 # What was cut once stays so: its peers wait for bytes that will not come.
-                dead = dead or self._cut.is_set()
+                dead = self._cut.is_set() or self._healed > born
                 for sock in ready:
                     data = sock.recv(1 << 16)
                     if not data:
