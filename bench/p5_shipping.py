@@ -108,7 +108,17 @@ def pipe(source: Path, sink: SinkProcess, home: Path) -> float:
 def _watch(agent: Agent, peaks: list[float], done: threading.Event) -> None:
     while not done.wait(0.1):
         held = 0
-        for process in harness.tree(agent.process):
+        for process in (agent.process, agent.fork_server, *_shippers(agent)):
             with suppress(psutil.Error):
                 held += process.memory_full_info().pss
         peaks.append(held / MEGABYTE)
+
+
+def _shippers(agent: Agent) -> list[psutil.Process]:
+    """The children that run no command: a task's own process has one."""
+    found = []
+    for process in agent.fork_server.children():
+        with suppress(psutil.Error):
+            if not process.children():
+                found.append(process)
+    return found

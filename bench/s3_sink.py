@@ -1,11 +1,13 @@
-"""S3 that costs nothing: bodies are counted and thrown away, so that who sends is the limit.
+"""S3 that costs next to nothing: bodies are hashed for their ETags and thrown away.
 
-Speaks as much of S3 as a log shipper and `aws s3 cp -` need: PUT of an object, multipart uploads,
-HEAD, DELETE. Run as a process of its own: `python bench/s3_sink.py` prints its port.
+So who sends is the limit. Speaks as much of S3 as a log shipper and `aws s3 cp -` need: PUT of an
+object, multipart uploads, HEAD, DELETE. Run as a process of its own: `python bench/s3_sink.py`
+prints its port.
 """
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import sys
 import threading
@@ -24,6 +26,7 @@ class Stored:
     """What is remembered of an object."""
 
     size: int
+    etag: str
     metadata: dict[str, str]
 
 
@@ -32,7 +35,8 @@ class Upload:
     """A multipart upload under way."""
 
     metadata: dict[str, str]
-    parts: dict[int, int] = field(default_factory=dict)
+    #: Number -> size and MD5.
+    parts: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,9 @@ class Request:
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
-    #: Bytes of the body, which is gone.
+    #: Of the body, which is gone.
     size: int
+    md5: bytes
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -57,7 +62,7 @@ class Reply:
 
 
 class Sink:
-    """The buckets: every one exists, and every object has the same ETag."""
+    """The buckets: every one exists."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,10 +85,11 @@ class Sink:
 
     def _put(self, request: Request) -> Reply:
         if upload := self._uploads.get(request.query.get("uploadId", [""])[0]):
-            upload.parts[int(request.query["partNumber"][0])] = request.size
-        else:
-            self._objects[request.path] = Stored(request.size, request.metadata)
-        return Reply(headers={"etag": '"sink"'})
+            upload.parts[int(request.query["partNumber"][0])] = (request.size, request.md5)
+            return Reply(headers={"etag": f'"{request.md5.hex()}"'})
+        etag = f'"{request.md5.hex()}"'
+        self._objects[request.path] = Stored(request.size, etag, request.metadata)
+        return Reply(headers={"etag": etag})
 
     def _post(self, request: Request) -> Reply:
         if "uploads" in request.query:
@@ -92,16 +98,19 @@ class Sink:
             root = "InitiateMultipartUploadResult"
             return Reply(body=f"{_XML}<{root}><UploadId>{name}</UploadId></{root}>")
         upload = self._uploads.pop(request.query["uploadId"][0])
-        self._objects[request.path] = Stored(sum(upload.parts.values()), upload.metadata)
+        parts = [upload.parts[number] for number in sorted(upload.parts)]
+        whole = hashlib.md5(b"".join(md5 for _, md5 in parts)).hexdigest()
+        stored = Stored(sum(size for size, _ in parts), f'"{whole}-{len(parts)}"', upload.metadata)
+        self._objects[request.path] = stored
         root = "CompleteMultipartUploadResult"
-        return Reply(body=f'{_XML}<{root}><ETag>"sink"</ETag></{root}>')
+        return Reply(body=f"{_XML}<{root}><ETag>{stored.etag}</ETag></{root}>")
 
     def _head(self, request: Request) -> Reply:
         found = self._objects.get(request.path)
         if found is None:
             return Reply(404)
         stamp = formatdate(usegmt=True)
-        facts = {"etag": '"sink"', "last-modified": stamp, "x-size": str(found.size)}
+        facts = {"etag": found.etag, "last-modified": stamp, "x-size": str(found.size)}
         return Reply(headers={**facts, **found.metadata})
 
 
@@ -135,13 +144,14 @@ def _receive(connection: socket.socket, stream: IO[bytes], scratch: memoryview) 
     if headers.get("expect", "").lower() == "100-continue":
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     size = int(headers.get("content-length", 0))
-    left = size
+    left, md5 = size, hashlib.md5()
     while left and (count := stream.readinto(scratch[: min(left, _CHUNK)])):  # type: ignore[attr-defined]
+        md5.update(scratch[:count])
         left -= count
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
     decoded = int(headers.get("x-amz-decoded-content-length", size))
-    return Request(method, unquote(parts.path), query, headers, decoded)
+    return Request(method, unquote(parts.path), query, headers, decoded, md5.digest())
 
 
 def _send(connection: socket.socket, request: Request, reply: Reply) -> None:
