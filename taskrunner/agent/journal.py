@@ -25,12 +25,12 @@ from taskrunner.errors import ConfigError
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["REMEMBERED", "Entry", "Journal"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: How many finished hand-outs are remembered, at least.
-_REMEMBERED = 10_000
+REMEMBERED = 10_000
 #: A file that says nothing any more is kept under this name, for a person to look at.
 _DAMAGED = ".damaged"
 _ACCEPTANCE = frozenset({"taskId", "attemptId", "logDir", "scratch"})
@@ -125,8 +125,9 @@ class Journal:
                 "give each agent its own --work-dir"
             )
             raise ConfigError(message) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # a full disk: the lock holds without, and the agent can say so
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return descriptor
 
     def accept(self, task: Task, files: AttemptFiles) -> Entry | None:
@@ -187,7 +188,7 @@ class Journal:
                 _not_written(self._finished_path, error)
                 return
             self._finished_lines += 1
-            if self._finished_lines > 2 * _REMEMBERED:
+            if self._finished_lines > 2 * REMEMBERED:
                 self._trim()
         with suppress(OSError):
             entry.path.unlink()
@@ -197,7 +198,7 @@ class Journal:
         os.close(self._lock)
 
     def _trim(self) -> None:
-        recent = list(self._finished)[-_REMEMBERED:]
+        recent = list(self._finished)[-REMEMBERED:]
         self._finished = dict.fromkeys(recent)
         self._finished_lines = len(recent)
         durable.write_atomically(self._finished_path, "".join(f"{t}\n" for t in recent).encode())

@@ -196,18 +196,20 @@ class AgentProcess:
     ) -> None:
         """`program` is a module that becomes `taskrunner`, with the arguments it takes itself.
 
-        `under` is a program that runs it, such as strace.
+        `environ` adds variables; the fixed credentials give way to an AWS_CONFIG_FILE. `under` is
+        a program that runs it, such as strace.
         """
         self.work_dir = folder / "work"
         self.s3 = folder / "s3"
         self._log_path = folder / "agent.log"
-        environ = {
-            **(environ or {}),
+        given = dict(environ or {})
+        key = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "agent-secret-key"}
+        variables = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "agent-secret-key",
             "AWS_EC2_METADATA_DISABLED": "true",
+            **({} if "AWS_CONFIG_FILE" in given else key),
+            **given,
         }
         argv = [*under, sys.executable, "-m", *program, "--worker-group", "wg"]
         argv += ["--endpoint", service.url, "--work-dir", str(self.work_dir)]
@@ -219,7 +221,7 @@ class AgentProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environ,
+                env=variables,
                 start_new_session=True,
             )
 
