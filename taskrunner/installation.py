@@ -19,7 +19,9 @@ __all__ = [
     "SETTABLE",
     "Create",
     "Host",
+    "Link",
     "RemoveFile",
+    "RemoveLink",
     "RemoveState",
     "Run",
     "Step",
@@ -35,6 +37,10 @@ STATE_FOLDER = Path("/var/lib/taskrunner")
 UNIT_FOLDER = Path("/etc/systemd/system")
 SYSUSERS = Path("/etc/sysusers.d/taskrunner.conf")
 TMPFILES = Path("/etc/tmpfiles.d/taskrunner.conf")
+#: In the form of ~/.aws/credentials; where it is, the units are given it.
+CREDENTIALS = CONFIG_FOLDER / "aws-credentials"
+#: So that `taskrunner` is found by people, and by sudo.
+COMMAND = Path("/usr/local/bin/taskrunner")
 NEEDRESTART = Path("/etc/needrestart/conf.d/taskrunner.conf")
 
 #: The settings that install-service takes as flags and writes into a new configuration file.
@@ -104,6 +110,8 @@ class Host:
     tools: frozenset[str]
     #: Users that exist already.
     users: frozenset[str] = frozenset()
+    #: Whether CREDENTIALS is there.
+    credentials: bool = False
     #: Whether needrestart is installed.
     needrestart: bool = False
     #: Units of ours that are installed, among them instances.
@@ -145,6 +153,22 @@ class RemoveFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Make a path lead to a file, unless something of another kind is there."""
+
+    path: Path
+    to: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLink:
+    """Remove a link, if it leads to that file."""
+
+    path: Path
+    to: Path
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveState:
     """Remove a folder and what is in it, but for these names."""
 
@@ -152,7 +176,7 @@ class RemoveState:
     keep: tuple[str, ...] = ()
 
 
-Step = Write | Create | Run | RemoveFile | RemoveState
+Step = Write | Create | Run | Link | RemoveFile | RemoveLink | RemoveState
 
 
 def shipped(name: str) -> str:
@@ -176,8 +200,11 @@ def install_plan(
     ]
     if host.systemd_version >= _BACKOFF_SINCE:
         steps.append(Write(_backoff(target), shipped("systemd/backoff.conf")))
+    if not target.serve:
+        steps.append(_credentials(target, host))
     if host.needrestart:
         steps.append(Write(NEEDRESTART, shipped("systemd/needrestart.conf")))
+    steps += [Link(COMMAND, program) for program in _programs(host)]
     steps += [Run(("systemctl", "daemon-reload")), Run(("systemctl", "enable", target.unit))]
     if start:
         steps.append(Run(("systemctl", "start", target.unit)))
@@ -189,9 +216,11 @@ def uninstall_plan(target: Target, host: Host, *, purge: bool) -> list[Step]:
     others = host.units - {target.unit}
     steps: list[Step] = [Run(("systemctl", "disable", "--now", target.unit), may_fail=True)]
     if target.instance is None or not any(name.startswith("taskrunner@") for name in others):
-        steps += [RemoveFile(UNIT_FOLDER / target.file), RemoveFile(_backoff(target))]
+        drop_ins = (_backoff(target), _drop_in(target, _CREDENTIALS_NAME))
+        steps += map(RemoveFile, (UNIT_FOLDER / target.file, *drop_ins))
     if not others:
-        steps += [RemoveFile(NEEDRESTART), RemoveFile(SYSUSERS), RemoveFile(TMPFILES)]
+        steps += map(RemoveFile, (NEEDRESTART, SYSUSERS, TMPFILES))
+        steps += [RemoveLink(COMMAND, program) for program in _programs(host)]
     steps += [
         Run(("systemctl", "daemon-reload")),
         Run(("systemctl", "reset-failed", target.unit), may_fail=True),
@@ -286,4 +315,27 @@ def _first_key() -> str:
 
 
 def _backoff(target: Target) -> Path:
-    return UNIT_FOLDER / f"{target.file}.d" / "10-taskrunner-backoff.conf"
+    return _drop_in(target, "10-taskrunner-backoff.conf")
+
+
+_CREDENTIALS_NAME = "20-taskrunner-credentials.conf"
+_CREDENTIALS_TEXT = f"""\
+# Made by `taskrunner install-service`, since {CREDENTIALS} is there.
+[Service]
+LoadCredential=aws:{CREDENTIALS}
+Environment=AWS_SHARED_CREDENTIALS_FILE=%d/aws
+"""
+
+
+def _credentials(target: Target, host: Host) -> Step:
+    path = _drop_in(target, _CREDENTIALS_NAME)
+    return Write(path, _CREDENTIALS_TEXT) if host.credentials else RemoveFile(path)
+
+
+def _drop_in(target: Target, name: str) -> Path:
+    return UNIT_FOLDER / f"{target.file}.d" / name
+
+
+def _programs(host: Host) -> list[Path]:
+    """The script of this installation; an interpreter with -m is none to link to."""
+    return [Path(host.command[0])] if len(host.command) == 1 else []

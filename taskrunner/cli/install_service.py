@@ -11,7 +11,7 @@ import click
 from taskrunner import config
 from taskrunner.cli import installer
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
-from taskrunner.installation import SETTABLE, Target, check_kept, install_plan
+from taskrunner.installation import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
 from taskrunner.setting import Setting
 from taskrunner.settings_table import BY_NAME
 
@@ -37,6 +37,8 @@ def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **fla
         _check_config(target.config, settings, start=start)
     steps = install_plan(target, installer.host_facts(), settings, start=start)
     installer.Installer(dry_run=dry_run).carry_out(steps)
+    if serve:
+        click.echo(f"access keys are in {CONFIG_FOLDER / 'keys.toml'}; each agent needs one")
     if not start:
         click.echo(f"next: look through {target.config}, then systemctl start {target.unit}")
 

@@ -17,13 +17,17 @@ from pathlib import Path
 import click
 
 import taskrunner
+from taskrunner.doctor.units import show_unit
 from taskrunner.errors import TaskrunnerError
 from taskrunner.installation import (
+    CREDENTIALS,
     NEEDRESTART,
     UNIT_FOLDER,
     Create,
     Host,
+    Link,
     RemoveFile,
+    RemoveLink,
     RemoveState,
     Run,
     Step,
@@ -86,9 +90,21 @@ def host_facts() -> Host:
         systemd_version=_systemd_version(),
         tools=frozenset(tool for tool in _TOOLS if shutil.which(tool)),
         users=frozenset(entry.pw_name for entry in pwd.getpwall()),
+        credentials=_credentials_there(CREDENTIALS),
         needrestart=NEEDRESTART.parent.is_dir(),
         units=frozenset(_our_units(UNIT_FOLDER)),
     )
+
+
+def _credentials_there(path: Path) -> bool:
+    """Raises TaskrunnerError for a file with secrets that others may read."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    if mode & 0o077:
+        raise TaskrunnerError(f"{path}: others may read it: `chown root:root` and `chmod 600` it")
+    return True
 
 
 def _systemd_version() -> int:
@@ -130,7 +146,9 @@ class Installer:
             Write: self._write,
             Create: self._create,
             Run: self._run,
+            Link: self._link,
             RemoveFile: self._remove,
+            RemoveLink: self._remove_link,
             RemoveState: self._remove_state,
         }
         for step in steps:
@@ -180,8 +198,37 @@ class Installer:
             return line
         done = self.execute(step.argv)
         if done.returncode != 0 and not step.may_fail:
-            raise TaskrunnerError(f"{line}: failed ({done.returncode}): {_reason(done)}")
+            raise TaskrunnerError(f"{line}: failed ({done.returncode}): {self._why(step, done)}")
         return line
+
+    def _why(self, step: Run, done: subprocess.CompletedProcess[str]) -> str:
+        """What the command said; of a start, why the unit does not run."""
+        unit = step.argv[-1]
+        shown = show_unit(unit, self.execute) if step.argv[:2] == ("systemctl", "start") else None
+        if shown is None:
+            return (done.stderr or done.stdout).strip() or "it said nothing"
+        agent = not unit.startswith("taskrunner-")
+        look = f"`taskrunner doctor --unit {unit.removesuffix('.service')}` or " if agent else ""
+        return f"{unit} is {shown.state}; see {look}`journalctl -u {unit}`"
+
+    def _link(self, step: Link) -> str:
+        path = self._here(step.path)
+        if path.is_symlink() and path.readlink() == step.to:
+            return f"keep {step.path} (unchanged)"
+        if path.is_symlink() or path.exists():
+            return f"keep {step.path} (it is not ours)"
+        if not self.dry_run:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(step.to)
+        return f"link {step.path} to {step.to}"
+
+    def _remove_link(self, step: RemoveLink) -> str:
+        path = self._here(step.path)
+        if not path.is_symlink() or path.readlink() != step.to:
+            return ""
+        if not self.dry_run:
+            path.unlink()
+        return f"remove {step.path}"
 
     def _remove(self, step: RemoveFile) -> str:
         path = self._here(step.path)
@@ -190,7 +237,7 @@ class Installer:
         if not self.dry_run:
             path.unlink()
             with suppress(OSError):  # not empty: others have files there
-                if path.parent.name.endswith(".d") and path.name.startswith("10-taskrunner"):
+                if path.parent.name.endswith(".d") and "-taskrunner-" in path.name:
                     path.parent.rmdir()
         return f"remove {step.path}"
 
@@ -206,7 +253,3 @@ class Installer:
             else:
                 entry.unlink()
         return f"remove what is in {step.path}"
-
-
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    return (done.stderr or done.stdout).strip() or "it said nothing"

@@ -89,6 +89,8 @@ def test_a_first_installation_makes_users_folders_settings_unit_in_this_order() 
         "systemd-tmpfiles --create /etc/tmpfiles.d/taskrunner.conf",
         "/etc/taskrunner/taskrunner.toml",
         "/etc/systemd/system/taskrunner.service",
+        "/etc/systemd/system/taskrunner.service.d/20-taskrunner-credentials.conf",
+        "/usr/local/bin/taskrunner",
         "systemctl daemon-reload",
         "systemctl enable taskrunner.service",
         "systemctl start taskrunner.service",
@@ -128,6 +130,20 @@ def test_what_only_some_hosts_understand_is_installed_only_there() -> None:
     assert not {backoff, needrestart} & set(
         _paths(install_plan(Target(), HOST, {}, start=False), Write)
     )
+
+
+def test_units_of_agents_get_the_hosts_credentials_file_once_it_is_there() -> None:
+    drop_in = "/etc/systemd/system/taskrunner@.service.d/20-taskrunner-credentials.conf"
+    there = Host(command=HOST.command, systemd_version=252, tools=HOST.tools, credentials=True)
+    steps = install_plan(Target(instance="blue"), there, {}, start=False)
+    (step,) = [s for s in steps if isinstance(s, Write) and str(s.path) == drop_in]
+    assert "LoadCredential=aws:/etc/taskrunner/aws-credentials\n" in step.text
+    assert drop_in in _paths(
+        install_plan(Target(instance="blue"), HOST, {}, start=False), RemoveFile
+    )
+    assert drop_in in _paths(uninstall_plan(Target(instance="blue"), HOST, purge=False), RemoveFile)
+    served = install_plan(Target(serve=True), there, {}, start=False)
+    assert [p for p in _paths(served, Write) if "credentials" in p] == []
 
 
 def test_an_instance_has_settings_and_a_unit_name_of_its_own() -> None:

@@ -8,9 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.cli.installer import Installer, check_reachable, require_root_and_systemd
+from taskrunner.cli.installer import (
+    Installer,
+    _credentials_there,
+    check_reachable,
+    require_root_and_systemd,
+)
 from taskrunner.errors import TaskrunnerError
-from taskrunner.installation import Create, RemoveFile, RemoveState, Run, Step, Write
+from taskrunner.installation import (
+    Create,
+    Link,
+    RemoveFile,
+    RemoveLink,
+    RemoveState,
+    Run,
+    Step,
+    Write,
+)
 
 
 @dataclass
@@ -103,6 +117,48 @@ def test_what_cannot_be_written_is_named(host: Fake) -> None:
     (host.root / "etc").write_text("a file")
     with pytest.raises(TaskrunnerError, match=r"/etc/x: "):
         host.carry_out(Write(Path("/etc/x"), "x"))
+
+
+def test_the_command_is_linked_unless_something_else_is_there(host: Fake) -> None:
+    step = Link(Path("/usr/local/bin/taskrunner"), Path("/opt/t/bin/taskrunner"))
+    path = host.root / "usr/local/bin/taskrunner"
+    assert host.carry_out(step, dry_run=True) == [f"would link {step.path} to {step.to}"]
+    assert not path.is_symlink()
+    assert host.carry_out(step) == [f"link {step.path} to {step.to}"]
+    assert path.readlink() == step.to
+    assert host.carry_out(step) == [f"keep {step.path} (unchanged)"]
+    other = Link(step.path, Path("/other"))
+    assert host.carry_out(other) == [f"keep {step.path} (it is not ours)"]
+    assert host.carry_out(RemoveLink(step.path, Path("/other"))) == []
+    assert host.carry_out(RemoveLink(step.path, step.to)) == [f"remove {step.path}"]
+    assert not path.is_symlink()
+
+
+def test_a_unit_that_does_not_start_is_told_with_its_own_reason(host: Fake) -> None:
+    told = "ended with exit code 77: not authorized: who are you"
+
+    def execute(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        facts = f"LoadState=loaded\nActiveState=failed\nExecMainStatus=77\nStatusText={told}\n"
+        shown = argv[1] == "show"
+        return subprocess.CompletedProcess(argv, 0 if shown else 1, facts if shown else "", "")
+
+    installer = Installer(root=host.root, execute=execute, say=host.said.append)
+    with pytest.raises(TaskrunnerError) as caught:
+        installer.carry_out([Run(("systemctl", "start", "taskrunner.service"))])
+    assert "taskrunner.service is failed, exit code 77: not authorized: who are you" in str(
+        caught.value
+    )
+    assert "`taskrunner doctor --unit taskrunner`" in str(caught.value)
+
+
+def test_credentials_that_others_may_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "aws-credentials"
+    assert not _credentials_there(path)
+    path.touch(0o600)
+    assert _credentials_there(path)
+    path.chmod(0o640)
+    with pytest.raises(TaskrunnerError, match="others may read it"):
+        _credentials_there(path)
 
 
 def test_removing_takes_the_drop_ins_folder_along_if_it_is_empty(host: Fake) -> None:
