@@ -8,6 +8,7 @@ each in a line of its own that says where it stands, what was found and what was
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,6 +121,8 @@ class Examined:
     errors: tuple[str, ...]
     #: What works, and is a risk.
     warnings: tuple[str, ...] = ()
+    #: Whether the file could not be read: what may stand in it is not missing.
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +161,12 @@ def examine(
 ) -> Examined:
     """Read everything and go on past what is wrong, so that all of it can be told at once."""
     errors: list[str] = []
+    unread = False
     try:
         from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"), errors)
     except ConfigError as error:
         errors.append(str(error))
-        from_file = {}
+        from_file, unread = {}, True
     values: dict[str, object] = {}
     givens: dict[str, _Given] = {}
     for setting in SETTINGS:
@@ -179,6 +183,7 @@ def examine(
         origins=origins,
         errors=tuple(errors),
         warnings=tuple(_warnings(givens)),
+        unread=unread,
     )
 
 
@@ -197,7 +202,10 @@ def _warnings(givens: Mapping[str, _Given]) -> Iterator[str]:
 
 def missing(found: Examined) -> list[str]:
     """What an agent cannot do without, and what makes sense only together."""
-    values, errors = found.values, []
+    values = found.values
+    errors: list[str] = []
+    if found.unread:
+        return errors
     if values.get("worker_group") == ():
         errors.append(
             "no worker group is named: give --worker-group NAME, set TASKRUNNER_WORKER_GROUP, "
@@ -293,7 +301,7 @@ def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
             return {}
         raise ConfigError(f"{path}: there is no such configuration file") from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason = _why_unreadable(path, error)
         raise ConfigError(f"{path}: the configuration file cannot be read: {reason}") from None
     content = _json(path, text) if text.lstrip().startswith("{") else _toml(path, text)
     found = {}
@@ -304,6 +312,22 @@ def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
         else:
             errors.append(f"{origin}: unknown setting {key!r}; {_hint(key)}")
     return found
+
+
+def _why_unreadable(path: Path, error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    if not isinstance(error, PermissionError):
+        return error.strerror or str(error)
+    try:
+        found = path.stat()
+    except OSError:
+        return f"a folder above it is closed to this process (user id {os.geteuid()})"
+    return (
+        f"permission denied to user id {os.geteuid()}; its owner is {found.st_uid}, its group "
+        f"{found.st_gid}, its mode {found.st_mode & 0o7777:o}: `chgrp taskrunner` and `chmod 640` "
+        "it for the agent of systemd"
+    )
 
 
 def _line_of(key: str, text: str) -> int | None:

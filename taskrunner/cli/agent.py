@@ -25,6 +25,7 @@ from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load
 from taskrunner.errors import ConfigError, UsageError
+from taskrunner.lifecycle import ExitCode
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
@@ -40,6 +41,18 @@ _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
 
 
 def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> int:
+    try:
+        return _start(config, exit_with_parent, flags)
+    except ConfigError as error:
+        # For `systemctl status`; who reads stderr is told by the command's caller.
+        from taskrunner.systemd import Notifier
+
+        notifier = Notifier.from_environment(os.environ)
+        notifier.send(STATUS=f"ended with exit code {int(ExitCode.USAGE)}: {error}")
+        raise
+
+
+def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, object]) -> int:
     parent = _expected_parent(exit_with_parent)
     if any(flags.pop(flag.lstrip("-").lower()) for flag in _UNSUPPORTED):
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")

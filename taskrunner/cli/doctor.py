@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
+import shutil
 import socket
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -13,15 +17,17 @@ import click
 from taskrunner.agent.control import ask
 from taskrunner.cli.agent import export_credentials
 from taskrunner.cli.config_options import FORMAT, settings_options
+from taskrunner.cli.doctor_unit import examine_unit
 from taskrunner.clock import SystemClock
 from taskrunner.config import Loaded, examine, load, missing
 from taskrunner.doctor.case import Case, Finding, Result, failed, passed, warned
 from taskrunner.doctor.groups import check_groups
-from taskrunner.doctor.host import check_agent, check_disk, check_drivers, check_user
+from taskrunner.doctor.host import check_disk, check_drivers, check_user
+from taskrunner.doctor.identity import check_credentials, check_identity
 from taskrunner.doctor.permissions import check_permissions
+from taskrunner.doctor.running import check_agent
 from taskrunner.doctor.service import (
     Way,
-    check_credentials,
     check_endpoint,
     check_proxy,
     check_region,
@@ -29,17 +35,21 @@ from taskrunner.doctor.service import (
     unusable,
 )
 from taskrunner.doctor.storage import check_log_uri
-from taskrunner.errors import ConfigError, TaskrunnerError
+from taskrunner.doctor.units import agent_units
+from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 
 __all__ = ["command", "examination"]
 
 _EXIT_FAILED = 1
+#: In this order: where one of _IN_THE_WAY fails, what comes after it would fail for that reason.
 _ON_THE_WAY: tuple[Callable[[Case, Way], Iterator[Finding]], ...] = (
     check_region,
     check_credentials,
     check_proxy,
     check_endpoint,
+    check_identity,
 )
+_IN_THE_WAY = ("proxy", "endpoint", "credentials", "region", "clock", "account")
 _WITH_AN_ANSWER: tuple[Callable[[Case, Way], Iterator[Finding]], ...] = (
     check_permissions,
     check_groups,
@@ -53,17 +63,35 @@ _HERE: tuple[Callable[[Case], Iterator[Finding]], ...] = (
 )
 
 
-def _run(config: str | None, form: str, *, poll: bool, **flags: object) -> int:
-    findings = _RENDER[form](_all(config, poll=poll, flags=flags))
+def _run(
+    config: str | None,
+    form: str,
+    *,
+    poll: bool,
+    unit: str | None,
+    as_unit: str | None,
+    **flags: object,
+) -> int:
+    found: Iterable[Finding]
+    if unit is not None:
+        if config is not None or any(value not in (None, ()) for value in flags.values()):
+            raise UsageError("--unit: the unit has its settings; other flags do not go with it")
+        found = examine_unit(unit, poll=poll)
+    else:
+        found = _all(config, poll=poll, unit=as_unit, flags=flags)
+    findings = _RENDER[form](found)
     return _EXIT_FAILED if any(f.result is Result.FAIL for f in findings) else 0
 
 
-def _all(config: str | None, *, poll: bool, flags: Mapping[str, object]) -> Iterator[Finding]:
+def _all(
+    config: str | None, *, poll: bool, unit: str | None, flags: Mapping[str, object]
+) -> Iterator[Finding]:
     found = examine(flags, os.environ, file=config)
     if errors := [*found.errors, *missing(found)]:
         for error in errors:
-            yield failed("settings", error, "correct it; config.example.toml explains each setting")
-        yield warned("the rest", "not looked at: it depends on the settings")
+            yield failed("settings", error, _CORRECT)
+        hint = None if unit else _units_hint()
+        yield warned("the rest", "not looked at: it depends on the settings", hint)
         return
     loaded = load(flags, os.environ, file=config)
     given = sum(origin != "default" for origin in loaded.origins.values())
@@ -71,10 +99,19 @@ def _all(config: str | None, *, poll: bool, flags: Mapping[str, object]) -> Iter
     for warning in loaded.warnings:
         yield warned("secrets", warning)
     environ = dict(os.environ)
-    yield from examination(_case(loaded, environ, poll=poll))
+    yield from examination(_case(loaded, environ, poll=poll, unit=unit))
 
 
-def _case(loaded: Loaded, environ: dict[str, str], *, poll: bool) -> Case:
+_CORRECT = "correct it; `taskrunner config check` looks again, config.example.toml explains each"
+
+
+def _units_hint() -> str | None:
+    """For who means the agent that systemd runs here, and has named none."""
+    names = [name.removesuffix(".service") for name in agent_units()]
+    return f"for the agent of systemd: `taskrunner doctor --unit {names[0]}`" if names else None
+
+
+def _case(loaded: Loaded, environ: dict[str, str], *, poll: bool, unit: str | None) -> Case:
     settings = loaded.settings
     # As the agent does: the SDK reads them in this process.
     export_credentials(settings, os.environ)
@@ -86,6 +123,7 @@ def _case(loaded: Loaded, environ: dict[str, str], *, poll: bool) -> Case:
         clock=SystemClock(),
         hostname=settings.hostname or socket.gethostname(),
         poll=poll,
+        unit=unit,
         agent=_agent(loaded),
     )
 
@@ -105,18 +143,22 @@ def examination(case: Case) -> Iterator[Finding]:
     except ConfigError as error:
         yield unusable(error)
     else:
-        reached = True
-        for look in _ON_THE_WAY:
-            for finding in look(case, way):
-                reached = reached and (finding.name, finding.result) != ("endpoint", Result.FAIL)
-                yield finding
-        if reached:
-            for look in _WITH_AN_ANSWER:
-                yield from look(case, way)
-        else:
-            yield warned("permissions", "not looked at: the service cannot be reached")
+        yield from _by_the_way(case, way)
     for check in _HERE:
         yield from check(case)
+
+
+def _by_the_way(case: Case, way: Way) -> Iterator[Finding]:
+    for look in _ON_THE_WAY:
+        stopped = False
+        for finding in look(case, way):
+            stopped = stopped or (finding.result is Result.FAIL and finding.name in _IN_THE_WAY)
+            yield finding
+        if stopped:
+            yield warned("permissions", "not looked at: the service is not reached, or refuses all")
+            return
+    for look in _WITH_AN_ANSWER:
+        yield from look(case, way)
 
 
 def _as_text(findings: Iterable[Finding]) -> list[Finding]:
@@ -124,10 +166,36 @@ def _as_text(findings: Iterable[Finding]) -> list[Finding]:
     shown = []
     for finding in findings:
         shown.append(finding)
-        click.echo(f"{finding.result}  {finding.name}: {finding.found}")
+        click.echo(f"{_colored(finding.result)}  {_fitted(f'{finding.name}: {finding.found}')}")
         if finding.remedy:
-            click.echo(f"      -> {finding.remedy}")
+            click.echo(f"      -> {_fitted(finding.remedy, more=3)}")
+    count = collections.Counter(finding.result for finding in shown)
+    if not count[Result.FAIL]:
+        click.echo(f"Nothing fails; {count[Result.WARN]} warnings.")
+    else:
+        click.echo(
+            f"{count[Result.FAIL]} failed, {count[Result.WARN]} warnings. "
+            "Begin with the first that failed: it may be the cause of others."
+        )
     return shown
+
+
+_COLORS = {Result.PASS: "green", Result.WARN: "yellow", Result.FAIL: "red"}
+
+
+def _colored(result: Result) -> str:
+    """On a terminal; click takes the color out elsewhere."""
+    return click.style(result, fg=_COLORS[result], bold=result is Result.FAIL)
+
+
+def _fitted(text: str, more: int = 0) -> str:
+    """Wrapped to the terminal; in a file or pipe each is one line, for grep."""
+    if not sys.stdout.isatty():
+        return text
+    indent = " " * (6 + more)
+    width = max(shutil.get_terminal_size().columns, 40)
+    lines = textwrap.wrap(text, width - len(indent), break_long_words=False, break_on_hyphens=False)
+    return f"\n{indent}".join(lines)
 
 
 def _as_json(findings: Iterable[Finding]) -> list[Finding]:
@@ -152,12 +220,19 @@ command = click.Command(
             help="Poll for the worker groups too (up to 90 s each). A task that comes is not "
             "acknowledged: the service offers it again within 2 minutes.",
         ),
+        click.Option(
+            ["--unit"],
+            metavar="NAME",
+            help="Look as this service of systemd does (taskrunner, taskrunner@NAME): as its user, "
+            "with its settings, variables, credentials and sandbox. For root.",
+        ),
+        click.Option(["--as-unit"], hidden=True),
         FORMAT,
         *settings_options(hidden=True),
     ],
     help="Check what an agent with these settings needs: settings, region, credentials, proxy, "
     "endpoint and clock, the permission for each call, worker groups, the log URI, drivers, disk, "
-    "and how the agent runs. Run it as the agent's user, with the flags, variables and file of the "
-    "agent. Nothing is changed and no task is taken: calls name a made-up task and worker group. "
-    "Exit code 0 when nothing fails, else 1.",
+    "and how the agent runs. Run it with --unit, or as the agent's user with the flags, variables "
+    "and file of the agent. Nothing is changed and no task is taken: calls name a made-up task and "
+    "worker group. Exit code 0 when nothing fails, else 1.",
 )

@@ -12,6 +12,7 @@ from taskrunner.agent.control import NotRunning, ask
 from taskrunner.agent.disk import amount_text
 from taskrunner.cli.config_options import FORMAT, named
 from taskrunner.cli.control import EXIT_NOT_RUNNING, work_folder
+from taskrunner.doctor.units import agent_units, show_unit
 
 __all__ = ["command", "render"]
 
@@ -22,8 +23,12 @@ def _run(config: str | None, work_dir: str | None, form: str) -> int:
         status = ask(folder, "status")
     except NotRunning as error:
         click.echo(f"taskrunner: {error}", err=True)
+        units = {name: unit.state for name in agent_units() if (unit := show_unit(name))}
         if form == "json":
-            click.echo(json.dumps({"running": False, "work_dir": str(folder)}))
+            click.echo(json.dumps({"running": False, "work_dir": str(folder), "units": units}))
+        else:
+            for name, state in units.items():
+                click.echo(f"{name}: {state}")
         return EXIT_NOT_RUNNING
     if form == "json":
         click.echo(json.dumps({"running": True, **status}, indent=2))

@@ -57,5 +57,7 @@ class Case:
     hostname: str
     #: Poll for the real worker groups too, which may take a task.
     poll: bool = False
+    #: The systemd unit that is looked at; None: whatever is installed.
+    unit: str | None = None
     #: What the agent of this host says of itself; None: none runs.
     agent: Mapping[str, Any] | None = None

@@ -31,7 +31,8 @@ def check_groups(case: Case, way: Way) -> Iterator[Finding]:
         yield warned(
             "worker group",
             f"whether a pipeline names it is not known: {error}",
-            "none is needed; to know, allow ListPipelines and GetPipelineDefinition",
+            "no agent needs to know; if tasks stay WAITING_FOR_RUNNER, run this with credentials "
+            "that may ListPipelines and GetPipelineDefinition, for example by AWS_PROFILE",
         )
         return
     whole = len(pipelines) <= _MOST_PIPELINES

@@ -1,19 +1,23 @@
-"""The host: disk, drivers, and how the agent is run."""
+"""The host: disk, drivers, and as whom tasks run."""
 
 from __future__ import annotations
 
 import os
+import pwd
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from taskrunner import plugins
-from taskrunner.agent.disk import measure
+from taskrunner.agent.disk import amount_text, measure
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import TaskError
 
-__all__ = ["check_agent", "check_disk", "check_drivers", "check_user"]
+__all__ = ["check_disk", "check_drivers", "check_user"]
 
-_CGROUPS = Path("/sys/fs/cgroup")
+#: Packages of other names than the modules that are in them.
+_PACKAGES = {"psycopg": "'psycopg[binary]'"}
 _FEW_INODES = 10_000
 
 
@@ -29,12 +33,14 @@ def check_disk(case: Case) -> Iterator[Finding]:
         )
     space = measure(there)
     floor = case.settings.min_free_disk.of(space.total)
-    found = f"{space.free >> 20} MB free of {space.total >> 20} MB for {folder}"
+    free, total = amount_text(space.free), amount_text(space.total)
+    found = f"{free} free of {total} for {folder}"
     if space.inodes_free is not None:
         found += f", {space.inodes_free} files can be made"
     if space.free < floor:
-        found += f"; less than min_free_disk, {floor >> 20} MB: no task is taken"
-        yield failed("disk", found, f"make space: old logs are in {folder / 'output' / 'logs'}")
+        found += f"; less than min_free_disk, {amount_text(floor)}: no task is taken"
+        remedy = f"make space (logs are in {folder / 'output' / 'logs'}), or lower min_free_disk"
+        yield failed("disk", found, remedy)
     elif space.inodes_free is not None and space.inodes_free < _FEW_INODES:
         yield warned("disk", found, "delete files: each attempt makes about a dozen")
     else:
@@ -50,7 +56,7 @@ def check_drivers(_case: Case) -> Iterator[Finding]:
             plugin.load()
         except TaskError as error:
             broken += 1
-            yield failed(f"driver {plugin.name}", str(error), plugins.remedy(plugin))
+            yield failed(f"driver {plugin.name}", str(error), _install(plugin, error))
     if found and not broken:
         names = ", ".join(sorted({plugin.name for plugin in found}))
         yield passed("drivers", f"{len(found)} can be imported: {names}")
@@ -59,68 +65,71 @@ def check_drivers(_case: Case) -> Iterator[Finding]:
         yield failed("drivers", nothing, "install taskrunner anew with pip")
 
 
-def check_agent(case: Case) -> Iterator[Finding]:
-    """Whether an agent runs here, and what it runs under."""
-    if case.agent is None:
-        found = f"none runs with the work folder {case.settings.work_dir}"
-        yield warned("agent", found, "`systemctl start taskrunner`, or name another --work-dir")
-        return
-    pid = int(case.agent["pid"])
-    yield passed("agent", f"process {pid} is {case.agent['phase']}")
-    if case.agent["ready"] != "ok":
-        remedy = "see `taskrunner status` and the other findings"
-        yield warned("agent takes work", f"no: {case.agent['ready']}", remedy)
-    group = _cgroup_of(pid)
-    yield _service(group)
-    yield _delegation(group, pid)
-
-
-def _cgroup_of(pid: int) -> str | None:
-    """The process's group in the unified hierarchy, e.g. /system.slice/taskrunner.service."""
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    return next((line[3:] for line in lines if line.startswith("0::")), None)
-
-
-def _service(group: str | None) -> Finding:
-    units = [part for part in (group or "").split("/") if part.endswith(".service")]
-    if units and not units[0].startswith(("user@", "session")):
-        return passed("systemd", f"it is {units[-1]}")
-    return warned(
-        "systemd",
-        "it is not a service of systemd: nothing starts it again after a crash or a reboot",
-        "`taskrunner install-service --start`",
-    )
-
-
-def _delegation(group: str | None, pid: int) -> Finding:
-    folder = _CGROUPS / (group or "").lstrip("/")
-    try:
-        owner, runner = folder.stat().st_uid, Path(f"/proc/{pid}").stat().st_uid
-    except OSError:
-        owner, runner = -1, 0
-    if group and group != "/" and owner == runner:
-        return passed("cgroup", f"{group} is delegated to the agent's user")
-    return warned(
-        "cgroup",
-        "no control group is delegated: tasks are kept apart as process groups only",
-        "run the agent as a service with Delegate=yes, as the unit that comes with it has",
-    )
+def _install(plugin: plugins.Plugin, error: TaskError) -> str:
+    cause = error.__cause__
+    if not isinstance(cause, ModuleNotFoundError) or not cause.name:
+        return plugins.remedy(plugin)
+    package = _PACKAGES.get(cause.name, cause.name.partition(".")[0])
+    pip = f"{sys.prefix}/bin/pip install {package}"
+    return f"`{pip}`; tasks that do not use it run without"
 
 
 def check_user(case: Case) -> Iterator[Finding]:
-    """Tasks run as the agent's user, which had better not be root."""
-    allowed = bool(getattr(case.settings, "allow_root", False))
+    """Tasks run as users that are there, and not as root unless that is meant."""
     if case.agent is not None:
-        uid, whose = Path(f"/proc/{case.agent['pid']}").stat().st_uid, "the agent runs"
+        pid = int(case.agent["pid"])
+        uid, whose = Path(f"/proc/{pid}").stat().st_uid, "the agent runs"
     else:
+        pid = os.getpid()
         uid, whose = os.geteuid(), "this command runs, and an agent started alike would run,"
-    remedy = "run it as a user of its own, as the systemd unit does; --allow-root says you mean it"
-    if uid != 0 or allowed:
-        yield passed("user", f"{whose} as user {uid}" + (", as allowed" if uid == 0 else ""))
-    elif case.agent is not None:
-        yield failed("user", f"{whose} as root, and so does every task", remedy)
+    users = case.settings.run_as_user
+    name = _name_of(uid)
+    if uid != 0 or case.settings.allow_root or "" in users:
+        yield passed("user", f"{whose} as {name}" + ("" if uid else ", as allowed"))
     else:
-        yield warned("user", f"{whose} as root", remedy)
+        remedy = "run it as a user of its own, as the systemd unit does, or set run_as_user"
+        found = f"{whose} as root: it refuses to, for every task would be root"
+        yield (failed if case.agent is not None else warned)("user", found, remedy)
+    if case.unit is None and case.agent is not None and uid != os.geteuid():
+        found = f"this is looked at as {_name_of(os.geteuid())}, who may have other credentials"
+        remedy = "run it as the agent's user, or with --unit for a service of systemd"
+        yield warned("examination", found, remedy)
+    for user in sorted(set(users.values())):
+        yield _check_task_user(user, uid, pid)
+
+
+#: CAP_KILL, CAP_SETGID, CAP_SETUID.
+_TO_CHANGE_USERS = 1 << 5 | 1 << 6 | 1 << 7
+
+
+def _check_task_user(user: str, uid: int, pid: int) -> Finding:
+    name = f"run_as_user {user}"
+    try:
+        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
+    except KeyError:
+        found = f"there is no user {user}: tasks that are to run as it fail"
+        return failed(name, found, f"`useradd --system --user-group {user}`, or correct the name")
+    if entry.pw_uid == uid:
+        found = "it is the agent's own user, from whom tasks are to be kept apart"
+        return failed(name, found, "give tasks a user of their own")
+    if _capabilities(pid) & _TO_CHANGE_USERS != _TO_CHANGE_USERS:
+        found = "the agent may not change users"
+        remedy = "run it as the systemd unit does: CAP_SETUID, CAP_SETGID and CAP_KILL"
+        return warned(name, f"{found}, seen from here", remedy)
+    return passed(name, f"user id {entry.pw_uid}, and the agent may change to it")
+
+
+def _capabilities(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", text, re.MULTILINE)
+    return int(found[1], 16) if found else 0
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user {uid}"

@@ -56,9 +56,11 @@ def _try(operation: str, call: Callable[[], object]) -> Finding:
 
 
 def _forbidden(operation: str, error: NotAuthorized, hint: str = "") -> Finding:
+    if _FOR_THE_GROUP in str(error):
+        return failed(operation, str(error), _CORRECT_GROUP)
     remedy = (
-        f"allow datapipeline:{operation} to these credentials; if the code is about the key or the "
-        "signature and not about access, give other credentials"
+        f"allow datapipeline:{operation} to these credentials: in their IAM policy, or with "
+        "`taskrunner serve` by the role and worker_groups of their key"
     )
     return failed(operation, str(error), remedy + hint)
 
@@ -67,6 +69,12 @@ _BOUND = (
     "; if the policy is bound to worker groups (datapipeline:workerGroup), this refusal of a "
     "made-up group is right: ask for the real ones with --poll"
 )
+#: What our own service says of a key that is bound to worker groups; AWS does not say it.
+_FOR_THE_GROUP = "for the worker group"
+_CORRECT_GROUP = (
+    "correct worker_group, whose letters and case count, or add it to the worker_groups of this key"
+)
+_ASK = "none: the key is bound to worker groups, and this one is made up; --poll asks for the real"
 
 
 def _poll_nobody(case: Case, way: Way, nobody: str) -> Finding:
@@ -76,7 +84,7 @@ def _poll_nobody(case: Case, way: Way, nobody: str) -> Finding:
             PollForTaskInput(worker_group=nobody, hostname=case.hostname), deadline_s=_HELD_S
         )
     except NotAuthorized as error:
-        return _forbidden("PollForTask", error, _BOUND)
+        return _refused_for_nobody(case, error)
     except WireError as error:
         if isinstance(error, CallRefused):
             return passed("PollForTask", f"allowed (a made-up group was refused: {error.code})")
@@ -84,6 +92,21 @@ def _poll_nobody(case: Case, way: Way, nobody: str) -> Finding:
             return failed("PollForTask", str(error), "try again; look at the service's log")
         return passed("PollForTask", "allowed: held open, for a worker group that nobody has")
     return passed("PollForTask", "allowed: answered, for a worker group that nobody has")
+
+
+def _refused_for_nobody(case: Case, error: NotAuthorized) -> Finding:
+    if answered := _answered_groups(case):
+        found = f"allowed for {', '.join(answered)}: the running agent's polls are answered"
+        return passed("PollForTask", found)
+    if _FOR_THE_GROUP in str(error):
+        return warned("PollForTask", f"not known for the real groups: {error}", _ASK)
+    return _forbidden("PollForTask", error, _BOUND)
+
+
+def _answered_groups(case: Case) -> list[str]:
+    """The worker groups whose polls the agent of this host has answered."""
+    polls = case.agent["polls"] if case.agent else {}
+    return [group for group, poll in polls.items() if poll["outcome"] in {"task", "empty"}]
 
 
 def _poll(case: Case, way: Way, group: str) -> Finding:

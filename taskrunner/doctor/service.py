@@ -1,4 +1,4 @@
-"""The way to the service: name, connection, TLS, clock, region, credentials, proxy."""
+"""The way to the service: region, proxy, name, connection, TLS, clock."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
-from taskrunner.errors import ConfigError, ServiceUnreachable, TaskrunnerError
+from taskrunner.errors import ServiceUnreachable, TaskrunnerError
 from taskrunner.wire.client import Client, classify
 from taskrunner.wire.codec import CONTENT_TYPE, TARGET_PREFIX
 from taskrunner.wire.connect import ClientSettings, connect
 from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
 from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
 from taskrunner.wire.proxies import proxy_of
-from taskrunner.wire.signing import find_signer
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
-__all__ = ["Way", "check_credentials", "check_endpoint", "check_proxy", "check_region", "find_way"]
+__all__ = ["Way", "check_endpoint", "check_proxy", "check_region", "find_way", "unusable"]
 
 _CONNECT_S = 5.0
 _ANSWER_S = 15.0
 #: Signatures bear five minutes.
 _MOST_SKEW = timedelta(minutes=5)
 _ODD_SKEW = timedelta(seconds=30)
+_SLOW_S = 2.0
 _AWS_HOST = re.compile(r"datapipeline\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
@@ -96,9 +96,17 @@ def check_proxy(case: Case, way: Way) -> Iterator[Finding]:
     parts = urlsplit(proxy.url)
     problem = _refused(parts.hostname or "", parts.port or 80)
     if problem:
-        yield failed("proxy", f"{_unsecret(proxy.url)}: {problem}", f"mend {shown}, or unset it")
+        yield failed("proxy", f"{_unsecret(proxy.url)}: {problem[0]}", _mend_proxy(case))
     else:
         yield passed("proxy", f"{_unsecret(proxy.url)} takes connections ({shown})")
+
+
+def _mend_proxy(case: Case) -> str:
+    origin = case.origins["proxy_host"]
+    if origin != "default":
+        return f"mend proxy_host and proxy_port ({origin}), or take them out"
+    names = [name for name in case.environ if name.upper() in _PROXIES and case.environ[name]]
+    return f"mend {', '.join(sorted(names))}, or name the service's host in NO_PROXY"
 
 
 def check_endpoint(case: Case, way: Way) -> Iterator[Finding]:
@@ -106,13 +114,15 @@ def check_endpoint(case: Case, way: Way) -> Iterator[Finding]:
     endpoint = way.endpoint
     straight = proxy_of(endpoint, case.environ) is None
     if straight and (problem := _refused(endpoint.host, endpoint.port)):
-        yield failed("endpoint", f"{endpoint}: {problem}", _NO_WAY)
+        found, remedy = problem
+        yield failed("endpoint", f"{endpoint}: {found}", remedy)
         return
     transport = Urllib3Transport(
         endpoint,
         case.clock,
         TransportSettings(ca_bundle=case.settings.ca_bundle, environ=case.environ),
     )
+    started = case.clock.monotonic()
     try:
         reply = transport.send(_unsigned(endpoint), deadline_s=_ANSWER_S)
     except TransportError as error:
@@ -120,17 +130,26 @@ def check_endpoint(case: Case, way: Way) -> Iterator[Finding]:
         return
     finally:
         transport.close()
-    yield _kind(endpoint, reply)
+    yield _kind(case, endpoint, reply, case.clock.monotonic() - started)
     yield _clocks(case, reply)
 
 
-_NO_WAY = (
-    "check endpoint and region for typing errors, the name servers, routes and firewalls of this "
-    "host; where only a proxy leads out, set HTTPS_PROXY or proxy_host"
+_NO_NAME = (
+    "check the endpoint for typing errors, the region if it is part of the name, and this host's "
+    "name servers (/etc/resolv.conf); where only a proxy leads out, set HTTPS_PROXY or proxy_host"
 )
-_NO_ANSWER = (
-    "for a certificate that is not trusted, set ca_bundle to the file of your own authority; else "
-    "check that the port is that of the service, and what stands between"
+_NO_LISTENER = (
+    "start the service (`systemctl status taskrunner-serve` on its host, for one of ours), or "
+    "correct the port in endpoint; running agents go on by themselves once it is there"
+)
+_NO_WAY = (
+    "check this host's network, routes and firewalls (on EC2: the security groups and the subnet's "
+    "route), and the endpoint; where only a proxy leads out, set HTTPS_PROXY or proxy_host"
+)
+_NO_ANSWER = "check that host and port are those of the service, and what stands between"
+_NO_SERVICE = (
+    "something else answers there: correct the endpoint, which is scheme, host and port of the "
+    "service with no path, or look at what stands between"
 )
 
 
@@ -148,13 +167,18 @@ def _unsigned(endpoint: Endpoint) -> HttpRequest:
     )
 
 
-def _kind(endpoint: Endpoint, reply: HttpReply) -> Finding:
+def _kind(case: Case, endpoint: Endpoint, reply: HttpReply, took_s: float) -> Finding:
     if reply.status != 200:
         answer = classify("ReportTaskRunnerHeartbeat", endpoint, reply)
         if isinstance(answer, ServiceUnreachable):
-            return failed("endpoint", str(answer), _NO_ANSWER)
+            given = case.origins["endpoint"]
+            remedy = _NO_SERVICE if given == "default" else f"{_NO_SERVICE} (it is set by {given})"
+            return failed("endpoint", str(answer), remedy)
     how = "over TLS" if endpoint.scheme == "https" else "over plain http"
-    return passed("endpoint", f"{endpoint} answers {how}")
+    found = f"{endpoint} answers {how}, within {took_s * 1000:.0f} ms"
+    if took_s > _SLOW_S:
+        return warned("endpoint", found, "calls take as long: look at the network between")
+    return passed("endpoint", found)
 
 
 def _clocks(case: Case, reply: HttpReply) -> Finding:
@@ -171,44 +195,20 @@ def _clocks(case: Case, reply: HttpReply) -> Finding:
     return warned("clock", found, remedy) if abs(skew) >= _ODD_SKEW else passed("clock", found)
 
 
-def check_credentials(case: Case, way: Way) -> Iterator[Finding]:
-    """Which provider of the SDK's chain has some."""
-    try:
-        signer = find_signer(way.endpoint, region=way.region, clock=case.clock)
-        who = signer.describe() if signer is not None else None
-    except (ConfigError, ServiceUnreachable) as error:
-        yield failed("credentials", str(error), _GIVE_CREDENTIALS)
-        return
-    if who is not None:
-        given = case.origins["access_id"]
-        source = "" if given == "default" else f", set by {given}"
-        yield passed("credentials", who + source)
-    elif way.endpoint.loopback:
-        yield passed("credentials", "none; a service on this machine may ask for none")
-    else:
-        yield failed(
-            "credentials", "none in any of the places where AWS SDKs look", _GIVE_CREDENTIALS
-        )
-
-
-_GIVE_CREDENTIALS = (
-    "give the instance a role, or set AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID "
-    "and AWS_SECRET_ACCESS_KEY, or access_id and secret_key, for the user that the agent runs as"
-)
-
-
-def _refused(host: str, port: int) -> str | None:
-    """Why no connection can be made; None when one can."""
+def _refused(host: str, port: int) -> tuple[str, str] | None:
+    """Why no connection can be made, and what to do; None when one can."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        return f"the name {host} cannot be resolved ({error.strerror})"
+        return f"the name {host} cannot be resolved ({error.strerror})", _NO_NAME
     try:
         socket.create_connection((host, port), timeout=_CONNECT_S).close()
     except OSError as error:
         tried = ", ".join(sorted({str(address[4][0]) for address in addresses}))
+        where = host if tried == host else f"{host} ({tried})"
         reason = (error.strerror or str(error)).lower()
-        return f"no connection to port {port} of {host} ({tried}): {reason}"
+        remedy = _NO_LISTENER if isinstance(error, ConnectionRefusedError) else _NO_WAY
+        return f"no connection to port {port} of {where}: {reason}", remedy
     return None
 
 

@@ -12,7 +12,8 @@ from taskrunner.errors import ErrorId, TaskError
 __all__ = ["check_log_uri"]
 
 _REMEDIES = {
-    ErrorId.ACCESS_DENIED: "allow s3:PutObject (and s3:DeleteObject, for this check) there",
+    ErrorId.ACCESS_DENIED: "allow these credentials s3:PutObject (and s3:DeleteObject, for this "
+    "check) there, in their IAM policy and the bucket's; or correct log_uri",
     ErrorId.NOT_FOUND: "make the bucket, or correct log_uri",
     ErrorId.CONNECTION_FAILED: "check s3_endpoint, region, proxy and routes to S3",
     ErrorId.STORAGE_FULL: "make space",

@@ -98,6 +98,10 @@ AUTHORIZATION = frozenset(
 )
 #: Codes that mean that the hand-out named by a task id is no longer the caller's.
 GONE = frozenset({"PipelineDeletedException", "PipelineNotFoundException", "TaskNotFoundException"})
+#: Codes that a wrong clock may have brought, where the service's shows that ours is wrong.
+_ABOUT_THE_TIME = frozenset(
+    {"InvalidSignatureException", "RequestExpired", "SignatureDoesNotMatch"}
+)
 _NAMES_A_TASK = frozenset({"ReportTaskProgress", "SetTaskStatus"})
 
 _MAX_SKEW = timedelta(minutes=4)
@@ -197,7 +201,10 @@ def classify(
         kind = UnknownTask if operation in _NAMES_A_TASK else CallRefused
         return kind(f"{said}: {text}", code=code)
     if code in AUTHORIZATION:
-        return NotAuthorized(f"{said}: {text}{_clock_hint(skew)}", code=code)
+        if skew is not None and code in _ABOUT_THE_TIME:
+            # A clock is set right by itself, mostly soon after a boot; credentials are not.
+            return ServiceUnreachable(f"{said}: {text}{_clock_hint(skew)}")
+        return NotAuthorized(f"{said}: {text}", code=code)
     return CallRefused(f"{said}: {text}", code=code)
 
 

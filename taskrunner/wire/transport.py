@@ -281,12 +281,25 @@ def _reason(error: BaseException, deadline_s: float) -> str:
     if isinstance(error, ProxyError):
         return _proxy_reason(error.original_error, deadline_s)
     if isinstance(error, SSLError | ssl.SSLError):
-        return f"TLS failed: {error}"
+        return _tls_reason(error)
     if isinstance(error, NewConnectionError) and isinstance(error.__cause__, OSError):
         error = error.__cause__
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
     strerror = error.strerror if isinstance(error, OSError) else None
     return (words or strerror or type(error).__name__).format(deadline_s=deadline_s).lower()
+
+
+def _tls_reason(error: BaseException) -> str:
+    """What failed, in words for who has not seen OpenSSL's, and what to set."""
+    cause: object = error
+    while isinstance(cause, SSLError) and cause.args:
+        cause = cause.args[-1]
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        text = f"TLS failed: certificate verify failed: {cause.verify_message}"
+        return text + _CERTIFICATE_HINTS.get(cause.verify_code, _OTHER_AUTHORITY)
+    if isinstance(cause, ssl.SSLError) and cause.reason == "WRONG_VERSION_NUMBER":
+        return "TLS failed: what listens there does not speak it; is the endpoint http://?"
+    return f"TLS failed: {error}"
 
 
 def _proxy_reason(error: Exception, deadline_s: float) -> str:
@@ -296,6 +309,10 @@ def _proxy_reason(error: Exception, deadline_s: float) -> str:
     return f"the proxy cannot be reached: {_reason(error, deadline_s)}"
 
 
+_OTHER_AUTHORITY = "; set ca_bundle to the certificate of the authority that issued it"
+_TIME = " (or this host's clock is wrong)"
+#: By OpenSSL's number: not yet valid, expired, another host name, another address.
+_CERTIFICATE_HINTS = {9: _TIME, 10: _TIME, 62: "", 64: ""}
 #: The first that fits counts: some derive from others.
 _WORDS: Sequence[tuple[type[BaseException], str]] = (
     (NameResolutionError, "its name cannot be resolved"),

@@ -77,7 +77,9 @@ def test_a_service_that_is_not_there_and_a_proxy_that_is_not(tmp_path: Path) -> 
     assert "connection refused" in checks["endpoint"]["found"]
     aws = ["--worker-group", "wg", "--region", "us-east-1"]
     code, checks = _doctor(tmp_path, *aws, HTTPS_PROXY="http://u:doctor-secret-key@127.0.0.1:9")
-    assert (code, _failures(checks)) == (1, ["proxy", "endpoint"])
+    assert (code, _failures(checks)) == (1, ["proxy"])
+    assert "mend HTTPS_PROXY" in checks["proxy"]["remedy"]
+    assert checks["permissions"]["result"] == "WARN"
 
 
 def test_wrong_settings_are_all_told(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 from taskrunner.config import load
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
-from taskrunner.doctor.host import check_agent, check_disk, check_drivers, check_user
+from taskrunner.doctor.host import check_disk, check_drivers, check_user
 from taskrunner.doctor.permissions import check_permissions
+from taskrunner.doctor.running import check_agent
 from taskrunner.doctor.service import Way, _clocks, _unsecret, check_proxy, check_region
 from taskrunner.doctor.storage import check_log_uri
 from taskrunner.testing.clock import FakeClock
@@ -235,7 +236,7 @@ def test_disk_and_drivers(tmp_path: Path) -> None:
 
 def test_without_an_agent_that_is_said(tmp_path: Path) -> None:
     case = _case(tmp_path)
-    (finding,) = check_agent(case)
+    finding = next(check_agent(case))
     assert finding.result is Result.WARN
     assert str(tmp_path) in finding.found
     assert next(check_user(case)).name == "user"

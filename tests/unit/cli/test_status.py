@@ -77,7 +77,11 @@ def test_without_an_agent_the_exit_code_is_3(
 
 def test_programs_are_told_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--format", "json", "--work-dir", str(tmp_path)]) == 3
-    assert json.loads(capsys.readouterr().out) == {"running": False, "work_dir": str(tmp_path)}
+    assert json.loads(capsys.readouterr().out) == {
+        "running": False,
+        "work_dir": str(tmp_path),
+        "units": {},
+    }
 
 
 def test_the_work_folder_may_come_from_a_file_in_which_other_things_are_wrong(

@@ -236,13 +236,21 @@ def test_a_signers_headers_are_sent() -> None:
 
 
 @pytest.mark.parametrize(("minutes", "word"), [(10, "behind"), (-10, "ahead of")])
-def test_a_refused_signature_with_a_wrong_clock_names_the_clock(minutes: int, word: str) -> None:
+def test_a_signature_refused_by_a_wrong_clock_is_tried_again_and_names_the_clock(
+    minutes: int, word: str
+) -> None:
     clock = FixedClock()
     theirs = format_datetime(clock.now() + timedelta(minutes=minutes), usegmt=True)
     reply = error_reply(400, "InvalidSignatureException")
     reply = HttpReply(status=400, headers={"date": theirs}, body=reply.body)
 
-    assert f"this host's clock is 10 min {word} the service's" in str(outcome(reply, clock=clock))
+    error = outcome(reply, clock=clock)
+    assert isinstance(error, ServiceUnreachable), "clocks are set right by themselves"
+    assert f"this host's clock is 10 min {word} the service's" in str(error)
+    denied = HttpReply(
+        status=400, headers=reply.headers, body=error_reply(400, "AccessDeniedException").body
+    )
+    assert isinstance(outcome(denied, clock=clock), NotAuthorized)
 
 
 def test_a_date_header_of_nonsense_is_ignored() -> None:
