@@ -15,6 +15,7 @@ from taskrunner.service.engine import Service
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import links
 from taskrunner.service.store.rows import AlarmRow
 
 __all__ = ["Snapshot"]
@@ -42,7 +43,7 @@ class Snapshot:
         with service.store.read() as conn:
             rows = instance_store.load_instances(conn, pipeline_id)
             ids = [row.instance_id for row in rows]
-            waits = instance_store.dependencies_of(conn, pipeline_id, ids) if ids else {}
+            waits = links.dependencies_of(conn, pipeline_id, ids) if ids else {}
             attempts = attempt_store.load_attempts(conn, pipeline_id)
             alarms = alarm_store.load_alarms(conn, pipeline_id)
         grouped: dict[str, list[AttemptRow]] = {}

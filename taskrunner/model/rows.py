@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -13,14 +13,14 @@ __all__ = ["AttemptRow", "FromRow", "InstanceRow"]
 
 
 class FromRow:
-    """Builds a dataclass from a mapping of columns."""
+    """Builds a dataclass with slots from a mapping of columns."""
 
     __slots__ = ()
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
         """The value of one result row; columns that the class does not name are left out."""
-        names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+        names: tuple[str, ...] = cls.__slots__
         return cls(**{key: value for key, value in row.items() if key in names})
 
 

@@ -20,6 +20,7 @@ from taskrunner.service.apply import Round, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as store
+from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
 
 __all__ = ["ActiveCounts", "Load", "advance_instances", "build_views", "finish_pipelines"]
@@ -121,8 +122,8 @@ class _Known:
         started = [row.instance_id for row in rows if row.attempt_count]
         resources = [row.instance_id for row in rows if row.category == Category.RESOURCE]
         attempts = attempt_store.attempts_of(conn, pipeline_id, started) if started else {}
-        waits_for = store.dependencies_of(conn, pipeline_id, ids)
-        waited_by = store.dependents_of(conn, pipeline_id, resources) if resources else {}
+        waits_for = links.dependencies_of(conn, pipeline_id, ids)
+        waited_by = links.dependents_of(conn, pipeline_id, resources) if resources else {}
         others = {d.instance_id for found in waits_for.values() for d in found}
         others |= {d.instance_id for found in waited_by.values() for d in found}
         others |= {row.node_id for row in rows if row.node_id}

@@ -36,6 +36,7 @@ from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as store
+from taskrunner.service.store import links
 
 __all__ = ["Round", "apply"]
 
@@ -129,7 +130,7 @@ def _began(change: _Change) -> datetime | None:
 def _ended(change: _Change) -> None:
     round_, row = change.round, change.row
     round_.ended.add(row.pipeline_id)
-    dependents = store.dependents_of(round_.conn, row.pipeline_id, [row.instance_id])
+    dependents = links.dependents_of(round_.conn, row.pipeline_id, [row.instance_id])
     waiting = [d.instance_id for d in dependents.get(row.instance_id, ())]
     checks = [
         d.instance_id for d in change.view.dependencies if d.kind is DependencyKind.PRECONDITION

@@ -11,6 +11,7 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
 from taskrunner.service.apply import Round
 from taskrunner.service.store import instances as store
+from taskrunner.service.store import links
 
 __all__ = ["in_portions", "rerun"]
 
@@ -58,7 +59,7 @@ class _Rerun:
 
     def _followers(self, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
         conn = self.round.conn
-        waiting = store.dependents_of(conn, self.pipeline_id, [row.instance_id for row in rows])
+        waiting = links.dependents_of(conn, self.pipeline_id, [row.instance_id for row in rows])
         users = _of_kind(waiting, DependencyKind.RESOURCE)
         ids = {d.instance_id for found in waiting.values() for d in found} - self.chosen.keys()
         return [
@@ -72,7 +73,7 @@ class _Rerun:
         """Take, and return, what these need that has ended: resources and own preconditions."""
         taken: list[InstanceRow] = []
         conn = self.round.conn
-        needs = store.dependencies_of(conn, self.pipeline_id, [row.instance_id for row in rows])
+        needs = links.dependencies_of(conn, self.pipeline_id, [row.instance_id for row in rows])
         resources = _of_kind(needs, DependencyKind.RESOURCE)
         checks = _of_kind(needs, DependencyKind.PRECONDITION)
         for row in self._load((resources | checks) - self.chosen.keys()):

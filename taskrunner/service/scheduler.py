@@ -40,8 +40,12 @@ class Scheduler:
 
     def tick(self, now: datetime) -> bool:
         """Make due instances and decide about due ones; whether anything was done."""
-        made = self._make_instances(now)
-        decided = self._decide(now)
+        with self.store.read() as conn:
+            # Mostly there is nothing: looking must not wait in line with the writers.
+            schedules = pipeline_store.any_due_schedule(conn, now)
+            instances = instance_store.any_due(conn, now)
+        made = schedules and self._make_instances(now)
+        decided = (instances or made) and self._decide(now)
         return made or decided
 
     def idle_s(self, now: datetime) -> float:
@@ -51,9 +55,6 @@ class Scheduler:
         return LONGEST_NAP_S if due is None else (due - now).total_seconds()
 
     def _make_instances(self, now: datetime) -> bool:
-        with self.store.read() as conn:
-            if not pipeline_store.due_schedules(conn, now, 1):
-                return False
         with self.store.write() as conn:
             due = pipeline_store.due_schedules(conn, now, 20)
             for row in due:
@@ -71,9 +72,6 @@ class Scheduler:
         Planner(pipeline, loaded).advance(conn, row, now)
 
     def _decide(self, now: datetime) -> bool:
-        with self.store.read() as conn:
-            if not instance_store.any_due(conn, now):
-                return False
         with self.store.write() as conn:
             round_ = Round(conn, now, self.settings)
             rows = instance_store.claim_due(conn, now, BATCH)

@@ -70,7 +70,7 @@ class Tasks:
             objects = task_objects(self.conn, loaded, row, attempt)
         except DefinitionError as error:
             failed = AttemptStatus.FAILED
-            self._conclude(attempt, row, failed, ErrorId.INVALID_FIELD, str(error))
+            self._conclude(attempt, failed, ErrorId.INVALID_FIELD, str(error))
             return None
         task_id = secrets.token_urlsafe(TASK_ID_BYTES)
         report_by = self.now + timedelta(seconds=self.settings.ack_timeout_s)
@@ -110,26 +110,26 @@ class Tasks:
         if handout.state not in {"ASSIGNED", "RUNNING"}:
             return True
         attempt = self._attempt(handout)
-        row = self._instance(attempt)
         values = {
             "report_by": self.now + timedelta(seconds=attempt.lease_s),
             "progress": dict(fields) or attempt.progress,
         }
         if attempt.status is AttemptStatus.WAITING_FOR_RUNNER:
-            self._acknowledged(handout, row)
+            self._acknowledged(handout, attempt)
             values |= {"status": AttemptStatus.RUNNING, "started_at": self.now}
         return not store.update_attempt(self.conn, attempt, held_by=task_id, **values)
 
-    def _acknowledged(self, handout: HandoutRow, row: InstanceRow) -> None:
+    def _acknowledged(self, handout: HandoutRow, attempt: AttemptRow) -> None:
         store.start_handout(self.conn, handout.task_id)
+        row = self._instance(attempt)
         instance_store.update_instance(
             self.conn,
             row,
             status=InstanceStatus.RUNNING,
             actual_start=row.actual_start or self.now,
+            # The lease and attemptTimeout begin now: when they end is to be found out.
+            due_at=self.now,
         )
-        # The lease and attemptTimeout begin now.
-        instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
 
     def conclude(
         self,
@@ -153,19 +153,18 @@ class Tasks:
         if handout.state == "SUPERSEDED":
             raise TaskNotFound("the task has been given to another runner or was canceled")
         attempt = self._attempt(handout)
-        row = self._instance(attempt)
         if status == "FALSE":
-            accepted = self._not_yet(attempt, row, message)
+            accepted = self._not_yet(attempt, message)
         elif status in _VERDICTS:
             ended = _VERDICTS[status]
-            accepted = self._conclude(attempt, row, ended, error_id, message, stack_trace)
+            accepted = self._conclude(attempt, ended, error_id, message, stack_trace)
         else:
             raise InvalidRequest(f"task status {status!r}: wanted FINISHED, FAILED or FALSE")
         if not (accepted and store.close_handout(self.conn, task_id, "DONE", verdict=digest)):
             raise TaskNotFound("the task has been given to another runner or was canceled")
 
-    def _not_yet(self, attempt: AttemptRow, row: InstanceRow, message: str | None) -> bool:
-        if row.category != Category.PRECONDITION:
+    def _not_yet(self, attempt: AttemptRow, message: str | None) -> bool:
+        if self._instance(attempt).category != Category.PRECONDITION:
             raise InvalidRequest("only a precondition can be FALSE")
         taken = store.update_attempt(
             self.conn,
@@ -176,13 +175,12 @@ class Tasks:
             # Kept for the case that it never holds: then this says what was found instead.
             error_message=message,
         )
-        instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+        self._wake(attempt)
         return taken
 
     def _conclude(
         self,
         attempt: AttemptRow,
-        row: InstanceRow,
         status: AttemptStatus,
         error_id: str | None,
         message: str | None,
@@ -201,8 +199,12 @@ class Tasks:
             error_message=message,
             error_stack_trace=stack_trace,
         )
-        instance_store.wake(self.conn, row.pipeline_id, [row.instance_id], self.now)
+        self._wake(attempt)
         return taken
+
+    def _wake(self, attempt: AttemptRow) -> None:
+        """Have the instance decided about."""
+        instance_store.wake(self.conn, attempt.pipeline_id, [attempt.instance_id], self.now)
 
     def _resource_arrived(self, worker_group: str) -> None:
         """A managed resource runs from the moment that its own runner asks for work."""
@@ -238,16 +240,13 @@ class Tasks:
         return handout
 
     def _attempt(self, handout: HandoutRow) -> AttemptRow:
-        found = store.load_attempts(
-            self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
-        )
-        if not found or found[0].task_id != handout.task_id:
+        found = store.load_attempt(self.conn, handout.pipeline_id, handout.attempt_id)
+        if found is None or found.task_id != handout.task_id:
             raise TaskNotFound("the task has been given to another runner")
-        return found[0]
+        return found
 
     def _instance(self, attempt: AttemptRow) -> InstanceRow:
-        found = instance_store.load_instances(self.conn, attempt.pipeline_id, [attempt.instance_id])
-        return found[0]
+        return instance_store.load_instance(self.conn, attempt.pipeline_id, attempt.instance_id)
 
 
 def _digest(status: str, error_id: str | None, message: str | None) -> str:

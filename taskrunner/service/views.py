@@ -17,6 +17,7 @@ from taskrunner.model.times import format_datetime
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.runtime import attempts_made, runtime_fields, tries_left
 from taskrunner.service.store import instances as store
+from taskrunner.service.store import links
 
 __all__ = ["attempt_object", "instance_object", "task_objects"]
 
@@ -57,10 +58,7 @@ class _Links:
     @classmethod
     def of(cls, conn: Connection, row: InstanceRow) -> _Links:
         """Load what an instance waits for and what waits for it."""
-        waits = store.dependencies_of(conn, row.pipeline_id, [row.instance_id])
-        waited = store.dependents_of(conn, row.pipeline_id, [row.instance_id])
-        ids = {d.instance_id for d in waits.get(row.instance_id, ())}
-        ids |= {d.instance_id for d in waited.get(row.instance_id, ())}
+        ids = links.neighbours(conn, row.pipeline_id, row.instance_id)
         if row.node_id:
             ids.add(row.node_id)
         found: dict[str, list[InstanceRow]] = {}

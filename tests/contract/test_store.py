@@ -25,7 +25,7 @@ from taskrunner.model.states import (
 )
 from taskrunner.service.engine import ANONYMOUS, Service
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.service.store import alarms, attempts, instances, pipelines
+from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow, HandoutRow, PipelineRow, ScheduleRow
 from taskrunner.service.store.tables import METADATA
@@ -203,9 +203,9 @@ def test_an_instance_is_made_once(store: Store) -> None:
     with store.read() as conn:
         rows = instances.load_instances(conn, "df-1")
         assert [(r.instance_id, r.version) for r in rows] == [("@A", 1), ("@B", 1), ("@C", 2)]
-        waits = instances.dependencies_of(conn, "df-1", ["@C"])
+        waits = links.dependencies_of(conn, "df-1", ["@C"])
         assert {d.instance_id for d in waits["@C"]} == {"@A", "@B"}
-        waited = instances.dependents_of(conn, "df-1", ["@A"])
+        waited = links.dependents_of(conn, "df-1", ["@A"])
         assert {d.instance_id for d in waited["@A"]} == {"@B", "@C"}
 
 

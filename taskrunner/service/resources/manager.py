@@ -20,6 +20,7 @@ from taskrunner.service.advance import Load, finish_pipelines
 from taskrunner.service.definitions import Moment
 from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 
@@ -114,7 +115,7 @@ class ResourceManager:
             return False
         loaded = self.load(row.pipeline_id, row.version)
         notify(conn, loaded, replace(row, **ended), Event.FAIL, now)
-        users = instance_store.dependents_of(conn, row.pipeline_id, [row.instance_id])
+        users = links.dependents_of(conn, row.pipeline_id, [row.instance_id])
         waiting = [d.instance_id for d in users.get(row.instance_id, ())]
         instance_store.wake(conn, row.pipeline_id, waiting, now)
         finish_pipelines(conn, [row.pipeline_id])

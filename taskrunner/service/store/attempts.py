@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "head_attempts",
     "insert_attempt",
     "insert_handout",
+    "load_attempt",
     "load_attempts",
     "load_handout",
     "record_runner",
@@ -58,6 +59,27 @@ _UPDATE = attempts.update().where(
     attempts.c.attempt_id == sa.bindparam("of_attempt"),
     attempts.c.status == sa.bindparam("of_status"),
 )
+_ONE = sa.select(attempts).where(
+    attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
+    attempts.c.attempt_id == sa.bindparam("of_attempt"),
+)
+_OF_INSTANCES = (
+    sa.select(attempts)
+    .where(
+        attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
+        attempts.c.instance_id.in_(sa.bindparam("ids", expanding=True)),
+    )
+    .order_by(attempts.c.number)
+)
+_INSERT_HANDOUT = handouts.insert()
+_START_HANDOUT = (
+    handouts.update()
+    .where(handouts.c.task_id == sa.bindparam("of_task"), handouts.c.state == "ASSIGNED")
+    .values(state="RUNNING")
+)
+_CLOSE_HANDOUT = handouts.update().where(
+    handouts.c.task_id == sa.bindparam("of_task"), handouts.c.state.in_(["ASSIGNED", "RUNNING"])
+)
 _UPDATE_HELD = _UPDATE.where(attempts.c.task_id == sa.bindparam("held_by"))
 _HANDOUT = sa.select(handouts).where(
     handouts.c.task_id == sa.bindparam("of_task"),
@@ -70,6 +92,13 @@ _HANDOUT = sa.select(handouts).where(
         ),
     ),
 )
+
+
+def load_attempt(conn: Connection, pipeline_id: str, attempt_id: str) -> AttemptRow | None:
+    """One attempt."""
+    wanted = {"of_pipeline": pipeline_id, "of_attempt": attempt_id}
+    found = conn.execute(_ONE, wanted).mappings().first()
+    return AttemptRow.from_row(found) if found else None
 
 
 def load_attempts(
@@ -104,8 +133,9 @@ def attempts_of(
 ) -> dict[str, list[AttemptRow]]:
     """The attempts of each of these instances that has any, the newest last."""
     found: dict[str, list[AttemptRow]] = {}
-    rows = load_attempts(conn, pipeline_id, instance_ids=instance_ids)
-    for row in sorted(rows, key=lambda row: row.number):
+    wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
+    for line in conn.execute(_OF_INSTANCES, wanted).mappings():
+        row = AttemptRow.from_row(line)
         found.setdefault(row.instance_id, []).append(row)
     return found
 
@@ -169,18 +199,17 @@ def update_attempt(
 
 def insert_handout(conn: Connection, row: HandoutRow) -> None:
     """Record that an attempt is given to a runner."""
-    conn.execute(
-        handouts.insert().values(
-            task_id=row.task_id,
-            pipeline_id=row.pipeline_id,
-            attempt_id=row.attempt_id,
-            hostname=row.hostname,
-            handed_out_at=row.handed_out_at,
-            state=row.state,
-            account=row.account,
-            user_id=row.user_id,
-        )
-    )
+    values = {
+        "task_id": row.task_id,
+        "pipeline_id": row.pipeline_id,
+        "attempt_id": row.attempt_id,
+        "hostname": row.hostname,
+        "handed_out_at": row.handed_out_at,
+        "state": row.state,
+        "account": row.account,
+        "user_id": row.user_id,
+    }
+    conn.execute(_INSERT_HANDOUT, values)
 
 
 def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> HandoutRow | None:
@@ -192,24 +221,15 @@ def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> 
 
 def start_handout(conn: Connection, task_id: str) -> None:
     """Note that a hand-out was acknowledged."""
-    conn.execute(
-        handouts.update()
-        .where(handouts.c.task_id == task_id, handouts.c.state == "ASSIGNED")
-        .values(state="RUNNING")
-    )
+    conn.execute(_START_HANDOUT, {"of_task": task_id})
 
 
 def close_handout(
     conn: Connection, task_id: str, state: str, *, verdict: str | None = None
 ) -> bool:
     """Move a hand-out that is still held to another state; whether it was."""
-    values: Mapping[str, Any] = {"state": state, **({"verdict": verdict} if verdict else {})}
-    result = conn.execute(
-        handouts.update()
-        .where(handouts.c.task_id == task_id, handouts.c.state.in_(["ASSIGNED", "RUNNING"]))
-        .values(**values)
-    )
-    return result.rowcount == 1
+    values = {"state": state, **({"verdict": verdict} if verdict else {})}
+    return conn.execute(_CLOSE_HANDOUT, {"of_task": task_id, **values}).rowcount == 1
 
 
 def handed_out(conn: Connection, pipeline_id: str) -> list[AttemptRow]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.instances import Dependency, DependencyKind, InstanceSpec
+from taskrunner.model.instances import DependencyKind, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
 from taskrunner.service.store.tables import dependencies, instances, pipelines
@@ -23,11 +23,10 @@ __all__ = [
     "claim_due",
     "count_by_status",
     "creating_resource",
-    "dependencies_of",
-    "dependents_of",
     "insert_instances",
     "insert_missing",
     "launched_resources",
+    "load_instance",
     "load_instances",
     "lock_instance",
     "look_again",
@@ -105,27 +104,49 @@ def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
     Their pipelines are claimed with them, so that two schedulers never work on one: they would
     wake each other's instances and wait for each other, and count what is active twice.
     """
-    statement = (
-        sa.select(instances)
-        .join(pipelines, pipelines.c.pipeline_id == instances.c.pipeline_id)
-        .where(instances.c.due_at <= now)
-        .order_by(instances.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
+    rows = conn.execute(_CLAIM_DUE, {"at": now, "most": limit}).mappings()
+    return [InstanceRow.from_row(row) for row in rows]
 
 
 def any_due(conn: Connection, now: datetime) -> bool:
     """Whether any instance is to be looked at now, claimed or not."""
-    statement = sa.select(instances.c.instance_id).where(instances.c.due_at <= now).limit(1)
-    return conn.execute(statement).first() is not None
+    return conn.execute(_ANY_DUE, {"at": now}).first() is not None
 
 
 def next_due(conn: Connection) -> datetime | None:
     """The earliest moment at which an instance is to be looked at."""
-    moment: datetime | None = conn.execute(sa.select(sa.func.min(instances.c.due_at))).scalar()
+    moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
     return moment
+
+
+# Built once: on these paths putting a statement together would cost more than executing it.
+_ANY_DUE = sa.select(instances.c.instance_id).where(instances.c.due_at <= sa.bindparam("at"))
+_ANY_DUE = _ANY_DUE.limit(1)
+_NEXT_DUE = sa.select(sa.func.min(instances.c.due_at))
+_CLAIM_DUE = (
+    sa.select(instances)
+    .join(pipelines, pipelines.c.pipeline_id == instances.c.pipeline_id)
+    .where(instances.c.due_at <= sa.bindparam("at"))
+    .order_by(instances.c.due_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")
+_STATUSES = sa.select(instances.c.instance_id, instances.c.status).where(
+    instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS)
+)
+_PUT_OFF = instances.update().where(
+    instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS)
+)
+_UNFINISHED = (
+    sa.select(instances.c.instance_id)
+    .where(
+        instances.c.pipeline_id == _OF_PIPELINE,
+        instances.c.status.not_in(list(INSTANCE_TERMINAL)),
+    )
+    .limit(1)
+)
 
 
 def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
@@ -161,6 +182,12 @@ def load_instances(
     if lock:
         statement = statement.with_for_update()
     return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
+
+
+def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:
+    """One instance, which must be there."""
+    wanted = {"of_pipeline": pipeline_id, "of_instance": instance_id}
+    return InstanceRow.from_row(conn.execute(_ONE, wanted).mappings().one())
 
 
 def with_category(
@@ -214,38 +241,8 @@ def statuses(
     conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
 ) -> dict[str, InstanceStatus]:
     """The status of each of these instances that exists."""
-    statement = sa.select(instances.c.instance_id, instances.c.status).where(
-        instances.c.pipeline_id == pipeline_id, instances.c.instance_id.in_(instance_ids)
-    )
-    return {key: InstanceStatus(status) for key, status in conn.execute(statement)}
-
-
-def dependencies_of(
-    conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
-) -> dict[str, list[Dependency]]:
-    """What each of these instances waits for."""
-    statement = sa.select(dependencies).where(
-        dependencies.c.pipeline_id == pipeline_id, dependencies.c.instance_id.in_(instance_ids)
-    )
-    found: dict[str, list[Dependency]] = {}
-    for row in conn.execute(statement).mappings():
-        dependency = Dependency(row["depends_on"], DependencyKind(row["kind"]))
-        found.setdefault(row["instance_id"], []).append(dependency)
-    return found
-
-
-def dependents_of(
-    conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
-) -> dict[str, list[Dependency]]:
-    """Who waits for each of these instances, and why."""
-    statement = sa.select(dependencies).where(
-        dependencies.c.pipeline_id == pipeline_id, dependencies.c.depends_on.in_(instance_ids)
-    )
-    found: dict[str, list[Dependency]] = {}
-    for row in conn.execute(statement).mappings():
-        dependency = Dependency(row["instance_id"], DependencyKind(row["kind"]))
-        found.setdefault(row["depends_on"], []).append(dependency)
-    return found
+    wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
+    return {key: InstanceStatus(status) for key, status in conn.execute(_STATUSES, wanted)}
 
 
 def update_instance(
@@ -268,7 +265,15 @@ def update_instance(
     return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
 
 
-# Built once: on this path putting a statement together would cost more than executing it.
+_ONE = sa.select(instances).where(
+    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
+    instances.c.instance_id == sa.bindparam("of_instance"),
+)
+_WAKE_ONE = instances.update().where(
+    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
+    instances.c.instance_id == sa.bindparam("of_instance"),
+    instances.c.status.not_in(list(INSTANCE_TERMINAL)),
+)
 _UPDATE = instances.update().where(
     instances.c.pipeline_id == sa.bindparam("of_pipeline"),
     instances.c.instance_id == sa.bindparam("of_instance"),
@@ -280,11 +285,8 @@ def put_off(
     conn: Connection, pipeline_id: str, instance_ids: Sequence[str], until: datetime | None
 ) -> None:
     """Have these instances looked at then, or (None) only when something happens."""
-    conn.execute(
-        instances.update()
-        .where(instances.c.pipeline_id == pipeline_id, instances.c.instance_id.in_(instance_ids))
-        .values(due_at=until)
-    )
+    wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
+    conn.execute(_PUT_OFF, {**wanted, "due_at": until})
 
 
 def look_again(conn: Connection, row: InstanceRow, at: datetime) -> None:
@@ -308,6 +310,10 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
     """
     wanted = list(instance_ids)
     if not wanted:
+        return
+    if len(wanted) == 1:
+        moment = {"of_pipeline": pipeline_id, "of_instance": wanted[0], "due_at": now}
+        conn.execute(_WAKE_ONE, moment)
         return
     conn.execute(
         instances.update()
@@ -389,12 +395,4 @@ def lock_instance(conn: Connection, pipeline_id: str, instance_id: str) -> bool:
 
 def unfinished(conn: Connection, pipeline_id: str) -> bool:
     """Whether any instance of the pipeline is not at its end."""
-    statement = (
-        sa.select(instances.c.instance_id)
-        .where(
-            instances.c.pipeline_id == pipeline_id,
-            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-        )
-        .limit(1)
-    )
-    return conn.execute(statement).first() is not None
+    return conn.execute(_UNFINISHED, {"of_pipeline": pipeline_id}).first() is not None

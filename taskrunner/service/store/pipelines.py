@@ -24,6 +24,7 @@ from taskrunner.service.store.tables import (
 )
 
 __all__ = [
+    "any_due_schedule",
     "delete_pipeline",
     "due_schedules",
     "find_by_unique_id",
@@ -181,15 +182,27 @@ def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleR
 
     So are their pipelines, in one go: whoever holds a pipeline may want its schedules.
     """
-    statement = (
-        sa.select(schedules)
-        .join(pipelines, pipelines.c.pipeline_id == schedules.c.pipeline_id)
-        .where(schedules.c.next_at <= now)
-        .order_by(schedules.c.next_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [ScheduleRow.from_row(row) for row in conn.execute(statement).mappings()]
+    rows = conn.execute(_DUE_SCHEDULES, {"at": now, "most": limit}).mappings()
+    return [ScheduleRow.from_row(row) for row in rows]
+
+
+def any_due_schedule(conn: Connection, now: datetime) -> bool:
+    """Whether any schedule's next occurrence is to be made, claimed or not."""
+    return conn.execute(_ANY_DUE_SCHEDULE, {"at": now}).first() is not None
+
+
+# Built once: asked by the scheduler in every round.
+_DUE_SCHEDULES = (
+    sa.select(schedules)
+    .join(pipelines, pipelines.c.pipeline_id == schedules.c.pipeline_id)
+    .where(schedules.c.next_at <= sa.bindparam("at"))
+    .order_by(schedules.c.next_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_ANY_DUE_SCHEDULE = (
+    sa.select(schedules.c.schedule_id).where(schedules.c.next_at <= sa.bindparam("at")).limit(1)
+)
 
 
 def set_schedule(
