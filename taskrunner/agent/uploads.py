@@ -5,6 +5,7 @@ An upload counts when the store has been held to what was sent, and not before.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import threading
@@ -24,6 +25,8 @@ from taskrunner.logfile import gap_of, pieces
 __all__ = ["Uploader", "serve_uploads"]
 
 _THREADS = 4
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 #: A log larger than this has a part of a multipart upload in memory, or several.
 _LARGE = 4 << 20
 #: So many of those at once.
@@ -100,6 +103,7 @@ def _compress(
 
 def serve_uploads(sock: socket.socket, open_store: Callable[[], ObjectStore]) -> None:
     """The shipper's loop: one message a piece of work; ends when the agent closes the socket."""
+    _give_memory_back()
     answering = threading.Lock()
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as compressing:
         uploader = Uploader(open_store(), compressing)
@@ -112,6 +116,14 @@ def serve_uploads(sock: socket.socket, open_store: Callable[[], ObjectStore]) ->
         with ThreadPoolExecutor(_THREADS) as pool:
             while (frame := frames.receive(sock)) is not None:
                 pool.submit(work, frame.head)
+
+
+def _give_memory_back() -> None:
+    """Have large blocks returned at once, and one heap for all threads: less is held by a third."""
+    with suppress(AttributeError):  # a C library that does not know of it
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _attempt(uploader: Uploader, head: Mapping[str, Any]) -> dict[str, str]:
