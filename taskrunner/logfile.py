@@ -31,7 +31,7 @@ __all__ = [
 #: Less than this is not worth a hole; a smaller limit is taken for it.
 LEAST = 256 << 10
 _ALIGN = 64 << 10
-_CHUNK = 256 << 10
+_CHUNK = 128 << 10
 _KEEP_SIZE = 0x01
 _PUNCH_HOLE = 0x02
 #: What the kernel says where a file system has no holes.

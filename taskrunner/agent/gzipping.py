@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future
 __all__ = ["BLOCK", "Gzip"]
 
 #: Bytes that one thread compresses at a time.
-BLOCK = 256 << 10
+BLOCK = 128 << 10
 #: Blocks under way at once: enough for the threads to have something to do.
 _AHEAD = 4
 #: Level 1 is four times as fast as the default, for logs at nearly the same size.

@@ -92,7 +92,7 @@ class LogParts:
         """Push until the agent closes."""
         while not closing.is_set():
             self._any.wait()
-            self._clock.wait(closing, _TICK_S)
+            self._clock.wait(closing, min(_TICK_S, self.interval_s or _TICK_S))
             self.tick()
 
     def tick(self) -> None:

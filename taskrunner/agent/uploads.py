@@ -29,8 +29,8 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 #: A log larger than this has a part of a multipart upload in memory, or several.
 _LARGE = 4 << 20
-#: So many of those at once.
-_LARGE_AT_ONCE = 2
+#: So many of those at once: the processors have enough to do with one.
+_LARGE_AT_ONCE = 1
 #: How often a range may change under its reader, which the log's own limit makes it do.
 _TRIES = 5
 

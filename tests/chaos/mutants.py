@@ -75,6 +75,38 @@ def _body_without_deadline() -> None:
     transport._Deadline.left = lambda self: 1000.0  # type: ignore[method-assign]
 
 
+def _parts_forgotten() -> None:
+    """C1: which parts of a log were pushed is only known while the agent lives."""
+    from taskrunner.agent.journal import Entry
+
+    def part_begun(self: Entry, name: str, start: int, end: int) -> None:
+        self.parts.append((name, start, end))
+
+    Entry.part_begun = part_begun  # type: ignore[method-assign]
+
+
+def _logs_not_recovered() -> None:
+    """C1: the next agent tells how a hand-out ended, and leaves its logs where they are."""
+    from taskrunner.agent import recovery
+
+    recovery.ship_logs = lambda *_: None  # type: ignore[attr-defined]
+
+
+def _store_not_held() -> None:
+    """C2: whatever a store says it has is taken to be what it was sent."""
+    from taskrunner.agent import uploads
+
+    uploads.verify = lambda *_: None  # type: ignore[attr-defined]
+
+
+def _no_second_try() -> None:
+    """C2: a call to S3 is made once."""
+    from taskrunner.agent import attempt, roles
+
+    roles._TRIES = 1
+    attempt._SHIP_TRIES = 1
+
+
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "end-not-journaled": _end_not_journaled,
@@ -83,6 +115,10 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "notice-ignored": _notice_ignored,
     "lease-unwatched": _lease_unwatched,
     "body-without-deadline": _body_without_deadline,
+    "parts-forgotten": _parts_forgotten,
+    "logs-not-recovered": _logs_not_recovered,
+    "store-not-held": _store_not_held,
+    "no-second-try": _no_second_try,
 }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as aws
@@ -44,10 +44,16 @@ class S3Backend:
         self._clock = clock or SystemClock()
         self._copy_limit = copy_limit
         self._copy_range = copy_range
+        self._making = threading.Lock()
+        self._made: S3Client | None = None
 
-    @cached_property
+    @property
     def _client(self) -> S3Client:
-        return self._create_client(self._settings)
+        # Two threads that begin at once must not make two: each takes time, and 15 MB.
+        with self._making:
+            if self._made is None:
+                self._made = self._create_client(self._settings)
+            return self._made
 
     @property
     def _endpoint(self) -> str | None:

@@ -172,9 +172,18 @@ class S3Writer:
             self._buffer += memoryview(part)[size:]
             del part[size:]
         self._number += 1
-        self._sending = self._sender.submit(self._upload.send, self._number, part)
+        self._sending = self._sender.submit(_send_once, self._upload, self._number, part)
 
     def _wait(self) -> None:
         if self._sending is not None:
             sending, self._sending = self._sending, None
             sending.result()
+
+
+def _send_once(upload: MultipartUpload, number: int, part: bytearray) -> None:
+    try:
+        upload.send(number, part)
+    finally:
+        # Errors that a second try made good refer to it, in circles, for a long time.
+        with suppress(BufferError):
+            part.clear()

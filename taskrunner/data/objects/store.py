@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -48,6 +49,7 @@ class RoutingStore:
     def __init__(self, backends: Mapping[str, Callable[[], Backend]]) -> None:
         self._makers = backends
         self._backends: dict[str, Backend] = {}
+        self._making = threading.Lock()
 
     def open_read(self, uri: str) -> AbstractContextManager[ObjectReader]:
         """Stream an object from its start."""
@@ -101,6 +103,7 @@ class RoutingStore:
 
     def _route(self, uri: str) -> tuple[Location, Backend]:
         location = parse(uri)
-        if location.scheme not in self._backends:
-            self._backends[location.scheme] = self._makers[location.scheme]()
-        return location, self._backends[location.scheme]
+        with self._making:
+            if location.scheme not in self._backends:
+                self._backends[location.scheme] = self._makers[location.scheme]()
+            return location, self._backends[location.scheme]
