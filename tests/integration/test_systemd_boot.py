@@ -42,6 +42,26 @@ setsid nohup sleep 1000 >/dev/null 2>&1 &
 touch started
 sleep 1000
 """
+#: An agent one of whose polls never returns, when it is told so; a poll may take 2 s then, not 150.
+FROZEN_POLL = """
+import sys, threading
+from pathlib import Path
+from taskrunner.agent import calls, poller
+
+mark = Path("/var/lib/taskrunner/freeze")
+original = calls.WatchedApi.poll_for_task
+
+def poll_for_task(self, **given):
+    if mark.exists():
+        mark.unlink()
+        poller._LONGEST_POLL_S = 2.0
+        threading.Event().wait()
+    return original(self, **given)
+
+calls.WatchedApi.poll_for_task = poll_for_task
+from taskrunner.cli import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +225,31 @@ def test_a_frozen_agent_is_ended_by_the_watchdog_and_started_again(agent: Machin
     assert "Watchdog timeout" in journal
     assert "Fatal Python error: Aborted" in journal  # and where each thread stood
     assert agent.alive(before) == set()
+
+
+def test_a_frozen_poll_loop_is_found_out_by_the_watchdog(agent: Machine) -> None:
+    """All of the agent lives but the one thread that asks for work."""
+    agent.write("/opt/frozen_poll.py", FROZEN_POLL)
+    command = f"{PYTHON} /opt/frozen_poll.py agent --config /etc/taskrunner/taskrunner.toml"
+    drop_in = f"/run/systemd/system/{AGENT}.d/70-frozen.conf"
+    agent.write(drop_in, f"[Service]\nExecStart=\nExecStart={command}\n")
+    try:
+        agent.run("systemctl", "daemon-reload")
+        agent.run("systemctl", "restart", AGENT)
+        main = _main_pid(agent)
+        before = agent.processes(AGENT)
+        _await_state(agent, _submit(agent, "before-the-freeze", "true"), "FINISHED@1")
+        agent.write("/var/lib/taskrunner/freeze", "", 0o666)
+        # It is frozen as it asks for more, after this.
+        _await_state(agent, _submit(agent, "freezes", "true"), "FINISHED@1")
+        _await_restart(agent, main)
+        assert "Watchdog timeout" in agent.journal(AGENT)
+        assert agent.alive(before) == set()
+        _await_state(agent, _submit(agent, "after-the-freeze", "true"), "FINISHED@1")
+    finally:
+        agent.path(drop_in).unlink()
+        agent.run("systemctl", "daemon-reload")
+        agent.run("systemctl", "restart", AGENT)
 
 
 def test_the_service_restarts_after_kill_9_and_still_knows_everything(agent: Machine) -> None:
