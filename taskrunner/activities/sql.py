@@ -43,7 +43,7 @@ def _run(ctx: Context, database: Database, statements: list[Statement]) -> None:
         rows = f", {count} rows" if count >= 0 else ""
         where = f"{statement.verb}, line {statement.line}"
         ctx.log.info("Statement %d (%s) done%s", number, where, rows)
-        ctx.progress(statements=number)
+        ctx.progress(statements=number, percent=100 * number // len(statements))
         ctx.check_canceled()
 
     database.run(statements, ctx.task.main.all("scriptArgument"), done)

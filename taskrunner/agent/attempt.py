@@ -5,7 +5,6 @@ The verdict is last: it is journaled when the process has ended, and sent when t
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -29,8 +28,9 @@ from taskrunner.agent.limits import Limits, report_every
 from taskrunner.agent.logparts import LogParts
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.outbox import Outbox
-from taskrunner.agent.reporter import Reporter, read_progress
+from taskrunner.agent.reporter import Reporter, progress_of
 from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.untrusted import read_object
 from taskrunner.agent.verdicts import Exit
 from taskrunner.cgroups import Groups
 from taskrunner.clock import Clock
@@ -44,6 +44,8 @@ __all__ = ["Attempt", "Desk", "End", "Policy", "judge", "why_end"]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _SHIP_TRIES = 6
+#: What an attempt's process may say of its end.
+_RESULTS = ("FINISHED", "FALSE", "FAILED", "CANCELED")
 _PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
 
 
@@ -145,7 +147,7 @@ class Attempt:
                 lease_s=desk.policy.lease_s,
                 now=desk.clock.now(),
             ),
-            fields=lambda: read_progress(entry.files.progress),
+            fields=lambda: progress_of(entry.files),
             wake=self._wake.set,
         )
 
@@ -264,10 +266,8 @@ class Attempt:
 
 def read_result(path: Path) -> Verdict | None:
     """What the attempt's process left as its result."""
-    try:
-        return verdicts.from_json(json.loads(path.read_bytes()))
-    except (OSError, ValueError, KeyError):
-        return None
+    found = read_object(path)
+    return verdicts.from_json(found) if found.get("status") in _RESULTS else None
 
 
 def ship_logs(entry: Entry, desk: Desk) -> None:

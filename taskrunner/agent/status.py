@@ -17,7 +17,7 @@ from taskrunner.agent.calls import PollState
 from taskrunner.agent.disk import DiskWatch
 from taskrunner.agent.gate import Gate
 from taskrunner.agent.metrics import Counters, Sample
-from taskrunner.agent.reporter import read_progress
+from taskrunner.agent.reporter import progress_of
 from taskrunner.clock import Clock
 
 __all__ = ["Facts", "Health", "Identity", "Reporting"]
@@ -179,7 +179,7 @@ class Reporting:
             "since": _iso(posted.since),
             "elapsed_s": self._since(posted.started),
             "state": "logs and verdict" if posted.entry.verdict else "running",
-            "progress": read_progress(posted.entry.files.progress),
+            "progress": progress_of(posted.entry.files),
         }
 
     def _poll_age(self, group: str) -> float:

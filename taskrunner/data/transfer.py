@@ -7,7 +7,7 @@ file appears whole, in the order of their keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +16,7 @@ from taskrunner.data.databases.base import Batch, Database, Result, Target
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.formats.compression import GzipWriter, chunks, gunzipped
 from taskrunner.data.nodes import FileNode, TableNode
-from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.objects.base import ObjectReader, ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -60,11 +60,14 @@ class Transfer:
         self._settings = settings
         self._monitor = monitor
         self._file_name = file_name
+        #: Bytes of the source files: how many there are (0: not known), how many have been read.
+        self._total = self._read = 0
         self.moved = Moved()
 
     def copy(self, source: FileNode | TableNode, target: FileNode | TableNode) -> Moved:
         """Copy everything; returns what was moved. Raises TaskError."""
         if isinstance(source, FileNode):
+            self._total = self._size(source)
             if isinstance(target, FileNode):
                 self._files_to_files(source, target)
             else:
@@ -126,7 +129,8 @@ class Transfer:
                 self._monitor.check_canceled()
                 self.moved.bytes += self._objects.copy(uri, goal, encrypt=target.encrypt)
                 self.moved.files += 1
-                self._monitor.progress(files=self.moved.files, bytes=self.moved.bytes)
+                self._read = self.moved.bytes
+                self._tell(files=self.moved.files)
             else:
                 batches = self._rows_of_file(uri, source)
                 self._write(goal, target, Result(columns=(), batches=batches))
@@ -142,7 +146,8 @@ class Transfer:
                 yield batch
 
     def _rows_of_file(self, uri: str, node: FileNode) -> Iterator[Batch]:
-        with self._objects.open_read(uri) as reader:
+        with self._objects.open_read(uri) as opened:
+            reader = _Counted(opened, self._count)
             if node.gzip:
                 data = gunzipped(reader, source=uri)
             else:
@@ -176,8 +181,37 @@ class Transfer:
         for batch in batches:
             yield batch
             self.moved.rows += len(batch)
-            self._monitor.progress(rows=self.moved.rows, bytes=self.moved.bytes)
+            self._tell(rows=self.moved.rows)
             self._monitor.check_canceled()
+
+    def _tell(self, **counts: int) -> None:
+        """How far it is; how far of all, where the source has a size."""
+        if self._total:
+            counts["percent"] = min(100 * self._read // self._total, 100)
+        self._monitor.progress(**counts, bytes=self.moved.bytes)
+
+    def _count(self, size: int) -> None:
+        self._read += size
+
+    def _size(self, node: FileNode) -> int:
+        """How many bytes a node's files have; what is missing is found when it is read."""
+        if node.is_directory:
+            return sum(info.size for info in self._objects.list(node.uri))
+        found = self._objects.stat(node.uri)
+        return found.size if found else 0
+
+
+class _Counted:
+    """A reader that tells how much is read."""
+
+    def __init__(self, reader: ObjectReader, count: Callable[[int], None]) -> None:
+        self._reader = reader
+        self._count = count
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._reader.read(size)
+        self._count(len(data))
+        return data
 
 
 def _select_all(database: Database, node: TableNode) -> str:

@@ -90,7 +90,10 @@ def test_large_answers_do_not_fill_the_memory(environment: ActivityEnvironment) 
     mysql = environment.data.databases["Db"].startswith("mysql")
     source = "seq_1_to_300000" if mysql else "generate_series(1, 300000)"
     run(environment, f"select repeat('x', 1000) from {source}; select 1")
-    assert environment.progress_reports == [{"statements": 1}, {"statements": 2}]
+    assert environment.progress_reports == [
+        {"statements": 1, "percent": 50},
+        {"statements": 2, "percent": 100},
+    ]
 
 
 def test_exists_asks_the_server(environment: ActivityEnvironment) -> None:

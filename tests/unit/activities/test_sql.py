@@ -45,7 +45,10 @@ def test_a_script_runs_whole(environment: ActivityEnvironment, path: Path) -> No
     script = "create table t (a integer, b text);\ninsert into t values (1, 'x;y');"
     run(environment, path, {"script": script})
     assert select(path, "select * from t") == [(1, "x;y")]
-    assert environment.progress_reports == [{"statements": 1}, {"statements": 2}]
+    assert environment.progress_reports == [
+        {"statements": 1, "percent": 50},
+        {"statements": 2, "percent": 100},
+    ]
     assert environment.messages[-1] == "Statement 2 (INSERT, line 2) done, 1 rows"
 
 
