@@ -20,7 +20,7 @@ from taskrunner.wire.operations import PollForTaskInput
 __all__ = ["check_permissions"]
 
 #: A refusal comes at once; a poll that is held for so long is allowed.
-_HELD_S = 5.0
+_HELD_S = 3.0
 
 
 def check_permissions(case: Case, way: Way) -> Iterator[Finding]:
