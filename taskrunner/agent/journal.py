@@ -21,6 +21,7 @@ import structlog
 
 from taskrunner.agent import durable, verdicts
 from taskrunner.agent.names import LOG_NAMES, AttemptFiles, token_of
+from taskrunner.agent.reserve import Reserve, is_full
 from taskrunner.errors import ConfigError
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
@@ -95,7 +96,7 @@ class Entry:
 
     def _add(self, step: Mapping[str, object], *, sync: bool = True) -> None:
         try:
-            durable.append_line(self.path, json.dumps(step), sync=sync)
+            self._journal.append(self.path, json.dumps(step), sync=sync)
         except OSError as error:
             # A full disk is no reason to let a verdict wait: it is told, if not promised.
             _not_written(self.path, error)
@@ -107,6 +108,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._finished_path = folder / "finished"
+        self._reserve = Reserve(folder / "reserve")
         self._writing = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._take_lock()
@@ -151,11 +153,23 @@ class Journal:
             "logUri": files.log_uri,
         }
         try:
+            # A hand-out is taken only when there is room to tell of its end.
+            self._reserve.make()
             durable.append_line(path, json.dumps(step))
         except OSError:
             entry.withdraw()
             raise
         return entry
+
+    def append(self, path: Path, line: str, *, sync: bool = True) -> None:
+        """Add a line about what was accepted before, on a full disk in the room kept for it."""
+        try:
+            durable.append_line(path, line, sync=sync)
+        except OSError as error:
+            if not (is_full(error) and self._reserve.give_up()):
+                raise
+            log.warning("the disk is full: the journal uses the room that was kept for it")
+            durable.append_line(path, line, sync=sync)
 
     def open_entries(self) -> Iterator[Entry]:
         """Every hand-out for which something is owed, oldest first."""
@@ -182,7 +196,7 @@ class Journal:
         with self._writing:
             self._finished[entry.token] = None
             try:
-                durable.append_line(self._finished_path, entry.token)
+                self.append(self._finished_path, entry.token)
             except OSError as error:
                 # Its file stays, and keeps the memory instead: the verdict is told once more.
                 _not_written(self._finished_path, error)

@@ -157,7 +157,9 @@ def test_without_room_nothing_is_promised_and_no_verdict_is_held_back(
         entry.exited(VERDICT)
         entry.close()
     monkeypatch.undo()
-    assert [event["event"] for event in logs] == ["journal: cannot be written"] * 2
+    told = [event["event"] for event in logs]
+    assert told[0] == "the disk is full: the journal uses the room that was kept for it"
+    assert told[1:] == ["journal: cannot be written"] * 2
     assert entry.verdict == VERDICT
     # It is told once more by the next start, which the service takes; it is not run again.
     assert [left.task_id for left in journal.open_entries()] == ["task-1"]
