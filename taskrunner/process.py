@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -22,10 +24,12 @@ import psutil
 from taskrunner.cgroups import own_group
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.identity import Identity
 
 __all__ = [
     "Command",
     "Filter",
+    "RunAs",
     "become_subreaper",
     "die_with_parent",
     "end_group",
@@ -195,6 +199,15 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAs:
+    """The other user that a command runs as."""
+
+    user: Identity
+    #: How many processes the user may then have, whoever started them; None: any number.
+    most_processes: int | None = None
+
+
 class Command:
     """One command: own session, output appended to files, ended as a whole group."""
 
@@ -208,13 +221,16 @@ class Command:
         stderr: Path,
         output_filter: Callable[[Path], Filter] | None = None,
         grace_s: float = 5.0,
+        run_as: RunAs | None = None,
     ) -> None:
+        """Without `run_as` it runs as the user of this process."""
         self._argv = list(argv)
         self._env = dict(env)
         self._cwd = cwd
         self._paths = (stdout, stderr)
         self._filter = output_filter
         self._grace_s = grace_s
+        self._run_as = run_as
 
     def run(self) -> int:
         """Run to the end; returns the exit code, or minus the signal's number.
@@ -238,20 +254,33 @@ class Command:
 
     def _start(self, files: Sequence[IO[bytes]]) -> subprocess.Popen[bytes]:
         outputs = files if self._filter is None else (subprocess.PIPE, subprocess.PIPE)
+        run_as = self._run_as
+        user = run_as.user if run_as is not None else None
+        bounded = run_as is not None and run_as.most_processes is not None
         try:
-            return subprocess.Popen(  # noqa: S603  the command is the task's own
-                self._argv,
-                env=self._env,
-                cwd=self._cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=outputs[0],
-                stderr=outputs[1],
-                start_new_session=True,
-            )
+            # The folder is entered, and pipes are made, with the user's own rights.
+            with user.assumed() if user is not None else nullcontext():
+                return subprocess.Popen(  # noqa: S603  the command is the task's own
+                    self._argv,
+                    env=self._env,
+                    cwd=self._cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=outputs[0],
+                    stderr=outputs[1],
+                    start_new_session=True,
+                    user=None if user is None else user.uid,
+                    group=None if user is None else user.gid,
+                    preexec_fn=self._bound if bounded else None,  # noqa: PLW1509
+                )
         except (OSError, ValueError) as error:
             message = f"cannot run {self._argv[0]!r}: {error}"
             wrong = PermanentTaskError if isinstance(error, ValueError) else TaskError
             raise wrong(message, error_id=ErrorId.COMMAND_FAILED) from error
+
+    def _bound(self) -> None:
+        """In the command's process, where no control group bounds it."""
+        if self._run_as is not None and (most := self._run_as.most_processes) is not None:
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
 
     def _start_pumps(
         self, process: subprocess.Popen[bytes], files: Sequence[IO[bytes]]

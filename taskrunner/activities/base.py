@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from taskrunner.data.files import WorkFiles
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
@@ -35,6 +36,7 @@ __all__ = [
     "Task",
     "TaskError",
     "TaskObject",
+    "WorkFiles",
 ]
 
 
@@ -53,7 +55,16 @@ class Context(Protocol):
 
     @property
     def work_dir(self) -> Path:
-        """A private, empty folder, removed after the attempt."""
+        """A private, empty folder for the plugin itself, removed after the attempt.
+
+        Commands may not get there: they may run as another user. What is for them, or comes from
+        them, goes through `files`.
+        """
+        ...
+
+    @property
+    def files(self) -> WorkFiles:
+        """The folder that commands start in, handled with the rights of their user."""
         ...
 
     @property
@@ -94,7 +105,7 @@ class Context(Protocol):
         """Run a command to its end; returns its exit code (minus the signal's number if killed).
 
         Output goes to StdOutput and StdError. `env` is added to the task's clean environment,
-        `cwd` defaults to the work folder. The whole process tree is ended when the attempt is.
+        `cwd` defaults to the folder of `files`. The whole process tree ends with the attempt.
         """
         ...
 

@@ -79,9 +79,8 @@ def _peak() -> str:
 def run_shell(ctx: Context) -> ShellRun:
     """Run the object's command or script to its end, and copy its output to `stdout`, `stderr`."""
     script = _script(ctx)
-    argv = [*_interpreter(script), str(script), *ctx.task.main.all("scriptArgument")]
-    folder = ctx.work_dir / "cwd"
-    folder.mkdir()
+    argv = [*_interpreter(ctx, script), str(script), *ctx.task.main.all("scriptArgument")]
+    folder = ctx.files.folder("cwd")
     errors_from = _size(ctx.stderr_path)
     oom_before = oom_kills()
     code = ctx.run_command(argv, cwd=folder)
@@ -102,21 +101,19 @@ def _script(ctx: Context) -> Path:
         )
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
     if uri is not None:
-        path = ctx.work_dir / (PurePosixPath(uri).name or "script")
+        path = ctx.files.root / (PurePosixPath(uri).name or "script")
         ctx.log.info("Downloading %s", uri)
-        ctx.objects.download(uri, path)
+        ctx.files.download(ctx.objects, uri, path, executable=True)
     else:
         name = "".join(c for c in ctx.task.attempt_id if c.isalnum())[-100:]
-        path = ctx.work_dir / f"{name}_command.sh"
         ctx.log.info("Executing command: %s", command)
-        path.write_text(f"{command}\n")
-    path.chmod(0o700)
+        path = ctx.files.write(f"{name}_command.sh", f"{command}\n".encode(), executable=True)
     return path
 
 
-def _interpreter(script: Path) -> list[str]:
+def _interpreter(ctx: Context, script: Path) -> list[str]:
     """Nothing for a file with an interpreter line of its own, else bash, else sh."""
-    with script.open("rb") as file:
+    with ctx.files.open(script) as file:
         if file.read(2) == b"#!":
             return []
     return [str(next((shell for shell in _SHELLS if shell.exists()), _SHELLS[-1]))]

@@ -268,6 +268,7 @@ class Agent:
             output=settings.output,
             default_log_uri=settings.log_uri,
             takes_logs_at=settings.policy.allowance.takes_logs_at,
+            user=settings.users.get(task.worker_group),
         )
         try:
             entry = self._journal.accept(task, files)

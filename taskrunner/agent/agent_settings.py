@@ -42,6 +42,8 @@ class AgentSettings:
     #: Where attempts have control groups of their own; None: nowhere here.
     groups: Groups | None = None
     logs: LogSettings = field(default_factory=LogSettings)
+    #: The user of each worker group's commands; of others they run as the agent's own.
+    users: Mapping[str, str] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
 

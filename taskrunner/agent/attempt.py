@@ -5,7 +5,6 @@ The verdict is last: it is journaled when the process has ended, and sent when t
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,6 +19,7 @@ from taskrunner.agent.allowance import Allowance
 from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.children import Child, Spawner
+from taskrunner.agent.folders import remove_scratch
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.janitor import Janitor
 from taskrunner.agent.job import Job
@@ -170,7 +170,7 @@ class Attempt:
                 _may_go(self._entry, self._desk, pushed=False)
             else:
                 ship_logs(self._entry, self._desk)
-        shutil.rmtree(self._entry.files.scratch, ignore_errors=True)
+        remove_scratch(self._entry.files, self._desk.spawner, self._desk.clock)
         if verdict is None:
             self._log.info("task given up", canceled=self._reporter.canceled)
             self._entry.close()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskrunner.agent.task_limits import TaskLimits
 from taskrunner.cgroups import Groups
 from taskrunner.data.settings import DataSettings
+from taskrunner.identity import Identity
 
-__all__ = ["ATTEMPT", "SHIPPER", "AttemptSettings"]
+__all__ = ["ATTEMPT", "CLEANER", "SHIPPER", "AttemptSettings"]
 
 #: Runs one attempt.
 ATTEMPT = "attempt"
+#: Removes the folder of another user's commands.
+CLEANER = "cleaner"
 #: Uploads logs.
 SHIPPER = "shipper"
 
@@ -34,3 +37,5 @@ class AttemptSettings:
     groups: Groups | None = None
     #: Bytes of a log beyond which its middle is left out.
     max_log_size: int = 1 << 30
+    #: The users that commands run as, by name.
+    users: Mapping[str, Identity] = field(default_factory=dict)

@@ -11,18 +11,18 @@ import os
 import resource
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
-from pathlib import Path
 
 from taskrunner.activities.base import Activity, Precondition
 from taskrunner.activities.registry import Registry
 from taskrunner.agent import verdicts
-from taskrunner.agent.attempt_logs import AttemptLogs, start_afresh
+from taskrunner.agent.attempt_logs import AttemptLogs
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.cancellation import Cancellation
-from taskrunner.agent.context import AttemptContext
+from taskrunner.agent.context import AttemptContext, CommandRules
 from taskrunner.agent.environment import METADATA_DISABLED, passed_secrets
+from taskrunner.agent.folders import make_folders
 from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.result_file import ResultFile
@@ -34,15 +34,14 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled
-from taskrunner.process import kill_descendants
+from taskrunner.identity import Identity, Rights, forbid_new_privileges
+from taskrunner.process import RunAs, kill_descendants
 from taskrunner.wire.api import Verdict
 
 __all__ = ["CANCELED", "Wrapper", "open_store", "perform", "run_attempt"]
 
 #: The result of an attempt that was told to stop; never sent to the service.
 CANCELED = Verdict(status="CANCELED")
-
-_FOLDER_TRIES = 10
 
 Wrapper = Callable[[AttemptContext, Callable[[], Verdict]], Verdict]
 
@@ -52,8 +51,11 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     cancellation = Cancellation()
     cancellation.install()
     job = Job.decode(data)
+    user = settings.users[job.files.user] if job.files.user is not None else None
     settings.limits.limit_attempt()
-    _make_folders(job)
+    make_folders(job.files, user)
+    if user is not None:
+        forbid_new_privileges()
     result_file = ResultFile(job.files.result)
     known = secrets_of(job.task, settings.data.databases)
     masker = Masker([*known, *passed_secrets(os.environ, settings.pass_env)])
@@ -67,8 +69,7 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     ctx = AttemptContext(
         job,
         data=settings.data,
-        pass_env=settings.pass_env,
-        grace_s=settings.grace_s,
+        rules=_rules(settings, user),
         output_filter=logs.output_filter,
         cancellation=cancellation,
         clock=SystemClock(),
@@ -148,27 +149,19 @@ def _check(plugin: type[Precondition], ctx: AttemptContext) -> Verdict:
     return verdicts.FINISHED if plugin().check(ctx) else verdicts.NOT_MET
 
 
-def _make_folders(job: Job) -> None:
-    for folder in (job.files.log_dir, job.files.work_dir):
-        _make_folder(folder)
-    start_afresh(job.files.log_dir)
+def _rules(settings: AttemptSettings, user: Identity | None) -> CommandRules:
+    run_as = None
+    if user is not None:
+        run_as = RunAs(user=user, most_processes=settings.limits.command_processes)
+    return CommandRules(pass_env=settings.pass_env, grace_s=settings.grace_s, run_as=run_as)
 
 
-def _make_folder(folder: Path) -> None:
-    # Parents that are empty just now may be removed just now, with older logs.
-    for _ in range(_FOLDER_TRIES):
-        with suppress(FileNotFoundError):
-            folder.mkdir(parents=True, exist_ok=True)
-            return
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def open_store(settings: DataSettings) -> ObjectStore:
-    """The store that the settings describe."""
+def open_store(settings: DataSettings, rights: Rights = nullcontext) -> ObjectStore:
+    """The store that the settings describe, with these rights to local files."""
     # Here because the S3 library is large: most shell commands need none of it.
     from taskrunner.data.objects import store
 
-    return store.open_store(settings)
+    return store.open_store(settings, rights)
 
 
 def _end_leftovers(ctx: AttemptContext) -> None:

@@ -6,7 +6,8 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,15 +16,29 @@ from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.environment import command_environment
 from taskrunner.agent.job import Job
 from taskrunner.clock import Clock
+from taskrunner.data.files import WorkFiles
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
+from taskrunner.identity import Rights
 from taskrunner.model.task import Task
-from taskrunner.process import Command, Filter
+from taskrunner.process import Command, Filter, RunAs
 
-__all__ = ["AttemptContext"]
+__all__ = ["AttemptContext", "CommandRules"]
 
 #: How often progress is written for the agent to pick up; calls in between cost next to nothing.
 _PROGRESS_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRules:
+    """How the commands of an attempt are run."""
+
+    #: Environment variables (patterns) that they see besides the clean set.
+    pass_env: Sequence[str] = ()
+    #: Seconds between TERM and KILL.
+    grace_s: float = 5.0
+    #: The user that they run as; None: the agent's own.
+    run_as: RunAs | None = None
 
 
 class AttemptContext:
@@ -34,25 +49,25 @@ class AttemptContext:
         job: Job,
         *,
         data: DataSettings,
-        pass_env: Sequence[str],
-        grace_s: float,
+        rules: CommandRules,
         output_filter: Callable[[Path], Filter] | None,
         cancellation: Cancellation,
         clock: Clock,
-        open_store: Callable[[DataSettings], ObjectStore],
+        open_store: Callable[[DataSettings, Rights], ObjectStore],
     ) -> None:
         self.task: Task = job.task
         self.data = data
         self.log = logging.getLogger("taskrunner.activity")
         self.work_dir = job.files.work_dir
+        rights = rules.run_as.user.assumed if rules.run_as is not None else nullcontext
+        self.files = WorkFiles(job.files.command_dir, rights)
         self.stdout_path = job.files.log_dir / "StdOutput"
         self.stderr_path = job.files.log_dir / "StdError"
         #: Added to the environment of every command: staging folders, above all.
         self.extra_env: dict[str, str] = {}
         self._files = job.files
         self._token = job.token
-        self._pass_env = pass_env
-        self._grace_s = grace_s
+        self._rules = rules
         self._output_filter = output_filter
         self._cancellation = cancellation
         self._clock = clock
@@ -65,7 +80,7 @@ class AttemptContext:
     @cached_property
     def objects(self) -> ObjectStore:
         """Objects by URI; the S3 library is loaded at the first use."""
-        return self._open_store(self.data)
+        return self._open_store(self.data, self.files.rights)
 
     def progress(self, **fields: str | int) -> None:
         """Keep the newest values; they are written at most once a second."""
@@ -99,18 +114,21 @@ class AttemptContext:
         command = Command(
             argv,
             env={**self._environment(), **self.extra_env, **(env or {})},
-            cwd=cwd or self.work_dir,
+            cwd=cwd or self.files.root,
             stdout=self.stdout_path,
             stderr=self.stderr_path,
             output_filter=self._output_filter,
-            grace_s=self._grace_s,
+            grace_s=self._rules.grace_s,
+            run_as=self._rules.run_as,
         )
         return command.run()
 
     def _environment(self) -> dict[str, str]:
+        run_as = self._rules.run_as
         return command_environment(
             os.environ,
-            passed=self._pass_env,
-            temporary=self.work_dir,
+            passed=self._rules.pass_env,
+            home=self.files.root,
             token=self._token,
+            user=run_as.user if run_as is not None else None,
         )

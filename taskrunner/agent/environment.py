@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from taskrunner.identity import Identity
+
 __all__ = ["MARK", "METADATA_DISABLED", "command_environment", "passed_secrets"]
 
 #: Names the hand-out in the environment of everything that it runs, to find what outlived it.
@@ -13,16 +15,24 @@ MARK = "TASKRUNNER_ATTEMPT"
 #: AWS's libraries and tools then leave the instance's metadata, and so its role, alone.
 METADATA_DISABLED = "AWS_EC2_METADATA_DISABLED"
 
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ")
+_KEPT = ("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ")
 #: Variables of these names hold secrets; AWS_ACCESS_KEY_ID and the like do not.
 _SECRET = ("*SECRET*", "*PASSWORD*", "*PASSWD*", "*TOKEN*", "*_KEY", "*_PWD", "*CREDENTIAL*")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def command_environment(
-    environ: Mapping[str, str], *, passed: Sequence[str], temporary: Path, token: str
+    environ: Mapping[str, str],
+    *,
+    passed: Sequence[str],
+    home: Path,
+    token: str,
+    user: Identity | None = None,
 ) -> dict[str, str]:
-    """The environment of a command; the agent's own credentials are not in it unless passed."""
+    """The environment of a command; the agent's own credentials are not in it unless passed.
+
+    Nor are those that programs look for at home: the attempt has a home of its own.
+    """
     patterns = (*_KEPT, *passed)
     kept = {
         name: value
@@ -30,7 +40,10 @@ def command_environment(
         if any(fnmatchcase(name, pattern) for pattern in patterns)
     }
     kept.setdefault("PATH", _DEFAULT_PATH)
-    return {**kept, "TMPDIR": str(temporary), MARK: token}
+    kept.setdefault("HOME", str(home))
+    if user is not None:
+        kept |= {"HOME": str(home), "USER": user.name, "LOGNAME": user.name, "SHELL": user.shell}
+    return {**kept, "TMPDIR": str(home), MARK: token}
 
 
 def passed_secrets(environ: Mapping[str, str], passed: Sequence[str]) -> Iterator[str]:

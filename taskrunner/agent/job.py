@@ -45,6 +45,7 @@ class Job:
             "logDir": str(self.files.log_dir),
             "scratch": str(self.files.scratch),
             "logUri": self.files.log_uri,
+            "user": self.files.user,
         }
         return json.dumps(content).encode()
 
@@ -63,6 +64,7 @@ class Job:
             log_dir=Path(content["logDir"]),
             scratch=Path(content["scratch"]),
             log_uri=content["logUri"],
+            user=content["user"],
         )
         return cls(task=task, files=files, token=content["token"])
 

@@ -151,6 +151,7 @@ class Journal:
             "logDir": str(files.log_dir),
             "scratch": str(files.scratch),
             "logUri": files.log_uri,
+            "user": files.user,
         }
         try:
             # A hand-out is taken only when there is room to tell of its end.
@@ -248,11 +249,12 @@ def _steps(data: bytes) -> Iterator[dict[str, object]]:
 def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry | None:
     if not step.keys() >= _ACCEPTANCE:
         return None
-    log_uri = step.get("logUri")
+    log_uri, user = step.get("logUri"), step.get("user")
     files = AttemptFiles(
         log_dir=Path(str(step["logDir"])),
         scratch=Path(str(step["scratch"])),
         log_uri=log_uri if isinstance(log_uri, str) else None,
+        user=user if isinstance(user, str) else None,
     )
     return Entry(
         path=path,

@@ -51,6 +51,8 @@ class AttemptFiles:
     scratch: Path
     #: Folder that the logs are pushed to; None: they stay here.
     log_uri: str | None
+    #: The user that the task's commands run as; None: the agent's own.
+    user: str | None = None
 
     @classmethod
     def of(
@@ -60,6 +62,7 @@ class AttemptFiles:
         output: Path,
         default_log_uri: str | None,
         takes_logs_at: Callable[[str], bool] = lambda _uri: True,
+        user: str | None = None,
     ) -> AttemptFiles:
         """The places of a task's files under the agent's output folder.
 
@@ -77,12 +80,18 @@ class AttemptFiles:
             log_dir=output.joinpath("logs", *parts),
             scratch=output / "tmp" / f"{parts[0]}-{token_of(task.task_id)}",
             log_uri="/".join([base.rstrip("/"), *parts]) if base else None,
+            user=user,
         )
 
     @property
     def work_dir(self) -> Path:
-        """The task's private folder."""
+        """The folder of the task's plugin."""
         return self.scratch / "work"
+
+    @property
+    def command_dir(self) -> Path:
+        """The folder of the task's commands: the same, unless they run as another user."""
+        return self.work_dir if self.user is None else self.scratch / "commands"
 
     @property
     def result(self) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -148,7 +149,7 @@ class Poller:
             self._rest(group, self._outage.failed(error))
         else:
             self._outage.succeeded()
-            self._came(group, task)
+            self._came(group, task and replace(task, worker_group=group))
 
     def _await_turn(self, group: str) -> bool:
         """Whether it has come; false when the agent stops."""

@@ -7,7 +7,6 @@ for a while, before all is told.
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from taskrunner.agent import verdicts
 from taskrunner.agent.attempt import Desk, read_result, ship_logs
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.environment import MARK
+from taskrunner.agent.folders import remove_scratch
 from taskrunner.agent.journal import Entry, Journal
 from taskrunner.cgroups import Groups
 from taskrunner.clock import Clock
@@ -56,7 +56,7 @@ def _tell(entries: Sequence[Entry], desk: Desk, told: threading.Event) -> None:
             entry.exited(verdict_of(entry))
         if not entry.logs_shipped:
             ship_logs(entry, desk)
-        shutil.rmtree(entry.files.scratch, ignore_errors=True)
+        remove_scratch(entry.files, desk.spawner, desk.clock)
         desk.outbox.deliver(entry)
     told.set()
 

@@ -7,8 +7,9 @@ import socket
 from collections.abc import Mapping
 
 from taskrunner.activities.registry import Registry
-from taskrunner.agent.attempt_roles import ATTEMPT, SHIPPER, AttemptSettings
+from taskrunner.agent.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
 from taskrunner.agent.child import run_attempt
+from taskrunner.agent.folders import remove_as_user
 from taskrunner.agent.forkserver import Role
 
 __all__ = ["make_roles"]
@@ -35,4 +36,7 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
         with socket.socket(fileno=descriptor) as sock:
             serve_uploads(sock, lambda: open_store(settings.data, tries=_TRIES))
 
-    return {ATTEMPT: attempt, SHIPPER: shipper}
+    def cleaner(payload: bytes, _descriptor: int | None) -> None:
+        remove_as_user(payload, settings.users)
+
+    return {ATTEMPT: attempt, CLEANER: cleaner, SHIPPER: shipper}

@@ -34,7 +34,8 @@ def staged(ctx: AttemptContext, proceed: Callable[[], Verdict]) -> Verdict:
     folders = {**inputs, **outputs}
     ctx.extra_env.update({name: str(folder) for name, (_, folder) in folders.items()})
     verdict = proceed()
-    found = {name: sorted(_files(ctx, folder)) for name, (_, folder) in outputs.items()}
+    with ctx.files.rights():
+        found = {name: sorted(_files(ctx, folder)) for name, (_, folder) in outputs.items()}
     for name, (node, folder) in outputs.items():
         _upload(ctx, name, node, folder, found[name])
     return verdict
@@ -45,8 +46,7 @@ def _folders(ctx: Context, field: str) -> Iterator[tuple[str, tuple[TaskObject, 
         if node.type != "S3DataNode":
             ctx.log.info("%s %s is a %s: not staged", field, node.component_id, node.type)
             continue
-        folder = ctx.work_dir / "staging" / f"{field}{number}"
-        folder.mkdir(parents=True)
+        folder = ctx.files.folder(f"staging/{field}{number}")
         yield f"{field.upper()}{number}_STAGING_DIR", (node, folder)
 
 
@@ -63,8 +63,7 @@ def _download(ctx: Context, name: str, node: TaskObject, folder: Path) -> None:
     count = size = 0
     for uri, target in _sources(ctx, directory, file, folder):
         ctx.check_canceled()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        size += ctx.objects.download(uri, target)
+        size += ctx.files.download(ctx.objects, uri, target)
         count += 1
     ctx.log.info("%s: %d files, %d bytes from %s", name, count, size, directory or file)
 
@@ -102,13 +101,14 @@ def _upload(ctx: Context, name: str, node: TaskObject, folder: Path, files: list
     for path in files:
         ctx.check_canceled()
         relative = path.relative_to(folder).as_posix()
-        size += ctx.objects.upload(path, f"{directory}{relative}" if directory else str(file))
+        target = f"{directory}{relative}" if directory else str(file)
+        size += ctx.files.upload(ctx.objects, path, target)
     ctx.log.info("%s: %d files, %d bytes to %s", name, len(files), size, directory or file)
 
 
 def _files(ctx: Context, folder: Path) -> Iterator[Path]:
     """Every file to be copied out; raises TaskError for what is none and no folder either."""
-    inside = ctx.work_dir.resolve()
+    inside = ctx.files.root.resolve()
     for parent, folders, names in os.walk(folder, onerror=_unreadable):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for name in [*names, *links]:

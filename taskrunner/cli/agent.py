@@ -19,12 +19,13 @@ from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
 from taskrunner.agent.isolation import Isolation
-from taskrunner.agent.users import check_root
+from taskrunner.agent.users import check_root, check_users, open_way, users_by_group
 from taskrunner.cgroups import Bounds
 from taskrunner.cli.config_options import settings_options
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load
 from taskrunner.errors import ConfigError, UsageError
+from taskrunner.identity import Identity
 from taskrunner.lifecycle import ExitCode
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
@@ -68,6 +69,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
     export_credentials(settings, os.environ)
     _check_databases(settings.databases)
     _make_work_dir(settings.work_dir)
+    users = _users(settings)
     isolation = _isolation(settings)
     attempts = AttemptSettings(
         data=settings.data,
@@ -77,6 +79,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         limits=isolation.limits,
         groups=isolation.groups,
         max_log_size=settings.max_log_size,
+        users={user.name: user for user in users.values()},
     )
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts), isolation.groups)
@@ -84,6 +87,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         loaded=loaded,
         reread=lambda: load(flags, environ, file=config),
         isolation=isolation,
+        users={group: user.name for group, user in users.items()},
         parent=parent,
     )
     try:
@@ -121,8 +125,25 @@ class Setup:
     #: Reads the settings once more.
     reread: Callable[[], Loaded]
     isolation: Isolation
+    #: The user of each worker group's commands, by name.
+    users: Mapping[str, str]
     #: The process with which the agent is to end.
     parent: int | None
+
+
+def _users(settings: Settings) -> Mapping[str, Identity]:
+    """Who tasks run as, by worker group; raises ConfigError when that cannot be."""
+    if not settings.run_as_user:
+        return {}
+    import pwd
+
+    users = users_by_group(
+        settings.worker_group, settings.run_as_user, allow_root=settings.allow_root
+    )
+    uid = os.geteuid()
+    check_users(users, uid=uid, gid=os.getegid(), name=pwd.getpwuid(uid).pw_name)
+    open_way(settings.work_dir, users)
+    return users
 
 
 def _isolation(settings: Settings) -> Isolation:
@@ -224,6 +245,7 @@ def _agent_settings(
         notice_margin_s=settings.notice_margin,
         parent=setup.parent,
         groups=setup.isolation.groups,
+        users=setup.users,
         operations=OperationsSettings(
             endpoint=endpoint,
             min_free_disk=settings.min_free_disk,

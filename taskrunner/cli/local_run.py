@@ -154,6 +154,7 @@ class LocalRun:
             "TASKRUNNER_EXIT_WITH_PARENT": str(os.getpid()),
             # Who runs a pipeline here and now runs it with the rights of this very session.
             "TASKRUNNER_ALLOW_ROOT": "true",
+            "TASKRUNNER_PASS_ENV": ",".join([*_passed(), "HOME"]),
         }
         return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
 
@@ -302,3 +303,9 @@ def _make_folders(options: LocalOptions, clock: Clock, source: str | None) -> Pa
             f"{'--s3-root' if under else '--work-dir'}"
         ) from None
     return folder
+
+
+def _passed() -> list[str]:
+    """The variables that commands are to see by the caller's own setting."""
+    given = os.environ.get("TASKRUNNER_PASS_ENV")
+    return [given] if given else []

@@ -86,6 +86,8 @@ class Task:
     pipeline_id: str
     attempt_id: str
     objects: Mapping[str, PipelineObject]
+    #: The group whose poll brought it; not what the task itself says.
+    worker_group: str = ""
 
     @property
     def main(self) -> TaskObject:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from taskrunner.activities.base import Activity, Precondition
+from taskrunner.data.files import WorkFiles
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
@@ -86,6 +87,7 @@ class ActivityEnvironment:
         self._folder = Path(tempfile.mkdtemp(prefix="taskrunner-activity-"))
         self.work_dir = self._folder / "work"
         self.work_dir.mkdir()
+        self.files = WorkFiles(self.work_dir)
         self.stdout_path = self._folder / "StdOutput"
         self.stderr_path = self._folder / "StdError"
         self.log = logging.getLogger(f"taskrunner.testing.{self._folder.name}")

@@ -11,19 +11,24 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from stat import S_ISDIR
 from typing import BinaryIO
 from urllib.parse import quote
 
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.location import Location, unusable
 from taskrunner.errors import ErrorId, TaskError
+from taskrunner.identity import Rights
 
 __all__ = ["FileBackend", "FolderBackend"]
 
 CHUNK = 1 << 20
+#: How many files of a folder are looked at in one go.
+_AT_ONCE = 1000
 _SUFFIX = ".taskrunner-part"
 #: What the kernel says where a file system has no nameless files.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
@@ -62,8 +67,10 @@ class _Stream:
 class FileBackend:
     """Objects as files at their own paths: `file:///path` and `/path`."""
 
-    def __init__(self, *, nameless: bool = True) -> None:
+    def __init__(self, *, nameless: bool = True, rights: Rights = nullcontext) -> None:
+        """`rights` are those with which files are looked for, opened and given their names."""
         self._nameless = nameless
+        self._rights = rights
 
     def path(self, location: Location) -> Path:
         """The file of a location; raises PermanentTaskError when it cannot be one."""
@@ -85,7 +92,7 @@ class FileBackend:
     def open_read(self, location: Location) -> Iterator[ObjectReader]:
         """Stream a file."""
         path = self.path(location)
-        with _problems(location.uri, "read"):
+        with _problems(location.uri, "read"), self._rights():
             file = path.open("rb")
         with file:
             yield _Stream(file, location.uri)
@@ -96,7 +103,7 @@ class FileBackend:
     ) -> Iterator[ObjectWriter]:
         """Write a file whole or not at all; `encrypt` means nothing here."""
         path = self.path(location)
-        with _problems(location.uri, "write"):
+        with _problems(location.uri, "write"), self._rights():
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise unusable(
@@ -106,10 +113,10 @@ class FileBackend:
         try:
             with file:
                 yield _Stream(file, location.uri)
-                with _problems(location.uri, "write"):
+                with _problems(location.uri, "write"), self._rights():
                     _publish(file, hidden, path)
         finally:
-            with suppress(OSError):
+            with suppress(OSError), self._rights():
                 hidden.unlink(missing_ok=True)
 
     def stat(self, location: Location) -> ObjectInfo | None:
@@ -118,20 +125,29 @@ class FileBackend:
             return None
         try:
             path = self.path(location)
-            status = path.stat()
+            with self._rights():
+                status = path.stat()
         except _NOTHING_THERE:
             return None
         except OSError as error:
             raise _task_error(location.uri, "look at", error) from error
-        return None if path.is_dir() else _info(location.uri, status)
+        return None if S_ISDIR(status.st_mode) else _info(location.uri, status)
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Walk the folder in the order that S3 lists keys."""
         folder, start, uri_of = self._prefix(prefix)
-        with _problems(prefix.uri, "list"):
-            for name, entry in _walk(folder, "", start):
-                with suppress(FileNotFoundError):
-                    yield _info(uri_of(name), entry.stat())
+        for name, status in self._statuses(prefix.uri, folder, start):
+            yield _info(uri_of(name), status)
+
+    def _statuses(self, uri: str, folder: Path, start: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Name and status of every file; a few at a time, since rights last as long as a block."""
+        walk = _walk(folder, "", start)
+        while True:
+            with _problems(uri, "list"), self._rights():
+                found = [(name, _status(entry)) for name, entry in islice(walk, _AT_ONCE)]
+            yield from ((name, status) for name, status in found if status is not None)
+            if not found:
+                return
 
     def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
         """Copy a file's bytes."""
@@ -143,7 +159,7 @@ class FileBackend:
 
     def delete(self, location: Location) -> None:
         """Remove a file."""
-        with _problems(location.uri, "delete"), suppress(*_NOTHING_THERE):
+        with _problems(location.uri, "delete"), suppress(*_NOTHING_THERE), self._rights():
             self.path(location).unlink()
 
 
@@ -218,6 +234,13 @@ def _walk(folder: Path, base: str, start: str) -> Iterator[tuple[str, os.DirEntr
             yield from _walk(Path(entry.path), f"{base}{entry.name}/", "")
         elif entry.is_file() and not _is_hidden(entry.name):
             yield base + entry.name, entry
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    try:
+        return entry.stat()
+    except FileNotFoundError:  # it has gone meanwhile
+        return None
 
 
 def _key_order(entry: os.DirEntry[str]) -> bytes:

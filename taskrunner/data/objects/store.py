@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -18,18 +18,24 @@ from taskrunner.data.objects.base import (
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import Location, parse
 from taskrunner.data.settings import DataSettings
+from taskrunner.identity import Rights
 
 __all__ = ["RoutingStore", "open_store"]
 
 _CHUNK = 1 << 20
 
 
-def open_store(settings: DataSettings, *, tries: int | None = None) -> ObjectStore:
+def open_store(
+    settings: DataSettings, rights: Rights = nullcontext, *, tries: int | None = None
+) -> ObjectStore:
     """The store that the settings describe; S3's library is loaded only where it is used.
 
-    `tries`: how often a call is made before it counts as failed, if not as often as usual.
+    `rights` are those to local files; a folder that stands for S3 is the agent's. `tries`: how
+    often a call is made before it counts as failed, if not as often as usual.
     """
-    return RoutingStore({"file": FileBackend, "s3": lambda: _s3(settings, tries)})
+    return RoutingStore(
+        {"file": lambda: FileBackend(rights=rights), "s3": lambda: _s3(settings, tries)}
+    )
 
 
 def _s3(settings: DataSettings, tries: int | None) -> Backend:

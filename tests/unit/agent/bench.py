@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taskrunner.agent.cancellation import Cancellation
-from taskrunner.agent.context import AttemptContext
+from taskrunner.agent.context import AttemptContext, CommandRules
 from taskrunner.agent.job import Job
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.names import LOG_NAMES, AttemptFiles
@@ -32,8 +32,7 @@ class Bench:
         self.ctx = AttemptContext(
             Job(task=task, files=self.files, token="token"),
             data=DataSettings(s3_root=self.s3),
-            pass_env=pass_env,
-            grace_s=5,
+            rules=CommandRules(pass_env=pass_env),
             output_filter=(lambda _path: masker.stream()) if masker else None,
             cancellation=self.cancellation,
             clock=self.clock,

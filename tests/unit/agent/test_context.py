@@ -11,6 +11,7 @@ from taskrunner.agent.environment import command_environment, passed_secrets
 from taskrunner.agent.job import Job
 from taskrunner.agent.names import AttemptFiles
 from taskrunner.errors import Canceled
+from taskrunner.identity import Identity
 from taskrunner.model.document import Ref
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.fakes import make_object, make_task
@@ -33,8 +34,24 @@ def test_commands_run_in_the_work_folder_with_a_clean_environment(
 
 
 def test_a_path_is_there_even_when_the_agent_has_none() -> None:
-    environ = command_environment({}, passed=(), temporary=Path("/t"), token="x")
+    environ = command_environment({}, passed=(), home=Path("/t"), token="x")
     assert environ["PATH"]
+
+
+def test_an_attempt_has_a_home_of_its_own_unless_the_agents_is_passed() -> None:
+    agent = {"HOME": "/home/agent", "USER": "agent", "PATH": "/bin"}
+    own = command_environment(agent, passed=(), home=Path("/t"), token="x")
+    assert (own["HOME"], own["TMPDIR"], own["USER"]) == ("/t", "/t", "agent")
+    passed = command_environment(agent, passed=("HOME",), home=Path("/t"), token="x")
+    assert (passed["HOME"], passed["TMPDIR"]) == ("/home/agent", "/t")
+
+
+def test_another_users_commands_see_that_user_whatever_is_passed() -> None:
+    other = Identity(name="dp", uid=1, gid=1, groups=(1,), shell="/bin/sh")
+    agent = {"HOME": "/home/agent", "USER": "agent", "LOGNAME": "agent", "SHELL": "/bin/zsh"}
+    seen = command_environment(agent, passed=("*",), home=Path("/t"), token="x", user=other)
+    assert {seen["USER"], seen["LOGNAME"]} == {"dp"}
+    assert (seen["HOME"], seen["SHELL"]) == ("/t", "/bin/sh")
 
 
 def test_progress_is_written_at_most_once_a_second_and_at_the_end(tmp_path: Path) -> None:

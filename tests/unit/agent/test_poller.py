@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from random import Random
@@ -61,7 +62,7 @@ def test_a_task_that_came_is_run_by_a_slot() -> None:
     desk.ask()
     assert desk.ran == []
     desk.serve()
-    assert desk.ran == [task]
+    assert desk.ran == [replace(task, worker_group="wg")]
 
 
 def test_a_group_is_polled_on_while_its_task_runs_if_there_is_a_slot() -> None:

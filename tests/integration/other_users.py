@@ -1,0 +1,84 @@
+"""Agents without root's rights, and tasks of other users: three users that every system has."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+__all__ = ["People", "people", "shared_folder"]
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_CANDIDATES = ("games", "news", "mail", "lp", "operator", "uucp", "ftp")
+#: What the unit gives the agent.
+_CAPABILITIES = "+setuid,+setgid,+kill"
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Whose agent it is, and as whom tasks run."""
+
+    agent: pwd.struct_passwd
+    task: pwd.struct_passwd
+    other: pwd.struct_passwd
+
+    def unprivileged(self, capabilities: str = _CAPABILITIES) -> Sequence[str]:
+        """What runs an agent as its user, with no more rights than the unit gives it."""
+        python = _python_for_all()
+        own = capabilities or "-all"
+        return (
+            *("setpriv", f"--reuid={self.agent.pw_uid}", f"--regid={self.agent.pw_gid}"),
+            *("--clear-groups", f"--inh-caps={own}", f"--ambient-caps={own}"),
+            *(f"--bounding-set=-all,{own}" if capabilities else "--bounding-set=-all", "--"),
+            # In place of the interpreter of the tests, which may lie where only root gets.
+            *("/bin/sh", "-c", f'shift; exec {python} "$@"', "sh"),
+        )
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What such an agent's interpreter needs to find this checkout and its libraries."""
+        return {"PYTHONPATH": f"{_REPOSITORY}:{sysconfig.get_path('purelib')}"}
+
+
+def people() -> People:
+    """Skips the test where there are none, or where users cannot be changed."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can start processes of several users")
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv (package util-linux) is not installed")
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    found = [known[name] for name in _CANDIDATES if name in known]
+    if len(found) < 3:
+        pytest.skip("fewer than three of the usual system users are here")
+    return People(*found[:3])
+
+
+def _python_for_all() -> str:
+    name = f"python3.{sys.version_info.minor}"
+    for candidate in (Path(sys.executable).resolve(), Path("/usr/bin") / name):
+        way = [*candidate.parents, candidate]
+        if candidate.exists() and all(part.stat().st_mode & 0o001 for part in way):
+            return str(candidate)
+    pytest.skip(f"no {name} that other users may run: this one is {sys.executable}")
+
+
+@contextmanager
+def shared_folder(owner: pwd.struct_passwd | None = None) -> Iterator[Path]:
+    """A folder that all may pass through, unlike those that pytest makes."""
+    folder = Path(tempfile.mkdtemp(prefix="taskrunner-users-"))
+    folder.chmod(0o711)
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
