@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from taskrunner.clock import Clock
@@ -26,6 +27,7 @@ _AGENT = "agent"
 _CONTROLLERS = ("memory", "pids", "cpu", "io")
 _CPU_PERIOD_US = 100_000
 _LOOK_AGAIN_S = 0.002
+_PIECE = 1 << 14
 
 
 class NoGroups(Exception):
@@ -106,9 +108,13 @@ class Group:
             memory=_number(self.folder / "memory.peak"),
             read=self._bytes("rbytes"),
             written=self._bytes("wbytes"),
-            oom_kills=_table(self.folder / "memory.events").get("oom_kill"),
+            oom_kills=self.oom_kills(),
             forks_refused=_table(self.folder / "pids.events").get("max", 0),
         )
+
+    def oom_kills(self) -> int | None:
+        """How many of its processes the out-of-memory killer ended; None where nobody counts."""
+        return _table(self.folder / "memory.events").get("oom_kill")
 
     def kill(self) -> None:
         """KILL everything in it, so that nothing can fork away meanwhile."""
@@ -186,12 +192,22 @@ def own_group(proc: Path = _PROC) -> Group | None:
     path = _own_path(proc)
     if path is None or "/.." in path:
         return None
+    mount = _mount(proc)
+    if mount is None:
+        return None
+    root, mounted = mount
+    inside = path if root == "/" else path.removeprefix(root)
+    return Group(Path(f"{mounted}/{inside.lstrip('/')}"))
+
+
+@cache
+def _mount(proc: Path) -> tuple[str, str] | None:
+    """Which group is mounted where; for good, as far as a process is concerned."""
     for line in _read(proc / "self" / "mountinfo").splitlines():
         fields, _, kind = line.partition(" - ")
         if kind.startswith("cgroup2 "):
             root, mounted = (_unescaped(text) for text in fields.split()[3:5])
-            inside = path if root == "/" else path.removeprefix(root)
-            return Group(Path(f"{mounted}/{inside.lstrip('/')}"))
+            return root, mounted
     return None
 
 
@@ -248,10 +264,18 @@ def _write(file: Path, text: str) -> None:
 
 
 def _read(file: Path) -> str:
+    """A file of the kernel's; without Python's, since every attempt reads a dozen of them."""
     try:
-        return file.read_text()
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # the group has gone, or nobody counts
         return ""
+    try:
+        pieces = iter(lambda: os.read(descriptor, _PIECE), b"")
+        return b"".join(pieces).decode(errors="replace")
+    except OSError:  # it went meanwhile
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _number(file: Path) -> int | None:

@@ -49,11 +49,13 @@ _CHUNK = 1 << 16
 #: How often a tree is listed again while it is being stopped; a fork storm needs a few rounds.
 _ROUNDS = 100
 _GONE_WITHIN_S = 5.0
+#: Each has a line `oom_kill N`, which is never the first.
 _OOM_COUNTERS = (
-    Path("/sys/fs/cgroup/memory.events"),
-    Path("/sys/fs/cgroup/memory/memory.oom_control"),
-    Path("/proc/vmstat"),
+    "/sys/fs/cgroup/memory.events",
+    "/sys/fs/cgroup/memory/memory.oom_control",
+    "/proc/vmstat",
 )
+_COUNTERS_BYTES = 1 << 14
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -104,19 +106,25 @@ def oom_kills() -> int:
     Here is this process's control group, where memory is counted in it, else the whole host.
     """
     group = own_group()
-    killed = group.used().oom_kills if group is not None else None
+    killed = group.oom_kills() if group is not None else None
     if killed is not None:
         return killed
-    return sum(_counter(path, "oom_kill") for path in _OOM_COUNTERS)
+    return sum(map(_oom_kills_in, _OOM_COUNTERS))
 
 
-def _counter(path: Path, name: str) -> int:
-    with suppress(OSError, ValueError):
-        for line in path.read_text().splitlines():
-            key, _, value = line.partition(" ")
-            if key == name:
-                return int(value)
-    return 0
+def _oom_kills_in(path: str) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        text = os.read(descriptor, _COUNTERS_BYTES)
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
+    number = text.partition(b"\noom_kill ")[2].partition(b"\n")[0]
+    return int(number) if number.isdigit() else 0
 
 
 def end_group(process: subprocess.Popen[bytes], grace_s: float) -> None:

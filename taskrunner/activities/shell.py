@@ -16,6 +16,8 @@ from taskrunner.process import oom_kills, signal_name
 __all__ = ["ShellCommandActivity", "ShellRun", "run_shell"]
 
 _SHELLS = (Path("/bin/bash"), Path("/bin/sh"))
+#: Exit codes of a command that was killed, or whose last program was.
+_KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 _TAIL_BYTES = 8192
 _TAIL_LINES = 3
 _TAIL_CHARACTERS = 600
@@ -84,9 +86,10 @@ def run_shell(ctx: Context) -> ShellRun:
     errors_from = _size(ctx.stderr_path)
     oom_before = oom_kills()
     code = ctx.run_command(argv, cwd=folder)
+    oom = code in _KILLED and oom_kills() > oom_before
     ctx.log.info("Command exited with %d", code)
     _copy_output(ctx, failed=code != 0)
-    return ShellRun(code, _tail(ctx.stderr_path, errors_from), oom=oom_kills() > oom_before)
+    return ShellRun(code, _tail(ctx.stderr_path, errors_from), oom=oom)
 
 
 def _script(ctx: Context) -> Path:

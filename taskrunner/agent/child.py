@@ -29,7 +29,7 @@ from taskrunner.agent.result_file import ResultFile
 from taskrunner.agent.secret_forms import SHORTEST
 from taskrunner.agent.staging import staged
 from taskrunner.agent.usage import Usage
-from taskrunner.cgroups import Group
+from taskrunner.cgroups import Group, Used
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
@@ -119,9 +119,10 @@ def perform(
         verdict = verdicts.from_exception(error, ctx.mask)
     minutes, seconds = divmod(int(clock.monotonic() - started), 60)
     ctx.log.info("Work %s took %d:%02d to complete", kind, minutes, seconds)
-    used = _usage(group)
-    ctx.log.info("Result %s; %s", verdict.status, used)
-    return verdicts.with_bounds_met(verdict, group.used() if group else None, used)
+    used = group.used() if group else None
+    usage = _usage(used)
+    ctx.log.info("Result %s; %s", verdict.status, usage)
+    return verdicts.with_bounds_met(verdict, used, usage)
 
 
 def _compose(ctx: AttemptContext, registry: Registry) -> Callable[[], Verdict]:
@@ -173,6 +174,6 @@ def _end_leftovers(ctx: AttemptContext) -> None:
             ctx.log.warning("Ended %d processes that the task had left running", count)
 
 
-def _usage(group: Group | None) -> Usage:
+def _usage(used: Used | None) -> Usage:
     both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return Usage.of(*(resource.getrusage(who) for who in both), group=group)
+    return Usage.of(*(resource.getrusage(who) for who in both), used=used)

@@ -25,7 +25,7 @@ from typing import Any
 from taskrunner.agent import frames, process_setup
 from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.usage import Usage
-from taskrunner.cgroups import Group, Groups
+from taskrunner.cgroups import Group, Groups, Used
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.process import become_subreaper, kill_descendants, kill_tree, oom_kills
 
@@ -189,16 +189,15 @@ class ForkServer:
         if status != 0:
             # It had no chance to end what it had started, which is ours by now.
             kill_descendants(spare=frozenset(self._children))
-        killed = child.group.used().oom_kills if child.group is not None else None
-        counted = Usage.of(usage, group=child.group)
+        used = child.group.used() if child.group is not None else None
+        counted = Usage.of(usage, used=used)
         self._close(child.group)
         self._tell(
             "exited",
             child.id,
             status=status,
             usage=asdict(counted),
-            # Where the group does not count its own, this may have been another's.
-            oom=oom_kills() > child.oom_kills if killed is None else killed > 0,
+            oom=_was_oom(child, status, used),
         )
 
     def _close(self, group: Group | None) -> None:
@@ -217,3 +216,11 @@ def _kill(pid: int, child: _Child) -> None:
         child.group.kill()
     else:
         kill_tree(pid)
+
+
+def _was_oom(child: _Child, status: int, used: Used | None) -> bool:
+    if used is not None and used.oom_kills is not None:
+        return used.oom_kills > 0
+    # Where the group does not count its own, this may have been another's.
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return killed and oom_kills() > child.oom_kills

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
-from taskrunner.cgroups import Group
+from taskrunner.cgroups import Used
 
 __all__ = ["Usage"]
 
@@ -28,9 +28,8 @@ class Usage:
     written_mb: float = 0.0
 
     @classmethod
-    def of(cls, *counted: resource.struct_rusage, group: Group | None) -> Usage:
-        """As a control group counts, which forgets no process, else as their parents did."""
-        used = group.used() if group is not None else None
+    def of(cls, *counted: resource.struct_rusage, used: Used | None) -> Usage:
+        """As a control group counted, which forgets no process, else as their parents did."""
         cpu_s = sum(part.ru_utime + part.ru_stime for part in counted)
         read = sum(part.ru_inblock for part in counted) * _BLOCK
         written = sum(part.ru_oublock for part in counted) * _BLOCK
