@@ -1,0 +1,61 @@
+"""A1, A2: agents and service are killed at random, and no task is lost, doubled or half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.chaos.checker import overlaps
+from tests.chaos.hosts import pause_for
+from tests.chaos.scale import Chaos
+from tests.chaos.storm import Storm, storm
+
+#: Tasks that come at once; the next come while kills go on.
+_BATCH = 10
+
+
+def kill_all_the_time(
+    world: Storm, *, kills: int, service_kills: int, tasks: int, pace_s: float
+) -> None:
+    """Kill agents at random moments, `pace_s` apart on average, while there is work."""
+    # Some of it outlasts the life of an agent in the storm.
+    seconds = f"$((RANDOM % {round(pace_s * 8)})).$((RANDOM % 10))"
+    batches = tasks // _BATCH
+    world.start_hosts()
+    for number in range(kills):
+        if number * batches // kills >= len(world.pipelines):
+            world.add_tasks(_BATCH, seconds)
+        pause_for(world.chance.expovariate(1 / pace_s))
+        if number * service_kills // kills != (number + 1) * service_kills // kills:
+            world.kill_service()
+        world.kill_one()
+        world.revive()
+
+
+def test_every_task_ends_once_however_often_its_runner_dies(chaos: Chaos, tmp_path: Path) -> None:
+    kills, tasks = chaos.trials(20, 1000), chaos.trials(30, 500)
+    service_kills = chaos.trials(2, 60)
+    pace_s = 0.45 if chaos.full else 0.25
+    with storm(tmp_path, chaos.random) as world:
+        kill_all_the_time(
+            world, kills=kills, service_kills=service_kills, tasks=tasks, pace_s=pace_s
+        )
+        assert world.expected == tasks
+        ended = world.finish()
+        found = world.violations()
+        evidence = world.evidence()
+        counts = world.history.counts
+    again = {h.attempt for h in evidence.handouts if not h.attempt[1].endswith("Attempt=1")}
+    chaos.found(
+        "A1, A2",
+        f"{counts['kill']} kills of agents and {counts['service killed']} of the service over "
+        f"{evidence.expected} tasks: {len(evidence.statuses)} found, "
+        f"{list(evidence.statuses.values()).count('FINISHED')} FINISHED, "
+        f"{len(evidence.handouts)} hand-outs, {len(again)} further attempts, "
+        f"{overlaps(evidence)} attempts overtaken, {world.watcher.looks} looks at outputs, "
+        f"{len(found)} violations",
+    )
+    assert ended, world.history.path
+    assert not found, (world.history.path, [str(violation) for violation in found[:10]])
+    assert counts["kill"] == kills
+    assert counts["service killed"] == service_kills
+    assert again, "no kill hit a task"

@@ -1,0 +1,162 @@
+"""The work of a storm: tasks that leave traces on disk and an output, and who looks at both."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskrunner.agent.environment import MARK
+from taskrunner.clock import SystemClock
+
+if TYPE_CHECKING:
+    from mypy_boto3_datapipeline.type_defs import FieldTypeDef, PipelineObjectTypeDef
+
+__all__ = ["Effect", "Watcher", "definition", "effects", "output_key", "token_of"]
+
+GROUP = "storm"
+BUCKET = "storm-outputs"
+_LINES = 4000
+_LOOKS = 40
+_LINE = re.compile(r"([SD]) (\w{32}) (\d+\.\d+)")
+
+#: `say` has each line on the disk before the next step, as an effect outside would be.
+_COMMAND = """
+say() {{ echo "$1 ${mark} $EPOCHREALTIME" >> {effects}; sync -d {effects}; }}
+say S
+sleep {seconds}
+{{ echo "${mark}"; seq {lines}; echo "end ${mark}"; }} > "$OUTPUT1_STAGING_DIR/output"
+say D
+"""
+
+
+def definition(
+    count: int, seconds: str, effects_file: Path, tag: str
+) -> list[PipelineObjectTypeDef]:
+    """A pipeline of `count` tasks: the periods of a schedule that has long begun."""
+    command = _COMMAND.format(mark=MARK, effects=effects_file, seconds=seconds, lines=_LINES)
+    output = f"s3://{BUCKET}/{tag}-#{{format(@scheduledStartTime,'YYYYMMddHHmm')}}"
+    objects = {
+        "Default": {
+            "scheduleType": "timeseries",
+            "workerGroup": GROUP,
+            # Killing a runner costs a task nothing ten times; a storm may do it more often.
+            "maximumRetries": "1000",
+            "retryDelay": "1 second",
+        },
+        "Period": {
+            "type": "Schedule",
+            "startDateTime": "2024-01-01T00:00:00",
+            "period": "15 minutes",
+            "occurrences": str(count),
+        },
+        "Work": {
+            "type": "ShellCommandActivity",
+            "command": command,
+            "stage": "true",
+        },
+        "Out": {"type": "S3DataNode", "filePath": output},
+    }
+    references = {
+        "Default": {"schedule": "Period"},
+        "Work": {"output": "Out"},
+    }
+    made: list[PipelineObjectTypeDef] = []
+    for id_, values in objects.items():
+        fields: list[FieldTypeDef] = [
+            {"key": key, "stringValue": value} for key, value in values.items()
+        ]
+        for key, value in references.get(id_, {}).items():
+            fields.append({"key": key, "refValue": value})
+        made.append({"id": id_, "name": id_, "fields": fields})
+    return made
+
+
+def output_key(tag: str, instance_id: str) -> str:
+    """The key of the output of an instance `@Work_2024-01-01T00:15:00`."""
+    moment = instance_id.rpartition("_")[2]
+    return f"{tag}-{re.sub('[^0-9]', '', moment)[:12]}"
+
+
+def token_of(task_id: str) -> str:
+    """What a hand-out is called in the environment of its commands."""
+    return hashlib.sha256(task_id.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """A line of the effects file: a hand-out's command has begun (S) or done its work (D)."""
+
+    kind: str
+    token: str
+    at: float
+
+
+def effects(path: Path) -> list[Effect]:
+    """The effects file in its order; raises ValueError for a line that no task writes."""
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"not an effect: {line!r}")
+        found.append(Effect(kind=match[1], token=match[2], at=float(match[3])))
+    return found
+
+
+def is_whole(content: bytes) -> bool:
+    """Whether an output is all that a task writes."""
+    lines = content.decode().split("\n")
+    return len(lines) == _LINES + 3 and lines[-2] == f"end {lines[0]}" and lines[-1] == ""
+
+
+class Watcher:
+    """Reads outputs all the time: each must be absent or whole, whatever happens."""
+
+    def __init__(self, read: Callable[[], list[tuple[str, bytes]]]) -> None:
+        """`read` gives some keys with their content as a reader finds them now."""
+        self._read = read
+        self._end = threading.Event()
+        self._clock = SystemClock()
+        self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
+        self.looks = 0
+        self.torn: dict[str, int] = {}
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """One look at some outputs."""
+        for key, content in self._read():
+            self.looks += 1
+            if not is_whole(content):
+                self.torn[key] = len(content)
+
+    def _loop(self) -> None:
+        while not self._clock.wait(self._end, 0.02):
+            self.look()
+
+
+def folder_reader(root: Path, chance: random.Random) -> Callable[[], list[tuple[str, bytes]]]:
+    """Reads some of the outputs under `--s3-root`, which is what a reader of S3 would see."""
+    bucket = root / BUCKET
+
+    def read() -> list[tuple[str, bytes]]:
+        names = sorted(entry.name for entry in bucket.iterdir()) if bucket.exists() else []
+        found = []
+        for name in chance.sample(names, min(_LOOKS, len(names))):
+            if not name.startswith("."):
+                with suppress(FileNotFoundError):
+                    found.append((name, (bucket / name).read_bytes()))
+        return found
+
+    return read
