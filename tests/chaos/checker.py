@@ -138,13 +138,14 @@ def _effects(evidence: Evidence) -> Findings:
     died before it could say so.
     """
     times: collections.Counter[tuple[str, Key]] = collections.Counter()
+    acknowledged = {c.key[1] for c in evidence.changes if c.after == "RUNNING"}
     for effect in evidence.effects:
         handout = evidence.tokens.get(effect.token)
         if handout is None:
             yield "A2", f"{effect} is of no hand-out"
             continue
         times[effect.kind, handout.attempt] += 1
-        if effect.kind == "S" and handout.state == "ASSIGNED":
+        if effect.kind == "S" and handout.task_id not in acknowledged:
             yield "A5", f"{handout.attempt[1]} ran for a hand-out that was never acknowledged"
     for (kind, attempt), count in times.items():
         if count > 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -38,14 +37,16 @@ class Host:
     ) -> None:
         self.name = name
         self.folder = folder / name
-        self.folder.mkdir()
+        #: The disk that the agent has for itself.
+        self.disk = self.folder / "disk"
+        self.disk.mkdir(parents=True)
         self.paused: list[psutil.Process] = []
         self._options = options
         self._history = history
         self._mutant = mutant
         self._process: subprocess.Popen[bytes] | None = None
         self._life = 0
-        self._disk = 0
+        self._disks = 0
 
     @property
     def life(self) -> str:
@@ -54,7 +55,7 @@ class Host:
 
     @property
     def work_dir(self) -> Path:
-        return self.folder / f"work{self._disk}"
+        return self.disk / f"work{self._disks}"
 
     @property
     def alive(self) -> bool:
@@ -68,13 +69,12 @@ class Host:
     def start(self, *, fresh: bool = False) -> None:
         """Start the agent; `fresh`: the machine was replaced, its disk is gone."""
         self._life += 1
-        self._disk += fresh
+        self._disks += fresh
         argv = [*program(self._mutant), "--work-dir", str(self.work_dir)]
         argv += ["--hostname", self.life, *self._options]
         environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "PYTHONPATH": os.pathsep.join(["."]),
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -135,27 +135,18 @@ class Host:
         self.paused = []
         self._history.add("continue", host=self.life)
 
-    def tree(self) -> list[psutil.Process]:
-        """What runs under the agent."""
-        return psutil.Process(self.pid).children(recursive=True)
+    @property
+    def busy(self) -> bool:
+        """Whether something runs under the fork server: most likely a task."""
+        with suppress(psutil.NoSuchProcess, IndexError):
+            return bool(psutil.Process(self.pid).children()[0].children())
+        return False
 
-    def stop(self) -> None:
-        """End the agent as an operator does; not one that resists."""
-        if self.paused:
-            self.resume()
-        if self._process is None:
-            return
-        if self.alive:
-            self._process.send_signal(signal.SIGQUIT)
-        try:
-            self._process.wait(PATIENCE_S / 2)
-        except subprocess.TimeoutExpired:
+    def end(self) -> None:
+        """The storm is over: nothing of the host is left."""
+        if self._process is not None:
             kill_tree(self._process.pid)
             self._process.wait()
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
 
 
 def pause_for(seconds: float) -> None:

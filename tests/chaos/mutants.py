@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.chaos.storm_mutants import STORM_MUTANTS
+
 
 def _end_not_journaled() -> None:
     """A8: how a child ended is only known while its folder is there."""
@@ -119,6 +121,7 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "logs-not-recovered": _logs_not_recovered,
     "store-not-held": _store_not_held,
     "no-second-try": _no_second_try,
+    **STORM_MUTANTS,
 }
 
 

@@ -182,6 +182,11 @@ class Storm:
         for host in self.hosts:
             host.start()
 
+    def end_hosts(self) -> None:
+        """No agent is left, nor anything that it ran."""
+        for host in self.hosts:
+            host.end()
+
     def revive(self) -> None:
         """Start agents that ended by themselves, as systemd does."""
         for host in self.hosts:
@@ -243,9 +248,8 @@ class Storm:
         )
 
     def violations(self, *, single: bool = False) -> list[Violation]:
-        """What the checker finds, agents and watcher stopped."""
-        for host in self.hosts:
-            host.stop()
+        """What the checker finds once agents and watcher are gone."""
+        self.end_hosts()
         self.watcher.look()
         self.watcher.stop()
         found = check(self.evidence(single=single))
@@ -336,8 +340,8 @@ def storm(folder: Path, chance: random.Random, plan: Plan | None = None) -> Iter
         stack.callback(found.watcher.stop)
         for number in range(plan.hosts):
             host = Host(f"h{number}", folder, _options(found), history, plan.agent_mutant)
-            stack.callback(host.stop)
             found.hosts.append(host)
+        stack.callback(found.end_hosts)
         yield found
 
 

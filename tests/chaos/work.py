@@ -28,6 +28,7 @@ _LINE = re.compile(r"([SD]) (\w{32}) (\d+\.\d+)")
 
 #: `say` has each line on the disk before the next step, as an effect outside would be.
 _COMMAND = """
+set -e
 say() {{ echo "$1 ${mark} $EPOCHREALTIME" >> {effects}; sync -d {effects}; }}
 say S
 sleep {seconds}
@@ -107,6 +108,12 @@ def effects(path: Path) -> list[Effect]:
             raise ValueError(f"not an effect: {line!r}")
         found.append(Effect(kind=match[1], token=match[2], at=float(match[3])))
     return found
+
+
+def whole_output(mark: str) -> bytes:
+    """What a task's command writes as its output."""
+    lines = [mark, *map(str, range(1, _LINES + 1)), f"end {mark}", ""]
+    return "\n".join(lines).encode()
 
 
 def is_whole(content: bytes) -> bool:

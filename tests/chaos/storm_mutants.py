@@ -1,0 +1,133 @@
+"""Defences of service, agent and data that the storm relies on, each to be taken away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from taskrunner.clock import SystemClock
+
+__all__ = ["STORM_MUTANTS"]
+
+
+def _fence_off() -> None:
+    """A3: the service takes what a superseded hand-out says."""
+    _take_any_word({"SUPERSEDED"})
+
+
+def _compare_and_set_off() -> None:
+    """A4: the service writes without looking at what is there, so the last word wins."""
+    _take_any_word({"SUPERSEDED", "DONE"})
+
+
+def _take_any_word(of_states: set[str]) -> None:
+    from taskrunner.model.states import AttemptStatus
+    from taskrunner.service.store import attempts as store
+    from taskrunner.service.store.tables import handouts
+    from taskrunner.service.tasks import Tasks
+
+    original = Tasks.conclude
+
+    def conclude(self: Tasks, task_id: str, status: str, *args: Any, **kwargs: Any) -> None:
+        handout = self._handout(task_id)
+        if handout.state not in of_states:
+            original(self, task_id, status, *args, **kwargs)
+            return
+        attempts = store.load_attempts(
+            self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
+        )
+        self._conclude(attempts[0], self._instance(attempts[0]), AttemptStatus(status), None, None)
+        self.conn.execute(
+            handouts.update().where(handouts.c.task_id == task_id).values(state="DONE")
+        )
+
+    Tasks.conclude = conclude  # type: ignore[method-assign]
+
+
+def _silence_ignored() -> None:
+    """A1, A5, L1: the service waits for a silent runner for ever."""
+    from taskrunner.model import planner
+
+    planner._silent = lambda *_args: []
+
+
+def _verdict_before_effect() -> None:
+    """A2: the agent says FINISHED as soon as the work has begun."""
+    from taskrunner.agent import attempt, verdicts
+
+    def work(self: attempt.Attempt) -> object:
+        original = self._wake
+        ended = threading.Event()
+        self._wake = ended
+        threading.Thread(target=original_work, args=(self,), daemon=True).start()
+        SystemClock().wait(threading.Event(), 0.3)
+        self._wake = original
+        return verdicts.FINISHED
+
+    original_work = attempt.Attempt._work
+    attempt.Attempt._work = work  # type: ignore[method-assign, assignment]
+    attempt.ship_logs = lambda *_args, **_kwargs: None
+
+
+def _outbox_gives_up() -> None:
+    """A4: the agent tells a verdict once, and forgets it when nobody listens."""
+    from taskrunner.agent.journal import Entry
+    from taskrunner.agent.outbox import Outbox
+
+    def deliver(self: Outbox, entry: Entry) -> None:
+        if not self._send(entry):
+            entry.close()
+
+    Outbox.deliver = deliver  # type: ignore[method-assign]
+
+
+def _orphans_live() -> None:
+    """A7: what an agent ran goes on when the agent is dead."""
+    from taskrunner.agent import forkserver, process_setup
+    from taskrunner.cgroups import Groups
+
+    Groups.make = lambda *_: None  # type: ignore[assignment, method-assign]
+    vars(forkserver).update(kill_tree=lambda _pid: None, kill_descendants=lambda **_: 0)
+    vars(process_setup).update(die_with_parent=lambda: None)
+
+
+def _outputs_in_place() -> None:
+    """OUTPUT: an object is written where its readers look, piece by piece."""
+    from taskrunner.data.objects.local import FileBackend
+    from taskrunner.data.objects.location import Location
+
+    @contextmanager
+    def open_write(self: FileBackend, location: Location, **_: Any) -> Iterator[_Slow]:
+        path: Path = self.path(location)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb", buffering=0) as file:
+            yield _Slow(file.write)
+
+    FileBackend.open_write = open_write  # type: ignore[method-assign]
+
+
+class _Slow:
+    """Writes in two pieces, with time to look in between."""
+
+    def __init__(self, write: Callable[[bytes], int | None]) -> None:
+        self._write = write
+
+    def write(self, data: bytes, /) -> int:
+        self._write(data[: len(data) // 2])
+        SystemClock().wait(threading.Event(), 0.5)
+        self._write(data[len(data) // 2 :])
+        return len(data)
+
+
+STORM_MUTANTS: Mapping[str, Callable[[], None]] = {
+    "fence-off": _fence_off,
+    "compare-and-set-off": _compare_and_set_off,
+    "silence-ignored": _silence_ignored,
+    "verdict-before-effect": _verdict_before_effect,
+    "outbox-gives-up": _outbox_gives_up,
+    "orphans-live": _orphans_live,
+    "outputs-in-place": _outputs_in_place,
+}

@@ -1,0 +1,135 @@
+"""L1: everything goes wrong for a while; when that is over, all work finishes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from taskrunner.clock import SystemClock
+from tests.chaos.hosts import pause_for
+from tests.chaos.proxy import Fault, Kind, Rule
+from tests.chaos.scale import Chaos
+from tests.chaos.storm import RUNNER_CALLS, Plan, Storm, storm
+from tests.chaos.test_fence import Pauses
+
+_CLOCK = SystemClock()
+_PLAN = Plan()
+_POLLS = frozenset({"PollForTask"})
+#: The longest wait between two polls of an agent that gets no answer, and a poll's own deadline.
+_BACKOFF_CAP_S = 60.0
+_POLL_DEADLINE_S = 100.0
+_SLACK_S = 30.0
+_MOUNT_OPTIONS = b"size=6m,mode=0755"
+_MNT_DETACH = 2
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[bool]:
+    """A disk of 6 MB at `path` for as long as the block lasts; false: not without being root."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    where = os.fsencode(path)
+    mounted = os.geteuid() == 0 and not libc.mount(b"tmpfs", where, b"tmpfs", 0, _MOUNT_OPTIONS)
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            libc.umount2(where, _MNT_DETACH)
+
+
+class Weather:
+    """Faults of all kinds, of which any may strike at any moment."""
+
+    def __init__(self, world: Storm, *, disk: bool, blackholed_polls: bool) -> None:
+        self._world = world
+        self._pauses = Pauses(world)
+        self._disk = disk
+        self._blackholed_polls = blackholed_polls
+        self._ballast = world.hosts[0].disk / "ballast"
+        self._faults: tuple[Callable[[], object], ...] = (
+            self._kill,
+            self._kill,
+            self._pauses.stop_one,
+            self._pauses.stop_one,
+            self._trouble_on_the_line,
+            self._trouble_on_the_line,
+            self._fill_the_disk,
+            self._empty_the_disk,
+        )
+
+    def strike(self) -> None:
+        """One more fault, and an end of some older ones."""
+        self._pauses.resume_due()
+        self._world.chance.choice(self._faults)()
+
+    def clear_up(self) -> None:
+        """No fault is left."""
+        self._world.proxy.rules()
+        self._pauses.resume_due(all_=True)
+        self._empty_the_disk()
+
+    def _kill(self) -> None:
+        if self._world.chance.random() < 0.15:
+            self._world.kill_service()
+        else:
+            self._world.kill_one()
+
+    def _trouble_on_the_line(self) -> None:
+        chance = self._world.chance
+        kinds = [*Kind] if self._blackholed_polls else [k for k in Kind if k is not Kind.BLACKHOLE]
+        faults = [
+            Fault(kind=kind, seconds=chance.uniform(0.01, 0.5), size=chance.randrange(1, 200))
+            for kind in chance.sample(kinds, 3)
+        ]
+        rules = [Rule(fault=fault, operations=RUNNER_CALLS, share=0.1) for fault in faults]
+        held = Rule(fault=Fault(kind=Kind.BLACKHOLE), operations=RUNNER_CALLS - _POLLS, share=0.03)
+        self._world.proxy.rules(held, *rules)
+
+    def _fill_the_disk(self) -> None:
+        if self._disk and not self._ballast.exists():
+            self._world.history.add("disk full")
+            with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(1 << 16))
+
+    def _empty_the_disk(self) -> None:
+        if self._ballast.exists():
+            self._world.history.add("disk free")
+            self._ballast.unlink()
+
+
+def test_when_the_faults_are_over_all_work_finishes(chaos: Chaos, tmp_path: Path) -> None:
+    seconds = chaos.trials(12, 600)
+    bound_s = _PLAN.lease_s + _BACKOFF_CAP_S + _SLACK_S
+    with storm(tmp_path, chaos.random, _PLAN) as world, small_disk(world.hosts[0].disk) as disk:
+        weather = Weather(world, disk=disk, blackholed_polls=chaos.full)
+        world.start_hosts()
+        until = _CLOCK.monotonic() + seconds
+        while _CLOCK.monotonic() < until:
+            if world.expected - world.done() < 12:
+                world.add_tasks(10, "0.$((RANDOM % 10))")
+            weather.strike()
+            pause_for(world.chance.uniform(0.1, 0.5))
+            world.revive()
+        weather.clear_up()
+        left, healed = world.expected - world.done(), _CLOCK.monotonic()
+        ended = world.finish(2 * (bound_s + _POLL_DEADLINE_S))
+        took = _CLOCK.monotonic() - healed
+        found = world.violations()
+    counts = world.history.counts
+    struck = {kind.value: world.proxy.count(kind) for kind in Kind}
+    chaos.found(
+        "L1",
+        f"{seconds} s of {counts['kill']} kills, {counts['stop']} stops, "
+        f"{counts['service killed']} service kills, {counts['disk full']} full disks, {struck}: "
+        f"{left} of {world.expected} tasks left when it was over, done {took:.1f} s later "
+        f"(bound {bound_s:.0f} s; {bound_s + _POLL_DEADLINE_S:.0f} s where polls hang), "
+        f"{len(found)} violations",
+    )
+    assert ended, world.history.path
+    assert not found, (world.history.path, [str(violation) for violation in found[:10]])
+    assert counts["kill"]
+    assert counts["stop"]
+    assert sum(struck.values())
