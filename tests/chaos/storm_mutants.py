@@ -39,7 +39,7 @@ def _take_any_word(of_states: set[str]) -> None:
         attempts = store.load_attempts(
             self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
         )
-        self._conclude(attempts[0], self._instance(attempts[0]), AttemptStatus(status), None, None)
+        self._conclude(attempts[0], AttemptStatus(status), None, None)
         self.conn.execute(
             handouts.update().where(handouts.c.task_id == task_id).values(state="DONE")
         )
