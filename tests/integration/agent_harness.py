@@ -82,6 +82,8 @@ class FakeService:
         #: While set, calls named here are answered with HTTP 503.
         self.down: set[str] = set()
         self.refuse_all = False
+        #: Calls named here are refused for want of permission.
+        self.refused: set[str] = set()
         self.terminate = False
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()
@@ -129,7 +131,7 @@ class FakeService:
     def _answer(
         self, operation: str, body: dict[str, Any], connection: socket.socket
     ) -> tuple[int, dict[str, Any]]:
-        if self.refuse_all:
+        if self.refuse_all or operation in self.refused:
             return 400, {"__type": "AccessDeniedException", "message": "not you"}
         if operation in self.down:
             return 503, {"__type": "ServiceUnavailable", "message": "later"}
