@@ -10,6 +10,7 @@ import itertools
 import queue
 import socket
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,14 +45,15 @@ class BriskService(FakeService):
     """Says soon that there is no work, and always has some."""
 
     def __init__(self) -> None:
-        self._numbers = itertools.count()
+        # No other test's: an agent that recovers ends what bears the mark of its hand-outs.
+        self._ids = (f"{uuid.uuid4().hex}-{number}" for number in itertools.count())
         super().__init__()
 
     def _poll(self, connection: socket.socket) -> dict[str, Any]:
         try:
             return {"taskObject": self.tasks.get(timeout=0.1)}
         except queue.Empty:
-            return {"taskObject": task_json(f"t{next(self._numbers)}", "true")}
+            return {"taskObject": task_json(next(self._ids), "true")}
 
 
 class EveryOther(Rule):
@@ -130,7 +132,7 @@ class Ordeal:
     @contextmanager
     def _agent(self, without: str) -> Iterator[tuple[AgentProcess, FaultProxy, Line]]:
         service, watchdog = BriskService(), Watchdog(self.folder)
-        service.tasks.put(task_json("long", "exec sleep 10000"))
+        service.tasks.put(task_json(next(service._ids), "exec sleep 10000"))
         watchdog.start()
         options = ["--tasks", "2", "--kill-grace", "1"]
         try:

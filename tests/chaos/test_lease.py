@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -54,10 +55,14 @@ class Site:
 
     def __init__(self, service: TimedService, agent: AgentProcess, folder: Path) -> None:
         self.service, self.agent, self.beats = service, agent, folder / "beats"
+        # No other test's: an agent that recovers ends what bears the mark of its hand-outs.
+        self.task_id = uuid.uuid4().hex
 
     def begin(self, lease_s: float) -> None:
         fields = {"reportProgressTimeout": f"{lease_s:.0f} seconds"}
-        self.service.tasks.put(task_json("t1", BEATS.format(beats=self.beats), fields=fields))
+        self.service.tasks.put(
+            task_json(self.task_id, BEATS.format(beats=self.beats), fields=fields)
+        )
 
     @property
     def last_breath(self) -> float:

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -89,7 +90,7 @@ class Chain:
 
     def begin(self, step: str) -> Trial:
         number = len(self.trials)
-        name = f"{self.folder.name}-{number}"
+        name = f"{uuid.uuid4().hex}-{number}"
         self.trials.append(Trial(name, step, self.folder / f"effects-{number}"))
         return self.trials[-1]
 

@@ -4,6 +4,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -101,8 +102,14 @@ class NoThreads(Threads):
 class Bench:
     """One attempt with everything around it faked."""
 
-    def __init__(self, folder: Path, policy: Policy | None = None, **fields: Value) -> None:
-        self.api, self.clock, self.spawner = FakeApi(), FakeClock(), FakeSpawner()
+    def __init__(
+        self,
+        folder: Path,
+        policy: Policy | None = None,
+        clock: FakeClock | None = None,
+        **fields: Value,
+    ) -> None:
+        self.api, self.clock, self.spawner = FakeApi(), clock or FakeClock(), FakeSpawner()
         self.shipper, self.journal = FakeShipper(), Journal(folder / "journal")
         self.order: list[str] = []
         desk = Desk(
@@ -275,3 +282,26 @@ def test_a_service_that_is_away_leaves_the_verdict_owed(tmp_path: Path) -> None:
     bench.attempt.run()
     assert bench.owed()
     assert bench.desk.outbox.pending() == 1
+
+
+class JumpingClock(FakeClock):
+    """A wall clock that somebody sets by a day, back and forth, whenever it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jump = timedelta(days=1)
+
+    def now(self) -> datetime:
+        self.jump = -self.jump
+        return super().now() + self.jump
+
+
+def test_a_wall_clock_that_is_set_neither_ends_a_task_nor_keeps_it_for_ever(tmp_path: Path) -> None:
+    clock = JumpingClock()
+    bench = Bench(tmp_path, clock=clock, attemptTimeout="3 minutes")
+    bench.spawner.on_end = bench.leaves(CANCELED)
+    bench.attempt.run()
+    assert 180 <= clock.elapsed < 182
+    (verdict,) = bench.verdicts
+    assert isinstance(verdict, Verdict)
+    assert verdict.error_id == ErrorId.TIMEOUT
