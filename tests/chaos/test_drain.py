@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -169,6 +170,7 @@ class HeldBucket:
 
     def __init__(self) -> None:
         self.asked, self.let = threading.Event(), threading.Event()
+        self.objects: dict[str, bytes] = {}
         bucket = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -177,10 +179,20 @@ class HeldBucket:
             def do_PUT(self) -> None:
                 bucket.asked.set()
                 bucket.let.wait(60)
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(200)
-                self.send_header("ETag", '"0"')
-                self.send_header("Content-Length", "0")
+                size = int(self.headers.get("Content-Length", 0))
+                bucket.objects[self.path] = self.rfile.read(size)
+                self._answer(200, self.path, 0)
+
+            def do_HEAD(self) -> None:
+                found = bucket.objects.get(self.path)
+                self._answer(404 if found is None else 200, self.path, len(found or b""))
+
+            def _answer(self, status: int, path: str, size: int) -> None:
+                digest = hashlib.md5(bucket.objects.get(path, b""), usedforsecurity=False)
+                self.send_response(status)
+                self.send_header("ETag", f'"{digest.hexdigest()}"')
+                self.send_header("Last-Modified", self.date_time_string())
+                self.send_header("Content-Length", str(size))
                 self.end_headers()
 
             def log_message(self, *_args: object) -> None:
@@ -211,9 +223,11 @@ def test_a_stop_during_the_upload_of_logs_waits_for_them(
             assert service.calls("SetTaskStatus") == []
             bucket.let.set()
             assert agent.wait() == 0
-        assert service.verdict("t1")["taskStatus"] == "FINISHED"
+        verdict = service.verdict("t1")
     finally:
         bucket.close()
+    assert (verdict["taskStatus"], verdict.get("errorId")) == ("FINISHED", None)
+    assert any(path.endswith("/StdOutput.gz") for path in bucket.objects)
 
 
 def test_a_stop_during_an_outage_keeps_the_verdict_for_the_next_start(

@@ -118,10 +118,8 @@ class Ordeal:
         rules = [EveryOther(name, faults) for name, faults in self.faults.items()]
         with self._agent("-") as (agent, proxy, line):
             proxy.rules(*rules)
-            wait_for(
-                "all faults",
-                lambda: not any(rule.left for rule in rules),
-            )
+            while left := _left(rules):
+                self._strikes(rules, left)
             for _ in range(self.half_open):
                 self._half_open(line)
             self._await_poll("a last poll")
@@ -149,6 +147,9 @@ class Ordeal:
             watchdog.end()
             self.fed = watchdog.fed
             service.close()
+
+    def _strikes(self, rules: Sequence[EveryOther], left: int) -> None:
+        wait_for("one more fault", lambda: _left(rules) < left)
 
     def _half_open(self, line: Line) -> None:
         """Every connection that stands dies without a word; calls that were put into it hang."""
@@ -181,6 +182,10 @@ class Ordeal:
             for call in self.calls
             if call.fault is not None and last.get(call.operation, 0.0) < call.began
         ]
+
+
+def _left(rules: Sequence[EveryOther]) -> int:
+    return sum(len(rule.left) for rule in rules)
 
 
 def _good_poll(call: Call) -> bool:

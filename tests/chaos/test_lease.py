@@ -198,5 +198,7 @@ def test_nothing_of_a_task_outlives_its_lease(chaos: Chaos, tmp_path: Path) -> N
     if not sound:
         pytest.skip(f"this machine is too busy: all of {len(void)} trials are void")
     assert [cut for cut in sound if cut.part >= 1] == []
+    # Gone much sooner, something else has ended them, and nothing is shown.
+    assert parts[0] > 0.5
     # With the defence off, every task is found alive beyond its lease.
     assert all(cut.part > 1 for cut in cuts if cut.name == UNWATCHED)
