@@ -20,6 +20,7 @@ from taskrunner.cli.config_options import FORMAT, settings_options
 from taskrunner.cli.doctor_unit import examine_unit
 from taskrunner.clock import SystemClock
 from taskrunner.config import Loaded, examine, load, missing
+from taskrunner.doctor.bounds import check_limits
 from taskrunner.doctor.case import Case, Finding, Result, failed, passed, warned
 from taskrunner.doctor.groups import check_groups
 from taskrunner.doctor.host import check_disk, check_drivers, check_user
@@ -49,7 +50,7 @@ _ON_THE_WAY: tuple[Callable[[Case, Way], Iterator[Finding]], ...] = (
     check_endpoint,
     check_identity,
 )
-_IN_THE_WAY = ("proxy", "endpoint", "credentials", "region", "clock", "account")
+_IN_THE_WAY = ("proxy", "endpoint", "credentials", "region", "clock", "authentication")
 _WITH_AN_ANSWER: tuple[Callable[[Case, Way], Iterator[Finding]], ...] = (
     check_permissions,
     check_groups,
@@ -60,6 +61,7 @@ _HERE: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     check_disk,
     check_agent,
     check_user,
+    check_limits,
 )
 
 

@@ -29,41 +29,36 @@ _MEND_FILES = (
 )
 
 
-#: Code -> the check that it belongs to, and what mends it. Other refusals are of one call.
-_ABOUT_THE_CALLER: dict[str, tuple[str, str]] = {}
+#: Code -> what mends it. Other refusals are of one call.
+_ABOUT_THE_CALLER: dict[str, str] = {}
 
 
-def _about(check: str, remedy: str, *codes: str) -> None:
-    _ABOUT_THE_CALLER.update(dict.fromkeys(codes, (check, remedy)))
+def _about(remedy: str, *codes: str) -> None:
+    _ABOUT_THE_CALLER.update(dict.fromkeys(codes, remedy))
 
 
 _about(
-    "credentials",
     _GIVE_CREDENTIALS,
     *("NoCredentials", "MissingAuthenticationToken", "MissingAuthenticationTokenException"),
 )
 _about(
-    "credentials",
     "they were temporary: have them renewed by what gave them, or use a source that renews them by "
     "itself (the instance's role, credential_process, a web identity)",
     *("ExpiredToken", "ExpiredTokenException"),
 )
 _about(
-    "credentials",
     "this key is not known there: check that it is of the account and partition of the service and "
     "not deleted or switched off; temporary keys need their session token, too",
     *("InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException"),
 )
 _about(
-    "credentials",
     "check the access key id and the secret access key, letter by letter; where `taskrunner serve` "
     "is the service, they are one of the keys in its --credentials-file",
     *("InvalidSignatureException", "SignatureDoesNotMatch"),
     *("IncompleteSignature", "IncompleteSignatureException"),
 )
-_about("clock", "set the clock right: `timedatectl set-ntp true`, or chrony", "RequestExpired")
+_about("set the clock right: `timedatectl set-ntp true`, or chrony", "RequestExpired")
 _about(
-    "account",
     "AWS Data Pipeline takes no new customers: use an account that has it, or `taskrunner serve`",
     *("OptInRequired", "SubscriptionRequiredException"),
 )
@@ -126,6 +121,5 @@ def _refused(case: Case, way: Way, error: NotAuthorized) -> Finding:
         found = _ITS_REGION.search(text)
         wanted = f"to {found[1]!r}, that of the service" if found else "to that of the service"
         remedy = f"set region {wanted}; {way.region!r} comes from {case.origins['region']}"
-        return failed("region", text, remedy)
-    check, remedy = _ABOUT_THE_CALLER[error.code]
-    return failed(check, text, remedy)
+        return failed("authentication", text, remedy)
+    return failed("authentication", text, _ABOUT_THE_CALLER[error.code])

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import psutil
 
+from taskrunner.doctor.bounds import CGROUPS, group_of
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.units import agent_units, check_unit, show_unit
 
 __all__ = ["check_agent"]
-
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def check_agent(case: Case) -> Iterator[Finding]:
@@ -28,7 +27,7 @@ def check_agent(case: Case) -> Iterator[Finding]:
     if case.agent["ready"] != "ok":
         remedy = "`taskrunner resume`" if "by operator" in case.agent["ready"] else _SEE
         yield warned("agent takes work", f"no: {case.agent['ready']}", remedy)
-    group = _cgroup_of(pid)
+    group = group_of(pid)
     yield from _service(group)
     yield _delegation(group, pid)
     yield from _others(case, pid)
@@ -105,15 +104,6 @@ def _parent_is_none(process: psutil.Process) -> bool:
     return False
 
 
-def _cgroup_of(pid: int) -> str | None:
-    """The process's group in the unified hierarchy, e.g. /system.slice/taskrunner.service."""
-    try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    return next((line[3:] for line in lines if line.startswith("0::")), None)
-
-
 def _service(group: str | None) -> Iterator[Finding]:
     names = [part for part in (group or "").split("/") if part.endswith(".service")]
     if not names or names[0].startswith(("user@", "session")):
@@ -129,7 +119,7 @@ def _service(group: str | None) -> Iterator[Finding]:
 
 
 def _delegation(group: str | None, pid: int) -> Finding:
-    folder = _CGROUPS / (group or "").lstrip("/")
+    folder = CGROUPS / (group or "").lstrip("/")
     try:
         owner, runner = folder.stat().st_uid, Path(f"/proc/{pid}").stat().st_uid
     except OSError:

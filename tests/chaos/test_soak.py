@@ -258,4 +258,8 @@ def _judge(chaos: Chaos, service: SoakService, samples: list[Sample]) -> None:
     for name in ("descriptors", "fork_server_descriptors", "threads", "journal_files"):
         before, after = growth[name]
         assert after <= before + _SLOTS / 2, f"{name} grew from {before} to {after}"
+    if chaos.full:  # the janitor comes round once a minute, and lets the logs of 200 tasks stay
+        before, after = (max(sample.disk_kb for sample in part) for part in (early, late))
+        chaos.found("soak", f"most disk {before} -> {after} kB")
+        assert after < 1.5 * before, f"disk grew from {before} to {after}"
     assert max(s.journal_kb for s in late) <= 2 * REMEMBERED * 33 / 1024 + 4 * 4 * _SLOTS + 16

@@ -16,12 +16,10 @@ AGENT, SERVICE = "taskrunner.service", "taskrunner-serve.service"
 COMMAND = "/opt/taskrunner/bin/taskrunner"
 PYTHON = "/opt/taskrunner/bin/python"
 HERE = Path(__file__).parent
-#: The credentials come as the unit's comment says. Half the time a drain takes here is more than
+#: Half the time a drain takes here is more than
 #: systemd would wait, unless the agent asks for more.
 DROP_IN = """
 [Service]
-LoadCredential=aws:/etc/taskrunner/aws-credentials
-Environment=AWS_SHARED_CREDENTIALS_FILE=%d/aws
 TimeoutStopSec=2s
 WatchdogSec=3s
 """
@@ -262,8 +260,34 @@ def test_the_service_restarts_after_kill_9_and_still_knows_everything(agent: Mac
     _await_state(agent, _submit(agent, "after", "true"), "FINISHED@1")
 
 
+def _doctor(machine: Machine, unit: str) -> dict[str, dict[str, str]]:
+    """What the doctor finds as the unit, by the name of the check."""
+    argv = ["taskrunner", "doctor", "--unit", unit, "--format", "json"]
+    found = json.loads(machine.run(*argv, check=False).stdout)["checks"]
+    return {check["name"]: check for check in reversed(found)}
+
+
+def test_the_doctor_looks_as_the_unit_does_and_leaves_it_alone(agent: Machine) -> None:
+    before = _main_pid(agent)
+    checks = _doctor(agent, "taskrunner")
+    assert [name for name, check in checks.items() if check["result"] == "FAIL"] == []
+    assert "found by shared-credentials-file" in checks["credentials"]["found"]
+    assert checks["user"]["found"].endswith("as user taskrunner")
+    assert checks["cgroup"]["result"] == "PASS"
+    assert checks[AGENT]["found"].startswith("active: running for wg")
+    assert _main_pid(agent) == before
+    assert agent.output("taskrunner", "status").startswith("agent    taskrunner "), (
+        "a socket is gone"
+    )
+    assert "taskrunner-doctor" not in agent.output("ls", "/run/systemd/system")
+    assert (
+        agent.output("systemctl", "list-units", "--all", "--plain", "-q", "taskrunner-doctor*")
+        == ""
+    )
+
+
 @pytest.mark.parametrize(
-    ("instance", "settings", "status", "said"),
+    ("instance", "settings", "status_code", "said"),
     [
         ("broken", 'worker_group = ["wg"]\ntasks = 0\n', 2, "tasks: found 0"),
         (
@@ -275,15 +299,25 @@ def test_the_service_restarts_after_kill_9_and_still_knows_everything(agent: Mac
     ],
 )
 def test_what_a_restart_cannot_mend_is_not_restarted(
-    agent: Machine, instance: str, settings: str, status: int, said: str
+    agent: Machine, instance: str, settings: str, status_code: int, said: str
 ) -> None:
     unit = f"taskrunner@{instance}.service"
     agent.run(COMMAND, "install-service", "--instance", instance)
     agent.write(f"/etc/taskrunner/{instance}.toml", settings)
     agent.run("systemctl", "start", unit, check=False)
     wait_for(f"the end of {unit}", lambda: agent.show(unit, "ActiveState") == "failed")
-    assert agent.show(unit, "ExecMainStatus") == str(status)
+    assert agent.show(unit, "ExecMainStatus") == str(status_code)
     assert said in agent.journal(unit)
+    status = agent.show(unit, "StatusText")
+    assert status.startswith(f"ended with exit code {status_code}: "), "systemctl status tells why"
+    assert said in status
+    again = agent.run(COMMAND, "install-service", "--instance", instance, "--start", check=False)
+    assert again.returncode == (1 if status_code == 77 else 2)
+    assert said in again.stderr
+    checks = _doctor(agent, unit)
+    found = {"broken": "settings", "stranger": "authentication"}[instance]
+    assert checks[found]["result"] == "FAIL"
+    wait_for(f"the end of {unit}", lambda: agent.show(unit, "ActiveState") == "failed")
     # Longer than RestartSec: a restart would have come by now.
     agent.run("sleep", "3")
     assert agent.show(unit, "NRestarts") == "0"

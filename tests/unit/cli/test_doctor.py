@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from taskrunner.config import load
+from taskrunner.doctor.bounds import check_limits
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
 from taskrunner.doctor.host import check_disk, check_drivers, check_user
@@ -240,3 +243,23 @@ def test_without_an_agent_that_is_said(tmp_path: Path) -> None:
     assert finding.result is Result.WARN
     assert str(tmp_path) in finding.found
     assert next(check_user(case)).name == "user"
+
+
+def test_limits_that_are_set_are_looked_at_where_the_agent_is(tmp_path: Path) -> None:
+    (finding,) = check_limits(_case(tmp_path))
+    assert (finding.result, "none are set" in finding.found) == (Result.PASS, True)
+    wanted = _case(tmp_path, task_memory="1 GB", task_cpus="2", task_time="60")
+    findings = list(check_limits(wanted))
+    # As a test runs, in a group of its own or not: each is held, or it is said that it is not.
+    assert {finding.name for finding in findings} == {"limits"}
+    texts = " ".join(finding.found for finding in findings)
+    assert all(name in texts for name in ("task_memory", "task_cpus"))
+
+
+def test_users_for_tasks_must_be_there_and_be_others(tmp_path: Path) -> None:
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    case = _case(tmp_path, run_as_user=("g=no-such-user", f"h={own}"))
+    findings = {finding.name: finding for finding in check_user(case)}
+    assert findings["run_as_user no-such-user"].result is Result.FAIL
+    assert "useradd" in str(findings["run_as_user no-such-user"].remedy)
+    assert "the agent's own user" in findings[f"run_as_user {own}"].found

@@ -14,22 +14,20 @@ from tests.unit.cli.test_doctor import _case, _way
 
 
 @pytest.mark.parametrize(
-    ("code", "name", "remedy"),
+    ("code", "remedy"),
     [
-        ("MissingAuthenticationTokenException", "credentials", "give the instance a role"),
-        ("UnrecognizedClientException", "credentials", "not known there"),
-        ("InvalidSignatureException", "credentials", "letter by letter"),
-        ("ExpiredTokenException", "credentials", "have them renewed"),
-        ("OptInRequired", "account", "taskrunner serve"),
+        ("MissingAuthenticationTokenException", "give the instance a role"),
+        ("UnrecognizedClientException", "not known there"),
+        ("InvalidSignatureException", "letter by letter"),
+        ("ExpiredTokenException", "have them renewed"),
+        ("OptInRequired", "taskrunner serve"),
     ],
 )
-def test_a_caller_who_is_refused_is_told_why(
-    tmp_path: Path, code: str, name: str, remedy: str
-) -> None:
+def test_a_caller_who_is_refused_is_told_why(tmp_path: Path, code: str, remedy: str) -> None:
     case = _case(tmp_path)
     way, service = _way(case, lambda _operation, _body: code)
     (finding,) = check_identity(case, way)
-    assert (finding.name, finding.result) == (name, Result.FAIL)
+    assert (finding.name, finding.result) == ("authentication", Result.FAIL)
     assert code in finding.found
     assert remedy in str(finding.remedy)
     assert len(service.calls) == 1
@@ -70,7 +68,7 @@ def test_a_region_that_is_not_the_services_is_called_that(
 
     service.send = send  # type: ignore[method-assign,assignment]
     (finding,) = check_identity(case, way)
-    assert finding.name == "region"
+    assert finding.name == "authentication"
     assert remedy in str(finding.remedy)
 
 
