@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 
 from taskrunner.identity import Identity
@@ -15,9 +16,20 @@ MARK = "TASKRUNNER_ATTEMPT"
 #: AWS's libraries and tools then leave the instance's metadata, and so its role, alone.
 METADATA_DISABLED = "AWS_EC2_METADATA_DISABLED"
 
-_KEPT = ("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ")
+_NOTHING = re.compile(r"(?!)")
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
+    """What fits one of some shell patterns, whole; without any, nothing does."""
+    return re.compile("|".join(map(translate, patterns))) if patterns else _NOTHING
+
+
+# Compiled where they are loaded, in the fork server, and not by each attempt.
+_KEPT = _any_of(("PATH", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ"))
 #: Variables of these names hold secrets; AWS_ACCESS_KEY_ID and the like do not.
-_SECRET = ("*SECRET*", "*PASSWORD*", "*PASSWD*", "*TOKEN*", "*_KEY", "*_PWD", "*CREDENTIAL*")
+_SECRET = _any_of(
+    ("*SECRET*", "*PASSWORD*", "*PASSWD*", "*TOKEN*", "*_KEY", "*_PWD", "*CREDENTIAL*")
+)
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -33,11 +45,9 @@ def command_environment(
 
     Nor are those that programs look for at home: the attempt has a home of its own.
     """
-    patterns = (*_KEPT, *passed)
+    added = _any_of(passed)
     kept = {
-        name: value
-        for name, value in environ.items()
-        if any(fnmatchcase(name, pattern) for pattern in patterns)
+        name: value for name, value in environ.items() if _KEPT.match(name) or added.match(name)
     }
     kept.setdefault("PATH", _DEFAULT_PATH)
     kept.setdefault("HOME", str(home))
@@ -48,7 +58,7 @@ def command_environment(
 
 def passed_secrets(environ: Mapping[str, str], passed: Sequence[str]) -> Iterator[str]:
     """What of the agent's environment commands see that had better not be in their logs."""
+    added = _any_of(passed)
     for name, value in environ.items():
-        given = any(fnmatchcase(name, pattern) for pattern in passed)
-        if given and any(fnmatchcase(name.upper(), pattern) for pattern in _SECRET):
+        if added.match(name) and _SECRET.match(name.upper()):
             yield value
