@@ -19,7 +19,6 @@ from taskrunner.agent.allowance import Allowance
 from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.children import Child, Spawner
-from taskrunner.agent.folders import remove_scratch
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.janitor import Janitor
 from taskrunner.agent.job import Job
@@ -29,6 +28,7 @@ from taskrunner.agent.logparts import LogParts
 from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, progress_of
+from taskrunner.agent.scratch import remove_scratch
 from taskrunner.agent.shipping import LogShipper
 from taskrunner.agent.untrusted import read_object
 from taskrunner.agent.verdicts import Exit

@@ -1,30 +1,21 @@
-"""The folders of an attempt: made before its work, and removed after it, whoever owns them."""
+"""The folders of an attempt, as children make and remove them, whoever owns them."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
-
 from taskrunner.agent.attempt_logs import start_afresh
-from taskrunner.agent.attempt_roles import CLEANER
-from taskrunner.agent.children import Spawner
 from taskrunner.agent.names import AttemptFiles
-from taskrunner.clock import Clock
 from taskrunner.identity import Identity
 
-__all__ = ["make_folders", "remove_as_user", "remove_scratch"]
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+__all__ = ["make_folders", "remove_as_user"]
 
 _TRIES = 10
-_LONGEST_REMOVAL_S = 600.0
 
 
 def make_folders(files: AttemptFiles, user: Identity | None) -> None:
@@ -56,21 +47,6 @@ def _make(folder: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             return
     folder.mkdir(parents=True, exist_ok=True)
-
-
-def remove_scratch(files: AttemptFiles, spawner: Spawner, clock: Clock) -> None:
-    """Remove what an attempt leaves that is no log; what another user owns, as that user."""
-    if files.user is not None and files.command_dir.exists():
-        gone = threading.Event()
-        request = {"user": files.user, "folder": str(files.command_dir)}
-        child = spawner.spawn(CLEANER, json.dumps(request).encode(), on_exit=gone.set)
-        if not clock.wait(gone, _LONGEST_REMOVAL_S):
-            child.end(0.0)
-        with suppress(OSError):  # told below
-            files.command_dir.rmdir()  # empty by now, and not for us to look into
-    shutil.rmtree(files.scratch, ignore_errors=True)
-    if files.scratch.exists():
-        log.warning("scratch folder not removed", path=str(files.scratch))
 
 
 def remove_as_user(payload: bytes, users: Mapping[str, Identity]) -> None:

@@ -18,8 +18,8 @@ from taskrunner.agent import verdicts
 from taskrunner.agent.attempt import Desk, read_result, ship_logs
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.environment import MARK
-from taskrunner.agent.folders import remove_scratch
 from taskrunner.agent.journal import Entry, Journal
+from taskrunner.agent.scratch import remove_scratch
 from taskrunner.cgroups import Groups
 from taskrunner.clock import Clock
 from taskrunner.process import kill_tree

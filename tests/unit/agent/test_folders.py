@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent.children import Child
-from taskrunner.agent.folders import make_folders, remove_scratch
+from taskrunner.agent.folders import make_folders
 from taskrunner.agent.names import AttemptFiles
+from taskrunner.agent.scratch import remove_scratch
 from taskrunner.agent.verdicts import Exit
 from tests.unit.agent.fakes import FakeClock, FakeSpawner
 
