@@ -43,7 +43,7 @@ __all__ = ["Attempt", "Desk", "End", "Policy", "judge", "why_end"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_SHIP_TRIES = 6
+_SHIP_TRIES = 5
 #: What an attempt's process may say of its end.
 _RESULTS = ("FINISHED", "FALSE", "FAILED", "CANCELED")
 _PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})

@@ -15,7 +15,7 @@ from taskrunner.agent.forkserver import Role
 __all__ = ["make_roles"]
 
 #: A bad network costs a log the part under way, not all that went before.
-_TRIES = 10
+_TRIES = 7
 #: Small, and used by most tasks: loaded once here, it costs no task any time.
 _WARM = ("taskrunner.activities.shell",)
 

@@ -48,11 +48,17 @@ def render(status: Mapping[str, Any]) -> Iterator[str]:
         ("tasks", list(map(_task, status["tasks"])) or ["none"]),
         ("polls", [_poll(group, poll) for group, poll in status["polls"].items()]),
         ("unsent", ["{verdicts_unsent} verdicts, {logs_queued} log files".format(**status)]),
+        ("kept", [_kept(status)]),
         ("disk", [_disk(status)]),
     ]
     for name, lines in rows:
         for number, line in enumerate(lines):
             yield f"{'' if number else name:<9}{line}"
+
+
+def _kept(status: Mapping[str, Any]) -> str:
+    kept = status["logs_kept"]
+    return f"logs of {kept['attempts']} attempts, {kept['bytes'] / 2**20:.1f} MB"
 
 
 def _up(status: Mapping[str, Any]) -> str:

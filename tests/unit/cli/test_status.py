@@ -43,6 +43,7 @@ STATUS: dict[str, Any] = {
     },
     "verdicts_unsent": 2,
     "logs_queued": 3,
+    "logs_kept": {"attempts": 7, "bytes": 3 << 19},
     "disk": {"free_bytes": 5 << 20, "total_bytes": 9 << 20, "floor_bytes": 1 << 20},
     "live": "ok",
     "ready": "paused by operator: disks",
@@ -61,6 +62,7 @@ def test_a_person_reads_it_in_a_few_lines() -> None:
         "polls    g: asked 3 s ago, last answer 0 s ago: unreachable: refused",
         "         h: no answer yet",
         "unsent   2 verdicts, 3 log files",
+        "kept     logs of 7 attempts, 1.5 MB",
         "disk     5.0 MB free of 9.0 MB for /w; no task below 1.0 MB",
     ]
 
