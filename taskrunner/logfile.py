@@ -136,6 +136,7 @@ class Capped:
 
     def __init__(self, path: Path, limit: int) -> None:
         limit = max(limit, LEAST)
+        self.name = path.name
         self._path = path
         self._limit = limit
         self._head = _down(limit // 2)
@@ -143,12 +144,18 @@ class Capped:
         self._tail = limit - self._head
         self._slice = limit // 8
         self._gap = _NONE
+        self._size = 0
+        #: How much its program once took back of it, as far as that was seen.
+        self.lost = 0
         self._log = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._gap_file: int | None = None
 
     def look(self) -> int:
         """Give back what is too much; returns how many bytes may come before the next look."""
         size = os.fstat(self._log).st_size
+        if size < self._size:
+            self.lost = max(self.lost, self._size - size)
+        self._size = size
         if size < self._gap.end:
             self._write(_NONE)  # its program began it anew, as a shell's `> /dev/stdout` does
         if size > self._limit and size - self._gap.end > self._tail:

@@ -71,7 +71,7 @@ class AttemptLogs:
     def close(self) -> None:
         """Everything arrives and stays within the limit; call it when nothing else runs."""
         self._own.close()
-        with suppress(OSError):  # a full disk: what fits was written
-            self._handler.close()
         if self._keeper is not None:
             self._keeper.close()
+        with suppress(OSError):  # a full disk: what fits was written
+            self._handler.close()

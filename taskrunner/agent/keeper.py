@@ -27,6 +27,9 @@ _LATEST_S = 0.5
 _TAIL = 64 << 10
 
 
+_activity = logging.getLogger("taskrunner.activity")
+
+
 class LogKeeper:
     """The thread that looks after the logs."""
 
@@ -41,11 +44,23 @@ class LogKeeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Look once more, when nothing writes any longer."""
+        """Look once more, when no command writes any longer; the Activity.log is still open."""
         self._ending.set()
         self._thread.join()
         for log in self._logs:
             log.close()
+            self._say_lost(log)
+
+    @staticmethod
+    def _say_lost(log: Capped) -> None:
+        """A log that the task emptied itself lacks what it had before: people wonder why."""
+        if log.lost:
+            _activity.warning(
+                "The task emptied %s, at least %d bytes of it, as `> /dev/stdout` and "
+                "`> /dev/stderr` do; `>>` and `>&2` do not",
+                log.name,
+                log.lost,
+            )
 
     def tick(self) -> float:
         """Look at every log; returns how long that is good for."""

@@ -83,7 +83,9 @@ def test_a_log_that_its_program_begins_anew_is_whole_again(log: Path) -> None:
     capped.look()
     os.truncate(log, 0)
     _write(log, 0, 1600)
+    assert capped.lost == 0
     capped.look()
+    assert capped.lost == 4 * MEGABYTE - 1600
     assert _whole(log) == _lines(0, 1600)
     _write(log, 1600, 4 * MEGABYTE)
     capped.close()

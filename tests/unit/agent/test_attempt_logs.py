@@ -89,6 +89,18 @@ assert int(peak) < 64 << 10, peak
         assert marker(gap.left_out) in log.read_bytes()
 
 
+def test_a_task_is_told_when_it_has_emptied_its_log(folder: Path) -> None:
+    work = """
+import time
+os.write(2, b"a line that is lost\\n" * 1000)
+time.sleep(1)
+subprocess.run(["sh", "-c", "echo late > /dev/stderr"])
+"""
+    _run(folder, work, holes=True)
+    assert (folder / "StdError").read_text() == "late\n"
+    assert "emptied StdError, at least 19995 bytes" in (folder / "Activity.log").read_text()
+
+
 def test_logs_begin_anew(folder: Path) -> None:
     (folder / "StdOutput").write_text("old")
     (folder / "StdOutput.gap").write_text("1 2 0")
