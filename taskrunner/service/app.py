@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from taskrunner.errors import (
     ServiceFault,
     UsageError,
 )
+from taskrunner.model.task import Task
 from taskrunner.service.auth import Authenticator, Permit
 from taskrunner.service.bodies import BODY_TIMEOUT_S, ClientGone, body_limit, read_body
 from taskrunner.service.engine import Caller, Service
@@ -174,11 +176,15 @@ class _Api:
 
     async def _poll(self, request: HttpRequest, receive: Receive) -> bytes:
         permit, message = await self._in_pool(lambda: self._admit(POLL, request))
-        handler = self._handlers[POLL]
+        handler, handover = self._handlers[POLL], _Handover()
 
         def claim() -> PollForTaskOutput | None:
             reply: PollForTaskOutput = handler(self._service, permit.caller, message)
-            return reply if reply.task_object is not None else None
+            if reply.task_object is None:
+                return None
+            if not handover.take(reply.task_object):
+                self._service.give_back(reply.task_object, permit.caller)
+            return reply
 
         waiting = asyncio.ensure_future(
             self.polls.wait(
@@ -187,24 +193,46 @@ class _Api:
                 account=permit.caller.account,
             )
         )
-        reply = await _unless_gone(waiting, receive)
+        try:
+            reply = await _unless_gone(waiting, receive)
+        except ClientGone:
+            if (task := handover.leave()) is not None:
+                await self._in_pool(lambda: self._service.give_back(task, permit.caller))
+            raise
         return encode_output(POLL, reply or PollForTaskOutput())
 
     async def _in_pool(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
 
-async def _unless_gone(work: asyncio.Future[T], receive: Receive) -> T:
-    """The result of `work`; raises ClientGone, and ends the work, once nobody waits for it.
+class _Handover:
+    """What one poll was given, in a thread, and whether anybody still waits for it, on the loop."""
 
-    A task that is claimed just then is lost on the way, as on any cut line: its runner does not
-    acknowledge it and it is handed out again.
-    """
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = False
+        self._task: Task | None = None
+
+    def take(self, task: Task) -> bool:
+        """Note a task; false when nobody waits any more."""
+        with self._lock:
+            self._task = task
+            return not self._left
+
+    def leave(self) -> Task | None:
+        """Wait no more; returns what was given in vain."""
+        with self._lock:
+            self._left = True
+            return self._task
+
+
+async def _unless_gone(work: asyncio.Future[T], receive: Receive) -> T:
+    """The result of `work`; raises ClientGone, and ends the work, once nobody waits for it."""
     gone: asyncio.Future[Any] = asyncio.ensure_future(receive())
     both: set[asyncio.Future[Any]] = {work, gone}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        if gone.done():
             raise ClientGone
         return work.result()
     finally:

@@ -275,6 +275,12 @@ class Service:
         with self.round_quietly(caller) as tasks:
             return tasks.claim(worker_group, hostname)
 
+    def give_back(self, task: Task, caller: Caller) -> None:
+        """Hand a task to somebody else: whoever polled for it has gone without it."""
+        with self.round_quietly(caller) as tasks:
+            tasks.give_back(task.task_id)
+        self._duties.kick()
+
     def report_progress(
         self, task_id: str, fields: Mapping[str, str], caller: Caller = ANONYMOUS
     ) -> bool:

@@ -101,6 +101,14 @@ class Tasks:
             objects=objects,
         )
 
+    def give_back(self, task_id: str) -> None:
+        """End the hand-out's window now: it is known that its runner did not get it."""
+        handout = self._handout(task_id)
+        if handout.state == "ASSIGNED":
+            attempt = self._attempt(handout)
+            store.update_attempt(self.conn, attempt, held_by=task_id, report_by=self.now)
+            self._wake(attempt)
+
     def progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         """Take a report of progress, the first being the acknowledgement; true: stop the work.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Mapping
 from typing import cast
 
@@ -39,6 +40,10 @@ class Nothing:
 
     def __init__(self) -> None:
         self.work_ready = WorkReady()
+        self.given_back: list[tuple[str, Caller]] = []
+
+    def give_back(self, task: Task, caller: Caller) -> None:
+        self.given_back.append((task.task_id, caller))
 
 
 class Restricted:
@@ -301,3 +306,36 @@ def test_a_poll_whose_client_left_is_given_up() -> None:
     assert asyncio.run(main()) is None
     assert handler.tasks == [TASK]
     assert app.state.waiting_polls() == 0
+
+
+@pytest.mark.parametrize("first", ["the client leaves", "the task comes"])
+def test_a_task_that_was_claimed_for_a_client_that_left_is_given_back(first: str) -> None:
+    service = Nothing()
+    claiming, go_on = threading.Event(), threading.Event()
+
+    def poll(_service: Service, _caller: Caller, _request: PollForTaskInput) -> PollForTaskOutput:
+        claiming.set()
+        assert go_on.wait(20)
+        return PollForTaskOutput(task_object=TASK)
+
+    app = app_of({"PollForTask": poll}, service=service)
+
+    async def main() -> asgi.Answer | None:
+        async with asgi.started(app):
+            caller = asgi.Caller(app)
+            asking = asyncio.ensure_future(
+                caller.ask(headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}'])
+            )
+            while not claiming.is_set():
+                await asyncio.sleep(0)
+            caller.gone.set()
+            if first == "the task comes":
+                # Both are seen in the same turn of the loop: the thread has ended by then.
+                go_on.set()
+                threading.Event().wait(0.2)
+            answer = await asking
+            go_on.set()
+            return answer
+
+    assert asyncio.run(main()) is None
+    assert service.given_back == [("t", ANONYMOUS)]

@@ -6,6 +6,7 @@ import pytest
 
 from taskrunner.errors import ErrorId, InvalidRequest, TaskNotFound
 from taskrunner.model.planner import MOST_STALLS
+from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from tests.unit.service.worlds import ON_DEMAND, T, schedule, scheduled, shell
@@ -264,6 +265,26 @@ def test_a_hand_out_that_nobody_acknowledges_is_given_to_another_with_a_new_id(
         world.service.set_task_status(lost.task_id, "FINISHED")
     assert world.service.report_progress(again.task_id, {}) is False
     world.conclude(again)
+    assert len(world.attempts(pipeline)) == 1
+
+
+def test_a_hand_out_that_did_not_arrive_is_handed_out_again_at_once(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = one(world)
+    first = world.take(acknowledge=False)
+    world.service.give_back(first, ANONYMOUS)
+    world.settle()
+    second = world.take()
+    assert second.attempt_id == first.attempt_id
+    assert second.task_id != first.task_id
+    assert world.service.report_progress(first.task_id, {}) is True
+    # What is acknowledged has arrived.
+    world.service.give_back(second, ANONYMOUS)
+    world.settle()
+    assert world.claim() is None
+    world.conclude(second)
+    assert world.statuses(pipeline) == {A: "FINISHED"}
     assert len(world.attempts(pipeline)) == 1
 
 
