@@ -22,12 +22,12 @@ from tests.chaos.history import History
 from tests.chaos.hosts import PATIENCE_S, Host, pause_for, program
 from tests.chaos.proxy import Call, FaultProxy, fault_proxy
 from tests.chaos.work import (
-    BUCKET,
     GROUP,
+    FolderOutputs,
+    S3Outputs,
     Watcher,
     definition,
     effects,
-    folder_reader,
     is_whole,
     output_key,
 )
@@ -299,18 +299,13 @@ class Storm:
     def _bad_outputs(
         self, statuses: dict[tuple[str, str], str]
     ) -> Iterator[tuple[tuple[str, str], str]]:
-        contents = dict(self.read_outputs())
+        outputs = self.watcher.outputs
+        names = set(outputs.names())
         for key, status in statuses.items():
-            content = contents.get(output_key(self.pipelines[key[0]], key[1]))
+            name = output_key(self.pipelines[key[0]], key[1])
+            content = outputs.read(name) if name in names else None
             if status == "FINISHED" and (content is None or not is_whole(content)):
                 yield key, "no output" if content is None else f"{len(content)} bytes"
-
-    def read_outputs(self) -> Iterator[tuple[str, bytes]]:
-        """Every output there is."""
-        bucket = self.folder / "s3" / BUCKET
-        for path in bucket.iterdir() if bucket.exists() else ():
-            if not path.name.startswith("."):
-                yield path.name, path.read_bytes()
 
 
 def _short(reply: dict[str, object]) -> dict[str, object]:
@@ -346,7 +341,9 @@ def storm(folder: Path, chance: random.Random, plan: Plan | None = None) -> Iter
 
 
 def _watcher(found: Storm) -> Watcher:
-    return Watcher(folder_reader(found.folder / "s3", random.Random(found.chance.random())))
+    endpoint = found.plan.s3_endpoint
+    outputs = S3Outputs(endpoint) if endpoint else FolderOutputs(found.folder / "s3")
+    return Watcher(outputs, random.Random(found.chance.random()))
 
 
 def _options(found: Storm) -> list[str]:
@@ -355,7 +352,6 @@ def _options(found: Storm) -> list[str]:
         "--worker-group": GROUP,
         "--endpoint": found.proxy.url,
         "--region": "us-east-1",
-        "--s3-root": str(found.folder / "s3"),
         "--tasks": str(plan.slots),
         "--progress-interval": str(plan.progress_s),
         "--lease-timeout": str(plan.lease_s),
@@ -364,6 +360,10 @@ def _options(found: Storm) -> list[str]:
         "--ec2": "off",
         "--log-format": "json",
     }
+    if plan.s3_endpoint:
+        given["--s3-endpoint"] = plan.s3_endpoint
+    else:
+        given["--s3-root"] = str(found.folder / "s3")
     return [part for item in given.items() for part in item] + ["--allow-root"]
 
 

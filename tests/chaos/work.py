@@ -6,11 +6,13 @@ import hashlib
 import random
 import re
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import boto3
+from botocore.config import Config
 
 from taskrunner.agent.environment import MARK
 from taskrunner.clock import SystemClock
@@ -18,12 +20,24 @@ from taskrunner.clock import SystemClock
 if TYPE_CHECKING:
     from mypy_boto3_datapipeline.type_defs import FieldTypeDef, PipelineObjectTypeDef
 
-__all__ = ["Effect", "Watcher", "definition", "effects", "output_key", "token_of"]
+__all__ = [
+    "Effect",
+    "FolderOutputs",
+    "Outputs",
+    "S3Outputs",
+    "Watcher",
+    "definition",
+    "effects",
+    "output_key",
+    "token_of",
+]
 
 GROUP = "storm"
 BUCKET = "storm-outputs"
 _LINES = 4000
+#: How many outputs are read in one look, and how long the reader pauses then.
 _LOOKS = 40
+_PAUSE_S = 0.02
 _LINE = re.compile(r"([SD]) (\w{32}) (\d+\.\d+)")
 
 #: `say` has each line on the disk before the next step, as an effect outside would be.
@@ -122,17 +136,63 @@ def is_whole(content: bytes) -> bool:
     return len(lines) == _LINES + 3 and lines[-2] == f"end {lines[0]}" and lines[-1] == ""
 
 
+class Outputs(Protocol):
+    """Where outputs are, as a reader sees them."""
+
+    def names(self) -> list[str]:
+        """The keys that there are."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """What is under a key; None when nothing is any more."""
+        ...
+
+
+class FolderOutputs:
+    """A bucket under `--s3-root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._bucket = root / BUCKET
+
+    def names(self) -> list[str]:
+        found = self._bucket.iterdir() if self._bucket.exists() else ()
+        # Where a file system knows no nameless files, a file on its way has a hidden name.
+        return sorted(entry.name for entry in found if not entry.name.startswith("."))
+
+    def read(self, name: str) -> bytes | None:
+        with suppress(FileNotFoundError):
+            return (self._bucket / name).read_bytes()
+        return None
+
+
+class S3Outputs:
+    """A bucket of an S3 service, made here."""
+
+    def __init__(self, endpoint: str) -> None:
+        config = Config(retries={"max_attempts": 5})
+        self._client = boto3.client("s3", endpoint_url=endpoint, config=config)
+        self._client.create_bucket(Bucket=BUCKET)
+
+    def names(self) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+    def read(self, name: str) -> bytes | None:
+        return self._client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+
+
 class Watcher:
     """Reads outputs all the time: each must be absent or whole, whatever happens."""
 
-    def __init__(self, read: Callable[[], list[tuple[str, bytes]]]) -> None:
-        """`read` gives some keys with their content as a reader finds them now."""
-        self._read = read
+    def __init__(self, outputs: Outputs, chance: random.Random) -> None:
+        self.outputs = outputs
+        self.looks = 0
+        #: Outputs that were seen half-written, with the bytes that there were.
+        self.torn: dict[str, int] = {}
+        self._chance = chance
         self._end = threading.Event()
         self._clock = SystemClock()
         self._thread = threading.Thread(target=self._loop, name="watcher", daemon=True)
-        self.looks = 0
-        self.torn: dict[str, int] = {}
 
     def start(self) -> None:
         self._thread.start()
@@ -143,27 +203,14 @@ class Watcher:
 
     def look(self) -> None:
         """One look at some outputs."""
-        for key, content in self._read():
-            self.looks += 1
-            if not is_whole(content):
-                self.torn[key] = len(content)
+        names = self.outputs.names()
+        for name in self._chance.sample(names, min(_LOOKS, len(names))):
+            content = self.outputs.read(name)
+            if content is not None:
+                self.looks += 1
+                if not is_whole(content):
+                    self.torn[name] = len(content)
 
     def _loop(self) -> None:
-        while not self._clock.wait(self._end, 0.02):
+        while not self._clock.wait(self._end, _PAUSE_S):
             self.look()
-
-
-def folder_reader(root: Path, chance: random.Random) -> Callable[[], list[tuple[str, bytes]]]:
-    """Reads some of the outputs under `--s3-root`, which is what a reader of S3 would see."""
-    bucket = root / BUCKET
-
-    def read() -> list[tuple[str, bytes]]:
-        names = sorted(entry.name for entry in bucket.iterdir()) if bucket.exists() else []
-        found = []
-        for name in chance.sample(names, min(_LOOKS, len(names))):
-            if not name.startswith("."):
-                with suppress(FileNotFoundError):
-                    found.append((name, (bucket / name).read_bytes()))
-        return found
-
-    return read
