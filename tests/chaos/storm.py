@@ -171,7 +171,7 @@ class Storm:
             pause_for(0.1)
         return True
 
-    def finish(self, within_s: float = 180.0) -> bool:
+    def finish(self, within_s: float = 600.0) -> bool:
         """Wait until every task has ended; false when some have not in time."""
         return self.wait_until("all tasks", lambda: self.done() >= self.expected, within_s)
 

@@ -10,7 +10,7 @@ from tests.chaos.hosts import Host, pause_for
 from tests.chaos.scale import Chaos
 from tests.chaos.storm import Plan, Storm, storm
 
-_PLAN = Plan(lease_s=1.5, ack_s=1.5, progress_s=0.3)
+_PLAN = Plan(hosts=8, lease_s=2, progress_s=0.4)
 _BATCH = 10
 _CLOCK = SystemClock()
 
