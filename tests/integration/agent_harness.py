@@ -77,6 +77,8 @@ class FakeService:
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.tasks: queue.Queue[dict[str, Any]] = queue.Queue()
+        #: Tasks by worker group, in place of `tasks`, once there is a group in it.
+        self.by_group: dict[str, queue.Queue[dict[str, Any]]] = {}
         self.canceled: set[str] = set()
         self.superseded: set[str] = set()
         #: While set, calls named here are answered with HTTP 503.
@@ -120,10 +122,15 @@ class FakeService:
         return calls[0]
 
     def _poll(self, connection: socket.socket) -> dict[str, Any]:
+        return self._poll_of(connection, self.tasks)
+
+    def _poll_of(
+        self, connection: socket.socket, tasks: queue.Queue[dict[str, Any]]
+    ) -> dict[str, Any]:
         # A poller that was killed must not be given what the next one waits for.
         while not self._stop.is_set() and not select.select([connection], [], [], 0)[0]:
             try:
-                return {"taskObject": self.tasks.get(timeout=0.05)}
+                return {"taskObject": tasks.get(timeout=0.05)}
             except queue.Empty:
                 continue
         return {}
@@ -140,6 +147,8 @@ class FakeService:
             self._changed.notify_all()
         if body.get("taskId") in self.superseded:
             return 400, {"__type": "TaskNotFoundException", "message": "superseded"}
+        if operation == "PollForTask" and body["workerGroup"] in self.by_group:
+            return 200, self._poll_of(connection, self.by_group[body["workerGroup"]])
         if operation == "PollForTask":
             return 200, self._poll(connection)
         answers = {

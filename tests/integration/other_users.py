@@ -44,6 +44,11 @@ class People:
         )
 
     @property
+    def python(self) -> str:
+        """An interpreter that everybody may run."""
+        return _python_for_all()
+
+    @property
     def environ(self) -> Mapping[str, str]:
         """What such an agent's interpreter needs to find this checkout and its libraries."""
         return {"PYTHONPATH": f"{_REPOSITORY}:{sysconfig.get_path('purelib')}"}
