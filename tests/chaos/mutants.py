@@ -109,6 +109,33 @@ def _no_second_try() -> None:
     attempt._SHIP_TRIES = 1
 
 
+def _trees_left_alone() -> None:
+    """A7: a task's end is the end of its own process and of no other."""
+    import os
+    from contextlib import suppress
+
+    from taskrunner import cgroups, process
+
+    def kill(pid: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+
+    process.kill_tree = kill
+    process.kill_descendants = lambda **_: 0
+    cgroups.Group.kill = lambda self: None  # type: ignore[method-assign]
+    cgroups.Group.end = lambda self, *_: True  # type: ignore[method-assign]
+
+
+def _no_control_groups() -> None:
+    """A host that has none, or hands none down: the tree of processes is walked instead."""
+    from taskrunner import cgroups
+
+    def find_groups(*_: object) -> Any:
+        raise cgroups.NoGroups("none here")
+
+    cgroups.find_groups = find_groups  # type: ignore[assignment]
+
+
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "end-not-journaled": _end_not_journaled,
@@ -120,8 +147,10 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "parts-forgotten": _parts_forgotten,
     "logs-not-recovered": _logs_not_recovered,
     "store-not-held": _store_not_held,
+    "no-control-groups": _no_control_groups,
     "no-second-try": _no_second_try,
     **STORM_MUTANTS,
+    "trees-left-alone": _trees_left_alone,
 }
 
 

@@ -273,10 +273,10 @@ def running_agent(
         agent.stop()
 
 
-def wait_for(what: str, holds: Callable[[], Any]) -> Any:
+def wait_for(what: str, holds: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
     """Wait for something outside of the service, such as a file or the end of a process."""
     clock, never = SystemClock(), threading.Event()
-    until = clock.monotonic() + PATIENCE_S
+    until = clock.monotonic() + patience_s
     while not (found := holds()):
         assert clock.monotonic() < until, f"waited in vain for {what}"
         clock.wait(never, 0.05)
