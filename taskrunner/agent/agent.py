@@ -373,6 +373,7 @@ class Agent:
         if self.phase is Phase.RUNNING:
             self._drain(ExitCode.OK, "cancel")
         self.phase = Phase.CANCELING
+        self._desk.haste.host_ends_in(self._settings.last_words_s)
         self._desk.canceling.set()
         for attempt in list(self._running.values()):
             attempt.wake()

@@ -18,6 +18,7 @@ __all__ = ["AgentSettings", "Reloaded"]
 
 #: What systemd allows for the logs of the last tasks and for the flush.
 _LAST_UPLOADS_S = 50.0
+_FLUSH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,12 @@ class AgentSettings:
     @property
     def longest_stop_s(self) -> float:
         """How long a stop may take: drain, end of what runs, last logs and verdicts."""
-        return self.drain_timeout_s + self.policy.kill_grace_s + _LAST_UPLOADS_S
+        return self.drain_timeout_s + 2 * self.policy.kill_grace_s + _LAST_UPLOADS_S
+
+    @property
+    def last_words_s(self) -> float:
+        """After the drain or a second stop: until then a stalled upload holds back no verdict."""
+        return 2 * self.policy.kill_grace_s + _LAST_UPLOADS_S - _FLUSH_S
 
     @property
     def identity(self) -> Identity:

@@ -24,7 +24,7 @@ __all__ = ["Done", "LogShipper"]
 #: Is told how an upload ended.
 Done = Callable[[TaskError | None], None]
 
-_LET_GO = "it was still to be uploaded when the host was about to go"
+_LET_GO = "it was still to be uploaded when the agent had to go"
 
 
 class LogShipper:

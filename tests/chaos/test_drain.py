@@ -230,6 +230,28 @@ def test_a_stop_during_the_upload_of_logs_waits_for_them(
     assert any(path.endswith("/StdOutput.gz") for path in bucket.objects)
 
 
+def test_a_bucket_that_hangs_does_not_hold_a_second_stop_up(
+    chaos: Chaos, service: FakeService, tmp_path: Path
+) -> None:
+    if not chaos.full:
+        pytest.skip("in the full form only: logs have half a minute to go out")
+    bucket = HeldBucket()
+    options = ["--s3-endpoint", bucket.url, "--region", "us-east-1", "--log-uri", "s3://b/logs"]
+    options += ["--kill-grace", "1"]
+    try:
+        with running_agent(service, tmp_path, *options, s3_root=False) as agent:
+            _began(service, tmp_path, "t1", "exec sleep 1000")
+            for _ in range(2):
+                agent.signal(signal.SIGTERM)
+                _await_drain(agent)
+            assert agent.process.wait(2 * 1 + 50 + 30) == 0
+        verdict = service.verdict("t1")
+    finally:
+        bucket.close()
+    assert verdict["errorId"] == "TaskRunner.Interrupted"
+    assert "it was still to be uploaded when the agent had to go" in verdict["errorMessage"]
+
+
 def test_a_stop_during_an_outage_keeps_the_verdict_for_the_next_start(
     chaos: Chaos, service: FakeService, tmp_path: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_in_the_last_seconds_the_verdict_does_not_wait_for_the_logs(
             assert SystemClock().now() < deadline
             assert agent.wait() == 0
     assert verdict["errorId"] == "TaskRunner.Interrupted"
-    assert "it was still to be uploaded when the host was about to go" in verdict["errorMessage"]
+    assert "it was still to be uploaded when the agent had to go" in verdict["errorMessage"]
 
 
 def test_auto_scaling_that_takes_the_instance_out_drains_it(

@@ -115,6 +115,17 @@ def test_in_the_last_seconds_nothing_waits_for_logs(bench: Bench) -> None:
     assert bench.agent._desk.shipper._hurried
 
 
+def test_after_a_second_stop_no_verdict_waits_for_a_stalled_upload(bench: Bench) -> None:
+    hurried = []
+    for seconds in (49, 2):
+        # A third stop puts nothing off.
+        bench.agent._cancel()
+        assert bench.pass_s(seconds) is Phase.CANCELING
+        hurried.append(bench.agent._desk.shipper._hurried)
+    assert hurried == [False, True]
+    assert bench.agent._settings.last_words_s + 10 <= bench.agent._settings.longest_stop_s
+
+
 def test_a_rebalance_recommendation_lets_the_agent_live_without_new_work(bench: Bench) -> None:
     assert bench.step(TakeNoMore("rebalance")) is Phase.RUNNING
     gate = bench.agent._operations.gate
@@ -219,7 +230,7 @@ def test_an_upload_that_is_asked_for_in_a_hurry_is_begun_but_not_waited_for(
 ) -> None:
     slow = SlowShipper()
     slow.shipper.hurry()
-    with pytest.raises(TaskError, match="about to go"):
+    with pytest.raises(TaskError, match="had to go"):
         slow.shipper.ship([(tmp_path / "StdOutput", "s3://b/StdOutput.gz")])
     frame = slow.received()
     assert frame.head["uri"] == "s3://b/StdOutput.gz"
