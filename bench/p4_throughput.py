@@ -15,9 +15,11 @@ import psutil
 from bench import harness
 from bench.harness import MEGABYTE, Agent, Figure, Service
 
-TASKS = 3000
+TASKS = 2000
 A_PIPELINE = 50
 SLOTS = 8
+#: A machine that has much else to do is no reason to give up early.
+PATIENCE_S = 360.0
 GOAL = 60.0
 #: Memory is flat when it does not grow by more than this from the first quarter to the end.
 FLAT = 1.03
@@ -102,7 +104,7 @@ def _watch(service: Service, agent: Agent, tasks: int) -> list[tuple[int, float]
         seen.append((service.finished(), held / MEGABYTE))
         return seen[-1][0] >= tasks
 
-    harness.until("all tasks are done", all_done, 240)
+    harness.until("all tasks are done", all_done, PATIENCE_S)
     return seen
 
 

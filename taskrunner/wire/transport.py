@@ -11,7 +11,7 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -121,14 +121,17 @@ _DEADLINE = _Deadline()
 class _TimedReader(io.RawIOBase):
     """Reads from a socket, each time with the time that is left."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, flush: Callable[[], None]) -> None:
+        """`flush` sends what is still to be said before an answer is waited for."""
         self._sock = sock
+        self._flush = flush
         self._raw = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        self._flush()
         _DEADLINE.uses(self._sock)
         self._sock.settimeout(_DEADLINE.left())
         return self._raw.readinto(buffer)
@@ -139,18 +142,30 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedSocket:
-    """A connected socket whose sends and reads end at the deadline of the thread's call."""
+    """A connected socket whose sends and reads end at the deadline of the thread's call.
+
+    Head and body of a request go out together: apart they are two packets, and wake the other side
+    twice.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._unsent = bytearray()
 
     def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReader(self._sock))
+        return io.BufferedReader(_TimedReader(self._sock, self._flush))
 
     def sendall(self, data: Any) -> None:
-        _DEADLINE.uses(self._sock)
-        self._sock.settimeout(_DEADLINE.left())
-        self._sock.sendall(data)
+        self._unsent += data
+        if len(self._unsent) >= _CHUNK_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._unsent:
+            data, self._unsent = self._unsent, bytearray()
+            _DEADLINE.uses(self._sock)
+            self._sock.settimeout(_DEADLINE.left())
+            self._sock.sendall(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

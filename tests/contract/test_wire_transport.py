@@ -61,6 +61,26 @@ def _read_request(connection: socket.socket) -> None:
         data += connection.recv(65536) or b"{}"
 
 
+def test_head_and_body_arrive_together() -> None:
+    """Apart they would wake the service twice for each call."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        arrived: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                arrived.append(connection.recv(65536))
+                connection.sendall(OK)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        send(Endpoint(scheme="http", host="127.0.0.1", port=listener.getsockname()[1]))
+        thread.join()
+
+    assert arrived[0].startswith(b"POST / HTTP/1.1\r\n")
+    assert arrived[0].endswith(b"\r\n\r\n{}")
+
+
 def sending(data: bytes) -> Behaviour:
     return lambda connection, _stop: connection.sendall(data)
 
