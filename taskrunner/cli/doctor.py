@@ -177,7 +177,7 @@ def _as_text(findings: Iterable[Finding]) -> list[Finding]:
     else:
         click.echo(
             f"{count[Result.FAIL]} failed, {count[Result.WARN]} warnings. "
-            "Begin with the first that failed: it may be the cause of others."
+            "Begin with the first failure: it may explain others."
         )
     return shown
 
@@ -187,6 +187,8 @@ _COLORS = {Result.PASS: "green", Result.WARN: "yellow", Result.FAIL: "red"}
 
 def _colored(result: Result) -> str:
     """On a terminal; click takes the color out elsewhere."""
+    if os.environ.get("NO_COLOR"):
+        return str(result)
     return click.style(result, fg=_COLORS[result], bold=result is Result.FAIL)
 
 

@@ -87,7 +87,7 @@ def _poll(group: str, poll: Mapping[str, Any]) -> str:
         error = f": {poll['error']}" if poll["error"] else ""
         parts.append(f"last answer {_duration(poll['age_s'])} ago: {outcome}{error}")
     else:
-        parts.append("no answer yet")
+        parts.append("nothing yet" if parts else "no answer yet")
     return f"{group}: {', '.join(parts)}"
 
 
