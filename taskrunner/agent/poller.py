@@ -109,7 +109,8 @@ class Poller:
     def look(self) -> None:
         """Give up polls whose tasks could not be taken, so that other runners get them."""
         now = self._clock.monotonic()
-        if self._turns.free >= 1 and not self._gate.is_shut:
+        barred = self._turns.free < 1 or self._gate.is_shut or self._stopping.is_set()
+        if not barred:
             self._barred_since = None
         elif self._barred_since is None:
             self._barred_since = now

@@ -17,7 +17,7 @@ import pytest
 
 from tests.acceptance.served_process import Served, served
 from tests.integration.agent_harness import AgentProcess, running_agent, wait_for
-from tests.integration.test_two_services import call, pipeline
+from tests.integration.api_calls import call, pipeline
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from taskrunner.clock import SystemClock
 from tests.acceptance.served_process import Served, served
 from tests.integration.agent_harness import wait_for
-from tests.integration.test_two_services import call, pipeline
+from tests.integration.api_calls import call, pipeline
 
 
 def poll_and_leave(service: Served, group: str, after_s: float) -> None:

@@ -5,9 +5,7 @@ A poll is held for 85 s, and the tests wait for 30: an answer in that time was n
 
 from __future__ import annotations
 
-import json
 import threading
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -28,40 +26,9 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing.service import as_definition
 from tests.acceptance.served_process import Served, served
 from tests.integration.agent_harness import wait_for
+from tests.integration.api_calls import PATIENCE_S, call, pipeline
 
 pytestmark = pytest.mark.external_service
-
-PATIENCE_S = 30.0
-
-
-def call(url: str, operation: str, **body: Any) -> Any:
-    headers = {
-        "Content-Type": "application/x-amz-json-1.1",
-        "X-Amz-Target": f"DataPipeline.{operation}",
-    }
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
-        return json.loads(reply.read() or b"{}")
-
-
-def pipeline(url: str, unique: str, group: str, command: str = "true") -> str:
-    """A pipeline of one task, not yet activated."""
-    created: str = call(url, "CreatePipeline", name="p", uniqueId=unique)["pipelineId"]
-    objects = [
-        {"id": "Default", "scheduleType": "ondemand", "workerGroup": group},
-        {"id": "A", "type": "ShellCommandActivity", "command": command},
-    ]
-    given = [
-        {
-            "id": obj["id"],
-            "name": obj["id"],
-            "fields": [{"key": k, "stringValue": v} for k, v in obj.items() if k != "id"],
-        }
-        for obj in objects
-    ]
-    put = call(url, "PutPipelineDefinition", pipelineId=created, pipelineObjects=given)
-    assert put["errored"] is False, put
-    return created
 
 
 @pytest.fixture

@@ -173,6 +173,20 @@ def test_polls_that_are_held_are_given_up_by_a_drain() -> None:
     assert desk.clock.waits == []  # which is no failure
 
 
+def test_a_poll_that_began_as_the_drain_did_is_given_up_a_little_later() -> None:
+    desk = Desk()
+
+    def while_held() -> None:
+        desk.stopping.set()
+        desk.poller.look()
+        desk.clock.elapsed += 1
+        desk.poller.look()
+
+    desk.meanwhile(while_held)
+    desk.ask()
+    assert desk.api.named("give up") == ["wg"]
+
+
 def test_polls_whose_task_could_not_be_taken_are_given_up_after_a_moment() -> None:
     desk = Desk("a", "b", slots=2)
     given_up: list[list[object]] = []
