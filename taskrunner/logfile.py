@@ -161,10 +161,18 @@ class Capped:
         if size > self._limit and size - self._gap.end > self._tail:
             end = _down(size - self._tail + self._slice)
             start = max(self._gap.end, self._head)
-            # Written down before it is done: who reads in between takes the bytes for lost.
-            self._write(Gap(self._head, end))
-            _punch(self._log, start, end)
+            self._give_back(start, end)
         return max(self._limit - size, self._slice)
+
+    def _give_back(self, start: int, end: int) -> None:
+        """Written down before it is done: who reads in between takes the bytes for lost."""
+        try:
+            self._write(Gap(self._head, end))
+        except OSError:  # the disk is full: only what is given back makes room to write it down
+            _punch(self._log, start, end)
+            self._write(Gap(self._head, end))
+        else:
+            _punch(self._log, start, end)
 
     def close(self) -> None:
         """Look for the last time."""
@@ -175,11 +183,11 @@ class Capped:
             os.close(self._gap_file)
 
     def _write(self, gap: Gap) -> None:
-        self._gap = gap
         if self._gap_file is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
             self._gap_file = os.open(_record(self._path), flags, 0o600)
         os.pwrite(self._gap_file, b"%020d %020d %020d\n" % gap, 0)
+        self._gap = gap
 
 
 def _down(offset: int) -> int:

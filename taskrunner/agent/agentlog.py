@@ -20,7 +20,7 @@ from taskrunner.agent import durable
 from taskrunner.agent.logparts import PartShipper
 from taskrunner.agent.names import safe_name
 from taskrunner.clock import Clock
-from taskrunner.errors import TaskError
+from taskrunner.errors import ErrorId, TaskError
 
 __all__ = ["AgentLogs", "HourlyLog", "place"]
 
@@ -124,7 +124,10 @@ class AgentLogs:
             self._under_way.add(path.name)
         uri = f"{self._log_uri}/{path.name}.gz"
         # Not under the lock: it may tell at once how it ended.
-        self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
+        try:
+            self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
+        except OSError as error:  # out of descriptors, say
+            self._ended(path, size, TaskError(str(error), error_id=ErrorId.CONNECTION_FAILED))
 
     def _ended(self, path: Path, size: int, error: TaskError | None) -> None:
         with self._lock:

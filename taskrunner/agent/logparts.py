@@ -32,6 +32,9 @@ _LARGEST = 64 << 20
 #: How far back from its end a part looks for the end of a line.
 _LONGEST_LINE = 64 << 10
 _TICK_S = 1.0
+#: A task that runs for days makes hundreds of parts, not tens of thousands.
+_PARTS_OF_TIME = 100
+_LONGEST_S = 900.0
 _PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
 
 
@@ -48,6 +51,7 @@ class _Followed:
     """One running task."""
 
     entry: Entry
+    since: float
     due: float
     under_way: set[str] = field(default_factory=set)
     #: Logs that get no more parts: refused, or cut short by their task.
@@ -73,7 +77,8 @@ class LogParts:
         if not self.interval_s or entry.files.log_uri is None:
             yield
             return
-        followed = _Followed(entry, self._clock.monotonic() + self.interval_s)
+        now = self._clock.monotonic()
+        followed = _Followed(entry, now, now + self.interval_s)
         with self._lock:
             self._followed.append(followed)
             self._any.set()
@@ -101,7 +106,8 @@ class LogParts:
         with self._lock:
             due = [followed for followed in self._followed if followed.due <= now]
         for followed in due:
-            followed.due = now + self.interval_s
+            seldom = min((now - followed.since) / _PARTS_OF_TIME, _LONGEST_S)
+            followed.due = now + max(self.interval_s, seldom)
             for name in LOG_NAMES:
                 self._begin(followed, name)
 
@@ -116,12 +122,14 @@ class LogParts:
             followed.under_way.add(name)
             followed.idle.clear()
         entry.part_begun(name, *part)
-        self._shipper.push(
-            entry.files.log_dir / name,
-            entry.files.part_uri(name, *part),
-            *part,
-            lambda error: self._ended(followed, name, part, error),
-        )
+        path, uri = entry.files.log_dir / name, entry.files.part_uri(name, *part)
+        try:
+            self._shipper.push(
+                path, uri, *part, lambda error: self._ended(followed, name, part, error)
+            )
+        except OSError as error:  # out of descriptors, say
+            failed = TaskError(f"log {uri}: {error}", error_id=ErrorId.CONNECTION_FAILED)
+            self._ended(followed, name, part, failed)
 
     @staticmethod
     def _plan(followed: _Followed, name: str) -> tuple[int, int] | None:

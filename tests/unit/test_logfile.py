@@ -93,6 +93,19 @@ def test_a_log_that_its_program_begins_anew_is_whole_again(log: Path) -> None:
     assert _whole(log).startswith(_lines(0, gap.start) + marker(gap.left_out))
 
 
+def test_where_nothing_can_be_written_down_the_bytes_go_all_the_same(log: Path) -> None:
+    record = log.with_name("StdOutput.gap")
+    record.mkdir()
+    capped = Capped(log, MEGABYTE)
+    _write(log, 0, 4 * MEGABYTE)
+    with pytest.raises(OSError, match="directory"):
+        capped.look()
+    assert _on_disk(log) <= 1.1 * MEGABYTE
+    record.rmdir()
+    capped.close()
+    assert gap_of(log).left_out > 2 * MEGABYTE
+
+
 def test_ranges_have_the_marker_only_where_they_lack_something(log: Path) -> None:
     capped = Capped(log, MEGABYTE)
     _write(log, 0, 4 * MEGABYTE)

@@ -135,6 +135,13 @@ def copied() -> Iterator[list[str]]:
     structlog.reset_defaults()
 
 
+def test_the_level_holds_for_the_file_too(copied: list[str]) -> None:
+    logs.configure(level="error", form="json")
+    structlog.get_logger().warning("quiet")
+    structlog.get_logger().error("loud")
+    assert [json.loads(line)["event"] for line in copied] == ["loud"]
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_tasks_strings_forge_no_record(
     copied: list[str], form: str, capsys: pytest.CaptureFixture[str]

@@ -22,8 +22,11 @@ class Shipper:
     def __init__(self) -> None:
         self.pushed: list[tuple[str, int, int]] = []
         self.ends: list[Done] = []
+        self.broken = False
 
     def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
+        if self.broken:
+            raise OSError(24, "Too many open files")
         assert uri == f"{BASE}/{path.name}@{start:015d}-{end:015d}.gz"
         self.pushed.append((path.name, start, end))
         self.ends.append(done)
@@ -122,6 +125,27 @@ def test_a_part_that_failed_is_pushed_again_as_it_was(bench: Bench) -> None:
         bench.shipper.end()
     assert bench.shipper.pushed == [("StdOutput", 0, 4), ("StdOutput", 0, 4), ("StdOutput", 4, 8)]
     assert bench.entry.parts == [("StdOutput", 0, 4), ("StdOutput", 4, 8)]
+
+
+def test_a_task_that_runs_for_days_makes_parts_less_often(bench: Bench) -> None:
+    with bench.parts.follow(bench.entry):
+        for _ in range(30 * 24 * 60):
+            bench.write("x\n")
+            bench.later(60)
+            while bench.shipper.ends:
+                bench.shipper.end()
+    assert 2500 < len(bench.shipper.pushed) < 3500
+
+
+def test_without_descriptors_a_part_waits_for_the_next_time(bench: Bench) -> None:
+    bench.shipper.broken = True
+    with bench.parts.follow(bench.entry):
+        bench.write("one\n")
+        bench.later()
+        bench.shipper.broken = False
+        bench.later()
+        bench.shipper.end()
+    assert bench.entry.pushed == {"StdOutput": 4}
 
 
 def test_a_refusal_ends_the_parts_of_that_log(bench: Bench) -> None:
