@@ -10,17 +10,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskrunner.testing.activity_environment import ActivityEnvironment
+    from taskrunner.model.document import Ref
+    from taskrunner.testing.activity_environment import (
+        ActivityEnvironment,
+        new_object,
+        new_task,
+    )
     from taskrunner.testing.clock import FakeClock
     from taskrunner.testing.service import NotSettled, ServiceInProcess
 
-__all__ = ["ActivityEnvironment", "FakeClock", "NotSettled", "ServiceInProcess"]
+__all__ = [
+    "ActivityEnvironment",
+    "FakeClock",
+    "NotSettled",
+    "Ref",
+    "ServiceInProcess",
+    "new_object",
+    "new_task",
+]
 
 _HOMES = {
     "ActivityEnvironment": "taskrunner.testing.activity_environment",
     "FakeClock": "taskrunner.testing.clock",
     "NotSettled": "taskrunner.testing.service",
+    "Ref": "taskrunner.model.document",
     "ServiceInProcess": "taskrunner.testing.service",
+    "new_object": "taskrunner.testing.activity_environment",
+    "new_task": "taskrunner.testing.activity_environment",
 }
 
 

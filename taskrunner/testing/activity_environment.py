@@ -1,9 +1,13 @@
-"""Run an activity or a precondition by itself: no agent, no service, no child process.
+r"""Run an activity or a precondition by itself: no agent, no service, no child process.
 
-with ActivityEnvironment(data=DataSettings(s3_root=folder)) as environment:
-    task = new_task("MyActivity", {"input": Ref("Source")}, new_object("Source", ...))
-    environment.run(MyActivity(), task)
+with ActivityEnvironment() as environment:
+    environment.put("s3://bucket/in.csv", b"1\n2\n3\n")
+    source = new_object("Source", "S3DataNode", {"filePath": "s3://bucket/in.csv"})
+    environment.run(MyActivity(), new_task("MyActivity", {"input": Ref("Source")}, source))
     assert environment.progress_reports[-1] == {"rows": 3}
+
+`s3://` is a folder of its own unless you say otherwise: nothing reaches AWS. What the agent does
+around a plugin is not done here: logs and progress are as they were given, with secrets in them.
 """
 
 from __future__ import annotations
@@ -74,8 +78,6 @@ class ActivityEnvironment:
     def __init__(
         self, *, objects: ObjectStore | None = None, data: DataSettings | None = None
     ) -> None:
-        self.data = data or DataSettings()
-        self.objects = objects or open_store(self.data)
         #: Every call of `progress`, in order.
         self.progress_reports: list[dict[str, str | int]] = []
         #: Every line of the Activity.log.
@@ -85,11 +87,17 @@ class ActivityEnvironment:
         self._canceled = False
         self._task: Task | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="taskrunner-activity-"))
+        self.data = data or DataSettings(s3_root=self._folder / "s3")
+        self.objects = objects or open_store(self.data)
         self.work_dir = self._folder / "work"
         self.work_dir.mkdir()
         self.files = WorkFiles(self.work_dir)
         self.stdout_path = self._folder / "StdOutput"
         self.stderr_path = self._folder / "StdError"
+        for path in (self.stdout_path, self.stderr_path):
+            path.touch()
+        #: More variables for commands, as `stage` and --pass-env give them.
+        self.env: dict[str, str] = {}
         self.log = logging.getLogger(f"taskrunner.testing.{self._folder.name}")
         self.log.setLevel(logging.DEBUG)
         self.log.addHandler(_Recorder(self.messages))
@@ -98,6 +106,7 @@ class ActivityEnvironment:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.log.handlers.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -109,13 +118,42 @@ class ActivityEnvironment:
 
     def run(self, activity: Activity, task: Task) -> None:
         """Run an activity; raises what it raises."""
-        self._task = task
+        self._begin(activity, task)
         activity.run(self)
 
     def check(self, precondition: Precondition, task: Task) -> bool:
         """Ask a precondition; raises what it raises."""
-        self._task = task
+        self._begin(precondition, task)
         return precondition.check(self)
+
+    def _begin(self, plugin: Activity | Precondition, task: Task) -> None:
+        """As the agent: a task goes to the plugin of its type, with an empty work folder."""
+        kind = type(plugin).type
+        if task.main.type != kind:
+            raise AssertionError(f"the task is a {task.main.type!r}, the plugin is for {kind!r}")
+        self._task = task
+        shutil.rmtree(self.work_dir)
+        self.work_dir.mkdir()
+
+    @property
+    def stdout(self) -> str:
+        """What commands have printed."""
+        return self.stdout_path.read_text(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """What commands have printed to their error output."""
+        return self.stderr_path.read_text(errors="replace")
+
+    def put(self, uri: str, content: bytes | str) -> None:
+        """Make an object."""
+        with self.objects.open_write(uri) as writer:
+            writer.write(content.encode() if isinstance(content, str) else content)
+
+    def read(self, uri: str) -> bytes:
+        """An object's content; raises TaskError when there is none."""
+        with self.objects.open_read(uri) as reader:
+            return reader.read()
 
     def cancel(self) -> None:
         """Make the activity's next look at its cancellation raise Canceled."""
@@ -141,9 +179,10 @@ class ActivityEnvironment:
         """Run a command to its end, with little in its environment but PATH."""
         self.check_canceled()
         clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.work_dir)}
+        clean["TMPDIR"] = str(self.work_dir)
         command = Command(
             argv,
-            env={**clean, **(env or {})},
+            env={**clean, **self.env, **(env or {})},
             cwd=cwd or self.work_dir,
             stdout=self.stdout_path,
             stderr=self.stderr_path,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from taskrunner import testing
+from taskrunner.activities import base
+from taskrunner.activities.base import Activity, Canceled, Context, Task
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.mark.parametrize("name", testing.__all__)
@@ -17,7 +23,98 @@ def test_everything_that_is_promised_is_there(name: str) -> None:
 
 
 def test_what_is_promised_does_not_change_by_accident() -> None:
-    assert testing.__all__ == ["ActivityEnvironment", "FakeClock", "NotSettled", "ServiceInProcess"]
+    assert testing.__all__ == [
+        "ActivityEnvironment",
+        "FakeClock",
+        "NotSettled",
+        "Ref",
+        "ServiceInProcess",
+        "new_object",
+        "new_task",
+    ]
+    assert base.__all__ == [
+        "API_VERSION",
+        "Activity",
+        "Canceled",
+        "Context",
+        "ErrorId",
+        "FieldGroup",
+        "FieldSpec",
+        "PermanentTaskError",
+        "Precondition",
+        "Slot",
+        "Task",
+        "TaskError",
+        "TaskObject",
+    ]
+
+
+def test_the_context_promises_no_less_than_before() -> None:
+    """What is added here goes into docs/plugins.md; what is taken away raises API_VERSION."""
+    promised = {name for name in vars(base.Context) if not name.startswith("_")}
+    assert promised == {
+        "check_canceled", "data", "log", "objects", "progress", "run_command", "stderr_path",
+        "stdout_path", "task", "work_dir",
+    }  # fmt: skip
+    guide = (DOCS / "plugins.md").read_text()
+    for name in sorted(promised):
+        assert f"`ctx.{name}" in guide, name
+    for name in base.__all__:
+        assert re.search(rf"\b{name}\b", guide), name
+
+
+class Counts(Activity):
+    """Uses all that a context has."""
+
+    type = "Counts"
+
+    def run(self, ctx: Context) -> None:
+        source, target = ctx.task.main.one("input"), ctx.task.main.one("output")
+        assert source is not None
+        assert target is not None
+        copy = ctx.work_dir / "copy"
+        ctx.objects.download(source.required("filePath"), copy)
+        ctx.check_canceled()
+        code = ctx.run_command(["/bin/sh", "-c", 'wc -l < copy; echo "$WORD" >&2'])
+        ctx.log.info("wc ended with %d", code)
+        ctx.progress(rows=int(ctx.stdout_path.read_text()))
+        ctx.check_canceled()
+        ctx.objects.upload(ctx.stdout_path, target.required("filePath"))
+
+
+def _task() -> Task:
+    source = testing.new_object("In", "S3DataNode", {"filePath": "s3://b/in"})
+    target = testing.new_object("Out", "S3DataNode", {"filePath": "s3://b/out"})
+    fields = {"input": testing.Ref("In"), "output": testing.Ref("Out")}
+    return testing.new_task("Counts", fields, source, target)
+
+
+def test_an_activity_finds_its_whole_world_in_the_environment() -> None:
+    with testing.ActivityEnvironment() as environment:
+        environment.env["WORD"] = "given"
+        environment.put("s3://b/in", "1\n2\n3\n")
+        environment.run(Counts(), _task())
+        assert environment.progress_reports == [{"rows": 3}]
+        assert environment.read("s3://b/out") == b"3\n"
+        assert (environment.stdout, environment.stderr) == ("3\n", "given\n")
+        assert environment.messages == ["wc ended with 0"]
+        assert environment.task.component_id == "Activity"
+        folder = environment.work_dir.parent
+    assert not folder.exists()
+
+
+def test_an_environment_can_cancel_and_minds_the_type() -> None:
+    with testing.ActivityEnvironment() as environment:
+        environment.put("s3://b/in", b"")
+        environment.cancel_after = 1
+        with pytest.raises(Canceled):
+            environment.run(Counts(), _task())
+        assert environment.progress_reports == [{"rows": 0}]
+        environment.cancel()
+        with pytest.raises(Canceled):
+            environment.run(Counts(), _task())
+        with pytest.raises(AssertionError, match="the task is a 'Other', the plugin is for"):
+            environment.run(Counts(), testing.new_task("Other"))
 
 
 def test_anything_else_is_not() -> None:

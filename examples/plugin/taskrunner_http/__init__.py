@@ -1,0 +1,1 @@
+"""HTTP for taskrunner: a plugin package as anybody could write it."""
