@@ -109,6 +109,18 @@ def _no_second_try() -> None:
     attempt._SHIP_TRIES = 1
 
 
+def _unmasked() -> None:
+    """E1: nothing is known to be a secret."""
+    from taskrunner.agent.masking import Masker
+
+    original = Masker.__init__
+
+    def init(self: Masker, secrets: Any) -> None:
+        original(self, ())
+
+    Masker.__init__ = init  # type: ignore[method-assign]
+
+
 def _trees_left_alone() -> None:
     """A7: a task's end is the end of its own process and of no other."""
     import os
@@ -151,6 +163,7 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "no-second-try": _no_second_try,
     **STORM_MUTANTS,
     "trees-left-alone": _trees_left_alone,
+    "unmasked": _unmasked,
 }
 
 
