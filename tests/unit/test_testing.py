@@ -46,6 +46,7 @@ def test_what_is_promised_does_not_change_by_accident() -> None:
         "Task",
         "TaskError",
         "TaskObject",
+        "WorkFiles",
     ]
 
 
@@ -53,7 +54,7 @@ def test_the_context_promises_no_less_than_before() -> None:
     """What is added here goes into docs/plugins.md; what is taken away raises API_VERSION."""
     promised = {name for name in vars(base.Context) if not name.startswith("_")}
     assert promised == {
-        "check_canceled", "data", "log", "objects", "progress", "run_command", "stderr_path",
+        "check_canceled", "data", "files", "log", "objects", "progress", "run_command", "stderr_path",
         "stdout_path", "task", "work_dir",
     }  # fmt: skip
     guide = (DOCS / "plugins.md").read_text()
@@ -72,8 +73,8 @@ class Counts(Activity):
         source, target = ctx.task.main.one("input"), ctx.task.main.one("output")
         assert source is not None
         assert target is not None
-        copy = ctx.work_dir / "copy"
-        ctx.objects.download(source.required("filePath"), copy)
+        copy = ctx.files.root / "copy"
+        ctx.files.download(ctx.objects, source.required("filePath"), copy)
         ctx.check_canceled()
         code = ctx.run_command(["/bin/sh", "-c", 'wc -l < copy; echo "$WORD" >&2'])
         ctx.log.info("wc ended with %d", code)
