@@ -54,8 +54,8 @@ def test_the_context_promises_no_less_than_before() -> None:
     """What is added here goes into docs/plugins.md; what is taken away raises API_VERSION."""
     promised = {name for name in vars(base.Context) if not name.startswith("_")}
     assert promised == {
-        "check_canceled", "data", "files", "log", "objects", "progress", "run_command", "stderr_path",
-        "stdout_path", "task", "work_dir",
+        "check_canceled", "data", "files", "log", "objects", "progress", "run_command",
+        "stderr_path", "stdout_path", "task", "work_dir",
     }  # fmt: skip
     guide = (DOCS / "plugins.md").read_text()
     for name in sorted(promised):
