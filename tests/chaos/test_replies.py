@@ -37,7 +37,7 @@ def repeats(calls: list[Call]) -> list[Call]:
 
 def test_a_report_that_is_told_again_counts_once(chaos: Chaos, tmp_path: Path) -> None:
     # The lease is long: nothing but replies is lost, so that nothing may be run again.
-    plan = Plan(hosts=chaos.trials(3, 6), slots=6, lease_s=60, progress_s=0.3)
+    plan = Plan(hosts=chaos.trials(3, 6), slots=6, ack_s=30, lease_s=60, progress_s=0.3)
     tasks = chaos.trials(20, 500)
     with storm(tmp_path, chaos.random, plan) as world:
         world.proxy.rules(lose_half_of(REPORTS))
@@ -60,7 +60,8 @@ def test_a_report_that_is_told_again_counts_once(chaos: Chaos, tmp_path: Path) -
     assert not found, (world.history.path, [str(violation) for violation in found[:10]])
     assert all(lost.values())
     assert again
-    assert {call.status for call in again} == {200}
+    # None: the agent was out of patience before the answer came.
+    assert {call.status for call in again} - {None} == {200}
     assert other == {"InvalidRequestException": 1}
 
 
@@ -80,7 +81,7 @@ def _another_verdict(world: Storm) -> dict[str, int]:
 
 def test_a_lost_poll_reply_costs_no_more_than_the_window(chaos: Chaos, tmp_path: Path) -> None:
     plan = Plan(hosts=chaos.trials(3, 6), slots=2, ack_s=1.0, lease_s=30)
-    tasks = chaos.trials(12, 200)
+    tasks = chaos.trials(8, 200)
     with storm(tmp_path, chaos.random, plan) as world:
         world.proxy.rules(lose_half_of(POLLS))
         world.start_hosts()

@@ -64,9 +64,9 @@ def weather_the_storm(
 
 
 def test_every_task_ends_once_however_often_its_runner_dies(chaos: Chaos, tmp_path: Path) -> None:
-    kills, tasks = chaos.trials(20, 1000), chaos.trials(30, 500)
+    kills, tasks = chaos.trials(15, 1000), chaos.trials(20, 500)
     said = weather_the_storm(
-        chaos, tmp_path, Plan(), kills=kills, service_kills=chaos.trials(2, 60), tasks=tasks
+        chaos, tmp_path, Plan(), kills=kills, service_kills=chaos.trials(1, 60), tasks=tasks
     )
     chaos.found("A1, A2", said)
 
