@@ -164,7 +164,7 @@ def _round(
 
 
 def _rounds(chaos: Chaos, folder: Path, *, wired: bool) -> list[Cut]:
-    lease_s = 10.0 if chaos.full else 4.0
+    lease_s = 10.0 if chaos.full else 3.0
     names = [f"line-{number}" for number in range(chaos.trials(2, 2 if wired else 10))]
     names += [f"cable-{number}" for number in range(chaos.trials(2, 10) if wired else 0)]
     found = []
