@@ -121,7 +121,10 @@ def test_logs_of_attempts_are_in_the_common_folder(agents: LocalProcesses, tmp_p
 
 def test_a_resource_is_launched_for_its_group(agents: LocalProcesses) -> None:
     row = instance("Host", "CREATING", category="resource", worker_group="resource:df-1_@Host")
-    assert "resource:df-1_@Host" in process_of(agents.launch(row)).cmdline()
+    process = process_of(agents.launch(row))
+    # It has none at the moment of its birth.
+    wait_for("its command line", process.cmdline)
+    assert "resource:df-1_@Host" in process.cmdline()
     with pytest.raises(ResourceFailure, match="has no worker group"):
         agents.launch(instance("Host", "CREATING", category="resource"))
 

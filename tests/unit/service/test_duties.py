@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import pytest
+
+from taskrunner.clock import SystemClock
+from taskrunner.service.actions.publisher import AlarmLoop
+from taskrunner.service.duties import Duties
+from taskrunner.service.listener import Listener
+from taskrunner.service.resources.manager import ResourceManager
+from taskrunner.service.scheduler import Scheduler
+from taskrunner.service.wakeups import WorkReady
+
+
+class Quiet:
+    """Every duty at once, with nothing to do."""
+
+    def tick(self, _now: object) -> bool:
+        return False
+
+    def idle_s(self, _now: object) -> float:
+        return 60.0
+
+    def reconcile(self, _now: object) -> bool:
+        return False
+
+    def run_once(self, _now: object) -> bool:
+        return False
+
+
+class Line:
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self._wait = wait
+        self.interrupted = threading.Event()
+
+    def wait(self, _timeout_s: float | None) -> list[str]:
+        self._wait()
+        self.interrupted.wait(20)
+        return []
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+
+def duties(line: Line, failed: Callable[[str, BaseException], None]) -> Duties:
+    @contextmanager
+    def open_line() -> Iterator[Line]:
+        yield line
+
+    quiet = Quiet()
+    return Duties(
+        clock=SystemClock(),
+        scheduler=cast(Scheduler, quiet),
+        resources=cast(ResourceManager, quiet),
+        alarms=cast(AlarmLoop, quiet),
+        failed=failed,
+        listener=Listener(open_line, WorkReady(), SystemClock()),
+    )
+
+
+def test_they_listen_until_they_are_stopped() -> None:
+    listening = threading.Event()
+    told: list[object] = []
+    line = Line(listening.set)
+    running = duties(line, lambda *failure: told.append(failure))
+    running.start()
+    assert listening.wait(20)
+    running.stop()
+    assert line.interrupted.is_set()
+    assert told == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_dies_is_told() -> None:
+    told: list[str] = []
+    dead = threading.Event()
+
+    def failed(name: str, _error: BaseException) -> None:
+        told.append(name)
+        dead.set()
+
+    def defect() -> None:
+        raise RuntimeError("a defect")
+
+    running = duties(Line(defect), failed)
+    running.start()
+    assert dead.wait(20)
+    running.stop()
+    assert told == ["listener"]
