@@ -135,6 +135,9 @@ class Group:
 
     def remove(self) -> None:
         """Remove it and what a task has made below it; what is alive keeps it."""
+        with suppress(OSError):  # there are some below it
+            self.folder.rmdir()
+            return
         for folder, _, _ in os.walk(self.folder, topdown=False):
             with suppress(OSError):
                 Path(folder).rmdir()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.external_service, pytest.mark.slow]
 
 #: Of all processes together, each counted whole.
-IDLE, COPYING = 70, 150
+IDLE, COPYING = 62, 150
 
 DEFINITION = {
     "objects": [
