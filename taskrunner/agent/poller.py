@@ -135,7 +135,6 @@ class Poller:
 
     def ask(self, group: str) -> None:
         """Wait for the group's turn, poll once, pass on what came."""
-        self._gate.wait()
         if not self._await_turn(group):
             return
         try:
@@ -153,9 +152,12 @@ class Poller:
             self._came(group, task and replace(task, worker_group=group))
 
     def _await_turn(self, group: str) -> bool:
-        """Whether it has come; false when the agent stops."""
+        """Whether it has come; false when the agent stops. None comes while the gate is shut."""
         changed = self._changed[group]
         while not self._stopping.is_set():
+            self._gate.wait()
+            if self._stopping.is_set():
+                break
             changed.clear()
             now = self._clock.monotonic()
             with self._lock:

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 #: systemd would wait, unless the agent asks for more.
 DROP_IN = """
 [Service]
-TimeoutStopSec=2s
+TimeoutStopSec=5s
 WatchdogSec=3s
 """
 STRANGER = """
@@ -180,8 +180,8 @@ def test_a_task_has_none_of_the_agents_powers(agent: Machine) -> None:
 
 
 def test_stop_lets_a_task_finish_however_short_the_units_timeout(agent: Machine) -> None:
-    assert agent.show(AGENT, "TimeoutStopUSec") == "2s"
-    pipeline = _submit(agent, "drain", "touch drain-began; sleep 4; touch drain-ended")
+    assert agent.show(AGENT, "TimeoutStopUSec") == "5s"
+    pipeline = _submit(agent, "drain", "touch drain-began; sleep 8; touch drain-ended")
     _await_file(agent, "drain-began")
     agent.run("systemctl", "stop", AGENT)
     assert agent.path("/var/lib/taskrunner/drain-ended").exists()
