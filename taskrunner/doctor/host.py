@@ -47,7 +47,7 @@ def check_disk(case: Case) -> Iterator[Finding]:
         yield passed("disk", found)
 
 
-def check_drivers(_case: Case) -> Iterator[Finding]:
+def check_drivers(case: Case) -> Iterator[Finding]:
     """Every activity, precondition, database and format that is installed can be used."""
     found = plugins.discover()
     broken = 0
@@ -63,6 +63,11 @@ def check_drivers(_case: Case) -> Iterator[Finding]:
     elif not found:
         nothing = "no activity is registered: the installation is not whole"
         yield failed("drivers", nothing, "install taskrunner anew with pip")
+    known = {plugin.name for plugin in found}
+    for name in case.settings.allow_types:
+        if name not in known:
+            remedy = "`taskrunner plugins` lists the types that are; case counts"
+            yield warned("allow_types", f"{name} is allowed, and is not installed here", remedy)
 
 
 def _install(plugin: plugins.Plugin, error: TaskError) -> str:

@@ -17,6 +17,7 @@ from taskrunner.model.reader import read_definition
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
+from taskrunner.plugin_types import know_plugin_types
 from taskrunner.service.actions.publisher import Publisher
 from taskrunner.service.engine import ANONYMOUS, Service
 from taskrunner.service.resources.base import ResourceProvider
@@ -58,6 +59,8 @@ class ServiceInProcess:
         settings: ServiceSettings | None = None,
     ) -> None:
         """`settings` may hold everything but the database's URL."""
+        # As `taskrunner serve`: definitions may name the types of installed plugins.
+        know_plugin_types()
         folder = MEMORY if os.access(MEMORY, os.W_OK) else None
         self._folder = tempfile.TemporaryDirectory(prefix="taskrunner-test-", dir=folder)
         url = database_url or f"sqlite:///{Path(self._folder.name) / 'service.db'}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
 import random
 import string
+import subprocess
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -118,36 +119,46 @@ class Captured:
         return sum(map(len, self.pieces.values()))
 
 
+#: Reads what is new in /proc 200 times a second, as a process that has nothing else to do; ends
+#: when its standard input does, and then says how often it looked and what it saw.
+_WATCH = r"""
+import os, select, sys
+before, seen, rounds = set(os.listdir("/proc")), {}, 0
+print("ready", flush=True)
+while not select.select([sys.stdin], [], [], 0.005)[0]:
+    rounds += 1
+    for name in set(os.listdir("/proc")) - before:
+        for what in ("cmdline", "environ"):
+            try:
+                with open(f"/proc/{name}/{what}", "rb") as file:
+                    seen[what, file.read()] = None
+            except OSError:
+                pass
+sys.stdout.write(f"{rounds}\n")
+sys.stdout.flush()
+for what, data in seen:
+    sys.stdout.buffer.write(what.encode() + b" " + data.replace(b"\0", b" ").hex().encode() + b"\n")
+"""
+
+
 @contextmanager
-def watched(captured: Captured, rate_hz: float = 200) -> Iterator[dict[str, int]]:
+def watched(captured: Captured) -> Iterator[dict[str, int]]:
     """Read the command line of every process that is new, and its environment, all the while."""
-    stop = threading.Event()
     counts = {"rounds": 0}
-    # What ran before, this process among it, has been given no secret.
-    before = set(os.listdir("/proc"))  # noqa: PTH208
-
-    def look() -> None:
-        while not stop.wait(1 / rate_hz):
-            counts["rounds"] += 1
-            for name in set(os.listdir("/proc")) - before:  # noqa: PTH208
-                for what in ("cmdline", "environ"):
-                    _read(captured, Path("/proc", name, what))
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield counts
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _read(captured: Captured, path: Path) -> None:
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return
-    captured.add(f"/proc ({path.name})", data.replace(b"\0", b" "))
+    with subprocess.Popen(
+        [sys.executable, "-c", _WATCH], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        try:
+            yield counts
+        finally:
+            told, _ = process.communicate()
+    rounds, *lines = told.splitlines()
+    counts["rounds"] = int(rounds)
+    for line in lines:
+        what, _, data = line.partition(b" ")
+        captured.add(f"/proc ({what.decode()})", bytes.fromhex(data.decode()))
 
 
 #: Tells the secret in a file in every way, to both outputs, with a flush at every split of it.
@@ -279,7 +290,7 @@ def _objects(
     )
     yield "Told", {**work, "command": f"{script}; exit 3", "stdout": "s3://bucket/copies/"}
     yield "Killed", {**work, "command": f"{script}; kill -9 $$"}
-    yield "Late", {**work, "command": f"{script}; sleep 100", "attemptTimeout": "5 seconds"}
+    yield "Late", {**work, "command": f"{script}; sleep 100", "attemptTimeout": "3 seconds"}
     yield "Refused", {**work, "attemptTimeout": f"{secret} minutes"}
     yield "NoScript", {"type": "ShellCommandActivity", "scriptUri": f"s3://bucket/{secret}.sh"}
     for mode in MODES:
@@ -332,9 +343,9 @@ def _preconditions(
         "Leaky": {"type": "LeakyPrecondition", "*token": secret, "mode": "chain"},
     }
     for name, fields in checks.items():
-        yield f"If{name}", {**fields, "preconditionTimeout": "20 seconds"}
+        yield f"If{name}", {**fields, "preconditionTimeout": "5 seconds"}
         yield f"After{name}", {**work, "precondition": {"ref": f"If{name}"}}
-    yield "IfThere", {"type": "Exists", "preconditionTimeout": "20 seconds"}
+    yield "IfThere", {"type": "Exists", "preconditionTimeout": "5 seconds"}
     node = {"type": "SqlDataNode", "database": {"ref": "LiteDb"}, "table": "t"}
     query = f"SELECT '{secret}' FROM nowhere_else"
     yield "There", {**node, "selectQuery": query, "precondition": {"ref": "IfThere"}}

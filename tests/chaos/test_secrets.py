@@ -184,7 +184,7 @@ def work_off(scene: Scene, secrets: Mapping[str, str], program: list[str]) -> No
             del os.environ["PYTHONPATH"]
         else:
             os.environ["PYTHONPATH"] = path
-    assert counts["rounds"] > 50
+    assert counts["rounds"] > 1_000
     scene.rounds = counts["rounds"]
     scene.captured.add("service's log", (scene.folder / "serve.log").read_bytes())
     scene.captured.add_folder("work folder", scene.folder / "work")

@@ -263,3 +263,11 @@ def test_users_for_tasks_must_be_there_and_be_others(tmp_path: Path) -> None:
     assert findings["run_as_user no-such-user"].result is Result.FAIL
     assert "useradd" in str(findings["run_as_user no-such-user"].remedy)
     assert "the agent's own user" in findings[f"run_as_user {own}"].found
+
+
+def test_a_type_that_is_allowed_and_not_there_is_warned_of(tmp_path: Path) -> None:
+    case = _case(tmp_path, allow_types=("CopyActivity", "copyactivity"))
+    found = [finding for finding in check_drivers(case) if finding.name == "allow_types"]
+    (warning,) = found
+    assert warning.result is Result.WARN
+    assert warning.found == "copyactivity is allowed, and is not installed here"
