@@ -136,18 +136,23 @@ def can_change_users() -> bool:
 
 
 def said_as(identity: Identity, work: Callable[[], str]) -> str:
-    """What `work` returns as another user, in a process of its own; for one of a single thread."""
+    """What `work` returns as another user, in a process of its own; for one of a single thread.
+
+    Raises OSError when it did not get to return anything.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
             identity.become()
             os.write(writing, work().encode())
-        os._exit(0)
+            os._exit(0)
+        os._exit(1)
     os.close(writing)
     with os.fdopen(reading, "rb") as answers:
         answer = answers.read().decode()
-    os.waitpid(pid, 0)
+    if os.waitpid(pid, 0)[1] != 0:
+        raise OSError(f"nothing could be tried as the user {identity.name!r}")
     return answer
 
 

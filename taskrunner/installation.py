@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskrunner.agent.metadata_block import TABLE, ruleset
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.settings_table import BY_NAME
 
@@ -189,9 +191,17 @@ def shipped(name: str) -> str:
 
 
 def install_plan(
-    target: Target, host: Host, settings: Mapping[str, object], *, start: bool
+    target: Target,
+    host: Host,
+    settings: Mapping[str, object],
+    *,
+    start: bool,
+    kept_from_metadata: Sequence[str] = (),
 ) -> list[Step]:
-    """The steps that install, enable and (with `start`) start a unit; safe to repeat."""
+    """The steps that install, enable and (with `start`) start a unit; safe to repeat.
+
+    The users named are kept from the instance's metadata, by a rule that systemd sets as root.
+    """
     steps: list[Step] = [
         *_users(host),
         *_folders(host),
@@ -202,6 +212,7 @@ def install_plan(
         steps.append(Write(_backoff(target), shipped("systemd/backoff.conf")))
     if not target.serve:
         steps.append(_credentials(target, host))
+        steps += _metadata(target, kept_from_metadata)
     if host.needrestart:
         steps.append(Write(NEEDRESTART, shipped("systemd/needrestart.conf")))
     steps += [Link(COMMAND, program) for program in _programs(host)]
@@ -225,6 +236,8 @@ def uninstall_plan(target: Target, host: Host, *, purge: bool) -> list[Step]:
         Run(("systemctl", "daemon-reload")),
         Run(("systemctl", "reset-failed", target.unit), may_fail=True),
     ]
+    if not target.serve:
+        steps += _metadata(target, ())
     if purge:
         steps.append(RemoveFile(target.config))
         if target.serve:
@@ -330,6 +343,27 @@ Environment=AWS_SHARED_CREDENTIALS_FILE=%d/aws
 def _credentials(target: Target, host: Host) -> Step:
     path = _drop_in(target, _CREDENTIALS_NAME)
     return Write(path, _CREDENTIALS_TEXT) if host.credentials else RemoveFile(path)
+
+
+_METADATA_NAME = "30-taskrunner-metadata.conf"
+_METADATA_TEXT = """\
+# Made by `taskrunner install-service`, since block_imds and run_as_user are set.
+[Service]
+ExecStartPre=+/usr/sbin/nft -f {rules}
+ExecStopPost=+-/usr/sbin/nft delete table inet {table}
+"""
+
+
+def _metadata(target: Target, users: Sequence[str]) -> Iterator[Step]:
+    # Of the unit itself, not of its template: each instance has users of its own.
+    path = UNIT_FOLDER / f"{target.unit}.d" / _METADATA_NAME
+    rules = path.with_suffix(".nft")
+    table = f"{TABLE}_of_{zlib.crc32(target.unit.encode()):08x}"
+    if users:
+        yield Write(rules, ruleset(table, [json.dumps(user) for user in users]))
+        yield Write(path, _METADATA_TEXT.format(rules=rules, table=table))
+    else:
+        yield from map(RemoveFile, (path, rules))
 
 
 def _drop_in(target: Target, name: str) -> Path:

@@ -31,6 +31,7 @@ __all__ = [
     "Filter",
     "RunAs",
     "become_subreaper",
+    "complaint_of",
     "die_with_parent",
     "end_group",
     "give_up_inherited_capabilities",
@@ -49,6 +50,7 @@ _CHUNK = 1 << 16
 #: How often a tree is listed again while it is being stopped; a fork storm needs a few rounds.
 _ROUNDS = 100
 _GONE_WITHIN_S = 5.0
+_QUICK_S = 10.0
 #: Each has a line `oom_kill N`, which is never the first.
 _OOM_COUNTERS = (
     "/sys/fs/cgroup/memory.events",
@@ -98,6 +100,17 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def complaint_of(argv: Sequence[str], text: str = "") -> str:
+    """Run a program of the system that is quick; what it complains of, empty if all went well."""
+    try:
+        done = subprocess.run(  # noqa: S603  the caller's own words
+            argv, input=text, capture_output=True, text=True, check=False, timeout=_QUICK_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return (done.stderr.strip() or f"exit code {done.returncode}") if done.returncode else ""
 
 
 def oom_kills() -> int:

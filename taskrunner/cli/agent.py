@@ -6,7 +6,9 @@ import os
 import socket
 import sys
 import uuid
+import zlib
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -87,7 +89,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         loaded=loaded,
         reread=lambda: load(flags, environ, file=config),
         isolation=isolation,
-        users={group: user.name for group, user in users.items()},
+        users=users,
         parent=parent,
     )
     try:
@@ -125,8 +127,8 @@ class Setup:
     #: Reads the settings once more.
     reread: Callable[[], Loaded]
     isolation: Isolation
-    #: The user of each worker group's commands, by name.
-    users: Mapping[str, str]
+    #: The user of each worker group's commands.
+    users: Mapping[str, Identity]
     #: The process with which the agent is to end.
     parent: int | None
 
@@ -183,7 +185,20 @@ def _serve(setup: Setup, children: Children) -> int:
         notices=_notices(settings, host, clock),
         reload=Reloader(settings, setup.reread),
     )
-    return agent.run()
+    with _closed_metadata(setup, host):
+        return agent.run()
+
+
+def _closed_metadata(setup: Setup, host: Ec2Host | None) -> AbstractContextManager[None]:
+    """On an instance, keep tasks from its role if that is asked for; elsewhere there is none."""
+    settings = setup.loaded.settings
+    if host is None or not settings.block_imds:
+        return nullcontext()
+    from taskrunner.agent.metadata_block import TABLE, closed_metadata
+
+    # Another agent of this host has a table, and users, of its own.
+    table = f"{TABLE}_{zlib.crc32(str(settings.work_dir).encode()):08x}"
+    return closed_metadata(setup.users, settings.worker_group, table=table)
 
 
 def _own_log(settings: Settings, clock: Clock) -> HourlyLog | None:
@@ -245,7 +260,7 @@ def _agent_settings(
         notice_margin_s=settings.notice_margin,
         parent=setup.parent,
         groups=setup.isolation.groups,
-        users=setup.users,
+        users={group: user.name for group, user in setup.users.items()},
         operations=OperationsSettings(
             endpoint=endpoint,
             min_free_disk=settings.min_free_disk,

@@ -35,7 +35,13 @@ def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **fla
     _check_program(dry_run=dry_run)
     if not serve:
         _check_config(target.config, settings, start=start)
-    steps = install_plan(target, installer.host_facts(), settings, start=start)
+    steps = install_plan(
+        target,
+        installer.host_facts(),
+        settings,
+        start=start,
+        kept_from_metadata=() if serve else _kept_from_metadata(target.config),
+    )
     installer.Installer(dry_run=dry_run).carry_out(steps)
     if serve:
         click.echo(f"access keys are in {CONFIG_FOLDER / 'keys.toml'}; each agent needs one")
@@ -80,6 +86,15 @@ def _check_config(path: Path, settings: dict[str, object], *, start: bool) -> No
     check_kept(path, found, settings)
     if start:
         config.load({}, {}, file=os.fspath(path))
+
+
+def _kept_from_metadata(path: Path) -> tuple[str, ...]:
+    """The users of tasks that the settings file wants to be kept from the instance's metadata."""
+    found = config.examine({}, {}, file=os.fspath(path)).values if path.exists() else {}
+    users = found.get("run_as_user")
+    if found.get("block_imds") is not True or not isinstance(users, dict):
+        return ()
+    return tuple(sorted(set(users.values())))
 
 
 command = click.Command(

@@ -177,7 +177,9 @@ def test_commands_are_told_to_leave_the_role_alone(
     service: FakeService, host: Host, blocked: str, seen: str
 ) -> None:
     command = 'echo "[$AWS_EC2_METADATA_DISABLED]"'
-    with small_agent(host.folder, *host.options, "--block-imds", blocked, **host.environ):
+    # On an instance more than a word to the commands is asked for; see test_block_imds.py.
+    options = (*host.options, "--ec2", "off", "--block-imds", blocked)
+    with small_agent(host.folder, *options, **host.environ):
         service.tasks.put(task_json("t1", command))
         service.verdict("t1")
     (log,) = (host.folder / "work" / "output" / "logs").rglob("StdOutput")

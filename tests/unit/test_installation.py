@@ -27,6 +27,7 @@ from taskrunner.installation import (
 )
 from taskrunner.lifecycle import ExitCode
 
+UNITS = "/etc/systemd/system"
 HOST = Host(
     command=("/srv/tr/bin/taskrunner",),
     systemd_version=252,
@@ -90,6 +91,8 @@ def test_a_first_installation_makes_users_folders_settings_unit_in_this_order() 
         "/etc/taskrunner/taskrunner.toml",
         "/etc/systemd/system/taskrunner.service",
         "/etc/systemd/system/taskrunner.service.d/20-taskrunner-credentials.conf",
+        f"{UNITS}/taskrunner.service.d/30-taskrunner-metadata.conf",
+        f"{UNITS}/taskrunner.service.d/30-taskrunner-metadata.nft",
         "/usr/local/bin/taskrunner",
         "systemctl daemon-reload",
         "systemctl enable taskrunner.service",
@@ -222,6 +225,20 @@ def test_a_kept_file_may_say_the_same_and_nothing_else() -> None:
         check_kept(path, {}, {"endpoint": "https://x.example"})
 
 
+@pytest.mark.parametrize("instance", [None, "a"])
+def test_users_are_kept_from_the_metadata_by_a_rule_that_systemd_sets(instance: str | None) -> None:
+    target = Target(instance=instance)
+    steps = install_plan(target, HOST, {}, start=False, kept_from_metadata=("dp", "reports"))
+    texts = {str(step.path): step.text for step in steps if isinstance(step, Write)}
+    folder = f"{UNITS}/{target.unit}.d"
+    drop_in = texts[f"{folder}/30-taskrunner-metadata.conf"]
+    assert f"ExecStartPre=+/usr/sbin/nft -f {folder}/30-taskrunner-metadata.nft\n" in drop_in
+    rules = texts[f"{folder}/30-taskrunner-metadata.nft"]
+    assert 'meta skuid { "dp", "reports" } ip daddr 169.254.169.254 reject' in rules
+    table = rules.split()[2]
+    assert f"nft delete table inet {table}\n" in drop_in
+
+
 def test_uninstalling_keeps_settings_and_state() -> None:
     steps = uninstall_plan(Target(), HOST, purge=False)
     assert _commands(steps)[0] == "systemctl disable --now taskrunner.service"
@@ -242,7 +259,8 @@ def test_purging_spares_the_state_of_other_agents() -> None:
 def test_what_other_units_need_is_left_to_them() -> None:
     units = frozenset({"taskrunner@a.service", "taskrunner@b.service"})
     host = Host(command=HOST.command, systemd_version=252, tools=HOST.tools, units=units)
-    assert _paths(uninstall_plan(Target(instance="a"), host, purge=False), RemoveFile) == []
+    removed = _paths(uninstall_plan(Target(instance="a"), host, purge=False), RemoveFile)
+    assert {str(Path(path).parent) for path in removed} == {f"{UNITS}/taskrunner@a.service.d"}
     alone = Host(
         command=HOST.command,
         systemd_version=252,
