@@ -1,6 +1,6 @@
 """Runs inside the machine under test: puts a one-command pipeline, or tells how it stands.
 
-systemd_client.py submit NAME COMMAND      prints the pipeline's id
+systemd_client.py submit NAME COMMAND [GROUP]   prints the pipeline's id
 systemd_client.py states ID                prints STATUS@ATTEMPTS of the command's instance
 """
 
@@ -25,10 +25,10 @@ def client() -> Any:
     )
 
 
-def submit(name: str, command: str) -> str:
+def submit(name: str, command: str, group: str = "wg") -> str:
     api = client()
     pipeline: str = api.create_pipeline(name=name, uniqueId=name)["pipelineId"]
-    values = {"type": "ShellCommandActivity", "command": command, "workerGroup": "wg"}
+    values = {"type": "ShellCommandActivity", "command": command, "workerGroup": group}
     fields = [{"key": key, "stringValue": value} for key, value in values.items()]
     on_demand = [{"key": "scheduleType", "stringValue": "ondemand"}]
     put = api.put_pipeline_definition(

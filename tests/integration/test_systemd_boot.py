@@ -40,6 +40,24 @@ setsid nohup sleep 1000 >/dev/null 2>&1 &
 touch started
 sleep 1000
 """
+#: An agent whose tasks run as another user, with what that user's task says of itself, and leaves.
+APART = """
+worker_group = ["apart"]
+endpoint = "http://127.0.0.1:8484"
+region = "us-east-1"
+run_as_user = "games"
+kill_grace = 1
+"""
+OTHERS = """
+id -un; stat -c '%U %a' "$HOME"
+grep -E '^(CapPrm|CapEff|CapAmb|CapInh|NoNewPrivs)' /proc/self/status | cut -f2
+grep ^0:: /proc/self/cgroup
+cat /etc/taskrunner/apart.toml && echo saw settings
+ls /var/lib/taskrunner/instances/apart/journal && echo saw the journal
+cat /run/credentials/*/* && echo saw credentials
+ls -d /proc/1 && echo saw init
+echo words >/dev/stderr
+"""
 #: An agent one of whose polls never returns, when it is told so; a poll may take 2 s then, not 150.
 FROZEN_POLL = """
 import sys, threading
@@ -384,3 +402,69 @@ def test_uninstalling_keeps_settings_and_state_until_purged(agent: Machine) -> N
     assert not agent.path("/etc/taskrunner/taskrunner.toml").exists()
     assert not agent.path("/var/lib/taskrunner/journal").exists()
     assert agent.show(SERVICE, "ActiveState") == "active"
+
+
+@pytest.fixture
+def apart(machine: Machine) -> Machine:
+    """The machine, with an agent that runs tasks as another user."""
+    machine.write("/etc/taskrunner/apart.toml", APART, 0o640)
+    machine.run("chgrp", "taskrunner", "/etc/taskrunner/apart.toml")
+    machine.run(COMMAND, "install-service", "--instance", "apart", "--start")
+    return machine
+
+
+UNIT = "taskrunner@apart.service"
+STATE = "/var/lib/taskrunner/instances/apart"
+
+
+def _submit_apart(machine: Machine, name: str, command: str) -> str:
+    return machine.output(PYTHON, "/opt/systemd_client.py", "submit", name, command, "apart")
+
+
+def _log_of(machine: Machine, pipeline: str, name: str = "StdOutput") -> str:
+    logs = machine.path(f"{STATE}/output/logs/{pipeline}")
+    return "".join(path.read_text() for path in logs.rglob(name))
+
+
+def test_a_task_of_another_user_runs_in_a_group_of_its_own_and_sees_nothing(apart: Machine) -> None:
+    pipeline = _submit_apart(apart, "others", OTHERS)
+    _await_state(apart, pipeline, "FINISHED@1")
+    user, home, *rest = _log_of(apart, pipeline).splitlines()
+    assert (user, home) == ("games", "games 700")
+    *status, group = rest
+    assert [int(value, 16) for value in status] == [0, 0, 0, 0, 1]
+    assert f"/{UNIT}/taskrunner-" in group
+    assert "words" in _log_of(apart, pipeline, "StdError")
+    assert list(apart.path(f"{STATE}/output/tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_nothing_of_another_users_task_outlives_its_agent(apart: Machine, end: str) -> None:
+    once = f"{STATE}/open/{end}"
+    apart.run("install", "-d", "-m", "0777", f"{STATE}/open")
+    strays = f"""
+    [ -e {once} ] && exit 0
+    trap '' TERM; touch {once}
+    for i in 1 2 3; do setsid sh -c 'trap "" TERM; sleep 1000 & sleep 1000' & done
+    ( ( setsid sleep 1000 & ) & )
+    sleep 1; echo started; sleep 1000
+    """
+    pipeline = _submit_apart(apart, f"strays-{end}", strays)
+    wait_for("the strays", lambda: _log_of(apart, pipeline))
+    before, main = apart.processes(UNIT), _main_pid(apart, UNIT)
+    assert len(before) >= 8
+    if end == "stop":
+        # A second signal cancels: the drain itself has another test.
+        apart.run("systemctl", "kill", "--kill-whom=main", "--signal=QUIT", UNIT)
+        wait_for("the end", lambda: apart.show(UNIT, "ActiveState") != "active")
+    else:
+        _kill(apart, main)
+        _await_restart(apart, main, UNIT)
+    wait_for("the end of all", lambda: not apart.alive(before))
+    folder = apart.path("/sys/fs/cgroup" + apart.show(UNIT, "ControlGroup"))
+    wait_for("the groups to go", lambda: not list(folder.glob("taskrunner-*")))
+    tmp = apart.path(f"{STATE}/output/tmp")
+    apart.run("systemctl", "start", UNIT)
+    # It was interrupted, so it is handed out again, and ends by itself.
+    _await_state(apart, pipeline, "FINISHED@2")
+    wait_for("the folders to go", lambda: not list(tmp.iterdir()))
