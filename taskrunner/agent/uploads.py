@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,9 @@ __all__ = ["Uploader", "serve_uploads"]
 _THREADS = 4
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-#: A log larger than this has a part of a multipart upload in memory, or several.
+#: Logs larger than this go one after another: each has parts of a multipart upload in memory, and
+#: keeps all processors busy. Small ones do not wait for them.
 _LARGE = 4 << 20
-#: So many of those at once: the processors have enough to do with one.
-_LARGE_AT_ONCE = 1
 #: How often a range may change under its reader, which the log's own limit makes it do.
 _TRIES = 5
 
@@ -41,7 +40,6 @@ class Uploader:
     def __init__(self, store: ObjectStore, compressing: Executor) -> None:
         self._store = store
         self._compressing = compressing
-        self._large = threading.Semaphore(_LARGE_AT_ONCE)
 
     def log(self, path: Path, uri: str) -> None:
         """Make an object of a whole log."""
@@ -65,18 +63,13 @@ class Uploader:
         before = gap_of(path).within(start, end)
         sent = Sent()
         with suppress(_Changed):
-            with self._turn(end - start), self._store.open_write(uri) as target:
+            with self._store.open_write(uri) as target:
                 _compress(pieces(path, start, end), target.write, sent, self._compressing)
                 # A gap is written down before it is made: unchanged, nothing was read out of it.
                 _check_unchanged(before, gap_of(path).within(start, end))
             verify(self._store, uri, sent)
             return True
         return False
-
-    @contextmanager
-    def _turn(self, size: int) -> Iterator[None]:
-        with self._large if size > _LARGE else nullcontext():
-            yield
 
 
 class _Changed(Exception):
@@ -113,9 +106,9 @@ def serve_uploads(sock: socket.socket, open_store: Callable[[], ObjectStore]) ->
             with answering:
                 frames.send(sock, answer)
 
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(_THREADS) as small, ThreadPoolExecutor(1) as large:
             while (frame := frames.receive(sock)) is not None:
-                pool.submit(work, frame.head)
+                (large if _is_large(frame.head) else small).submit(work, frame.head)
 
 
 def _give_memory_back() -> None:
@@ -124,6 +117,14 @@ def _give_memory_back() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
+
+
+def _is_large(head: Mapping[str, Any]) -> bool:
+    if "end" in head:
+        return bool(head["end"] - head["start"] > _LARGE)
+    with suppress(OSError, KeyError):
+        return Path(head["path"]).stat().st_size > _LARGE
+    return False
 
 
 def _attempt(uploader: Uploader, head: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,23 @@ def test_a_log_that_vanishes_leaves_no_object(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(FileNotFoundError):
         Uploader(store, executor).log(tmp_path / "none", "s3://b/x.gz")
     assert store.stat("s3://b/x.gz") is None
+
+
+def test_small_logs_do_not_wait_for_large_ones(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "s3" / "b").mkdir(parents=True)
+    os.mkfifo(tmp_path / "large")  # whose reader waits for a writer
+    ends = [threading.Event() for _ in range(4)]
+    for number, end in enumerate(ends):
+        bench.shipper.push(
+            tmp_path / "large", f"s3://b/{number}.gz", 0, 5 << 20, partial(_ended, end)
+        )
+    bench.ship()
+    assert bench.target.exists()
+    assert not any(end.is_set() for end in ends)
+    for end in ends:
+        with (tmp_path / "large").open("wb"):
+            end.wait()
+
+
+def _ended(end: threading.Event, _error: TaskError | None) -> None:
+    end.set()
