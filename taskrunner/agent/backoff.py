@@ -52,6 +52,11 @@ class Outage:
         self._failures = 0
         self._lock = threading.Lock()
 
+    @property
+    def lasts(self) -> bool:
+        """Whether the last thing heard was a failure."""
+        return self._failures > 0
+
     def failed(self, error: Exception) -> float:
         """Count a failure; returns how many seconds to wait."""
         with self._lock:

@@ -48,8 +48,11 @@ class Outbox:
         )
 
     def deliver(self, entry: Entry) -> None:
-        """Send a verdict now, unless others wait; what cannot be sent, the loop goes on trying."""
-        if self.pending() or not self._send(entry):
+        """Send a verdict now, unless the service is away; the loop goes on trying.
+
+        One that waits is no reason to wait: behind it, leases would run out of what is done.
+        """
+        if self._outage.lasts or not self._send(entry):
             with self._lock:
                 self._waiting.append(entry)
             self._work.set()

@@ -23,8 +23,8 @@ class Desk:
             self.api, FakeClock(), on_not_authorized=self.refusals.append, random=Random(1)
         )
 
-    def entry(self) -> Entry:
-        task = make_task()
+    def entry(self, task_id: str = "task-1") -> Entry:
+        task = make_task(task_id=task_id)
         files = AttemptFiles.of(task, output=Path("/out"), default_log_uri=None)
         entry = self.journal.accept(task, files)
         assert entry is not None
@@ -58,6 +58,28 @@ def test_a_verdict_is_sent_again_until_it_is_taken(desk: Desk) -> None:
     assert not desk.owed()
     assert desk.outbox.pending() == 0
     assert len(desk.api.named("status")) == 51
+
+
+def test_a_verdict_does_not_wait_behind_one_that_is_not_taken(desk: Desk) -> None:
+    down = ServiceUnreachable("down")
+    desk.api.statuses = [down, down, None, None]
+    desk.outbox.deliver(desk.entry("first"))
+    desk.outbox.deliver(desk.entry("second"))
+    assert desk.outbox.pending() == 2
+    desk.outbox.tick()  # the second is taken: the service is there
+    assert desk.outbox.pending() == 1
+    desk.outbox.deliver(desk.entry("third"))
+    assert desk.outbox.pending() == 1
+    assert len(desk.api.named("status")) == 4
+
+
+def test_while_the_service_is_away_no_slot_waits_for_it(desk: Desk) -> None:
+    desk.api.statuses = [ServiceUnreachable("down")]
+    desk.outbox.deliver(desk.entry("first"))
+    desk.outbox.deliver(desk.entry("second"))
+    assert len(desk.api.named("status")) == 1
+    desk.outbox.tick()
+    assert not desk.owed()
 
 
 def test_a_superseded_verdict_is_dropped(desk: Desk) -> None:
