@@ -24,6 +24,8 @@ __all__ = ["Bounds", "Group", "Groups", "NoGroups", "Used", "find_groups", "own_
 _PROC = Path("/proc")
 #: Where the agent's own processes go, so that the group above may hand controllers down.
 _AGENT = "agent"
+#: What the names of all agents' groups begin with.
+_ANY = "taskrunner-"
 _CONTROLLERS = ("memory", "pids", "cpu", "io")
 _CPU_PERIOD_US = 100_000
 _LOOK_AGAIN_S = 0.002
@@ -183,6 +185,16 @@ class Groups:
     def all(self) -> list[Group]:
         """Every group that an agent with this prefix has made and not removed."""
         return [Group(path) for path in sorted(self.base.glob(f"{self.prefix}*")) if path.is_dir()]
+
+    def sweep(self, proc: Path = _PROC) -> None:
+        """Remove what others' fork servers left empty that were killed with their agents.
+
+        The last agent of a work folder that is gone has no successor to do it.
+        """
+        for path in self.base.glob(f"{_ANY}*-*-*"):
+            server = path.name.split("-")[-2]
+            if server.isdigit() and not (proc / server).exists():
+                Group(path).remove()
 
     def own(self, proc: Path = _PROC) -> Group | None:
         """The group of ours that this process is in."""

@@ -71,6 +71,7 @@ def verdict_of(entry: Entry) -> Verdict:
 
 def end_groups(groups: Groups, clock: Clock) -> int:
     """End what runs in control groups of the last agent, whose work folder this one has now."""
+    groups.sweep()
     left = groups.all()
     alive = {pid for group in left for pid in group.pids()}
     for group in left:

@@ -112,6 +112,17 @@ def test_groups_of_this_agent_are_known_by_their_prefix(tmp_path: Path) -> None:
     assert groups.own(tmp_path) is None
 
 
+def test_empty_groups_of_servers_that_are_gone_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "proc" / "12").mkdir(parents=True)
+    names = ("taskrunner-aa-11-1", "taskrunner-aa-12-1", "taskrunner-bb-11-7", "others-11-1")
+    for name in names:
+        (tmp_path / name / "below").mkdir(parents=True)
+    (tmp_path / "taskrunner-bb-11-7" / "alive").touch()  # keeps the folder, as processes do
+    Groups(base=tmp_path, prefix="taskrunner-cc-").sweep(tmp_path / "proc")
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name != "proc")
+    assert left == ["others-11-1", "taskrunner-aa-12-1", "taskrunner-bb-11-7"]
+
+
 def test_what_a_group_has_used_is_read_from_all_its_files(tmp_path: Path) -> None:
     assert Group(tmp_path).used().memory is None
     assert Group(tmp_path).used().cpu_s is None
