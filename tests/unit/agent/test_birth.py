@@ -13,7 +13,8 @@ def test_a_birth_is_the_same_each_time_and_no_others() -> None:
     mine = birth_of(os.getpid())
     assert mine is not None
     assert mine == birth_of(os.getpid())
-    assert mine != birth_of(os.getppid())
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as later:
+        assert mine != birth_of(later.pid)
 
 
 def test_who_is_not_there_has_none() -> None:
