@@ -38,7 +38,7 @@ def repeats(calls: list[Call]) -> list[Call]:
 def test_a_report_that_is_told_again_counts_once(chaos: Chaos, tmp_path: Path) -> None:
     # The lease is long: nothing but replies is lost, so that nothing may be run again.
     plan = Plan(hosts=chaos.trials(3, 6), slots=6, ack_s=30, lease_s=60, progress_s=0.3)
-    tasks = chaos.trials(20, 500)
+    tasks = chaos.trials(10, 500)
     with storm(tmp_path, chaos.random, plan) as world:
         world.proxy.rules(lose_half_of(REPORTS))
         world.start_hosts()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.checker import overlaps
 from tests.chaos.hosts import pause_for
-from tests.chaos.scale import Chaos
+from tests.chaos.scale import Chaos, is_full
 from tests.chaos.storm import Plan, Storm, storm
 
 #: Tasks that come at once; the next come while kills go on.
@@ -71,12 +71,11 @@ def test_every_task_ends_once_however_often_its_runner_dies(chaos: Chaos, tmp_pa
     chaos.found("A1, A2", said)
 
 
+@pytest.mark.skipif(not is_full(), reason="slow, and much the same: in the full form only")
 @pytest.mark.external_service
 def test_the_same_holds_with_postgresql_and_s3(
     chaos: Chaos, tmp_path: Path, postgresql_database: str, s3_endpoint: str
 ) -> None:
-    if not chaos.full:
-        pytest.skip("slow, and much the same: in the full form only (make chaos)")
     # Each output takes a process with the S3 library: on two processors that bounds the numbers.
     plan = Plan(database_url=postgresql_database, s3_endpoint=s3_endpoint, lease_s=10)
     said = weather_the_storm(chaos, tmp_path, plan, kills=150, service_kills=10, tasks=80)
