@@ -270,6 +270,7 @@ class Agent:
             takes_logs_at=settings.policy.allowance.takes_logs_at,
             user=settings.users.get(task.worker_group),
         )
+        self._children.prepare()
         try:
             entry = self._journal.accept(task, files)
         except OSError as error:

@@ -102,6 +102,10 @@ class Children:
             child.ended(_LOST)
         return child
 
+    def prepare(self) -> None:
+        """Have the process of an attempt made that may follow; without one it goes unused."""
+        self.send({"op": "prepare"})
+
     def send(
         self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None
     ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.children import Child, Children
 from taskrunner.agent.forkserver import Role
 from taskrunner.agent.verdicts import Exit
@@ -19,6 +20,7 @@ from tests.integration.agent_harness import PATIENCE_S, wait_for
 
 def _roles() -> Mapping[str, Role]:
     return {
+        ATTEMPT: lambda payload, _: os._exit(int(payload)),
         "exit": lambda payload, _: os._exit(int(payload)),
         "raise": _raise,
         "signal": lambda payload, _: os.kill(os.getpid(), int(payload)),
@@ -97,6 +99,10 @@ def server() -> Iterator[Server]:
 def _pid(child: Child) -> int:
     pid: int = wait_for("the start", lambda: child.pid)
     return pid
+
+
+def _children_of(server: Server) -> list[int]:
+    return [process.pid for process in psutil.Process(server.children.pid).children()]
 
 
 def _gone(pid: int) -> bool:
@@ -180,3 +186,27 @@ def test_a_dead_server_takes_its_children_along_and_is_noticed(server: Server) -
     wait_for("the child's end", lambda: _gone(pid))
     late = server.spawn("exit", "0")
     assert server.end_of(late).error == "the fork server is gone"
+
+
+def test_a_process_made_ready_is_the_one_that_does_the_work(server: Server) -> None:
+    server.children.prepare()
+    (spare,) = wait_for("the spare", lambda: _children_of(server))
+    child = server.spawn(ATTEMPT, "0")
+    assert _pid(child) == spare
+    assert server.end_of(child).code == 0
+
+
+def test_a_process_made_ready_that_dies_is_replaced(server: Server) -> None:
+    server.children.prepare()
+    (spare,) = wait_for("the spare", lambda: _children_of(server))
+    os.kill(spare, signal.SIGKILL)
+    wait_for("its end", lambda: _gone(spare))
+    assert server.end_of(server.spawn(ATTEMPT, "3")).code == 3
+
+
+def test_processes_made_ready_end_with_the_server(server: Server) -> None:
+    for _ in range(3):
+        server.children.prepare()
+    spares = wait_for("the spares", lambda: len(found := _children_of(server)) == 3 and found)
+    server.children.close()
+    assert all(map(_gone, spares))

@@ -137,6 +137,20 @@ def test_an_attempt_that_is_killed_takes_all_of_its_group_along(
     assert not _alive(file)
 
 
+def test_a_process_made_ready_is_in_a_group_that_goes_with_it(
+    groups: Groups, server: Server, tmp_path: Path
+) -> None:
+    server.children.prepare()
+    (made,) = wait_for("the group", groups.all)
+    file = tmp_path / "strays"
+    server.end_of(server.spawn(ATTEMPT, f"0 {file}"))
+    assert Path((tmp_path / "strays.group").read_text()) == made.folder
+    server.children.prepare()
+    wait_for("the next group", groups.all)
+    server.close()
+    assert not groups.all()
+
+
 def test_what_is_no_attempt_stays_with_the_agent(server: Server, tmp_path: Path) -> None:
     server.end_of(server.spawn("other", str(tmp_path / "where")))
     own = own_group()

@@ -150,6 +150,8 @@ class FakeSpawner(Children):
     def send(
         self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None
     ) -> None:
+        if head["op"] == "prepare":
+            return
         grace = head["grace_s"]
         assert isinstance(grace, float)
         self.ends.append(grace)
