@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.agent.attempt import Policy
-from taskrunner.agent.janitor import Retention
-from taskrunner.agent.logcare import LogSettings
+from taskrunner.agent.logs.janitor import Retention
+from taskrunner.agent.logs.logcare import LogSettings
 from taskrunner.agent.operations import OperationsSettings
 from taskrunner.agent.status import Identity
 from taskrunner.cgroups import Groups

@@ -20,16 +20,16 @@ from taskrunner.agent.attempt_roles import ATTEMPT
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.children import Child, Spawner
 from taskrunner.agent.haste import Haste
-from taskrunner.agent.janitor import Janitor
 from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Entry
 from taskrunner.agent.limits import Limits, report_every
-from taskrunner.agent.logparts import LogParts
-from taskrunner.agent.masking import Masker, secrets_of
+from taskrunner.agent.logs.janitor import Janitor
+from taskrunner.agent.logs.logparts import LogParts
+from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, progress_of
 from taskrunner.agent.scratch import remove_scratch
-from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.agent.untrusted import read_object
 from taskrunner.agent.verdicts import Exit
 from taskrunner.cgroups import Groups

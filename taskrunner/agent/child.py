@@ -17,16 +17,16 @@ from functools import partial
 from taskrunner.activities.base import Activity, Precondition
 from taskrunner.activities.registry import Registry
 from taskrunner.agent import verdicts
-from taskrunner.agent.attempt_logs import AttemptLogs
 from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.context import AttemptContext, CommandRules
 from taskrunner.agent.environment import METADATA_DISABLED, passed_secrets
 from taskrunner.agent.folders import make_folders
 from taskrunner.agent.job import Job
-from taskrunner.agent.masking import Masker, secrets_of
+from taskrunner.agent.logs.attempt_logs import AttemptLogs
 from taskrunner.agent.result_file import ResultFile
-from taskrunner.agent.secret_forms import SHORTEST
+from taskrunner.agent.secrets.masking import Masker, secrets_of
+from taskrunner.agent.secrets.secret_forms import SHORTEST
 from taskrunner.agent.staging import staged
 from taskrunner.agent.usage import Usage
 from taskrunner.cgroups import Group, Used

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from taskrunner.agent.attempt_logs import start_afresh
+from taskrunner.agent.logs.attempt_logs import start_afresh
 from taskrunner.agent.names import AttemptFiles
 from taskrunner.identity import Identity
 

@@ -11,11 +11,11 @@ from taskrunner.agent.attempt import Desk
 from taskrunner.agent.children import Children
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.heartbeat import Heartbeat
-from taskrunner.agent.logcare import LogCare
+from taskrunner.agent.logs.logcare import LogCare
+from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.operations import Handles, Operations
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.poller import Poller
-from taskrunner.agent.shipping import LogShipper
 from taskrunner.agent.status import Facts
 from taskrunner.agent.turns import Turns
 from taskrunner.clock import Clock

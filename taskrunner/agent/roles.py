@@ -30,7 +30,7 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
         run_attempt(payload, settings, registry)
 
     def shipper(_payload: bytes, descriptor: int | None) -> None:
-        from taskrunner.agent.uploads import serve_uploads
+        from taskrunner.agent.logs.uploads import serve_uploads
         from taskrunner.data.objects.store import open_store
 
         with socket.socket(fileno=descriptor) as sock:

@@ -34,8 +34,8 @@ from taskrunner.wire.proxies import METADATA, never_through_proxy
 if TYPE_CHECKING:
     from taskrunner.agent.agent import Notices
     from taskrunner.agent.agent_settings import AgentSettings
-    from taskrunner.agent.agentlog import HourlyLog
     from taskrunner.agent.ec2.host import Ec2Host
+    from taskrunner.agent.logs.agentlog import HourlyLog
     from taskrunner.wire.api import RunnerApi
 
 __all__ = ["command", "export_credentials"]
@@ -206,7 +206,7 @@ def _own_log(settings: Settings, clock: Clock) -> HourlyLog | None:
     if not settings.agent_log:
         return None
     from taskrunner import logs
-    from taskrunner.agent.agentlog import HourlyLog
+    from taskrunner.agent.logs.agentlog import HourlyLog
 
     hourly = HourlyLog(settings.work_dir / "output" / "logs", clock)
     logs.also_to(hourly.write)
@@ -242,7 +242,7 @@ def _agent_settings(
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.allowance import Allowance
     from taskrunner.agent.attempt import Policy
-    from taskrunner.agent.logcare import LogSettings
+    from taskrunner.agent.logs.logcare import LogSettings
     from taskrunner.agent.operations import OperationsSettings, runtime_dir
     from taskrunner.cli.reload import retention_of
 

@@ -9,7 +9,7 @@ import structlog
 
 from taskrunner import logs
 from taskrunner.agent.agent_settings import Reloaded
-from taskrunner.agent.janitor import Retention
+from taskrunner.agent.logs.janitor import Retention
 from taskrunner.config import Loaded, Settings
 from taskrunner.errors import ConfigError
 

@@ -96,7 +96,7 @@ def _logs_not_recovered() -> None:
 
 def _store_not_held() -> None:
     """C2: whatever a store says it has is taken to be what it was sent."""
-    from taskrunner.agent import uploads
+    from taskrunner.agent.logs import uploads
 
     uploads.verify = lambda *_: None  # type: ignore[attr-defined]
 
@@ -111,7 +111,7 @@ def _no_second_try() -> None:
 
 def _unmasked() -> None:
     """E1: nothing is known to be a secret."""
-    from taskrunner.agent.masking import Masker
+    from taskrunner.agent.secrets.masking import Masker
 
     original = Masker.__init__
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -124,9 +125,29 @@ def _ended(
         began = clock.monotonic()
         left = _settled(storm)
         took = clock.monotonic() - began
-    for pid in left:
-        psutil.Process(pid).kill()
+    _sweep(folder)
     return left, took
+
+
+def _sweep(folder: Path) -> None:
+    """End what is left with or without a mark: all of it has its home below the folder."""
+    home = f"{folder}/".encode()
+
+    def ended() -> bool:
+        found = [p for p in Path("/proc").iterdir() if p.name.isdigit() and home in _environ(p)]
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+        return not found
+
+    wait_for("the end of all that is left", ended)
+
+
+def _environ(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:  # it has gone
+        return b""
 
 
 def _settled(storm: Storm) -> list[int]:

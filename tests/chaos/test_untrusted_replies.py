@@ -26,11 +26,11 @@ from taskrunner.agent.children import Child
 from taskrunner.agent.haste import Haste
 from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Journal
-from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.metrics import Counters
 from taskrunner.agent.names import AttemptFiles
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.recovery import recover
+from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.agent.verdicts import Exit
 from taskrunner.errors import CallRefused, ServiceUnreachable
 from taskrunner.model.task import Task

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taskrunner.agent.masking import Masker
+from taskrunner.agent.secrets.masking import Masker
 from taskrunner.errors import Canceled, ErrorId, TaskError
 from taskrunner.process import Command, Filter, kill_tree, oom_kills, signal_name
 

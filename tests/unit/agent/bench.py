@@ -8,8 +8,8 @@ from pathlib import Path
 from taskrunner.agent.cancellation import Cancellation
 from taskrunner.agent.context import AttemptContext, CommandRules
 from taskrunner.agent.job import Job
-from taskrunner.agent.masking import Masker, secrets_of
 from taskrunner.agent.names import LOG_NAMES, AttemptFiles
+from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.model.task import Task

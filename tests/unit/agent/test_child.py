@@ -10,9 +10,9 @@ import pytest
 from taskrunner.activities.base import Activity, Context, Precondition
 from taskrunner.activities.registry import Registry
 from taskrunner.agent import verdicts
-from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
 from taskrunner.agent.child import CANCELED, perform
-from taskrunner.agent.masking import Masker
+from taskrunner.agent.logs.activitylog import ActivityLogFormatter, open_activity_log
+from taskrunner.agent.secrets.masking import Masker
 from taskrunner.errors import Canceled, ErrorId, TaskError
 from taskrunner.plugins import Kind, Plugin
 from taskrunner.wire.api import Verdict

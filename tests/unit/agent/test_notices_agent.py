@@ -17,7 +17,7 @@ from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings, Phase
 from taskrunner.agent.attempt import Policy
 from taskrunner.agent.children import Child
 from taskrunner.agent.journal import Journal
-from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.lifecycle import ExitCode, HostEnding, Message, TakeNoMore, Threads
 from taskrunner.systemd import Notifier

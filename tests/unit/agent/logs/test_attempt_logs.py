@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.attempt_logs import start_afresh
+from taskrunner.agent.logs.attempt_logs import start_afresh
 from taskrunner.logfile import gap_of, marker
 
 SCRIPT = """
 import logging, os, subprocess, sys
 from pathlib import Path
-from taskrunner.agent.attempt_logs import AttemptLogs
-from taskrunner.agent.masking import Masker
+from taskrunner.agent.logs.attempt_logs import AttemptLogs
+from taskrunner.agent.secrets.masking import Masker
 from taskrunner.clock import SystemClock
 
 folder, holes, secrets = Path(sys.argv[1]), sys.argv[2] == "holes", sys.argv[3:]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent.children import Child
-from taskrunner.agent.shipping import LogShipper
-from taskrunner.agent.uploads import Uploader, serve_uploads
+from taskrunner.agent.logs.shipping import LogShipper
+from taskrunner.agent.logs.uploads import Uploader, serve_uploads
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError

@@ -17,8 +17,8 @@ from typing import Protocol
 import structlog
 
 from taskrunner.agent.journal import Entry
+from taskrunner.agent.logs.shipping import Done
 from taskrunner.agent.names import LOG_NAMES
-from taskrunner.agent.shipping import Done
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.logfile import gap_of

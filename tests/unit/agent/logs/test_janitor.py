@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent.disk import DiskSpace
-from taskrunner.agent.janitor import Janitor, Retention
-from taskrunner.agent.shelf import Kept, Shelf
+from taskrunner.agent.logs.janitor import Janitor, Retention
+from taskrunner.agent.logs.shelf import Kept, Shelf
 from taskrunner.settings_kinds import Space
 from tests.unit.agent.fakes import FakeClock
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.keeper import CappedHandler, LogKeeper, Room, TailFilter
-from taskrunner.agent.masking import MASK, Masker
+from taskrunner.agent.logs.keeper import CappedHandler, LogKeeper, Room, TailFilter
+from taskrunner.agent.secrets.masking import MASK, Masker
 from taskrunner.logfile import LEAST, gap_of, holes_work, marker
 from tests.unit.agent.fakes import FakeClock
 

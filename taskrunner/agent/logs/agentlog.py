@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 from taskrunner.agent import durable
-from taskrunner.agent.logparts import PartShipper
+from taskrunner.agent.logs.logparts import PartShipper
 from taskrunner.agent.names import safe_name
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.agent.fragments import SHORTEST_PART
-from taskrunner.agent.masking import MASK, Masker, secrets_of
+from taskrunner.agent.secrets.fragments import SHORTEST_PART
+from taskrunner.agent.secrets.masking import MASK, Masker, secrets_of
 from tests.unit.agent.fakes import make_object, make_task
 
 SECRET = 'p@ss "word"/with+all\tof it\'s é\u20ac'

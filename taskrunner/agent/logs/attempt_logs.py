@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from taskrunner.agent.activitylog import ActivityLogFormatter, open_activity_log
-from taskrunner.agent.keeper import CappedHandler, LogKeeper, Room, TailFilter
-from taskrunner.agent.masking import Masker
+from taskrunner.agent.logs.activitylog import ActivityLogFormatter, open_activity_log
+from taskrunner.agent.logs.keeper import CappedHandler, LogKeeper, Room, TailFilter
+from taskrunner.agent.logs.own_output import OwnOutput
 from taskrunner.agent.names import LOG_NAMES
-from taskrunner.agent.own_output import OwnOutput
+from taskrunner.agent.secrets.masking import Masker
 from taskrunner.clock import Clock
 from taskrunner.logfile import holes_work
 from taskrunner.process import Filter

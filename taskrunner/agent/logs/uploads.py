@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from taskrunner.agent import frames
-from taskrunner.agent.gzipping import Gzip
+from taskrunner.agent.logs.gzipping import Gzip
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.objects.sent import Sent, verify
 from taskrunner.errors import ErrorId, TaskError

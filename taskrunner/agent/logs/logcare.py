@@ -7,12 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskrunner.agent.agentlog import AgentLogs, HourlyLog, place
 from taskrunner.agent.board import Board
 from taskrunner.agent.disk import DiskWatch
-from taskrunner.agent.janitor import Janitor, Retention
-from taskrunner.agent.logparts import LogParts
-from taskrunner.agent.shipping import LogShipper
+from taskrunner.agent.logs.agentlog import AgentLogs, HourlyLog, place
+from taskrunner.agent.logs.janitor import Janitor, Retention
+from taskrunner.agent.logs.logparts import LogParts
+from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.clock import Clock
 from taskrunner.lifecycle import Threads
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from taskrunner.agent.disk import DiskSpace, measure
-from taskrunner.agent.shelf import Kept, Shelf, size_on_disk
+from taskrunner.agent.logs.shelf import Kept, Shelf, size_on_disk
 from taskrunner.clock import Clock
 from taskrunner.settings_kinds import Space
 

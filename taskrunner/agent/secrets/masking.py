@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from taskrunner.agent.fragments import Fragments
-from taskrunner.agent.secret_forms import forms_of, long_forms_of, wrappable_forms_of
+from taskrunner.agent.secrets.fragments import Fragments
+from taskrunner.agent.secrets.secret_forms import forms_of, long_forms_of, wrappable_forms_of
 from taskrunner.model.task import Task
 
 __all__ = ["MASK", "Masker", "StreamMask", "secrets_of"]

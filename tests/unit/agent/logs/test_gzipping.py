@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
-from taskrunner.agent.gzipping import BLOCK, Gzip
+from taskrunner.agent.logs.gzipping import BLOCK, Gzip
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from taskrunner import logs
-from taskrunner.agent.agentlog import AgentLogs, HourlyLog, place
-from taskrunner.agent.shipping import Done
+from taskrunner.agent.logs.agentlog import AgentLogs, HourlyLog, place
+from taskrunner.agent.logs.shipping import Done
 from taskrunner.errors import ErrorId, TaskError
 from tests.unit.agent.fakes import FakeClock
 
