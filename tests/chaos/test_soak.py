@@ -28,6 +28,9 @@ from tests.chaos.scale import Chaos
 from tests.chaos.soak_service import KINDS, SoakService
 from tests.integration.agent_harness import AgentProcess, running_agent
 
+#: The agent writes one an hour, and keeps them for days. Here the whole day is within one hour,
+#: whose file does nothing but grow.
+_OWN_LOG = "TaskRunner.log."
 _SLOTS = 8
 _CALLS = ("PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat")
 #: Good for 15 minutes and 3 seconds: the SDK renews what has less than 15 minutes left.
@@ -87,17 +90,17 @@ class Sample:
             descriptors=own.num_fds(),
             fork_server_descriptors=server.num_fds(),
             threads=own.num_threads(),
-            disk_kb=_size(agent.work_dir) >> 10,
+            disk_kb=_size(agent.work_dir, but=_OWN_LOG) >> 10,
             journal_files=len(files),
             journal_kb=_size(journal) >> 10,
         )
 
 
-def _size(folder: Path) -> int:
+def _size(folder: Path, *, but: str = "/") -> int:
     """Bytes that the files of a folder take; they come and go meanwhile."""
     total = 0
     for parent, _, names in os.walk(folder):
-        for name in names:
+        for name in (name for name in names if not name.startswith(but)):
             with suppress(OSError):
                 total += Path(parent, name).lstat().st_blocks * 512
     return total
@@ -262,6 +265,6 @@ def _judge(chaos: Chaos, service: SoakService, samples: list[Sample]) -> None:
     if chaos.full:  # the janitor comes round once a minute, and lets the logs of 200 tasks stay
         before, after = (max(sample.disk_kb for sample in part) for part in (early, late))
         chaos.found("soak", f"most disk {before} -> {after} kB")
-        assert after < 1.5 * before, f"disk grew from {before} to {after}"
+        assert after < 1.2 * before, f"disk grew from {before} to {after}"
     # Finished hand-outs, the list of kept logs, and the megabyte in reserve: no more than that.
     assert max(sample.journal_kb for sample in samples) < 3 << 10
