@@ -128,11 +128,14 @@ class FakeService:
         self, connection: socket.socket, tasks: queue.Queue[dict[str, Any]]
     ) -> dict[str, Any]:
         # A poller that was killed must not be given what the next one waits for.
-        while not self._stop.is_set() and not select.select([connection], [], [], 0)[0]:
+        while not (self._stop.is_set() or _gone(connection)):
             try:
-                return {"taskObject": tasks.get(timeout=0.05)}
+                task = tasks.get(timeout=0.05)
             except queue.Empty:
                 continue
+            if not _gone(connection):
+                return {"taskObject": task}
+            tasks.put(task)
         return {}
 
     def _answer(
@@ -190,6 +193,11 @@ class HasUrl(Protocol):
     """A service at an address."""
 
     url: str
+
+
+def _gone(connection: socket.socket) -> bool:
+    """Whether a poller that has sent all of its request has ended, or cut the line."""
+    return bool(select.select([connection], [], [], 0)[0])
 
 
 class AgentProcess:
