@@ -174,9 +174,10 @@ class ForkServer:
 
     def _start(self, role: str) -> Spare:
         """A process that waits for its work; raises OSError."""
-        group = self._make_group(role)
         ours, theirs = socket.socketpair()
+        group = None
         try:
+            group = self._make_group(role)
             pid = os.fork()
         except OSError:
             ours.close()
@@ -243,7 +244,9 @@ class ForkServer:
 
     def _ended(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
         if (spare := self._spares.pop(pid, None)) is not None:
-            self._discard(spare)
+            # Not killed: its process id may be another's by now.
+            spare.sock.close()
+            self._close(spare.group)
             return
         child = self._children.pop(pid, None)
         if child is None:
