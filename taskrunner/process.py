@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -311,7 +312,8 @@ class Command:
         pumps = []
         sources = (process.stdout, process.stderr)
         for source, target, path in zip(sources, files, self._paths, strict=True):
-            arguments = (source, target, self._filter(path))
+            assert source is not None  # noqa: S101  both are pipes
+            arguments = (partial(os.read, source.fileno()), target, self._filter(path))
             pumps.append(threading.Thread(target=pump, args=arguments, daemon=True, name="output"))
             pumps[-1].start()
         return pumps
@@ -330,9 +332,9 @@ class Command:
                 pipe.close()
 
 
-def pump(source: IO[bytes], target: IO[bytes], output_filter: Filter) -> None:
+def pump(read: Callable[[int], bytes], target: IO[bytes], output_filter: Filter) -> None:
     """Pass a stream on to its end; what there is no room for is lost, but holds nobody up."""
-    while data := os.read(source.fileno(), _CHUNK):
+    while data := read(_CHUNK):
         _write(target.fileno(), output_filter.feed(data))
     _write(target.fileno(), output_filter.flush())
 

@@ -24,7 +24,7 @@ from taskrunner.agent.job import Job
 from taskrunner.agent.journal import Entry
 from taskrunner.agent.limits import Limits, report_every
 from taskrunner.agent.logs.janitor import Janitor
-from taskrunner.agent.logs.logparts import LogParts
+from taskrunner.agent.logs.logparts import PASSING, LogParts
 from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.outbox import Outbox
 from taskrunner.agent.reporter import Reporter, progress_of
@@ -46,7 +46,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _SHIP_TRIES = 5
 #: What an attempt's process may say of its end.
 _RESULTS = ("FINISHED", "FALSE", "FAILED", "CANCELED")
-_PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
 
 
 class End(Enum):
@@ -282,7 +281,7 @@ def ship_logs(entry: Entry, desk: Desk) -> None:
             _may_go(entry, desk, pushed=entry.files.log_uri is not None)
             entry.shipped()
             return
-        last = number == _SHIP_TRIES or failure.error_id not in _PASSING
+        last = number == _SHIP_TRIES or failure.error_id not in PASSING
         if last or desk.clock.wait(desk.canceling, 2.0**number / 2):
             break
     log.error("logs not shipped", attempt_id=entry.attempt_id, error=str(failure))
@@ -301,7 +300,8 @@ def _drop_parts(entry: Entry, desk: Desk) -> None:
         entry.files.part_uri(*part)
         for part in entry.parts
         # Of a log that its task began anew, the parts are all there is of what it had before.
-        if entry.files.size_of(part[0]) >= entry.pushed.get(part[0], 0)
+        if part[0] not in entry.begun_anew
+        and entry.files.size_of(part[0]) >= entry.pushed.get(part[0], 0)
     ]
     try:
         if uris:

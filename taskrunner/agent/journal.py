@@ -53,6 +53,8 @@ class Entry:
     parts: list[tuple[str, int, int]] = field(default_factory=list)
     #: Up to which byte each log is in the store, in parts.
     pushed: dict[str, int] = field(default_factory=dict)
+    #: Logs that the task emptied: what they had before is in their parts, and nowhere else.
+    begun_anew: set[str] = field(default_factory=set)
     _journal: Journal = field(repr=False)
 
     @property
@@ -80,6 +82,11 @@ class Entry:
         """Record that a log is in the store up to a byte."""
         self.pushed[name] = end
         self._add({"step": "pushed", "log": name, "end": end}, sync=False)
+
+    def anew(self, name: str) -> None:
+        """Record that the task began a log anew."""
+        self.begun_anew.add(name)
+        self._add({"step": "anew", "log": name}, sync=False)
 
     def shipped(self) -> None:
         """Record that the logs are where they belong, or never will be."""
@@ -273,10 +280,12 @@ def _apply(entry: Entry, step: Mapping[str, object]) -> None:
         with suppress(KeyError):
             entry.verdict = verdicts.from_json(verdict)
     name, start, end = step.get("log"), step.get("start"), step.get("end")
-    if isinstance(name, str) and name in LOG_NAMES and isinstance(end, int):
-        if isinstance(start, int):
+    if isinstance(name, str) and name in LOG_NAMES:
+        if step.get("step") == "anew":
+            entry.begun_anew.add(name)
+        elif isinstance(start, int) and isinstance(end, int):
             entry.parts.append((name, start, end))
-        else:
+        elif isinstance(end, int):
             entry.pushed[name] = end
     if step.get("step") == "shipped":
         entry.logs_shipped = True

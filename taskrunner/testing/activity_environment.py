@@ -17,6 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -87,7 +88,10 @@ class ActivityEnvironment:
         self._canceled = False
         self._task: Task | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="taskrunner-activity-"))
-        self.data = data or DataSettings(s3_root=self._folder / "s3")
+        self.data = data or DataSettings()
+        if self.data.s3_root is None and self.data.s3_endpoint is None:
+            # Whoever names databases only must not come to write to AWS.
+            self.data = replace(self.data, s3_root=self._folder / "s3")
         self.objects = objects or open_store(self.data)
         self.work_dir = self._folder / "work"
         self.work_dir.mkdir()

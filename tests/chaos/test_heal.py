@@ -105,22 +105,35 @@ class Weather:
             self._ballast.unlink()
 
 
+def _lose_a_hand_out(world: Storm) -> None:
+    """The first task is given to an agent that never hears of it."""
+    world.proxy.rules(Rule(fault=Fault(kind=Kind.DROP_REPLY), operations=_POLLS, times=1))
+    world.add_tasks(10)
+    world.start_hosts()
+    assert world.wait_until("the fault", lambda: world.proxy.count(Kind.DROP_REPLY), _SLACK_S)
+
+
+def _endure(world: Storm, weather: Weather, seconds: int) -> int:
+    """So many seconds of faults under work, at least; returns how many tasks are left then."""
+    _lose_a_hand_out(world)
+    until = _CLOCK.monotonic() + seconds
+    while _CLOCK.monotonic() < until or not weather.all_has_struck:
+        if world.expected - world.done() < 12:
+            world.add_tasks(10, "0.$((RANDOM % 10))")
+        weather.strike()
+        pause_for(world.chance.uniform(0.1, 0.5))
+        world.revive()
+    weather.clear_up()
+    return world.expected - world.done()
+
+
 def test_when_the_faults_are_over_all_work_finishes(chaos: Chaos, tmp_path: Path) -> None:
     seconds = chaos.trials(8, 600)
     plan = Plan(hosts=chaos.trials(4, 6))
     bound_s = plan.lease_s + _BACKOFF_CAP_S + _SLACK_S
     with storm(tmp_path, chaos.random, plan) as world, small_disk(world.hosts[0].disk) as disk:
         weather = Weather(world, disk=disk, blackholed_polls=chaos.full)
-        world.start_hosts()
-        until = _CLOCK.monotonic() + seconds
-        while _CLOCK.monotonic() < until or not weather.all_has_struck:
-            if world.expected - world.done() < 12:
-                world.add_tasks(10, "0.$((RANDOM % 10))")
-            weather.strike()
-            pause_for(world.chance.uniform(0.1, 0.5))
-            world.revive()
-        weather.clear_up()
-        left, healed = world.expected - world.done(), _CLOCK.monotonic()
+        left, healed = _endure(world, weather, seconds), _CLOCK.monotonic()
         ended = world.finish(2 * (bound_s + _POLL_DEADLINE_S))
         took = _CLOCK.monotonic() - healed
         found = world.violations()
@@ -137,3 +150,19 @@ def test_when_the_faults_are_over_all_work_finishes(chaos: Chaos, tmp_path: Path
     assert ended, world.history.path
     assert not found, (world.history.path, [str(violation) for violation in found[:10]])
     assert weather.all_has_struck
+
+
+def test_a_service_that_waits_for_ever_leaves_work_undone(chaos: Chaos, tmp_path: Path) -> None:
+    plan = Plan(hosts=4, service_mutant="silence-ignored")
+    bound_s = chaos.trials(15, round(plan.lease_s + _BACKOFF_CAP_S + _SLACK_S))
+    with storm(tmp_path, chaos.random, plan) as world:
+        weather = Weather(world, disk=False, blackholed_polls=False)
+        _endure(world, weather, seconds=1)
+        ended = world.finish(bound_s)
+        left = world.expected - world.done()
+    assert not ended
+    chaos.found(
+        "L1",
+        f"with silence-ignored, as it must be: {left} of {world.expected} tasks are left "
+        f"{bound_s} s after the faults are over",
+    )

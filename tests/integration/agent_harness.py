@@ -18,7 +18,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
+from taskrunner.agent.control import ask
 from taskrunner.clock import SystemClock
+from taskrunner.errors import TaskrunnerError
 
 PATIENCE_S = 60.0
 
@@ -197,7 +199,10 @@ class HasUrl(Protocol):
 
 def _gone(connection: socket.socket) -> bool:
     """Whether a poller that has sent all of its request has ended, or cut the line."""
-    return bool(select.select([connection], [], [], 0)[0])
+    # Not select(), which knows no descriptor above 1,023.
+    looking = select.poll()
+    looking.register(connection, select.POLLIN)
+    return bool(looking.poll(0))
 
 
 class AgentProcess:
@@ -248,6 +253,13 @@ class AgentProcess:
     def log(self) -> str:
         return self._log_path.read_text()
 
+    def status(self) -> str:
+        """What it says of itself; for a person who looks for what went wrong."""
+        try:
+            return json.dumps(ask(self.work_dir, "status"), indent=1)
+        except (OSError, TaskrunnerError) as error:
+            return str(error)
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -277,6 +289,9 @@ def running_agent(
     )
     try:
         yield agent
+    except BaseException:
+        print(f"--- log of the agent in {folder}\n{agent.log}--- its status\n{agent.status()}\n---")
+        raise
     finally:
         agent.stop()
 

@@ -96,8 +96,8 @@ def test_on_a_full_disk_a_verdict_is_promised_in_the_room_kept_for_it(
     service.down.clear()
     with running_agent(service, small_disk, "--min-free-disk", "0") as agent:
         verdict = service.verdict("t1")
-    assert verdict["taskStatus"] == "FAILED"
-    assert verdict["errorId"] == "CommandFailed"
+        assert verdict["taskStatus"] == "FAILED"
+        assert verdict["errorId"] == "CommandFailed", verdict
 
 
 def test_without_room_for_the_journal_no_task_is_taken_and_the_agent_lives(

@@ -12,6 +12,7 @@ import pytest
 from taskrunner import testing
 from taskrunner.activities import base
 from taskrunner.activities.base import Activity, Canceled, Context, Task
+from taskrunner.data.settings import DataSettings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -102,6 +103,16 @@ def test_an_activity_finds_its_whole_world_in_the_environment() -> None:
         assert environment.task.component_id == "Activity"
         folder = environment.work_dir.parent
     assert not folder.exists()
+
+
+def test_whoever_gives_databases_still_has_a_folder_for_s3(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    with testing.ActivityEnvironment(data=DataSettings(databases={"Db": url})) as environment:
+        environment.put("s3://a-real-bucket/in", b"1\n")
+        assert environment.data.databases == {"Db": url}
+        assert environment.data.s3_root is not None
+        (written,) = (path for path in environment.data.s3_root.rglob("in") if path.is_file())
+        assert written.read_bytes() == b"1\n"
 
 
 def test_an_environment_can_cancel_and_minds_the_type() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from taskrunner.activities.base import ErrorId, PermanentTaskError, TaskError, TaskObject
@@ -31,12 +30,9 @@ def get(main: TaskObject) -> http.client.HTTPResponse:
 
     Raises TaskError for what may pass, PermanentTaskError for what will be so again.
     """
-    url, headers = url_of(main), dict[str, str]()
-    # A field whose name starts with * is encrypted, and masked wherever the task writes.
-    if token := main.get("*bearerToken"):
-        headers["Authorization"] = f"Bearer {token}"
+    url = url_of(main)
     try:
-        return _open(url, headers)
+        return _open(url, main.get("*bearerToken"))
     except urllib.error.HTTPError as error:
         error.close()
         message = f"{url}: the server answered {error.code} {error.reason}"
@@ -49,8 +45,27 @@ def get(main: TaskObject) -> http.client.HTTPResponse:
         raise TaskError(f"{url}: {reason}", error_id=ErrorId.CONNECTION_FAILED) from error
 
 
-def _open(url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    # Only HTTP comes here, and redirects lead to nothing else.
-    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310
-    reply: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+def _open(url: str, token: str | None) -> http.client.HTTPResponse:
+    request = urllib.request.Request(url)  # noqa: S310  HTTP only, see `url_of`
+    # A field whose name starts with * is a secret, and masked wherever the task writes.
+    if token:
+        # Not for whoever the server redirects to.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    reply: http.client.HTTPResponse = _opener().open(request, timeout=TIMEOUT_S)
     return reply
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """HTTP and nothing else: by itself urllib follows a redirect to FTP, too."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener

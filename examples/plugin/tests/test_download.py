@@ -57,6 +57,42 @@ def test_a_token_is_sent_and_not_told(environment: ActivityEnvironment, web) -> 
     assert "top-secret-token" not in f"{caught.value} {environment.messages}"
 
 
+def test_a_token_is_not_for_whoever_it_is_redirected_to(
+    environment: ActivityEnvironment, web
+) -> None:
+    seen = []
+
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", web.url("/other").replace("127.0.0.1", "localhost"))
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    def other(handler: BaseHTTPRequestHandler) -> None:
+        seen.append(handler.headers["Authorization"])
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"ok")
+
+    web.pages.update({"/file": redirect, "/other": other})
+    download(environment, web.url("/file"), star_bearerToken="top-secret-token")
+    assert environment.read("s3://bucket/file") == b"ok"
+    assert seen == [None]
+
+
+def test_a_redirect_to_anything_but_http_fails(environment: ActivityEnvironment, web) -> None:
+    def redirect(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "ftp://127.0.0.1:1/x")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    web.pages["/file"] = redirect
+    with pytest.raises(TaskError, match="unknown url type: ftp"):
+        download(environment, web.url("/file"))
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/x", "nonsense", "http://"])
 def test_only_http_is_spoken(environment: ActivityEnvironment, url: str) -> None:
     with pytest.raises(PermanentTaskError, match="wanted http://") as caught:

@@ -13,11 +13,13 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import structlog
 
 from taskrunner.agent import durable
-from taskrunner.agent.logs.logparts import PartShipper
+from taskrunner.agent.backoff import Backoff, Outage
+from taskrunner.agent.logs.logparts import PASSING, PartShipper
 from taskrunner.agent.names import safe_name
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
@@ -31,6 +33,7 @@ _PREFIX = "TaskRunner.log."
 #: A file that has grown to so much takes no more until the next hour.
 _LARGEST = 256 << 20
 _EVERY_S = 60.0
+_BACKOFF = Backoff(first_s=_EVERY_S, most_s=3600.0)
 _DAY_S = 86400.0
 
 
@@ -95,6 +98,18 @@ class AgentLogs:
         self._lock = threading.Lock()
         self._pushed = _read_state(state)
         self._under_way: set[str] = set()
+        #: The store refuses: that is said in these very files, which must not pile up for it.
+        self._refused = False
+        self._try_again_at = 0.0
+        self._outage = Outage(
+            began=lambda error: log.warning("the agent's own log was not pushed", error=str(error)),
+            goes_on=lambda error, failures: log.warning(
+                "the agent's own log is still not pushed", error=str(error), failures=failures
+            ),
+            ended=lambda failures: log.info("the agent's own log is pushed", failures=failures),
+            backoff=_BACKOFF,
+            random=Random(),  # noqa: S311  spreads load, guards nothing
+        )
 
     def loop(self, closing: threading.Event) -> None:
         """Push and tidy up until the agent closes."""
@@ -105,9 +120,12 @@ class AgentLogs:
     def tick(self) -> None:
         """Push every file of an earlier hour, and remove those that have been kept for long."""
         current = self._hourly.current()
+        due = self._clock.monotonic() >= self._try_again_at
         for path in sorted(self._folder.glob(f"{_PREFIX}*")):
             if path < current:
-                self._push(path)
+                if due and self._push(path):
+                    # While the store is away, one file is enough to see whether it is back.
+                    due = not self._outage.lasts
                 self._remove_old(path)
 
     def push_all(self) -> None:
@@ -115,12 +133,13 @@ class AgentLogs:
         for path in sorted(self._folder.glob(f"{_PREFIX}*")):
             self._push(path)
 
-    def _push(self, path: Path) -> None:
+    def _push(self, path: Path) -> bool:
+        """Begin to push a file that is owed; returns whether it is."""
         with self._lock:
             size = _size(path)
             known = size == self._pushed.get(path.name, 0) or path.name in self._under_way
             if self._log_uri is None or known:
-                return
+                return False
             self._under_way.add(path.name)
         uri = f"{self._log_uri}/{path.name}.gz"
         # Not under the lock: it may tell at once how it ended.
@@ -128,22 +147,28 @@ class AgentLogs:
             self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
         except OSError as error:  # out of descriptors, say
             self._ended(path, size, TaskError(str(error), error_id=ErrorId.CONNECTION_FAILED))
+        return True
 
     def _ended(self, path: Path, size: int, error: TaskError | None) -> None:
         with self._lock:
             self._under_way.discard(path.name)
+            self._refused = error is not None and error.error_id not in PASSING
             if error is None:
                 self._pushed[path.name] = size
                 self._write_state()
-        if error is not None:
-            log.warning("the agent's own log was not pushed", file=path.name, error=str(error))
+                self._try_again_at = 0.0
+        # Not under the lock: what is said here is written to these files.
+        if error is None:
+            self._outage.succeeded()
+        else:
+            self._try_again_at = self._clock.monotonic() + self._outage.failed(error)
 
     def _remove_old(self, path: Path) -> None:
         with self._lock, suppress(OSError):
             status = path.stat()
             age = self._clock.now().timestamp() - status.st_mtime
             owed = self._log_uri is not None and self._pushed.get(path.name, 0) != status.st_size
-            if not owed and age >= self.keep_days * _DAY_S:
+            if (self._refused or not owed) and age >= self.keep_days * _DAY_S:
                 path.unlink()
                 if self._pushed.pop(path.name, None) is not None:
                     self._write_state()

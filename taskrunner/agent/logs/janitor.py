@@ -104,6 +104,7 @@ class Janitor:
             self._remove(kept)
             self._shelf.take()
             removed += 1
+        removed += self._make_room()
         if removed:
             log.info("old logs removed", attempts=removed, kept=self.kept[0], bytes=self.kept[1])
 
@@ -121,7 +122,20 @@ class Janitor:
         limits = self.retention
         if age >= limits.days * _DAY_S or self._shelf.count > limits.count:
             return True
-        return self._shelf.size > self._room() or (kept.pushed and self._disk_is_low())
+        return self._shelf.size > self._room()
+
+    def _make_room(self) -> int:
+        """On a nearly full disk what is in a store goes, whatever older logs must stay."""
+        gone: set[Kept] = set()
+        if self._disk_is_low():
+            for kept in self._shelf.all():
+                if kept.pushed:
+                    self._remove(kept)
+                    gone.add(kept)
+                    if not self._disk_is_low():
+                        break
+            self._shelf.drop(gone)
+        return len(gone)
 
     def _room(self) -> int:
         try:

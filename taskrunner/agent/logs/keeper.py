@@ -153,8 +153,12 @@ class CappedHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on a record, or say once that there is no room for more."""
-        text = self._inner.format(record)
         if self._full:
+            return
+        try:
+            text = self._inner.format(record)
+        except Exception:
+            self.handleError(record)  # a plugin's mistake in a message is not its failure
             return
         if self._take(len(text) + 1) < len(text) + 1:
             self._full = True

@@ -23,7 +23,7 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.logfile import gap_of
 
-__all__ = ["LogParts", "PartShipper", "next_part"]
+__all__ = ["PASSING", "LogParts", "PartShipper", "next_part"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -35,7 +35,8 @@ _TICK_S = 1.0
 #: A task that runs for days makes hundreds of parts, not tens of thousands.
 _PARTS_OF_TIME = 100
 _LONGEST_S = 900.0
-_PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
+#: Failures to push that may pass; any other is a refusal, and stays one.
+PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
 
 
 class PartShipper(Protocol):
@@ -51,6 +52,7 @@ class _Followed:
     """One running task."""
 
     entry: Entry
+    interval_s: float
     since: float
     due: float
     under_way: set[str] = field(default_factory=set)
@@ -78,7 +80,7 @@ class LogParts:
             yield
             return
         now = self._clock.monotonic()
-        followed = _Followed(entry, now, now + self.interval_s)
+        followed = _Followed(entry, self.interval_s, now, now + self.interval_s)
         with self._lock:
             self._followed.append(followed)
             self._any.set()
@@ -107,7 +109,7 @@ class LogParts:
             due = [followed for followed in self._followed if followed.due <= now]
         for followed in due:
             seldom = min((now - followed.since) / _PARTS_OF_TIME, _LONGEST_S)
-            followed.due = now + max(self.interval_s, seldom)
+            followed.due = now + max(followed.interval_s, seldom)
             for name in LOG_NAMES:
                 self._begin(followed, name)
 
@@ -143,6 +145,7 @@ class LogParts:
             return next_part(path, start)
         except ValueError:
             followed.given_up.add(name)
+            entry.anew(name)
             log.info("task began a log anew: no more parts of it", path=str(path))
         except OSError as error:
             log.warning("log not readable", path=str(path), error=str(error))
@@ -155,7 +158,7 @@ class LogParts:
             followed.entry.part_pushed(name, part[1])
             if part[1] - part[0] >= _LARGEST:
                 followed.due = self._clock.monotonic()  # there is more than one part's worth
-        elif error.error_id not in _PASSING:
+        elif error.error_id not in PASSING:
             # A refusal stays one: the verdict will tell, and parts may do without.
             followed.given_up.add(name)
             log.warning("no more parts of a log are pushed", error=str(error))

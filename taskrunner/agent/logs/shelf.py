@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ class Shelf:
         """The oldest that is still here."""
         with self._lock:
             while (line := self._first_line()) is not None:
-                if (kept := Kept.decode(line.decode(errors="replace"))) is not None:
+                if (kept := _decoded(line)) is not None:
                     return kept
                 self._front += len(line)
             return None
@@ -83,9 +84,28 @@ class Shelf:
             if line is None:
                 return
             self._front += len(line)
-            self._count(Kept.decode(line.decode(errors="replace")), -1)
+            self._count(_decoded(line), -1)
             if self._front >= _STALE:
-                self._rewrite()
+                self._rewrite(b"".join(self._lines()))
+
+    def all(self) -> list[Kept]:
+        """Everything that is here, oldest first."""
+        with self._lock:
+            return [kept for line in self._lines() if (kept := _decoded(line)) is not None]
+
+    def drop(self, gone: Collection[Kept]) -> None:
+        """Remove these, wherever they stand."""
+        with self._lock:
+            left = [line for line in self._lines() if _decoded(line) not in gone]
+            if gone and self._rewrite(b"".join(left)):
+                for kept in gone:
+                    self._count(kept, -1)
+
+    def _lines(self) -> list[bytes]:
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._front)
+            return file.readlines()
+        return []
 
     def _first_line(self) -> bytes | None:
         with suppress(FileNotFoundError), self._path.open("rb") as file:
@@ -93,17 +113,22 @@ class Shelf:
             return file.readline() or None
         return None
 
-    def _rewrite(self) -> None:
-        with suppress(OSError):  # a full disk: it stays as it is, which does no harm
-            with self._path.open("rb") as file:
-                file.seek(self._front)
-                durable.write_atomically(self._path, file.read(), sync=False)
+    def _rewrite(self, data: bytes) -> bool:
+        """Whether it was done; on a full disk it stays as it is, which does no harm."""
+        with suppress(OSError):
+            durable.write_atomically(self._path, data, sync=False)
             self._front = 0
+            return True
+        return False
 
     def _count(self, kept: Kept | None, sign: int) -> None:
         if kept is not None:
             self.count += sign
             self.size += sign * kept.size
+
+
+def _decoded(line: bytes) -> Kept | None:
+    return Kept.decode(line.decode(errors="replace"))
 
 
 def size_on_disk(folder: Path) -> int:

@@ -164,11 +164,15 @@ class FakeShipper:
     def __init__(self) -> None:
         self.failures: list[Exception] = []
         self.shipped: list[Sequence[tuple[Path, str]]] = []
+        self.dropped: list[str] = []
 
     def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
         if self.failures:
             raise self.failures.pop(0)
         self.shipped.append(uploads)
+
+    def drop(self, uris: Sequence[str]) -> None:
+        self.dropped += uris
 
 
 class ThreadsInTurn(Threads):

@@ -130,6 +130,7 @@ class Bench:
         self.task = task
         entry = self.journal.accept(task, self.files)
         assert entry is not None
+        self.entry = entry
         self.attempt = Attempt(task, entry, desk)
 
     def leaves(self, result: Verdict | None, status: int = 0) -> Callable[[Child], None]:
@@ -273,6 +274,22 @@ def test_a_passing_failure_to_ship_is_tried_again(tmp_path: Path) -> None:
     bench.attempt.run()
     assert bench.verdicts == [verdicts.FINISHED]
     assert len(bench.shipper.shipped) == 1
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_parts_go_when_the_whole_log_is_there_and_stay_when_they_are_all_there_is(
+    tmp_path: Path, *, anew: bool
+) -> None:
+    bench = Bench(tmp_path)
+    bench.spawner.on_spawn = bench.leaves(verdicts.FINISHED)
+    bench.entry.part_begun("StdOutput", 0, 4)
+    bench.entry.part_pushed("StdOutput", 4)
+    if anew:
+        # It has grown beyond what was pushed since.
+        bench.entry.anew("StdOutput")
+    bench.attempt.run()
+    part = "StdOutput@000000000000000-000000000000004.gz"
+    assert [uri.rpartition("/")[2] for uri in bench.shipper.dropped] == [part] * (not anew)
 
 
 def test_a_service_that_is_away_leaves_the_verdict_owed(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -57,6 +59,13 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+@pytest.fixture
+def caught() -> Iterator[list[MutableMapping[str, Any]]]:
+    """The events that are logged."""
+    with structlog.testing.capture_logs() as found:
+        yield found
+
+
 def test_each_hour_has_its_file(bench: Bench) -> None:
     bench.hourly.write("one")
     bench.clock.elapsed += HOUR
@@ -94,9 +103,36 @@ def test_what_was_not_pushed_is_tried_again_and_never_removed(bench: Bench) -> N
     bench.shipper.failure = TaskError("no", error_id=ErrorId.CONNECTION_FAILED)
     bench.clock.elapsed += 100 * 24 * HOUR
     bench.logs.tick()
+    bench.clock.elapsed += 2 * HOUR
     bench.logs.tick()
     assert len(bench.shipper.pushed) == 2
     assert bench.names() == [FIRST]
+
+
+@pytest.mark.parametrize(
+    ("error_id", "kept"), [(ErrorId.ACCESS_DENIED, 24), (ErrorId.CONNECTION_FAILED, 3 * 24)]
+)
+def test_a_store_that_takes_nothing_is_asked_seldom_and_fills_no_disk(
+    bench: Bench, caught: list[MutableMapping[str, Any]], error_id: str, kept: int
+) -> None:
+    bench.shipper.failure = TaskError("no", error_id=error_id)
+    bench.logs.keep_days = 1.0
+    for _ in range(3 * 24):
+        bench.hourly.write("{}")
+        at = bench.clock.now().timestamp()
+        os.utime(bench.hourly.current(), (at, at))
+        for _ in range(12):
+            bench.clock.elapsed += 300
+            bench.logs.tick()
+    assert kept - 2 <= len(bench.names()) <= kept + 2
+    # Twelve times an hour each file would have been thousands.
+    assert len(bench.shipper.pushed) < 2 * 3 * 24
+    assert 1 <= len(caught) < 10
+    bench.shipper.failure, bench.shipper.pushed = None, []
+    for _ in range(2):
+        bench.clock.elapsed += HOUR
+        bench.logs.tick()
+    assert len(bench.shipper.pushed) >= kept - 2
 
 
 @pytest.mark.parametrize("log_uri", ["s3://b/host", None])

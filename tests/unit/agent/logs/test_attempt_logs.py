@@ -107,3 +107,28 @@ def test_logs_begin_anew(folder: Path) -> None:
     start_afresh(folder)
     assert (folder / "StdOutput").read_bytes() == b""
     assert gap_of(folder / "StdOutput").left_out == 0
+
+
+KEEPS = """
+copy = os.dup(1)
+print("out hunter22!")
+import threading
+begun = threading.Event()
+def shout():
+    while True:
+        os.write(copy, b"x" * 100)
+        begun.set()
+threading.Thread(target=shout, daemon=True).start() if {shouts} else begun.set()
+begun.wait()
+"""
+
+
+@pytest.mark.parametrize("shouts", [False, True])
+def test_a_copy_of_a_descriptor_that_is_kept_holds_nobody_up(folder: Path, *, shouts: bool) -> None:
+    _run(folder, KEEPS.replace("{shouts}", str(shouts)), holes=True, secrets=("hunter22!",))
+    assert "out *********" in (folder / "StdOutput").read_text()
+
+
+def test_a_message_that_does_not_fit_its_arguments_fails_nothing(folder: Path) -> None:
+    work = 'logging.getLogger("taskrunner.activity").info("%d rows", "many")'
+    _run(folder, work, holes=False)

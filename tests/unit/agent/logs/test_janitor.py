@@ -119,7 +119,26 @@ def test_on_a_full_disk_logs_that_are_in_a_store_go_at_once(bench: Bench) -> Non
     bench.attempt("b", pushed=False)
     bench.attempt("c")
     bench.low = True
-    assert bench.left() == ["@b", "@c"]
+    assert bench.left() == ["@b"]
+    assert bench.janitor.kept[0] == 1
+    bench.start()
+    assert bench.janitor.kept[0] == 1
+
+
+def test_a_full_disk_costs_no_more_logs_than_it_must(bench: Bench) -> None:
+    for name in "abcd":
+        bench.attempt(name, pushed=name != "a")
+    answers = [True, True, False, False]
+    bench.janitor = Janitor(
+        bench.folder / "output",
+        bench.folder / "kept",
+        bench.clock,
+        Retention(),
+        in_use=set,
+        disk_is_low=lambda: answers.pop(0),
+    )
+    assert bench.left() == ["@a", "@d"]
+    assert bench.janitor.kept[0] == 2
 
 
 def test_the_next_agent_goes_on_where_this_one_was(bench: Bench) -> None:

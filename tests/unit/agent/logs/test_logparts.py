@@ -197,6 +197,18 @@ def test_a_log_that_is_begun_anew_gets_no_more_parts(bench: Bench) -> None:
         bench.write("and much more\n")
         bench.later()
     assert len(bench.shipper.pushed) == 1
+    assert bench.journaled().begun_anew == {"StdOutput"}
+
+
+def test_a_running_task_keeps_the_interval_that_it_began_with(bench: Bench) -> None:
+    with bench.parts.follow(bench.entry):
+        bench.parts.interval_s = 0.0
+        for _ in range(120):
+            bench.write("x\n")
+            bench.later(1)
+            while bench.shipper.ends:
+                bench.shipper.end()
+    assert len(bench.shipper.pushed) == 2
 
 
 def test_a_part_is_never_large_and_the_rest_comes_soon(bench: Bench) -> None:
