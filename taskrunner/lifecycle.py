@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 __all__ = [
     "AttemptEnded",
@@ -18,6 +18,7 @@ __all__ = [
     "LoopEnded",
     "Mailbox",
     "Message",
+    "Phase",
     "SignalArrived",
     "StopAsked",
     "TakeNoMore",
@@ -35,6 +36,14 @@ class ExitCode(IntEnum):
     LOOP_DIED = 70  # one of the agent's own loops ended: a defect, restart it
     FORK_SERVER_DIED = 71  # the process that starts attempts is gone: restart it
     NOT_AUTHORIZED = 77  # the service refuses these credentials: restarting cannot help
+
+
+class Phase(StrEnum):
+    """How far the agent is on its way out."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    CANCELING = "canceling"
 
 
 @dataclass(frozen=True, slots=True)

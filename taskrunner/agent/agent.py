@@ -12,7 +12,6 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 
 import structlog
@@ -40,6 +39,7 @@ from taskrunner.lifecycle import (
     LoopEnded,
     Mailbox,
     Message,
+    Phase,
     SignalArrived,
     StopAsked,
     TakeNoMore,
@@ -48,10 +48,11 @@ from taskrunner.lifecycle import (
     longest_nap_s,
 )
 from taskrunner.model.task import Task
+from taskrunner.process import become_subreaper, kill_descendants
 from taskrunner.systemd import Notifier
 from taskrunner.wire.api import RunnerApi
 
-__all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Phase", "Reload"]
+__all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Reload"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -74,14 +75,6 @@ Reload = Callable[[], Reloaded | None]
 
 #: A loop that tells what becomes of the host, until the agent closes.
 Notices = Callable[[Callable[[Message], None], threading.Event], None]
-
-
-class Phase(StrEnum):
-    """How far the agent is on its way out."""
-
-    RUNNING = "running"
-    DRAINING = "draining"
-    CANCELING = "canceling"
 
 
 class Agent:
@@ -161,6 +154,7 @@ class Agent:
     def run(self) -> int:
         """Serve until told to stop; returns the exit code. Main thread only."""
         listen(self._mailbox, SIGNALS)
+        become_subreaper()
         self._start()
         while not self._done():
             self._receive()
@@ -223,13 +217,17 @@ class Agent:
         parent = self._settings.parent
         if parent is not None and self.phase is not Phase.CANCELING and os.getppid() != parent:
             self._flush_s = 0.0
+            self._desk.haste.host_ends_in(2 * self._settings.policy.kill_grace_s)
             self._cancel_signaled("the process that started the agent is gone")
 
     def _done(self) -> bool:
         dead = self._exit_code in {ExitCode.LOOP_DIED, ExitCode.FORK_SERVER_DIED}
-        return dead or (self.phase is not Phase.RUNNING and not self._taking)
+        late = self.phase is Phase.CANCELING and not self._desk.haste.left_s
+        return dead or late or (self.phase is not Phase.RUNNING and not self._taking)
 
     def _finish(self) -> None:
+        if self._exit_code is ExitCode.FORK_SERVER_DIED:
+            kill_descendants()  # what it had started is ours by now
         until = self._clock.monotonic() + self._flush_s
         never = threading.Event()
         self._care.finish()
@@ -332,10 +330,10 @@ class Agent:
             self._drain(message.code, message.reason)
 
     def _on_loop_ended(self, message: LoopEnded) -> None:
-        if message.error is None and self.phase is not Phase.RUNNING:
+        forks = message.name == "fork-server"
+        if message.error is None and self.phase is not Phase.RUNNING and not forks:
             return
         log.critical("a loop of the agent ended", loop=message.name, exc_info=message.error)
-        forks = message.name == "fork-server"
         self._exit_code = ExitCode.FORK_SERVER_DIED if forks else ExitCode.LOOP_DIED
 
     def _drain(self, code: ExitCode, reason: str) -> None:
@@ -376,6 +374,7 @@ class Agent:
         self.phase = Phase.CANCELING
         self._desk.haste.host_ends_in(self._settings.last_words_s)
         self._desk.canceling.set()
+        self._desk.api.hurry()
         for attempt in list(self._running.values()):
             attempt.wake()
 

@@ -44,6 +44,8 @@ __all__ = ["Attempt", "Desk", "End", "Policy", "judge", "why_end"]
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _SHIP_TRIES = 5
+#: A slot that has no thread to report with takes no other task for so long.
+_AFTER_NO_THREAD_S = 30.0
 #: What an attempt's process may say of its end.
 _RESULTS = ("FINISHED", "FALSE", "FAILED", "CANCELED")
 
@@ -156,39 +158,56 @@ class Attempt:
 
     def run(self) -> None:
         """See the hand-out through to its end."""
-        if not self._reporter.acknowledge(self._desk.stopping):
-            self._log.warning("task not begun", canceled=self._reporter.canceled)
+        try:
+            thread = self._start_reporting()
+        except RuntimeError as error:
+            # A task that forks and forks has used up what there is for all: nothing is promised.
+            self._log.error("task left to others: no thread", error=str(error))
             self._entry.withdraw()
+            self._desk.clock.wait(self._desk.stopping, _AFTER_NO_THREAD_S)
             return
-        with self._reporting():
-            with self._parts():
-                verdict = self._work()
-                if verdict is not None:
-                    self._entry.exited(verdict)
-            if self._reporter.superseded:
-                _may_go(self._entry, self._desk, pushed=False)
-            else:
-                ship_logs(self._entry, self._desk)
-        remove_scratch(self._entry.files, self._desk.spawner, self._desk.clock)
+        with self._reporting(thread):
+            if not self._reporter.acknowledge(self._desk.stopping):
+                self._log.warning("task not begun", canceled=self._reporter.canceled)
+                self._entry.withdraw()
+                return
+            verdict = self._see_through()
         if verdict is None:
             self._log.info("task given up", canceled=self._reporter.canceled)
             self._entry.close()
         else:
             self._desk.outbox.deliver(self._entry)
+        # Last, since it may take long: nobody reports any more, and the verdict is awaited.
+        remove_scratch(self._entry.files, self._desk.spawner, self._desk.clock)
+
+    def _see_through(self) -> Verdict | None:
+        with self._parts():
+            verdict = self._work()
+            if verdict is not None:
+                self._entry.exited(verdict)
+        if self._reporter.superseded:
+            _may_go(self._entry, self._desk, pushed=False)
+        else:
+            ship_logs(self._entry, self._desk)
+        return verdict
 
     def _parts(self) -> AbstractContextManager[None]:
         parts = self._desk.parts
         return nullcontext() if parts is None else parts.follow(self._entry)
 
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
+    def _start_reporting(self) -> threading.Thread:
+        """Raises RuntimeError when there is no room for a thread."""
         name = f"progress-{threading.current_thread().name}"
-        thread = self._desk.threads.run(name, self._reporter.loop)
+        return self._desk.threads.run(name, self._reporter.loop)
+
+    @contextmanager
+    def _reporting(self, thread: threading.Thread) -> Iterator[None]:
         try:
             yield
         finally:
             self._reporter.end()
-            thread.join()
+            # A report may be under way to a service that hangs: who must go does not wait for it.
+            thread.join(0.0 if self._desk.canceling.is_set() else None)
 
     def _work(self) -> Verdict | None:
         clock = self._desk.clock

@@ -94,6 +94,10 @@ class WatchedApi:
             self._note_poll(worker_group, outcome, error, started)
         return task
 
+    def hurry(self) -> None:
+        """From now on no call is tried a second time."""
+        self._api.hurry()
+
     def give_up_poll(self, worker_group: str) -> None:
         """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
         self._api.give_up_poll(worker_group)

@@ -18,7 +18,7 @@ from taskrunner.cgroups import Groups
 
 __all__ = ["Child", "Children", "Spawner"]
 
-_LOST = Exit(status=None, error="the fork server is gone")
+_LOST = Exit(status=None, error="the fork server is gone", lost=True)
 
 
 class Child:

@@ -8,6 +8,7 @@ for a while, before all is told.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -22,6 +23,7 @@ from taskrunner.agent.journal import Entry, Journal
 from taskrunner.agent.scratch import remove_scratch
 from taskrunner.cgroups import Groups
 from taskrunner.clock import Clock
+from taskrunner.errors import UnknownTask, WireError
 from taskrunner.process import kill_tree
 from taskrunner.wire.api import Verdict
 
@@ -31,6 +33,10 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _TELL_FIRST_S = 20.0
 _GONE_WITHIN_S = 5.0
+#: How many hand-outs of the last run are concluded side by side.
+_AT_ONCE = 4
+#: Often, since the shortest lease is not known any more.
+_REPORT_EVERY_S = 10.0
 
 
 def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
@@ -43,22 +49,69 @@ def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
     if entries:
         log.info("hand-outs left by the last run", count=len(entries))
         end_leftovers(entries)
-    told = threading.Event()
-    desk.threads.run("owed", lambda: _tell(entries, desk, told))
+    owed = _Owed(entries, desk)
+    owed.settle()
     # A service or a bucket that is away must not keep the agent from the work there is.
-    desk.clock.wait(told, _TELL_FIRST_S)
+    desk.clock.wait(owed.told, _TELL_FIRST_S)
     poll()
 
 
-def _tell(entries: Sequence[Entry], desk: Desk, told: threading.Event) -> None:
-    for entry in entries:
-        if entry.verdict is None:
-            entry.exited(verdict_of(entry))
-        if not entry.logs_shipped:
-            ship_logs(entry, desk)
-        remove_scratch(entry.files, desk.spawner, desk.clock)
-        desk.outbox.deliver(entry)
-    told.set()
+class _Owed:
+    """The last run's hand-outs: kept with reports until the verdict of each is on its way.
+
+    Logs come before verdicts, and can take longer than a lease.
+    """
+
+    def __init__(self, entries: Sequence[Entry], desk: Desk) -> None:
+        self._desk = desk
+        self._waiting = deque(entries)
+        self._untold = {entry.token: entry for entry in entries}
+        #: Set when nothing is owed any more.
+        self.told = threading.Event()
+        if not entries:
+            self.told.set()
+
+    def settle(self) -> None:
+        """Begin to; waits for nothing."""
+        threads = self._desk.threads
+        if self._untold:
+            threads.run("owed-progress", self._keep)
+        # None of these may stand behind all others: each may wait for a bucket of its own.
+        for number in range(1, min(len(self._untold), _AT_ONCE) + 1):
+            threads.run(f"owed-{number}", self._tell)
+
+    def _tell(self) -> None:
+        while True:
+            try:
+                entry = self._waiting.popleft()
+            except IndexError:
+                return
+            _conclude(entry, self._desk)
+            del self._untold[entry.token]
+            if not self._untold:
+                self.told.set()
+
+    def _keep(self) -> None:
+        gone: set[str] = set()
+        while not self.told.is_set():
+            for entry in list(self._untold.values()):
+                try:
+                    if entry.token not in gone:
+                        self._desk.api.report_task_progress(entry.task_id, {})
+                except UnknownTask:
+                    gone.add(entry.token)
+                except WireError:
+                    continue  # its verdict will say more
+            self._desk.clock.wait(self.told, _REPORT_EVERY_S)
+
+
+def _conclude(entry: Entry, desk: Desk) -> None:
+    if entry.verdict is None:
+        entry.exited(verdict_of(entry))
+    if not entry.logs_shipped:
+        ship_logs(entry, desk)
+    desk.outbox.deliver(entry)
+    remove_scratch(entry.files, desk.spawner, desk.clock)
 
 
 def verdict_of(entry: Entry) -> Verdict:

@@ -51,6 +51,8 @@ class Exit:
     oom: bool = False
     #: Why it could not be started.
     error: str | None = None
+    #: It was cut short with the agent itself, by no fault of its own.
+    lost: bool = False
 
     @property
     def code(self) -> int | None:
@@ -121,6 +123,8 @@ def _root_cause(error: BaseException) -> BaseException:
 def crashed(ended: Exit) -> Verdict:
     """The verdict of an attempt whose process left no result."""
     code = ended.code
+    if ended.lost:
+        return INTERRUPTED
     if code is None:
         reason = ended.error or "its end was not seen"
         return failed(ErrorId.INTERNAL, f"the attempt's process could not be run: {reason}")

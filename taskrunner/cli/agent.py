@@ -216,7 +216,6 @@ def _own_log(settings: Settings, clock: Clock) -> HourlyLog | None:
 def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
     """The service's operations, with second tries, and the service's address."""
     import random
-    import threading
 
     from taskrunner.wire.client import RunnerClient
     from taskrunner.wire.connect import ClientSettings, connect
@@ -230,9 +229,7 @@ def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
         environ=os.environ,
     )
     client = connect(wire, clock)
-    api = RetryingRunner(
-        RunnerClient(client), clock=clock, stop=threading.Event(), fraction=random.random
-    )
+    api = RetryingRunner(RunnerClient(client), clock=clock, fraction=random.random)
     return api, str(client.endpoint)
 
 

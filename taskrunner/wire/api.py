@@ -46,6 +46,10 @@ class RunnerApi(Protocol):
         """Have the group's outstanding poll, if there is one, raise CallGivenUp; any thread's."""
         ...
 
+    def hurry(self) -> None:
+        """From now on no call is tried a second time: the agent must go."""
+        ...
+
     def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
         """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
         ...

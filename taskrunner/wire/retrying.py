@@ -78,13 +78,12 @@ class RetryingRunner:
         api: RunnerApi,
         *,
         clock: Clock,
-        stop: threading.Event,
         fraction: Callable[[], float],
     ) -> None:
-        """`stop` ends waits and further tries; `fraction` gives random numbers of 0 to 1."""
+        """`fraction` gives random numbers of 0 to 1."""
         self._api = api
         self._clock = clock
-        self._stop = stop
+        self._hurried = threading.Event()
         self._fraction = fraction
 
     def poll_for_task(
@@ -94,6 +93,10 @@ class RetryingRunner:
         return self._api.poll_for_task(
             worker_group=worker_group, hostname=hostname, identity=identity
         )
+
+    def hurry(self) -> None:
+        """From now on nothing is tried a second time, and waits for that are over."""
+        self._hurried.set()
 
     def give_up_poll(self, worker_group: str) -> None:
         """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
@@ -126,7 +129,7 @@ class RetryingRunner:
             retry=tenacity.retry_if_exception_type(ServiceUnreachable),
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(budget.attempts),
-                tenacity.stop_when_event_set(self._stop),
+                tenacity.stop_when_event_set(self._hurried),
             ),
             wait=lambda state: budget.wait_s(state.attempt_number, self._fraction()),
             sleep=self._sleep,
@@ -135,4 +138,4 @@ class RetryingRunner:
         return retrying(call)
 
     def _sleep(self, seconds: float) -> None:
-        self._clock.wait(self._stop, seconds)
+        self._clock.wait(self._hurried, seconds)

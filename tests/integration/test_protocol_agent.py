@@ -143,10 +143,7 @@ class Desk:
             ClientSettings(endpoint=server.url, region="us-east-1", unsigned=True), self.clock
         )
         runner = RetryingRunner(
-            wire.RunnerClient(self.client),
-            clock=self.clock,
-            stop=threading.Event(),
-            fraction=lambda: 1.0,
+            wire.RunnerClient(self.client), clock=self.clock, fraction=lambda: 1.0
         )
         self.api = WatchedApi(
             runner, clock=self.clock, counters=Counters(), on_not_authorized=self.no_permission

@@ -25,6 +25,10 @@ class IdentifiedRunner:
             worker_group=worker_group, hostname=hostname, identity=identity or self._identity()
         )
 
+    def hurry(self) -> None:
+        """From now on no call is tried a second time."""
+        self._api.hurry()
+
     def give_up_poll(self, worker_group: str) -> None:
         """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
         self._api.give_up_poll(worker_group)

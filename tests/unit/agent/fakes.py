@@ -85,12 +85,16 @@ class FakeApi:
         self.statuses: list[Exception | None] = []
         self.beats: list[bool | Exception] = []
         self.calls: list[tuple[str, object]] = []
+        self.hurried = False
 
     def poll_for_task(
         self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
     ) -> Task | None:
         self.calls.append(("poll", worker_group))
         return _given(self.polls, None)
+
+    def hurry(self) -> None:
+        self.hurried = True
 
     def give_up_poll(self, worker_group: str) -> None:
         self.calls.append(("give up", worker_group))

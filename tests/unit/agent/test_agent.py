@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings, Phase
+from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings
 from taskrunner.agent.calls import WatchedApi
 from taskrunner.agent.journal import Journal
 from taskrunner.errors import NotAuthorized
-from taskrunner.lifecycle import ExitCode, LoopEnded, SignalArrived
+from taskrunner.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
 from taskrunner.systemd import Notifier
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner, make_task
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent import frames
-from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings, Phase
+from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings
 from taskrunner.agent.attempt import Policy
 from taskrunner.agent.children import Child
 from taskrunner.agent.journal import Journal
 from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.lifecycle import ExitCode, HostEnding, Message, TakeNoMore, Threads
+from taskrunner.lifecycle import ExitCode, HostEnding, Message, Phase, TakeNoMore, Threads
 from taskrunner.systemd import Notifier
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner
 

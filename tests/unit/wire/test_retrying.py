@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -38,6 +37,9 @@ class FailingRunner:
         self._call()
         return None
 
+    def hurry(self) -> None:
+        pass
+
     def give_up_poll(self, worker_group: str) -> None:
         """Nothing is ever held."""
 
@@ -65,12 +67,9 @@ CALLS: Mapping[str, Callable[[RetryingRunner], object]] = {
 }
 
 
-def retrying(
-    inner: FailingRunner, *, stop: threading.Event | None = None
-) -> tuple[RetryingRunner, FixedClock]:
+def retrying(inner: FailingRunner) -> tuple[RetryingRunner, FixedClock]:
     clock = FixedClock()
-    event = stop or threading.Event()
-    return RetryingRunner(inner, clock=clock, stop=event, fraction=lambda: 1.0), clock
+    return RetryingRunner(inner, clock=clock, fraction=lambda: 1.0), clock
 
 
 @pytest.mark.parametrize("operation", CALLS)
@@ -123,11 +122,10 @@ def test_a_refusal_is_final(error: CallRefused) -> None:
     assert clock.waits == []
 
 
-def test_nothing_is_tried_again_once_the_runner_stops() -> None:
-    stop = threading.Event()
-    stop.set()
+def test_nothing_is_tried_again_once_the_agent_must_go() -> None:
     inner = FailingRunner(GONE, GONE)
-    runner, _ = retrying(inner, stop=stop)
+    runner, _ = retrying(inner)
+    runner.hurry()
 
     with pytest.raises(ServiceUnreachable):
         runner.report_task_progress("t", {})
