@@ -13,7 +13,7 @@ from functools import cached_property
 from taskrunner.errors import DefinitionError
 from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
-from taskrunner.model.expressions import Scope, evaluate
+from taskrunner.model.expressions import VERBATIM, Scope, evaluate
 from taskrunner.model.inheritance import effective
 from taskrunner.model.instances import Components
 from taskrunner.model.parameters import parameter_values
@@ -22,9 +22,6 @@ from taskrunner.model.schedule import ONDEMAND_PERIOD, Schedule, ScheduleType
 from taskrunner.service.masking import is_secret, mask
 
 __all__ = ["DefinitionCache", "LoadedDefinition", "Moment", "RuntimeFields"]
-
-#: Slots that are taken as they stand, never evaluated.
-VERBATIM = frozenset({"id", "name", "type", "parent", "@sphere"})
 
 RuntimeFields = Mapping[str, "str | datetime | Ref"]
 
