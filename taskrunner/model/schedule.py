@@ -165,13 +165,6 @@ class Schedule:
             yield found
             index += 1
 
-    def between(self, since: datetime, before: datetime) -> Iterator[Occurrence]:
-        """Occurrences that start at or after `since` and before `before`, lazily."""
-        for found in self.iterate(self._first_from(since)):
-            if found.start >= before:
-                return
-            yield found
-
     def _first_from(self, moment: datetime) -> int:
         """The first index >= 0 whose start, bounds aside, is at or after `moment`."""
         index = self._floor(moment)

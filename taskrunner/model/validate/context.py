@@ -146,7 +146,7 @@ class Names:
 
     def near(self, name: str, known: Collection[str]) -> str:
         """`; did you mean 'x'?`, or an empty string."""
-        if len(known) > self.left or len(name) > 100:
+        if len(known) > self.left or len(name) > _LONGEST_NAME:
             return ""
         self.left -= len(known)
         lowered = {option.lower(): option for option in known}
