@@ -15,7 +15,7 @@ import tenacity
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, RunnerApi, Verdict
+from taskrunner.wire.api import RunnerApi, Verdict
 
 __all__ = ["BUDGETS", "Budget", "RetryingRunner"]
 
@@ -87,13 +87,9 @@ class RetryingRunner:
         self._stop = stop
         self._fraction = fraction
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         """Wait up to 90 s for a task; None when there was none. One try."""
-        return self._api.poll_for_task(
-            worker_group=worker_group, hostname=hostname, identity=identity
-        )
+        return self._api.poll_for_task(worker_group=worker_group, hostname=hostname)
 
     def give_up_poll(self, worker_group: str) -> None:
         """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
