@@ -80,9 +80,7 @@ class Life:
     def start(self) -> None:
         """As a new process: nothing but the folder is left."""
         self.journal = Journal(self.folder / "journal")
-        self.outbox = Outbox(
-            self.api, self.clock, on_not_authorized=lambda _: None, random=Random(1)
-        )
+        self.outbox = Outbox(self.api, self.clock, random=Random(1))
         desk = Desk(
             api=self.api,
             spawner=FakeSpawner(),
