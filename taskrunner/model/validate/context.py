@@ -170,6 +170,14 @@ class Context:
         self.names = Names()
         self.add = findings.add
 
+    def note(self, code: str, message: str, item: Item, key: str | None) -> None:
+        """Note a finding about a field of an object, or about the object."""
+        self.add(code, message, object_id=item.id, key=key, position=item.position(key))
+
+    def note_value(self, code: str, message: str, item: Item, value: Field) -> None:
+        """Note a finding about one of a field's values."""
+        self.add(code, message, object_id=item.id, key=value.key, position=value.position)
+
     @cached_property
     def objects(self) -> Mapping[str, PipelineObject]:
         """The effective objects by id; plain ones where they inherit beyond all measure."""
