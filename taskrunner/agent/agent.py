@@ -17,7 +17,7 @@ from functools import partial
 import structlog
 
 from taskrunner import __version__
-from taskrunner.agent.agent_settings import AgentSettings, Reloaded
+from taskrunner.agent.agent_settings import FLUSH_S, AgentSettings, Reloaded
 from taskrunner.agent.announcer import Announcer
 from taskrunner.agent.attempt import Attempt
 from taskrunner.agent.children import Children
@@ -56,8 +56,6 @@ __all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Reload"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-#: How long the last verdicts may take to go out; what remains is in the journal.
-_FLUSH_S = 10.0
 #: A slot that could not write to the journal takes no other task for so long.
 _AFTER_NO_JOURNAL_S = 30.0
 
@@ -108,7 +106,7 @@ class Agent:
         self._taking: set[int] = set()
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
-        self._flush_s = _FLUSH_S
+        self._flush_s = FLUSH_S
         self._announcer = Announcer(notifier, clock, settings.worker_groups)
         self._may_not: NotAuthorized | None = None
         self.phase = Phase.RUNNING

@@ -14,11 +14,12 @@ from taskrunner.agent.status import Identity
 from taskrunner.cgroups import Groups
 from taskrunner.settings_kinds import Space
 
-__all__ = ["AgentSettings", "Reloaded"]
+__all__ = ["FLUSH_S", "AgentSettings", "Reloaded"]
 
 #: What systemd allows for the logs of the last tasks and for the flush.
 _LAST_UPLOADS_S = 50.0
-_FLUSH_S = 10.0
+#: How long the last verdicts may take to go out; what remains is in the journal.
+FLUSH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class AgentSettings:
     @property
     def last_words_s(self) -> float:
         """After the drain or a second stop: until then a stalled upload holds back no verdict."""
-        return 2 * self.policy.kill_grace_s + _LAST_UPLOADS_S - _FLUSH_S
+        return 2 * self.policy.kill_grace_s + _LAST_UPLOADS_S - FLUSH_S
 
     @property
     def identity(self) -> Identity:

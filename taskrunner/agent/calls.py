@@ -20,7 +20,7 @@ from taskrunner.errors import (
     UnknownTask,
 )
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, RunnerApi, Verdict
+from taskrunner.wire.api import RunnerApi, Verdict
 
 __all__ = ["PollState", "WatchedApi"]
 
@@ -72,9 +72,7 @@ class WatchedApi:
         #: By worker group: since when a poll is under way, on the monotonic clock.
         self.asking: dict[str, float] = {}
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         """Wait up to 90 s for a task; None when there was none."""
         started = self._clock.monotonic()
         error: str | None = None
@@ -82,9 +80,7 @@ class WatchedApi:
         self.asking[worker_group] = started
         try:
             with self._noted("PollForTask"):
-                task = self._api.poll_for_task(
-                    worker_group=worker_group, hostname=hostname, identity=identity
-                )
+                task = self._api.poll_for_task(worker_group=worker_group, hostname=hostname)
             outcome = "task" if task else "empty"
         except Exception as failure:
             outcome, error = _outcome(failure), str(failure)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from random import Random
 
 import structlog
@@ -25,17 +24,9 @@ _AFTER_REFUSAL_S = 30.0
 class Outbox:
     """Sends each journaled verdict; there is no count after which one is given up."""
 
-    def __init__(
-        self,
-        api: RunnerApi,
-        clock: Clock,
-        *,
-        on_not_authorized: Callable[[NotAuthorized], None],
-        random: Random | None = None,
-    ) -> None:
+    def __init__(self, api: RunnerApi, clock: Clock, *, random: Random | None = None) -> None:
         self._api = api
         self._clock = clock
-        self._on_not_authorized = on_not_authorized
         self._waiting: list[Entry] = []
         self._lock = threading.Lock()
         self._work = threading.Event()
@@ -105,8 +96,7 @@ class Outbox:
         except ServiceUnreachable as error:
             self._delay_s = self._outage.failed(error)
             return False
-        except NotAuthorized as error:
-            self._on_not_authorized(error)
+        except NotAuthorized:
             return False
         except CallRefused as error:
             return self._send_bare(entry, error)
@@ -123,11 +113,8 @@ class Outbox:
         log.error("verdict refused", attempt_id=entry.attempt_id, error=str(refusal))
         try:
             self._api.set_task_status(entry.task_id, bare)
-        except ServiceUnreachable:
-            return False
-        except NotAuthorized as error:
+        except (ServiceUnreachable, NotAuthorized):
             # Nothing is said of the verdict: it is owed until somebody who may tell it does.
-            self._on_not_authorized(error)
             return False
         except CallRefused as error:
             log.error("verdict dropped", attempt_id=entry.attempt_id, error=str(error))  # noqa: TRY400

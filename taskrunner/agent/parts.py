@@ -85,7 +85,7 @@ def make_parts(
         api=watched,
         spawner=children,
         shipper=shipper,
-        outbox=Outbox(watched, clock, on_not_authorized=hooks.refused),
+        outbox=Outbox(watched, clock),
         threads=threads,
         clock=clock,
         policy=settings.policy,

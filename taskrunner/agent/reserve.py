@@ -20,9 +20,8 @@ def is_full(error: OSError) -> bool:
 class Reserve:
     """A file that only takes room."""
 
-    def __init__(self, path: Path, size: int = _SIZE) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._size = size
         self._there = False
 
     def make(self) -> None:
@@ -31,7 +30,7 @@ class Reserve:
             return
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, self._size)
+            os.posix_fallocate(descriptor, 0, _SIZE)
         except OSError as error:
             if is_full(error):
                 self._path.unlink(missing_ok=True)

@@ -159,7 +159,6 @@ def _serve(setup: Setup, children: Children) -> int:
     from taskrunner import logs
     from taskrunner.agent.agent import Agent
     from taskrunner.agent.ec2.host import find_host
-    from taskrunner.agent.ec2.identified import IdentifiedRunner
     from taskrunner.agent.journal import Journal
     from taskrunner.cli.reload import Reloader
     from taskrunner.systemd import Notifier
@@ -171,10 +170,8 @@ def _serve(setup: Setup, children: Children) -> int:
     journal = Journal(settings.work_dir / "journal")
     own_log = _own_log(settings, clock)
     _warn(setup)
-    api, endpoint = _connect(settings, clock)
     host = find_host(settings.ec2, os.environ, clock)
-    if host is not None:
-        api = IdentifiedRunner(api, host.identity)
+    api, endpoint = _connect(settings, clock, host)
     agent = Agent(
         _agent_settings(setup, endpoint=endpoint, host=host, own_log=own_log),
         api=api,
@@ -213,7 +210,7 @@ def _own_log(settings: Settings, clock: Clock) -> HourlyLog | None:
     return hourly
 
 
-def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
+def _connect(settings: Settings, clock: Clock, host: Ec2Host | None) -> tuple[RunnerApi, str]:
     """The service's operations, with second tries, and the service's address."""
     import random
 
@@ -229,7 +226,8 @@ def _connect(settings: Settings, clock: Clock) -> tuple[RunnerApi, str]:
         environ=os.environ,
     )
     client = connect(wire, clock)
-    api = RetryingRunner(RunnerClient(client), clock=clock, fraction=random.random)
+    runner = RunnerClient(client, host.identity) if host else RunnerClient(client)
+    api = RetryingRunner(runner, clock=clock, fraction=random.random)
     return api, str(client.endpoint)
 
 

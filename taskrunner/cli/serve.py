@@ -16,6 +16,7 @@ import click
 
 from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import UsageError
+from taskrunner.lifecycle import ExitCode
 from taskrunner.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _DEFAULT_LISTEN = "127.0.0.1:8484"
-#: EX_SOFTWARE: one of the service's own loops died.
-_EXIT_LOOP_DIED = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +190,7 @@ def _serve_on(
         _run_until_signalled(server)
     if ended:
         click.echo(f"taskrunner serve: a background loop died: {ended[0]}", err=True)
-        return _EXIT_LOOP_DIED
+        return ExitCode.LOOP_DIED
     click.echo("taskrunner serve: stopped")
     return 0
 

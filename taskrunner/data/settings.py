@@ -26,9 +26,9 @@ class DataSettings:
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def check_endpoint(text: str, *, where: str = "--s3-endpoint") -> str:
-    """The URL of an S3 endpoint as `DataSettings` takes it; raises ConfigError naming `where`."""
+def check_endpoint(text: str) -> str:
+    """The URL of an S3 endpoint as `DataSettings` takes it; raises ConfigError naming the flag."""
     try:
         return url(text)
     except ValueError as error:
-        raise ConfigError(f"{where}: found {text!r}, wanted {error}") from None
+        raise ConfigError(f"--s3-endpoint: found {text!r}, wanted {error}") from None

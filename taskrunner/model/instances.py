@@ -15,11 +15,10 @@ from itertools import islice
 from typing import Protocol
 
 from taskrunner.model.document import PipelineObject
-from taskrunner.model.schedule import Occurrence, ScheduleType, runs_at
+from taskrunner.model.schedule import ON_DEMAND_ID, Occurrence, ScheduleType, runs_at
 from taskrunner.model.times import format_datetime
 
 __all__ = [
-    "ON_DEMAND_ID",
     "RUNNABLE",
     "Category",
     "Components",
@@ -32,10 +31,6 @@ __all__ = [
     "instance_id",
     "resource_worker_group",
 ]
-
-
-#: The schedule id under which an on-demand pipeline's only period goes.
-ON_DEMAND_ID = "Default"
 
 
 class Category(StrEnum):

@@ -16,6 +16,7 @@ __all__ = [
     "FIRST_ACTIVATION",
     "ONDEMAND_ACTIVATION",
     "ONDEMAND_PERIOD",
+    "ON_DEMAND_ID",
     "Occurrence",
     "Schedule",
     "ScheduleType",
@@ -25,6 +26,8 @@ __all__ = [
 FIRST_ACTIVATION = "FIRST_ACTIVATION_DATE_TIME"
 ONDEMAND_ACTIVATION = "ONDEMAND_ACTIVATION_TIME"
 ONDEMAND_PERIOD = "ONDEMAND_PERIOD"
+#: The schedule id under which an on-demand pipeline's only period goes.
+ON_DEMAND_ID = "Default"
 
 
 class ScheduleType(StrEnum):
@@ -102,7 +105,7 @@ class Schedule:
         )
 
     @classmethod
-    def on_demand(cls, activated_at: datetime, schedule_id: str = "Default") -> Schedule:
+    def on_demand(cls, activated_at: datetime, schedule_id: str = ON_DEMAND_ID) -> Schedule:
         """The single occurrence that an activation of an on-demand pipeline makes."""
         return cls(id=schedule_id, start=activated_at.replace(microsecond=0), period=None)
 
@@ -161,13 +164,6 @@ class Schedule:
         while (stop is None or index < stop) and (found := self.occurrence(index)):
             yield found
             index += 1
-
-    def between(self, since: datetime, before: datetime) -> Iterator[Occurrence]:
-        """Occurrences that start at or after `since` and before `before`, lazily."""
-        for found in self.iterate(self._first_from(since)):
-            if found.start >= before:
-                return
-            yield found
 
     def _first_from(self, moment: datetime) -> int:
         """The first index >= 0 whose start, bounds aside, is at or after `moment`."""

@@ -22,7 +22,6 @@ from taskrunner.model.schedule import (
 __all__ = ["Entry", "timetable"]
 
 _SCHEDULE_FIELDS = ("period", "startAt", "startDateTime", "endDateTime", "occurrences")
-_ON_DEMAND_ID = "Default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ def timetable(
     }
     schedules = [obj for obj in evaluated.values() if obj.type == "Schedule"]
     if _on_demand(evaluated, schedules):
-        return _entries(Schedule.on_demand(activated_at, _ON_DEMAND_ID), ScheduleType.ONDEMAND)
+        return _entries(Schedule.on_demand(activated_at), ScheduleType.ONDEMAND)
     if not schedules:
         raise DefinitionError("there is no Schedule object, and scheduleType is not ondemand")
     found = [

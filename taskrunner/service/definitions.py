@@ -13,18 +13,15 @@ from functools import cached_property
 from taskrunner.errors import DefinitionError
 from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
-from taskrunner.model.expressions import Scope, evaluate
+from taskrunner.model.expressions import VERBATIM, Scope, evaluate
 from taskrunner.model.inheritance import effective
 from taskrunner.model.instances import Components
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.policy import Policy
-from taskrunner.model.schedule import ONDEMAND_PERIOD, Schedule, ScheduleType
+from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
 from taskrunner.service.masking import is_secret, mask
 
 __all__ = ["DefinitionCache", "LoadedDefinition", "Moment", "RuntimeFields"]
-
-#: Slots that are taken as they stand, never evaluated.
-VERBATIM = frozenset({"id", "name", "type", "parent", "@sphere"})
 
 RuntimeFields = Mapping[str, "str | datetime | Ref"]
 
@@ -103,7 +100,7 @@ class LoadedDefinition:
     def schedules(self, activated_at: datetime) -> dict[str, Schedule]:
         """The schedules that components run by. Raises DefinitionError for one that is unusable."""
         if self.on_demand:
-            return {"Default": Schedule.on_demand(activated_at)}
+            return {ON_DEMAND_ID: Schedule.on_demand(activated_at)}
         used = {
             schedule_id
             for component_id in self.components.runnable

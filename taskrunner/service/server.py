@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import uvicorn
@@ -14,7 +12,7 @@ from starlette.applications import Starlette
 
 from taskrunner.errors import TaskrunnerError, UsageError
 
-__all__ = ["Address", "ServiceServer", "bind", "running", "url_of"]
+__all__ = ["Address", "ServiceServer", "bind", "url_of"]
 
 #: Longer than the minute between an agent's reports, so that they share a connection.
 _KEEP_ALIVE_S = 75
@@ -66,12 +64,8 @@ def bind(address: Address) -> socket.socket:
 
 def url_of(sock: socket.socket) -> str:
     """The endpoint of a socket for clients."""
-    return f"http://{_address_of(sock)}"
-
-
-def _address_of(sock: socket.socket) -> Address:
     host, port = sock.getsockname()[:2]
-    return Address(host=host, port=port)
+    return f"http://{Address(host=host, port=port)}"
 
 
 def _words(error: OSError) -> str:
@@ -99,11 +93,6 @@ class ServiceServer:
             server_header=False,
         )
         self._server = _Server(config, app)
-
-    @property
-    def address(self) -> Address:
-        """Where it listens, with the port that was given when 0 was asked for."""
-        return _address_of(self._sock)
 
     @property
     def url(self) -> str:
@@ -136,16 +125,3 @@ class _Server(uvicorn.Server):
         """Answer waiting polls first: they would hold the end up for a minute and a half."""
         self._app.state.stop()
         await super().shutdown(sockets)
-
-
-@contextmanager
-def running(app: Starlette, address: Address | None = None) -> Iterator[ServiceServer]:
-    """Serve in a thread while the block runs; by default on loopback at a port of its own."""
-    server = ServiceServer(app, bind(address or Address(host="127.0.0.1", port=0)))
-    thread = threading.Thread(target=server.run, name="http-server", daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()

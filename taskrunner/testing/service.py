@@ -55,7 +55,6 @@ class ServiceInProcess:
         database_url: str | None = None,
         clock: FakeClock | None = None,
         provider: ResourceProvider | None = None,
-        publisher: Publisher | None = None,
         settings: ServiceSettings | None = None,
     ) -> None:
         """`settings` may hold everything but the database's URL."""
@@ -66,7 +65,7 @@ class ServiceInProcess:
         url = database_url or f"sqlite:///{Path(self._folder.name) / 'service.db'}"
         self._settings = replace(settings or ServiceSettings(database_url=url), database_url=url)
         self._provider = provider
-        self._publisher = publisher
+        self._publisher: Publisher | None = None
         self._unique = 0
         self.clock = clock or FakeClock()
         self.service = self._open()
@@ -190,11 +189,11 @@ class ServiceInProcess:
         self.service.set_task_status(task.task_id, status, error_id, message)
         self.settle()
 
-    def work_off(self, worker_group: str = "wg", status: str = "FINISHED") -> list[str]:
-        """Take and conclude tasks until none is ready; returns their attempt ids in order."""
+    def work_off(self, worker_group: str = "wg") -> list[str]:
+        """Take and finish tasks until none is ready; returns their attempt ids in order."""
         done: list[str] = []
         while (task := self.claim(worker_group)) is not None:
-            self.conclude(task, status)
+            self.conclude(task)
             done.append(task.attempt_id)
         return done
 

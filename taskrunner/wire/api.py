@@ -33,9 +33,7 @@ class Verdict:
 class RunnerApi(Protocol):
     """Calls of a runner. Each raises ServiceUnreachable, NotAuthorized or another CallRefused."""
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         """Wait up to 90 s for a task; None when there was none. Never retried by itself.
 
         A worker group has one poll at a time. Raises CallGivenUp when it is given up meanwhile.

@@ -251,19 +251,21 @@ def _nonsense(
 class RunnerClient:
     """The calls of a task runner; see `wire.api.RunnerApi`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(
+        self, client: Client, identity: Callable[[], InstanceIdentity | None] = lambda: None
+    ) -> None:
+        """`identity` says at each poll which EC2 instance asks, as far as that is known by then."""
         self._client = client
+        self._identity = identity
         #: By worker group, the thread that polls for it.
         self._polling: dict[str, int] = {}
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         """Wait up to 90 s for a task; None when there was none. Never retried by itself."""
         request = PollForTaskInput(
             worker_group=worker_group,
             hostname=fitted(hostname, "id") or None,
-            instance_identity=identity,
+            instance_identity=self._identity(),
         )
         self._polling[worker_group] = threading.get_ident()
         try:

@@ -12,7 +12,6 @@ __all__ = [
     "BodyTooSlow",
     "IncompleteSignature",
     "MissingAuthentication",
-    "Throttled",
     "UnknownOperation",
     "WrongHost",
 ]
@@ -57,13 +56,6 @@ class AccessDenied(ServiceFault):
     """The key may not make this call."""
 
     code = "AccessDeniedException"
-    status = 400
-
-
-class Throttled(ServiceFault):
-    """Too many calls at a time; the caller is to try again later."""
-
-    code = "ThrottlingException"
     status = 400
 
 

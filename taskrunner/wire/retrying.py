@@ -15,7 +15,7 @@ import tenacity
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, RunnerApi, Verdict
+from taskrunner.wire.api import RunnerApi, Verdict
 
 __all__ = ["BUDGETS", "Budget", "RetryingRunner"]
 
@@ -86,13 +86,9 @@ class RetryingRunner:
         self._hurried = threading.Event()
         self._fraction = fraction
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         """Wait up to 90 s for a task; None when there was none. One try."""
-        return self._api.poll_for_task(
-            worker_group=worker_group, hostname=hostname, identity=identity
-        )
+        return self._api.poll_for_task(worker_group=worker_group, hostname=hostname)
 
     def hurry(self) -> None:
         """From now on nothing is tried a second time, and waits for that are over."""

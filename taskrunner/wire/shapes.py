@@ -26,8 +26,6 @@ class Shape:
     required: frozenset[str] = frozenset()
     #: Of a list: the shape of its items; of a map: of its values.
     element: str = ""
-    #: Of a map: the shape of its keys.
-    key: str = ""
     minimum: int | None = None
     maximum: int | None = None
     #: A regular expression for the whole of a string.
@@ -37,19 +35,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationShape:
-    """An operation: names of its shapes, and the error codes that it declares."""
+    """An operation: the names of its shapes."""
 
     name: str
     input: str
     output: str | None
-    errors: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceModel:
     """The whole model."""
 
-    target_prefix: str
     operations: Mapping[str, OperationShape]
     shapes: Mapping[str, Shape]
 
@@ -60,7 +56,6 @@ def service_model() -> ServiceModel:
     text = resources.files("taskrunner.wire").joinpath("data/service-2.json").read_text("utf-8")
     raw = json.loads(text)
     return ServiceModel(
-        target_prefix=raw["metadata"]["targetPrefix"],
         operations={name: _operation(name, item) for name, item in raw["operations"].items()},
         shapes={name: _shape(name, item) for name, item in raw["shapes"].items()},
     )
@@ -71,7 +66,6 @@ def _operation(name: str, raw: Mapping[str, Any]) -> OperationShape:
         name=name,
         input=raw["input"]["shape"],
         output=raw["output"]["shape"] if "output" in raw else None,
-        errors=frozenset(item["shape"] for item in raw.get("errors", ())),
     )
 
 
@@ -82,7 +76,6 @@ def _shape(name: str, raw: Mapping[str, Any]) -> Shape:
         members={key: item["shape"] for key, item in raw.get("members", {}).items()},
         required=frozenset(raw.get("required", ())),
         element=raw.get("member", raw.get("value", {})).get("shape", ""),
-        key=raw.get("key", {}).get("shape", ""),
         minimum=raw.get("min"),
         maximum=raw.get("max"),
         pattern=_pattern(raw.get("pattern")),

@@ -1,10 +1,13 @@
-"""The `chaos` fixture, and the report of what every invariant's test has seen."""
+"""The fixtures `chaos` and `service`, and the report of what every invariant's test has seen."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.scale import Chaos, is_full, seed
+from tests.integration.agent_harness import FakeService
 
 _FINDINGS = pytest.StashKey[list[str]]()
 _SEED = pytest.StashKey[int]()
@@ -21,6 +24,14 @@ def chaos(request: pytest.FixtureRequest) -> Chaos:
     )
     print(f"chaos: TASKRUNNER_CHAOS_SEED={chaos.seed}")
     return chaos
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    """A stand-in for the service, for the agents of one test."""
+    fake = FakeService()
+    yield fake
+    fake.close()
 
 
 def pytest_terminal_summary(

@@ -92,13 +92,6 @@ def test_a_drain_keeps_the_lease_and_finishes_what_runs(chaos: Chaos, stops: Sto
     assert not silent.result().well
 
 
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
-
-
 def _began(service: FakeService, folder: Path, task_id: str, command: str) -> None:
     service.tasks.put(task_json(task_id, f"touch {folder}/{task_id}; {command}"))
     wait_for(f"the start of {task_id}", (folder / task_id).exists)

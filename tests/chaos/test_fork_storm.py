@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,13 +70,6 @@ def _arguments(process: Path) -> set[bytes]:
         return set((process / "cmdline").read_bytes().split(b"\0"))
     except OSError:  # it has gone
         return set()
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 def _finished(service: FakeService, storm: Storm, _agent: AgentProcess) -> None:

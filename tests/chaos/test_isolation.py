@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import (
@@ -28,13 +27,6 @@ from tests.integration.agent_harness import (
 from tests.integration.other_users import People, people, shared_folder
 
 HOSTILE = Path(__file__).with_name("hostile_task.py")
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 class Victim:

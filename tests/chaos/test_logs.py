@@ -7,7 +7,6 @@ import hashlib
 import json
 import random
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,13 +32,6 @@ MUTANTS = "tests.chaos.mutants"
 PARTS_EVERY = ("--log-interval", "0.2")
 AT_ONCE = 3
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 @dataclass(slots=True)

@@ -142,7 +142,7 @@ class Host:
             api=self.api,
             spawner=self.spawner,
             shipper=self.shipper,  # type: ignore[arg-type]
-            outbox=Outbox(self.api, self.clock, on_not_authorized=lambda _: None),
+            outbox=Outbox(self.api, self.clock),
             threads=NoThreads(queue.SimpleQueue()),
             clock=self.clock,
             policy=Policy(allowance=self.allowance),

@@ -28,7 +28,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow, HandoutRow, PipelineRow, ScheduleRow
-from taskrunner.service.store.tables import METADATA
+from taskrunner.service.store.tables import METADATA, runners
 
 NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -111,6 +111,11 @@ def test_services_that_start_together_migrate_once(database_url: str) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(open_and_close, range(8)))
+    store = Store(database_url)
+    with store.read() as conn:
+        assert conn.execute(sa.text("SELECT count(*) FROM alembic_version")).scalar() == 1
+        assert METADATA.tables.keys() <= set(sa.inspect(conn).get_table_names())
+    store.close()
 
 
 # -- transactions ---------------------------------------------------------------------------
@@ -384,6 +389,11 @@ def test_runners_are_noted_however_many_report_at_once(store: Store) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(note, range(24)))
+    with store.read() as conn:
+        (found,) = conn.execute(sa.select(runners)).mappings()
+    # Which of them came last is anybody's guess.
+    assert found["taskrunner_id"] == "r"
+    assert found["last_seen_at"] in {NOW + n * MINUTE for n in range(24)}
 
 
 # -- alarms ---------------------------------------------------------------------------------

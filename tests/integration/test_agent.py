@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 from socket import socket
 
@@ -12,13 +11,6 @@ import pytest
 from tests.integration.agent_harness import FakeService, running_agent, task_json
 
 LOGS = "logs/df-test/Work/@Work_2026-02-13T02:00:00/@Work_2026-02-13T02:00:00_Attempt=1"
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 def _log(folder: Path, name: str) -> str:

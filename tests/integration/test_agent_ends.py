@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -32,13 +31,6 @@ setsid nohup bash -c 'echo $$ >> "$PIDS"; sleep 1000' >/dev/null 2>&1 &
 write
 while true; do sleep 1; done
 """
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 def _stubborn(folder: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ from tests.integration.agent_harness import (
 
 MEGABYTE = 1 << 20
 FIELDS = {"pipelineLogUri": "s3://b/logs"}
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 def _objects(agent: AgentProcess, pattern: str) -> list[Path]:

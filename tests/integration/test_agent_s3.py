@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -11,13 +10,6 @@ import psutil
 import pytest
 
 from tests.integration.agent_harness import FakeService, running_agent, task_json
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 @pytest.mark.external_service

@@ -77,11 +77,6 @@ SQLITE = {
     "text": ["", "NULL", r"\N", "a\nb", "a\\b", "é😀", "007", "1.50"],
     "blob": ["\\x00ff", "\\x"],
 }
-LITERALS = {
-    # In MariaDB a bit has no text; the other texts can be inserted as they are.
-    "bit(1)": "b'{:b}'",
-    "bit(64)": "b'{:b}'",
-}
 
 
 def database(url: str, object_id: str = "Orders") -> Database:

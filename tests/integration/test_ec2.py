@@ -20,13 +20,6 @@ LONG = "touch begun; exec sleep 300"
 
 
 @pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
 def imds() -> Iterator[FakeImds]:
     with fake_imds() as fake:
         yield fake

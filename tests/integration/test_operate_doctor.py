@@ -6,20 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.integration.agent_harness import PATIENCE_S, FakeService
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 def _doctor(folder: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, dict[str, Any]]]:

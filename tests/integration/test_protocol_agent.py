@@ -160,9 +160,7 @@ class Desk:
         self.reporter = Reporter(
             self.api, "t", clock=self.clock, interval_s=60, fields=dict, wake=lambda: None
         )
-        self.outbox = Outbox(
-            self.api, self.clock, on_not_authorized=self.no_permission, random=Random(1)
-        )
+        self.outbox = Outbox(self.api, self.clock, random=Random(1))
         self.heartbeat = Heartbeat(
             self.api,
             ["wg"],

@@ -15,7 +15,6 @@ from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
 from taskrunner.testing import new_object, new_task
 
-_CLIENT_LOCAL_FILES = 0x80
 _OK = b"\x00\x00\x00\x02\x00\x00\x00"
 
 

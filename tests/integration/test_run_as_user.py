@@ -21,13 +21,6 @@ from tests.integration.other_users import People, people, shared_folder
 HOW = ("root", "unprivileged")
 
 
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
-
-
 @contextmanager
 def agent(
     service: FakeService, how: str, *options: str, who: People | None = None

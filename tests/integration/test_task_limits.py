@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from taskrunner.cgroups import own_group
 from tests.integration.agent_harness import FakeService, running_agent, task_json
 
 GREEDY = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}"
-
-
-@pytest.fixture
-def service() -> Iterator[FakeService]:
-    fake = FakeService()
-    yield fake
-    fake.close()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from starlette.applications import Starlette
 
 from taskrunner.clock import SystemClock
 from taskrunner.service.app import create_app
@@ -21,7 +22,7 @@ from taskrunner.service.auth import NoAuthenticator
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.handlers import HANDLERS
-from taskrunner.service.server import running
+from taskrunner.service.server import Address, ServiceServer, bind
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing.service import as_definition
 from tests.acceptance.served_process import Served, served
@@ -49,6 +50,19 @@ def listeners(database: str) -> list[int]:
     )
     with psycopg.connect(database) as conn:
         return [pid for (pid,) in conn.execute(query)]
+
+
+@contextmanager
+def running(app: Starlette) -> Iterator[ServiceServer]:
+    """Serve in a thread while the block runs."""
+    server = ServiceServer(app, bind(Address(host="127.0.0.1", port=0)))
+    thread = threading.Thread(target=server.run, name="http-server", daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
 
 
 @contextmanager

@@ -184,7 +184,9 @@ def test_values_in_another_file_make_the_definition_whole() -> None:
 
 @pytest.mark.skipif(not SEEDS.is_dir(), reason="needs ../shared/seed-definitions")
 def test_the_seeds_are_valid_and_start_twice() -> None:
-    for path in sorted(SEEDS.glob("*.json")):
+    seeds = sorted(SEEDS.glob("*.json"))
+    assert seeds
+    for path in seeds:
         report = validate_document(read_document(text_of(path)), now=NOW)
         assert report.errors == ()
         assert "start-given-twice" in {finding.code for finding in report.warnings}

@@ -34,12 +34,9 @@ class NoMetadata(Exception):
 class Metadata:
     """Reads metadata; safe for threads."""
 
-    def __init__(
-        self, transport: Transport, clock: Clock, *, deadline_s: float = _DEADLINE_S
-    ) -> None:
+    def __init__(self, transport: Transport, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
-        self._deadline_s = deadline_s
         self._token: tuple[str, float] | None = None
         self._lock = threading.Lock()
 
@@ -85,7 +82,7 @@ class Metadata:
 
     def _send(self, request: HttpRequest) -> HttpReply:
         try:
-            return self._transport.send(request, deadline_s=self._deadline_s)
+            return self._transport.send(request, deadline_s=_DEADLINE_S)
         except TransportError as error:
             raise NoMetadata(f"no answer to {request.method} {request.path}: {error}") from error
 

@@ -19,14 +19,12 @@ __all__ = ["check_url", "open_database", "spec_of"]
 _FORMS = {"sqlite": "sqlite:///PATH"}
 
 
-def open_database(
-    described: TaskObject, settings: DataSettings, *, lookup: Lookup | None = None
-) -> Database:
+def open_database(described: TaskObject, settings: DataSettings) -> Database:
     """The driver for a database object, not yet connected: use it in a `with` block.
 
     Raises PermanentTaskError when the object is unusable, TaskError when a look-up fails.
     """
-    spec = spec_of(described, settings, lookup=lookup or AwsLookup())
+    spec = spec_of(described, settings, lookup=AwsLookup())
     found = plugins.named(spec.scheme, Kind.DATABASE)
     if found is None:
         known = ", ".join(plugins.names(Kind.DATABASE)) or "none"

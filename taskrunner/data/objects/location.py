@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = ["Location", "is_uri", "parse", "unusable"]
+__all__ = ["Location", "parse", "unusable"]
 
 _S3 = "s3://"
 _FILE = "file://"
@@ -29,11 +29,6 @@ class Location:
     def is_object(self) -> bool:
         """Whether this can name an object, and not only a folder of them."""
         return self.key != "" and not self.key.endswith("/")
-
-
-def is_uri(text: str) -> bool:
-    """Whether a text has a form that `parse` takes."""
-    return text.startswith((_S3, _FILE, "/"))
 
 
 def parse(uri: str) -> Location:

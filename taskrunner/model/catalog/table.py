@@ -42,9 +42,7 @@ class _TypeRow(TypedDict, total=False):
 
     category: str
     text: str
-    managed_by: str
     replaced_by: str
-    example_only: bool
     runtime: str
     fields: dict[str, _Row]
 
@@ -152,9 +150,7 @@ def _type(name: str) -> ObjectType:
         fields=fields,
         required=tuple(spec for spec in fields.values() if spec.required),
         one_of=one_of_groups(fields.values()),
-        managed_by=row.get("managed_by"),
         replaced_by=row.get("replaced_by"),
-        example_only=row.get("example_only", False),
     )
 
 

@@ -80,9 +80,7 @@ class ObjectType:
     fields: Mapping[str, FieldSpec]
     required: tuple[FieldSpec, ...] = ()
     one_of: tuple[tuple[FieldSpec, ...], ...] = ()
-    managed_by: str | None = None
     replaced_by: str | None = None
-    example_only: bool = False
     #: Nobody knows its fields: a plugin's that declares none.
     any_field: bool = False
 

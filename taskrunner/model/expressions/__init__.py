@@ -9,16 +9,13 @@ from __future__ import annotations
 from taskrunner.model.expressions.evaluate import evaluate, evaluate_object
 from taskrunner.model.expressions.functions import FUNCTIONS, Function
 from taskrunner.model.expressions.joda import format_date
-from taskrunner.model.expressions.parser import parse
 from taskrunner.model.expressions.scope import SHARED_RUNTIME, VERBATIM, Scope
-from taskrunner.model.expressions.tree import Expression
 from taskrunner.model.expressions.uses import Problem, Reference, Uses, check, problems, uses
 
 __all__ = [
     "FUNCTIONS",
     "SHARED_RUNTIME",
     "VERBATIM",
-    "Expression",
     "Function",
     "Problem",
     "Reference",
@@ -27,13 +24,7 @@ __all__ = [
     "check",
     "evaluate",
     "evaluate_object",
-    "expressions",
     "format_date",
     "problems",
     "uses",
 ]
-
-
-def expressions(text: str) -> tuple[Expression, ...]:
-    """The expressions of a text, parsed, with columns; raises ExpressionError."""
-    return parse(text).expressions if "#{" in text else ()

@@ -146,7 +146,7 @@ class Names:
 
     def near(self, name: str, known: Collection[str]) -> str:
         """`; did you mean 'x'?`, or an empty string."""
-        if len(known) > self.left or len(name) > 100:
+        if len(known) > self.left or len(name) > _LONGEST_NAME:
             return ""
         self.left -= len(known)
         lowered = {option.lower(): option for option in known}
@@ -169,6 +169,14 @@ class Context:
         self.now = now
         self.names = Names()
         self.add = findings.add
+
+    def note(self, code: str, message: str, item: Item, key: str | None) -> None:
+        """Note a finding about a field of an object, or about the object."""
+        self.add(code, message, object_id=item.id, key=key, position=item.position(key))
+
+    def note_value(self, code: str, message: str, item: Item, value: Field) -> None:
+        """Note a finding about one of a field's values."""
+        self.add(code, message, object_id=item.id, key=value.key, position=value.position)
 
     @cached_property
     def objects(self) -> Mapping[str, PipelineObject]:

@@ -112,4 +112,4 @@ def _note(context: Context, code: str, message: str, circle: Sequence[tuple[str,
             break
     else:
         item, edge = context.by_id[circle[0][0]], circle[0][1]
-    context.add(code, message, object_id=item.id, key=edge, position=item.position(edge))
+    context.note(code, message, item, edge)

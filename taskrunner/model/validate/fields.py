@@ -75,7 +75,7 @@ def check_fields(context: Context) -> None:
 def _note_unknown(context: Context, item: Item, key: str) -> None:
     if key.startswith("@"):
         message = f"found {key}, which only the service sets: fields with @ are its own"
-        _add(context, "runtime-field", message, item, key)
+        context.note("runtime-field", message, item, key)
         return
     if item.type is None:
         names: Iterable[str] = {name for t in CATALOG.values() for name in _authored(t)}
@@ -85,7 +85,7 @@ def _note_unknown(context: Context, item: Item, key: str) -> None:
         message = f"{item.type.name} has no field {key!r}"
     near = context.names.near(key, list(names))
     hint = near or "; a field of your own starts with my"
-    _add(context, "unknown-field", message + hint, item, key)
+    context.note("unknown-field", message + hint, item, key)
 
 
 def _authored(object_type: ObjectType) -> list[str]:
@@ -96,13 +96,13 @@ def _check_group(context: Context, item: Item, spec: FieldSpec, key: str) -> Non
     owner = item.type.name if item.type else "definitions"
     if spec.group is FieldGroup.RUNTIME:
         message = f"found {key} set by the author; only the service sets it"
-        _add(context, "runtime-field", message, item, key)
+        context.note("runtime-field", message, item, key)
     elif spec.group is FieldGroup.FORBIDDEN:
         message = f"{key} cannot be set on {owner}: it is what others run on"
-        _add(context, "forbidden-field", message, item, key)
+        context.note("forbidden-field", message, item, key)
     elif spec.group is FieldGroup.UNDOCUMENTED:
         message = f"{key} is not documented for {owner}, though published definitions use it"
-        _add(context, "undocumented-field", message, item, key)
+        context.note("undocumented-field", message, item, key)
 
 
 def _check_count(context: Context, item: Item, spec: FieldSpec, key: str) -> None:
@@ -111,10 +111,10 @@ def _check_count(context: Context, item: Item, spec: FieldSpec, key: str) -> Non
         return
     message = f"found {count} values, wanted one"
     if spec.multiple is False or spec.slot in _SINGLE_SLOTS:
-        _add(context, "several-values", message, item, key)
+        context.note("several-values", message, item, key)
     else:
         message = f"found {count} values; the reference shows one"
-        _add(context, "repeated-single", message, item, key)
+        context.note("repeated-single", message, item, key)
 
 
 def check_required(context: Context) -> None:
@@ -136,9 +136,9 @@ def _check_each(context: Context, item: Item, object_type: ObjectType, keys: set
         wanted = f"{object_type.name} needs {spec.name}; it is set neither here nor by a parent"
         if spec.name in _ROLES:
             message = f"AWS needs {spec.name} on {object_type.name}; this service does not"
-            _add(context, "missing-role", message, item, spec.name)
+            context.note("missing-role", message, item, spec.name)
         else:
-            _add(context, "missing-field", f"{wanted} or Default", item, spec.name)
+            context.note("missing-field", f"{wanted} or Default", item, spec.name)
 
 
 def _check_one_of(
@@ -153,11 +153,7 @@ def _check_one_of(
             return
         code = "missing-start" if _STARTS.issuperset(names) else "missing-one-of"
         message = f"{object_type.name} needs {wanted}, and has none of them"
-        _add(context, code, message, item, names[0])
+        context.note(code, message, item, names[0])
     elif len(given) > 1 and not _STARTS.issuperset(names):
         message = f"found {' and '.join(given)}, wanted only one of them"
-        _add(context, "conflicting-fields", message, item, given[1])
-
-
-def _add(context: Context, code: str, message: str, item: Item, key: str) -> None:
-    context.add(code, message, object_id=item.id, key=key, position=item.position(key))
+        context.note("conflicting-fields", message, item, given[1])

@@ -88,7 +88,7 @@ def _check_size(
 ) -> None:
     if found > limit:
         message = f"found {found} {what}, AWS takes {limit} at the most"
-        context.add(code, message, object_id=item.id, key=key, position=item.position(key))
+        context.note(code, message, item, key)
 
 
 def _check_number(context: Context, item: Item, field: Field) -> None:
@@ -99,7 +99,7 @@ def _check_number(context: Context, item: Item, field: Field) -> None:
     wrong = check(item, text.strip())
     if wrong is not None:
         code, message = wrong
-        context.add(code, message, object_id=item.id, key=field.key, position=field.position)
+        context.note_value(code, message, item, field)
 
 
 def _length(text: str) -> timedelta | None:

@@ -44,25 +44,21 @@ def check_types(context: Context) -> None:
         elif len(given) > 1 or not isinstance(given[0], str):
             shown = ", ".join(str(value) for value in given)
             message = f"found the type {shown}, wanted one name as text"
-            _note(context, "bad-type", message, item)
+            context.note("bad-type", message, item, "type")
         elif not _is_known(item, given[0]):
             near = context.names.near(given[0], CATALOG)
             message = f"there is no object type {given[0]!r}{near}"
-            _note(context, "unknown-type", message, item)
+            context.note("unknown-type", message, item, "type")
         elif item.type and item.type.replaced_by:
             message = f"{item.type.name} is deprecated; {item.type.replaced_by} replaces it"
-            _note(context, "deprecated-type", message, item)
-
-
-def _note(context: Context, code: str, message: str, item: Item) -> None:
-    context.add(code, message, object_id=item.id, key="type", position=item.position("type"))
+            context.note("deprecated-type", message, item, "type")
 
 
 def _note_missing(context: Context, item: Item) -> None:
     if item.is_default or item.id in context.parent_ids:
         return
     message = "the object has no type, and no object has it as its parent"
-    _note(context, "missing-type", message, item)
+    context.note("missing-type", message, item, "type")
 
 
 def _is_known(item: Item, name: str) -> bool:
@@ -86,6 +82,4 @@ def _check_text(context: Context, item: Item, key: str, text: str) -> None:
     found = None if text.isprintable() else _FORBIDDEN.search(text)
     if found:
         message = f"found the character U+{ord(found[0]):04X}, which the API does not take"
-        context.add(
-            "bad-character", message, object_id=item.id, key=key, position=item.position(key)
-        )
+        context.note("bad-character", message, item, key)

@@ -46,7 +46,7 @@ def _check_secret(context: Context, item: Item, field: Field) -> None:
         message = (
             "a password stands in the connection string; use the fields username and *password"
         )
-        _add(context, "plain-text-secret", message, item, field.key)
+        context.note("plain-text-secret", message, item, field.key)
     secret = field.key.startswith("*") or _SECRET_NAME.search(field.key)
     if not secret or "#{" in text:
         return
@@ -54,7 +54,7 @@ def _check_secret(context: Context, item: Item, field: Field) -> None:
     message = (
         f"a secret stands here as plain text; use a parameter: #{{*my{name[:1].upper()}{name[1:]}}}"
     )
-    _add(context, "plain-text-secret", message, item, field.key)
+    context.note("plain-text-secret", message, item, field.key)
 
 
 def _check_defaults(context: Context) -> None:
@@ -81,13 +81,13 @@ def _check_path(context: Context, item: Item, field: Field) -> None:
     text = context.known(field.value)
     if text and "://" not in text:
         message = f"found {text!r}, wanted an S3 path: s3://bucket/key"
-        _add(context, "not-s3-path", message, item, field.key)
+        context.note("not-s3-path", message, item, field.key)
 
 
 def _check_cascade(context: Context, item: Item, field: Field) -> None:
     if str(field.value).strip().lower() == "cascade":
         message = "with cascade, one failed interval of the backfill fails what consumes it"
-        _add(context, "cascade-backfill", message, item, field.key)
+        context.note("cascade-backfill", message, item, field.key)
 
 
 def _check_mixed_types(context: Context) -> None:
@@ -103,7 +103,7 @@ def _check_mixed_types(context: Context) -> None:
             f"{one.id!r} is {one.text('scheduleType')} and {other.id!r} is "
             f"{other.text('scheduleType')}: they run at opposite ends of an interval"
         )
-        _add(context, "mixed-schedule-types", message, other, "scheduleType")
+        context.note("mixed-schedule-types", message, other, "scheduleType")
 
 
 def _check_outputs(context: Context) -> None:
@@ -119,7 +119,7 @@ def _check_outputs(context: Context) -> None:
             if text is not None and not _is_dated(context, item, text) and not _once(context, item):
                 message = f"found {text!r}: every run writes to the same place"
                 hint = "; put a date in, as #{format(@scheduledStartTime, 'YYYY-MM-dd')}"
-                _add(context, "undated-output", message + hint, item, key)
+                context.note("undated-output", message + hint, item, key)
 
 
 def _is_dated(context: Context, item: Item, text: str) -> bool:
@@ -146,7 +146,3 @@ def _once(context: Context, item: Item) -> bool:
     ref = next(item.refs("schedule"), None)
     schedule = context.by_id.get(ref.id) if ref else None
     return schedule is not None and schedule.text("occurrences") == "1"
-
-
-def _add(context: Context, code: str, message: str, item: Item, key: str) -> None:
-    context.add(code, message, object_id=item.id, key=key, position=item.position(key))

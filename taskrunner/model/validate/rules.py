@@ -19,15 +19,15 @@ def check_rules(context: Context) -> None:
         has = item.has
         if has("onLateAction") and not has("lateAfterTimeout") and item.type.runnable:
             message = "onLateAction is set without lateAfterTimeout, so nothing is ever late"
-            _add(context, "late-action-without-timeout", message, item, "onLateAction")
+            context.note("late-action-without-timeout", message, item, "onLateAction")
         _check_runner(context, item)
         _check_copy(context, item)
         if item.type.name == "ShellCommandActivity" and has("scriptUri") and has("scriptArgument"):
             message = "AWS documents scriptArgument with command only; here it works with both"
-            _add(context, "script-argument-with-uri", message, item, "scriptArgument")
+            context.note("script-argument-with-uri", message, item, "scriptArgument")
         if item.type.name in _TABLES and not has("database") and not has("connectionString"):
             message = f"{item.type.name} has no database; a copy would not know where its table is"
-            _add(context, "no-database", message, item, "database")
+            context.note("no-database", message, item, "database")
 
 
 def _check_runner(context: Context, item: Item) -> None:
@@ -36,10 +36,10 @@ def _check_runner(context: Context, item: Item) -> None:
     runs_on, group = item.has("runsOn"), item.has("workerGroup")
     if not runs_on and not group:
         message = "neither runsOn nor workerGroup is set: no runner will take the work"
-        _add(context, "no-runner", message, item, "runsOn")
+        context.note("no-runner", message, item, "runsOn")
     elif runs_on and group and item.own_fields("workerGroup"):
         message = "runsOn is set too, so workerGroup is ignored"
-        _add(context, "worker-group-ignored", message, item, "workerGroup")
+        context.note("worker-group-ignored", message, item, "workerGroup")
     if not runs_on:
         return
     for field in item.own.fields:
@@ -47,7 +47,7 @@ def _check_runner(context: Context, item: Item) -> None:
             text = context.known(field.value)
             if text is not None and not text.startswith("s3://"):
                 message = f"found {text!r}, wanted an S3 path: a local file goes with the resource"
-                _add(context, "local-path-on-resource", message, item, field.key)
+                context.note("local-path-on-resource", message, item, field.key)
 
 
 def _check_copy(context: Context, item: Item) -> None:
@@ -56,12 +56,12 @@ def _check_copy(context: Context, item: Item) -> None:
     for key in ("input", "output"):
         if not item.has(key):
             message = f"{item.type.name} has no {key}"
-            _add(context, "nothing-to-copy", message, item, key)
+            context.note("nothing-to-copy", message, item, key)
     if item.type.name == "HiveCopyActivity":
         source, target = _kind(context, item, "input"), _kind(context, item, "output")
         if source == "S3DataNode" and target not in {None, "DynamoDBDataNode"}:
             message = f"found {target} as output of an S3DataNode, wanted a DynamoDBDataNode"
-            _add(context, "copy-direction", message, item, "output")
+            context.note("copy-direction", message, item, "output")
 
 
 def _kind(context: Context, item: Item, key: str) -> str | None:
@@ -76,13 +76,7 @@ def check_unresolved(context: Context) -> None:
         for field in item.own.fields:
             if isinstance(field.value, Unresolved):
                 message = f"{field.value} is known only after deployment, and was not checked"
-                context.add(
-                    "unresolved-value",
-                    message,
-                    object_id=item.id,
-                    key=field.key,
-                    position=field.position,
-                )
+                context.note_value("unresolved-value", message, item, field)
     for parameter in context.definition.parameters:
         for key, text in parameter.attributes:
             if isinstance(text, Unresolved):
@@ -95,7 +89,3 @@ def check_unresolved(context: Context) -> None:
         if isinstance(value.value, Unresolved):
             message = f"{value.value} is known only after deployment, and was not checked"
             context.add("unresolved-value", message, object_id=value.id, position=value.position)
-
-
-def _add(context: Context, code: str, message: str, item: Item, key: str) -> None:
-    context.add(code, message, object_id=item.id, key=key, position=item.position(key))

@@ -30,10 +30,10 @@ def _note_missing(context: Context, item: Item, object_type: ObjectType) -> None
     message = f"{object_type.name} has no schedule, its own or inherited"
     if object_type.category == "activity":
         hint = "; set schedule here or on Default, or scheduleType ondemand on Default"
-        _add(context, "missing-schedule", message + hint, item, "schedule")
+        context.note("missing-schedule", message + hint, item, "schedule")
     else:
         hint = "; it follows the activities that use it"
-        _add(context, "no-own-schedule", message + hint, item, "schedule")
+        context.note("no-own-schedule", message + hint, item, "schedule")
 
 
 def _moment(context: Context, item: Item, key: str) -> datetime | None:
@@ -50,20 +50,20 @@ def _check_schedule(context: Context, item: Item) -> None:
     has = item.has
     if has("occurrences") and has("endDateTime"):
         message = "found occurrences and endDateTime, wanted only one of them"
-        _add(context, "occurrences-and-end", message, item, "occurrences")
+        context.note("occurrences-and-end", message, item, "occurrences")
     if has("startAt") and has("startDateTime"):
         message = "startAt and startDateTime are both set; startDateTime wins"
-        _add(context, "start-given-twice", message, item, "startAt")
+        context.note("start-given-twice", message, item, "startAt")
     start, end = _moment(context, item, "startDateTime"), _moment(context, item, "endDateTime")
     if start is not None and end is not None and end <= start:
         message = f"found the end {format_datetime(end)}, wanted one after {format_datetime(start)}"
-        _add(context, "end-before-start", message, item, "endDateTime")
+        context.note("end-before-start", message, item, "endDateTime")
     if is_backfilled(context, item) and start is not None:
         message = (
             f"the schedule starts at {format_datetime(start)}, more than a day ago: "
             "every interval since then runs when the pipeline is activated"
         )
-        _add(context, "backfill", message, item, "startDateTime")
+        context.note("backfill", message, item, "startDateTime")
 
 
 def is_backfilled(context: Context, item: Item) -> bool:
@@ -87,16 +87,16 @@ def check_on_demand(context: Context) -> None:
             _check_words(context, item)
         if context.on_demand and item.own_fields("lateAfterTimeout"):
             message = "lateAfterTimeout has no effect in a pipeline on demand"
-            _add(context, "late-ignored", message, item, "lateAfterTimeout")
+            context.note("late-ignored", message, item, "lateAfterTimeout")
 
 
 def _check_own_type(context: Context, item: Item, text: str) -> None:
     if context.on_demand and text != "ondemand":
         message = f"found {text}, but Default makes the whole pipeline run on demand"
-        _add(context, "ondemand-mixed", message, item, "scheduleType")
+        context.note("ondemand-mixed", message, item, "scheduleType")
     elif text == "ondemand" and not context.on_demand:
         message = "found ondemand, which only Default may set, for the whole pipeline"
-        _add(context, "ondemand-not-on-default", message, item, "scheduleType")
+        context.note("ondemand-not-on-default", message, item, "scheduleType")
 
 
 def _check_words(context: Context, item: Item) -> None:
@@ -105,11 +105,7 @@ def _check_words(context: Context, item: Item) -> None:
         found = (item.text(key) or "").strip().upper() == word
         if found and not context.on_demand:
             message = f"found {word}, but Default's scheduleType is not ondemand"
-            _add(context, "ondemand-value", message, item, key)
+            context.note("ondemand-value", message, item, key)
         elif key == "period" and context.on_demand and not found:
             message = "the pipeline is on demand, so this Schedule has no effect"
-            _add(context, "schedule-ignored", message, item, "type")
-
-
-def _add(context: Context, code: str, message: str, item: Item, key: str) -> None:
-    context.add(code, message, object_id=item.id, key=key, position=item.position(key))
+            context.note("schedule-ignored", message, item, "type")

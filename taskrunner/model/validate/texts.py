@@ -66,14 +66,14 @@ def check_expressions(context: Context) -> None:
 def _check(context: Context, item: Item, field: Field, text: str) -> None:
     found = expressions.problems(text)
     for problem in found:
-        _add(context, _CODES[problem.kind], _told(problem), item, field)
+        context.note_value(_CODES[problem.kind], _told(problem), item, field)
     if any(problem.kind == "syntax" for problem in found):
         return
     for reference in expressions.uses(text).references:
         wrong = _wrong_path(context, item, reference.path)
         if wrong is not None:
             code, message = wrong
-            _add(context, code, f"{message}{_at(reference.column)}", item, field)
+            context.note_value(code, f"{message}{_at(reference.column)}", item, field)
 
 
 def _at(column: int) -> str:
@@ -180,7 +180,3 @@ def _check_value(
         context.add(
             _CODES[problem.kind], _told(problem), object_id=parameter_id, key=key, position=position
         )
-
-
-def _add(context: Context, code: str, message: str, item: Item, field: Field) -> None:
-    context.add(code, message, object_id=item.id, key=field.key, position=field.position)

@@ -31,9 +31,7 @@ def check_values(context: Context) -> None:
             wrong = _wrong(context, item, field)
             if wrong is not None:
                 code, message = wrong
-                context.add(
-                    code, message, object_id=item.id, key=field.key, position=field.position
-                )
+                context.note_value(code, message, item, field)
 
 
 def _wrong(context: Context, item: Item, field: Field) -> Wrong | None:

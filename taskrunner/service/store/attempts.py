@@ -20,7 +20,6 @@ __all__ = [
     "attempts_of",
     "claim_ready",
     "close_handout",
-    "handed_out",
     "head_attempts",
     "insert_attempt",
     "insert_handout",
@@ -106,9 +105,8 @@ def load_attempts(
     pipeline_id: str,
     *,
     attempt_ids: Sequence[str] | None = None,
-    instance_ids: Sequence[str] | None = None,
 ) -> list[AttemptRow]:
-    """Attempts of a pipeline, oldest first: all, by their ids, or by their instances'."""
+    """Attempts of a pipeline, oldest first: all of them, or by their ids."""
     statement = (
         sa.select(attempts)
         .where(attempts.c.pipeline_id == pipeline_id)
@@ -116,8 +114,6 @@ def load_attempts(
     )
     if attempt_ids is not None:
         statement = statement.where(attempts.c.attempt_id.in_(attempt_ids))
-    if instance_ids is not None:
-        statement = statement.where(attempts.c.instance_id.in_(instance_ids))
     return [AttemptRow.from_row(row) for row in conn.execute(statement).mappings()]
 
 
@@ -230,14 +226,6 @@ def close_handout(
     """Move a hand-out that is still held to another state; whether it was."""
     values = {"state": state, **({"verdict": verdict} if verdict else {})}
     return conn.execute(_CLOSE_HANDOUT, {"of_task": task_id, **values}).rowcount == 1
-
-
-def handed_out(conn: Connection, pipeline_id: str) -> list[AttemptRow]:
-    """The attempts of a pipeline that runners hold."""
-    statement = sa.select(attempts).where(
-        attempts.c.pipeline_id == pipeline_id, attempts.c.queue == Queue.OUT
-    )
-    return [AttemptRow.from_row(row) for row in conn.execute(statement).mappings()]
 
 
 def record_runner(

@@ -13,7 +13,7 @@ from taskrunner.agent.verdicts import Exit
 from taskrunner.lifecycle import Threads
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, Verdict
+from taskrunner.wire.api import Verdict
 
 T = TypeVar("T")
 
@@ -87,9 +87,7 @@ class FakeApi:
         self.calls: list[tuple[str, object]] = []
         self.hurried = False
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         self.calls.append(("poll", worker_group))
         return _given(self.polls, None)
 

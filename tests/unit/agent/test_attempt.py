@@ -116,7 +116,7 @@ class Bench:
             api=self.api,
             spawner=self.spawner,
             shipper=self.shipper,  # type: ignore[arg-type]
-            outbox=Outbox(self.api, self.clock, on_not_authorized=lambda _: None),
+            outbox=Outbox(self.api, self.clock),
             threads=NoThreads(queue.SimpleQueue()),
             clock=self.clock,
             policy=policy or Policy(),

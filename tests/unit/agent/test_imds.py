@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent.ec2.host import Ec2Host, find_host, firmware_says_ec2
-from taskrunner.agent.ec2.identified import IdentifiedRunner
 from taskrunner.agent.ec2.imds import Metadata, NoMetadata, metadata_endpoint
 from taskrunner.errors import ConfigError
 from taskrunner.testing import FakeClock
 from taskrunner.wire.api import InstanceIdentity
-from tests.unit.agent.fakes import FakeApi
 from tests.unit.agent.metadata import TOKEN_PATH, FakeTransport
 
 IDENTITY = {
@@ -139,28 +137,6 @@ def test_an_identity_that_the_api_would_refuse_is_not_sent() -> None:
     host = Ec2Host(bench.metadata, bench.clock)
     host.read()
     assert host.identity() is None
-
-
-def test_every_poll_carries_the_identity_as_soon_as_it_is_known() -> None:
-    class Api(FakeApi):
-        def poll_for_task(
-            self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-        ) -> None:
-            self.calls.append(("poll", identity))
-
-    known: list[InstanceIdentity | None] = [None]
-    api = Api()
-    runner = IdentifiedRunner(api, lambda: known[0])
-    runner.poll_for_task(worker_group="wg", hostname="h")
-    known[0] = InstanceIdentity(document="d", signature="s")
-    runner.poll_for_task(worker_group="wg", hostname="h")
-    assert api.named("poll") == [None, known[0]]
-    assert runner.report_task_progress("t", {"a": "b"}) is False
-    assert (
-        runner.report_task_runner_heartbeat(taskrunner_id="r", worker_group="wg", hostname="h")
-        is False
-    )
-    assert api.named("progress") == [{"a": "b"}]
 
 
 @pytest.mark.parametrize(

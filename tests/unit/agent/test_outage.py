@@ -23,7 +23,7 @@ from taskrunner.agent.reporter import Reporter
 from taskrunner.agent.turns import Turns
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, Verdict
+from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import (
     FakeApi,
     FakeClock,
@@ -52,9 +52,7 @@ class AwayApi(FakeApi):
         if self.clock.elapsed < self.back_at:
             raise ServiceUnreachable("no answer")
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         self._arrive()
         return super().poll_for_task(worker_group=worker_group, hostname=hostname)
 
@@ -82,9 +80,7 @@ class Life:
     def start(self) -> None:
         """As a new process: nothing but the folder is left."""
         self.journal = Journal(self.folder / "journal")
-        self.outbox = Outbox(
-            self.api, self.clock, on_not_authorized=lambda _: None, random=Random(1)
-        )
+        self.outbox = Outbox(self.api, self.clock, random=Random(1))
         desk = Desk(
             api=self.api,
             spawner=FakeSpawner(),

@@ -18,10 +18,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.api = FakeApi()
         self.journal = Journal(folder)
-        self.refusals: list[NotAuthorized] = []
-        self.outbox = Outbox(
-            self.api, FakeClock(), on_not_authorized=self.refusals.append, random=Random(1)
-        )
+        self.outbox = Outbox(self.api, FakeClock(), random=Random(1))
 
     def entry(self, task_id: str = "task-1") -> Entry:
         task = make_task(task_id=task_id)
@@ -96,11 +93,11 @@ def test_a_verdict_whose_texts_are_refused_goes_without_them(desk: Desk) -> None
     assert not desk.owed()
 
 
-def test_without_permission_it_stays_owed_and_the_agent_is_told(desk: Desk) -> None:
+def test_without_permission_it_stays_owed(desk: Desk) -> None:
     desk.api.statuses = [NotAuthorized("no", code="AccessDeniedException")]
     desk.outbox.deliver(desk.entry())
     assert desk.owed()
-    assert len(desk.refusals) == 1
+    assert desk.outbox.pending() == 1
 
 
 def test_a_refused_verdict_stays_owed_when_the_permission_goes_before_the_bare_one(
@@ -113,4 +110,3 @@ def test_a_refused_verdict_stays_owed_when_the_permission_goes_before_the_bare_o
     desk.outbox.deliver(desk.entry())
     assert desk.owed()
     assert desk.outbox.pending() == 1
-    assert len(desk.refusals) == 1

@@ -12,7 +12,6 @@ from taskrunner.agent.poller import Poller
 from taskrunner.agent.turns import Turns
 from taskrunner.errors import CallGivenUp, CallRefused, NotAuthorized, ServiceUnreachable
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity
 from tests.unit.agent.fakes import FakeApi, FakeClock, make_task
 
 
@@ -45,11 +44,9 @@ class Desk:
         """Have something happen while the next poll is held."""
         poll = self.api.poll_for_task
 
-        def slow(
-            *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-        ) -> Task | None:
+        def slow(*, worker_group: str, hostname: str) -> Task | None:
             what()
-            return poll(worker_group=worker_group, hostname=hostname, identity=identity)
+            return poll(worker_group=worker_group, hostname=hostname)
 
         self.api.poll_for_task = slow  # type: ignore[method-assign]
 

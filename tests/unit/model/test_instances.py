@@ -8,7 +8,6 @@ import pytest
 
 from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.instances import (
-    ON_DEMAND_ID,
     Category,
     Components,
     Dependency,
@@ -20,7 +19,7 @@ from taskrunner.model.instances import (
     resource_worker_group,
 )
 from taskrunner.model.period import Period
-from taskrunner.model.schedule import Occurrence, Schedule
+from taskrunner.model.schedule import ON_DEMAND_ID, Occurrence, Schedule
 from taskrunner.model.selection import overlapping
 
 START = datetime(2026, 2, 13, tzinfo=UTC)

@@ -247,15 +247,6 @@ def test_looking_up_a_moment_agrees_with_counting(of: Schedule, nth: int, shift:
     assert (due.index if due else None) == (ended[-1] if ended else None)
 
 
-@given(of=SCHEDULES, first=st.integers(0, 60), length=st.integers(0, 60))
-def test_a_range_has_what_starts_in_it(of: Schedule, first: int, length: int) -> None:
-    expected = by_counting(of)[first : first + length]
-    since = of.period.add_to(of.start, first) if of.period else of.start
-    before = of.period.add_to(of.start, first + length) if of.period else of.start
-
-    assert [(o.start, o.end) for o in of.between(since, before)] == expected
-
-
 @given(SCHEDULES, st.integers(0, 10**7))
 def test_any_occurrence_is_found_at_its_own_start(of: Schedule, index: int) -> None:
     found = of.occurrence(index)

@@ -32,3 +32,11 @@ def test_an_optional_parameter_without_a_value_takes_its_field_away() -> None:
 
     assert loaded.values("A", "subject", moment) == ()
     assert loaded.values("A", "message", moment) == ("ab",)
+
+
+def test_what_validation_takes_verbatim_is_not_evaluated() -> None:
+    # An expression in it is no finding, so it must not fail the run either.
+    text = json.dumps({"objects": [{"id": "A", "type": "SnsAlarm", "sphere": "#{gone}"}]})
+    moment = Moment(start=START, end=START)
+
+    assert LoadedDefinition(read_definition(text)).values("A", "sphere", moment) == ("#{gone}",)

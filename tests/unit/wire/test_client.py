@@ -51,11 +51,14 @@ def outcome(reply: HttpReply, *, verb: str = "poll", clock: FixedClock | None = 
 
 def test_a_poll_says_who_asks_for_what_within_its_deadline() -> None:
     client, transport = client_answering(lambda _request: HttpReply(status=200, body=b"{}"))
-    identity = InstanceIdentity(document="d", signature="s")
+    known = [None, InstanceIdentity(document="d", signature="s")]
+    runner = RunnerClient(client, lambda: known.pop(0))
 
-    task = RunnerClient(client).poll_for_task(worker_group="g", hostname="h", identity=identity)
+    runner.poll_for_task(worker_group="g", hostname="h")
+    task = runner.poll_for_task(worker_group="g", hostname="h")
 
-    request, deadline_s = transport.sent[0]
+    assert "instanceIdentity" not in json.loads(transport.sent[0][0].body)
+    request, deadline_s = transport.sent[1]
     assert task is None
     assert deadline_s == POLL_DEADLINE_S > 90
     assert request.headers["x-amz-target"] == "DataPipeline.PollForTask"

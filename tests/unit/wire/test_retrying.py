@@ -12,7 +12,7 @@ from taskrunner.errors import (
     WireError,
 )
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, Verdict
+from taskrunner.wire.api import Verdict
 from taskrunner.wire.retrying import BUDGETS, RetryingRunner
 from tests.unit.wire.fakes import FixedClock
 
@@ -31,9 +31,7 @@ class FailingRunner:
         if self.errors:
             raise self.errors.pop(0)
 
-    def poll_for_task(
-        self, *, worker_group: str, hostname: str, identity: InstanceIdentity | None = None
-    ) -> Task | None:
+    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         self._call()
         return None
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.errors import ExpressionError
-from taskrunner.model.expressions import check, expressions
+from taskrunner.model.expressions import check
 from taskrunner.model.expressions.parser import MAX_DEPTH, parse, pieces
 from taskrunner.model.expressions.tree import Attribute, Call, Chain, Literal, Name, Negate
 
 
 def root(source: str) -> object:
-    (found,) = expressions(f"#{{{source}}}")
+    (found,) = parse(f"#{{{source}}}").expressions
     return found.root
 
 
@@ -17,7 +17,7 @@ def test_literal_text_stays_around_the_expressions() -> None:
     parts = parse("a#{b}c#{d}").parts
 
     assert [p if isinstance(p, str) else p.source for p in parts] == ["a", "#{b}", "c", "#{d}"]
-    assert [e.column for e in expressions("a#{b}c#{d}")] == [2, 7]
+    assert [e.column for e in parse("a#{b}c#{d}").expressions] == [2, 7]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The service that most tests here share, emptied for each."""
+"""The service that the tests of service and command line share, emptied for each."""
 
 from __future__ import annotations
 
