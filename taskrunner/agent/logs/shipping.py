@@ -174,8 +174,9 @@ class _Connection:
     def _read(self) -> None:
         while (frame := frames.receive(self._sock)) is not None:
             with self._lock:
-                upload = self._waiting.pop(frame.head["id"])
-            upload.finish(frame.head.get("error"), frame.head.get("error_id"))
+                upload = self._waiting.pop(frame.head["id"], None)
+            if upload is not None:  # else the process's end was told before this answer was read
+                upload.finish(frame.head.get("error"), frame.head.get("error_id"))
         self._ended()
         self._sock.close()
 

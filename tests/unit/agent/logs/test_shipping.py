@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from taskrunner.agent import frames
 from taskrunner.agent.children import Child
 from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.logs.uploads import Uploader, serve_uploads
+from taskrunner.agent.verdicts import Exit
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.lifecycle import Threads
+from taskrunner.lifecycle import Mailbox, Threads
 from tests.unit.agent.fakes import FakeClock, FakeSpawner
 
 
@@ -139,3 +141,55 @@ def test_small_logs_do_not_wait_for_large_ones(bench: Bench, tmp_path: Path) -> 
 
 def _ended(end: threading.Event, _error: TaskError | None) -> None:
     end.set()
+
+
+class SocketSpawner(FakeSpawner):
+    """Leaves it to the test to answer."""
+
+    sock: socket.socket
+
+    def spawn(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        on_started: Callable[[int], None] | None = None,
+        on_exit: Callable[[], None],
+        descriptor: int | None = None,
+    ) -> Child:
+        assert descriptor is not None
+        self.sock = socket.socket(fileno=os.dup(descriptor))
+        return super().spawn(role, payload, on_exit=on_exit)
+
+
+def test_answers_that_are_read_after_the_end_of_the_process_was_told_are_passed_over() -> None:
+    mailbox: Mailbox = queue.SimpleQueue()
+    reading: list[threading.Thread] = []
+
+    class Noting(Threads):
+        def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+            reading.append(super().run(name, work))
+            return reading[-1]
+
+    spawner = SocketSpawner()
+    shipper = LogShipper(spawner, Noting(mailbox), FakeClock())
+    in_done, told, errors = threading.Event(), threading.Event(), list[TaskError | None]()
+
+    def first_ends(error: TaskError | None) -> None:
+        errors.append(error)
+        in_done.set()
+        told.wait(60)
+
+    shipper.push(Path("/a"), "s3://b/1", 0, 1, first_ends)
+    shipper.push(Path("/a"), "s3://b/2", 0, 1, errors.append)
+    for _ in range(2):
+        frame = frames.receive(spawner.sock)
+        assert frame is not None
+        frames.send(spawner.sock, {"id": frame.head["id"]})
+    spawner.sock.close()
+    assert in_done.wait(60)
+    spawner.children[0].ended(Exit(status=9))
+    told.set()
+    reading[0].join(60)
+    assert mailbox.empty()
+    assert [error and error.error_id for error in errors] == [None, ErrorId.CONNECTION_FAILED]
