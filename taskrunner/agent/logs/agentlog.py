@@ -22,7 +22,7 @@ from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.logs.logparts import PASSING, PartShipper
 from taskrunner.agent.names import safe_name
 from taskrunner.clock import Clock
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.errors import TaskError
 
 __all__ = ["AgentLogs", "HourlyLog", "place"]
 
@@ -143,10 +143,7 @@ class AgentLogs:
             self._under_way.add(path.name)
         uri = f"{self._log_uri}/{path.name}.gz"
         # Not under the lock: it may tell at once how it ended.
-        try:
-            self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
-        except OSError as error:  # out of descriptors, say
-            self._ended(path, size, TaskError(str(error), error_id=ErrorId.CONNECTION_FAILED))
+        self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
         return True
 
     def _ended(self, path: Path, size: int, error: TaskError | None) -> None:

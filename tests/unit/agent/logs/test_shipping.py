@@ -3,10 +3,12 @@ from __future__ import annotations
 import gzip
 import os
 import queue
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -193,3 +195,49 @@ def test_answers_that_are_read_after_the_end_of_the_process_was_told_are_passed_
     reading[0].join(60)
     assert mailbox.empty()
     assert [error and error.error_id for error in errors] == [None, ErrorId.CONNECTION_FAILED]
+
+
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_without_descriptors_all_that_needs_the_process_fails_for_now(bench: Bench) -> None:
+    told: list[TaskError | None] = []
+    with _no_descriptors():
+        with pytest.raises(TaskError, match="open files") as shipping:
+            bench.ship()
+        with pytest.raises(TaskError, match="open files") as dropping:
+            bench.shipper.drop(["s3://b/x"])
+        bench.shipper.push(bench.log, "s3://b/part", 0, 1, told.append)
+    (pushing,) = told
+    for error in (shipping.value, dropping.value, pushing):
+        assert error is not None
+        assert error.error_id == ErrorId.CONNECTION_FAILED
+    assert not bench.shipper.busy()
+    bench.ship()
+    assert bench.target.exists()
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_without_threads_no_process_is_started_and_no_descriptor_lost() -> None:
+    class NoMore(Threads):
+        def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+            raise RuntimeError("can't start new thread")
+
+    spawner = FakeSpawner()
+    shipper = LogShipper(spawner, NoMore(queue.SimpleQueue()), FakeClock())
+    before = _descriptors()
+    with pytest.raises(TaskError, match="new thread") as caught:
+        shipper.ship([(Path("/a"), "s3://b/1")])
+    assert caught.value.error_id == ErrorId.CONNECTION_FAILED
+    assert spawner.spawned == []
+    assert _descriptors() == before
