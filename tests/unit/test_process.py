@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import pytest
 
 from taskrunner.agent.secrets.masking import Masker
 from taskrunner.errors import Canceled, ErrorId, TaskError
-from taskrunner.process import Command, Filter, kill_tree, oom_kills, signal_name
+from taskrunner.process import (
+    Command,
+    Filter,
+    kill_tree,
+    oom_kills,
+    raise_descriptor_limit,
+    signal_name,
+)
 
 
 def _command(folder: Path, script: str, *, masker: Masker | None = None) -> Command:
@@ -86,3 +94,13 @@ def test_signals_have_names() -> None:
     assert signal_name(9) == "SIGKILL"
     assert signal_name(60) == "signal 60"
     assert oom_kills() >= 0
+
+
+def test_a_process_takes_all_the_descriptors_it_may_have() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        raise_descriptor_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
