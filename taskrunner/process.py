@@ -334,7 +334,7 @@ class Command:
         for pump in pumps:
             pump.join(self._grace_s)
         if any(pump.is_alive() for pump in pumps):
-            _signal_group(process.pid, signal.SIGKILL)
+            # Not its group: the leader was reaped, so that number may be another's by now.
             kill_descendants()
         for pump in pumps:
             pump.join()
