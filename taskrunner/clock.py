@@ -26,6 +26,10 @@ class Clock(Protocol):
         ...
 
 
+#: The longest wait there is, of 292 years: for a longer one the system's call raises.
+_LONGEST_S = threading.TIMEOUT_MAX
+
+
 class SystemClock:
     """The machine's clocks."""
 
@@ -39,4 +43,4 @@ class SystemClock:
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         """Wait until `event` is set or `timeout_s` seconds have passed; true when it is set."""
-        return event.wait(timeout_s)
+        return event.wait(min(timeout_s, _LONGEST_S))

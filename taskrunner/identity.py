@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
-import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ from pathlib import Path
 
 __all__ = [
     "CAPABILITIES",
+    "NOT_NOW",
     "Identity",
+    "NotNow",
     "Rights",
     "can_change_users",
     "effective_capabilities",
@@ -48,6 +50,40 @@ _libc = ctypes.CDLL(None, use_errno=True)
 Rights = Callable[[], AbstractContextManager[None]]
 
 
+class NotNow:
+    """Keeps what a signal handler would raise until rights are what they were.
+
+    Blocking the signal does not: a handler runs in the main thread, in the midst of anything, when
+    the kernel gives the signal to any other thread.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._kept: Callable[[], None] | None = None
+
+    def call(self, act: Callable[[], None]) -> None:
+        """Call `act` now or when it may be; for signal handlers."""
+        if self._depth:
+            self._kept = act
+        else:
+            act()
+
+    def begin(self) -> None:
+        """From here on nothing is called."""
+        self._depth += 1
+
+    def end(self) -> None:
+        """Call what was kept, which may raise."""
+        self._depth -= 1
+        if not self._depth and (act := self._kept) is not None:
+            self._kept = None
+            act()
+
+
+#: That of the main thread, the only one that signal handlers disturb.
+NOT_NOW = NotNow()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """A user as the kernel knows it, and as a login would find it."""
@@ -76,23 +112,33 @@ class Identity:
     def assumed(self) -> Iterator[None]:
         """Have the user's rights to files, in this thread alone, until the block ends.
 
-        What the thread starts meanwhile has them too.
+        What the thread starts meanwhile has them too. The block is to be short: a cancellation
+        waits for its end, since nothing that it raised before would leave these rights for sure.
         """
+        main = threading.current_thread() is threading.main_thread()
+        not_now = NOT_NOW if main else NotNow()
+        not_now.begin()
+        try:
+            with self._rights_of_thread():
+                yield
+        finally:
+            not_now.end()
+
+    @contextmanager
+    def _rights_of_thread(self) -> Iterator[None]:
         own = os.geteuid(), os.getegid(), os.getgroups()
         dies_with_parent = _parent_death_signal()
         try:
-            with _undisturbed():
-                _set_groups(self.groups)
-                _change("setresgid", _AS_IT_IS, self.gid, _AS_IT_IS)
-                _change("setresuid", _AS_IT_IS, self.uid, _AS_IT_IS)
+            _set_groups(self.groups)
+            _change("setresgid", _AS_IT_IS, self.gid, _AS_IT_IS)
+            _change("setresuid", _AS_IT_IS, self.uid, _AS_IT_IS)
             yield
         finally:
-            with _undisturbed():
-                _change("setresuid", _AS_IT_IS, own[0], _AS_IT_IS)
-                _change("setresgid", _AS_IT_IS, own[1], _AS_IT_IS)
-                _set_groups(own[2])
-                # The kernel forgets it with every change of user.
-                _libc.prctl(_PR_SET_PDEATHSIG, dies_with_parent, 0, 0, 0)
+            _change("setresuid", _AS_IT_IS, own[0], _AS_IT_IS)
+            _change("setresgid", _AS_IT_IS, own[1], _AS_IT_IS)
+            _set_groups(own[2])
+            # The kernel forgets it with every change of user.
+            _libc.prctl(_PR_SET_PDEATHSIG, dies_with_parent, 0, 0, 0)
 
     def become(self) -> None:
         """Be this user for good, without any capability."""
@@ -183,13 +229,3 @@ def _parent_death_signal() -> int:
     number = ctypes.c_int(0)
     _libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(number), 0, 0, 0)
     return number.value
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No signal cuts a change of user in half."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

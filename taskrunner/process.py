@@ -40,6 +40,7 @@ __all__ = [
     "kill_tree",
     "oom_kills",
     "pump",
+    "raise_descriptor_limit",
     "signal_name",
 ]
 
@@ -88,6 +89,16 @@ def give_up_inherited_capabilities() -> None:
     """Keep the capabilities that the unit gives the agent from the programs run from here on."""
     with suppress(OSError):  # a kernel without ambient capabilities has none to inherit
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process have as many open files as it may ask for.
+
+    Not for what runs others' programs: those that use select() break with more than 1024.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # more than the kernel gives by now
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _prctl(option: int, value: int) -> None:
@@ -323,7 +334,7 @@ class Command:
         for pump in pumps:
             pump.join(self._grace_s)
         if any(pump.is_alive() for pump in pumps):
-            _signal_group(process.pid, signal.SIGKILL)
+            # Not its group: the leader was reaped, so that number may be another's by now.
             kill_descendants()
         for pump in pumps:
             pump.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 __all__ = ["Notifier"]
 
@@ -35,15 +36,16 @@ class Notifier:
         self.send(RELOADING="1", MONOTONIC_USEC=str(int(monotonic_s * 1e6)))
 
     def send(self, **states: str) -> None:
-        """Send e.g. READY="1", STATUS="polling"; a manager that does not listen is no error."""
+        """Send e.g. READY="1", STATUS="polling"; a manager that does not listen is no error.
+
+        Nor is it one that there is no descriptor to say it with: the next time there may be.
+        """
         if self._address is None:
             return
         text = "\n".join(f"{key}={value}".replace("\n", " ") for key, value in states.items())
         # A name that starts with @ is in the abstract namespace, whose first byte is NUL.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            try:
-                sock.connect(address)
-                sock.sendall(text.encode())
-            except OSError:
-                return
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+        with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as sock:
+            sock.connect(address)
+            sock.sendall(text.encode())

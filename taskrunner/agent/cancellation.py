@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from taskrunner.errors import Canceled
+from taskrunner.identity import NOT_NOW
 
 __all__ = ["Cancellation"]
 
@@ -36,5 +37,9 @@ class Cancellation:
     def _arrived(self, _number: int, _frame: object) -> None:
         first, self.asked = not self.asked, True
         # Raised once only: a second time would interrupt the clean-up after the first.
-        if first and self._armed:
+        if first:
+            NOT_NOW.call(self._cut_short)
+
+    def _cut_short(self) -> None:
+        if self._armed:
             raise Canceled

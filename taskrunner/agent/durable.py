@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["append_line", "sync_folder", "write_atomically"]
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Replace a file's content at once; with `sync` it also survives a power cut."""
+    """Replace a file's content at once; with `sync` it also survives a power cut.
+
+    Raises OSError when it cannot be done, and leaves no draft that would fill the disk further.
+    """
     draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
+    try:
+        _write(draft, data, sync=sync)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def _write(path: Path, data: bytes, *, sync: bool) -> None:
+    with path.open("wb") as file:
         file.write(data)
         if sync:
             file.flush()
             os.fsync(file.fileno())
-    draft.replace(path)
-    if sync:
-        sync_folder(path.parent)
 
 
 def append_line(path: Path, line: str, *, sync: bool = True) -> None:

@@ -32,6 +32,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: How many finished hand-outs are remembered, at least.
 REMEMBERED = 10_000
+#: What could not be made shorter is tried again after so many more.
+_TRIM_AGAIN_AFTER = 1_000
 #: A file that says nothing any more is kept under this name, for a person to look at.
 _DAMAGED = ".damaged"
 _ACCEPTANCE = frozenset({"taskId", "attemptId", "logDir", "scratch"})
@@ -121,6 +123,7 @@ class Journal:
         self._lock = self._take_lock()
         self._finished = self._read_finished()
         self._finished_lines = len(self._finished)
+        self._trim_at = 2 * REMEMBERED
 
     def _take_lock(self) -> int:
         descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -210,7 +213,7 @@ class Journal:
                 _not_written(self._finished_path, error)
                 return
             self._finished_lines += 1
-            if self._finished_lines > 2 * REMEMBERED:
+            if self._finished_lines > self._trim_at:
                 self._trim()
         with suppress(OSError):
             entry.path.unlink()
@@ -221,9 +224,16 @@ class Journal:
 
     def _trim(self) -> None:
         recent = list(self._finished)[-REMEMBERED:]
+        data = "".join(f"{token}\n" for token in recent).encode()
+        try:
+            durable.write_atomically(self._finished_path, data)
+        except OSError as error:
+            # A full disk: more is remembered than need be, which harms nobody.
+            _not_written(self._finished_path, error)
+            self._trim_at = self._finished_lines + _TRIM_AGAIN_AFTER
+            return
         self._finished = dict.fromkeys(recent)
-        self._finished_lines = len(recent)
-        durable.write_atomically(self._finished_path, "".join(f"{t}\n" for t in recent).encode())
+        self._finished_lines, self._trim_at = len(recent), 2 * REMEMBERED
 
     def _read_finished(self) -> dict[str, None]:
         with suppress(FileNotFoundError):

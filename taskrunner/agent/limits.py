@@ -15,6 +15,8 @@ __all__ = ["Limits", "report_every"]
 _PART_OF_LEASE = 0.8
 #: Three reports may get lost before that.
 _PART_OF_INTERVAL = 0.2
+#: A century, as good as no limit: what is added to longer times may be more than clocks hold.
+_LONGEST_S = 100 * 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ def _seconds(task: Task, field: str, now: datetime) -> float | None:
     if text is None:
         return None
     try:
-        return Period.parse(text).timedelta_from(now).total_seconds()
+        seconds = Period.parse(text).timedelta_from(now).total_seconds()
     except (ValueError, OverflowError) as error:
         message = f"{task.main.type} {task.component_id!r}, field {field!r}: {error}"
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD) from error
+    return min(seconds, _LONGEST_S)

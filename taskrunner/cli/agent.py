@@ -29,6 +29,7 @@ from taskrunner.config import Loaded, Settings, load
 from taskrunner.errors import ConfigError, UsageError
 from taskrunner.identity import Identity
 from taskrunner.lifecycle import ExitCode
+from taskrunner.process import raise_descriptor_limit
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
     )
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts), isolation.groups)
+    raise_descriptor_limit()
     setup = Setup(
         loaded=loaded,
         reread=lambda: load(flags, environ, file=config),

@@ -52,6 +52,7 @@ NASTY = [
     "\u202egnp.exe", "%2e%2e%2f", "%s%n%x", "{0.__class__}", "$(touch /tmp/pwned)", "`id`",
     "'; DROP TABLE x; --", "~root", "CON", "x" * 5000, "é" * 300, "\U0001f600" * 100, "NaN",
     "-1 minutes", "99999999999999999999 years", "0 seconds", "1 minute", "true", "null",
+    "400 years", "7900 years", "150000 days", "999999999 seconds", "999999999 weeks",
     "s3://good/logs", "s3://good/logs/../evil", "s3://good/logs-evil", "s3://evil/x", "s3://",
     "file:///etc", "/tmp/evil", "s3://good/logs/\0", "http://169.254.169.254/", "#{node.x}",
     "ShellCommandActivity", "CopyActivity", "@Work_2026-02-13T02:00:00_Attempt=1", "Work",

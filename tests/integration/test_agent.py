@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import resource
 from pathlib import Path
 from socket import socket
 
@@ -150,3 +151,19 @@ def test_logs_that_cannot_be_shipped_are_told_with_the_verdict(
         verdict = service.verdict("t1")
     assert verdict["taskStatus"] == "FINISHED"
     assert verdict["errorId"] == "LogsNotShipped"
+
+
+def test_the_agent_has_all_the_descriptors_there_are_and_tasks_as_many_as_it_was_given(
+    service: FakeService, tmp_path: Path
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, before[1]))
+    try:
+        with running_agent(service, tmp_path) as agent:
+            service.tasks.put(task_json("t1", f"ulimit -Sn > {tmp_path}/soft"))
+            assert service.verdict("t1")["taskStatus"] == "FINISHED"
+            own = resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert own == (before[1], before[1])
+    assert (tmp_path / "soft").read_text() == "500\n"

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+import taskrunner
 from taskrunner.agent.secrets.masking import Masker
 from taskrunner.errors import Canceled, ErrorId, TaskError
-from taskrunner.process import Command, Filter, kill_tree, oom_kills, signal_name
+from taskrunner.process import (
+    Command,
+    Filter,
+    kill_tree,
+    oom_kills,
+    raise_descriptor_limit,
+    signal_name,
+)
 
 
 def _command(folder: Path, script: str, *, masker: Masker | None = None) -> Command:
@@ -70,6 +80,38 @@ def test_an_interruption_ends_the_whole_group(tmp_path: Path) -> None:
     assert [child for child in children if "sleep" in " ".join(child.cmdline())] == []
 
 
+#: As an attempt's process does: it adopts orphans. Whoever signals a group is found out.
+HELD_OPEN = """
+import os
+from pathlib import Path
+from taskrunner.agent.secrets.masking import Masker
+from taskrunner.process import Command, become_subreaper
+
+def killpg(group, number):
+    raise AssertionError(f"signal {number} to the group {group}, which nobody leads any more")
+
+become_subreaper()
+os.killpg = killpg
+here = Path.cwd()
+code = Command(
+    ["/bin/sh", "-c", "sleep 1000 & setsid sleep 1000 & echo out; exit 3"],
+    env={"PATH": os.environ["PATH"]},
+    cwd=here,
+    stdout=here / "out",
+    stderr=here / "err",
+    output_filter=lambda _path: Masker(["secret-value"]).stream(),
+    grace_s=0.1,
+).run()
+assert code == 3
+"""
+
+
+def test_what_a_command_left_running_does_not_hold_its_output_open(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(Path(taskrunner.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", HELD_OPEN], cwd=tmp_path, env=environ, check=True)
+    assert (tmp_path / "out").read_text() == "out\n"
+
+
 def test_a_tree_is_killed_with_those_who_left_the_group() -> None:
     script = "setsid sh -c 'echo $$; sleep 1000' & echo $$; wait"
     process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
@@ -86,3 +128,13 @@ def test_signals_have_names() -> None:
     assert signal_name(9) == "SIGKILL"
     assert signal_name(60) == "signal 60"
     assert oom_kills() >= 0
+
+
+def test_a_process_takes_all_the_descriptors_it_may_have() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        raise_descriptor_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

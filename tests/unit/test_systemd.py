@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import socket
 from pathlib import Path
 
@@ -46,3 +47,18 @@ def test_a_long_stop_is_announced_in_microseconds(tmp_path: Path) -> None:
         manager.settimeout(30)
         Notifier(str(tmp_path / "notify")).extend_timeout(360.5)
         assert manager.recv(4096) == b"EXTEND_TIMEOUT_USEC=360500000"
+
+
+def test_without_descriptors_the_manager_hears_the_next_time(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        notifier = Notifier(str(tmp_path / "notify"), watchdog_s=60)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            notifier.send(WATCHDOG="1")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        notifier.send(STATUS="polling")
+        assert manager.recv(4096) == b"STATUS=polling"

@@ -21,8 +21,9 @@ from taskrunner.agent import durable
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.logs.logparts import PASSING, PartShipper
 from taskrunner.agent.names import safe_name
+from taskrunner.agent.rounds import go_round
 from taskrunner.clock import Clock
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.errors import TaskError
 
 __all__ = ["AgentLogs", "HourlyLog", "place"]
 
@@ -113,9 +114,9 @@ class AgentLogs:
 
     def loop(self, closing: threading.Event) -> None:
         """Push and tidy up until the agent closes."""
-        self.tick()
-        while not self._clock.wait(closing, _EVERY_S):
-            self.tick()
+        go_round(
+            "pushing its own log", self.tick, clock=self._clock, closing=closing, every_s=_EVERY_S
+        )
 
     def tick(self) -> None:
         """Push every file of an earlier hour, and remove those that have been kept for long."""
@@ -130,8 +131,9 @@ class AgentLogs:
 
     def push_all(self) -> None:
         """The agent ends: push this hour's file as well. Waits for nothing."""
-        for path in sorted(self._folder.glob(f"{_PREFIX}*")):
-            self._push(path)
+        with suppress(OSError):  # out of descriptors, say: the next agent pushes them
+            for path in sorted(self._folder.glob(f"{_PREFIX}*")):
+                self._push(path)
 
     def _push(self, path: Path) -> bool:
         """Begin to push a file that is owed; returns whether it is."""
@@ -143,10 +145,7 @@ class AgentLogs:
             self._under_way.add(path.name)
         uri = f"{self._log_uri}/{path.name}.gz"
         # Not under the lock: it may tell at once how it ended.
-        try:
-            self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
-        except OSError as error:  # out of descriptors, say
-            self._ended(path, size, TaskError(str(error), error_id=ErrorId.CONNECTION_FAILED))
+        self._shipper.push(path, uri, 0, size, lambda error: self._ended(path, size, error))
         return True
 
     def _ended(self, path: Path, size: int, error: TaskError | None) -> None:

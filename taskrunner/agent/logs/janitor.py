@@ -17,6 +17,7 @@ import structlog
 
 from taskrunner.agent.disk import DiskSpace, measure
 from taskrunner.agent.logs.shelf import Kept, Shelf, size_on_disk
+from taskrunner.agent.rounds import go_round
 from taskrunner.clock import Clock
 from taskrunner.settings_kinds import Space
 
@@ -89,9 +90,9 @@ class Janitor:
 
     def loop(self, closing: threading.Event) -> None:
         """Tidy up now and then, until the agent closes."""
-        self.tick()
-        while not self._clock.wait(closing, _EVERY_S):
-            self.tick()
+        go_round(
+            "removing old logs", self.tick, clock=self._clock, closing=closing, every_s=_EVERY_S
+        )
 
     def tick(self) -> None:
         """Remove what has to go."""

@@ -43,7 +43,7 @@ class PartShipper(Protocol):
     """What pushes a part; see LogShipper."""
 
     def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
-        """Push a range of a file and come back at once."""
+        """Push a range of a file and come back at once; only `done` is told of failures."""
         ...
 
 
@@ -125,13 +125,7 @@ class LogParts:
             followed.idle.clear()
         entry.part_begun(name, *part)
         path, uri = entry.files.log_dir / name, entry.files.part_uri(name, *part)
-        try:
-            self._shipper.push(
-                path, uri, *part, lambda error: self._ended(followed, name, part, error)
-            )
-        except OSError as error:  # out of descriptors, say
-            failed = TaskError(f"log {uri}: {error}", error_id=ErrorId.CONNECTION_FAILED)
-            self._ended(followed, name, part, failed)
+        self._shipper.push(path, uri, *part, lambda error: self._ended(followed, name, part, error))
 
     @staticmethod
     def _plan(followed: _Followed, name: str) -> tuple[int, int] | None:

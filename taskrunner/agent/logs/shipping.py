@@ -73,10 +73,14 @@ class LogShipper:
         """Push a range of a file and come back at once; `done` gets the error, or None.
 
         It is called by the thread that reads the answers, or this one, and must not block.
+        Nothing is raised here, whatever the host is out of.
         """
         work = {"path": str(path), "uri": uri, "start": start, "end": end}
-        with self._connected() as connection:
-            connection.send(work, done)
+        try:
+            with self._connected() as connection:
+                connection.send(work, done)
+        except TaskError as error:
+            done(error)
 
     def _wait(self, works: Sequence[Mapping[str, object]]) -> None:
         with self._connected() as connection:
@@ -104,9 +108,10 @@ class LogShipper:
 
     @contextmanager
     def _connected(self) -> Iterator[_Connection]:
+        """Raises TaskError when there can be no process just now."""
         with self._lock:
             if self._connection is None or self._connection.broken:
-                self._connection = _Connection(self._spawner, self._threads)
+                self._connection = self._connect()
             if self._hurried:
                 self._connection.let_go()
             self._users += 1
@@ -118,20 +123,33 @@ class LogShipper:
             with self._lock:
                 self._users -= 1
 
+    def _connect(self) -> _Connection:
+        try:
+            return _Connection(self._spawner, self._threads)
+        except (OSError, RuntimeError) as error:  # out of descriptors, or of threads
+            message = f"logs cannot be uploaded just now: {error}"
+            raise TaskError(message, error_id=ErrorId.CONNECTION_FAILED) from error
+
 
 class _Connection:
     """One shipper process."""
 
     def __init__(self, spawner: Spawner, threads: Threads) -> None:
+        """Raises OSError, or RuntimeError when there can be no more threads."""
         self.broken = False
         self._sock, theirs = socket.socketpair()
         self._lock = threading.Lock()
         self._waiting: dict[int, _Upload] = {}
         self._let_go = False
         self._next = 0
-        spawner.spawn(SHIPPER, b"", on_exit=self._ended, descriptor=theirs.fileno())
-        theirs.close()
-        threads.run("shipper-answers", self._read)
+        with theirs:
+            # The thread first: without it nothing is left that would have to be ended.
+            try:
+                threads.run("shipper-answers", self._read)
+            except RuntimeError:
+                self._sock.close()
+                raise
+            spawner.spawn(SHIPPER, b"", on_exit=self._ended, descriptor=theirs.fileno())
 
     def waiting(self) -> int:
         """How many uploads have no answer yet."""
@@ -174,8 +192,9 @@ class _Connection:
     def _read(self) -> None:
         while (frame := frames.receive(self._sock)) is not None:
             with self._lock:
-                upload = self._waiting.pop(frame.head["id"])
-            upload.finish(frame.head.get("error"), frame.head.get("error_id"))
+                upload = self._waiting.pop(frame.head["id"], None)
+            if upload is not None:  # else the process's end was told before this answer was read
+                upload.finish(frame.head.get("error"), frame.head.get("error_id"))
         self._ended()
         self._sock.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from taskrunner.agent import durable, verdicts
-from taskrunner.agent.journal import Entry, Journal
+from taskrunner.agent.journal import REMEMBERED, Entry, Journal
 from taskrunner.agent.names import AttemptFiles, token_of
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import make_task
@@ -172,3 +173,45 @@ def test_a_line_is_not_said_to_be_added_when_only_a_part_of_it_is(tmp_path: Path
         durable.append_line(Path("/dev/full"), "x", sync=False)
     durable.append_line(tmp_path / "file", "whole")
     assert (tmp_path / "file").read_bytes() == b"whole\n"
+
+
+def test_a_list_of_finished_ones_that_cannot_be_made_shorter_is_left_for_later(
+    tmp_path: Path,
+) -> None:
+    tokens = [f"{number:032x}" for number in range(2 * REMEMBERED)]
+    (tmp_path / "finished").write_text("".join(f"{token}\n" for token in tokens))
+    draft = tmp_path / "finished.new"
+    draft.mkdir()  # stands for a disk on which there is no room for it
+    journal = Journal(tmp_path)
+    with capture_logs() as logs:
+        for number in range(3):
+            entry = _accept(journal, f"task-{number}")
+            assert entry is not None
+            entry.close()
+    assert [line["log_level"] for line in logs] == ["error"]
+    assert len((tmp_path / "finished").read_text().split()) == 2 * REMEMBERED + 3
+    journal.close()
+    draft.rmdir()
+    journal = Journal(tmp_path)
+    entry = _accept(journal, "task-3")
+    assert entry is not None
+    entry.close()
+    left = (tmp_path / "finished").read_text().split()
+    assert len(left) == REMEMBERED
+    assert left[-1] == token_of("task-3")
+    assert _accept(journal, "task-0") is None
+    journal.close()
+
+
+def test_what_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            durable.write_atomically(path, b"x" * (1 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [left.name for left in tmp_path.iterdir()] == ["file"]
+    assert path.read_text() == "old"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -33,3 +34,14 @@ def test_a_wrong_lease_is_told_when_the_work_begins() -> None:
     assert report_every(task, usual_s=60, lease_s=300, now=NOW) == 60
     with pytest.raises(PermanentTaskError, match="reportProgressTimeout"):
         Limits.of(task, lease_s=300, now=NOW)
+
+
+@pytest.mark.parametrize("text", ["400 years", "7900 years", "150000 days"])
+def test_no_limit_is_longer_than_a_thread_can_wait(text: str) -> None:
+    task = make_task({"reportProgressTimeout": text, "attemptTimeout": text})
+    limits = Limits.of(task, lease_s=300, now=NOW)
+    assert limits.timeout_s is not None
+    assert limits.timeout_s < threading.TIMEOUT_MAX / 2
+    assert limits.silence_s < threading.TIMEOUT_MAX / 2
+    assert text in limits.timeout_text
+    assert report_every(task, usual_s=60, lease_s=300, now=NOW) == 60

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import threading
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,29 @@ def test_old_files_go(bench: Bench, log_uri: str | None) -> None:
     bench.logs.tick()
     assert bench.names() == []
     assert len(bench.shipper.pushed) == (1 if log_uri else 0)
+
+
+def test_without_descriptors_files_are_pushed_later(bench: Bench) -> None:
+    bench.hourly.write("1")
+    bench.clock.elapsed += HOUR
+    closing = threading.Event()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+
+    def meanwhile() -> None:
+        if len(bench.clock.waits) == 2:
+            bench.logs.push_all()
+            assert bench.shipper.pushed == []
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        if len(bench.clock.waits) == 3:
+            closing.set()
+
+    bench.clock.meanwhile = meanwhile
+    try:
+        bench.logs.loop(closing)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [pushed[0] for pushed in bench.shipper.pushed] == [FIRST]
 
 
 def test_a_folder_that_cannot_be_made_loses_lines_and_nothing_else(tmp_path: Path) -> None:

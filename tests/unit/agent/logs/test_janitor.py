@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskrunner.agent.disk import DiskSpace
 from taskrunner.agent.logs.janitor import Janitor, Retention
@@ -174,6 +176,33 @@ def test_on_a_disk_that_is_full_what_is_kept_is_noted_later(bench: Bench) -> Non
     blocked.rmdir()
     bench.janitor.tick()
     assert bench.janitor.kept[0] == 1
+
+
+def test_a_shelf_that_cannot_be_read_ends_no_agent_and_is_tried_again(bench: Bench) -> None:
+    bench.attempt("a")
+    bench.limits(count=0)
+    shelf, aside = bench.folder / "kept", bench.folder / "aside"
+    shelf.rename(aside)
+    shelf.mkdir()  # opening it raises, as it does without descriptors
+    closing = threading.Event()
+
+    def meanwhile() -> None:
+        if len(bench.clock.waits) == 5:
+            shelf.rmdir()
+            aside.rename(shelf)
+        if len(bench.clock.waits) == 6:
+            closing.set()
+
+    bench.clock.meanwhile = meanwhile
+    with capture_logs() as logs:
+        bench.janitor.loop(closing)
+    assert list(bench.logs.iterdir()) == []
+    told = [(line["log_level"], line["event"]) for line in logs]
+    assert told == [
+        ("warning", "a chore of the agent has to wait"),
+        ("info", "old logs removed"),
+        ("info", "a chore of the agent is done again"),
+    ]
 
 
 def _kept(number: int) -> Kept:

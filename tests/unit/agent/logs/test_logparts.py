@@ -26,7 +26,8 @@ class Shipper:
 
     def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
         if self.broken:
-            raise OSError(24, "Too many open files")
+            done(TaskError("too many open files", error_id=ErrorId.CONNECTION_FAILED))
+            return
         assert uri == f"{BASE}/{path.name}@{start:015d}-{end:015d}.gz"
         self.pushed.append((path.name, start, end))
         self.ends.append(done)

@@ -3,22 +3,26 @@ from __future__ import annotations
 import gzip
 import os
 import queue
+import resource
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from taskrunner.agent import frames
 from taskrunner.agent.children import Child
 from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.logs.uploads import Uploader, serve_uploads
+from taskrunner.agent.verdicts import Exit
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.lifecycle import Threads
+from taskrunner.lifecycle import Mailbox, Threads
 from tests.unit.agent.fakes import FakeClock, FakeSpawner
 
 
@@ -139,3 +143,101 @@ def test_small_logs_do_not_wait_for_large_ones(bench: Bench, tmp_path: Path) -> 
 
 def _ended(end: threading.Event, _error: TaskError | None) -> None:
     end.set()
+
+
+class SocketSpawner(FakeSpawner):
+    """Leaves it to the test to answer."""
+
+    sock: socket.socket
+
+    def spawn(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        on_started: Callable[[int], None] | None = None,
+        on_exit: Callable[[], None],
+        descriptor: int | None = None,
+    ) -> Child:
+        assert descriptor is not None
+        self.sock = socket.socket(fileno=os.dup(descriptor))
+        return super().spawn(role, payload, on_exit=on_exit)
+
+
+def test_answers_that_are_read_after_the_end_of_the_process_was_told_are_passed_over() -> None:
+    mailbox: Mailbox = queue.SimpleQueue()
+    reading: list[threading.Thread] = []
+
+    class Noting(Threads):
+        def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+            reading.append(super().run(name, work))
+            return reading[-1]
+
+    spawner = SocketSpawner()
+    shipper = LogShipper(spawner, Noting(mailbox), FakeClock())
+    in_done, told, errors = threading.Event(), threading.Event(), list[TaskError | None]()
+
+    def first_ends(error: TaskError | None) -> None:
+        errors.append(error)
+        in_done.set()
+        told.wait(60)
+
+    shipper.push(Path("/a"), "s3://b/1", 0, 1, first_ends)
+    shipper.push(Path("/a"), "s3://b/2", 0, 1, errors.append)
+    for _ in range(2):
+        frame = frames.receive(spawner.sock)
+        assert frame is not None
+        frames.send(spawner.sock, {"id": frame.head["id"]})
+    spawner.sock.close()
+    assert in_done.wait(60)
+    spawner.children[0].ended(Exit(status=9))
+    told.set()
+    reading[0].join(60)
+    assert mailbox.empty()
+    assert [error and error.error_id for error in errors] == [None, ErrorId.CONNECTION_FAILED]
+
+
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_without_descriptors_all_that_needs_the_process_fails_for_now(bench: Bench) -> None:
+    told: list[TaskError | None] = []
+    with _no_descriptors():
+        with pytest.raises(TaskError, match="open files") as shipping:
+            bench.ship()
+        with pytest.raises(TaskError, match="open files") as dropping:
+            bench.shipper.drop(["s3://b/x"])
+        bench.shipper.push(bench.log, "s3://b/part", 0, 1, told.append)
+    (pushing,) = told
+    for error in (shipping.value, dropping.value, pushing):
+        assert error is not None
+        assert error.error_id == ErrorId.CONNECTION_FAILED
+    assert not bench.shipper.busy()
+    bench.ship()
+    assert bench.target.exists()
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_without_threads_no_process_is_started_and_no_descriptor_lost() -> None:
+    class NoMore(Threads):
+        def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+            raise RuntimeError("can't start new thread")
+
+    spawner = FakeSpawner()
+    shipper = LogShipper(spawner, NoMore(queue.SimpleQueue()), FakeClock())
+    before = _descriptors()
+    with pytest.raises(TaskError, match="new thread") as caught:
+        shipper.ship([(Path("/a"), "s3://b/1")])
+    assert caught.value.error_id == ErrorId.CONNECTION_FAILED
+    assert spawner.spawned == []
+    assert _descriptors() == before
