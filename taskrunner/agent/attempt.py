@@ -227,7 +227,7 @@ class Attempt:
         started = clock.monotonic()
         child = self._desk.spawner.spawn(
             ATTEMPT,
-            Job(task=self._task, files=self._entry.files, token=self._entry.token).encode(),
+            Job(task=self._task, files=self._entry.files, mark=self._entry.mark).encode(),
             on_started=self._started,
             on_exit=self._wake.set,
         )

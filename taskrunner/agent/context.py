@@ -66,7 +66,7 @@ class AttemptContext:
         #: Added to the environment of every command: staging folders, above all.
         self.extra_env: dict[str, str] = {}
         self._files = job.files
-        self._token = job.token
+        self._mark = job.mark
         self._rules = rules
         self._output_filter = output_filter
         self._cancellation = cancellation
@@ -129,6 +129,6 @@ class AttemptContext:
             os.environ,
             passed=self._rules.pass_env,
             home=self.files.root,
-            token=self._token,
+            mark=self._mark,
             user=run_as.user if run_as is not None else None,
         )

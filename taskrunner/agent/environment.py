@@ -38,7 +38,7 @@ def command_environment(
     *,
     passed: Sequence[str],
     home: Path,
-    token: str,
+    mark: str,
     user: Identity | None = None,
 ) -> dict[str, str]:
     """The environment of a command; the agent's own credentials are not in it unless passed.
@@ -53,7 +53,7 @@ def command_environment(
     kept.setdefault("HOME", str(home))
     if user is not None:
         kept |= {"HOME": str(home), "USER": user.name, "LOGNAME": user.name, "SHELL": user.shell}
-    return {**kept, "TMPDIR": str(home), MARK: token}
+    return {**kept, "TMPDIR": str(home), MARK: mark}
 
 
 def passed_secrets(environ: Mapping[str, str], passed: Sequence[str]) -> Iterator[str]:

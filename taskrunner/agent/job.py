@@ -21,7 +21,7 @@ class Job:
     task: Task
     files: AttemptFiles
     #: The hand-out's short name, which marks the environment of its commands.
-    token: str
+    mark: str
 
     def encode(self) -> bytes:
         """The job as JSON."""
@@ -41,7 +41,7 @@ class Job:
             "pipelineId": self.task.pipeline_id,
             "attemptId": self.task.attempt_id,
             "objects": objects,
-            "token": self.token,
+            "mark": self.mark,
             "logDir": str(self.files.log_dir),
             "scratch": str(self.files.scratch),
             "logUri": self.files.log_uri,
@@ -66,7 +66,7 @@ class Job:
             log_uri=content["logUri"],
             user=content["user"],
         )
-        return cls(task=task, files=files, token=content["token"])
+        return cls(task=task, files=files, mark=content["mark"])
 
 
 def _object(item: dict[str, Any]) -> PipelineObject:

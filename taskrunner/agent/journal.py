@@ -64,6 +64,11 @@ class Entry:
         """The hand-out's short name."""
         return self.path.stem
 
+    @property
+    def mark(self) -> str:
+        """What its processes bear: another agent of this host may run a task of the same id."""
+        return f"{self.token}-{token_of(str(self.path.parent))[:16]}"
+
     def started(self, pid: int, birth: str) -> None:
         """Record the process; lost by a power cut only, which ends the process too."""
         self.process = (pid, birth)

@@ -139,7 +139,7 @@ def end_groups(groups: Groups, clock: Clock) -> int:
 def end_leftovers(entries: Iterable[Entry]) -> int:
     """Kill what still runs of these hand-outs: by process, and by the mark in the environment."""
     found = {pid for entry in entries if (pid := _alive(entry)) is not None}
-    found |= set(_marked({entry.token for entry in entries}))
+    found |= set(_marked({entry.mark for entry in entries}))
     for pid in found:
         kill_tree(pid)
     if found:
@@ -154,8 +154,8 @@ def _alive(entry: Entry) -> int | None:
     return pid if birth_of(pid) == birth else None
 
 
-def _marked(tokens: set[str]) -> Iterable[int]:
+def _marked(marks: set[str]) -> Iterable[int]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) in tokens:
+            if process.environ().get(MARK) in marks:
                 yield process.pid

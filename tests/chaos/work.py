@@ -55,7 +55,9 @@ def definition(
     count: int, seconds: str, effects_file: Path, tag: str
 ) -> list[PipelineObjectTypeDef]:
     """A pipeline of `count` tasks: the periods of a schedule that has long begun."""
-    command = _COMMAND.format(mark=MARK, effects=effects_file, seconds=seconds, lines=_LINES)
+    # The hand-out's token; behind it stands the work folder's.
+    mark = f"{{{MARK}%-*}}"
+    command = _COMMAND.format(mark=mark, effects=effects_file, seconds=seconds, lines=_LINES)
     output = f"s3://{BUCKET}/{tag}-#{{format(@scheduledStartTime,'YYYYMMddHHmm')}}"
     objects = {
         "Default": {

@@ -89,6 +89,8 @@ class FakeService:
         #: Calls named here are refused for want of permission.
         self.refused: set[str] = set()
         self.terminate = False
+        #: While set, no call is answered.
+        self.hung = False
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()
         self._stop = threading.Event()
@@ -143,6 +145,8 @@ class FakeService:
     def _answer(
         self, operation: str, body: dict[str, Any], connection: socket.socket
     ) -> tuple[int, dict[str, Any]]:
+        while self.hung and not self._stop.wait(0.05):
+            continue
         if self.refuse_all or operation in self.refused:
             return 400, {"__type": "AccessDeniedException", "message": "not you"}
         if operation in self.down:

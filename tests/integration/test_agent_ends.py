@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -245,6 +246,41 @@ def test_a_dead_fork_server_ends_the_agent_with_its_own_code(
         assert agent.wait() == 71
         last = [json.loads(line) for line in agent.log.splitlines() if line.startswith("{")]
         assert any(event.get("loop") == "fork-server" for event in last)
+
+
+@pytest.mark.parametrize("program", [("taskrunner",), ("tests.chaos.mutants", "no-control-groups")])
+def test_a_task_that_is_lost_with_the_fork_server_leaves_nothing_and_is_interrupted(
+    service: FakeService, tmp_path: Path, program: tuple[str, ...]
+) -> None:
+    beats = tmp_path / "beats"
+    command = f"setsid sh -c 'while :; do echo >> {beats}; sleep 0.05; done' & wait"
+    with running_agent(service, tmp_path, program=program) as agent:
+        service.tasks.put(task_json("t1", command))
+        wait_for("the command", beats.exists)
+        psutil.Process(agent.process.pid).children()[0].kill()
+        assert agent.wait() == 71
+        size = beats.stat().st_size
+    SystemClock().wait(threading.Event(), 0.5)
+    assert beats.stat().st_size == size
+    with running_agent(service, tmp_path, program=program):
+        assert service.verdict("t1")["errorId"] == "TaskRunner.Interrupted"
+    assert {call["errorId"] for call in service.calls("SetTaskStatus", "t1")} == {
+        "TaskRunner.Interrupted"
+    }
+
+
+def test_a_second_stop_is_not_held_up_by_a_service_that_hangs(
+    service: FakeService, tmp_path: Path
+) -> None:
+    with running_agent(service, tmp_path) as agent:
+        service.tasks.put(task_json("t1", "sleep 1000"))
+        service.wait("a report", lambda: len(service.calls("ReportTaskProgress", "t1")) > 1)
+        service.hung = True
+        agent.signal(signal.SIGTERM)
+        wait_for("the drain", lambda: '"draining"' in agent.log)
+        agent.signal(signal.SIGTERM)
+        # Each call is tried for 30 s, and a verdict four times.
+        assert agent.wait() == 0
 
 
 #: Starts an agent for itself, and is about to be killed.

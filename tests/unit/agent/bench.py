@@ -30,7 +30,7 @@ class Bench:
         self.cancellation = Cancellation()
         masker = Masker(secrets_of(task, {}))
         self.ctx = AttemptContext(
-            Job(task=task, files=self.files, token="token"),
+            Job(task=task, files=self.files, mark="mark"),
             data=DataSettings(s3_root=self.s3),
             rules=CommandRules(pass_env=pass_env),
             output_filter=(lambda _path: masker.stream()) if masker else None,

@@ -4,6 +4,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -290,6 +291,54 @@ def test_parts_go_when_the_whole_log_is_there_and_stay_when_they_are_all_there_i
     bench.attempt.run()
     part = "StdOutput@000000000000000-000000000000004.gz"
     assert [uri.rpartition("/")[2] for uri in bench.shipper.dropped] == [part] * (not anew)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [(None, verdicts.INTERRUPTED), (FAILED, FAILED), (verdicts.FINISHED, verdicts.FINISHED)],
+)
+def test_an_attempt_that_is_lost_with_its_agent_is_interrupted_not_failed(
+    result: Verdict | None, expected: Verdict
+) -> None:
+    lost = Exit(status=None, error="the fork server is gone", lost=True)
+    assert judge(None, lost, result, LIMITS) == expected
+    cannot = judge(None, Exit(status=None, error="cannot fork"), None, LIMITS)
+    assert cannot is not None
+    assert cannot.error_id == ErrorId.INTERNAL
+
+
+def test_the_verdict_does_not_wait_for_the_scratch_folder_to_go(tmp_path: Path) -> None:
+    """Removing it may take longer than a lease, which nobody keeps any more."""
+    bench = Bench(tmp_path)
+    bench.spawner.on_spawn = bench.leaves(verdicts.FINISHED)
+    there: list[bool] = []
+    told = bench.api.set_task_status
+
+    def tell(task_id: str, verdict: Verdict) -> None:
+        there.append(bench.files.scratch.exists())
+        told(task_id, verdict)
+
+    bench.api.set_task_status = tell  # type: ignore[method-assign]
+    bench.attempt.run()
+    assert there == [True]
+    assert not bench.files.scratch.exists()
+
+
+class NoMoreThreads(NoThreads):
+    """A host whose process ids are used up."""
+
+    def run(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+
+def test_without_a_thread_to_report_with_a_task_is_left_to_others(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    desk = replace(bench.desk, threads=NoMoreThreads(queue.SimpleQueue()))
+    Attempt(bench.task, bench.entry, desk).run()
+    assert bench.api.calls == []
+    assert not bench.owed()
+    assert bench.spawner.spawned == []
+    assert bench.clock.elapsed >= 30  # or the next task would follow at once
 
 
 def test_a_service_that_is_away_leaves_the_verdict_owed(tmp_path: Path) -> None:

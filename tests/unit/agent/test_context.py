@@ -28,28 +28,28 @@ def test_commands_run_in_the_work_folder_with_a_clean_environment(
     assert code == 7
     lines = bench.stdout.splitlines()
     assert lines[0] == str(bench.ctx.work_dir)
-    assert {"STAGED=here", "OWN=1", "WANTED_1=yes", "TASKRUNNER_ATTEMPT=token"} <= set(lines)
+    assert {"STAGED=here", "OWN=1", "WANTED_1=yes", "TASKRUNNER_ATTEMPT=mark"} <= set(lines)
     assert f"TMPDIR={bench.ctx.work_dir}" in lines
     assert "agents-own" not in bench.stdout
 
 
 def test_a_path_is_there_even_when_the_agent_has_none() -> None:
-    environ = command_environment({}, passed=(), home=Path("/t"), token="x")
+    environ = command_environment({}, passed=(), home=Path("/t"), mark="x")
     assert environ["PATH"]
 
 
 def test_an_attempt_has_a_home_of_its_own_unless_the_agents_is_passed() -> None:
     agent = {"HOME": "/home/agent", "USER": "agent", "PATH": "/bin"}
-    own = command_environment(agent, passed=(), home=Path("/t"), token="x")
+    own = command_environment(agent, passed=(), home=Path("/t"), mark="x")
     assert (own["HOME"], own["TMPDIR"], own["USER"]) == ("/t", "/t", "agent")
-    passed = command_environment(agent, passed=("HOME",), home=Path("/t"), token="x")
+    passed = command_environment(agent, passed=("HOME",), home=Path("/t"), mark="x")
     assert (passed["HOME"], passed["TMPDIR"]) == ("/home/agent", "/t")
 
 
 def test_another_users_commands_see_that_user_whatever_is_passed() -> None:
     other = Identity(name="dp", uid=1, gid=1, groups=(1,), shell="/bin/sh")
     agent = {"HOME": "/home/agent", "USER": "agent", "LOGNAME": "agent", "SHELL": "/bin/zsh"}
-    seen = command_environment(agent, passed=("*",), home=Path("/t"), token="x", user=other)
+    seen = command_environment(agent, passed=("*",), home=Path("/t"), mark="x", user=other)
     assert {seen["USER"], seen["LOGNAME"]} == {"dp"}
     assert (seen["HOME"], seen["SHELL"]) == ("/t", "/bin/sh")
 
@@ -130,5 +130,5 @@ def test_a_job_survives_the_way_to_the_child() -> None:
     node = make_object("@Node", {"filePath": "s3://b/k", "*password": "x\u00e9\n"})
     task = make_task({"command": "x", "input": [Ref("@Node")], "scriptArgument": ["a", "b"]}, node)
     files = AttemptFiles(log_dir=Path("/l"), scratch=Path("/s"), log_uri="s3://b/l")
-    job = Job(task=task, files=files, token="t")
+    job = Job(task=task, files=files, mark="t")
     assert Job.decode(job.encode()) == job

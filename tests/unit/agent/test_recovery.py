@@ -2,19 +2,29 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from taskrunner.agent import verdicts
+from taskrunner.agent.attempt import Desk, Policy
 from taskrunner.agent.birth import birth_of
 from taskrunner.agent.environment import MARK
+from taskrunner.agent.haste import Haste
 from taskrunner.agent.journal import Entry, Journal
 from taskrunner.agent.names import AttemptFiles
-from taskrunner.agent.recovery import end_leftovers, verdict_of
+from taskrunner.agent.outbox import Outbox
+from taskrunner.agent.recovery import end_leftovers, recover, verdict_of
+from taskrunner.clock import SystemClock
+from taskrunner.errors import ServiceUnreachable, UnknownTask
+from taskrunner.lifecycle import Mailbox, Threads
 from taskrunner.wire.api import Verdict
-from tests.unit.agent.fakes import make_task
+from tests.unit.agent.fakes import FakeApi, FakeShipper, FakeSpawner, make_task
 
 
 @pytest.fixture
@@ -48,7 +58,7 @@ def test_leftovers_are_known_by_process_or_by_mark_and_others_are_spared(entry: 
     environ = dict(os.environ)
     known, marked, stranger = (
         subprocess.Popen(["sleep", "1000"], env=environ | extra)
-        for extra in ({}, {MARK: entry.token}, {MARK: "another"})
+        for extra in ({}, {MARK: entry.mark}, {MARK: "another"})
     )
     try:
         birth = birth_of(known.pid)
@@ -71,3 +81,78 @@ def test_a_process_id_that_was_used_again_is_spared(entry: Entry, change: str) -
     other = {"another boot": f"another/{started}", "another moment": f"{boot}/{started}0"}
     entry.started(os.getpid(), other[change])
     assert end_leftovers([entry]) == 0
+
+
+class Bucket(FakeShipper):
+    """Takes nothing before it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+        self.asked = 0
+
+    def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
+        self.asked += 1
+        assert self.open.wait(60)
+        super().ship(uploads)
+
+
+class Service(FakeApi):
+    """Knows which tasks were reported and told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reported: set[str] = set()
+        self.told: set[str] = set()
+        self.all_are_kept = threading.Event()
+
+    def report_task_progress(self, task_id: str, fields: object) -> bool:
+        self.reported.add(task_id)
+        if len(self.reported) == 6:
+            self.all_are_kept.set()
+        if task_id == "t0":
+            raise UnknownTask("gone", code="TaskNotFoundException")
+        if task_id == "t1":
+            raise ServiceUnreachable("away")
+        return False
+
+    def set_task_status(self, task_id: str, verdict: Verdict) -> None:
+        self.told.add(task_id)
+        super().set_task_status(task_id, verdict)
+
+
+def test_what_is_owed_is_kept_while_its_logs_wait_for_a_bucket(tmp_path: Path) -> None:
+    journal, service, bucket = Journal(tmp_path / "journal"), Service(), Bucket()
+    for number in range(6):
+        task = replace(make_task({"pipelineLogUri": "s3://b/l"}), task_id=f"t{number}")
+        files = AttemptFiles.of(task, output=tmp_path / "out", default_log_uri=None)
+        entry = journal.accept(task, files)
+        assert entry is not None
+        entry.exited(verdicts.FINISHED)
+    mailbox: Mailbox = queue.SimpleQueue()
+    clock, began = SystemClock(), threading.Event()
+    desk = Desk(
+        api=service,
+        spawner=FakeSpawner(),
+        shipper=bucket,  # type: ignore[arg-type]
+        outbox=Outbox(service, clock),
+        threads=Threads(mailbox),
+        clock=clock,
+        policy=Policy(),
+        stopping=threading.Event(),
+        canceling=threading.Event(),
+        haste=Haste(clock),
+    )
+    thread = threading.Thread(target=recover, args=(journal, desk, began.set))
+    thread.start()
+    try:
+        assert service.all_are_kept.wait(60)
+        assert not service.told
+        assert not began.is_set()
+    finally:
+        bucket.open.set()
+        thread.join(60)
+    assert began.is_set()
+    assert service.told == {f"t{number}" for number in range(6)}
+    assert list(journal.open_entries()) == []
+    assert mailbox.empty()
