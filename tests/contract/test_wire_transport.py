@@ -199,6 +199,42 @@ def test_nobody_there_is_said_with_the_endpoint() -> None:
         client.call(ListPipelinesInput())
 
 
+def of_two_addresses(monkeypatch: pytest.MonkeyPatch, port: int) -> Endpoint:
+    """A name that two addresses of this machine have."""
+
+    def look_up(_host: str, _port: int, *_hints: int) -> list[tuple[object, ...]]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, ("127.0.0.2", port)), (*kind, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return Endpoint(scheme="http", host="two.example", port=port)
+
+
+def test_the_next_address_is_tried_where_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(sending(OK)) as endpoint:
+        assert send(of_two_addresses(monkeypatch, endpoint.port)).body == b"{}"
+
+
+def test_no_address_is_tried_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(SystemClock):
+        """On which each step takes five seconds."""
+
+        steps = 0
+
+        def monotonic(self) -> float:
+            self.steps += 1
+            return 5.0 * self.steps
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    transport = Urllib3Transport(of_two_addresses(monkeypatch, port), Clock())
+
+    with pytest.raises(TransportError, match="no whole answer within 9 s"):  # not: refused
+        transport.send(HttpRequest(body=b"{}"), deadline_s=9)
+
+    transport.close()
+
+
 def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
     with server(sending(OK)) as endpoint:
         transport = Urllib3Transport(endpoint, SystemClock())
