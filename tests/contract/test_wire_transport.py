@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -279,12 +279,19 @@ def test_a_call_is_given_up_by_another_thread_and_the_peer_sees_it() -> None:
 
 
 def test_giving_up_harms_neither_a_reply_that_came_nor_the_next_call() -> None:
-    with server(sending(OK)) as endpoint:
-        transport = Urllib3Transport(endpoint, SystemClock())
+    def answer_on(connection: socket.socket, stop: threading.Event) -> None:
+        # One connection for all: the next call uses what the last one was given up on.
+        while not stop.is_set():
+            connection.sendall(OK)
+            _read_request(connection)
+
+    with (
+        server(answer_on) as endpoint,
+        closing(Urllib3Transport(endpoint, SystemClock())) as transport,
+    ):
         for _ in range(20):
             assert transport.send(HttpRequest(body=b"{}"), deadline_s=20).body == b"{}"
             transport.give_up(threading.get_ident())
-        transport.close()
 
 
 def test_one_that_has_not_sent_anything_yet_is_given_up_as_well() -> None:
