@@ -222,7 +222,10 @@ def _in_queue(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
 
 
 def _deadline(head: AttemptRow) -> datetime | None:
-    if head.timeout_s is None or head.started_at is None:
+    # A precondition that is asked again has begun before, but this hand-out has not: what it has
+    # waited between two looks, up to its acknowledgement, is no time that an attempt has taken.
+    begun = head.status is AttemptStatus.RUNNING
+    if not begun or head.timeout_s is None or head.started_at is None:
         return None
     return head.started_at + timedelta(seconds=head.timeout_s)
 

@@ -35,6 +35,8 @@ class Duties:
     failed: Callable[[str, BaseException], None]
     #: Hears the service's other processes, where there can be any.
     listener: Listener | None = None
+    #: Takes note of a clock that was set, before the scheduler decides by it.
+    catch_up: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -64,7 +66,9 @@ class Duties:
             "alarms": lambda now: 0 if self.alarms.run_once(now) else SHORT_NAP_S,
         }
 
-    def _schedule(self, now: datetime) -> float:
+    def _schedule(self, _now: datetime) -> float:
+        self.catch_up()
+        now = self.clock.now()
         if self.scheduler.tick(now):
             return 0
         return min(LONGEST_NAP_S, max(0.01, self.scheduler.idle_s(now)))

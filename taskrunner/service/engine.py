@@ -36,6 +36,7 @@ from taskrunner.service.store import pipelines as store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.tasks import Tasks
+from taskrunner.service.timeline import Timeline
 from taskrunner.service.wakeups import WorkReady
 
 __all__ = ["ANONYMOUS", "Caller", "Service"]
@@ -58,8 +59,11 @@ class Service:
     ) -> None:
         """Open the store that the settings name, or use one. Raises ConfigError or StoreError."""
         self.settings = settings
-        self.clock = clock or SystemClock()
         self.store = store or Store(settings.database_url)
+        host = clock or SystemClock()
+        # Whoever is alone with the store may move its moments along when the clock is set.
+        self._timeline = Timeline(host, self.store) if self.store.is_sqlite else None
+        self.clock: Clock = self._timeline or host
         self.work_ready = WorkReady()
         self._definitions = DefinitionCache(
             self._load_definition, retry_delay_cap=settings.retry_delay_cap
@@ -81,6 +85,7 @@ class Service:
             alarms=self.alarms,
             failed=failed or (lambda _name, _error: None),
             listener=self.listener,
+            catch_up=self.catch_up,
         )
 
     def start(self) -> None:
@@ -91,6 +96,11 @@ class Service:
         """Stop the background duties and close the store."""
         self._duties.stop()
         self.store.close()
+
+    def catch_up(self) -> None:
+        """Before anything is decided: have no lease end because the host's clock was set."""
+        if self._timeline is not None:
+            self._timeline.catch_up()
 
     def loaded(self, pipeline_id: str, version: int) -> LoadedDefinition:
         """A version of a definition, ready to be asked."""

@@ -87,8 +87,10 @@ class Polls:
         group = self._join(key, loop)
         try:
             return await self._until(deadline, group, claim)
-        except asyncio.CancelledError:
-            group.wake_one()  # whoever leaves in between hands the wake-up on
+        except BaseException:
+            # Whoever leaves in between, or could not ask, hands the wake-up on: it may have been
+            # for the only work that there is, and the others would sleep until their time is over.
+            group.wake_one()
             raise
         finally:
             self._leave(key, group)

@@ -128,7 +128,8 @@ class ServiceInProcess:
         raise NotSettled(f"something was still due after {MOST_ROUNDS} rounds")
 
     def _round(self) -> bool:
-        now = self.clock.now()
+        self.service.catch_up()
+        now = self.service.clock.now()
         done = [
             self.service.scheduler.tick(now),
             self.service.resources.reconcile(now),

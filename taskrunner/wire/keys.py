@@ -73,18 +73,20 @@ class ChainKeys:
     def current(self) -> Keys:
         """The keys that are valid now."""
         from botocore.credentials import RefreshableCredentials
-        from botocore.exceptions import BotoCoreError
 
         credentials = self.credentials
         try:
             found = credentials.get_frozen_credentials()
-        except BotoCoreError as error:
+        # What renews them says it as it likes: STS in a ClientError, which is no BotoCoreError, a
+        # program that prints no JSON in a ValueError, a file that is not there in an OSError. None
+        # of it is a reason to end an agent and its tasks; a denial may be mended meanwhile, too.
+        except Exception as error:
             # Renewal begins long before the end: until then a gap in their source costs nothing.
             over = not isinstance(credentials, RefreshableCredentials) or (
                 credentials.refresh_needed(refresh_in=0)
             )
             if self._last is None or over:
-                message = f"AWS credentials could not be renewed: {error}"
+                message = f"AWS credentials could not be renewed: {_said(error)}"
                 raise ServiceUnreachable(message) from error
         else:
             # Whoever left one empty is told so by the service, which refuses the signature.
@@ -112,7 +114,6 @@ def _in_environment(environ: Mapping[str, str]) -> FixedKeys | None:
 
 
 def _in_chain(profile: str | None, *, loopback: bool) -> ChainKeys | None:
-    from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 
     try:
@@ -121,6 +122,15 @@ def _in_chain(profile: str | None, *, loopback: bool) -> ChainKeys | None:
             # Nobody waits for the metadata service of EC2 to speak to their own machine.
             session.set_config_variable("metadata_service_num_attempts", 0)
         credentials = session.get_credentials()
-    except BotoCoreError as error:
-        raise ConfigError(f"AWS credentials cannot be used: {error}") from error
+    except Exception as error:
+        # Not BotoCoreError alone: a program is run here, and may print what is no JSON.
+        raise ConfigError(f"AWS credentials cannot be used: {_said(error)}") from error
     return None if credentials is None else ChainKeys(credentials)
+
+
+def _said(error: Exception) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    # Of others the text alone may be a bare name: "'AccessKeyId'".
+    ours = isinstance(error, BotoCoreError | ClientError)
+    return str(error) if ours else f"{type(error).__name__}: {error}"

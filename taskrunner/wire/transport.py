@@ -20,6 +20,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
+    ConnectTimeoutError,
     HTTPError,
     NameResolutionError,
     NewConnectionError,
@@ -33,6 +34,7 @@ from urllib3.exceptions import (
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError
+from taskrunner.wire.addresses import connect_to_one
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, TransportError
 from taskrunner.wire.proxies import proxy_of
@@ -171,13 +173,44 @@ class _TimedSocket:
         return getattr(self._sock, name)
 
 
+def _connected(connection: HTTPConnection) -> socket.socket:
+    """What the library's own `_new_conn` gives and raises, but within the call's deadline."""
+    try:
+        return connect_to_one(
+            connection._dns_host,
+            connection.port,
+            left=_before_an_address,
+            most_s=_CONNECT_S,
+            options=_KEEPALIVE,
+            look_up=socket.getaddrinfo,
+        )
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, "no address answered in time") from error
+    except OSError as error:
+        raise NewConnectionError(connection, f"no connection: {error}") from error
+
+
+def _before_an_address() -> float:
+    left_s = _DEADLINE.left()
+    _DEADLINE.uses(None)  # nobody connects for a call that has been given up
+    return left_s
+
+
 class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
     def connect(self) -> None:
         super().connect()
         self.sock = cast("socket.socket", _TimedSocket(cast("socket.socket", self.sock)))
 
 
 class _SecureConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connected(self)
+
     def connect(self) -> None:
         super().connect()
         self.sock = cast("ssl.SSLSocket", _TimedSocket(self.sock))
@@ -265,7 +298,6 @@ def _manager(endpoint: Endpoint, settings: TransportSettings) -> urllib3.PoolMan
     options: dict[str, Any] = {
         "num_pools": 2,
         "maxsize": settings.connections,
-        "socket_options": _KEEPALIVE,
         "retries": False,
     }
     if endpoint.scheme == "https":

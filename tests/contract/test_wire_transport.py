@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -199,6 +199,42 @@ def test_nobody_there_is_said_with_the_endpoint() -> None:
         client.call(ListPipelinesInput())
 
 
+def of_two_addresses(monkeypatch: pytest.MonkeyPatch, port: int) -> Endpoint:
+    """A name that two addresses of this machine have."""
+
+    def look_up(_host: str, _port: int, *_hints: int) -> list[tuple[object, ...]]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, ("127.0.0.2", port)), (*kind, ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return Endpoint(scheme="http", host="two.example", port=port)
+
+
+def test_the_next_address_is_tried_where_one_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(sending(OK)) as endpoint:
+        assert send(of_two_addresses(monkeypatch, endpoint.port)).body == b"{}"
+
+
+def test_no_address_is_tried_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(SystemClock):
+        """On which each step takes five seconds."""
+
+        steps = 0
+
+        def monotonic(self) -> float:
+            self.steps += 1
+            return 5.0 * self.steps
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    transport = Urllib3Transport(of_two_addresses(monkeypatch, port), Clock())
+
+    with pytest.raises(TransportError, match="no whole answer within 9 s"):  # not: refused
+        transport.send(HttpRequest(body=b"{}"), deadline_s=9)
+
+    transport.close()
+
+
 def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
     with server(sending(OK)) as endpoint:
         transport = Urllib3Transport(endpoint, SystemClock())
@@ -243,12 +279,19 @@ def test_a_call_is_given_up_by_another_thread_and_the_peer_sees_it() -> None:
 
 
 def test_giving_up_harms_neither_a_reply_that_came_nor_the_next_call() -> None:
-    with server(sending(OK)) as endpoint:
-        transport = Urllib3Transport(endpoint, SystemClock())
+    def answer_on(connection: socket.socket, stop: threading.Event) -> None:
+        # One connection for all: the next call uses what the last one was given up on.
+        while not stop.is_set():
+            connection.sendall(OK)
+            _read_request(connection)
+
+    with (
+        server(answer_on) as endpoint,
+        closing(Urllib3Transport(endpoint, SystemClock())) as transport,
+    ):
         for _ in range(20):
             assert transport.send(HttpRequest(body=b"{}"), deadline_s=20).body == b"{}"
             transport.give_up(threading.get_ident())
-        transport.close()
 
 
 def test_one_that_has_not_sent_anything_yet_is_given_up_as_well() -> None:

@@ -367,6 +367,15 @@ def test_a_precondition_that_does_not_hold_is_looked_at_again_after_a_while() ->
     ]
 
 
+def test_the_wait_between_two_looks_is_no_time_of_the_attempt() -> None:
+    head = attempt(queue=Queue.OUT, task_id="t", started_at=NOW, timeout_s=300)
+    again = NOW + 10 * MINUTE
+    view = check(head=replace(head, report_by=again + 2 * MINUTE), status=S.WAITING_FOR_RUNNER)
+    assert decide(view, again) == [LookAgain(again + 2 * MINUTE)]
+    late = again + 2 * MINUTE  # it was never acknowledged
+    assert decide(view, late) == [Requeue(late), Announce()]
+
+
 def test_an_answer_without_acknowledgement_is_an_answer() -> None:
     head = attempt(queue=Queue.FALSE, task_id="t")
     view = check(head=head, status=S.WAITING_FOR_RUNNER)

@@ -91,3 +91,22 @@ def test_a_listener_that_dies_is_told() -> None:
     assert dead.wait(20)
     running.stop()
     assert told == ["listener"]
+
+
+def test_a_clock_that_was_set_is_noted_before_anything_is_decided() -> None:
+    calls: list[str] = []
+    decided = threading.Event()
+
+    class Deciding(Quiet):
+        def tick(self, _now: object) -> bool:
+            calls.append("tick")
+            decided.set()
+            return False
+
+    running = duties(Line(lambda: None), lambda *_failure: None)
+    running.scheduler = cast(Scheduler, Deciding())
+    running.catch_up = lambda: calls.append("catch up")
+    running.start()
+    assert decided.wait(20)
+    running.stop()
+    assert calls[:2] == ["catch up", "tick"]

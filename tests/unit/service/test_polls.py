@@ -142,6 +142,30 @@ def test_a_failing_claim_is_the_callers() -> None:
     run(check)
 
 
+def test_a_woken_poll_whose_claim_fails_hands_its_wake_up_on() -> None:
+    async def check(ready: WorkReady, polls: Polls, queue: Queue) -> None:
+        broken = False
+
+        async def claim() -> str | None:
+            if broken:
+                raise RuntimeError("the connection to the database was cut")
+            return await queue.claim()
+
+        unlucky = asyncio.ensure_future(polls.wait("g", claim))
+        await settled()
+        other = asyncio.ensure_future(polls.wait("g", queue.claim))
+        await settled()
+        broken = True
+        queue.work = ["w"]
+        ready.announce(["g"])  # wakes the one that has waited longest
+        await settled()
+        assert isinstance(unlucky.exception(), RuntimeError)
+        assert other.done()
+        assert other.result() == "w"
+
+    run(check)
+
+
 def test_after_the_end_nobody_waits() -> None:
     async def check(ready: WorkReady, polls: Polls, queue: Queue) -> None:
         polls.close()

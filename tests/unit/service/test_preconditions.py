@@ -41,6 +41,25 @@ def test_a_false_precondition_is_asked_again_by_the_same_attempt(world: ServiceI
     assert world.statuses(pipeline)[f"@P_{T}"] == "FINISHED"
 
 
+def test_attempt_timeout_counts_each_look_from_its_own_acknowledgement(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = guarded(
+        world, attemptTimeout="5 minutes", retryDelay="10 minutes", maximumRetries="0"
+    )
+    world.conclude(world.take(), "FALSE")
+    world.advance(10 * MINUTE)
+    world.take(acknowledge=False)  # the reply is lost, so nobody looks
+    world.advance(3 * MINUTE)
+    assert world.statuses(pipeline)[f"@P_{T}"] == "WAITING_FOR_RUNNER"
+
+    world.take()
+    world.advance(4 * MINUTE)
+    assert world.statuses(pipeline)[f"@P_{T}"] == "RUNNING"
+    world.advance(MINUTE)
+    assert world.statuses(pipeline)[f"@P_{T}"] == "TIMEDOUT"
+
+
 def test_a_precondition_fails_for_good_after_its_timeout(world: ServiceInProcess) -> None:
     pipeline = guarded(world, preconditionTimeout="3 minutes")
     looks = 0

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import ClientError, CredentialRetrievalError
 from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.errors import ConfigError
+from taskrunner.errors import ConfigError, ServiceUnreachable
 from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.keys import ChainKeys, FixedKeys, Keys, find_keys
 from taskrunner.wire.signing import SigV4Signer, find_signer
@@ -135,6 +137,96 @@ def test_a_profile_that_is_not_there_is_told_though_there_are_keys(
 
     with pytest.raises(ConfigError, match="absent"):
         find_keys(loopback=True, environ=environ, profile="absent" if named == "argument" else None)
+
+
+def refused(code: str, status: int) -> ClientError:
+    """What STS answers, as botocore raises it."""
+    said: Any = {
+        "Error": {"Code": code, "Message": "STS says no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(said, "AssumeRole")
+
+
+class Source:
+    """Keys that are to be renewed at once, and what the renewal meets."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.now = MOMENT
+        self.found = RefreshableCredentials(
+            "AKIDFIRST",
+            "secret",
+            "token",
+            MOMENT + timedelta(seconds=300),
+            self.renew,
+            "assume-role",
+            time_fetcher=lambda: self.now,
+        )
+
+    def renew(self) -> dict[str, str]:
+        if self.failure is not None:
+            raise self.failure
+        expiry = (self.now + timedelta(seconds=300)).isoformat()
+        return {
+            "access_key": "AKIDNEXT",
+            "secret_key": "secret",
+            "token": "token",
+            "expiry_time": expiry,
+        }
+
+
+FAILURES = [
+    CredentialRetrievalError(provider="custom-process", error_msg="exit code 1"),
+    refused("ServiceUnavailable", 503),
+    refused("Throttling", 400),
+    refused("AccessDenied", 403),
+    ValueError("Expecting value: line 1 column 1 (char 0)"),
+    KeyError("Expiration"),
+    FileNotFoundError(2, "No such file or directory"),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_keys_that_cannot_be_renewed_are_used_until_they_are_over(failure: Exception) -> None:
+    source = Source()
+    keys = ChainKeys(source.found)
+    first = keys.current()
+    source.failure = failure
+    source.now += timedelta(seconds=200)
+
+    assert keys.current() == first
+
+    source.now += timedelta(seconds=101)
+    with pytest.raises(ServiceUnreachable, match="could not be renewed"):
+        keys.current()
+
+    source.failure = None  # whatever it was is over: so is the outage
+    assert keys.current().access_key == "AKIDNEXT"
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_keys_that_never_were_there_are_asked_for_again(failure: Exception) -> None:
+    source = Source()
+    source.failure = failure
+    keys = ChainKeys(source.found)
+
+    with pytest.raises(ServiceUnreachable, match="could not be renewed"):
+        keys.current()
+
+    source.failure = None
+    assert keys.current().access_key == "AKIDNEXT"
+
+
+def test_a_program_that_prints_no_keys_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile vault]\ncredential_process = echo the vault is sealed\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+
+    with pytest.raises(ConfigError, match="cannot be used: JSONDecodeError"):
+        find_keys(loopback=True, environ={}, profile="vault")
 
 
 def test_the_signer_says_whose_keys_it_has_and_no_secret() -> None:
