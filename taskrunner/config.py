@@ -123,6 +123,8 @@ class Examined:
     warnings: tuple[str, ...] = ()
     #: Whether the file could not be read: what may stand in it is not missing.
     unread: bool = False
+    #: Settings for which an unknown key of the file may be meant: their values are in doubt.
+    misspelt: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,10 @@ def examine(
 ) -> Examined:
     """Read everything and go on past what is wrong, so that all of it can be told at once."""
     errors: list[str] = []
+    misspelt: set[str] = set()
     unread = False
     try:
-        from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"), errors)
+        from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"), errors, misspelt)
     except ConfigError as error:
         errors.append(str(error))
         from_file, unread = {}, True
@@ -184,6 +187,7 @@ def examine(
         errors=tuple(errors),
         warnings=tuple(_warnings(givens)),
         unread=unread,
+        misspelt=frozenset(misspelt),
     )
 
 
@@ -292,7 +296,7 @@ def _parse(setting: Setting, given: _Given | None, environ: Mapping[str, str]) -
         raise ConfigError(f"{place}: found {found}, wanted {error}") from None
 
 
-def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
+def _read_file(name: str | None, errors: list[str], misspelt: set[str]) -> dict[str, _Given]:
     path = Path(name) if name else DEFAULT_FILE
     try:
         text = path.read_text()
@@ -310,7 +314,11 @@ def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
         if key in BY_NAME or key in _FILE_NAMES:
             found[key] = _Given(origin, value, f"{origin}: {key}", held_in=path)
         else:
-            errors.append(f"{origin}: unknown setting {key!r}; {_hint(key)}")
+            near = _nearest(key)
+            misspelt.update(near)
+            known = "known are " + ", ".join(sorted(BY_NAME))
+            hint = f"did you mean {near[0]!r}?" if near else known
+            errors.append(f"{origin}: unknown setting {key!r}; {hint}")
     return found
 
 
@@ -340,11 +348,11 @@ def _line_of(key: str, text: str) -> int | None:
     return text.count("\n", 0, match.end()) + 1 if match else None
 
 
-def _hint(key: str) -> str:
+def _nearest(key: str) -> list[str]:
+    """The setting that an unknown key is likely meant for, if there is one."""
     import difflib
 
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), BY_NAME, n=1)
-    return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(sorted(BY_NAME))
+    return difflib.get_close_matches(key.lower().replace("-", "_"), BY_NAME, n=1)
 
 
 def _toml(path: Path, text: str) -> dict[str, object]:

@@ -310,7 +310,9 @@ def _folders(host: Host) -> Iterator[Step]:
 
 def _configuration(target: Target, settings: Mapping[str, object]) -> Iterable[Step]:
     if not target.serve:
-        return [Create(target.config, config_text(settings), 0o640, "taskrunner")]
+        # For `taskrunner status --config`: only the unit itself is told its StateDirectory=.
+        own = {} if target.instance is None else {"work_dir": str(target.state)}
+        return [Create(target.config, config_text({**settings, **own}), 0o640, "taskrunner")]
     return [
         Create(target.config, shipped("systemd/serve.env"), 0o600),
         Create(CONFIG_FOLDER / "keys.toml", _first_key(), 0o600),

@@ -34,7 +34,7 @@ def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **fla
         installer.require_root_and_systemd()
     _check_program(dry_run=dry_run)
     if not serve:
-        _check_config(target.config, settings, start=start)
+        _check_config(target, settings, start=start)
     steps = install_plan(
         target,
         installer.host_facts(),
@@ -73,8 +73,9 @@ def _settings(target: Target, flags: dict[str, object]) -> dict[str, object]:
     return parsed
 
 
-def _check_config(path: Path, settings: dict[str, object], *, start: bool) -> None:
+def _check_config(target: Target, settings: dict[str, object], *, start: bool) -> None:
     """Find what would keep the agent from starting before anything is changed."""
+    path = target.config
     if not path.exists():
         if start and "worker_group" not in settings:
             raise UsageError(f"{path} is not there yet: give --worker-group NAME, or leave --start")
@@ -84,6 +85,9 @@ def _check_config(path: Path, settings: dict[str, object], *, start: bool) -> No
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from None
     check_kept(path, found, settings)
+    if target.instance is not None and "work_dir" not in found:
+        # Files of older versions; `taskrunner status --config` would ask the host's main agent.
+        click.echo(f'{path} has no work_dir: add the line work_dir = "{target.state}"', err=True)
     if start:
         config.load({}, {}, file=os.fspath(path))
 

@@ -158,6 +158,15 @@ def test_an_instance_has_settings_and_a_unit_name_of_its_own() -> None:
     assert str(target.state) == "/var/lib/taskrunner/instances/blue"
 
 
+def test_the_new_settings_of_an_instance_name_the_folder_that_its_unit_has() -> None:
+    target = Target(instance="blue")
+    (config,) = [s for s in install_plan(target, HOST, {}, start=False) if isinstance(s, Create)]
+    of_the_unit = "/var/lib/" + _unit(target.file)["StateDirectory"].replace("%i", "blue")
+    assert tomllib.loads(config.text) == {"work_dir": of_the_unit}
+    (config,) = [s for s in install_plan(Target(), HOST, {}, start=False) if isinstance(s, Create)]
+    assert tomllib.loads(config.text) == {}
+
+
 def test_the_service_gets_a_first_key_that_no_other_installation_has() -> None:
     texts = set()
     for _ in range(2):
