@@ -97,6 +97,9 @@ class Plugin:
             raise self._broken(f"is not used: {self.refused}")
         try:
             loaded = self._entry_point.load()
+        except SystemExit as error:
+            # Nor may one that wants to end the process keep the others from being looked at.
+            raise self._broken(f"cannot be imported: it calls sys.exit({error.code!r})") from error
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise self._broken(f"cannot be imported: {text}") from error
