@@ -23,7 +23,16 @@ from taskrunner.settings_kinds import Address, Space
 from taskrunner.settings_kinds import path as to_path
 from taskrunner.settings_table import BY_NAME, SETTINGS
 
-__all__ = ["USERINFO", "Examined", "Loaded", "Settings", "examine", "load", "missing"]
+__all__ = [
+    "DEFAULT_FILE",
+    "USERINFO",
+    "Examined",
+    "Loaded",
+    "Settings",
+    "examine",
+    "load",
+    "missing",
+]
 
 #: Read when no other file is named.
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")

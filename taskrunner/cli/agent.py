@@ -22,9 +22,10 @@ from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
 from taskrunner.agent.isolation import Isolation
-from taskrunner.agent.users import check_root, check_users, open_way, users_by_group
+from taskrunner.agent.users import open_way, users_by_group
 from taskrunner.cgroups import Bounds
 from taskrunner.cli.config_options import settings_options
+from taskrunner.cli.start_checks import Process, check_start
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
@@ -63,15 +64,9 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
     loaded = load(flags, os.environ, file=config)
     settings = loaded.settings
-    check_root(
-        settings.worker_group,
-        settings.run_as_user,
-        allow_root=settings.allow_root,
-        uid=os.geteuid(),
-    )
+    check_start(settings, Process.this())
     environ = dict(os.environ)
     export_credentials(settings, os.environ)
-    _check_databases(settings.databases)
     make_work_dir(settings.work_dir)
     users = _users(settings)
     isolation = _isolation(settings)
@@ -105,15 +100,6 @@ def _expected_parent(given: int | None) -> int | None:
     return os.getppid() if given == 1 else given
 
 
-def _check_databases(databases: Mapping[str, str]) -> None:
-    """Refuse redirections that no task could use; raises ConfigError."""
-    if databases:
-        from taskrunner.data.databases.registry import check_url
-
-        for object_id, url in databases.items():
-            check_url(object_id, url)
-
-
 def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
     """Called in the fork server: what it loads, the agent need not."""
     from taskrunner.agent.roles import make_roles
@@ -137,15 +123,9 @@ class Setup:
 
 def _users(settings: Settings) -> Mapping[str, Identity]:
     """Who tasks run as, by worker group; raises ConfigError when that cannot be."""
-    if not settings.run_as_user:
-        return {}
-    import pwd
-
     users = users_by_group(
         settings.worker_group, settings.run_as_user, allow_root=settings.allow_root
     )
-    uid = os.geteuid()
-    check_users(users, uid=uid, gid=os.getegid(), name=pwd.getpwuid(uid).pw_name)
     open_way(settings.work_dir, users)
     return users
 
