@@ -52,7 +52,8 @@ SETTABLE = ("worker_group", "endpoint", "region", "tasks", "log_uri", "allow_htt
 _PROGRAM = "/opt/taskrunner/bin/taskrunner"
 #: RestartSteps= came with this version of systemd.
 _BACKOFF_SINCE = 254
-_INSTANCE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
+#: Not with a dot at its beginning: `..` would be the folder with the state of all agents.
+_INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _TAKEN = {"taskrunner", "keys"}
 _PLAIN = re.compile(r"[A-Za-z0-9@_./+,:=~-]+")
 
@@ -69,7 +70,7 @@ class Target:
         if self.serve and self.instance is not None:
             raise UsageError("--serve and --instance: one or the other")
         if self.instance is not None and not _INSTANCE.fullmatch(self.instance):
-            wanted = "letters, digits, '_', '.' and '-', 64 at most"
+            wanted = "letters, digits, '_', '.' and '-', 64 at most, no '.' or '-' first"
             raise UsageError(f"--instance: found {self.instance!r}, wanted {wanted}")
         if self.instance in _TAKEN:
             raise UsageError(f"--instance: {self.instance!r} names a settings file of another unit")

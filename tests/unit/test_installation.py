@@ -181,7 +181,9 @@ def test_the_service_gets_a_first_key_that_no_other_installation_has() -> None:
     assert len(texts) == 2
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "../x", "-x", "keys", "taskrunner", "x" * 65])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "a b", "../x", "..", ".", ".x", "-x", "keys", "taskrunner", "x" * 65]
+)
 def test_instance_names_that_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--instance"):
         Target(instance=name)
