@@ -104,10 +104,14 @@ def url(raw: object) -> str:
     return value.rstrip("/")
 
 
+#: A bucket, or a folder other than the root of all.
+_URI = re.compile(r"s3://[^/]|(?:file://)?/+[^/]")
+
+
 def uri(raw: object) -> str:
     """Where objects live: s3://bucket/prefix, or a folder."""
     value = text(raw)
-    if not (value.startswith(("s3://", "file:///", "/")) and len(value) > len("s3://")):
+    if not _URI.match(value):
         raise ValueError("s3://bucket/prefix or an absolute folder")
     return value
 

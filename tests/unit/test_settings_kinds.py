@@ -8,6 +8,7 @@ from taskrunner.settings_kinds import (
     amount,
     listen,
     space,
+    uri,
     uris,
     users,
     weights,
@@ -112,6 +113,18 @@ def test_an_amount_of_bytes(given: object, found: int) -> None:
 def test_what_is_no_amount_of_bytes_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="a size such as"):
         amount(given)
+
+
+@pytest.mark.parametrize("given", ["/srv", "/x", "file:///x", "s3://b", "s3://b/p"])
+def test_a_place_of_objects_may_be_short(given: str) -> None:
+    assert uri(given) == given
+    assert uris(given) == (given,)
+
+
+@pytest.mark.parametrize("given", ["", "/", "//", "file:///", "file://x", "s3://", "s3:///", "srv"])
+def test_what_is_no_place_of_objects_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"s3://bucket/prefix or an absolute folder|a text"):
+        uri(given)
 
 
 def test_several_places_of_objects() -> None:
