@@ -274,8 +274,7 @@ def config_text(settings: Mapping[str, object]) -> str:
 def check_kept(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
     """Raise UsageError if a configuration file, which is kept, says other than the flags do."""
     for name, value in wanted.items():
-        kind = BY_NAME[name].kind
-        if name not in found or kind(found[name]) != value:
+        if name not in found or not _means(name, found[name], value):
             said = f"says {name} = {_toml(found[name])}" if name in found else f"has no {name}"
             raise UsageError(
                 f"{path} exists and {said}, and {BY_NAME[name].flag} asks for {_toml(value)}: "
@@ -283,8 +282,16 @@ def check_kept(path: Path, found: Mapping[str, object], wanted: Mapping[str, obj
             )
 
 
+def _means(name: str, raw: object, value: object) -> bool:
+    try:
+        return BY_NAME[name].kind(raw) == value
+    except ValueError:
+        return False
+
+
 def _toml(value: object) -> str:
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+    # Dates, which TOML has too, are no value of any setting.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
 
 
 def _users(host: Host) -> Iterator[Step]:

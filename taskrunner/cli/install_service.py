@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 import click
 
 from taskrunner import config
 from taskrunner.cli import installer
-from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
+from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installation import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
 from taskrunner.setting import Setting
+from taskrunner.settings_file import read_entries
 from taskrunner.settings_table import BY_NAME
 
 __all__ = ["command"]
@@ -80,10 +80,7 @@ def _check_config(target: Target, settings: dict[str, object], *, start: bool) -
         if start and "worker_group" not in settings:
             raise UsageError(f"{path} is not there yet: give --worker-group NAME, or leave --start")
         return
-    try:
-        found = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    found = {key: entry.value for key, entry in read_entries(path).items()}
     check_kept(path, found, settings)
     if target.instance is not None and "work_dir" not in found:
         # Files of older versions; `taskrunner status --config` would ask the host's main agent.

@@ -116,6 +116,17 @@ def test_a_wrong_value_is_one_error_that_says_where_and_what(
         ("\nqzx = 1", ":2: unknown setting 'qzx'; known are access_id"),
         ("tasks = true", ":1: tasks: found True, wanted a whole number"),
         ("worker_group = [1]", "worker_group: found [1]"),
+        ("region = " + 5000 * "[", "which no setting has"),
+        ("region = " + 30 * "[" + 30 * "]", "lists or tables in more than 20 others"),
+        ('{"region":' + 99999 * "[", "lists or tables in more than 20 others"),
+        ("tasks = 0x" + 5000 * "f", "a number of more than 64 bits"),
+        ("tasks = " + 5000 * "9", "not valid TOML"),
+        ('work_dir = "~nosuchuser/x"', ":1: work_dir: found '~nosuchuser/x', wanted a path; no"),
+        ('s3_root = "~nosuchuser/x"', ":1: s3_root: found '~nosuchuser/x', wanted a path; no"),
+        ('ca_bundle = "~nosuchuser/x"', ":1: ca_bundle: found '~nosuchuser/x', wanted a path; no"),
+        ('secret_key_file = "~nosuchuser/x"', "found '~nosuchuser/x', wanted the path of a file"),
+        ('work_dir = "/a\\u0000b"', ":1: work_dir: found '/a\\x00b', wanted a text without NULs"),
+        ('task_file_size = "' + 400 * "9" + '"', "wanted a size such as 512MB or 4GB"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str | None, message: str) -> None:

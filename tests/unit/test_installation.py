@@ -3,6 +3,7 @@ from __future__ import annotations
 import configparser
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,10 @@ def test_a_kept_file_may_say_the_same_and_nothing_else() -> None:
         check_kept(path, {"worker_group": ["a"]}, {"worker_group": ("b",)})
     with pytest.raises(UsageError, match="has no endpoint"):
         check_kept(path, {}, {"endpoint": "https://x.example"})
+    with pytest.raises(UsageError, match='says tasks = "many", and --tasks asks for 4'):
+        check_kept(path, {"tasks": "many"}, {"tasks": 4})
+    with pytest.raises(UsageError, match='says region = "2026-02-13"'):
+        check_kept(path, {"region": date(2026, 2, 13)}, {"region": "eu-west-1"})
 
 
 @pytest.mark.parametrize("instance", [None, "a"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from taskrunner.settings_kinds import (
@@ -7,7 +9,9 @@ from taskrunner.settings_kinds import (
     Space,
     amount,
     listen,
+    path,
     space,
+    texts,
     uri,
     uris,
     users,
@@ -37,7 +41,10 @@ def test_an_amount_of_disk_is_a_size_a_share_or_the_lesser(
     assert space(str(amount)) == amount
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1", "100%", "1MB or 2MB", "1% or 2%", "1MB 2%"])
+@pytest.mark.parametrize(
+    "text",
+    [*("", "much", "-1", "100%", "1MB or 2MB", "1% or 2%", "1MB 2%"), "9" * 400, f"{'9' * 400}%"],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="an amount of disk such as"):
         space(text)
@@ -63,7 +70,9 @@ def test_only_a_named_host_opens_the_port_to_others(text: object, address: Addre
     assert listen(str(address)) == address
 
 
-@pytest.mark.parametrize("text", ["", "host", "host:", "::1", "::1:80", "h:65536", "h:-1"])
+@pytest.mark.parametrize(
+    "text", ["", "host", "host:", "::1", "::1:80", "h:65536", "h:-1", "9" * 5000, "\0:80"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         listen(text)
@@ -84,7 +93,9 @@ def test_users_are_for_all_groups_or_for_one(given: object, found: dict[str, str
     assert users(given) == found
 
 
-@pytest.mark.parametrize("given", [("a", "b"), ("g=",), {"g": 1}, '{"g"', 7])
+@pytest.mark.parametrize(
+    "given", [("a", "b"), ("g=",), {"g": 1}, '{"g"', 7, "a\0b", '{"g":' + 9999 * "["]
+)
 def test_what_names_no_users_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="USER, or GROUP=USER"):
         users(given)
@@ -109,7 +120,9 @@ def test_an_amount_of_bytes(given: object, found: int) -> None:
     assert amount(given) == found
 
 
-@pytest.mark.parametrize("given", ["", "0", "-1", "2%", True, "much"])
+@pytest.mark.parametrize(
+    "given", ["", "0", "-1", "2%", True, "much", "9" * 400, "8388608TB", "0.5"]
+)
 def test_what_is_no_amount_of_bytes_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="a size such as"):
         amount(given)
@@ -134,3 +147,28 @@ def test_several_places_of_objects() -> None:
             uris(detour)
     with pytest.raises(ValueError, match="s3://bucket/prefix"):
         uris("b")
+
+
+def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert (path("~/x"), path("/x")) == (Path("/home/me/x"), Path("/x"))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("~nosuchuser/x", "a path; no home folder is known for ~nosuchuser"),
+        ("/a\0b", "a text without NULs"),
+        ("", "a text"),
+        (7, "a text"),
+    ],
+)
+def test_what_is_no_path_is_refused(given: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=wanted):
+        path(given)
+
+
+@pytest.mark.parametrize("given", ["", " ", "a\0b", ("a", "b\0"), ("a", 1)])
+def test_names_are_texts(given: object) -> None:
+    with pytest.raises(ValueError, match="one or more names"):
+        texts(given)
