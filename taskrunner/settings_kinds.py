@@ -84,16 +84,21 @@ def whole(lowest: int, highest: int) -> Parser:
     return parse
 
 
-def seconds(lowest: float, unit: str = "seconds") -> Parser:
-    """A number of seconds, or of another unit."""
+#: Longer than anybody waits, and well within what clocks and locks can count.
+_YEAR_S = 366 * 86_400
+
+
+def seconds(lowest: float, highest: int = _YEAR_S, *, unit: str = "seconds") -> Parser:
+    """A number of seconds, a year at most, or of another unit."""
 
     def parse(raw: object) -> float:
-        wanted = f"a number of {unit}, {lowest:g} or more"
+        year = " (a year)" if highest == _YEAR_S else ""
+        wanted = f"a number of {unit} from {lowest:g} to {highest}{year}"
         try:
             number = float(raw) if _is_number(raw, int, float) else -1.0
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(wanted) from None
-        if not lowest <= number < float("inf"):
+        if not lowest <= number <= highest:
             raise ValueError(wanted)
         return number
 

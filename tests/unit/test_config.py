@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -91,6 +92,11 @@ def test_awss_credentials_file_is_understood(tmp_path: Path) -> None:
         ({"endpoint": "http://h:port"}, {}, "--endpoint: found"),
         ({"log_uri": "bucket"}, {}, "--log-uri: found 'bucket', wanted s3://"),
         ({"drain_timeout": "nan"}, {}, "--drain-timeout: found 'nan'"),
+        (
+            {"heartbeat_interval": "9999999999"},
+            {},
+            "--heartbeat-interval: found '9999999999', wanted a number of seconds from 1 to 316",
+        ),
         ({"databases": ("novalue",)}, {}, "--database: found a value, wanted ID=URL"),
         ({}, {"TASKRUNNER_DATABASES": "[1]"}, "TASKRUNNER_DATABASES: found a value"),
         ({"log_level": "loud"}, {}, "--log-level: found 'loud', wanted debug or info"),
@@ -137,6 +143,16 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str | None, message: str
         load({}, {}, file=str(file))
     assert str(file) in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_no_wait_is_longer_than_an_event_can_wait() -> None:
+    waits = [setting for setting in SETTINGS if setting.help.startswith("Seconds")]
+    assert len(waits) == 9
+    for setting in waits:
+        assert setting.kind(31_622_400) == 31_622_400 < threading.TIMEOUT_MAX / 100
+        for beyond in (31_622_401, "inf", 10**400):
+            with pytest.raises(ValueError, match=r"to 31622400 \(a year\)"):
+                setting.kind(beyond)
 
 
 def test_databases_and_groups_come_in_every_form(tmp_path: Path) -> None:
