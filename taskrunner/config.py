@@ -7,13 +7,13 @@ each in a line of its own that says where it stands, what was found and what was
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError
+from taskrunner.logins import hide_passwords
 from taskrunner.secret_files import credential, exposed, read_secret
 from taskrunner.setting import Setting
 from taskrunner.settings_file import read_entries
@@ -23,7 +23,6 @@ from taskrunner.settings_table import BY_NAME, SETTINGS
 
 __all__ = [
     "DEFAULT_FILE",
-    "USERINFO",
     "Examined",
     "Loaded",
     "Settings",
@@ -35,8 +34,6 @@ __all__ = [
 #: Read when no other file is named.
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")
 
-#: A login in a URL.
-USERINFO = re.compile(r"(://[^/@:]*):[^/@]*@")
 _FILE_NAMES = frozenset(setting.file_name for setting in SETTINGS if setting.file_name)
 
 
@@ -295,7 +292,7 @@ def _parse(setting: Setting, given: _Given | None, environ: Mapping[str, str]) -
     try:
         return setting.kind(raw)
     except ValueError as error:
-        found = "a value" if setting.secret else USERINFO.sub(r"\1:***@", repr(raw))
+        found = "a value" if setting.secret else hide_passwords(repr(raw))
         place = given.place if given.file is None else f"{given.place}: {given.file}"
         raise ConfigError(f"{place}: found {found}, wanted {error}") from None
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from taskrunner.agent.metadata_block import TABLE, ruleset
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.logins import hide_passwords
 from taskrunner.settings_table import BY_NAME
 
 __all__ = [
@@ -275,7 +276,8 @@ def check_kept(path: Path, found: Mapping[str, object], wanted: Mapping[str, obj
     """Raise UsageError if a configuration file, which is kept, says other than the flags do."""
     for name, value in wanted.items():
         if name not in found or not _means(name, found[name], value):
-            said = f"says {name} = {_toml(found[name])}" if name in found else f"has no {name}"
+            shown = hide_passwords(_toml(found.get(name)))
+            said = f"says {name} = {shown}" if name in found else f"has no {name}"
             raise UsageError(
                 f"{path} exists and {said}, and {BY_NAME[name].flag} asks for {_toml(value)}: "
                 "the file is yours and is not overwritten; change it there"

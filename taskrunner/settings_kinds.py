@@ -142,7 +142,8 @@ def mapping(raw: object) -> dict[str, str]:
     """ID=URL flags, a JSON object in a variable, a table in the file."""
     wanted = "ID=URL (repeated), or a JSON object of them"
     found = _pairs(raw, wanted)
-    if not all(isinstance(value, str) for value in found.values()):
+    # A URL whose id was forgotten, with a = in it: its password would stand where ids are told.
+    if not all(isinstance(value, str) and "://" not in key for key, value in found.items()):
         raise ValueError(wanted)
     return {key: str(value) for key, value in found.items()}
 

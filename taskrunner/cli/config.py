@@ -13,17 +13,16 @@ import click
 
 from taskrunner.cli.config_options import FORMAT, settings_options
 from taskrunner.cli.start_checks import Process, refusals
-from taskrunner.config import DEFAULT_FILE, USERINFO, Examined, examine, load, missing
+from taskrunner.config import DEFAULT_FILE, Examined, examine, load, missing
 from taskrunner.doctor.units import Unit, show_unit
 from taskrunner.errors import ConfigError, UsageError
 from taskrunner.installation import Target
+from taskrunner.logins import MASK, hide_passwords
 from taskrunner.setting import Setting
 from taskrunner.settings_table import SETTINGS
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 
 __all__ = ["agent_process", "check", "command", "show"]
-
-_MASK = "********"
 
 
 def _show(config: str | None, form: str, *, origin: bool, **flags: object) -> int:
@@ -38,12 +37,12 @@ def masked(setting: Setting, value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _MASK if setting.secret else str(item) for key, item in value.items()}
+        return {str(key): MASK if setting.secret else str(item) for key, item in value.items()}
     if setting.secret:
-        return _MASK
+        return MASK
     if isinstance(value, Sequence) and not isinstance(value, str) and setting.multiple:
         return [str(item) for item in value]
-    return USERINFO.sub(rf"\1:{_MASK}@", str(value))
+    return hide_passwords(str(value))
 
 
 def _as_json(values: Mapping[str, object], origins: Mapping[str, str] | None) -> str:

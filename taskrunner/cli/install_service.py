@@ -11,6 +11,7 @@ from taskrunner import config
 from taskrunner.cli import installer
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installation import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
+from taskrunner.logins import hide_passwords
 from taskrunner.setting import Setting
 from taskrunner.settings_file import read_entries
 from taskrunner.settings_table import BY_NAME
@@ -69,7 +70,8 @@ def _settings(target: Target, flags: dict[str, object]) -> dict[str, object]:
         try:
             parsed[name] = BY_NAME[name].kind(raw)
         except ValueError as error:
-            raise UsageError(f"{BY_NAME[name].flag}: found {raw!r}, wanted {error}") from None
+            shown = hide_passwords(repr(raw))
+            raise UsageError(f"{BY_NAME[name].flag}: found {shown}, wanted {error}") from None
     return parsed
 
 

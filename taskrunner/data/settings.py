@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.errors import ConfigError
+from taskrunner.logins import hide_passwords
 from taskrunner.settings_kinds import url
 
 __all__ = ["DataSettings", "check_endpoint"]
@@ -31,4 +32,4 @@ def check_endpoint(text: str, *, where: str = "--s3-endpoint") -> str:
     try:
         return url(text)
     except ValueError as error:
-        raise ConfigError(f"{where}: found {text!r}, wanted {error}") from None
+        raise ConfigError(f"{where}: found {hide_passwords(repr(text))}, wanted {error}") from None

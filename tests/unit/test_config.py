@@ -145,6 +145,13 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str | None, message: str
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("flag", ["endpoint", "s3_endpoint"])
+def test_a_password_in_a_wrong_url_is_not_told(flag: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load({flag: "htp://me:p@ss:word@h"})
+    assert "found 'htp://me:********@h', wanted a URL" in str(caught.value)
+
+
 def test_no_wait_is_longer_than_an_event_can_wait() -> None:
     waits = [setting for setting in SETTINGS if setting.help.startswith("Seconds")]
     assert len(waits) == 9

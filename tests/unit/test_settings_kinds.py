@@ -9,6 +9,7 @@ from taskrunner.settings_kinds import (
     Space,
     amount,
     listen,
+    mapping,
     path,
     space,
     texts,
@@ -138,6 +139,18 @@ def test_a_place_of_objects_may_be_short(given: str) -> None:
 def test_what_is_no_place_of_objects_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"s3://bucket/prefix or an absolute folder|a text"):
         uri(given)
+
+
+@pytest.mark.parametrize("given", ['{"Db": "mysql://h/d?a=b"}', ("Db=mysql://h/d?a=b",)])
+def test_databases_are_urls_by_id(given: object) -> None:
+    assert mapping(given) == {"Db": "mysql://h/d?a=b"}
+
+
+@pytest.mark.parametrize("given", [("mysql://u:pw@h/d",), ("mysql://u:pw@h/d?a=b",), "[[[", "7"])
+def test_what_names_no_database_is_refused_and_not_told(given: object) -> None:
+    with pytest.raises(ValueError, match="ID=URL") as caught:
+        mapping(given)
+    assert "pw" not in str(caught.value)
 
 
 def test_several_places_of_objects() -> None:
