@@ -68,13 +68,31 @@ find_python() {
 install_package() {
   local source=$PACKAGE folder=
   if [[ $PACKAGE == s3://* ]]; then
-    command -v aws >/dev/null || apt-get install -y -qq --no-install-recommends awscli
     folder=$(mktemp -d)
     source=$folder/${PACKAGE##*/}
-    aws s3 cp --only-show-errors --region "$REGION" "$PACKAGE" "$source"
+    fetch "$source"
   fi
   "$PREFIX/bin/pip" install --quiet --disable-pip-version-check --upgrade "$source"
   [ -z "$folder" ] || rm -rf "$folder"
+}
+
+# From S3 into a file. Amazon Linux has the AWS CLI; Debian and Ubuntu 24.04, which has no package
+# of it, do not. boto3 is what taskrunner itself depends on.
+fetch() {
+  if command -v aws >/dev/null; then
+    aws s3 cp --only-show-errors --region "$REGION" "$PACKAGE" "$1"
+    return
+  fi
+  "$PREFIX/bin/pip" install --quiet --disable-pip-version-check boto3
+  "$PREFIX/bin/python" - "$REGION" "$PACKAGE" "$1" <<'END'
+import sys
+
+import boto3
+
+region, uri, path = sys.argv[1:]
+bucket, _, key = uri.removeprefix("s3://").partition("/")
+boto3.client("s3", region_name=region).download_file(bucket, key, path)
+END
 }
 
 install_service() {

@@ -7,33 +7,34 @@ each in a line of its own that says where it stands, what was found and what was
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError
+from taskrunner.logins import hide_passwords
 from taskrunner.secret_files import credential, exposed, read_secret
 from taskrunner.setting import Setting
+from taskrunner.settings_file import read_entries
 from taskrunner.settings_kinds import Address, Space
 from taskrunner.settings_kinds import path as to_path
 from taskrunner.settings_table import BY_NAME, SETTINGS
 
-__all__ = ["USERINFO", "Examined", "Loaded", "Settings", "examine", "load", "missing"]
+__all__ = [
+    "DEFAULT_FILE",
+    "Examined",
+    "Loaded",
+    "Settings",
+    "examine",
+    "load",
+    "missing",
+]
 
 #: Read when no other file is named.
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")
 
-#: Names in AWS Task Runner's credentials.json that differ from ours by more than the dash.
-_CREDENTIALS_KEYS = {"private_key": "secret_key"}
-#: A login in a URL.
-USERINFO = re.compile(r"(://[^/@:]*):[^/@]*@")
 _FILE_NAMES = frozenset(setting.file_name for setting in SETTINGS if setting.file_name)
-_OLD_KEYS = {"secret_key": ("private-key", "private_key")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,8 @@ class Examined:
     warnings: tuple[str, ...] = ()
     #: Whether the file could not be read: what may stand in it is not missing.
     unread: bool = False
+    #: Settings for which an unknown key of the file may be meant: their values are in doubt.
+    misspelt: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +164,10 @@ def examine(
 ) -> Examined:
     """Read everything and go on past what is wrong, so that all of it can be told at once."""
     errors: list[str] = []
+    misspelt: set[str] = set()
     unread = False
     try:
-        from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"), errors)
+        from_file = _read_file(file or environ.get("TASKRUNNER_CONFIG"), errors, misspelt)
     except ConfigError as error:
         errors.append(str(error))
         from_file, unread = {}, True
@@ -184,6 +188,7 @@ def examine(
         errors=tuple(errors),
         warnings=tuple(_warnings(givens)),
         unread=unread,
+        misspelt=frozenset(misspelt),
     )
 
 
@@ -287,78 +292,35 @@ def _parse(setting: Setting, given: _Given | None, environ: Mapping[str, str]) -
     try:
         return setting.kind(raw)
     except ValueError as error:
-        found = "a value" if setting.secret else USERINFO.sub(r"\1:***@", repr(raw))
+        found = "a value" if setting.secret else hide_passwords(repr(raw))
         place = given.place if given.file is None else f"{given.place}: {given.file}"
         raise ConfigError(f"{place}: found {found}, wanted {error}") from None
 
 
-def _read_file(name: str | None, errors: list[str]) -> dict[str, _Given]:
+def _read_file(name: str | None, errors: list[str], misspelt: set[str]) -> dict[str, _Given]:
     path = Path(name) if name else DEFAULT_FILE
     try:
-        text = path.read_text()
+        entries = read_entries(path)
     except FileNotFoundError:
         if name is None:
             return {}
         raise ConfigError(f"{path}: there is no such configuration file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = _why_unreadable(path, error)
-        raise ConfigError(f"{path}: the configuration file cannot be read: {reason}") from None
-    content = _json(path, text) if text.lstrip().startswith("{") else _toml(path, text)
     found = {}
-    for key, value in content.items():
-        origin = f"{path}:{line}" if (line := _line_of(key, text)) else str(path)
+    for key, entry in entries.items():
+        origin = f"{path}:{entry.line}" if entry.line else str(path)
         if key in BY_NAME or key in _FILE_NAMES:
-            found[key] = _Given(origin, value, f"{origin}: {key}", held_in=path)
+            found[key] = _Given(origin, entry.value, f"{origin}: {key}", held_in=path)
         else:
-            errors.append(f"{origin}: unknown setting {key!r}; {_hint(key)}")
+            near = _nearest(key)
+            misspelt.update(near)
+            known = "known are " + ", ".join(sorted(BY_NAME))
+            hint = f"did you mean {near[0]!r}?" if near else known
+            errors.append(f"{origin}: unknown setting {key!r}; {hint}")
     return found
 
 
-def _why_unreadable(path: Path, error: OSError | UnicodeDecodeError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    if not isinstance(error, PermissionError):
-        return error.strerror or str(error)
-    try:
-        found = path.stat()
-    except OSError:
-        return f"a folder above it is closed to this process (user id {os.geteuid()})"
-    return (
-        f"permission denied to user id {os.geteuid()}; its owner is {found.st_uid}, its group "
-        f"{found.st_gid}, its mode {found.st_mode & 0o7777:o}: `chgrp taskrunner` and `chmod 640` "
-        "it for the agent of systemd"
-    )
-
-
-def _line_of(key: str, text: str) -> int | None:
-    """The line of a top-level key: `key = ...`, a table's `[key]`, JSON's `"key": ...`."""
-    name = re.escape(key).replace("_", "[_-]")
-    names = "|".join([name, *(re.escape(old) for old in _OLD_KEYS.get(key, ()))])
-    match = re.search(rf"""^[\s{{]*\[*["']?(?:{names})["']?\s*[]=.:]""", text, re.MULTILINE)
-    # Several keys in one line, as JSON may have them, are found by their quotes alone.
-    match = match or re.search(rf'"(?:{names})"\s*:', text)
-    return text.count("\n", 0, match.end()) + 1 if match else None
-
-
-def _hint(key: str) -> str:
+def _nearest(key: str) -> list[str]:
+    """The setting that an unknown key is likely meant for, if there is one."""
     import difflib
 
-    near = difflib.get_close_matches(key.lower().replace("-", "_"), BY_NAME, n=1)
-    return f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(sorted(BY_NAME))
-
-
-def _toml(path: Path, text: str) -> dict[str, object]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
-
-
-def _json(path: Path, text: str) -> dict[str, object]:
-    """AWS Task Runner's credentials.json: access-id, private-key, endpoint, region, ..."""
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{path}: not valid JSON: {error}") from None
-    plain = {key.replace("-", "_"): value for key, value in content.items()}
-    return {_CREDENTIALS_KEYS.get(key, key): value for key, value in plain.items()}
+    return difflib.get_close_matches(key.lower().replace("-", "_"), BY_NAME, n=1)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from taskrunner.agent.metadata_block import TABLE, ruleset
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.logins import hide_passwords
 from taskrunner.settings_table import BY_NAME
 
 __all__ = [
@@ -52,7 +53,8 @@ SETTABLE = ("worker_group", "endpoint", "region", "tasks", "log_uri", "allow_htt
 _PROGRAM = "/opt/taskrunner/bin/taskrunner"
 #: RestartSteps= came with this version of systemd.
 _BACKOFF_SINCE = 254
-_INSTANCE = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}")
+#: Not with a dot at its beginning: `..` would be the folder with the state of all agents.
+_INSTANCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _TAKEN = {"taskrunner", "keys"}
 _PLAIN = re.compile(r"[A-Za-z0-9@_./+,:=~-]+")
 
@@ -69,7 +71,7 @@ class Target:
         if self.serve and self.instance is not None:
             raise UsageError("--serve and --instance: one or the other")
         if self.instance is not None and not _INSTANCE.fullmatch(self.instance):
-            wanted = "letters, digits, '_', '.' and '-', 64 at most"
+            wanted = "letters, digits, '_', '.' and '-', 64 at most, no '.' or '-' first"
             raise UsageError(f"--instance: found {self.instance!r}, wanted {wanted}")
         if self.instance in _TAKEN:
             raise UsageError(f"--instance: {self.instance!r} names a settings file of another unit")
@@ -273,17 +275,25 @@ def config_text(settings: Mapping[str, object]) -> str:
 def check_kept(path: Path, found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
     """Raise UsageError if a configuration file, which is kept, says other than the flags do."""
     for name, value in wanted.items():
-        kind = BY_NAME[name].kind
-        if name not in found or kind(found[name]) != value:
-            said = f"says {name} = {_toml(found[name])}" if name in found else f"has no {name}"
+        if name not in found or not _means(name, found[name], value):
+            shown = hide_passwords(_toml(found.get(name)))
+            said = f"says {name} = {shown}" if name in found else f"has no {name}"
             raise UsageError(
                 f"{path} exists and {said}, and {BY_NAME[name].flag} asks for {_toml(value)}: "
                 "the file is yours and is not overwritten; change it there"
             )
 
 
+def _means(name: str, raw: object, value: object) -> bool:
+    try:
+        return BY_NAME[name].kind(raw) == value
+    except ValueError:
+        return False
+
+
 def _toml(value: object) -> str:
-    return json.dumps(list(value) if isinstance(value, tuple) else value)
+    # Dates, which TOML has too, are no value of any setting.
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
 
 
 def _users(host: Host) -> Iterator[Step]:
@@ -310,7 +320,9 @@ def _folders(host: Host) -> Iterator[Step]:
 
 def _configuration(target: Target, settings: Mapping[str, object]) -> Iterable[Step]:
     if not target.serve:
-        return [Create(target.config, config_text(settings), 0o640, "taskrunner")]
+        # For `taskrunner status --config`: only the unit itself is told its StateDirectory=.
+        own = {} if target.instance is None else {"work_dir": str(target.state)}
+        return [Create(target.config, config_text({**settings, **own}), 0o640, "taskrunner")]
     return [
         Create(target.config, shipped("systemd/serve.env"), 0o600),
         Create(CONFIG_FOLDER / "keys.toml", _first_key(), 0o600),

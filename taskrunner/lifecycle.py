@@ -32,6 +32,7 @@ class ExitCode(IntEnum):
     """What the agent's exit code says; the numbers are those of sysexits.h."""
 
     OK = 0  # drained: everything that ran was finished or handed back
+    FAILED = 1  # the work folder, or the installation, cannot be used at this moment
     USAGE = 2  # a flag, a variable or the settings file is wrong
     LOOP_DIED = 70  # one of the agent's own loops ended: a defect, restart it
     FORK_SERVER_DIED = 71  # the process that starts attempts is gone: restart it

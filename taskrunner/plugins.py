@@ -36,6 +36,8 @@ API_VERSION = 1
 OLDEST_API = 1
 
 _OWN = "taskrunner"
+#: So much of what a class declares stands in a message.
+_SHOWN_LENGTH = 100
 
 
 class Kind(StrEnum):
@@ -97,6 +99,9 @@ class Plugin:
             raise self._broken(f"is not used: {self.refused}")
         try:
             loaded = self._entry_point.load()
+        except SystemExit as error:
+            # Nor may one that wants to end the process keep the others from being looked at.
+            raise self._broken(f"cannot be imported: it calls sys.exit({error.code!r})") from error
         except Exception as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise self._broken(f"cannot be imported: {text}") from error
@@ -195,7 +200,33 @@ def _problem(plugin: Plugin, loaded: object) -> str | None:
     own = getattr(loaded, _SELF_NAMED.get(plugin.kind, ""), plugin.name)
     if own != plugin.name:
         return f"calls itself {own!r}, and its entry point {plugin.name!r}"
+    return None if plugin.kind in _SCHEMES else _wrong_fields(getattr(loaded, "fields", None))
+
+
+def _wrong_fields(declared: object) -> str | None:
+    """Why no definition could be checked against the fields that a class declares."""
+    if declared is None:
+        return None
+    from taskrunner.model.catalog.types import FieldGroup, FieldSpec, Slot
+
+    wanted = "wanted a tuple of FieldSpec(name=..., slot=Slot..., group=FieldGroup...), or None"
+    if not isinstance(declared, Sequence) or isinstance(declared, str):
+        return f"has {_shown(declared)} as its fields; {wanted}"
+    for spec in declared:
+        right = (
+            isinstance(spec, FieldSpec)
+            and isinstance(spec.name, str)
+            and isinstance(spec.slot, Slot)
+            and isinstance(spec.group, FieldGroup)
+        )
+        if not right:
+            return f"has {_shown(spec)} among its fields; {wanted}"
     return None
+
+
+def _shown(found: object) -> str:
+    text = " ".join(repr(found).split())
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}..."
 
 
 def _module_exists(name: str) -> bool:

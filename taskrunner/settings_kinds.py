@@ -37,20 +37,29 @@ Parser = Callable[[object], object]
 
 def text(raw: object) -> str:
     """A text that is not empty."""
-    if not isinstance(raw, str) or not raw.strip():
-        raise ValueError("a text")
+    if not _is_text(raw):
+        raise ValueError("a text without NULs" if "\0" in str(raw) else "a text")
     return raw
+
+
+def _is_text(raw: object) -> TypeGuard[str]:
+    # Neither a path nor a name can hold a NUL, and what takes it raises errors of its own.
+    return isinstance(raw, str) and bool(raw.strip()) and "\0" not in raw
 
 
 def path(raw: object) -> Path:
     """A path; ~ is the home folder."""
-    return Path(text(raw)).expanduser().absolute()
+    value = text(raw)
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"a path; no home folder is known for {value.split('/')[0]}") from None
 
 
 def texts(raw: object) -> tuple[str, ...]:
     """Several texts: repeated flags, a list in the file, or commas in a variable."""
     items = raw.split(",") if isinstance(raw, str) else raw
-    if not isinstance(items, Sequence) or not all(isinstance(i, str) and i.strip() for i in items):
+    if not isinstance(items, Sequence) or not all(map(_is_text, items)):
         raise ValueError("one or more names")
     return tuple(dict.fromkeys(item.strip() for item in items))
 
@@ -75,16 +84,21 @@ def whole(lowest: int, highest: int) -> Parser:
     return parse
 
 
-def seconds(lowest: float, unit: str = "seconds") -> Parser:
-    """A number of seconds, or of another unit."""
+#: Longer than anybody waits, and well within what clocks and locks can count.
+_YEAR_S = 366 * 86_400
+
+
+def seconds(lowest: float, highest: int = _YEAR_S, *, unit: str = "seconds") -> Parser:
+    """A number of seconds, a year at most, or of another unit."""
 
     def parse(raw: object) -> float:
-        wanted = f"a number of {unit}, {lowest:g} or more"
+        year = " (a year)" if highest == _YEAR_S else ""
+        wanted = f"a number of {unit} from {lowest:g} to {highest}{year}"
         try:
             number = float(raw) if _is_number(raw, int, float) else -1.0
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(wanted) from None
-        if not lowest <= number < float("inf"):
+        if not lowest <= number <= highest:
             raise ValueError(wanted)
         return number
 
@@ -104,10 +118,14 @@ def url(raw: object) -> str:
     return value.rstrip("/")
 
 
+#: A bucket, or a folder other than the root of all.
+_URI = re.compile(r"s3://[^/]|(?:file://)?/+[^/]")
+
+
 def uri(raw: object) -> str:
     """Where objects live: s3://bucket/prefix, or a folder."""
     value = text(raw)
-    if not (value.startswith(("s3://", "file:///", "/")) and len(value) > len("s3://")):
+    if not _URI.match(value):
         raise ValueError("s3://bucket/prefix or an absolute folder")
     return value
 
@@ -124,7 +142,8 @@ def mapping(raw: object) -> dict[str, str]:
     """ID=URL flags, a JSON object in a variable, a table in the file."""
     wanted = "ID=URL (repeated), or a JSON object of them"
     found = _pairs(raw, wanted)
-    if not all(isinstance(value, str) for value in found.values()):
+    # A URL whose id was forgotten, with a = in it: its password would stand where ids are told.
+    if not all(isinstance(value, str) and "://" not in key for key, value in found.items()):
         raise ValueError(wanted)
     return {key: str(value) for key, value in found.items()}
 
@@ -134,7 +153,7 @@ def _pairs(raw: object, wanted: str) -> Mapping[str, object]:
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError(wanted) from None
     if isinstance(raw, Sequence):
         pairs = [str(item).partition("=") for item in raw]
@@ -168,7 +187,7 @@ def users(raw: object) -> dict[str, str]:
         if len(raw) < len(pairs):
             raise ValueError(wanted)
     found = _pairs(raw, wanted)
-    if not all(isinstance(user, str) and user.strip() for user in found.values()):
+    if not all(map(_is_text, found.values())):
         raise ValueError(wanted)
     return {group: str(user) for group, user in found.items()}
 
@@ -197,6 +216,8 @@ def one_of(*choices: str) -> Parser:
 
 _UNITS = {"": 0, "B": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+#: What the kernel's numbers hold, as the limit of a file's size among them; as a float is exact.
+_MOST_BYTES = (1 << 63) - 1024
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
@@ -233,19 +254,25 @@ def space(raw: object) -> Space:
     sizes = [found for word in words if (found := _SIZE.fullmatch(word))]
     percents = [found for word in words if (found := _PERCENT.fullmatch(word))]
     share = float(percents[0][1]) if percents else None
+    size = _bytes(sizes[0]) if sizes else None
     doubled = len(sizes) > 1 or len(percents) > 1
-    if doubled or len(sizes) + len(percents) < len(words) or not 0 <= (share or 0) < 100:
+    odd = doubled or len(sizes) + len(percents) < len(words) or (size or 0) > _MOST_BYTES
+    if odd or not 0 <= (share or 0) < 100:
         raise ValueError("an amount of disk such as 512MB, 2% or '512MB or 2%'; 0 is none")
-    size = int(float(sizes[0][1]) * (1 << _UNITS[sizes[0][2].upper()])) if sizes else None
-    return Space(size=size, percent=share)
+    return Space(size=None if size is None else int(size), percent=share)
 
 
 def amount(raw: object) -> int:
     """A number of bytes."""
     found = _SIZE.fullmatch(str(raw).strip())
-    if isinstance(raw, bool) or found is None or float(found[1]) == 0:
-        raise ValueError("a size such as 512MB or 4GB, more than 0")
-    return int(float(found[1]) * (1 << _UNITS[found[2].upper()]))
+    size = 0 if isinstance(raw, bool) or found is None else _bytes(found)
+    if not 1 <= size <= _MOST_BYTES:
+        raise ValueError("a size such as 512MB or 4GB, more than 0 and less than 8388608TB")
+    return int(size)
+
+
+def _bytes(found: re.Match[str]) -> float:
+    return float(found[1]) * (1 << _UNITS[found[2].upper()])
 
 
 class Address(NamedTuple):
@@ -262,8 +289,7 @@ def listen(raw: object) -> Address:
     """HOST:PORT, [IPV6]:PORT, or a port of this machine alone."""
     host, _, port = str(raw).strip().rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
-    if not (port.isascii() and port.isdigit() and int(port) < 65536) or (":" in bare) != (
-        host != bare
-    ):
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 65536
+    if number > 65535 or "\0" in bare or (":" in bare) != (host != bare):
         raise ValueError("HOST:PORT, or the PORT alone for this machine only")
-    return Address(bare or "127.0.0.1", int(port))
+    return Address(bare or "127.0.0.1", number)

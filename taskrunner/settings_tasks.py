@@ -65,7 +65,7 @@ ISOLATION: tuple[Setting, ...] = (
     Setting(
         name="task_cpus",
         help="Processors that one task may keep busy, such as 1.5.",
-        kind=seconds(0.01, unit="processors"),
+        kind=seconds(0.01, 100_000, unit="processors"),
         metavar="N",
     ),
     Setting(
@@ -113,7 +113,7 @@ LOGS: tuple[Setting, ...] = (
     Setting(
         name="keep_logs_days",
         help="Days that logs which have been pushed stay on this host.",
-        kind=seconds(0, unit="days"),
+        kind=seconds(0, 36_500, unit="days"),
         fallback=7.0,
         metavar="DAYS",
     ),

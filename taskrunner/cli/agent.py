@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -21,12 +22,13 @@ from taskrunner.agent.attempt_roles import AttemptSettings
 from taskrunner.agent.children import Children
 from taskrunner.agent.forkserver import Role
 from taskrunner.agent.isolation import Isolation
-from taskrunner.agent.users import check_root, check_users, open_way, users_by_group
+from taskrunner.agent.users import open_way, users_by_group
 from taskrunner.cgroups import Bounds
 from taskrunner.cli.config_options import settings_options
+from taskrunner.cli.start_checks import Process, check_start
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.config import Loaded, Settings, load
-from taskrunner.errors import ConfigError, UsageError
+from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.identity import Identity
 from taskrunner.lifecycle import ExitCode
 from taskrunner.process import raise_descriptor_limit
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from taskrunner.agent.logs.agentlog import HourlyLog
     from taskrunner.wire.api import RunnerApi
 
-__all__ = ["command", "export_credentials"]
+__all__ = ["command", "export_credentials", "make_work_dir"]
 
 _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
 
@@ -47,12 +49,13 @@ _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
 def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> int:
     try:
         return _start(config, exit_with_parent, flags)
-    except ConfigError as error:
+    except TaskrunnerError as error:
         # For `systemctl status`; who reads stderr is told by the command's caller.
         from taskrunner.systemd import Notifier
 
-        notifier = Notifier.from_environment(os.environ)
-        notifier.send(STATUS=f"ended with exit code {int(ExitCode.USAGE)}: {error}")
+        wrong = isinstance(error, ConfigError | UsageError)
+        code = int(ExitCode.USAGE if wrong else ExitCode.FAILED)
+        Notifier.from_environment(os.environ).send(STATUS=f"ended with exit code {code}: {error}")
         raise
 
 
@@ -62,16 +65,10 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
     loaded = load(flags, os.environ, file=config)
     settings = loaded.settings
-    check_root(
-        settings.worker_group,
-        settings.run_as_user,
-        allow_root=settings.allow_root,
-        uid=os.geteuid(),
-    )
+    check_start(settings, Process.this())
     environ = dict(os.environ)
     export_credentials(settings, os.environ)
-    _check_databases(settings.databases)
-    _make_work_dir(settings.work_dir)
+    make_work_dir(settings.work_dir)
     users = _users(settings)
     isolation = _isolation(settings)
     attempts = AttemptSettings(
@@ -105,15 +102,6 @@ def _expected_parent(given: int | None) -> int | None:
     return os.getppid() if given == 1 else given
 
 
-def _check_databases(databases: Mapping[str, str]) -> None:
-    """Refuse redirections that no task could use; raises ConfigError."""
-    if databases:
-        from taskrunner.data.databases.registry import check_url
-
-        for object_id, url in databases.items():
-            check_url(object_id, url)
-
-
 def _roles(attempts: AttemptSettings) -> Mapping[str, Role]:
     """Called in the fork server: what it loads, the agent need not."""
     from taskrunner.agent.roles import make_roles
@@ -137,15 +125,9 @@ class Setup:
 
 def _users(settings: Settings) -> Mapping[str, Identity]:
     """Who tasks run as, by worker group; raises ConfigError when that cannot be."""
-    if not settings.run_as_user:
-        return {}
-    import pwd
-
     users = users_by_group(
         settings.worker_group, settings.run_as_user, allow_root=settings.allow_root
     )
-    uid = os.geteuid()
-    check_users(users, uid=uid, gid=os.getegid(), name=pwd.getpwuid(uid).pw_name)
     open_way(settings.work_dir, users)
     return users
 
@@ -333,15 +315,22 @@ def _proxy_url(settings: Settings) -> str:
     return f"http://{user}@{address}" if user else f"http://{address}"
 
 
-def _make_work_dir(path: Path) -> None:
+#: What passes, or is mended from elsewhere: whoever starts agents may try again, as systemd does.
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE}
+
+
+def make_work_dir(path: Path) -> None:
+    """Raises ConfigError where it cannot be, TaskrunnerError where it only cannot be now."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = path / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        message = f"work folder {path}: cannot be written to ({error.strerror}); set --work-dir"
-        raise ConfigError(message) from None
+        message = f"work folder {path}: cannot be written to ({error.strerror})"
+        if error.errno in _PASSING:
+            raise TaskrunnerError(f"{message}: look at its disk (df, df -i, dmesg)") from None
+        raise ConfigError(f"{message}; set --work-dir") from None
 
 
 #: For programs that start agents: `taskrunner run` does, and may be killed.
@@ -363,5 +352,6 @@ command = click.Command(
     help="Take tasks of a worker group from AWS Data Pipeline, or from `taskrunner serve`, "
     "run them and report. Each option can also be given by the environment variable named "
     "in brackets, or in the configuration file; see config.example.toml. Exit codes: 0 "
-    "drained, 2 wrong settings, 70 and 71 a part of the agent died, 77 not authorized.",
+    "drained, 1 the work folder cannot be used now, 2 wrong settings, 70 and 71 a part of the "
+    "agent died, 77 not authorized.",
 )

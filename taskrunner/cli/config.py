@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from taskrunner.cli.config_options import FORMAT, settings_options
-from taskrunner.config import USERINFO, Examined, examine, load, missing
-from taskrunner.errors import ConfigError
+from taskrunner.cli.start_checks import Process, refusals
+from taskrunner.config import DEFAULT_FILE, Examined, examine, load, missing
+from taskrunner.doctor.units import Unit, show_unit
+from taskrunner.errors import ConfigError, UsageError
+from taskrunner.installation import Target
+from taskrunner.logins import MASK, hide_passwords
 from taskrunner.setting import Setting
 from taskrunner.settings_table import SETTINGS
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 
-__all__ = ["check", "command", "show"]
-
-_MASK = "********"
+__all__ = ["agent_process", "check", "command", "show"]
 
 
 def _show(config: str | None, form: str, *, origin: bool, **flags: object) -> int:
@@ -33,12 +37,12 @@ def masked(setting: Setting, value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _MASK if setting.secret else str(item) for key, item in value.items()}
+        return {str(key): MASK if setting.secret else str(item) for key, item in value.items()}
     if setting.secret:
-        return _MASK
+        return MASK
     if isinstance(value, Sequence) and not isinstance(value, str) and setting.multiple:
         return [str(item) for item in value]
-    return USERINFO.sub(rf"\1:{_MASK}@", str(value))
+    return hide_passwords(str(value))
 
 
 def _as_json(values: Mapping[str, object], origins: Mapping[str, str] | None) -> str:
@@ -70,7 +74,9 @@ _RENDER = {"text": _as_text, "json": _as_json}
 
 def _check(config: str | None, **flags: object) -> int:
     found = examine(flags, os.environ, file=config)
-    errors = [*found.errors, *missing(found), *_wrong_endpoint(found)]
+    file = Path(config or os.environ.get("TASKRUNNER_CONFIG") or DEFAULT_FILE).absolute()
+    refused = refusals(found, agent_process(file, Process.this()))
+    errors = [*found.errors, *missing(found), *refused, *_wrong_endpoint(found)]
     for warning in found.warnings:
         print(f"taskrunner: warning: {warning}", file=sys.stderr)  # noqa: T201
     for error in errors:
@@ -79,6 +85,25 @@ def _check(config: str | None, **flags: object) -> int:
         given = sum(origin != "default" for origin in found.origins.values())
         print(f"the settings are right: {given} given, the others have their defaults")  # noqa: T201
     return 2 if errors else 0
+
+
+def agent_process(
+    file: Path, this: Process, *, show: Callable[[str], Unit | None] = show_unit
+) -> Process:
+    """As whom an agent with this settings file runs: the unit's user, where root asks for one.
+
+    Root edits the files of units, and is not who runs their agents.
+    """
+    try:
+        target = Target(instance=None if file == DEFAULT_FILE else file.stem)
+    except UsageError:
+        return this
+    unit = show(target.unit) if this.uid == 0 and target.config == file else None
+    try:
+        user = pwd.getpwnam(unit.facts.get("User", "")) if unit is not None else None
+    except KeyError:
+        return this
+    return this if user is None else Process(uid=user.pw_uid, gid=user.pw_gid)
 
 
 def _wrong_endpoint(found: Examined) -> list[str]:
@@ -117,7 +142,8 @@ check = click.Command(
     callback=_check,
     params=settings_options(hidden=True),
     help="Say everything that is wrong with the settings, each with its place: exit code 2; "
-    "0 when nothing is. Takes --config FILE and every flag of the agent.",
+    "0 when nothing is. Takes --config FILE and every flag of the agent. What depends on the "
+    "agent's user is checked for yours, or for that of the unit whose file root names.",
 )
 
 command = click.Group(

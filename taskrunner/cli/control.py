@@ -19,11 +19,17 @@ EXIT_NOT_RUNNING = 3
 
 
 def work_folder(config: str | None, work_dir: str | None) -> Path:
-    """Where the agent is asked; raises ConfigError. Other settings may be wrong or missing."""
+    """Where the agent is asked; raises ConfigError. Other settings may be wrong or missing.
+
+    A file that cannot be read may name another folder than the default one, and with it another
+    agent: nobody's work is to end because of a slip of the pen.
+    """
     found = examine({"work_dir": work_dir}, os.environ, file=config)
     path = found.values.get("work_dir")
-    if not isinstance(path, Path):
-        raise ConfigError("\n".join(found.errors))
+    doubtful = found.unread or "work_dir" in found.misspelt
+    if not isinstance(path, Path) or (doubtful and work_dir is None):
+        unknown = "it is not known which agent is meant: mend that, or give --work-dir"
+        raise ConfigError("\n".join([*found.errors, unknown]))
     return path
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 import click
 
 from taskrunner import config
 from taskrunner.cli import installer
-from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
+from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installation import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
+from taskrunner.logins import hide_passwords
 from taskrunner.setting import Setting
+from taskrunner.settings_file import read_entries
 from taskrunner.settings_table import BY_NAME
 
 __all__ = ["command"]
@@ -34,7 +35,7 @@ def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **fla
         installer.require_root_and_systemd()
     _check_program(dry_run=dry_run)
     if not serve:
-        _check_config(target.config, settings, start=start)
+        _check_config(target, settings, start=start)
     steps = install_plan(
         target,
         installer.host_facts(),
@@ -69,21 +70,23 @@ def _settings(target: Target, flags: dict[str, object]) -> dict[str, object]:
         try:
             parsed[name] = BY_NAME[name].kind(raw)
         except ValueError as error:
-            raise UsageError(f"{BY_NAME[name].flag}: found {raw!r}, wanted {error}") from None
+            shown = hide_passwords(repr(raw))
+            raise UsageError(f"{BY_NAME[name].flag}: found {shown}, wanted {error}") from None
     return parsed
 
 
-def _check_config(path: Path, settings: dict[str, object], *, start: bool) -> None:
+def _check_config(target: Target, settings: dict[str, object], *, start: bool) -> None:
     """Find what would keep the agent from starting before anything is changed."""
+    path = target.config
     if not path.exists():
         if start and "worker_group" not in settings:
             raise UsageError(f"{path} is not there yet: give --worker-group NAME, or leave --start")
         return
-    try:
-        found = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+    found = {key: entry.value for key, entry in read_entries(path).items()}
     check_kept(path, found, settings)
+    if target.instance is not None and "work_dir" not in found:
+        # Files of older versions; `taskrunner status --config` would ask the host's main agent.
+        click.echo(f'{path} has no work_dir: add the line work_dir = "{target.state}"', err=True)
     if start:
         config.load({}, {}, file=os.fspath(path))
 

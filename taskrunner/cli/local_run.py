@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
+from taskrunner.agent.environment import MARK
 from taskrunner.cli.follow import Follower
 from taskrunner.cli.report import Places
 from taskrunner.cli.snapshot import Snapshot
@@ -31,7 +32,7 @@ from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
 from taskrunner.service.settings import ServiceSettings
 
-__all__ = ["LocalOptions", "LocalRun", "Outcome"]
+__all__ = ["LocalOptions", "LocalRun", "Outcome", "agent_environment"]
 
 #: The fields of a data node that say where it is.
 PATH_FIELDS = ("filePath", "directoryPath")
@@ -143,19 +144,9 @@ class LocalRun:
             args += ["--s3-root", str(options.s3_root)]
         if options.s3_endpoint is not None:
             args += ["--s3-endpoint", options.s3_endpoint]
-        env = {
-            **os.environ,
-            # By the environment: the URL is the key to this run's service, and those of databases
-            # hold passwords; other users may read command lines.
-            "TASKRUNNER_ENDPOINT": url,
-            "TASKRUNNER_DATABASES": json.dumps(dict(options.databases)),
-            "TASKRUNNER_PROGRESS_INTERVAL": "1",
-            # However this process ends, its agents and their commands are not to outlive it.
-            "TASKRUNNER_EXIT_WITH_PARENT": str(os.getpid()),
-            # Who runs a pipeline here and now runs it with the rights of this very session.
-            "TASKRUNNER_ALLOW_ROOT": "true",
-            "TASKRUNNER_PASS_ENV": ",".join([*_passed(), "HOME"]),
-        }
+        config = self.folder / "agent.toml"
+        config.touch()
+        env = agent_environment(os.environ, url=url, databases=options.databases, config=config)
         return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
 
     def _activate(self, service: Service) -> str:
@@ -305,7 +296,27 @@ def _make_folders(options: LocalOptions, clock: Clock, source: str | None) -> Pa
     return folder
 
 
-def _passed() -> list[str]:
-    """The variables that commands are to see by the caller's own setting."""
-    given = os.environ.get("TASKRUNNER_PASS_ENV")
-    return [given] if given else []
+def agent_environment(
+    environ: Mapping[str, str], *, url: str, databases: Mapping[str, str], config: Path
+) -> dict[str, str]:
+    """What the agents of a run are told; of the caller's settings only which variables pass.
+
+    Other settings, and `config` in place of the file in /etc, are those of the agent that is
+    installed on this host: its groups, users and limits are not a run's.
+    """
+    own = {name for name in environ if name.startswith("TASKRUNNER_")} - {MARK}
+    passed = [given] if (given := environ.get("TASKRUNNER_PASS_ENV")) else []
+    return {
+        **{name: value for name, value in environ.items() if name not in own},
+        "TASKRUNNER_CONFIG": str(config),
+        # By the environment: the URL is the key to this run's service, and those of databases
+        # hold passwords; other users may read command lines.
+        "TASKRUNNER_ENDPOINT": url,
+        "TASKRUNNER_DATABASES": json.dumps(dict(databases)),
+        "TASKRUNNER_PROGRESS_INTERVAL": "1",
+        # However this process ends, its agents and their commands are not to outlive it.
+        "TASKRUNNER_EXIT_WITH_PARENT": str(os.getpid()),
+        # Who runs a pipeline here and now runs it with the rights of this very session.
+        "TASKRUNNER_ALLOW_ROOT": "true",
+        "TASKRUNNER_PASS_ENV": ",".join([*passed, "HOME"]),
+    }

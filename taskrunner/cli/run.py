@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.selection import Selection
+from taskrunner.settings_kinds import mapping
 
 __all__ = ["command"]
 
@@ -177,9 +177,10 @@ def _databases(
 
     found = _databases_of(environ)
     for word in given:
-        object_id, sign, url = word.partition("=")
-        if not sign or "://" not in url:
-            raise UsageError(f"--database: found {object_id!r}, wanted ID=URL")
+        object_id, _, url = word.partition("=")
+        if not object_id or "://" in object_id or "://" not in url:
+            # It is not told: where the id was forgotten it holds a password.
+            raise UsageError("--database: wanted ID=URL, such as Db=postgresql://HOST/NAME")
         found[object_id] = url
     known = {obj.id for obj in definition.objects}
     for object_id, url in found.items():
@@ -194,12 +195,9 @@ def _databases_of(environ: Mapping[str, str]) -> dict[str, str]:
     if not text:
         return {}
     try:
-        found = json.loads(text)
+        return mapping(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(url, str) for url in found.values()):
-        raise ConfigError("TASKRUNNER_DATABASES: wanted a JSON object of ids and URLs")
-    return found
+        raise ConfigError("TASKRUNNER_DATABASES: wanted a JSON object of ids and URLs") from None
 
 
 def _names_sns_endpoint(environ: Mapping[str, str]) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.service.server import Address, ServiceServer
     from taskrunner.service.settings import ServiceSettings
 
-__all__ = ["command"]
+__all__ = ["command", "resource_environment"]
 
 _DEFAULT_LISTEN = "127.0.0.1:8484"
 
@@ -251,8 +251,17 @@ def _local_resources(
         args += ["--s3-root", str(options.s3_root)]
     if options.s3_endpoint is not None:
         args += ["--s3-endpoint", check_endpoint(options.s3_endpoint)]
-    env = {**environ, "TASKRUNNER_ENDPOINT": url}
+    env = resource_environment(environ, url)
     return LocalProcesses(args, folder=folder, logs=folder / "logs", env=env)
+
+
+def resource_environment(environ: Mapping[str, str], url: str) -> dict[str, str]:
+    """What the agents of local resources are told: the service's own variables are for them too.
+
+    The file in /etc is not, unless it is named: it is that of the agent installed on this host.
+    """
+    config = environ.get("TASKRUNNER_CONFIG") or os.devnull
+    return {**environ, "TASKRUNNER_CONFIG": config, "TASKRUNNER_ENDPOINT": url}
 
 
 def _publisher(options: Options) -> Publisher:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.errors import ConfigError
+from taskrunner.logins import hide_passwords
 from taskrunner.settings_kinds import url
 
 __all__ = ["DataSettings", "check_endpoint"]
@@ -31,4 +32,5 @@ def check_endpoint(text: str) -> str:
     try:
         return url(text)
     except ValueError as error:
-        raise ConfigError(f"--s3-endpoint: found {text!r}, wanted {error}") from None
+        found = hide_passwords(repr(text))
+        raise ConfigError(f"--s3-endpoint: found {found}, wanted {error}") from None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import ServiceUnreachable, TaskrunnerError
+from taskrunner.logins import hide_passwords
 from taskrunner.wire.client import Client, classify
 from taskrunner.wire.codec import CONTENT_TYPE, TARGET_PREFIX
 from taskrunner.wire.connect import ClientSettings, connect
@@ -88,7 +89,7 @@ def check_proxy(case: Case, way: Way) -> Iterator[Finding]:
     # NO_PROXY says nothing where there is no proxy; the agent itself sets it for EC2's metadata.
     if {name.upper() for name in found} == {"NO_PROXY"}:
         found = {}
-    shown = ", ".join(f"{name}={_unsecret(value)}" for name, value in sorted(found.items()))
+    shown = ", ".join(f"{name}={_shown_proxy(value)}" for name, value in sorted(found.items()))
     proxy = proxy_of(way.endpoint, case.environ)
     if proxy is None:
         yield passed("proxy", f"not used for {way.endpoint.host} ({shown or 'none is set'})")
@@ -96,9 +97,9 @@ def check_proxy(case: Case, way: Way) -> Iterator[Finding]:
     parts = urlsplit(proxy.url)
     problem = _refused(parts.hostname or "", parts.port or 80)
     if problem:
-        yield failed("proxy", f"{_unsecret(proxy.url)}: {problem[0]}", _mend_proxy(case))
+        yield failed("proxy", f"{_shown_proxy(proxy.url)}: {problem[0]}", _mend_proxy(case))
     else:
-        yield passed("proxy", f"{_unsecret(proxy.url)} takes connections ({shown})")
+        yield passed("proxy", f"{_shown_proxy(proxy.url)} takes connections ({shown})")
 
 
 def _mend_proxy(case: Case) -> str:
@@ -212,8 +213,9 @@ def _refused(host: str, port: int) -> tuple[str, str] | None:
     return None
 
 
-def _unsecret(value: str) -> str:
-    return re.sub(r"//[^/@]*@", "//********@", value)
+def _shown_proxy(value: str) -> str:
+    # A proxy may be named without the scheme.
+    return hide_passwords(value if "//" in value else f"//{value}").removeprefix("//")
 
 
 def unusable(error: TaskrunnerError) -> Finding:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from taskrunner.errors import ConfigError
+from taskrunner.logins import hide_passwords
 
 __all__ = [
     "DEFAULT_REGION",
@@ -90,13 +91,14 @@ def _from_environ(environ: Mapping[str, str]) -> str | None:
 
 def parse_endpoint(text: str) -> Endpoint:
     """The endpoint that a URL names; raises ConfigError."""
+    shown = hide_passwords(repr(text))
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"endpoint {text!r}: {error}") from None
+        raise ConfigError(f"endpoint {shown}: {error}") from None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigError(f"endpoint {text!r}: wanted https://HOST[:PORT] or http://HOST[:PORT]")
+        raise ConfigError(f"endpoint {shown}: wanted https://HOST[:PORT] or http://HOST[:PORT]")
     if parts.username is not None or parts.query or parts.fragment:
         raise ConfigError(f"endpoint of {parts.hostname}: only scheme, host, port and path, please")
     return Endpoint(

@@ -52,6 +52,8 @@ def test_help_has_every_setting_with_its_variable() -> None:
         (["--worker-group", "g", "--endpoint", "ftp://x"], "--endpoint: found 'ftp://x'"),
         (["--worker-group", "g", "--work-dir", "/proc/no"], "work folder /proc/no: cannot be"),
         (["--worker-group", "g", "--config", "/no.toml"], "/no.toml: there is no such"),
+        (["--worker-group", "g", "--database", "Db=foo://h/d"], "there is no driver for 'foo'"),
+        (["--worker-group", "g", "--run-as-user", "no-such"], "this host has no user 'no-such'"),
         (["--worker-group", "g", "--access-id", "x"], "set both access_id and secret_key"),
         (["--workerGroup=g", "--proxyDomain=x"], "NTLM proxies are not supported"),
     ],

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from tests.fake_imds import FakeImds, fake_imds
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "ec2-user-data.sh"
 TAG = "/latest/meta-data/tags/instance/taskrunner-"
-#: Makes a venv whose programs only say what they were asked.
+#: Makes a venv whose programs only say what they were asked, and keep a file that they were given.
 PYTHON = """#!/bin/bash
 [ "$1" = -c ] && exit 0
 mkdir -p "$3/bin"
 for name in pip taskrunner; do
   printf '#!/bin/bash\\necho "%s $*" >> "$CALLS"\\n' "$name" > "$3/bin/$name"
-  chmod +x "$3/bin/$name"
+  echo '[ ! -f "${@: -1}" ] || cp "${@: -1}" "$CALLS.file"' >> "$3/bin/$name"
 done
+printf '#!/bin/bash\\necho python >> "$CALLS"\\nexec "$INTERPRETER" "$@"\\n' > "$3/bin/python"
+chmod +x "$3/bin/"*
 """
 SAY = '#!/bin/bash\necho "${0##*/} $*" >> "$CALLS"\n'
 
@@ -33,10 +37,12 @@ class Machine:
         self.folder, self.imds = folder, imds
         self._bin = folder / "bin"
         self._bin.mkdir()
-        programs = {installer: SAY, "aws": SAY, "python3": PYTHON, "id": "#!/bin/bash\necho 0\n"}
+        programs = {installer: SAY, "python3": PYTHON, "id": "#!/bin/bash\necho 0\n"}
+        # Only Amazon Linux brings it.
+        programs |= {"aws": SAY} if installer == "dnf" else {}
         for name, text in programs.items():
             self.program(name, text)
-        for name in ("bash", "curl", "mktemp", "rm", "mkdir", "chmod"):
+        for name in ("bash", "curl", "mktemp", "rm", "mkdir", "chmod", "cp"):
             found = shutil.which(name)
             if found is None:
                 pytest.skip(f"{name} is not installed")
@@ -51,6 +57,7 @@ class Machine:
         environ = {
             "PATH": str(self._bin),
             "CALLS": str(self.folder / "calls"),
+            "INTERPRETER": sys.executable,
             "PREFIX": str(self.folder / "opt"),
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": self.imds.url,
             # User data has no use for a proxy to its own instance.
@@ -124,6 +131,31 @@ def test_on_debian_apt_installs(tmp_path: Path) -> None:
                 "ca-certificates curl"
             ),
         ]
+
+
+def test_without_the_aws_cli_the_venvs_boto3_fetches_the_package(
+    tmp_path: Path, s3_endpoint: str, s3_bucket: str
+) -> None:
+    name = "taskrunner-0.1.0-py3-none-any.whl"
+    s3 = boto3.client("s3", endpoint_url=s3_endpoint)
+    s3.put_object(Bucket=s3_bucket, Key=f"p/{name}", Body=b"the wheel")
+    with fake_imds() as imds:
+        machine = Machine(tmp_path, imds, "apt-get")
+        ended = machine.boot(
+            PACKAGE=f"s3://{s3_bucket}/p/{name}",
+            WORKER_GROUP="wg",
+            AWS_ENDPOINT_URL_S3=s3_endpoint,
+            AWS_ACCESS_KEY_ID="testing",
+            AWS_SECRET_ACCESS_KEY="testing",
+            NO_PROXY="127.0.0.1",
+        )
+    assert ended.returncode == 0, ended.stderr
+    needed, fetched, pip, started = machine.calls[2:]
+    assert needed == "pip install --quiet --disable-pip-version-check boto3"
+    assert fetched == "python"
+    assert pip.endswith(f"/{name}")
+    assert started.startswith("taskrunner install-service --region eu-west-1")
+    assert (tmp_path / "calls.file").read_bytes() == b"the wheel"
 
 
 @pytest.mark.parametrize(

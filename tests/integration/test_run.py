@@ -233,7 +233,7 @@ def test_parameters_of_the_definition_itself(tmp_path: Path) -> None:
         (["--param", "noequals"], "--param: found 'noequals', wanted id=value"),
         (["--values-file", "missing.json"], "missing.json: cannot be read"),
         (["--s3-root", "x", "--aws"], "--s3-root and --aws exclude each other"),
-        (["--database", "nourl"], "--database: found 'nourl', wanted ID=URL"),
+        (["--database", "nourl"], "--database: wanted ID=URL, such as"),
         (["--database", "Nobody=sqlite:///x"], "has no object 'Nobody'"),
         (["--retry-delay-cap", "inf"], "--retry-delay-cap"),
         (["--retry-delay-cap", "nan"], "--retry-delay-cap"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -91,6 +92,11 @@ def test_awss_credentials_file_is_understood(tmp_path: Path) -> None:
         ({"endpoint": "http://h:port"}, {}, "--endpoint: found"),
         ({"log_uri": "bucket"}, {}, "--log-uri: found 'bucket', wanted s3://"),
         ({"drain_timeout": "nan"}, {}, "--drain-timeout: found 'nan'"),
+        (
+            {"heartbeat_interval": "9999999999"},
+            {},
+            "--heartbeat-interval: found '9999999999', wanted a number of seconds from 1 to 316",
+        ),
         ({"databases": ("novalue",)}, {}, "--database: found a value, wanted ID=URL"),
         ({}, {"TASKRUNNER_DATABASES": "[1]"}, "TASKRUNNER_DATABASES: found a value"),
         ({"log_level": "loud"}, {}, "--log-level: found 'loud', wanted debug or info"),
@@ -116,6 +122,17 @@ def test_a_wrong_value_is_one_error_that_says_where_and_what(
         ("\nqzx = 1", ":2: unknown setting 'qzx'; known are access_id"),
         ("tasks = true", ":1: tasks: found True, wanted a whole number"),
         ("worker_group = [1]", "worker_group: found [1]"),
+        ("region = " + 5000 * "[", "which no setting has"),
+        ("region = " + 30 * "[" + 30 * "]", "lists or tables in more than 20 others"),
+        ('{"region":' + 99999 * "[", "lists or tables in more than 20 others"),
+        ("tasks = 0x" + 5000 * "f", "a number of more than 64 bits"),
+        ("tasks = " + 5000 * "9", "not valid TOML"),
+        ('work_dir = "~nosuchuser/x"', ":1: work_dir: found '~nosuchuser/x', wanted a path; no"),
+        ('s3_root = "~nosuchuser/x"', ":1: s3_root: found '~nosuchuser/x', wanted a path; no"),
+        ('ca_bundle = "~nosuchuser/x"', ":1: ca_bundle: found '~nosuchuser/x', wanted a path; no"),
+        ('secret_key_file = "~nosuchuser/x"', "found '~nosuchuser/x', wanted the path of a file"),
+        ('work_dir = "/a\\u0000b"', ":1: work_dir: found '/a\\x00b', wanted a text without NULs"),
+        ('task_file_size = "' + 400 * "9" + '"', "wanted a size such as 512MB or 4GB"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, content: str | None, message: str) -> None:
@@ -126,6 +143,23 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: str | None, message: str
         load({}, {}, file=str(file))
     assert str(file) in str(caught.value)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("flag", ["endpoint", "s3_endpoint"])
+def test_a_password_in_a_wrong_url_is_not_told(flag: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _load({flag: "htp://me:p@ss:word@h"})
+    assert "found 'htp://me:********@h', wanted a URL" in str(caught.value)
+
+
+def test_no_wait_is_longer_than_an_event_can_wait() -> None:
+    waits = [setting for setting in SETTINGS if setting.help.startswith("Seconds")]
+    assert len(waits) == 9
+    for setting in waits:
+        assert setting.kind(31_622_400) == 31_622_400 < threading.TIMEOUT_MAX / 100
+        for beyond in (31_622_401, "inf", 10**400):
+            with pytest.raises(ValueError, match=r"to 31622400 \(a year\)"):
+                setting.kind(beyond)
 
 
 def test_databases_and_groups_come_in_every_form(tmp_path: Path) -> None:

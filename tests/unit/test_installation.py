@@ -3,6 +3,7 @@ from __future__ import annotations
 import configparser
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,15 @@ def test_an_instance_has_settings_and_a_unit_name_of_its_own() -> None:
     assert str(target.state) == "/var/lib/taskrunner/instances/blue"
 
 
+def test_the_new_settings_of_an_instance_name_the_folder_that_its_unit_has() -> None:
+    target = Target(instance="blue")
+    (config,) = [s for s in install_plan(target, HOST, {}, start=False) if isinstance(s, Create)]
+    of_the_unit = "/var/lib/" + _unit(target.file)["StateDirectory"].replace("%i", "blue")
+    assert tomllib.loads(config.text) == {"work_dir": of_the_unit}
+    (config,) = [s for s in install_plan(Target(), HOST, {}, start=False) if isinstance(s, Create)]
+    assert tomllib.loads(config.text) == {}
+
+
 def test_the_service_gets_a_first_key_that_no_other_installation_has() -> None:
     texts = set()
     for _ in range(2):
@@ -172,7 +182,9 @@ def test_the_service_gets_a_first_key_that_no_other_installation_has() -> None:
     assert len(texts) == 2
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "../x", "-x", "keys", "taskrunner", "x" * 65])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "a b", "../x", "..", ".", ".x", "-x", "keys", "taskrunner", "x" * 65]
+)
 def test_instance_names_that_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--instance"):
         Target(instance=name)
@@ -223,6 +235,10 @@ def test_a_kept_file_may_say_the_same_and_nothing_else() -> None:
         check_kept(path, {"worker_group": ["a"]}, {"worker_group": ("b",)})
     with pytest.raises(UsageError, match="has no endpoint"):
         check_kept(path, {}, {"endpoint": "https://x.example"})
+    with pytest.raises(UsageError, match='says tasks = "many", and --tasks asks for 4'):
+        check_kept(path, {"tasks": "many"}, {"tasks": 4})
+    with pytest.raises(UsageError, match='says region = "2026-02-13"'):
+        check_kept(path, {"region": date(2026, 2, 13)}, {"region": "eu-west-1"})
 
 
 @pytest.mark.parametrize("instance", [None, "a"])

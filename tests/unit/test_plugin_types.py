@@ -27,6 +27,11 @@ class Pager(Activity):
         raise NotImplementedError
 
 
+class Named(Pager):
+    type = "Named"
+    fields = ("number", "times")  # type: ignore[assignment]
+
+
 class Free(Precondition):
     type = "Free"
 
@@ -61,6 +66,11 @@ def test_an_undeclared_type_takes_any_field() -> None:
     found = object_type(_plugin("Free", Kind.PRECONDITION))
     assert (found.category, found.any_field, found.required) == ("precondition", True, ())
     assert "preconditionTimeout" in found.fields
+
+
+def test_fields_that_nobody_can_read_are_not_checked() -> None:
+    found = object_type(_plugin("Named", Kind.ACTIVITY))
+    assert (found.any_field, found.required) == (True, ())
 
 
 @pytest.mark.parametrize("kind", [Kind.ACTIVITY, Kind.PRECONDITION, Kind.FORMAT])

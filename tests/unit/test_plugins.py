@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from taskrunner import plugins
-from taskrunner.activities.base import Activity, Context
+from taskrunner.activities.base import Activity, Context, FieldSpec
+from taskrunner.data.formats.base import Format
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.plugins import Kind, Plugin, discover
 
@@ -33,6 +34,19 @@ class Ancient(Good):
 
 class Odd(Good):
     type = "Even"
+
+
+class Names(Good):
+    fields = ("whom", "times")  # type: ignore[assignment]
+
+
+class Words(Good):
+    fields = (FieldSpec(name="times", slot="integer"),)  # type: ignore[arg-type]
+
+
+class Method(Format):
+    def fields(self) -> list[str]:
+        raise NotImplementedError
 
 
 def _point(
@@ -119,6 +133,9 @@ def test_a_name_that_two_claim_is_nobodys(tmp_path: Path) -> None:
         (SHELL, Kind.ACTIVITY, "calls itself 'ShellCommandActivity', and its entry point 'Good'"),
         (f"{__name__}:Odd", Kind.ACTIVITY, "calls itself 'Even'"),
         (f"{__name__}:Future", Kind.ACTIVITY, "version 99 .* this has 1: upgrade taskrunner"),
+        (f"{__name__}:Names", Kind.ACTIVITY, "has 'whom' among its fields; wanted a tuple of Fi"),
+        (f"{__name__}:Words", Kind.ACTIVITY, "slot='integer'.* among its fields; wanted a tuple"),
+        (f"{__name__}:Method", Kind.FORMAT, "has <function .* as its fields; wanted a tuple"),
         (f"{__name__}:Ancient", Kind.ACTIVITY, "version 0 .* this has 1: upgrade acme"),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from taskrunner.settings_kinds import (
@@ -7,7 +9,11 @@ from taskrunner.settings_kinds import (
     Space,
     amount,
     listen,
+    mapping,
+    path,
     space,
+    texts,
+    uri,
     uris,
     users,
     weights,
@@ -36,7 +42,10 @@ def test_an_amount_of_disk_is_a_size_a_share_or_the_lesser(
     assert space(str(amount)) == amount
 
 
-@pytest.mark.parametrize("text", ["", "much", "-1", "100%", "1MB or 2MB", "1% or 2%", "1MB 2%"])
+@pytest.mark.parametrize(
+    "text",
+    [*("", "much", "-1", "100%", "1MB or 2MB", "1% or 2%", "1MB 2%"), "9" * 400, f"{'9' * 400}%"],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="an amount of disk such as"):
         space(text)
@@ -62,7 +71,9 @@ def test_only_a_named_host_opens_the_port_to_others(text: object, address: Addre
     assert listen(str(address)) == address
 
 
-@pytest.mark.parametrize("text", ["", "host", "host:", "::1", "::1:80", "h:65536", "h:-1"])
+@pytest.mark.parametrize(
+    "text", ["", "host", "host:", "::1", "::1:80", "h:65536", "h:-1", "9" * 5000, "\0:80"]
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         listen(text)
@@ -83,7 +94,9 @@ def test_users_are_for_all_groups_or_for_one(given: object, found: dict[str, str
     assert users(given) == found
 
 
-@pytest.mark.parametrize("given", [("a", "b"), ("g=",), {"g": 1}, '{"g"', 7])
+@pytest.mark.parametrize(
+    "given", [("a", "b"), ("g=",), {"g": 1}, '{"g"', 7, "a\0b", '{"g":' + 9999 * "["]
+)
 def test_what_names_no_users_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="USER, or GROUP=USER"):
         users(given)
@@ -108,10 +121,36 @@ def test_an_amount_of_bytes(given: object, found: int) -> None:
     assert amount(given) == found
 
 
-@pytest.mark.parametrize("given", ["", "0", "-1", "2%", True, "much"])
+@pytest.mark.parametrize(
+    "given", ["", "0", "-1", "2%", True, "much", "9" * 400, "8388608TB", "0.5"]
+)
 def test_what_is_no_amount_of_bytes_is_refused(given: object) -> None:
     with pytest.raises(ValueError, match="a size such as"):
         amount(given)
+
+
+@pytest.mark.parametrize("given", ["/srv", "/x", "file:///x", "s3://b", "s3://b/p"])
+def test_a_place_of_objects_may_be_short(given: str) -> None:
+    assert uri(given) == given
+    assert uris(given) == (given,)
+
+
+@pytest.mark.parametrize("given", ["", "/", "//", "file:///", "file://x", "s3://", "s3:///", "srv"])
+def test_what_is_no_place_of_objects_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"s3://bucket/prefix or an absolute folder|a text"):
+        uri(given)
+
+
+@pytest.mark.parametrize("given", ['{"Db": "mysql://h/d?a=b"}', ("Db=mysql://h/d?a=b",)])
+def test_databases_are_urls_by_id(given: object) -> None:
+    assert mapping(given) == {"Db": "mysql://h/d?a=b"}
+
+
+@pytest.mark.parametrize("given", [("mysql://u:pw@h/d",), ("mysql://u:pw@h/d?a=b",), "[[[", "7"])
+def test_what_names_no_database_is_refused_and_not_told(given: object) -> None:
+    with pytest.raises(ValueError, match="ID=URL") as caught:
+        mapping(given)
+    assert "pw" not in str(caught.value)
 
 
 def test_several_places_of_objects() -> None:
@@ -121,3 +160,28 @@ def test_several_places_of_objects() -> None:
             uris(detour)
     with pytest.raises(ValueError, match="s3://bucket/prefix"):
         uris("b")
+
+
+def test_a_path_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert (path("~/x"), path("/x")) == (Path("/home/me/x"), Path("/x"))
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("~nosuchuser/x", "a path; no home folder is known for ~nosuchuser"),
+        ("/a\0b", "a text without NULs"),
+        ("", "a text"),
+        (7, "a text"),
+    ],
+)
+def test_what_is_no_path_is_refused(given: object, wanted: str) -> None:
+    with pytest.raises(ValueError, match=wanted):
+        path(given)
+
+
+@pytest.mark.parametrize("given", ["", " ", "a\0b", ("a", "b\0"), ("a", 1)])
+def test_names_are_texts(given: object) -> None:
+    with pytest.raises(ValueError, match="one or more names"):
+        texts(given)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +12,10 @@ import pytest
 
 from taskrunner.cli import main
 from taskrunner.cli.agent import command as agent_command
+from taskrunner.cli.config import agent_process
+from taskrunner.cli.start_checks import Process
 from taskrunner.config import DEFAULT_FILE
+from taskrunner.doctor.units import Unit
 from taskrunner.settings_table import SETTINGS
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"
@@ -82,8 +87,65 @@ def test_a_password_in_a_url_is_masked(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_right_settings_pass_the_check(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["config", "check", "--config", str(file)]) == 0
-    assert capsys.readouterr().out.startswith("the settings are right: 6 given")
+    # Whoever the tests run as.
+    assert main(["config", "check", "--config", str(file), "--allow-root"]) == 0
+    assert capsys.readouterr().out.startswith("the settings are right: 7 given")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--database", "Db=foo://h/d"], "--database: database 'Db': there is no driver for 'foo'"),
+        (["--run-as-user", "no-such"], "--run-as-user: run_as_user: this host has no user 'no-s"),
+        (["--run-as-user", "other=nobody"], "--run-as-user: run_as_user names the worker group 'o"),
+    ],
+)
+def test_what_the_agent_refuses_at_its_start_is_not_approved(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "check", "--worker-group", "g", "--allow-root", *arguments]) == 2
+    assert f"taskrunner: {said}" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_one_setting_hides_nothing_of_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = ["--tasks", "0", "--database", "Db=foo://h/d", "--run-as-user", "no-such"]
+    assert main(["config", "check", "--worker-group", "g", "--allow-root", *wrong]) == 2
+    places = [line.split(":")[1] for line in capsys.readouterr().err.splitlines()]
+    assert [place for place in places if place != " warning"] == [
+        *(" --tasks", " --database", " --run-as-user"),
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+def test_root_is_not_approved_where_the_agent_refuses_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["config", "check", "--worker-group", "g"]) == 2
+    assert "tasks of the worker group 'g' would run as root" in capsys.readouterr().err
+
+
+ROOT, NOBODY = Process(uid=0, gid=0), Process(uid=65534, gid=65534)
+IN_ETC = Path("/etc/taskrunner")
+
+
+@pytest.mark.parametrize(
+    ("file", "unit"),
+    [(IN_ETC / "taskrunner.toml", "taskrunner.service"), (IN_ETC / "a.toml", "taskrunner@a")],
+)
+def test_for_root_the_agent_of_a_units_file_runs_as_the_units_user(file: Path, unit: str) -> None:
+    daemon = pwd.getpwnam("daemon")
+
+    def show(name: str) -> Unit | None:
+        return Unit(name=name, facts={"User": "daemon"}) if name.startswith(unit) else None
+
+    found = agent_process(file, ROOT, show=show)
+    assert found == Process(uid=daemon.pw_uid, gid=daemon.pw_gid)
+    assert agent_process(file, NOBODY, show=show) == NOBODY
+    assert agent_process(Path("/srv") / file.name, ROOT, show=show) == ROOT
+    assert agent_process(file, ROOT, show=lambda _: None) == ROOT
+    assert agent_process(file, ROOT, show=lambda name: Unit(name=name, facts={})) == ROOT
 
 
 def test_the_check_says_all_that_is_wrong(

@@ -21,7 +21,7 @@ from taskrunner.doctor.groups import check_groups
 from taskrunner.doctor.host import check_disk, check_drivers, check_user
 from taskrunner.doctor.permissions import check_permissions
 from taskrunner.doctor.running import check_agent
-from taskrunner.doctor.service import Way, _clocks, _unsecret, check_proxy, check_region
+from taskrunner.doctor.service import Way, _clocks, check_proxy, check_region
 from taskrunner.doctor.storage import check_log_uri
 from taskrunner.testing.clock import FakeClock
 from taskrunner.wire.client import Client
@@ -209,7 +209,14 @@ def test_a_proxys_password_is_not_shown(tmp_path: Path) -> None:
     (unused,) = check_proxy(case, way)
     assert unused.result is Result.PASS
     assert "hush" not in unused.found
-    assert _unsecret("http://u:p@h:1/") == "http://********@h:1/"
+
+
+def test_nor_that_of_a_proxy_without_a_scheme_or_with_an_odd_password(tmp_path: Path) -> None:
+    for given in ("user:hush@127.0.0.1:1", "http://user:x@hush@127.0.0.1:1"):
+        case = replace(_case(tmp_path), environ={"HTTPS_PROXY": given})
+        way, _ = _way(case, lambda *_: {})
+        (finding,) = check_proxy(case, way)
+        assert f"HTTPS_PROXY={given.partition('user')[0]}user:********@127.0.0.1:1" in finding.found
 
 
 def test_logs_are_written_and_deleted_for_a_trial(tmp_path: Path) -> None:

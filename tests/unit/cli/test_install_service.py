@@ -1,8 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from taskrunner.cli import main
+from taskrunner.cli.install_service import _check_config
+from taskrunner.installation import Target
+
+
+class Kept(Target):
+    """An instance whose settings file is in a test's folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / f"{self.instance}.toml"
 
 
 def test_a_dry_run_lists_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,3 +58,17 @@ def test_wrong_arguments_are_named(
 def test_a_dry_run_of_uninstalling_lists_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["uninstall-service", "--dry-run"]) == 0
     assert "would run systemctl disable --now taskrunner.service" in capsys.readouterr().out
+
+
+def test_a_kept_file_by_which_no_agent_is_found_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Kept.folder = tmp_path
+    kept = Kept(instance="blue")
+    kept.config.write_text('worker_group = ["g"]\n')
+    _check_config(kept, {}, start=True)
+    line = f'{kept.config} has no work_dir: add the line work_dir = "{kept.state}"\n'
+    assert capsys.readouterr().err == line
+    kept.config.write_text(f'worker_group = ["g"]\nwork_dir = "{kept.state}"\n')
+    _check_config(kept, {}, start=True)
+    assert capsys.readouterr().err == ""

@@ -56,6 +56,18 @@ def test_nothing_is_imported_unless_asked(
     assert "cannot be imported: no libfoo here" in third["problem"]
 
 
+def test_one_that_ends_the_process_keeps_nobody_from_seeing_the_others(
+    packages: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = "[taskrunner.activities]\nLeaving = leaves_at_once:Leaving\n"
+    install(packages, "leaves_at_once", entries, "import sys\nsys.exit('no license')\n")
+    code, found = listed(capsys, "--check")
+    states = {plugin["name"]: plugin["state"] for plugin in found}
+    assert (code, states["Leaving"], states["CopyActivity"]) == (1, "broken", "loads")
+    (leaving,) = [plugin for plugin in found if plugin["name"] == "Leaving"]
+    assert "cannot be imported: it calls sys.exit('no license')" in leaving["problem"]
+
+
 def test_the_text_says_what_is_wrong_and_what_mends_it(
     packages: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

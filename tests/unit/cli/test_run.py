@@ -41,3 +41,25 @@ def test_a_redirection_that_cannot_be_used_is_told_before_anything_runs(
     said = capsys.readouterr().err
     assert "database 'Db': there is no driver for 'foo' on this host; wanted mysql://" in said
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "postgresql://me:hush@h/d",
+        "postgresql://me:hush@h/d?sslmode=require",
+        "postgresql://me:hush@h/d?from=mysql://x",
+        "=postgresql://me:hush@h/d",
+    ],
+)
+def test_a_database_whose_id_was_forgotten_is_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(DEFINITION))
+    arguments = ["run", str(path), "--work-dir", str(tmp_path / "work"), "--database", given]
+    arguments += ["--param", "*myPassword=x"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "--database: wanted ID=URL, such as Db=postgresql://HOST/NAME" in said
+    assert "hush" not in said

@@ -93,3 +93,35 @@ def test_the_work_folder_may_come_from_a_file_in_which_other_things_are_wrong(
     file.write_text(f'work_dir = "{tmp_path}/elsewhere"\ntasks = 0\n')
     assert main(["status", "--config", str(file)]) == 3
     assert f"{tmp_path}/elsewhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "drain"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such configuration file"),
+        ("tasks = ", "not valid TOML"),
+        ('work_dri = "/var/lib/taskrunner/instances/blue"\n', "did you mean 'work_dir'?"),
+        ("work_dir = 7\n", "work_dir: found 7"),
+    ],
+)
+def test_where_the_file_does_not_say_which_agent_is_meant_none_is_asked(
+    command: str,
+    content: str | None,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "blue.toml"
+    if content is not None:
+        file.write_text(content)
+    assert main([command, "--config", str(file)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "not known which agent is meant: mend that, or give --work-dir" in error
+    monkeypatch.setenv("TASKRUNNER_CONFIG", str(file))
+    assert main([command]) == 2
+    capsys.readouterr()
+    assert main([command, "--work-dir", str(tmp_path)]) == 3
+    assert f"no agent is running with the work folder {tmp_path}" in capsys.readouterr().err
