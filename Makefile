@@ -3,7 +3,8 @@
 # make systemd-test   the units in a real systemd, booted in a container (root; half a minute more
 #             the first time)
 # make chaos  agents and service killed, paused, cut off and starved, in the numbers that count
-#             (about an hour; `make test` has a short form of it)
+#             (two hours; `make test` has a short form of it; CHAOS=tests/chaos/test_fence.py
+#             makes the trials of one file only)
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
 #             (about ten minutes; ARGS="p1 p3" makes these only and writes nothing)
@@ -19,6 +20,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 PEERS := .venv-bench
+CHAOS := tests/chaos
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # The locks name every package with its hashes: nothing is left to resolve.
@@ -61,7 +63,7 @@ systemd-test: $(VENV)/stamp-dev
 chaos: $(VENV)/stamp-dev
 	@scripts/install-servers
 	@TMPDIR=$$(scripts/scratch-folder) TASKRUNNER_CHAOS=full \
-	  $(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest tests/chaos $(ARGS)
+	  $(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest $(CHAOS) $(ARGS)
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/ruff format --check .

@@ -48,7 +48,6 @@ from taskrunner.lifecycle import (
     longest_nap_s,
 )
 from taskrunner.model.task import Task
-from taskrunner.process import become_subreaper, kill_descendants
 from taskrunner.systemd import Notifier
 from taskrunner.wire.api import RunnerApi
 
@@ -152,7 +151,6 @@ class Agent:
     def run(self) -> int:
         """Serve until told to stop; returns the exit code. Main thread only."""
         listen(self._mailbox, SIGNALS)
-        become_subreaper()
         self._start()
         while not self._done():
             self._receive()
@@ -225,7 +223,7 @@ class Agent:
 
     def _finish(self) -> None:
         if self._exit_code is ExitCode.FORK_SERVER_DIED:
-            kill_descendants()  # what it had started is ours by now
+            self._children.end_orphans()
         until = self._clock.monotonic() + self._flush_s
         never = threading.Event()
         self._care.finish()

@@ -15,6 +15,7 @@ from taskrunner.agent.forkserver import ForkServer, MakeRoles
 from taskrunner.agent.usage import Usage
 from taskrunner.agent.verdicts import Exit
 from taskrunner.cgroups import Groups
+from taskrunner.process import kill_descendants
 
 __all__ = ["Child", "Children", "Spawner"]
 
@@ -123,6 +124,10 @@ class Children:
         self._gone = True
         for child, _ in list(self._alive.values()):
             child.ended(_LOST)
+
+    def end_orphans(self) -> None:
+        """End what a server that died has left: this process, a subreaper, adopts it."""
+        kill_descendants()
 
     def close(self) -> None:
         """End the server and, with it, everything that it started; waits until it has."""

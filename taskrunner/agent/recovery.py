@@ -74,11 +74,11 @@ class _Owed:
     def settle(self) -> None:
         """Begin to; waits for nothing."""
         threads = self._desk.threads
+        # None of these may stand behind all others: each may wait for a bucket of its own.
+        for number in range(1, min(len(self._waiting), _AT_ONCE) + 1):
+            threads.run(f"owed-{number}", self._tell)
         if self._untold:
             threads.run("owed-progress", self._keep)
-        # None of these may stand behind all others: each may wait for a bucket of its own.
-        for number in range(1, min(len(self._untold), _AT_ONCE) + 1):
-            threads.run(f"owed-{number}", self._tell)
 
     def _tell(self) -> None:
         while True:

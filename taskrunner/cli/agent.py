@@ -31,7 +31,7 @@ from taskrunner.config import Loaded, Settings, load
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.identity import Identity
 from taskrunner.lifecycle import ExitCode
-from taskrunner.process import raise_descriptor_limit
+from taskrunner.process import become_subreaper, raise_descriptor_limit
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
     )
     # Before any thread, and before what only the agent itself needs is imported.
     children = Children.start(partial(_roles, attempts), isolation.groups)
+    become_subreaper()
     raise_descriptor_limit()
     setup = Setup(
         loaded=loaded,

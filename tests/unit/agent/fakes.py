@@ -149,6 +149,9 @@ class FakeSpawner(Children):
         self.on_spawn(child)
         return child
 
+    def end_orphans(self) -> None:
+        """It has started none."""
+
     def send(
         self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None
     ) -> None:
