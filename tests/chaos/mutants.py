@@ -15,11 +15,12 @@ from tests.chaos.storm_mutants import STORM_MUTANTS
 
 
 def _end_not_journaled() -> None:
-    """A8: how a child ended is only known while its folder is there."""
+    """A8: how a child ended is known to the agent's memory alone."""
     from taskrunner.agent.journal import Entry
 
     def exited(self: Entry, verdict: Any) -> None:
         self.verdict = verdict
+        self.files.result.unlink(missing_ok=True)  # what the child wrote would do instead
 
     Entry.exited = exited  # type: ignore[method-assign]
 
