@@ -239,7 +239,9 @@ class Agent:
         log.info("agent ended", exit_code=int(self._exit_code))
 
     def _owes(self) -> bool:
-        return self._desk.outbox.pending() > 0 or self._desk.shipper.busy()
+        # What is refused now is refused in ten seconds too.
+        told = self._may_not is not None or not self._desk.outbox.pending()
+        return not told or self._desk.shipper.busy()
 
     def _take(self, task: Task) -> None:
         """Run a task, or leave it: the agent ends only when it has seen that no slot has one."""

@@ -56,6 +56,7 @@ class Rogue:
                 else:
                     self.asked = True
                     connection.sendall(_packet(sequence + 1, b"\xfb" + bytes(self.wanted)))
+                    connection.shutdown(socket.SHUT_WR)  # or the client waits for more
 
     def _read(self, connection: socket.socket) -> tuple[int, bytes]:
         head = self._exactly(connection, 4)
