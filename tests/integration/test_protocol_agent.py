@@ -252,7 +252,8 @@ UNREACHABLE = (
     "no whole reply within the deadline; a signature that is refused while the reply's `Date` "
     "shows that this host's clock is more than 4 minutes off; HTTP 5xx, 408, 429; a throttling "
     "code; a reply that is not this API's (HTML, a redirect, cut or misshapen JSON, more than "
-    "16 MB)"
+    # Keys have their tests in tests/unit/wire/test_signing.py.
+    "16 MB); keys that are over and could not be renewed, whatever the reason"
 )
 NOT_AUTHORIZED = (
     "a code about credentials or permissions: `AccessDeniedException`, "
