@@ -315,3 +315,19 @@ def test_settings_read_anew_under_load_disturb_nothing(
     assert {verdict["taskStatus"] for verdict in verdicts} == {"FINISHED"}
     assert len(service.calls("SetTaskStatus")) == tasks
     chaos.found("A10", f"{reloads} reloads over {tasks} tasks, all finished once")
+
+
+def test_a_second_stop_is_not_held_up_by_a_service_that_hangs(
+    chaos: Chaos, service: FakeService, tmp_path: Path
+) -> None:
+    if not chaos.full:
+        pytest.skip("in the full form only: a call takes half a minute until it is given up")
+    with running_agent(service, tmp_path) as agent:
+        service.tasks.put(task_json("t1", "sleep 1000"))
+        service.wait("a report", lambda: len(service.calls("ReportTaskProgress", "t1")) > 1)
+        service.hung = True
+        agent.signal(signal.SIGTERM)
+        wait_for("the drain", lambda: '"draining"' in agent.log)
+        agent.signal(signal.SIGTERM)
+        # Each call is tried for 30 s, and a verdict four times.
+        assert agent.wait() == 0

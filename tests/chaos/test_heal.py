@@ -154,7 +154,7 @@ def test_when_the_faults_are_over_all_work_finishes(chaos: Chaos, tmp_path: Path
 
 def test_a_service_that_waits_for_ever_leaves_work_undone(chaos: Chaos, tmp_path: Path) -> None:
     plan = Plan(hosts=4, service_mutant="silence-ignored")
-    bound_s = chaos.trials(15, round(plan.lease_s + _BACKOFF_CAP_S + _SLACK_S))
+    bound_s = chaos.trials(10, round(plan.lease_s + _BACKOFF_CAP_S + _SLACK_S))
     with storm(tmp_path, chaos.random, plan) as world:
         weather = Weather(world, disk=False, blackholed_polls=False)
         _endure(world, weather, seconds=1)

@@ -269,20 +269,6 @@ def test_a_task_that_is_lost_with_the_fork_server_leaves_nothing_and_is_interrup
     }
 
 
-def test_a_second_stop_is_not_held_up_by_a_service_that_hangs(
-    service: FakeService, tmp_path: Path
-) -> None:
-    with running_agent(service, tmp_path) as agent:
-        service.tasks.put(task_json("t1", "sleep 1000"))
-        service.wait("a report", lambda: len(service.calls("ReportTaskProgress", "t1")) > 1)
-        service.hung = True
-        agent.signal(signal.SIGTERM)
-        wait_for("the drain", lambda: '"draining"' in agent.log)
-        agent.signal(signal.SIGTERM)
-        # Each call is tried for 30 s, and a verdict four times.
-        assert agent.wait() == 0
-
-
 #: Starts an agent for itself, and is about to be killed.
 _PARENT = """
 import os, subprocess, sys, time

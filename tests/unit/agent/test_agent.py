@@ -152,6 +152,30 @@ def test_a_second_stop_cancels_and_a_frozen_poll_starves_the_watchdog(agent: Age
     assert {"WATCHDOG": "1"} not in notifier.sent
 
 
+def test_after_a_second_stop_nothing_is_tried_twice_and_there_is_an_end(agent: Agent) -> None:
+    def stop_twice() -> None:
+        agent._taking.add(1)  # a slot that waits for a service that hangs
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    ends: list[float] = []
+    tick = agent._tick
+
+    def ticked() -> None:
+        tick()
+        if agent.phase is Phase.CANCELING:
+            ends.append(agent._desk.haste.left_s)
+            agent._clock.elapsed += agent._settings.last_words_s  # type: ignore[attr-defined]
+
+    agent._tick = ticked  # type: ignore[method-assign]
+    assert _run(agent, stop_twice) == 0
+    assert ends[0] > 0
+    assert agent._taking == {1}
+    api = agent._parts.operations.api._api
+    assert isinstance(api, FakeApi)
+    assert api.hurried
+
+
 def test_a_drain_that_takes_too_long_becomes_a_cancel(agent: Agent) -> None:
     agent._on_signal(SignalArrived(signal.SIGTERM))
     clock = agent._clock
