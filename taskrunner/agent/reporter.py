@@ -44,6 +44,8 @@ class Reporter:
         self._interval_s = interval_s
         self._fields = fields
         self._wake = wake
+        #: The task was acknowledged, or never will be.
+        self._begun = threading.Event()
         self._ended = threading.Event()
         self._failures = 0
         #: The service wants the work to stop.
@@ -65,10 +67,16 @@ class Reporter:
         while not (answered := self.tick({})) and self._clock.monotonic() < until:
             if self.lost or self._clock.wait(stopping, _RETRY_S):
                 break
+        if answered:
+            self._begun.set()
         return answered and not self.lost
 
     def loop(self) -> None:
-        """Report at every interval until the attempt is over; a failed report is repeated soon."""
+        """Report at every interval from the acknowledgement on until the attempt is over.
+
+        A failed report is repeated soon.
+        """
+        self._begun.wait()
         delay = self._interval_s
         while not (self.lost or self._clock.wait(self._ended, delay)):
             answered = self.tick(self._fields())
@@ -77,6 +85,7 @@ class Reporter:
     def end(self) -> None:
         """Stop reporting."""
         self._ended.set()
+        self._begun.set()
 
     def tick(self, fields: Mapping[str, str]) -> bool:
         """One report; returns whether the service answered it."""

@@ -25,33 +25,56 @@ class Desk:
             wake=self.woken.set,
         )
 
+    def loop(self) -> None:
+        """From the acknowledgement on."""
+        self.reporter._begun.set()
+        self.reporter.loop()
+
 
 def test_it_reports_at_the_interval_with_what_is_known_of_progress() -> None:
     desk = Desk()
     desk.api.progress = [False, False, True]
-    desk.reporter.loop()
+    desk.loop()
     assert desk.clock.waits == [60, 60, 60]
     assert desk.api.named("progress") == [{"rows": "7"}] * 3
     assert desk.reporter.canceled
     assert desk.woken.is_set()
 
 
+def test_it_says_nothing_before_the_task_is_acknowledged() -> None:
+    """Its report would be the acknowledgement, of which whoever waits for one does not hear."""
+    desk = Desk()
+    thread = threading.Thread(target=desk.reporter.loop)
+    thread.start()
+    desk.api.progress = [ServiceUnreachable("away"), False, True]
+    assert desk.reporter.acknowledge(threading.Event())
+    thread.join(60)
+    assert desk.reporter.canceled
+    assert desk.api.named("progress") == [{}, {}, {"rows": "7"}]
+    desk = Desk()
+    thread = threading.Thread(target=desk.reporter.loop)
+    thread.start()
+    desk.reporter.end()
+    thread.join(60)
+    assert desk.api.calls == []
+
+
 def test_a_failed_report_is_repeated_soon_and_does_not_count_as_an_answer() -> None:
     desk = Desk()
     desk.api.progress = [False, ServiceUnreachable("gone"), CallRefused("no", code="X"), True]
-    desk.reporter.loop()
+    desk.loop()
     assert desk.clock.waits == [60, 60, 5, 5]
     desk = Desk()
     desk.api.progress = [False, ServiceUnreachable("gone")]
     desk.clock.meanwhile = lambda: desk.reporter.end() if desk.clock.elapsed > 121 else None
-    desk.reporter.loop()
+    desk.loop()
     assert desk.reporter.answered_at == 60
 
 
 def test_a_task_that_is_gone_is_superseded() -> None:
     desk = Desk()
     desk.api.progress = [UnknownTask("gone", code="TaskNotFoundException")]
-    desk.reporter.loop()
+    desk.loop()
     assert desk.reporter.superseded
     assert not desk.reporter.canceled
     assert desk.woken.is_set()
