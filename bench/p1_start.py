@@ -90,10 +90,15 @@ class Polled:
         self.at = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
+        # Closing alone leaves the thread waiting for the descriptor's number, which is soon that
+        # of another listener: a system call that a signal interrupts begins anew, by number.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._thread.join()
 
     def _accept(self) -> None:
         with suppress(OSError):
