@@ -120,6 +120,11 @@ class SoakService(FakeService):
 
     def _hand_out(self, connection: socket.socket) -> dict[str, Any]:
         until = self._clock.monotonic() + self._chance.uniform(0.1, _LONGEST_POLL_S)
+        if self._chance.random() < 0.002:
+            # An agent that is quick finds work at every other poll.
+            self._clock.wait(self._stop, 0.2)
+            self.seen["empty polls"] += 1
+            return {}
         while not self._stop.is_set() and not select.select([connection], [], [], 0)[0]:
             if (task := self._take()) is not None:
                 return {"taskObject": task}
