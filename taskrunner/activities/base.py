@@ -20,7 +20,7 @@ from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, Slot
 from taskrunner.model.task import Task, TaskObject
-from taskrunner.plugins import API_VERSION
+from taskrunner.plugins.discovery import API_VERSION
 
 __all__ = [
     "API_VERSION",

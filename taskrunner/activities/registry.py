@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from taskrunner import plugins
 from taskrunner.errors import ErrorId, PermanentTaskError
-from taskrunner.plugins import Kind, Plugin
+from taskrunner.plugins import discovery as plugins
+from taskrunner.plugins.discovery import Kind, Plugin
 
 __all__ = ["Registry"]
 

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from taskrunner.activities.base import Activity, Context
-from taskrunner.cgroups import own_group
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
-from taskrunner.logfile import copy_log, gap_of
-from taskrunner.process import oom_kills, signal_name
+from taskrunner.host.capped_log import copy_log, gap_of
+from taskrunner.host.cgroups import own_group
+from taskrunner.host.process import oom_kills, signal_name
 
 __all__ = ["ShellCommandActivity", "ShellRun", "run_shell"]
 

@@ -18,19 +18,12 @@ import structlog
 
 from taskrunner import __version__
 from taskrunner.agent.agent_settings import FLUSH_S, AgentSettings, Reloaded
-from taskrunner.agent.announcer import Announcer
-from taskrunner.agent.attempt import Attempt
-from taskrunner.agent.children import Children
-from taskrunner.agent.gate import HOST
-from taskrunner.agent.journal import Journal
-from taskrunner.agent.names import AttemptFiles
-from taskrunner.agent.operations import Handles
-from taskrunner.agent.parts import Hooks, make_parts
-from taskrunner.agent.recovery import recover
-from taskrunner.agent.status import Facts
-from taskrunner.clock import Clock
-from taskrunner.errors import NotAuthorized
-from taskrunner.lifecycle import (
+from taskrunner.agent.forks.children import Children
+from taskrunner.agent.handouts.attempt import Attempt
+from taskrunner.agent.handouts.recovery import recover
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.journal.journal import Journal
+from taskrunner.agent.lifecycle import (
     AttemptEnded,
     CancelAsked,
     ExitCode,
@@ -47,8 +40,15 @@ from taskrunner.lifecycle import (
     listen,
     longest_nap_s,
 )
+from taskrunner.agent.operations.announcer import Announcer
+from taskrunner.agent.operations.operations import Handles
+from taskrunner.agent.operations.status import Facts
+from taskrunner.agent.parts import Hooks, make_parts
+from taskrunner.agent.polling.gate import HOST
+from taskrunner.clock import Clock
+from taskrunner.errors import NotAuthorized
+from taskrunner.host.systemd import Notifier
 from taskrunner.model.task import Task
-from taskrunner.systemd import Notifier
 from taskrunner.wire.api import RunnerApi
 
 __all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Reload"]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskrunner.agent.attempt import Policy
+from taskrunner.agent.handouts.attempt import Policy
 from taskrunner.agent.logs.janitor import Retention
 from taskrunner.agent.logs.logcare import LogSettings
-from taskrunner.agent.operations import OperationsSettings
-from taskrunner.agent.status import Identity
-from taskrunner.cgroups import Groups
-from taskrunner.settings_kinds import Space
+from taskrunner.agent.operations.operations import OperationsSettings
+from taskrunner.agent.operations.status import Identity
+from taskrunner.config.kinds import Space
+from taskrunner.host.cgroups import Groups
 
 __all__ = ["FLUSH_S", "AgentSettings", "Reloaded"]
 

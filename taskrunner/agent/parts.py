@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from taskrunner.agent.agent_settings import AgentSettings
-from taskrunner.agent.attempt import Desk
-from taskrunner.agent.children import Children
-from taskrunner.agent.haste import Haste
-from taskrunner.agent.heartbeat import Heartbeat
+from taskrunner.agent.forks.children import Children
+from taskrunner.agent.handouts.attempt import Desk
+from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.outbox import Outbox
+from taskrunner.agent.lifecycle import Threads
 from taskrunner.agent.logs.logcare import LogCare
 from taskrunner.agent.logs.shipping import LogShipper
-from taskrunner.agent.operations import Handles, Operations
-from taskrunner.agent.outbox import Outbox
-from taskrunner.agent.poller import Poller
-from taskrunner.agent.status import Facts
-from taskrunner.agent.turns import Turns
+from taskrunner.agent.operations.operations import Handles, Operations
+from taskrunner.agent.operations.status import Facts
+from taskrunner.agent.polling.heartbeat import Heartbeat
+from taskrunner.agent.polling.poller import Poller
+from taskrunner.agent.polling.turns import Turns
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
-from taskrunner.lifecycle import Threads
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi
 

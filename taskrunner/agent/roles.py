@@ -7,10 +7,10 @@ import socket
 from collections.abc import Mapping
 
 from taskrunner.activities.registry import Registry
-from taskrunner.agent.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
-from taskrunner.agent.child import run_attempt
-from taskrunner.agent.folders import remove_as_user
-from taskrunner.agent.forkserver import Role
+from taskrunner.agent.attempt_process.child import run_attempt
+from taskrunner.agent.attempt_process.folders import remove_as_user
+from taskrunner.agent.forks.forkserver import Role
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
 
 __all__ = ["make_roles"]
 

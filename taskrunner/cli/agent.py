@@ -18,20 +18,20 @@ from urllib.parse import quote
 
 import click
 
-from taskrunner.agent.attempt_roles import AttemptSettings
-from taskrunner.agent.children import Children
-from taskrunner.agent.forkserver import Role
-from taskrunner.agent.isolation import Isolation
-from taskrunner.agent.users import open_way, users_by_group
-from taskrunner.cgroups import Bounds
-from taskrunner.cli.config_options import settings_options
+from taskrunner.agent.forks.children import Children
+from taskrunner.agent.forks.forkserver import Role
+from taskrunner.agent.ipc.attempt_roles import AttemptSettings
+from taskrunner.agent.isolation.isolation import Isolation
+from taskrunner.agent.isolation.users import open_way, users_by_group
+from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.cli.start_checks import Process, check_start
 from taskrunner.clock import Clock, SystemClock
-from taskrunner.config import Loaded, Settings, load
+from taskrunner.config.load import Loaded, Settings, load
+from taskrunner.config.options import settings_options
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
-from taskrunner.identity import Identity
-from taskrunner.lifecycle import ExitCode
-from taskrunner.process import become_subreaper, raise_descriptor_limit
+from taskrunner.host.cgroups import Bounds
+from taskrunner.host.process import become_subreaper, raise_descriptor_limit
+from taskrunner.host.users import Identity
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> i
         return _start(config, exit_with_parent, flags)
     except TaskrunnerError as error:
         # For `systemctl status`; who reads stderr is told by the command's caller.
-        from taskrunner.systemd import Notifier
+        from taskrunner.host.systemd import Notifier
 
         wrong = isinstance(error, ConfigError | UsageError)
         code = int(ExitCode.USAGE if wrong else ExitCode.FAILED)
@@ -144,9 +144,9 @@ def _serve(setup: Setup, children: Children) -> int:
     from taskrunner import logs
     from taskrunner.agent.agent import Agent
     from taskrunner.agent.ec2.host import find_host
-    from taskrunner.agent.journal import Journal
+    from taskrunner.agent.journal.journal import Journal
     from taskrunner.cli.reload import Reloader
-    from taskrunner.systemd import Notifier
+    from taskrunner.host.systemd import Notifier
 
     settings = setup.loaded.settings
     clock = SystemClock()
@@ -176,7 +176,7 @@ def _closed_metadata(setup: Setup, host: Ec2Host | None) -> AbstractContextManag
     settings = setup.loaded.settings
     if host is None or not settings.block_imds:
         return nullcontext()
-    from taskrunner.agent.metadata_block import TABLE, closed_metadata
+    from taskrunner.agent.isolation.metadata_block import TABLE, closed_metadata
 
     # Another agent of this host has a table, and users, of its own.
     table = f"{TABLE}_{zlib.crc32(str(settings.work_dir).encode()):08x}"
@@ -220,10 +220,10 @@ def _agent_settings(
     setup: Setup, *, endpoint: str, host: Ec2Host | None, own_log: HourlyLog | None
 ) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
-    from taskrunner.agent.allowance import Allowance
-    from taskrunner.agent.attempt import Policy
+    from taskrunner.agent.handouts.allowance import Allowance
+    from taskrunner.agent.handouts.attempt import Policy
     from taskrunner.agent.logs.logcare import LogSettings
-    from taskrunner.agent.operations import OperationsSettings, runtime_dir
+    from taskrunner.agent.operations.operations import OperationsSettings, runtime_dir
     from taskrunner.cli.reload import retention_of
 
     settings = setup.loaded.settings

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import click
 
-from taskrunner.cli.config_options import FORMAT, settings_options
 from taskrunner.cli.start_checks import Process, refusals
-from taskrunner.config import DEFAULT_FILE, Examined, examine, load, missing
+from taskrunner.config.load import DEFAULT_FILE, Examined, examine, load, missing
+from taskrunner.config.options import FORMAT, settings_options
+from taskrunner.config.setting import Setting
+from taskrunner.config.table import SETTINGS
 from taskrunner.doctor.units import Unit, show_unit
 from taskrunner.errors import ConfigError, UsageError
-from taskrunner.installation import Target
+from taskrunner.installer.plan import Target
 from taskrunner.logins import MASK, hide_passwords
-from taskrunner.setting import Setting
-from taskrunner.settings_table import SETTINGS
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 
 __all__ = ["agent_process", "check", "command", "show"]

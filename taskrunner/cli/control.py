@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from taskrunner.agent.control import NotRunning, ask
-from taskrunner.cli.config_options import named
-from taskrunner.config import examine
+from taskrunner.agent.operations.control import NotRunning, ask
+from taskrunner.config.load import examine
+from taskrunner.config.options import named
 from taskrunner.errors import ConfigError
 
 __all__ = ["EXIT_NOT_RUNNING", "drain", "pause", "resume", "work_folder"]

@@ -14,12 +14,12 @@ from typing import Any
 
 import click
 
-from taskrunner.agent.control import ask
+from taskrunner.agent.operations.control import ask
 from taskrunner.cli.agent import export_credentials
-from taskrunner.cli.config_options import FORMAT, settings_options
 from taskrunner.cli.doctor_unit import examine_unit
 from taskrunner.clock import SystemClock
-from taskrunner.config import Loaded, examine, load, missing
+from taskrunner.config.load import Loaded, examine, load, missing
+from taskrunner.config.options import FORMAT, settings_options
 from taskrunner.doctor.bounds import check_limits
 from taskrunner.doctor.case import Case, Finding, Result, failed, passed, warned
 from taskrunner.doctor.groups import check_groups

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from taskrunner.cli.installer import require_root_and_systemd
 from taskrunner.doctor.case import Finding, Result
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.installer.carry_out import require_root_and_systemd
 
 __all__ = ["examine_unit", "unit_name", "unit_of_the_doctor"]
 

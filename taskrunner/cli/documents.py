@@ -17,7 +17,7 @@ from taskrunner.model.reader import (
     read_parameters,
     read_values,
 )
-from taskrunner.plugin_types import know_plugin_types
+from taskrunner.plugins.types import know_plugin_types
 
 __all__ = ["Sources", "load_document", "read_text"]
 

@@ -17,8 +17,8 @@ from taskrunner.model.catalog import (
     common_field,
     field_text,
 )
-from taskrunner.plugin_types import TYPE_KINDS, find_plugin_type
-from taskrunner.plugins import names
+from taskrunner.plugins.discovery import names
+from taskrunner.plugins.types import TYPE_KINDS, find_plugin_type
 
 __all__ = ["command"]
 

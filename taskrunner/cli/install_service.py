@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from taskrunner import config
-from taskrunner.cli import installer
+from taskrunner.config import load as config
+from taskrunner.config.file import read_entries
+from taskrunner.config.setting import Setting
+from taskrunner.config.table import BY_NAME
 from taskrunner.errors import TaskrunnerError, UsageError
-from taskrunner.installation import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
+from taskrunner.installer import carry_out as installer
+from taskrunner.installer.plan import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
 from taskrunner.logins import hide_passwords
-from taskrunner.setting import Setting
-from taskrunner.settings_file import read_entries
-from taskrunner.settings_table import BY_NAME
 
 __all__ = ["command"]
 

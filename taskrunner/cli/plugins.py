@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import click
 
-from taskrunner.cli.config_options import FORMAT
+from taskrunner.config.options import FORMAT
 from taskrunner.errors import TaskError
-from taskrunner.plugins import Plugin, discover, remedy
+from taskrunner.plugins.discovery import Plugin, discover, remedy
 
 __all__ = ["command"]
 

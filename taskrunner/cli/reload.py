@@ -10,7 +10,7 @@ import structlog
 from taskrunner import logs
 from taskrunner.agent.agent_settings import Reloaded
 from taskrunner.agent.logs.janitor import Retention
-from taskrunner.config import Loaded, Settings
+from taskrunner.config.load import Loaded, Settings
 from taskrunner.errors import ConfigError
 
 __all__ = ["LIVE", "Reloader", "retention_of"]

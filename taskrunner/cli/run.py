@@ -14,11 +14,11 @@ import click
 
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.cli.inputs import moment
+from taskrunner.config.kinds import mapping
 from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.selection import Selection
-from taskrunner.settings_kinds import mapping
 
 __all__ = ["command"]
 

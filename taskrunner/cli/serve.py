@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import UsageError
-from taskrunner.lifecycle import ExitCode
-from taskrunner.systemd import Notifier
+from taskrunner.host.systemd import Notifier
 
 if TYPE_CHECKING:
     from taskrunner.service.actions.publisher import Publisher
@@ -154,7 +154,7 @@ def _serve_on(
     authenticator: Authenticator,
     environ: Mapping[str, str],
 ) -> int:
-    from taskrunner.plugin_types import know_plugin_types
+    from taskrunner.plugins.types import know_plugin_types
     from taskrunner.service.app import EdgeSettings, create_app
     from taskrunner.service.engine import Service
     from taskrunner.service.handlers import HANDLERS

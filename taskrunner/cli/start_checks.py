@@ -11,8 +11,8 @@ import pwd
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
-from taskrunner.agent.users import check_root, check_users, users_by_group
-from taskrunner.config import Examined, Settings
+from taskrunner.agent.isolation.users import check_root, check_users, users_by_group
+from taskrunner.config.load import Examined, Settings
 from taskrunner.errors import ConfigError
 
 __all__ = ["Process", "check_start", "refusals"]

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from taskrunner.agent.control import NotRunning, ask
-from taskrunner.agent.disk import amount_text
-from taskrunner.cli.config_options import FORMAT, named
+from taskrunner.agent.operations.control import NotRunning, ask
+from taskrunner.agent.operations.disk import amount_text
 from taskrunner.cli.control import EXIT_NOT_RUNNING, work_folder
+from taskrunner.config.options import FORMAT, named
 from taskrunner.doctor.units import agent_units, show_unit
 
 __all__ = ["command", "render"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from taskrunner.cli import installer
-from taskrunner.installation import Target, uninstall_plan
+from taskrunner.installer import carry_out as installer
+from taskrunner.installer.plan import Target, uninstall_plan
 
 __all__ = ["command"]
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.identity import Rights
+from taskrunner.host.users import Rights
 
 __all__ = ["WorkFiles"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskrunner.config.kinds import url
 from taskrunner.errors import ConfigError
 from taskrunner.logins import hide_passwords
-from taskrunner.settings_kinds import url
 
 __all__ = ["DataSettings", "check_endpoint"]
 

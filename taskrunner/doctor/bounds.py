@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from taskrunner.agent.task_limits import TaskLimits
-from taskrunner.cgroups import Bounds
+from taskrunner.agent.ipc.task_limits import TaskLimits
 from taskrunner.doctor.case import Case, Finding, passed, warned
+from taskrunner.host.cgroups import Bounds
 
 __all__ = ["check_limits", "group_of"]
 

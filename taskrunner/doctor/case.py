@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from taskrunner.clock import Clock
-from taskrunner.config import Settings
+from taskrunner.config.load import Settings
 
 __all__ = ["Case", "Finding", "Result", "failed", "passed", "warned"]
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from taskrunner import plugins
-from taskrunner.agent.disk import amount_text, measure
+from taskrunner.agent.operations.disk import amount_text, measure
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import TaskError
+from taskrunner.plugins import discovery as plugins
 
 __all__ = ["check_disk", "check_drivers", "check_user"]
 

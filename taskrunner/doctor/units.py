@@ -11,7 +11,7 @@ from pathlib import Path
 
 from taskrunner.doctor.case import Finding, failed, passed, warned
 from taskrunner.errors import TaskrunnerError
-from taskrunner.installation import UNIT_FOLDER, Target, unit_text
+from taskrunner.installer.plan import UNIT_FOLDER, Target, unit_text
 
 __all__ = ["Unit", "agent_units", "check_unit", "show_unit"]
 

@@ -27,9 +27,9 @@ from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled
+from taskrunner.host.process import Command
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
-from taskrunner.process import Command
 
 __all__ = ["ActivityEnvironment", "new_object", "new_task"]
 

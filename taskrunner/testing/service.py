@@ -17,7 +17,7 @@ from taskrunner.model.reader import read_definition
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
-from taskrunner.plugin_types import know_plugin_types
+from taskrunner.plugins.types import know_plugin_types
 from taskrunner.service.actions.publisher import Publisher
 from taskrunner.service.engine import ANONYMOUS, Service
 from taskrunner.service.resources.base import ResourceProvider

@@ -49,7 +49,7 @@ def _entry(name: str, *, before: bool) -> Install:
     """A step of the hand-out's journal."""
 
     def install(task_id: str) -> None:
-        from taskrunner.agent.journal import Entry
+        from taskrunner.agent.journal.journal import Entry
 
         _wrap(Entry, name, lambda entry, *_: entry.task_id == task_id, before=before)
 
@@ -57,33 +57,33 @@ def _entry(name: str, *, before: bool) -> Install:
 
 
 def _accepted(task_id: str) -> None:
-    from taskrunner.agent.journal import Journal
+    from taskrunner.agent.journal.journal import Journal
 
     _wrap(Journal, "accept", lambda _self, task, _files: task.task_id == task_id, before=False)
 
 
 def _acknowledged(task_id: str) -> None:
-    from taskrunner.agent.reporter import Reporter
+    from taskrunner.agent.handouts.reporter import Reporter
 
     _wrap(Reporter, "acknowledge", lambda self, _: self._task_id == task_id, before=False)
 
 
 def _shipping(task_id: str) -> None:
-    from taskrunner.agent import attempt, recovery
+    from taskrunner.agent.handouts import attempt, recovery
 
     for module in (attempt, recovery):
         _wrap(module, "ship_logs", lambda entry, _: entry.task_id == task_id, before=True)
 
 
 def _delivering(task_id: str) -> None:
-    from taskrunner.agent.outbox import Outbox
+    from taskrunner.agent.handouts.outbox import Outbox
 
     _wrap(Outbox, "deliver", lambda _, entry: entry.task_id == task_id, before=True)
 
 
 def _told(*, before: bool) -> Install:
     def install(task_id: str) -> None:
-        from taskrunner.agent.calls import WatchedApi
+        from taskrunner.agent.operations.calls import WatchedApi
 
         _wrap(WatchedApi, "set_task_status", lambda _, told, __: told == task_id, before=before)
 
@@ -92,7 +92,7 @@ def _told(*, before: bool) -> Install:
 
 def _reply_unread(task_id: str) -> None:
     """The service has taken the verdict, and its answer is there, but was never read."""
-    from taskrunner.agent.calls import WatchedApi
+    from taskrunner.agent.operations.calls import WatchedApi
     from taskrunner.wire import transport
 
     original = WatchedApi.set_task_status
@@ -107,8 +107,8 @@ def _reply_unread(task_id: str) -> None:
 
 def _half_forgotten(task_id: str) -> None:
     """It is remembered as finished, and its file is still there."""
-    from taskrunner.agent import durable
-    from taskrunner.agent.names import token_of
+    from taskrunner.agent.ipc.names import token_of
+    from taskrunner.host import durable
 
     token = token_of(task_id)
     _wrap(durable, "append_line", lambda _path, line: line == token, before=False)

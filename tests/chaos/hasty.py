@@ -23,8 +23,9 @@ LONGEST_S = POLL_S + _MOST_S
 
 def hurry() -> None:
     """Shorten what takes time in the agent when its service is hung."""
-    from taskrunner.agent import backoff, poller
-    from taskrunner.agent.heartbeat import Heartbeat
+    from taskrunner.agent import backoff
+    from taskrunner.agent.polling import poller
+    from taskrunner.agent.polling.heartbeat import Heartbeat
     from taskrunner.wire import client, retrying
 
     client.POLL_DEADLINE_S = POLL_S

@@ -16,7 +16,7 @@ from tests.chaos.storm_mutants import STORM_MUTANTS
 
 def _end_not_journaled() -> None:
     """A8: how a child ended is known to the agent's memory alone."""
-    from taskrunner.agent.journal import Entry
+    from taskrunner.agent.journal.journal import Entry
 
     def exited(self: Entry, verdict: Any) -> None:
         self.verdict = verdict
@@ -27,12 +27,12 @@ def _end_not_journaled() -> None:
 
 def _hand_outs_forgotten() -> None:
     """A8: what was accepted, or finished, before is no reason not to run it."""
-    from taskrunner.agent.journal import Journal
+    from taskrunner.agent.journal.journal import Journal
 
     original = Journal.accept
 
     def accept(self: Journal, task: Any, files: Any) -> Any:
-        from taskrunner.agent.names import token_of
+        from taskrunner.agent.ipc.names import token_of
 
         token = token_of(task.task_id)
         self._finished.pop(token, None)
@@ -65,7 +65,7 @@ def _notice_ignored() -> None:
 
 def _lease_unwatched() -> None:
     """A6: an agent that works on, however long the service has not answered it."""
-    from taskrunner.agent import limits
+    from taskrunner.agent.handouts import limits
 
     limits._PART_OF_LEASE = 1000.0
     limits._PART_OF_INTERVAL = 0.2
@@ -80,7 +80,7 @@ def _body_without_deadline() -> None:
 
 def _parts_forgotten() -> None:
     """C1: which parts of a log were pushed is only known while the agent lives."""
-    from taskrunner.agent.journal import Entry
+    from taskrunner.agent.journal.journal import Entry
 
     def part_begun(self: Entry, name: str, start: int, end: int) -> None:
         self.parts.append((name, start, end))
@@ -90,7 +90,7 @@ def _parts_forgotten() -> None:
 
 def _logs_not_recovered() -> None:
     """C1: the next agent tells how a hand-out ended, and leaves its logs where they are."""
-    from taskrunner.agent import recovery
+    from taskrunner.agent.handouts import recovery
 
     recovery.ship_logs = lambda *_: None  # type: ignore[attr-defined]
 
@@ -104,7 +104,8 @@ def _store_not_held() -> None:
 
 def _no_second_try() -> None:
     """C2: a call to S3 is made once."""
-    from taskrunner.agent import attempt, roles
+    from taskrunner.agent import roles
+    from taskrunner.agent.handouts import attempt
 
     roles._TRIES = 1
     attempt._SHIP_TRIES = 1
@@ -127,7 +128,7 @@ def _trees_left_alone() -> None:
     import os
     from contextlib import suppress
 
-    from taskrunner import cgroups, process
+    from taskrunner.host import cgroups, process
 
     def kill(pid: int) -> None:
         with suppress(ProcessLookupError):
@@ -141,7 +142,7 @@ def _trees_left_alone() -> None:
 
 def _no_control_groups() -> None:
     """A host that has none, or hands none down: the tree of processes is walked instead."""
-    from taskrunner import cgroups
+    from taskrunner.host import cgroups
 
     def find_groups(*_: object) -> Any:
         raise cgroups.NoGroups("none here")

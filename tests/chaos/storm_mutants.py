@@ -56,7 +56,8 @@ def _silence_ignored() -> None:
 
 def _verdict_before_effect() -> None:
     """A2: the agent says FINISHED as soon as the work has begun."""
-    from taskrunner.agent import attempt, verdicts
+    from taskrunner.agent.handouts import attempt
+    from taskrunner.agent.ipc import verdicts
 
     def work(self: attempt.Attempt) -> object:
         original = self._wake
@@ -74,8 +75,8 @@ def _verdict_before_effect() -> None:
 
 def _outbox_gives_up() -> None:
     """A4: the agent tells a verdict once, and forgets it when nobody listens."""
-    from taskrunner.agent.journal import Entry
-    from taskrunner.agent.outbox import Outbox
+    from taskrunner.agent.handouts.outbox import Outbox
+    from taskrunner.agent.journal.journal import Entry
 
     def deliver(self: Outbox, entry: Entry) -> None:
         if not self._send(entry):
@@ -86,8 +87,8 @@ def _outbox_gives_up() -> None:
 
 def _orphans_live() -> None:
     """A7: what an agent ran goes on when the agent is dead."""
-    from taskrunner.agent import forkserver, process_setup
-    from taskrunner.cgroups import Groups
+    from taskrunner.agent.forks import forkserver, process_setup
+    from taskrunner.host.cgroups import Groups
 
     Groups.make = lambda *_: None  # type: ignore[assignment, method-assign]
     vars(forkserver).update(kill_tree=lambda _pid: None, kill_descendants=lambda **_: 0)

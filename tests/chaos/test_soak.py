@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from taskrunner.agent.control import ask
-from taskrunner.agent.journal import REMEMBERED
+from taskrunner.agent.journal.journal import REMEMBERED
+from taskrunner.agent.operations.control import ask
 from taskrunner.clock import SystemClock
 from tests.chaos.scale import Chaos
 from tests.chaos.soak_service import KINDS, SoakService

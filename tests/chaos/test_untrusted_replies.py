@@ -18,20 +18,20 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from taskrunner.agent import verdicts
-from taskrunner.agent.allowance import Allowance
-from taskrunner.agent.attempt import Attempt, Desk, Policy
-from taskrunner.agent.board import Board
-from taskrunner.agent.children import Child
-from taskrunner.agent.haste import Haste
-from taskrunner.agent.job import Job
-from taskrunner.agent.journal import Journal
-from taskrunner.agent.metrics import Counters
-from taskrunner.agent.names import AttemptFiles
-from taskrunner.agent.outbox import Outbox
-from taskrunner.agent.recovery import recover
+from taskrunner.agent.forks.children import Child
+from taskrunner.agent.handouts.allowance import Allowance
+from taskrunner.agent.handouts.attempt import Attempt, Desk, Policy
+from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.outbox import Outbox
+from taskrunner.agent.handouts.recovery import recover
+from taskrunner.agent.ipc import verdicts
+from taskrunner.agent.ipc.job import Job
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.ipc.verdicts import Exit
+from taskrunner.agent.journal.journal import Journal
+from taskrunner.agent.operations.board import Board
+from taskrunner.agent.operations.metrics import Counters
 from taskrunner.agent.secrets.masking import Masker, secrets_of
-from taskrunner.agent.verdicts import Exit
 from taskrunner.errors import CallRefused, ServiceUnreachable
 from taskrunner.model.task import Task
 from taskrunner.testing.service import MEMORY
@@ -40,7 +40,7 @@ from taskrunner.wire.client import RunnerClient
 from taskrunner.wire.http import HttpReply
 from tests.chaos.scale import Chaos
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, ThreadsInTurn
-from tests.unit.agent.test_attempt import NoThreads
+from tests.unit.agent.handouts.test_attempt import NoThreads
 from tests.unit.wire.fakes import client_answering
 
 ALLOWED = ("s3://good/logs",)

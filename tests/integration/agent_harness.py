@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
-from taskrunner.agent.control import ask
+from taskrunner.agent.operations.control import ask
 from taskrunner.clock import SystemClock
 from taskrunner.errors import TaskrunnerError
 

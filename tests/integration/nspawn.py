@@ -20,7 +20,7 @@ from typing import TypeVar
 import psutil
 
 from taskrunner.clock import SystemClock
-from taskrunner.process import die_with_parent
+from taskrunner.host.process import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Set by `make systemd-test`; a plain test run does without the half minute.

@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taskrunner.agent.attempt_roles import ATTEMPT
-from taskrunner.agent.children import Child, Children
-from taskrunner.agent.forkserver import Role
-from taskrunner.agent.verdicts import Exit
+from taskrunner.agent.forks.children import Child, Children
+from taskrunner.agent.forks.forkserver import Role
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.verdicts import Exit
 from tests.integration.agent_harness import PATIENCE_S, wait_for
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from taskrunner.agent.metadata_block import ruleset
+from taskrunner.agent.isolation.metadata_block import ruleset
 from tests.fake_imds import fake_imds
 from tests.integration.agent_harness import AgentProcess, FakeService, running_agent, task_json
 from tests.integration.netns import METADATA, in_namespace

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.attempt_roles import ATTEMPT
-from taskrunner.agent.children import Child, Children
-from taskrunner.agent.forkserver import Role
-from taskrunner.agent.recovery import end_groups
-from taskrunner.agent.verdicts import Exit
-from taskrunner.cgroups import Bounds, Group, Groups, NoGroups, find_groups, own_group
+from taskrunner.agent.forks.children import Child, Children
+from taskrunner.agent.forks.forkserver import Role
+from taskrunner.agent.handouts.recovery import end_groups
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.clock import SystemClock
+from taskrunner.host.cgroups import Bounds, Group, Groups, NoGroups, find_groups, own_group
 from tests.integration.agent_harness import (
     PATIENCE_S,
     FakeService,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.control import ask
+from taskrunner.agent.operations.control import ask
 from tests.integration.agent_harness import FakeService, running_agent, task_json, wait_for
 
 

@@ -20,20 +20,20 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from taskrunner.agent import verdicts
-from taskrunner.agent.attempt import End, why_end
-from taskrunner.agent.calls import WatchedApi
-from taskrunner.agent.heartbeat import Heartbeat
-from taskrunner.agent.journal import Journal
-from taskrunner.agent.limits import Limits
-from taskrunner.agent.metrics import Counters
-from taskrunner.agent.names import AttemptFiles
-from taskrunner.agent.outbox import Outbox
-from taskrunner.agent.poller import Poller
-from taskrunner.agent.reporter import Reporter
-from taskrunner.agent.turns import Turns
+from taskrunner.agent.handouts.attempt import End, why_end
+from taskrunner.agent.handouts.limits import Limits
+from taskrunner.agent.handouts.outbox import Outbox
+from taskrunner.agent.handouts.reporter import Reporter
+from taskrunner.agent.ipc import verdicts
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.journal.journal import Journal
+from taskrunner.agent.lifecycle import ExitCode
+from taskrunner.agent.operations.calls import WatchedApi
+from taskrunner.agent.operations.metrics import Counters
+from taskrunner.agent.polling.heartbeat import Heartbeat
+from taskrunner.agent.polling.poller import Poller
+from taskrunner.agent.polling.turns import Turns
 from taskrunner.errors import NotAuthorized
-from taskrunner.lifecycle import ExitCode
 from taskrunner.model.task import Task
 from taskrunner.wire import client as wire
 from taskrunner.wire.connect import ClientSettings, connect
@@ -353,8 +353,8 @@ def canceled(desk: Desk, _reply: Reply) -> None:
 
 
 def verdict_after(desk: Desk) -> object:
-    from taskrunner.agent.attempt import judge
-    from taskrunner.agent.verdicts import Exit
+    from taskrunner.agent.handouts.attempt import judge
+    from taskrunner.agent.ipc.verdicts import Exit
 
     limits = Limits.of(make_task(), lease_s=300, now=desk.clock.now())
     return judge(desk.end(), Exit(status=9), None, limits)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.installation import Target, unit_text
+from taskrunner.installer.plan import Target, unit_text
 
 TARGETS = [Target(), Target(instance="blue"), Target(serve=True)]
 ANALYZE = shutil.which("systemd-analyze")

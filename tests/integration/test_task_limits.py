@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.cgroups import own_group
+from taskrunner.host.cgroups import own_group
 from tests.integration.agent_harness import FakeService, running_agent, task_json
 
 GREEDY = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}"

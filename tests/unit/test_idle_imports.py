@@ -17,7 +17,7 @@ AGENT = """
 from taskrunner.cli.agent import command
 from taskrunner import logs
 from taskrunner.agent.agent import Agent
-from taskrunner.agent.journal import Journal
+from taskrunner.agent.journal.journal import Journal
 from taskrunner.wire.keys import find_keys
 from taskrunner.wire.connect import connect
 from taskrunner.wire.retrying import RetryingRunner
@@ -25,7 +25,7 @@ keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 find_keys(loopback=False, environ=keys)
 """
 FORK_SERVER = """
-from taskrunner.agent.attempt_roles import AttemptSettings
+from taskrunner.agent.ipc.attempt_roles import AttemptSettings
 from taskrunner.agent.roles import make_roles
 make_roles(AttemptSettings())
 """

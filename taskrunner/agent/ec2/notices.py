@@ -16,8 +16,8 @@ import structlog
 
 from taskrunner.agent.ec2.host import Ec2Host
 from taskrunner.agent.ec2.imds import NoMetadata
+from taskrunner.agent.lifecycle import HostEnding, Message, TakeNoMore
 from taskrunner.clock import Clock
-from taskrunner.lifecycle import HostEnding, Message, TakeNoMore
 
 __all__ = ["SOURCES", "Kind", "Notice", "NoticePolicy", "NoticeWatch", "Source"]
 

@@ -17,13 +17,13 @@ from random import Random
 
 import structlog
 
-from taskrunner.agent import durable
 from taskrunner.agent.backoff import Backoff, Outage
+from taskrunner.agent.ipc.names import safe_name
 from taskrunner.agent.logs.logparts import PASSING, PartShipper
-from taskrunner.agent.names import safe_name
-from taskrunner.agent.rounds import go_round
+from taskrunner.agent.logs.rounds import go_round
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskError
+from taskrunner.host import durable
 
 __all__ = ["AgentLogs", "HourlyLog", "place"]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import structlog
 
-from taskrunner.agent.disk import DiskSpace, measure
+from taskrunner.agent.logs.rounds import go_round
 from taskrunner.agent.logs.shelf import Kept, Shelf, size_on_disk
-from taskrunner.agent.rounds import go_round
+from taskrunner.agent.operations.disk import DiskSpace, measure
 from taskrunner.clock import Clock
-from taskrunner.settings_kinds import Space
+from taskrunner.config.kinds import Space
 
 __all__ = ["Janitor", "Retention"]
 

@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskrunner.agent.board import Board
-from taskrunner.agent.disk import DiskWatch
+from taskrunner.agent.lifecycle import Threads
 from taskrunner.agent.logs.agentlog import AgentLogs, HourlyLog, place
 from taskrunner.agent.logs.janitor import Janitor, Retention
 from taskrunner.agent.logs.logparts import LogParts
 from taskrunner.agent.logs.shipping import LogShipper
+from taskrunner.agent.operations.board import Board
+from taskrunner.agent.operations.disk import DiskWatch
 from taskrunner.clock import Clock
-from taskrunner.lifecycle import Threads
 
 __all__ = ["LogCare", "LogSettings"]
 

@@ -16,12 +16,12 @@ from typing import Protocol
 
 import structlog
 
-from taskrunner.agent.journal import Entry
+from taskrunner.agent.ipc.names import LOG_NAMES
+from taskrunner.agent.journal.journal import Entry
 from taskrunner.agent.logs.shipping import Done
-from taskrunner.agent.names import LOG_NAMES
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.logfile import gap_of
+from taskrunner.host.capped_log import gap_of
 
 __all__ = ["PASSING", "LogParts", "PartShipper", "next_part"]
 

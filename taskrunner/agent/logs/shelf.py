@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskrunner.agent import durable
+from taskrunner.host import durable
 
 __all__ = ["Kept", "Shelf", "size_on_disk"]
 

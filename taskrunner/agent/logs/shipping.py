@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taskrunner.agent import frames
-from taskrunner.agent.attempt_roles import SHIPPER
-from taskrunner.agent.children import Spawner
+from taskrunner.agent.forks.children import Spawner
+from taskrunner.agent.ipc import frames
+from taskrunner.agent.ipc.attempt_roles import SHIPPER
+from taskrunner.agent.lifecycle import Threads
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.lifecycle import Threads
 
 __all__ = ["Done", "LogShipper"]
 

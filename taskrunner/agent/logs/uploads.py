@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from taskrunner.agent import frames
+from taskrunner.agent.ipc import frames
 from taskrunner.agent.logs.gzipping import Gzip
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.objects.sent import Sent, verify
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.logfile import gap_of, pieces
+from taskrunner.host.capped_log import gap_of, pieces
 
 __all__ = ["Uploader", "serve_uploads"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from taskrunner import plugins
 from taskrunner.data.databases.base import Database
 from taskrunner.data.databases.lookup import AwsLookup, Lookup
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
-from taskrunner.plugins import Kind
+from taskrunner.plugins import discovery as plugins
+from taskrunner.plugins.discovery import Kind
 
 __all__ = ["check_url", "open_database", "spec_of"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from taskrunner import plugins
 from taskrunner.data.formats.base import Format
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
-from taskrunner.plugins import Kind
+from taskrunner.plugins import discovery as plugins
+from taskrunner.plugins.discovery import Kind
 
 __all__ = ["format_of"]
 

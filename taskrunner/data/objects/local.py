@@ -22,7 +22,7 @@ from urllib.parse import quote
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.location import Location, unusable
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.identity import Rights
+from taskrunner.host.users import Rights
 
 __all__ = ["FileBackend", "FolderBackend"]
 

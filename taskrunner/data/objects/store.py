@@ -18,7 +18,7 @@ from taskrunner.data.objects.base import (
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import Location, parse
 from taskrunner.data.settings import DataSettings
-from taskrunner.identity import Rights
+from taskrunner.host.users import Rights
 
 __all__ = ["RoutingStore", "open_store"]
 

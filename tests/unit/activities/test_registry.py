@@ -5,7 +5,7 @@ import pytest
 from taskrunner.activities.registry import Registry
 from taskrunner.activities.shell import ShellCommandActivity
 from taskrunner.errors import ErrorId, PermanentTaskError
-from taskrunner.plugins import Kind
+from taskrunner.plugins.discovery import Kind
 
 
 def test_the_built_in_plugins_are_registered_as_third_parties_are() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from taskrunner.agent.cancellation import Cancellation
-from taskrunner.agent.context import AttemptContext, CommandRules
-from taskrunner.agent.job import Job
-from taskrunner.agent.names import LOG_NAMES, AttemptFiles
+from taskrunner.agent.attempt_process.cancellation import Cancellation
+from taskrunner.agent.attempt_process.context import AttemptContext, CommandRules
+from taskrunner.agent.ipc.job import Job
+from taskrunner.agent.ipc.names import LOG_NAMES, AttemptFiles
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings

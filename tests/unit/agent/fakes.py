@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from taskrunner.agent.children import Child, Children
-from taskrunner.agent.verdicts import Exit
-from taskrunner.lifecycle import Threads
+from taskrunner.agent.forks.children import Child, Children
+from taskrunner.agent.ipc.verdicts import Exit
+from taskrunner.agent.lifecycle import Threads
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict

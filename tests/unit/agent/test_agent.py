@@ -14,11 +14,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings
-from taskrunner.agent.calls import WatchedApi
-from taskrunner.agent.journal import Journal
+from taskrunner.agent.journal.journal import Journal
+from taskrunner.agent.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
+from taskrunner.agent.operations.calls import WatchedApi
 from taskrunner.errors import NotAuthorized
-from taskrunner.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
-from taskrunner.systemd import Notifier
+from taskrunner.host.systemd import Notifier
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner, make_task
 
 

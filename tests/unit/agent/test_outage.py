@@ -11,16 +11,16 @@ from random import Random
 
 from structlog.testing import capture_logs
 
-from taskrunner.agent import verdicts
-from taskrunner.agent.attempt import Desk, Policy
-from taskrunner.agent.haste import Haste
-from taskrunner.agent.journal import Journal
-from taskrunner.agent.names import AttemptFiles
-from taskrunner.agent.outbox import Outbox
-from taskrunner.agent.poller import Poller
-from taskrunner.agent.recovery import recover
-from taskrunner.agent.reporter import Reporter
-from taskrunner.agent.turns import Turns
+from taskrunner.agent.handouts.attempt import Desk, Policy
+from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.outbox import Outbox
+from taskrunner.agent.handouts.recovery import recover
+from taskrunner.agent.handouts.reporter import Reporter
+from taskrunner.agent.ipc import verdicts
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.journal.journal import Journal
+from taskrunner.agent.polling.poller import Poller
+from taskrunner.agent.polling.turns import Turns
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict

@@ -14,9 +14,9 @@ from taskrunner.cli import main
 from taskrunner.cli.agent import command as agent_command
 from taskrunner.cli.config import agent_process
 from taskrunner.cli.start_checks import Process
-from taskrunner.config import DEFAULT_FILE
+from taskrunner.config.load import DEFAULT_FILE
+from taskrunner.config.table import SETTINGS
 from taskrunner.doctor.units import Unit
-from taskrunner.settings_table import SETTINGS
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.config import load
+from taskrunner.config.load import load
 from taskrunner.doctor.bounds import check_limits
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups

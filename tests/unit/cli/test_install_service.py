@@ -6,7 +6,7 @@ import pytest
 
 from taskrunner.cli import main
 from taskrunner.cli.install_service import _check_config
-from taskrunner.installation import Target
+from taskrunner.installer.plan import Target
 
 
 class Kept(Target):

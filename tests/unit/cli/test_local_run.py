@@ -6,7 +6,7 @@ from pathlib import Path
 
 from taskrunner.cli.local_run import agent_environment
 from taskrunner.cli.serve import resource_environment
-from taskrunner.config import load
+from taskrunner.config.load import load
 
 OF_THE_INSTALLED_AGENT = {
     "TASKRUNNER_CONFIG": "/etc/taskrunner/taskrunner.toml",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.cli.start_checks import Process, check_start, refusals
-from taskrunner.config import examine, load
+from taskrunner.config.load import examine, load
 from taskrunner.errors import ConfigError
 
 ROOT, SOMEBODY = Process(uid=0, gid=0), Process(uid=4711, gid=4711)

@@ -13,7 +13,7 @@ from taskrunner.cli.doctor_unit import examine_unit, unit_name, unit_of_the_doct
 from taskrunner.doctor.case import Result
 from taskrunner.doctor.units import Unit, agent_units, check_unit, show_unit
 from taskrunner.errors import TaskrunnerError, UsageError
-from taskrunner.installation import Target, shipped, unit_text
+from taskrunner.installer.plan import Target, shipped, unit_text
 
 NAME = "taskrunner.service"
 WELL = {

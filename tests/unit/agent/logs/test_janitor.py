@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from taskrunner.agent.disk import DiskSpace
 from taskrunner.agent.logs.janitor import Janitor, Retention
 from taskrunner.agent.logs.shelf import Kept, Shelf
-from taskrunner.settings_kinds import Space
+from taskrunner.agent.operations.disk import DiskSpace
+from taskrunner.config.kinds import Space
 from tests.unit.agent.fakes import FakeClock
 
 DAY = 86400.0

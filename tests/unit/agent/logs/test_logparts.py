@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.journal import Entry, Journal
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.agent.logs.logparts import LogParts, next_part
 from taskrunner.agent.logs.shipping import Done
-from taskrunner.agent.names import AttemptFiles
 from taskrunner.errors import ErrorId, TaskError
 from tests.unit.agent.fakes import FakeClock, make_task
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent import frames
-from taskrunner.agent.children import Child
+from taskrunner.agent.forks.children import Child
+from taskrunner.agent.ipc import frames
+from taskrunner.agent.ipc.verdicts import Exit
+from taskrunner.agent.lifecycle import Mailbox, Threads
 from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.logs.uploads import Uploader, serve_uploads
-from taskrunner.agent.verdicts import Exit
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.lifecycle import Mailbox, Threads
 from tests.unit.agent.fakes import FakeClock, FakeSpawner
 
 

@@ -1,0 +1,151 @@
+"""The agent's side of the fork server: start a child, end it, learn how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from taskrunner.agent.forks.forkserver import ForkServer, MakeRoles
+from taskrunner.agent.ipc import frames
+from taskrunner.agent.ipc.usage import Usage
+from taskrunner.agent.ipc.verdicts import Exit
+from taskrunner.host.cgroups import Groups
+from taskrunner.host.process import kill_descendants
+
+__all__ = ["Child", "Children", "Spawner"]
+
+_LOST = Exit(status=None, error="the fork server is gone", lost=True)
+
+
+class Child:
+    """A process that the fork server was asked to start."""
+
+    def __init__(self, child_id: int, owner: Children, on_exit: Callable[[], None]) -> None:
+        self.id = child_id
+        #: Known soon after the start; None when it could not be started.
+        self.pid: int | None = None
+        #: Set once the process has ended and its tree with it.
+        self.exit: Exit | None = None
+        self._owner = owner
+        self._on_exit = on_exit
+
+    def end(self, grace_s: float) -> None:
+        """TERM the process now, KILL all of its tree after the grace time."""
+        self._owner.send({"op": "end", "id": self.id, "grace_s": grace_s})
+
+    def ended(self, how: Exit) -> None:
+        """Record the end, once, and wake whoever waits for it."""
+        if self.exit is None:
+            self.exit = how
+            self._on_exit()
+
+
+class Spawner(Protocol):
+    """What attempts and the shipper need of `Children`."""
+
+    def spawn(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        on_started: Callable[[int], None] | None = None,
+        on_exit: Callable[[], None],
+        descriptor: int | None = None,
+    ) -> Child:
+        """Start a child in a role."""
+        ...
+
+
+class Children:
+    """Starts children through the fork server, which must be started first (before threads)."""
+
+    def __init__(self, control: socket.socket, pid: int) -> None:
+        self.pid = pid
+        self._control = control
+        self._sending = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._alive: dict[int, tuple[Child, Callable[[int], None] | None]] = {}
+        self._gone = False
+
+    @classmethod
+    def start(cls, make_roles: MakeRoles, groups: Groups | None = None) -> Children:
+        """Fork the server off this process, which must not have other threads yet.
+
+        With `groups`, each attempt gets a control group of its own.
+        """
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            ForkServer.main(theirs, make_roles, groups)
+        theirs.close()
+        return cls(ours, pid)
+
+    def spawn(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        on_started: Callable[[int], None] | None = None,
+        on_exit: Callable[[], None],
+        descriptor: int | None = None,
+    ) -> Child:
+        """Start a child in a role; the callbacks run in the reader's thread and must not block."""
+        child = Child(next(self._numbers), self, on_exit)
+        self._alive[child.id] = (child, on_started)
+        self.send({"op": "spawn", "id": child.id, "role": role}, payload, descriptor)
+        if self._gone:
+            child.ended(_LOST)
+        return child
+
+    def prepare(self) -> None:
+        """Have the process of an attempt made that may follow; without one it goes unused."""
+        self.send({"op": "prepare"})
+
+    def send(
+        self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None
+    ) -> None:
+        """Send the server a request; one that is gone is noticed by the reader."""
+        with self._sending:
+            try:
+                frames.send(self._control, head, payload, descriptor)
+            except OSError:
+                self._gone = True
+
+    def read_events(self) -> None:
+        """The reader's loop; returns when the server is gone."""
+        while (frame := frames.receive(self._control)) is not None:
+            self._handle(frame)
+        self._gone = True
+        for child, _ in list(self._alive.values()):
+            child.ended(_LOST)
+
+    def end_orphans(self) -> None:
+        """End what a server that died has left: this process, a subreaper, adopts it."""
+        kill_descendants()
+
+    def close(self) -> None:
+        """End the server and, with it, everything that it started; waits until it has."""
+        with suppress(OSError):  # it may be gone already
+            self._control.shutdown(socket.SHUT_RDWR)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        self._control.close()
+
+    def _handle(self, frame: frames.Frame) -> None:
+        facts = dict(frame.head)
+        event, child_id = facts.pop("event"), facts.pop("id")
+        child, on_started = self._alive[child_id]
+        if event == "spawned":
+            child.pid = facts["pid"]
+            if on_started is not None:
+                on_started(facts["pid"])
+        else:
+            del self._alive[child_id]
+            usage = Usage(**facts.pop("usage", {}))
+            child.ended(Exit(usage=usage, **facts))

@@ -1,0 +1,294 @@
+"""A small process, forked before threads and large imports, that starts attempts and ends them.
+
+Forking from here costs milliseconds, and a child has neither the agent's memory nor its locks.
+The server is the adopter of everything that its children leave behind: what is not a registered
+child is a leftover, and is killed. When the agent dies, even by kill -9, the control socket ends,
+and the server kills every attempt and exits. Where there are control groups, each attempt is made
+in one of its own, which is ended as a whole. An attempt's process may be made ready ahead.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from taskrunner.agent.forks import process_setup
+from taskrunner.agent.forks.spares import Spare
+from taskrunner.agent.ipc import frames
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.usage import Usage
+from taskrunner.clock import Clock, SystemClock
+from taskrunner.host.cgroups import Group, Groups, Used
+from taskrunner.host.process import become_subreaper, kill_descendants, kill_tree, oom_kills
+
+__all__ = ["ForkServer", "MakeRoles", "Role"]
+
+#: What a child does: it gets the request's payload, and the descriptor sent along, if any.
+Role = Callable[[bytes, int | None], None]
+MakeRoles = Callable[[], Mapping[str, Role]]
+#: How long the server waits for what it has killed; what hangs in the kernel takes longer.
+_GONE_WITHIN_S = 2.0
+#: How long a process is kept ready; a hand-out that is begun at all is begun sooner.
+_READY_FOR_S = 10.0
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Child:
+    id: int
+    oom_kills: int
+    group: Group | None
+    #: When it is to be killed, if it was told to end.
+    kill_at: float | None = None
+
+
+class ForkServer:
+    """The server's loop; runs in the forked process only."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        roles: Mapping[str, Role],
+        clock: Clock,
+        groups: Groups | None,
+    ) -> None:
+        self._control = control
+        self._roles = roles
+        self._clock = clock
+        self._groups = groups
+        self._children: dict[int, _Child] = {}
+        #: By process id, oldest first.
+        self._spares: dict[int, Spare] = {}
+        self._numbers = itertools.count(1)
+        self._pid = os.getpid()
+        self._wakeup, self._woken = socket.socketpair()
+        self._handlers: dict[str, Callable[[frames.Frame], None]] = {
+            "prepare": self._make_ready,
+            "spawn": self._spawn,
+            "end": self._end,
+        }
+
+    @classmethod
+    def main(
+        cls, control: socket.socket, make_roles: MakeRoles, groups: Groups | None = None
+    ) -> None:
+        """Serve until the agent is gone; never returns. What roles need is loaded here."""
+        code = 1
+        try:
+            server = cls(control, make_roles(), SystemClock(), groups)
+            server._prepare()
+            server._serve()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _prepare(self) -> None:
+        os.setsid()
+        become_subreaper()
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        # A child may be told to end before it has set out: blocked, the signal waits for it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        self._woken.setblocking(False)
+        self._wakeup.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
+        # Objects made so far are never freed, so that a collection does not copy their pages.
+        gc.collect()
+        gc.freeze()
+
+    def _serve(self) -> None:
+        while True:
+            ready, _, _ = select.select([self._control, self._wakeup], [], [], self._timeout())
+            if self._wakeup in ready:
+                self._wakeup.recv(4096)
+            self._reap()
+            self._kill_overdue()
+            self._discard_overdue()
+            if self._control in ready and not self._receive():
+                break
+        for pid, child in self._children.items():
+            _kill(pid, child.group)
+        kill_descendants()
+        for child in self._children.values():
+            self._close(child.group)
+        for spare in self._spares.values():
+            self._close(spare.group)
+
+    def _timeout(self) -> float | None:
+        deadlines = [c.kill_at for c in self._children.values() if c.kill_at is not None]
+        deadlines += [spare.until for spare in self._spares.values()]
+        return max(min(deadlines) - self._clock.monotonic(), 0.0) if deadlines else None
+
+    def _receive(self) -> bool:
+        frame = frames.receive(self._control)
+        if frame is not None:
+            self._handlers[frame.head["op"]](frame)
+        return frame is not None
+
+    def _make_ready(self, _frame: frames.Frame) -> None:
+        with suppress(OSError):  # tried again, and told, when it is wanted
+            spare = self._start(ATTEMPT)
+            self._spares[spare.pid] = spare
+
+    def _spawn(self, frame: frames.Frame) -> None:
+        child_id = frame.head["id"]
+        try:
+            started = self._hand_over(frame)
+        except OSError as error:
+            self._tell("exited", child_id, status=None, error=f"cannot fork: {error}")
+            return
+        finally:
+            if frame.descriptor is not None:
+                os.close(frame.descriptor)
+        self._children[started.pid] = _Child(
+            id=child_id, oom_kills=oom_kills(), group=started.group
+        )
+        self._tell("spawned", child_id, pid=started.pid)
+
+    def _hand_over(self, frame: frames.Frame) -> Spare:
+        """Give the work to a process that is ready, or to a new one; raises OSError."""
+        role = frame.head["role"]
+        while role == ATTEMPT and self._spares:
+            spare = self._spares.pop(next(iter(self._spares)))
+            if spare.give(frame):
+                return spare
+            self._discard(spare)
+        new = self._start(role)
+        if not new.give(frame):
+            self._discard(new)
+            raise ChildProcessError("the new process was gone at once")
+        return new
+
+    def _start(self, role: str) -> Spare:
+        """A process that waits for its work; raises OSError."""
+        ours, theirs = socket.socketpair()
+        group = None
+        try:
+            group = self._make_group(role)
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            self._close(group)
+            raise
+        if pid == 0:
+            self._become(theirs, group)
+        theirs.close()
+        until = self._clock.monotonic() + _READY_FOR_S
+        return Spare(pid=pid, group=group, sock=ours, until=until)
+
+    def _make_group(self, role: str) -> Group | None:
+        if self._groups is None or role != ATTEMPT:
+            return None
+        return self._groups.make(f"{self._pid}-{next(self._numbers)}")
+
+    def _become(self, sock: socket.socket, group: Group | None) -> None:
+        """In the child: wait for the work, do it, and leave without a trace of the server."""
+        code = 1
+        try:
+            process_setup.isolate(self._pid, keep=sock.fileno(), group=group)
+            with sock:
+                work = frames.receive(sock)
+            if work is not None:
+                self._roles[work.head["role"]](work.payload, work.descriptor)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def _end(self, frame: frames.Frame) -> None:
+        for pid, child in self._children.items():
+            if child.id == frame.head["id"]:
+                child.kill_at = self._clock.monotonic() + float(frame.head["grace_s"])
+                os.kill(pid, signal.SIGTERM)
+
+    def _kill_overdue(self) -> None:
+        now = self._clock.monotonic()
+        for pid, child in self._children.items():
+            if child.kill_at is not None and child.kill_at <= now:
+                child.kill_at = None
+                _kill(pid, child.group)
+
+    def _discard_overdue(self) -> None:
+        now = self._clock.monotonic()
+        for spare in [spare for spare in self._spares.values() if spare.until <= now]:
+            del self._spares[spare.pid]
+            self._discard(spare)
+
+    def _discard(self, spare: Spare) -> None:
+        spare.sock.close()
+        _kill(spare.pid, spare.group)
+        self._close(spare.group)
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.wait4(-1, os.WNOHANG))[0]:
+                self._ended(*ended)
+
+    def _ended(self, pid: int, status: int, usage: resource.struct_rusage) -> None:
+        if (spare := self._spares.pop(pid, None)) is not None:
+            # Not killed: its process id may be another's by now.
+            spare.sock.close()
+            self._close(spare.group)
+            return
+        child = self._children.pop(pid, None)
+        if child is None:
+            return  # a leftover that was killed
+        if child.group is not None:
+            child.group.end(_GONE_WITHIN_S, self._clock)
+        if status != 0:
+            # It had no chance to end what it had started, which is ours by now.
+            kill_descendants(spare=frozenset([*self._children, *self._spares]))
+        used = child.group.used() if child.group is not None else None
+        counted = Usage.of(usage, used=used)
+        self._close(child.group)
+        self._tell(
+            "exited",
+            child.id,
+            status=status,
+            usage=asdict(counted),
+            oom=_was_oom(child, status, used),
+        )
+
+    def _close(self, group: Group | None) -> None:
+        if group is not None:
+            group.end(_GONE_WITHIN_S, self._clock)
+            group.remove()
+
+    def _tell(self, event: str, child_id: int, **facts: Any) -> None:
+        # An agent that is gone shows at the next read.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            frames.send(self._control, {"event": event, "id": child_id, **facts})
+
+
+def _kill(pid: int, group: Group | None) -> None:
+    if group is not None:
+        group.kill()
+    else:
+        kill_tree(pid)
+
+
+def _was_oom(child: _Child, status: int, used: Used | None) -> bool:
+    if used is not None and used.oom_kills is not None:
+        return used.oom_kills > 0
+    # Where the group does not count its own, this may have been another's.
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return killed and oom_kills() > child.oom_kills

@@ -1,0 +1,340 @@
+"""One hand-out from acceptance to verdict: acknowledge, run, keep alive, end, ship logs, tell.
+
+The verdict is last: it is journaled when the process has ended, and sent when the logs are safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from enum import Enum, auto
+from pathlib import Path
+
+import structlog
+
+from taskrunner.agent.forks.children import Child, Spawner
+from taskrunner.agent.handouts.allowance import Allowance
+from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.limits import Limits, report_every
+from taskrunner.agent.handouts.outbox import Outbox
+from taskrunner.agent.handouts.reporter import Reporter, progress_of
+from taskrunner.agent.handouts.scratch import remove_scratch
+from taskrunner.agent.ipc import verdicts
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.job import Job
+from taskrunner.agent.ipc.untrusted import read_object
+from taskrunner.agent.ipc.verdicts import Exit
+from taskrunner.agent.journal.journal import Entry
+from taskrunner.agent.lifecycle import Threads
+from taskrunner.agent.logs.janitor import Janitor
+from taskrunner.agent.logs.logparts import PASSING, LogParts
+from taskrunner.agent.logs.shipping import LogShipper
+from taskrunner.agent.secrets.masking import Masker, secrets_of
+from taskrunner.clock import Clock
+from taskrunner.errors import ErrorId, TaskError
+from taskrunner.host.birth import birth_of
+from taskrunner.host.cgroups import Groups
+from taskrunner.model.task import Task
+from taskrunner.wire.api import RunnerApi, Verdict
+
+__all__ = ["Attempt", "Desk", "End", "Policy", "judge", "why_end"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_SHIP_TRIES = 5
+#: A slot that has no thread to report with takes no other task for so long.
+_AFTER_NO_THREAD_S = 30.0
+#: What an attempt's process may say of its end.
+_RESULTS = ("FINISHED", "FALSE", "FAILED", "CANCELED")
+
+
+class End(Enum):
+    """Why the agent ends an attempt's process."""
+
+    CANCELED = auto()  # the service said so: no verdict
+    SUPERSEDED = auto()  # the hand-out is not ours any more: no verdict, no logs
+    TIMEOUT = auto()
+    LEASE_LOST = auto()
+    INTERRUPTED = auto()  # the agent stops
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How attempts are kept and ended; seconds."""
+
+    progress_interval_s: float = 60.0
+    #: How long the service leaves a task with a runner that is silent.
+    lease_s: float = 300.0
+    kill_grace_s: float = 10.0
+    #: How long any attempt may take; None: as long as its attemptTimeout lets it.
+    longest_s: float | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What every attempt works with."""
+
+    api: RunnerApi
+    spawner: Spawner
+    shipper: LogShipper
+    outbox: Outbox
+    threads: Threads
+    clock: Clock
+    policy: Policy
+    #: No new work; an attempt that is not yet acknowledged is left alone.
+    stopping: threading.Event
+    #: Running work must end now.
+    canceling: threading.Event
+    #: How long the host still has.
+    haste: Haste
+    groups: Groups | None = None
+    #: Pushes logs in parts while tasks run; None: only at the end.
+    parts: LogParts | None = None
+    #: Keeps this host's logs within bounds; None: they stay.
+    janitor: Janitor | None = None
+
+
+def why_end(
+    reporter: Reporter, *, limits: Limits, elapsed_s: float, now: float, canceling: bool
+) -> End | None:
+    """The first reason to end the process, if there is one."""
+    reasons = {
+        End.CANCELED: reporter.canceled,
+        End.SUPERSEDED: reporter.superseded,
+        End.INTERRUPTED: canceling,
+        End.TIMEOUT: limits.timeout_s is not None and elapsed_s >= limits.timeout_s,
+        End.LEASE_LOST: now - reporter.answered_at >= limits.silence_s,
+    }
+    return next((end for end, holds in reasons.items() if holds), None)
+
+
+def judge(end: End | None, ended: Exit, result: Verdict | None, limits: Limits) -> Verdict | None:
+    """The verdict to send, from why and how the process ended and what it left behind."""
+    if end in {End.CANCELED, End.SUPERSEDED}:
+        return None
+    if result is not None and result.status in {"FINISHED", "FALSE"}:
+        return result  # it was done before the end reached it
+    if end is not None:
+        return {
+            End.TIMEOUT: verdicts.timed_out(limits.timeout_text),
+            End.LEASE_LOST: verdicts.LEASE_LOST,
+            End.INTERRUPTED: verdicts.INTERRUPTED,
+        }[end]
+    if result is not None and result.status == "CANCELED":
+        message = "something other than the agent told the attempt to stop (SIGTERM)"
+        return verdicts.failed(ErrorId.KILLED_BY_SIGNAL, message)
+    return result or verdicts.crashed(ended)
+
+
+class Attempt:
+    """One hand-out's supervisor; `run` takes as long as the attempt."""
+
+    def __init__(self, task: Task, entry: Entry, desk: Desk) -> None:
+        self._task = task
+        self._entry = entry
+        self._desk = desk
+        self._wake = threading.Event()
+        self._log = log.bind(pipeline_id=task.pipeline_id, attempt_id=task.attempt_id)
+        self._reporter = Reporter(
+            desk.api,
+            task.task_id,
+            clock=desk.clock,
+            interval_s=report_every(
+                task,
+                usual_s=desk.policy.progress_interval_s,
+                lease_s=desk.policy.lease_s,
+                now=desk.clock.now(),
+            ),
+            fields=lambda: progress_of(entry.files),
+            wake=self._wake.set,
+        )
+
+    def wake(self) -> None:
+        """Look again at once whether the attempt must end."""
+        self._wake.set()
+
+    def run(self) -> None:
+        """See the hand-out through to its end."""
+        try:
+            thread = self._start_reporting()
+        except RuntimeError as error:
+            # A task that forks and forks has used up what there is for all: nothing is promised.
+            self._log.error("task left to others: no thread", error=str(error))
+            self._entry.withdraw()
+            self._desk.clock.wait(self._desk.stopping, _AFTER_NO_THREAD_S)
+            return
+        with self._reporting(thread):
+            if not self._reporter.acknowledge(self._desk.stopping):
+                self._log.warning("task not begun", canceled=self._reporter.canceled)
+                self._entry.withdraw()
+                return
+            verdict = self._see_through()
+        if verdict is None:
+            self._log.info("task given up", canceled=self._reporter.canceled)
+            self._entry.close()
+        else:
+            self._desk.outbox.deliver(self._entry)
+        # Last, since it may take long: nobody reports any more, and the verdict is awaited.
+        remove_scratch(self._entry.files, self._desk.spawner, self._desk.clock)
+
+    def _see_through(self) -> Verdict | None:
+        with self._parts():
+            verdict = self._work()
+            if verdict is not None:
+                self._entry.exited(verdict)
+        if self._reporter.superseded:
+            _may_go(self._entry, self._desk, pushed=False)
+        else:
+            ship_logs(self._entry, self._desk)
+        return verdict
+
+    def _parts(self) -> AbstractContextManager[None]:
+        parts = self._desk.parts
+        return nullcontext() if parts is None else parts.follow(self._entry)
+
+    def _start_reporting(self) -> threading.Thread:
+        """Raises RuntimeError when there is no room for a thread."""
+        name = f"progress-{threading.current_thread().name}"
+        return self._desk.threads.run(name, self._reporter.loop)
+
+    @contextmanager
+    def _reporting(self, thread: threading.Thread) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._reporter.end()
+            # A report may be under way to a service that hangs: who must go does not wait for it.
+            thread.join(0.0 if self._desk.canceling.is_set() else None)
+
+    def _work(self) -> Verdict | None:
+        clock = self._desk.clock
+        try:
+            self._desk.policy.allowance.check(self._task)
+            limits = Limits.of(
+                self._task,
+                lease_s=self._desk.policy.lease_s,
+                now=clock.now(),
+                longest_s=self._desk.policy.longest_s,
+            )
+        except TaskError as error:
+            # Nothing of it has run, but what is said of it may hold its secrets.
+            refused = verdicts.from_exception(error, Masker(secrets_of(self._task, {})).text)
+            self._log.warning("task refused", error=refused.error_message)
+            return refused
+        started = clock.monotonic()
+        child = self._desk.spawner.spawn(
+            ATTEMPT,
+            Job(task=self._task, files=self._entry.files, mark=self._entry.mark).encode(),
+            on_started=self._started,
+            on_exit=self._wake.set,
+        )
+        self._log.info("task started", type=self._task.main.type)
+        end: End | None = None
+        while child.exit is None:
+            end = end or self._check(child, limits, started)
+            clock.wait(self._wake, self._patience(limits, started))
+            self._wake.clear()
+        result = read_result(self._entry.files.result)
+        verdict = judge(end, child.exit, result, limits)
+        self._log_end(child.exit, end, verdict)
+        return verdict
+
+    def _check(self, child: Child, limits: Limits, started: float) -> End | None:
+        now = self._desk.clock.monotonic()
+        end = why_end(
+            self._reporter,
+            limits=limits,
+            elapsed_s=now - started,
+            now=now,
+            canceling=self._desk.canceling.is_set(),
+        )
+        if end is not None:
+            self._log.warning("task is being ended", reason=end.name)
+            grace_s = self._desk.haste.grace_s(self._desk.policy.kill_grace_s)
+            lost = end is End.LEASE_LOST
+            child.end(min(grace_s, limits.lost_grace_s) if lost else grace_s)
+        return end
+
+    def _patience(self, limits: Limits, started: float) -> float:
+        """How long nothing can fall due, unless something wakes us."""
+        now = self._desk.clock.monotonic()
+        due = [self._reporter.answered_at + limits.silence_s]
+        if limits.timeout_s is not None:
+            due.append(started + limits.timeout_s)
+        # Bounded below, since a reason that is already acted upon stays due.
+        return max(min(due) - now, 0.25)
+
+    def _started(self, pid: int) -> None:
+        # Without a birth it has ended already, which is about to be told.
+        if (birth := birth_of(pid)) is not None:
+            self._entry.started(pid, birth)
+
+    def _log_end(self, ended: Exit, end: End | None, verdict: Verdict | None) -> None:
+        self._log.info(
+            "task ended",
+            status=verdict.status if verdict else "none",
+            error_id=verdict.error_id if verdict else None,
+            reason=end.name if end else None,
+            **{k: round(v, 2) for k, v in asdict(ended.usage).items() if v is not None},
+        )
+
+
+def read_result(path: Path) -> Verdict | None:
+    """What the attempt's process left as its result."""
+    found = read_object(path)
+    return verdicts.from_json(found) if found.get("status") in _RESULTS else None
+
+
+def ship_logs(entry: Entry, desk: Desk) -> None:
+    """Push the logs; a passing failure is retried, any other is told in the verdict."""
+    for number in range(1, _SHIP_TRIES + 1):
+        try:
+            desk.shipper.ship(entry.files.uploads())
+        except TaskError as error:
+            failure = error
+        else:
+            _drop_parts(entry, desk)
+            _may_go(entry, desk, pushed=entry.files.log_uri is not None)
+            entry.shipped()
+            return
+        last = number == _SHIP_TRIES or failure.error_id not in PASSING
+        if last or desk.clock.wait(desk.canceling, 2.0**number / 2):
+            break
+    log.error("logs not shipped", attempt_id=entry.attempt_id, error=str(failure))
+    _tell_unshipped(entry, failure)
+
+
+def _may_go(entry: Entry, desk: Desk, *, pushed: bool) -> None:
+    """Nobody waits for these logs any more: they stay for as long as the settings say."""
+    if desk.janitor is not None:
+        desk.janitor.keep(entry.files.log_dir, pushed=pushed)
+
+
+def _drop_parts(entry: Entry, desk: Desk) -> None:
+    """The whole log is in the store: what was pushed of it before has had its day."""
+    uris = [
+        entry.files.part_uri(*part)
+        for part in entry.parts
+        # Of a log that its task began anew, the parts are all there is of what it had before.
+        if part[0] not in entry.begun_anew
+        and entry.files.size_of(part[0]) >= entry.pushed.get(part[0], 0)
+    ]
+    try:
+        if uris:
+            desk.shipper.drop(uris)
+    except TaskError as error:
+        log.warning("parts of logs stay", attempt_id=entry.attempt_id, error=str(error))
+
+
+def _tell_unshipped(entry: Entry, error: TaskError) -> None:
+    verdict = entry.verdict
+    if verdict is None:
+        return
+    if verdict.error_id is None:
+        told = replace(verdict, error_id=ErrorId.LOGS_NOT_SHIPPED, error_message=str(error))
+    else:
+        told = replace(verdict, error_message=f"{verdict.error_message} ({error})")
+    entry.exited(told)

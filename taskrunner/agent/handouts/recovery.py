@@ -1,0 +1,161 @@
+"""What a new agent owes for its predecessor: end what still runs, then tell what is known.
+
+Nothing is run again. A hand-out whose process had ended gets the verdict that it left; one that
+was cut short is reported as interrupted. No task is asked for before nothing runs any more, nor,
+for a while, before all is told.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+import psutil
+import structlog
+
+from taskrunner.agent.attempt_process.environment import MARK
+from taskrunner.agent.handouts.attempt import Desk, read_result, ship_logs
+from taskrunner.agent.handouts.scratch import remove_scratch
+from taskrunner.agent.ipc import verdicts
+from taskrunner.agent.journal.journal import Entry, Journal
+from taskrunner.clock import Clock
+from taskrunner.errors import UnknownTask, WireError
+from taskrunner.host.birth import birth_of
+from taskrunner.host.cgroups import Groups
+from taskrunner.host.process import kill_tree
+from taskrunner.wire.api import Verdict
+
+__all__ = ["recover", "verdict_of"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_TELL_FIRST_S = 20.0
+_GONE_WITHIN_S = 5.0
+#: How many hand-outs of the last run are concluded side by side.
+_AT_ONCE = 4
+#: Often, since the shortest lease is not known any more.
+_REPORT_EVERY_S = 10.0
+
+
+def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
+    """Settle every hand-out that the journal still holds; `poll` begins to take work, once."""
+    if desk.groups is not None:
+        end_groups(desk.groups, desk.clock)
+    entries = list(journal.open_entries())
+    if desk.janitor is not None:
+        desk.janitor.sweep({entry.files.scratch for entry in entries})
+    if entries:
+        log.info("hand-outs left by the last run", count=len(entries))
+        end_leftovers(entries)
+    owed = _Owed(entries, desk)
+    owed.settle()
+    # A service or a bucket that is away must not keep the agent from the work there is.
+    desk.clock.wait(owed.told, _TELL_FIRST_S)
+    poll()
+
+
+class _Owed:
+    """The last run's hand-outs: kept with reports until the verdict of each is on its way.
+
+    Logs come before verdicts, and can take longer than a lease.
+    """
+
+    def __init__(self, entries: Sequence[Entry], desk: Desk) -> None:
+        self._desk = desk
+        self._waiting = deque(entries)
+        self._untold = {entry.token: entry for entry in entries}
+        #: Set when nothing is owed any more.
+        self.told = threading.Event()
+        if not entries:
+            self.told.set()
+
+    def settle(self) -> None:
+        """Begin to; waits for nothing."""
+        threads = self._desk.threads
+        # None of these may stand behind all others: each may wait for a bucket of its own.
+        for number in range(1, min(len(self._waiting), _AT_ONCE) + 1):
+            threads.run(f"owed-{number}", self._tell)
+        if self._untold:
+            threads.run("owed-progress", self._keep)
+
+    def _tell(self) -> None:
+        while True:
+            try:
+                entry = self._waiting.popleft()
+            except IndexError:
+                return
+            _conclude(entry, self._desk)
+            del self._untold[entry.token]
+            if not self._untold:
+                self.told.set()
+
+    def _keep(self) -> None:
+        gone: set[str] = set()
+        while not self.told.is_set():
+            for entry in list(self._untold.values()):
+                try:
+                    if entry.token not in gone:
+                        self._desk.api.report_task_progress(entry.task_id, {})
+                except UnknownTask:
+                    gone.add(entry.token)
+                except WireError:
+                    continue  # its verdict will say more
+            self._desk.clock.wait(self.told, _REPORT_EVERY_S)
+
+
+def _conclude(entry: Entry, desk: Desk) -> None:
+    if entry.verdict is None:
+        entry.exited(verdict_of(entry))
+    if not entry.logs_shipped:
+        ship_logs(entry, desk)
+    desk.outbox.deliver(entry)
+    remove_scratch(entry.files, desk.spawner, desk.clock)
+
+
+def verdict_of(entry: Entry) -> Verdict:
+    """How a hand-out ended whose agent died before it could say so."""
+    result = read_result(entry.files.result)
+    if result is None or result.status == "CANCELED":
+        return verdicts.INTERRUPTED
+    return result
+
+
+def end_groups(groups: Groups, clock: Clock) -> int:
+    """End what runs in control groups of the last agent, whose work folder this one has now."""
+    groups.sweep()
+    left = groups.all()
+    alive = {pid for group in left for pid in group.pids()}
+    for group in left:
+        if not group.end(_GONE_WITHIN_S, clock):
+            log.error("processes of the last run cannot be ended", group=str(group.folder))
+        group.remove()
+    if alive:
+        log.warning("ended what the last run had left", processes=len(alive))
+    return len(alive)
+
+
+def end_leftovers(entries: Iterable[Entry]) -> int:
+    """Kill what still runs of these hand-outs: by process, and by the mark in the environment."""
+    found = {pid for entry in entries if (pid := _alive(entry)) is not None}
+    found |= set(_marked({entry.mark for entry in entries}))
+    for pid in found:
+        kill_tree(pid)
+    if found:
+        log.warning("ended what the last run had left", processes=len(found))
+    return len(found)
+
+
+def _alive(entry: Entry) -> int | None:
+    if entry.process is None:
+        return None
+    pid, birth = entry.process
+    return pid if birth_of(pid) == birth else None
+
+
+def _marked(marks: set[str]) -> Iterable[int]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) in marks:
+                yield process.pid

@@ -1,0 +1,131 @@
+"""Acknowledging a task and keeping it: ReportTaskProgress from the first to the last moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+
+import structlog
+
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.ipc.untrusted import read_object
+from taskrunner.clock import Clock
+from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
+from taskrunner.wire.api import RunnerApi
+
+__all__ = ["Reporter", "progress_of", "read_progress"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+#: A hand-out that is not acknowledged in 2 minutes goes to another runner; stop well before.
+_ACKNOWLEDGE_WITHIN_S = 90.0
+_RETRY_S = 5.0
+_MOST_FIELDS = 20
+
+
+class Reporter:
+    """What the service last said about one task. The fields are read by the supervisor."""
+
+    def __init__(
+        self,
+        api: RunnerApi,
+        task_id: str,
+        *,
+        clock: Clock,
+        interval_s: float,
+        fields: Callable[[], Mapping[str, str]],
+        wake: Callable[[], None],
+    ) -> None:
+        self._api = api
+        self._task_id = task_id
+        self._clock = clock
+        self._interval_s = interval_s
+        self._fields = fields
+        self._wake = wake
+        #: The task was acknowledged, or never will be.
+        self._begun = threading.Event()
+        self._ended = threading.Event()
+        self._failures = 0
+        #: The service wants the work to stop.
+        self.canceled = False
+        #: The hand-out is not ours any more.
+        self.superseded = False
+        #: When the report was begun that the service answered last, on the monotonic clock. The
+        #: lease may count from then: an answer can be long on its way.
+        self.answered_at = clock.monotonic()
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is nothing left to work for."""
+        return self.canceled or self.superseded
+
+    def acknowledge(self, stopping: threading.Event) -> bool:
+        """Take the task; false when it is canceled or gone, or could not be taken in time."""
+        until = self._clock.monotonic() + _ACKNOWLEDGE_WITHIN_S
+        while not (answered := self.tick({})) and self._clock.monotonic() < until:
+            if self.lost or self._clock.wait(stopping, _RETRY_S):
+                break
+        if answered:
+            self._begun.set()
+        return answered and not self.lost
+
+    def loop(self) -> None:
+        """Report at every interval from the acknowledgement on until the attempt is over.
+
+        A failed report is repeated soon.
+        """
+        self._begun.wait()
+        delay = self._interval_s
+        while not (self.lost or self._clock.wait(self._ended, delay)):
+            answered = self.tick(self._fields())
+            delay = self._interval_s if answered else min(self._interval_s, _RETRY_S)
+
+    def end(self) -> None:
+        """Stop reporting."""
+        self._ended.set()
+        self._begun.set()
+
+    def tick(self, fields: Mapping[str, str]) -> bool:
+        """One report; returns whether the service answered it."""
+        begun = self._clock.monotonic()
+        try:
+            self.canceled = self._api.report_task_progress(self._task_id, fields)
+        except UnknownTask:
+            self.superseded = True
+        except WireError as error:
+            self._failed(error)
+            return False
+        if self._failures:
+            log.info("progress is reported again", failures=self._failures)
+            self._failures = 0
+        self.answered_at = begun
+        if self.lost:
+            self._wake()
+        return not self.superseded
+
+    def _failed(self, error: WireError) -> None:
+        """Told once: an outage may be long, and tries are many."""
+        self._failures += 1
+        if self._failures > 1:
+            log.debug("progress not reported", error=str(error))
+        elif isinstance(error, ServiceUnreachable):
+            log.warning("progress not reported; will try again", error=str(error))
+        else:
+            log.error("progress refused; will try again", error=str(error))
+
+
+def progress_of(files: AttemptFiles) -> dict[str, str]:
+    """What an attempt is doing: what its process says, and how much its commands have written."""
+    fields = read_progress(files.progress)
+    if output := files.size_of("StdOutput") + files.size_of("StdError"):
+        fields["outputBytes"] = str(output)
+    summary = ", ".join(f"{key} {value}" for key, value in fields.items())
+    return {**fields, "attemptStatus": summary} if fields else {}
+
+
+def read_progress(path: Path) -> dict[str, str]:
+    """What the attempt's process says of its progress."""
+    told = islice(read_object(path).items(), _MOST_FIELDS)
+    return {key: str(value) for key, value in told if isinstance(value, str | int | float)}

@@ -1,0 +1,76 @@
+"""The tasks that run now, as others may see them: what, since when, how far."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskrunner.agent.journal.journal import Entry
+from taskrunner.agent.operations.metrics import Counters
+from taskrunner.clock import Clock
+from taskrunner.errors import ErrorId
+from taskrunner.model.task import Task
+
+__all__ = ["Board", "Posted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """One running task."""
+
+    task: Task
+    entry: Entry
+    since: datetime
+    #: The same moment on the monotonic clock.
+    started: float
+
+    @property
+    def type(self) -> str:
+        """The object type of what runs; a wrong task may have none."""
+        found = self.task.objects.get(self.task.attempt_id)
+        return str(found.type or "unknown") if found else "unknown"
+
+
+class Board:
+    """Keeps the running tasks and counts the ended ones; safe for threads."""
+
+    def __init__(self, clock: Clock, counters: Counters) -> None:
+        self._clock = clock
+        self._counters = counters
+        self._lock = threading.Lock()
+        self._posted: dict[str, Posted] = {}
+
+    @contextmanager
+    def post(self, task: Task, entry: Entry) -> Iterator[None]:
+        """Show a task for as long as the block takes."""
+        clock = self._clock
+        posted = Posted(task=task, entry=entry, since=clock.now(), started=clock.monotonic())
+        with self._lock:
+            self._posted[entry.token] = posted
+        self._counters.add("taskrunner_tasks_started_total", type=posted.type)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._posted[entry.token]
+            self._count(posted)
+
+    def running(self) -> list[Posted]:
+        """What runs now, oldest first."""
+        with self._lock:
+            return list(self._posted.values())
+
+    def _count(self, posted: Posted) -> None:
+        verdict = posted.entry.verdict
+        result = verdict.status if verdict else "GIVEN_UP"
+        error_id = (verdict.error_id if verdict else None) or ""
+        took = self._clock.monotonic() - posted.started
+        self._counters.add(
+            "taskrunner_tasks_ended_total", type=posted.type, result=result, error_id=error_id
+        )
+        self._counters.add("taskrunner_task_seconds_total", took, type=posted.type)
+        if error_id == ErrorId.LEASE_LOST:
+            self._counters.add("taskrunner_leases_lost_total")

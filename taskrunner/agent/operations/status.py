@@ -1,0 +1,233 @@
+"""What the agent can tell of itself at a moment: for `taskrunner status`, probes and metrics."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psutil
+
+from taskrunner import __version__
+from taskrunner.agent.handouts.reporter import progress_of
+from taskrunner.agent.operations.board import Board, Posted
+from taskrunner.agent.operations.calls import PollState
+from taskrunner.agent.operations.disk import DiskWatch
+from taskrunner.agent.operations.metrics import Counters, Sample
+from taskrunner.agent.polling.gate import Gate
+from taskrunner.clock import Clock
+
+__all__ = ["Facts", "Health", "Identity", "Reporting"]
+
+#: The main loop turns every few seconds; one that has not for so long never will.
+_LONGEST_TURN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What does not change while the agent runs."""
+
+    endpoint: str
+    worker_groups: tuple[str, ...]
+    slots: int
+    taskrunner_id: str
+    work_dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What only the agent's parts know."""
+
+    phase: str
+    polls_stuck: bool
+    verdicts_unsent: int
+    logs_queued: int
+    #: What this host keeps of logs though nobody waits for them: attempts, bytes.
+    logs_kept: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether all is well, and what is not."""
+
+    ok: bool
+    why: str = "ok"
+
+
+class Reporting:
+    """Puts what the parts know together. Called from several threads; changes nothing."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        gate: Gate,
+        board: Board,
+        polls: Mapping[str, PollState],
+        asking: Mapping[str, float],
+        counters: Counters,
+        disk: DiskWatch,
+        clock: Clock,
+    ) -> None:
+        self.identity = identity
+        self._gate = gate
+        self._board = board
+        self._polls = polls
+        self._asking = asking
+        self._counters = counters
+        self._disk = disk
+        self._clock = clock
+        self._started_at = clock.now()
+        self._started = clock.monotonic()
+        self._turned = self._started
+
+    def turned(self) -> None:
+        """The agent's main loop has come round."""
+        self._turned = self._clock.monotonic()
+
+    def status(self, facts: Facts) -> dict[str, Any]:
+        """Everything, as JSON has it."""
+        identity, running = self.identity, self._board.running()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "phase": facts.phase,
+            "started": _iso(self._started_at),
+            "uptime_s": self._since(self._started),
+            "endpoint": identity.endpoint,
+            "taskrunner_id": identity.taskrunner_id,
+            "work_dir": identity.work_dir,
+            "slots": {"total": identity.slots, "busy": len(running)},
+            "paused": [
+                {"by": who, "why": closure.why, "since": _iso(closure.since)}
+                for who, closure in self._gate.closures.items()
+            ],
+            "tasks": [self._task(posted) for posted in running],
+            "polls": {group: self._poll(group) for group in identity.worker_groups},
+            "verdicts_unsent": facts.verdicts_unsent,
+            "logs_queued": facts.logs_queued,
+            "logs_kept": dict(zip(("attempts", "bytes"), facts.logs_kept, strict=True)),
+            "disk": self._disk_status(),
+            "live": self.live(facts).why,
+            "ready": self.ready(facts).why,
+        }
+
+    def live(self, facts: Facts) -> Health:
+        """Whether the main loop and the polls move within their deadlines."""
+        if facts.polls_stuck:
+            return Health(False, "a poll has outlived its deadline")
+        idle = self._since(self._turned)
+        if idle > _LONGEST_TURN_S:
+            return Health(False, f"the main loop has not come round for {idle:.0f} s")
+        return Health(True)
+
+    def ready(self, facts: Facts) -> Health:
+        """Whether work would be taken: not on the way out, not paused, the service answers."""
+        if facts.phase != "running":
+            return Health(False, f"the agent is {facts.phase}")
+        for who, closure in self._gate.closures.items():
+            return Health(False, f"paused by {who}: {closure.why}")
+        polls = list(self._polls.values())
+        if polls and not any(poll.answered for poll in polls):
+            return Health(False, f"no worker group's poll is answered: {polls[0].error}")
+        return Health(True)
+
+    def samples(self, facts: Facts) -> Sequence[Sample]:
+        """Every metric as it is now."""
+        identity, disk = self.identity, self._disk_status()
+        version = (("version", __version__), ("python", sys.version.partition(" ")[0]))
+        running = self._board.running()
+        values: dict[str, float] = {
+            "taskrunner_up_seconds": self._since(self._started),
+            "taskrunner_slots": identity.slots,
+            "taskrunner_tasks_running": len(running),
+            "taskrunner_tasks_finishing": sum(p.entry.verdict is not None for p in running),
+            "taskrunner_verdicts_unsent": facts.verdicts_unsent,
+            "taskrunner_logs_queued": facts.logs_queued,
+            **(
+                {
+                    f"taskrunner_disk_{k}": disk[k]
+                    for k in ("free_bytes", "floor_bytes", "total_bytes")
+                }
+            ),
+            "taskrunner_logs_kept": facts.logs_kept[0],
+            "taskrunner_logs_kept_bytes": facts.logs_kept[1],
+            **_process(),
+        }
+        ages = [
+            Sample("taskrunner_poll_age_seconds", self._poll_age(group), (("worker_group", group),))
+            for group in identity.worker_groups
+        ]
+        reasons = [Sample("taskrunner_paused", 1, (("by", who),)) for who in self._gate.closures]
+        return [
+            Sample("taskrunner_build_info", 1, version),
+            Sample("taskrunner_phase", 1, (("phase", facts.phase),)),
+            *(Sample(name, value) for name, value in values.items()),
+            *ages,
+            *reasons,
+            *self._counters.samples(),
+        ]
+
+    def _task(self, posted: Posted) -> dict[str, Any]:
+        return {
+            "pipeline_id": posted.task.pipeline_id,
+            "attempt_id": posted.task.attempt_id,
+            "type": posted.type,
+            "since": _iso(posted.since),
+            "elapsed_s": self._since(posted.started),
+            "state": "logs and verdict" if posted.entry.verdict else "running",
+            "progress": progress_of(posted.entry.files),
+        }
+
+    def _poll_age(self, group: str) -> float:
+        """Since the last answer; without one, since the start."""
+        poll = self._polls.get(group)
+        answered = poll.answered_last if poll else None
+        return self._since(self._started if answered is None else answered)
+
+    def _poll(self, group: str) -> dict[str, Any]:
+        poll, asked = self._polls.get(group), self._asking.get(group)
+        asking = {} if asked is None else {"asking_s": self._since(asked)}
+        if poll is None:
+            return {"outcome": "none yet", **asking}
+        return {
+            **asking,
+            "outcome": poll.outcome,
+            "at": _iso(poll.ended_at),
+            "age_s": self._since(poll.ended),
+            "error": poll.error,
+        }
+
+    def _disk_status(self) -> dict[str, Any]:
+        space = self._disk.look()
+        if space is None:
+            return {"free_bytes": 0, "total_bytes": 0, "floor_bytes": 0, "inodes_free": None}
+        return {
+            "free_bytes": space.free,
+            "total_bytes": space.total,
+            "floor_bytes": self._disk.floor.of(space.total),
+            "inodes_free": space.inodes_free,
+        }
+
+    def _since(self, moment: float) -> float:
+        return round(self._clock.monotonic() - moment, 1)
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _process() -> dict[str, float]:
+    own = psutil.Process()
+    with own.oneshot():
+        cpu, (most_fds, _) = own.cpu_times(), own.rlimit(psutil.RLIMIT_NOFILE)
+        return {
+            "process_resident_memory_bytes": own.memory_info().rss,
+            "process_cpu_seconds_total": cpu.user + cpu.system,
+            "process_open_fds": own.num_fds(),
+            "process_max_fds": most_fds,
+            "process_start_time_seconds": own.create_time(),
+        }

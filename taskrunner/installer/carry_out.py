@@ -1,0 +1,255 @@
+"""Carries out, or shows, the steps of an installation; and finds out what they depend on."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+import taskrunner
+from taskrunner.doctor.units import show_unit
+from taskrunner.errors import TaskrunnerError
+from taskrunner.installer.plan import (
+    CREDENTIALS,
+    NEEDRESTART,
+    UNIT_FOLDER,
+    Create,
+    Host,
+    Link,
+    RemoveFile,
+    RemoveLink,
+    RemoveState,
+    Run,
+    Step,
+    Write,
+)
+
+__all__ = ["Installer", "check_reachable", "command_here", "host_facts", "require_root_and_systemd"]
+
+_SYSTEMD_RUNS = Path("/run/systemd/system")
+#: ProtectHome= and PrivateTmp= of the units hide what lies under these.
+_HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+_TOOLS = ("systemd-sysusers", "systemd-tmpfiles", "useradd")
+_OLDEST = 1
+
+
+def require_root_and_systemd(*, user: int | None = None, runs: Path = _SYSTEMD_RUNS) -> None:
+    """Raise TaskrunnerError where this host or user cannot have a unit installed."""
+    if (os.geteuid() if user is None else user) != 0:
+        raise TaskrunnerError("only root can install a service: use sudo, or --dry-run to look")
+    if not runs.is_dir():
+        raise TaskrunnerError(
+            f"systemd does not run on this host (there is no {runs}): start "
+            "`taskrunner --worker-group NAME` by whatever starts services here"
+        )
+
+
+def command_here() -> tuple[str, ...]:
+    """How to start this very installation: its script, or its interpreter with -m."""
+    script = Path(sys.executable).with_name("taskrunner")
+    return (str(script),) if script.is_file() else (sys.executable, "-m", "taskrunner")
+
+
+def program_files() -> tuple[Path, ...]:
+    """What the unit's user must be able to read: script, interpreter, libraries, this package."""
+    here = (command_here()[0], os.path.realpath(sys.executable), sys.base_prefix)
+    return (*map(Path, here), Path(taskrunner.__file__).resolve())
+
+
+def check_reachable(
+    paths: Iterable[Path], mode_of: Callable[[Path], int] = lambda path: path.stat().st_mode
+) -> None:
+    """Raise TaskrunnerError if the unit's user could not get at one of these files."""
+    advice = "install taskrunner where services can read it, such as a venv in /opt/taskrunner"
+    for path in paths:
+        hidden = next((folder for folder in _HIDDEN if path.is_relative_to(folder)), None)
+        if hidden is not None:
+            raise TaskrunnerError(f"{path}: services do not see what is in {hidden}; {advice}")
+        for folder in path.parents:
+            mode = mode_of(folder)
+            if not mode & stat.S_IXOTH:
+                raise TaskrunnerError(
+                    f"{path}: {folder} is closed to other users (mode {mode & 0o7777:o}); {advice}"
+                )
+
+
+def host_facts() -> Host:
+    """Look around on this host."""
+    return Host(
+        command=command_here(),
+        systemd_version=_systemd_version(),
+        tools=frozenset(tool for tool in _TOOLS if shutil.which(tool)),
+        users=frozenset(entry.pw_name for entry in pwd.getpwall()),
+        credentials=_credentials_there(CREDENTIALS),
+        needrestart=NEEDRESTART.parent.is_dir(),
+        units=frozenset(_our_units(UNIT_FOLDER)),
+    )
+
+
+def _credentials_there(path: Path) -> bool:
+    """Raises TaskrunnerError for a file with secrets that others may read."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    if mode & 0o077:
+        raise TaskrunnerError(f"{path}: others may read it: `chown root:root` and `chmod 600` it")
+    return True
+
+
+def _systemd_version() -> int:
+    with suppress(OSError):
+        done = _execute(("systemctl", "--version"))
+        if found := re.match(r"systemd (\d+)", done.stdout):
+            return int(found[1])
+    return _OLDEST
+
+
+def _our_units(folder: Path) -> Iterable[str]:
+    yield from (path.name for path in folder.glob("taskrunner*.service") if "@" not in path.name)
+    # An instance has no file of its own; being enabled is what makes it one.
+    yield from (path.name for path in folder.glob("*.wants/taskrunner@*.service"))
+
+
+def _execute(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603  ours
+
+
+def _own(path: Path, group: str) -> None:
+    shutil.chown(path, "root", group)
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """Carries out steps and says what it does; a dry run only says it."""
+
+    dry_run: bool = False
+    #: Where the host's files are; a test has its own.
+    root: Path = Path("/")
+    execute: Callable[[Sequence[str]], subprocess.CompletedProcess[str]] = _execute
+    own: Callable[[Path, str], None] = _own
+    say: Callable[[str], None] = click.echo
+
+    def carry_out(self, steps: Iterable[Step]) -> None:
+        """Do the steps in order; raises TaskrunnerError, naming the one that failed."""
+        actions: Mapping[type, Callable[..., str]] = {
+            Write: self._write,
+            Create: self._create,
+            Run: self._run,
+            Link: self._link,
+            RemoveFile: self._remove,
+            RemoveLink: self._remove_link,
+            RemoveState: self._remove_state,
+        }
+        for step in steps:
+            try:
+                line = actions[type(step)](step)
+            except (OSError, LookupError) as error:
+                reason = getattr(error, "strerror", None) or error
+                name = " ".join(step.argv) if isinstance(step, Run) else step.path
+                raise TaskrunnerError(f"{name}: {reason}") from None
+            if line:
+                self.say(f"would {line}" if self.dry_run else line)
+
+    def _here(self, path: Path) -> Path:
+        return self.root / path.relative_to("/")
+
+    def _write(self, step: Write) -> str:
+        path = self._here(step.path)
+        with suppress(FileNotFoundError):
+            if path.read_text() == step.text:
+                return f"keep {step.path} (unchanged)"
+        self._put(path, step.text, step.mode)
+        return f"write {step.path}"
+
+    def _create(self, step: Create) -> str:
+        path = self._here(step.path)
+        if path.exists():
+            return f"keep {step.path} (it is yours)"
+        self._put(path, step.text, step.mode, step.group)
+        return f"write {step.path} (mode {step.mode:o})"
+
+    def _put(self, path: Path, text: str, mode: int, group: str | None = None) -> None:
+        if self.dry_run:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(0o600)
+        fresh.write_text(text)
+        if group is not None:
+            self.own(fresh, group)
+        fresh.chmod(mode)
+        fresh.replace(path)
+
+    def _run(self, step: Run) -> str:
+        line = f"run {' '.join(step.argv)}"
+        if self.dry_run:
+            return line
+        done = self.execute(step.argv)
+        if done.returncode != 0 and not step.may_fail:
+            raise TaskrunnerError(f"{line}: failed ({done.returncode}): {self._why(step, done)}")
+        return line
+
+    def _why(self, step: Run, done: subprocess.CompletedProcess[str]) -> str:
+        """What the command said; of a start, why the unit does not run."""
+        unit = step.argv[-1]
+        shown = show_unit(unit, self.execute) if step.argv[:2] == ("systemctl", "start") else None
+        if shown is None:
+            return (done.stderr or done.stdout).strip() or "it said nothing"
+        agent = not unit.startswith("taskrunner-")
+        look = f"`taskrunner doctor --unit {unit.removesuffix('.service')}` or " if agent else ""
+        return f"{unit} is {shown.state}; see {look}`journalctl -u {unit}`"
+
+    def _link(self, step: Link) -> str:
+        path = self._here(step.path)
+        if path.is_symlink() and path.readlink() == step.to:
+            return f"keep {step.path} (unchanged)"
+        if path.is_symlink() or path.exists():
+            return f"keep {step.path} (it is not ours)"
+        if not self.dry_run:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(step.to)
+        return f"link {step.path} to {step.to}"
+
+    def _remove_link(self, step: RemoveLink) -> str:
+        path = self._here(step.path)
+        if not path.is_symlink() or path.readlink() != step.to:
+            return ""
+        if not self.dry_run:
+            path.unlink()
+        return f"remove {step.path}"
+
+    def _remove(self, step: RemoveFile) -> str:
+        path = self._here(step.path)
+        if not path.exists():
+            return ""
+        if not self.dry_run:
+            path.unlink()
+            with suppress(OSError):  # not empty: others have files there
+                if path.parent.name.endswith(".d") and "-taskrunner-" in path.name:
+                    path.parent.rmdir()
+        return f"remove {step.path}"
+
+    def _remove_state(self, step: RemoveState) -> str:
+        path = self._here(step.path)
+        if not path.is_dir():
+            return ""
+        for entry in [] if self.dry_run else list(path.iterdir()):
+            if entry.name in step.keep:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        return f"remove what is in {step.path}"

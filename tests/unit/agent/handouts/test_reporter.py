@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from taskrunner.agent.handouts.reporter import Reporter, progress_of
+from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.errors import CallRefused, ServiceUnreachable, UnknownTask
+from tests.unit.agent.fakes import FakeApi, FakeClock
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.api, self.clock, self.woken = FakeApi(), FakeClock(), threading.Event()
+        self.reporter = Reporter(
+            self.api,
+            "task-1",
+            clock=self.clock,
+            interval_s=60,
+            fields=lambda: {"rows": "7"},
+            wake=self.woken.set,
+        )
+
+    def loop(self) -> None:
+        """From the acknowledgement on."""
+        self.reporter._begun.set()
+        self.reporter.loop()
+
+
+def test_it_reports_at_the_interval_with_what_is_known_of_progress() -> None:
+    desk = Desk()
+    desk.api.progress = [False, False, True]
+    desk.loop()
+    assert desk.clock.waits == [60, 60, 60]
+    assert desk.api.named("progress") == [{"rows": "7"}] * 3
+    assert desk.reporter.canceled
+    assert desk.woken.is_set()
+
+
+def test_it_says_nothing_before_the_task_is_acknowledged() -> None:
+    """Its report would be the acknowledgement, of which whoever waits for one does not hear."""
+    desk = Desk()
+    thread = threading.Thread(target=desk.reporter.loop)
+    thread.start()
+    desk.api.progress = [ServiceUnreachable("away"), False, True]
+    assert desk.reporter.acknowledge(threading.Event())
+    thread.join(60)
+    assert desk.reporter.canceled
+    assert desk.api.named("progress") == [{}, {}, {"rows": "7"}]
+    desk = Desk()
+    thread = threading.Thread(target=desk.reporter.loop)
+    thread.start()
+    desk.reporter.end()
+    thread.join(60)
+    assert desk.api.calls == []
+
+
+def test_a_failed_report_is_repeated_soon_and_does_not_count_as_an_answer() -> None:
+    desk = Desk()
+    desk.api.progress = [False, ServiceUnreachable("gone"), CallRefused("no", code="X"), True]
+    desk.loop()
+    assert desk.clock.waits == [60, 60, 5, 5]
+    desk = Desk()
+    desk.api.progress = [False, ServiceUnreachable("gone")]
+    desk.clock.meanwhile = lambda: desk.reporter.end() if desk.clock.elapsed > 121 else None
+    desk.loop()
+    assert desk.reporter.answered_at == 60
+
+
+def test_a_task_that_is_gone_is_superseded() -> None:
+    desk = Desk()
+    desk.api.progress = [UnknownTask("gone", code="TaskNotFoundException")]
+    desk.loop()
+    assert desk.reporter.superseded
+    assert not desk.reporter.canceled
+    assert desk.woken.is_set()
+
+
+@pytest.mark.parametrize(
+    ("answers", "taken"),
+    [
+        ([False], True),
+        ([ServiceUnreachable("x"), False], True),
+        ([True], False),
+        ([UnknownTask("x", code="TaskNotFoundException")], False),
+        ([ServiceUnreachable("x")] * 1000, False),
+    ],
+)
+def test_acknowledging_is_tried_within_the_window_only(
+    answers: list[bool | Exception], taken: bool
+) -> None:
+    desk = Desk()
+    desk.api.progress = list(answers)
+    assert desk.reporter.acknowledge(threading.Event()) is taken
+    assert desk.clock.elapsed < 120
+
+
+def test_progress_has_a_summary_for_people(tmp_path: Path) -> None:
+    files = AttemptFiles(log_dir=tmp_path, scratch=tmp_path, log_uri=None)
+    assert progress_of(files) == {}
+    files.progress.write_text(json.dumps({"rows": "10", "bytes": "200"}))
+    assert progress_of(files)["attemptStatus"] == "rows 10, bytes 200"
+    files.progress.write_text("{half")
+    assert progress_of(files) == {}
+
+
+def test_what_a_command_has_written_is_progress_too(tmp_path: Path) -> None:
+    files = AttemptFiles(log_dir=tmp_path, scratch=tmp_path, log_uri=None)
+    (tmp_path / "StdOutput").write_text("12345")
+    (tmp_path / "StdError").write_text("67")
+    assert progress_of(files) == {"outputBytes": "7", "attemptStatus": "outputBytes 7"}
+
+
+def test_a_lease_counts_from_before_the_report_however_long_its_answer_takes() -> None:
+    desk = Desk()
+    desk.clock.elapsed = 100
+
+    class SlowApi(FakeApi):
+        def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
+            desk.clock.elapsed += 14
+            return False
+
+    desk.reporter._api = SlowApi()
+    assert desk.reporter.tick({})
+    assert desk.clock.elapsed == 114
+    assert desk.reporter.answered_at == 100
