@@ -24,32 +24,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = [
-    "CallGivenUp",
-    "CallRefused",
-    "Canceled",
-    "ConfigError",
-    "DefinitionError",
-    "ErrorId",
-    "ExpressionError",
-    "InternalService",
-    "InvalidRequest",
-    "NotAuthorized",
-    "PermanentTaskError",
-    "PipelineDeleted",
-    "PipelineNotFound",
-    "Place",
-    "ServiceFault",
-    "ServiceUnreachable",
-    "StoreError",
-    "TaskError",
-    "TaskNotFound",
-    "TaskrunnerError",
-    "UnknownTask",
-    "UsageError",
-    "WireError",
-]
-
 
 class TaskrunnerError(Exception):
     """Something went wrong that a person should read about; the message is for them."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MASK", "hide_passwords"]
-
 MASK = "********"
 #: User, and all else up to the last @ before a slash: a password may hold an @ that nobody escaped.
 _LOGIN = re.compile(r"//([^/:@]*)([^/]*)@")

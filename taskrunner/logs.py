@@ -28,7 +28,6 @@ import structlog  # noqa: E402
 for _name in _ABSENT:
     del sys.modules[_name]
 
-__all__ = ["also_to", "configure"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 

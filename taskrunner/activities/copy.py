@@ -10,8 +10,6 @@ from taskrunner.data.transfer import Transfer
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
-__all__ = ["CopyActivity", "file_name"]
-
 
 class CopyActivity(Activity):
     """Copies `input` to `output`: tables, queries, files and directories of files."""

@@ -8,8 +8,6 @@ from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind, Plugin
 
-__all__ = ["Registry"]
-
 
 class Registry:
     """Plugins by type."""

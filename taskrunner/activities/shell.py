@@ -13,8 +13,6 @@ from taskrunner.host.capped_log import copy_log, gap_of
 from taskrunner.host.cgroups import own_group
 from taskrunner.host.process import oom_kills, signal_name
 
-__all__ = ["ShellCommandActivity", "ShellRun", "run_shell"]
-
 _SHELLS = (Path("/bin/bash"), Path("/bin/sh"))
 #: Exit codes of a command that was killed, or whose last program was.
 _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}

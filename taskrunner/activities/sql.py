@@ -12,8 +12,6 @@ from taskrunner.data.nodes import TableNode, database_of, node_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
-__all__ = ["SqlActivity"]
-
 _MAX_SCRIPT = 16 << 20
 _PIECE = 1 << 20
 

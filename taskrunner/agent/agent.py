@@ -51,8 +51,6 @@ from taskrunner.host.systemd import Notifier
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi
 
-__all__ = ["SIGNALS", "Agent", "AgentSettings", "Notices", "Reload"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: A slot that could not write to the journal takes no other task for so long.
@@ -117,7 +115,7 @@ class Agent:
             threads=self._threads,
             clock=clock,
         )
-        self._operations, self._desk = parts.operations, parts.desk
+        self._operations, self._services = parts.operations, parts.services
         self._poller, self._heartbeat, self._care = parts.poller, parts.heartbeat, parts.care
         self._signal_handlers = self._make_signal_handlers()
         self._handlers = self._make_handlers()
@@ -160,10 +158,10 @@ class Agent:
 
     def _start(self) -> None:
         settings = self._settings
-        threads, desk = self._threads, self._desk
+        threads, services = self._threads, self._services
         self._operations.start(threads)
         threads.start("fork-server", self._children.read_events)
-        threads.start("outbox", lambda: desk.outbox.loop(self._closing))
+        threads.start("outbox", lambda: services.outbox.loop(self._closing))
         self._care.start(threads, self._closing)
         threads.run("recovery", self._recover)
         heard = partial(self._mailbox.put, Heard())
@@ -183,7 +181,7 @@ class Agent:
 
     def _recover(self) -> None:
         """Only when nothing runs any more that the last agent left does the first slot poll."""
-        recover(self._journal, self._desk, lambda: self._poller.start(self._threads))
+        recover(self._journal, self._services, lambda: self._poller.start(self._threads))
 
     def _receive(self) -> None:
         busy = bool(self._running or self._settings.parent) or self.phase is not Phase.RUNNING
@@ -198,8 +196,8 @@ class Agent:
         if self.phase is Phase.DRAINING and self._clock.monotonic() >= self._drain_until:
             log.warning("drain took too long: ending what runs", running=len(self._running))
             self._cancel()
-        if self._desk.haste.urgent:
-            self._desk.shipper.hurry()
+        if self._services.host_deadline.urgent:
+            self._services.shipper.hurry()
         self._operations.tick()
         self._poller.look()
         self._look_for_parent()
@@ -213,12 +211,12 @@ class Agent:
         parent = self._settings.parent
         if parent is not None and self.phase is not Phase.CANCELING and os.getppid() != parent:
             self._flush_s = 0.0
-            self._desk.haste.host_ends_in(2 * self._settings.policy.kill_grace_s)
+            self._services.host_deadline.host_ends_in(2 * self._settings.rules.kill_grace_s)
             self._cancel_signaled("the process that started the agent is gone")
 
     def _done(self) -> bool:
         dead = self._exit_code in {ExitCode.LOOP_DIED, ExitCode.FORK_SERVER_DIED}
-        late = self.phase is Phase.CANCELING and not self._desk.haste.left_s
+        late = self.phase is Phase.CANCELING and not self._services.host_deadline.left_s
         return dead or late or (self.phase is not Phase.RUNNING and not self._taking)
 
     def _finish(self) -> None:
@@ -229,7 +227,7 @@ class Agent:
         self._care.finish()
         while self._owes() and self._clock.monotonic() < until:
             self._clock.wait(never, 0.1)
-        if left := self._desk.outbox.pending():
+        if left := self._services.outbox.pending():
             log.warning("verdicts stay in the journal for the next start", count=left)
         self._closing.set()
         self._announcer.ended(int(self._exit_code), self._may_not)
@@ -240,15 +238,15 @@ class Agent:
 
     def _owes(self) -> bool:
         # What is refused now is refused in ten seconds too.
-        told = self._may_not is not None or not self._desk.outbox.pending()
-        return not told or self._desk.shipper.busy()
+        told = self._may_not is not None or not self._services.outbox.pending()
+        return not told or self._services.shipper.busy()
 
     def _take(self, task: Task) -> None:
         """Run a task, or leave it: the agent ends only when it has seen that no slot has one."""
         slot = threading.get_ident()
         self._taking.add(slot)
         try:
-            if self._desk.stopping.is_set():
+            if self._services.stopping.is_set():
                 # Not acknowledged, so the service hands it to another runner.
                 log.info("task left to others", attempt_id=task.attempt_id)
             else:
@@ -263,7 +261,7 @@ class Agent:
             task,
             output=settings.output,
             default_log_uri=settings.log_uri,
-            takes_logs_at=settings.policy.allowance.takes_logs_at,
+            takes_logs_at=settings.rules.allowance.takes_logs_at,
             user=settings.users.get(task.worker_group),
         )
         self._children.prepare()
@@ -272,15 +270,15 @@ class Agent:
         except OSError as error:
             # What cannot be promised is not acknowledged: the service hands it to another runner.
             log.error("task left to others: journal", attempt_id=task.attempt_id, error=str(error))  # noqa: TRY400
-            self._clock.wait(self._desk.stopping, _AFTER_NO_JOURNAL_S)
+            self._clock.wait(self._services.stopping, _AFTER_NO_JOURNAL_S)
             return
         if entry is None:
             log.warning("hand-out came twice: not run again", attempt_id=task.attempt_id)
             return
-        attempt = Attempt(task, entry, self._desk)
+        attempt = Attempt(task, entry, self._services)
         self._running[entry.token] = attempt
         try:
-            with self._operations.board.post(task, entry):
+            with self._operations.running_tasks.post(task, entry):
                 attempt.run()
         finally:
             del self._running[entry.token]
@@ -304,9 +302,9 @@ class Agent:
         self._notifier.reloading(self._clock.monotonic())
         changed = self._reload() if self._reload is not None else None
         if changed is not None:
-            policy = replace(self._desk.policy, progress_interval_s=changed.progress_interval_s)
+            rules = replace(self._services.rules, progress_interval_s=changed.progress_interval_s)
             self._settings = replace(self._settings, drain_timeout_s=changed.drain_timeout_s)
-            self._desk = replace(self._desk, policy=policy)
+            self._services = replace(self._services, rules=rules)
             self._operations.disk.floor = changed.min_free_disk
             self._care.change(changed.log_interval_s, changed.retention)
             self._poller.weigh(changed.group_weights)
@@ -339,7 +337,7 @@ class Agent:
         self.phase = Phase.DRAINING
         self._exit_code = code
         self._drain_until = self._clock.monotonic() + self._settings.drain_timeout_s
-        self._desk.stopping.set()
+        self._services.stopping.set()
         self._poller.release()
         if code is ExitCode.OK:
             self._announcer.ready()
@@ -354,12 +352,12 @@ class Agent:
 
     def _on_host_ending(self, message: HostEnding) -> None:
         """Drain so that everything is told in time; what is done with logs, time decides."""
-        haste, settings = self._desk.haste, self._settings
-        haste.host_ends_in(message.left_s)
+        host_deadline, settings = self._services.host_deadline, self._settings
+        host_deadline.host_ends_in(message.left_s)
         if self.phase is Phase.RUNNING:
             self._drain(ExitCode.OK, message.reason)
-        grace_s = haste.grace_s(settings.policy.kill_grace_s)
-        work_s = haste.work_s(margin_s=settings.notice_margin_s, grace_s=grace_s)
+        grace_s = host_deadline.grace_s(settings.rules.kill_grace_s)
+        work_s = host_deadline.work_s(margin_s=settings.notice_margin_s, grace_s=grace_s)
         self._drain_until = min(self._drain_until, self._clock.monotonic() + work_s)
 
     def _on_take_no_more(self, message: TakeNoMore) -> None:
@@ -370,9 +368,9 @@ class Agent:
         if self.phase is Phase.RUNNING:
             self._drain(ExitCode.OK, "cancel")
         self.phase = Phase.CANCELING
-        self._desk.haste.host_ends_in(self._settings.last_words_s)
-        self._desk.canceling.set()
-        self._desk.api.hurry()
+        self._services.host_deadline.host_ends_in(self._settings.last_words_s)
+        self._services.canceling.set()
+        self._services.api.hurry()
         for attempt in list(self._running.values()):
             attempt.wake()
 

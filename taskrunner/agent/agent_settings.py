@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from taskrunner.agent.handouts.attempt import Policy
+from taskrunner.agent.handouts.attempt import AttemptRules
 from taskrunner.agent.logs.janitor import Retention
 from taskrunner.agent.logs.logcare import LogSettings
 from taskrunner.agent.operations.operations import OperationsSettings
-from taskrunner.agent.operations.status import Identity
+from taskrunner.agent.operations.status import AgentFacts
 from taskrunner.config.kinds import Space
 from taskrunner.host.cgroups import Groups
-
-__all__ = ["FLUSH_S", "AgentSettings", "Reloaded"]
 
 #: What systemd allows for the logs of the last tasks and for the flush.
 _LAST_UPLOADS_S = 50.0
@@ -46,23 +44,23 @@ class AgentSettings:
     logs: LogSettings = field(default_factory=LogSettings)
     #: The user of each worker group's commands; of others they run as the agent's own.
     users: Mapping[str, str] = field(default_factory=dict)
-    policy: Policy = field(default_factory=Policy)
+    rules: AttemptRules = field(default_factory=AttemptRules)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
 
     @property
     def longest_stop_s(self) -> float:
         """How long a stop may take: drain, end of what runs, last logs and verdicts."""
-        return self.drain_timeout_s + 2 * self.policy.kill_grace_s + _LAST_UPLOADS_S
+        return self.drain_timeout_s + 2 * self.rules.kill_grace_s + _LAST_UPLOADS_S
 
     @property
     def last_words_s(self) -> float:
         """After the drain or a second stop: until then a stalled upload holds back no verdict."""
-        return 2 * self.policy.kill_grace_s + _LAST_UPLOADS_S - FLUSH_S
+        return 2 * self.rules.kill_grace_s + _LAST_UPLOADS_S - FLUSH_S
 
     @property
-    def identity(self) -> Identity:
+    def agent_facts(self) -> AgentFacts:
         """What operators are told of it."""
-        return Identity(
+        return AgentFacts(
             endpoint=self.operations.endpoint,
             worker_groups=self.worker_groups,
             slots=self.slots,

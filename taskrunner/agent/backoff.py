@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-__all__ = ["Backoff", "Outage"]
-
 
 @dataclass(frozen=True, slots=True)
 class Backoff:

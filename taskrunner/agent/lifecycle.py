@@ -9,24 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-__all__ = [
-    "AttemptEnded",
-    "CancelAsked",
-    "ExitCode",
-    "Heard",
-    "HostEnding",
-    "LoopEnded",
-    "Mailbox",
-    "Message",
-    "Phase",
-    "SignalArrived",
-    "StopAsked",
-    "TakeNoMore",
-    "Threads",
-    "listen",
-    "longest_nap_s",
-]
-
 
 class ExitCode(IntEnum):
     """What the agent's exit code says; the numbers are those of sysexits.h."""

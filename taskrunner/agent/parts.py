@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.forks.children import Children
-from taskrunner.agent.handouts.attempt import Desk
-from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.attempt import AttemptServices
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.lifecycle import Threads
 from taskrunner.agent.logs.logcare import LogCare
@@ -23,8 +23,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi
-
-__all__ = ["Hooks", "Parts", "make_parts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +42,7 @@ class Parts:
     """What an agent is made of besides its own loop."""
 
     operations: Operations
-    desk: Desk
+    services: AttemptServices
     poller: Poller
     heartbeat: Heartbeat
     care: LogCare
@@ -54,8 +52,8 @@ class Parts:
         return Facts(
             phase=phase,
             polls_stuck=self.poller.stuck(),
-            verdicts_unsent=self.desk.outbox.pending(),
-            logs_queued=self.desk.shipper.waiting(),
+            verdicts_unsent=self.services.outbox.pending(),
+            logs_queued=self.services.shipper.waiting(),
             logs_kept=self.care.janitor.kept,
         )
 
@@ -72,7 +70,7 @@ def make_parts(
     """Make them all; nothing runs yet. All their calls to the service are watched."""
     operations = Operations(
         settings.operations,
-        settings.identity,
+        settings.agent_facts,
         api=api,
         on_not_authorized=hooks.refused,
         handles=hooks.handles,
@@ -81,17 +79,17 @@ def make_parts(
     watched = operations.api
     shipper = LogShipper(children, threads, clock)
     care = _care(settings, shipper, operations, clock)
-    desk = Desk(
+    services = AttemptServices(
         api=watched,
         spawner=children,
         shipper=shipper,
         outbox=Outbox(watched, clock),
         threads=threads,
         clock=clock,
-        policy=settings.policy,
+        rules=settings.rules,
         stopping=threading.Event(),
         canceling=threading.Event(),
-        haste=Haste(clock),
+        host_deadline=HostDeadline(clock),
         groups=settings.groups,
         parts=care.parts,
         janitor=care.janitor,
@@ -101,12 +99,14 @@ def make_parts(
         Turns(settings.worker_groups, settings.group_weights, slots=settings.slots),
         hostname=settings.hostname,
         run=hooks.run,
-        stopping=desk.stopping,
+        stopping=services.stopping,
         clock=clock,
         gate=operations.gate,
     )
     heartbeat = _heartbeat(settings, watched, hooks, clock)
-    return Parts(operations=operations, desk=desk, poller=poller, heartbeat=heartbeat, care=care)
+    return Parts(
+        operations=operations, services=services, poller=poller, heartbeat=heartbeat, care=care
+    )
 
 
 def _care(
@@ -118,7 +118,7 @@ def _care(
         log_uri=settings.log_uri,
         hostname=settings.hostname,
         shipper=shipper,
-        board=operations.board,
+        running_tasks=operations.running_tasks,
         disk=operations.disk,
         clock=clock,
     )

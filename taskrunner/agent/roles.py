@@ -12,8 +12,6 @@ from taskrunner.agent.attempt_process.folders import remove_as_user
 from taskrunner.agent.forks.forkserver import Role
 from taskrunner.agent.ipc.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
 
-__all__ = ["make_roles"]
-
 #: A bad network costs a log the part under way, not all that went before.
 _TRIES = 7
 #: Small, and used by most tasks: loaded once here, it costs no task any time.

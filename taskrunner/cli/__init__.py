@@ -13,8 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["COMMANDS", "main"]
-
 #: Verb -> (module that holds its click command as `command` or under the name after the colon,
 #: one line for --help).
 COMMANDS = {

@@ -31,7 +31,7 @@ from taskrunner.config.options import settings_options
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.host.cgroups import Bounds
 from taskrunner.host.process import become_subreaper, raise_descriptor_limit
-from taskrunner.host.users import Identity
+from taskrunner.host.users import User
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from taskrunner.agent.logs.agentlog import HourlyLog
     from taskrunner.wire.api import RunnerApi
 
-__all__ = ["command", "export_credentials", "make_work_dir"]
 
 _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
 
@@ -119,12 +118,12 @@ class Setup:
     reread: Callable[[], Loaded]
     isolation: Isolation
     #: The user of each worker group's commands.
-    users: Mapping[str, Identity]
+    users: Mapping[str, User]
     #: The process with which the agent is to end.
     parent: int | None
 
 
-def _users(settings: Settings) -> Mapping[str, Identity]:
+def _users(settings: Settings) -> Mapping[str, User]:
     """Who tasks run as, by worker group; raises ConfigError when that cannot be."""
     users = users_by_group(
         settings.worker_group, settings.run_as_user, allow_root=settings.allow_root
@@ -221,7 +220,7 @@ def _agent_settings(
 ) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.handouts.allowance import Allowance
-    from taskrunner.agent.handouts.attempt import Policy
+    from taskrunner.agent.handouts.attempt import AttemptRules
     from taskrunner.agent.logs.logcare import LogSettings
     from taskrunner.agent.operations.operations import OperationsSettings, runtime_dir
     from taskrunner.cli.reload import retention_of
@@ -252,7 +251,7 @@ def _agent_settings(
             retention=retention_of(settings),
             own=own_log,
         ),
-        policy=Policy(
+        rules=AttemptRules(
             progress_interval_s=settings.progress_interval,
             lease_s=settings.lease_timeout,
             kill_grace_s=settings.kill_grace,

@@ -22,8 +22,6 @@ from taskrunner.installer.plan import Target
 from taskrunner.logins import MASK, hide_passwords
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 
-__all__ = ["agent_process", "check", "command", "show"]
-
 
 def _show(config: str | None, form: str, *, origin: bool, **flags: object) -> int:
     loaded = load(flags, os.environ, file=config)

@@ -12,8 +12,6 @@ from taskrunner.config.load import examine
 from taskrunner.config.options import named
 from taskrunner.errors import ConfigError
 
-__all__ = ["EXIT_NOT_RUNNING", "drain", "pause", "resume", "work_folder"]
-
 #: As init scripts have it: the program is not running.
 EXIT_NOT_RUNNING = 3
 

@@ -20,12 +20,12 @@ from taskrunner.cli.doctor_unit import examine_unit
 from taskrunner.clock import SystemClock
 from taskrunner.config.load import Loaded, examine, load, missing
 from taskrunner.config.options import FORMAT, settings_options
-from taskrunner.doctor.bounds import check_limits
 from taskrunner.doctor.case import Case, Finding, Result, failed, passed, warned
 from taskrunner.doctor.groups import check_groups
 from taskrunner.doctor.host import check_disk, check_drivers, check_user
 from taskrunner.doctor.identity import check_credentials, check_identity
 from taskrunner.doctor.permissions import check_permissions
+from taskrunner.doctor.resource_limits import check_limits
 from taskrunner.doctor.running import check_agent
 from taskrunner.doctor.service import (
     Way,
@@ -38,8 +38,6 @@ from taskrunner.doctor.service import (
 from taskrunner.doctor.storage import check_log_uri
 from taskrunner.doctor.units import agent_units
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
-
-__all__ = ["command", "examination"]
 
 _EXIT_FAILED = 1
 #: In this order: where one of _IN_THE_WAY fails, what comes after it would fail for that reason.

@@ -19,8 +19,6 @@ from taskrunner.doctor.case import Finding, Result
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installer.carry_out import require_root_and_systemd
 
-__all__ = ["examine_unit", "unit_name", "unit_of_the_doctor"]
-
 _FOLDER = Path("/run/systemd/system")
 _PATIENCE_S = 900
 #: The last word: what the copy does otherwise. The runtime folder is the agent's, and would be

@@ -19,8 +19,6 @@ from taskrunner.model.reader import (
 )
 from taskrunner.plugins.types import know_plugin_types
 
-__all__ = ["Sources", "load_document", "read_text"]
-
 _STDIN = "-"
 
 

@@ -9,8 +9,6 @@ from taskrunner.cli.plain import visible
 from taskrunner.model.graph import Edge, Graph, Node
 from taskrunner.model.instances import Category
 
-__all__ = ["DRAWINGS"]
-
 #: What an edge into a node says of it, and out of it.
 _INTO = {"dependsOn": "after", "input": "reads", "precondition": "if", "runsOn": "runs on"}
 _OUT_OF = {"output": "writes"}

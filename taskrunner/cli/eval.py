@@ -15,8 +15,6 @@ from taskrunner.model.inheritance import effective
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.period import Period
 
-__all__ = ["command"]
-
 _REFERRING_FIELDS = ("onSuccess", "onFail", "onLateAction", "precondition")
 
 

@@ -20,8 +20,6 @@ from taskrunner.model.catalog import (
 from taskrunner.plugins.discovery import names
 from taskrunner.plugins.types import TYPE_KINDS, find_plugin_type
 
-__all__ = ["command"]
-
 _CATEGORIES = {
     "activity": "Activities",
     "datanode": "Data nodes",

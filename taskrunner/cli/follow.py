@@ -18,8 +18,6 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
 from taskrunner.model.times import format_datetime
 
-__all__ = ["Follower", "LineFollower", "SilentFollower", "TableFollower", "duration"]
-
 _STYLES: Mapping[InstanceStatus, str] = {
     InstanceStatus.FINISHED: "green",
     InstanceStatus.RUNNING: "cyan",

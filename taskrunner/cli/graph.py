@@ -10,8 +10,6 @@ from taskrunner.model.catalog import category_of
 from taskrunner.model.graph import Graph
 from taskrunner.model.inheritance import effective
 
-__all__ = ["command"]
-
 
 @click.command(help="Print what runs in which order in the definition FILE (- for standard input).")
 @click.argument("path", metavar="FILE")

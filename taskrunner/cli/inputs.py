@@ -13,8 +13,6 @@ from taskrunner.errors import UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.times import parse_datetime
 
-__all__ = ["find_object_id", "load_definition", "moment"]
-
 
 def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
     """An option's callback: a value such as 2026-02-13T02:00:00, in UTC."""

@@ -16,8 +16,6 @@ from taskrunner.installer import carry_out as installer
 from taskrunner.installer.plan import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
 from taskrunner.logins import hide_passwords
 
-__all__ = ["command"]
-
 
 def _option(setting: Setting) -> click.Option:
     return click.Option(

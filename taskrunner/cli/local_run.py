@@ -25,14 +25,13 @@ from taskrunner.model.instances import Category
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.actions.publisher import Publisher, Recorder, SnsPublisher
+from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.definitions import Moment
-from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.engine import Service
 from taskrunner.service.loopback import LoopbackServer
 from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
 from taskrunner.service.settings import ServiceSettings
-
-__all__ = ["LocalOptions", "LocalRun", "Outcome", "agent_environment"]
 
 #: The fields of a data node that say where it is.
 PATH_FIELDS = ("filePath", "directoryPath")

@@ -12,8 +12,6 @@ from taskrunner.config.options import FORMAT
 from taskrunner.errors import TaskError
 from taskrunner.plugins.discovery import Plugin, discover, remedy
 
-__all__ = ["command"]
-
 _EXIT_FAILED = 1
 
 

@@ -13,8 +13,6 @@ from taskrunner.agent.logs.janitor import Retention
 from taskrunner.config.load import Loaded, Settings
 from taskrunner.errors import ConfigError
 
-__all__ = ["LIVE", "Reloader", "retention_of"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: The settings that a running agent takes over.

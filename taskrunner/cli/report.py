@@ -19,8 +19,6 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 from taskrunner.model.times import format_datetime
 
-__all__ = ["Places", "json_report", "print_report", "verdict"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:

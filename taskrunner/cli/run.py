@@ -20,9 +20,6 @@ from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, Usa
 from taskrunner.model.document import Definition
 from taskrunner.model.selection import Selection
 
-__all__ = ["command"]
-
-
 #: A year: beyond it nobody waits, and dates end somewhere.
 LONGEST_DELAY_S = 366 * 86_400
 

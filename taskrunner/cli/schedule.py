@@ -16,8 +16,6 @@ from taskrunner.model.parameters import parameter_values
 from taskrunner.model.times import format_datetime
 from taskrunner.model.timetable import Entry, timetable
 
-__all__ = ["command"]
-
 _COLUMNS = {"runsAt": "RUNS AT", "scheduledStart": "START", "scheduledEnd": "END", "object": "OF"}
 _TIME_WIDTH = len("YYYY-MM-DDTHH:MM:SS")
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from taskrunner.service.server import Address, ServiceServer
     from taskrunner.service.settings import ServiceSettings
 
-__all__ = ["command", "resource_environment"]
 
 _DEFAULT_LISTEN = "127.0.0.1:8484"
 

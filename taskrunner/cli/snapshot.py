@@ -18,8 +18,6 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store.rows import AlarmRow
 
-__all__ = ["Snapshot"]
-
 _DONE_WELL = frozenset({InstanceStatus.FINISHED, InstanceStatus.SKIPPED})
 
 

@@ -15,8 +15,6 @@ from taskrunner.agent.isolation.users import check_root, check_users, users_by_g
 from taskrunner.config.load import Examined, Settings
 from taskrunner.errors import ConfigError
 
-__all__ = ["Process", "check_start", "refusals"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:

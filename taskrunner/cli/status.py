@@ -14,8 +14,6 @@ from taskrunner.cli.control import EXIT_NOT_RUNNING, work_folder
 from taskrunner.config.options import FORMAT, named
 from taskrunner.doctor.units import agent_units, show_unit
 
-__all__ = ["command", "render"]
-
 
 def _run(config: str | None, work_dir: str | None, form: str) -> int:
     folder = work_folder(config, work_dir)

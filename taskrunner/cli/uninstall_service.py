@@ -7,8 +7,6 @@ import click
 from taskrunner.installer import carry_out as installer
 from taskrunner.installer.plan import Target, uninstall_plan
 
-__all__ = ["command"]
-
 
 @click.command(
     help="Stop a unit that install-service made, which drains it, and remove it. Settings and "

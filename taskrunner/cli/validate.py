@@ -15,8 +15,6 @@ from taskrunner.clock import SystemClock
 from taskrunner.errors import DefinitionError
 from taskrunner.model.validate import Finding, Report, unreadable, validate_document
 
-__all__ = ["command", "finding_lines", "summary"]
-
 
 @click.command(help="Report everything that is wrong in FILE (- for standard input).")
 @click.argument("path", metavar="FILE")

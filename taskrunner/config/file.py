@@ -12,8 +12,6 @@ from pathlib import Path
 
 from taskrunner.errors import ConfigError
 
-__all__ = ["Entry", "read_entries"]
-
 #: Names in AWS Task Runner's credentials.json that differ from ours by more than the dash.
 _CREDENTIALS_KEYS = {"private_key": "secret_key"}
 _OLD_KEYS = {"secret_key": ("private-key", "private_key")}

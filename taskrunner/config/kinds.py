@@ -10,28 +10,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeGuard
 from urllib.parse import urlsplit
 
-__all__ = [
-    "Address",
-    "Parser",
-    "Space",
-    "amount",
-    "listen",
-    "mapping",
-    "one_of",
-    "path",
-    "seconds",
-    "space",
-    "switch",
-    "text",
-    "texts",
-    "uri",
-    "uris",
-    "url",
-    "users",
-    "weights",
-    "whole",
-]
-
 Parser = Callable[[object], object]
 
 

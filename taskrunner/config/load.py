@@ -21,16 +21,6 @@ from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError
 from taskrunner.logins import hide_passwords
 
-__all__ = [
-    "DEFAULT_FILE",
-    "Examined",
-    "Loaded",
-    "Settings",
-    "examine",
-    "load",
-    "missing",
-]
-
 #: Read when no other file is named.
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")
 

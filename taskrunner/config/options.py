@@ -10,8 +10,6 @@ from taskrunner.config.kinds import switch
 from taskrunner.config.setting import Setting
 from taskrunner.config.table import SETTINGS
 
-__all__ = ["CONFIG_FILE", "FORMAT", "named", "settings_options"]
-
 
 def settings_options(*, hidden: bool = False) -> list[click.Parameter]:
     """An option for every setting, and --config; `hidden` leaves them out of --help."""

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from taskrunner.errors import ConfigError
 
-__all__ = ["credential", "exposed", "read_secret"]
-
 _LARGEST = 1 << 20
 _DIRECTORY = "CREDENTIALS_DIRECTORY"
 

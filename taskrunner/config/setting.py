@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from taskrunner.config.kinds import Parser, text
 
-__all__ = ["Setting"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:

@@ -24,8 +24,6 @@ from taskrunner.config.kinds import (
 from taskrunner.config.setting import Setting
 from taskrunner.config.table_tasks import ISOLATION, LOGS
 
-__all__ = ["BY_NAME", "SETTINGS", "Setting"]
-
 
 def _default_work_dir(environ: Mapping[str, str]) -> Path:
     if given := environ.get("STATE_DIRECTORY"):

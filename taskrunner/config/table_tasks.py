@@ -5,8 +5,6 @@ from __future__ import annotations
 from taskrunner.config.kinds import Space, amount, seconds, space, switch, texts, uris, users, whole
 from taskrunner.config.setting import Setting
 
-__all__ = ["ISOLATION", "LOGS"]
-
 ISOLATION: tuple[Setting, ...] = (
     Setting(
         name="run_as_user",

@@ -16,8 +16,6 @@ from taskrunner.data.objects.base import ObjectStore
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.users import Rights
 
-__all__ = ["WorkFiles"]
-
 _CHUNK = 1 << 20
 
 

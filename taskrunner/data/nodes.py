@@ -10,8 +10,6 @@ from taskrunner.data.formats.registry import format_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
-__all__ = ["FileNode", "TableNode", "database_of", "file_node", "node_of", "table_node"]
-
 _ENCRYPTION = {"SERVER_SIDE_ENCRYPTION": True, "NONE": False}
 _COMPRESSIONS = {"none": False, "gzip": True}
 

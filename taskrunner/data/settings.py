@@ -10,8 +10,6 @@ from taskrunner.config.kinds import url
 from taskrunner.errors import ConfigError
 from taskrunner.logins import hide_passwords
 
-__all__ = ["DataSettings", "check_endpoint"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:

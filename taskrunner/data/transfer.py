@@ -20,8 +20,6 @@ from taskrunner.data.objects.base import ObjectReader, ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
-__all__ = ["Monitor", "Moved", "Transfer"]
-
 _GZIP_MAGIC = b"\x1f\x8b"
 
 

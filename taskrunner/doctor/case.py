@@ -10,8 +10,6 @@ from typing import Any
 from taskrunner.clock import Clock
 from taskrunner.config.load import Settings
 
-__all__ = ["Case", "Finding", "Result", "failed", "passed", "warned"]
-
 
 class Result(StrEnum):
     """How a check came out."""

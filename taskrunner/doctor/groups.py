@@ -9,15 +9,9 @@ from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.service import Way
 from taskrunner.errors import WireError
 from taskrunner.wire.client import Client
-from taskrunner.wire.operations import (
-    GetPipelineDefinitionInput,
-    GetPipelineDefinitionOutput,
-    ListPipelinesInput,
-    ListPipelinesOutput,
-    PipelineIdName,
-)
-
-__all__ = ["check_groups"]
+from taskrunner.wire.inputs import GetPipelineDefinitionInput, ListPipelinesInput
+from taskrunner.wire.outputs import GetPipelineDefinitionOutput, ListPipelinesOutput
+from taskrunner.wire.structures import PipelineIdName
 
 _MOST_PIPELINES = 100
 

@@ -14,8 +14,6 @@ from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import TaskError
 from taskrunner.plugins import discovery as plugins
 
-__all__ = ["check_disk", "check_drivers", "check_user"]
-
 #: Packages of other names than the modules that are in them.
 _PACKAGES = {"psycopg": "'psycopg[binary]'"}
 _FEW_INODES = 10_000

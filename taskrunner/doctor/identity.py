@@ -16,8 +16,6 @@ from taskrunner.errors import ConfigError, NotAuthorized, ServiceUnreachable, Wi
 from taskrunner.wire.client import RunnerClient
 from taskrunner.wire.signing import find_signer
 
-__all__ = ["check_credentials", "check_identity"]
-
 _GIVE_CREDENTIALS = (
     "give the instance a role, or set AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, AWS_ACCESS_KEY_ID "
     "and AWS_SECRET_ACCESS_KEY, or access_id and secret_key, for the user that the agent runs as; "

@@ -15,9 +15,7 @@ from taskrunner.doctor.service import Way
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, WireError
 from taskrunner.wire.api import Verdict
 from taskrunner.wire.client import POLL_DEADLINE_S, RunnerClient
-from taskrunner.wire.operations import PollForTaskInput
-
-__all__ = ["check_permissions"]
+from taskrunner.wire.inputs import PollForTaskInput
 
 #: A refusal comes at once; a poll that is held for so long is allowed.
 _HELD_S = 3.0

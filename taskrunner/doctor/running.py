@@ -10,11 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from taskrunner.doctor.bounds import CGROUPS, group_of
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
+from taskrunner.doctor.resource_limits import CGROUPS, group_of
 from taskrunner.doctor.units import agent_units, check_unit, show_unit
-
-__all__ = ["check_agent"]
 
 
 def check_agent(case: Case) -> Iterator[Finding]:

@@ -21,8 +21,6 @@ from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
 from taskrunner.wire.proxies import proxy_of
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
-__all__ = ["Way", "check_endpoint", "check_proxy", "check_region", "find_way", "unusable"]
-
 _CONNECT_S = 5.0
 _ANSWER_S = 15.0
 #: Signatures bear five minutes.

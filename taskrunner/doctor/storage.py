@@ -9,8 +9,6 @@ from taskrunner.data.objects import open_store
 from taskrunner.doctor.case import Case, Finding, failed, passed
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["check_log_uri"]
-
 _REMEDIES = {
     ErrorId.ACCESS_DENIED: "allow these credentials s3:PutObject (and s3:DeleteObject, for this "
     "check) there, in their IAM policy and the bucket's; or correct log_uri",

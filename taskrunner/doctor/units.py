@@ -13,8 +13,6 @@ from taskrunner.doctor.case import Finding, failed, passed, warned
 from taskrunner.errors import TaskrunnerError
 from taskrunner.installer.plan import UNIT_FOLDER, Target, unit_text
 
-__all__ = ["Unit", "agent_units", "check_unit", "show_unit"]
-
 #: What the agent's exit codes say; see docs/operate.md.
 _ENDS = {
     "2": "its settings are wrong",

@@ -16,18 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = [
-    "LEAST",
-    "Capped",
-    "Gap",
-    "copy_log",
-    "gap_of",
-    "holes_work",
-    "marker",
-    "pieces",
-    "say_left_out",
-]
-
 #: Less than this is not worth a hole; a smaller limit is taken for it.
 LEAST = 256 << 10
 _ALIGN = 64 << 10

@@ -19,8 +19,6 @@ from pathlib import Path
 
 from taskrunner.clock import Clock
 
-__all__ = ["Bounds", "Group", "Groups", "NoGroups", "Used", "find_groups", "own_group"]
-
 _PROC = Path("/proc")
 #: Where the agent's own processes go, so that the group above may hand controllers down.
 _AGENT = "agent"

@@ -7,8 +7,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["append_line", "sync_folder", "write_atomically"]
-
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Replace a file's content at once; with `sync` it also survives a power cut.

@@ -25,24 +25,7 @@ import psutil
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.host.cgroups import own_group
-from taskrunner.host.users import Identity
-
-__all__ = [
-    "Command",
-    "Filter",
-    "RunAs",
-    "become_subreaper",
-    "complaint_of",
-    "die_with_parent",
-    "end_group",
-    "give_up_inherited_capabilities",
-    "kill_descendants",
-    "kill_tree",
-    "oom_kills",
-    "pump",
-    "raise_descriptor_limit",
-    "signal_name",
-]
+from taskrunner.host.users import User
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -236,7 +219,7 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 class RunAs:
     """The other user that a command runs as."""
 
-    user: Identity
+    user: User
     #: How many processes the user may then have, whoever started them; None: any number.
     most_processes: int | None = None
 

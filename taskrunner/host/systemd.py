@@ -7,8 +7,6 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
-__all__ = ["Notifier"]
-
 
 class Notifier:
     """Sends states to the service manager; does nothing where there is none."""

@@ -15,18 +15,6 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    "CAPABILITIES",
-    "NOT_NOW",
-    "Identity",
-    "NotNow",
-    "Rights",
-    "can_change_users",
-    "effective_capabilities",
-    "forbid_new_privileges",
-    "said_as",
-]
-
 #: Numbers of CAP_KILL, CAP_SETGID, CAP_SETUID: what changing users takes.
 CAPABILITIES = {"CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
@@ -85,7 +73,7 @@ NOT_NOW = NotNow()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class User:
     """A user as the kernel knows it, and as a login would find it."""
 
     name: str
@@ -96,7 +84,7 @@ class Identity:
     shell: str
 
     @classmethod
-    def named(cls, name: str) -> Identity:
+    def named(cls, name: str) -> User:
         """A user of this host; raises KeyError."""
         found = pwd.getpwnam(name)
         groups = os.getgrouplist(name, found.pw_gid)
@@ -181,7 +169,7 @@ def can_change_users() -> bool:
     return os.uname().machine in _CALLS
 
 
-def said_as(identity: Identity, work: Callable[[], str]) -> str:
+def said_as(user: User, work: Callable[[], str]) -> str:
     """What `work` returns as another user, in a process of its own; for one of a single thread.
 
     Raises OSError when it did not get to return anything.
@@ -190,7 +178,7 @@ def said_as(identity: Identity, work: Callable[[], str]) -> str:
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
-            identity.become()
+            user.become()
             os.write(writing, work().encode())
             os._exit(0)
         os._exit(1)
@@ -198,7 +186,7 @@ def said_as(identity: Identity, work: Callable[[], str]) -> str:
     with os.fdopen(reading, "rb") as answers:
         answer = answers.read().decode()
     if os.waitpid(pid, 0)[1] != 0:
-        raise OSError(f"nothing could be tried as the user {identity.name!r}")
+        raise OSError(f"nothing could be tried as the user {user.name!r}")
     return answer
 
 

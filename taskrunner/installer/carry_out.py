@@ -34,8 +34,6 @@ from taskrunner.installer.plan import (
     Write,
 )
 
-__all__ = ["Installer", "check_reachable", "command_here", "host_facts", "require_root_and_systemd"]
-
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 #: ProtectHome= and PrivateTmp= of the units hide what lies under these.
 _HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108

@@ -19,23 +19,6 @@ from taskrunner.config.table import BY_NAME
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.logins import hide_passwords
 
-__all__ = [
-    "SETTABLE",
-    "Create",
-    "Host",
-    "Link",
-    "RemoveFile",
-    "RemoveLink",
-    "RemoveState",
-    "Run",
-    "Step",
-    "Target",
-    "Write",
-    "install_plan",
-    "shipped",
-    "uninstall_plan",
-]
-
 CONFIG_FOLDER = Path("/etc/taskrunner")
 STATE_FOLDER = Path("/var/lib/taskrunner")
 UNIT_FOLDER = Path("/etc/systemd/system")

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from taskrunner.model.instances import Dependency, DependencyKind
 from taskrunner.model.states import INSTANCE_FAILED, InstanceStatus
 
-__all__ = ["blocked"]
-
 
 def blocked(
     statuses: Mapping[str, InstanceStatus], dependencies: Mapping[str, Sequence[Dependency]]

@@ -11,22 +11,6 @@ from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 
-__all__ = [
-    "ACTIVE",
-    "Announce",
-    "Become",
-    "Decision",
-    "DependencyView",
-    "EndAttempt",
-    "Event",
-    "LookAgain",
-    "Notify",
-    "Queue",
-    "Requeue",
-    "StartAttempt",
-    "View",
-]
-
 #: Statuses in which an instance counts against maxActiveInstances.
 ACTIVE = frozenset({InstanceStatus.WAITING_FOR_RUNNER, InstanceStatus.RUNNING})
 

@@ -9,18 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-__all__ = [
-    "Definition",
-    "Field",
-    "ParameterObject",
-    "ParameterValue",
-    "PipelineObject",
-    "Position",
-    "Ref",
-    "Unresolved",
-    "Value",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:

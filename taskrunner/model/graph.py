@@ -9,8 +9,6 @@ from graphlib import CycleError, TopologicalSorter
 from taskrunner.model.document import PipelineObject
 from taskrunner.model.instances import Category, Components
 
-__all__ = ["Edge", "Graph", "Node"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:

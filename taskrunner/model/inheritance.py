@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from taskrunner.errors import DefinitionError, Place
 from taskrunner.model.document import Definition, Field, PipelineObject
 
-__all__ = ["DEFAULT_ID", "MAX_INHERITED", "MAX_PARENTS", "effective", "inherit", "parents"]
-
 DEFAULT_ID = "Default"
 
 #: A longer chain of parents is cut here (and reported by `validate`), to keep the work linear.

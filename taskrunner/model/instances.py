@@ -18,20 +18,6 @@ from taskrunner.model.document import PipelineObject
 from taskrunner.model.schedule import ON_DEMAND_ID, Occurrence, ScheduleType, runs_at
 from taskrunner.model.times import format_datetime
 
-__all__ = [
-    "RUNNABLE",
-    "Category",
-    "Components",
-    "Dependency",
-    "DependencyKind",
-    "InstanceSpec",
-    "Surroundings",
-    "attempt_id",
-    "expand",
-    "instance_id",
-    "resource_worker_group",
-]
-
 
 class Category(StrEnum):
     """What kind of thing a component is, as far as its life is concerned."""

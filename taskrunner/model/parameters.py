@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from taskrunner.model.document import Definition, ParameterValue
 
-__all__ = ["parameter_values", "with_values"]
-
 
 def parameter_values(definition: Definition) -> Mapping[str, tuple[str, ...]]:
     """The values of every parameter that has any: those given, else its default's."""

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-__all__ = ["Period", "Unit", "plus_months"]
-
 _FORM = re.compile(r"\s*(\d{1,9})\s*([a-z]+)\s*", re.ASCII | re.IGNORECASE)
 
 

@@ -37,8 +37,6 @@ from taskrunner.model.states import (
     InstanceStatus,
 )
 
-__all__ = ["LOST_RUNNER", "MOST_STALLS", "cancel", "decide"]
-
 #: Errors that another attempt would meet again, because the definition itself is at fault.
 PERMANENT = frozenset(
     {

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 
 from taskrunner.model.period import Period
 
-__all__ = ["DEFAULT_MAXIMUM_RETRIES", "DEFAULT_RETRY_DELAY", "Policy"]
-
 #: A run of the real service showed two tries left after a first attempt of three.
 DEFAULT_MAXIMUM_RETRIES = 2
 DEFAULT_RETRY_DELAY = timedelta(minutes=10)

@@ -17,18 +17,6 @@ from taskrunner.model.sources.json_text import parse_json
 from taskrunner.model.sources.problems import Problem, Problems, Unreadable
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, describe, from_python
 
-__all__ = [
-    "Document",
-    "Problem",
-    "Unreadable",
-    "decode",
-    "from_api",
-    "read_definition",
-    "read_document",
-    "read_parameters",
-    "read_values",
-]
-
 _CLI_PARTS = ("objects", "parameters", "values", "metadata")
 _YAML_ENDINGS = (".yaml", ".yml")
 _YAML_TEMPLATE = re.compile(r"^(?:Resources|AWSTemplateFormatVersion)\s*:", re.MULTILINE)

@@ -9,8 +9,6 @@ from typing import Any, Self
 
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 
-__all__ = ["AttemptRow", "FromRow", "InstanceRow"]
-
 
 class FromRow:
     """Builds a dataclass with slots from a mapping of columns."""

@@ -12,17 +12,6 @@ from taskrunner.model.document import PipelineObject
 from taskrunner.model.period import Period
 from taskrunner.model.times import parse_datetime
 
-__all__ = [
-    "FIRST_ACTIVATION",
-    "ONDEMAND_ACTIVATION",
-    "ONDEMAND_PERIOD",
-    "ON_DEMAND_ID",
-    "Occurrence",
-    "Schedule",
-    "ScheduleType",
-    "runs_at",
-]
-
 FIRST_ACTIVATION = "FIRST_ACTIVATION_DATE_TIME"
 ONDEMAND_ACTIVATION = "ONDEMAND_ACTIVATION_TIME"
 ONDEMAND_PERIOD = "ONDEMAND_PERIOD"

@@ -10,8 +10,6 @@ from taskrunner.errors import UsageError
 from taskrunner.model.schedule import Occurrence, Schedule, ScheduleType
 from taskrunner.model.times import format_datetime
 
-__all__ = ["MOST_OCCURRENCES", "ScheduleUse", "Selection"]
-
 #: A run at a terminal with more periods than this was hardly meant.
 MOST_OCCURRENCES = 10_000
 

@@ -9,19 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-__all__ = [
-    "ATTEMPT_TERMINAL",
-    "ATTEMPT_TRANSITIONS",
-    "INSTANCE_FAILED",
-    "INSTANCE_TERMINAL",
-    "INSTANCE_TRANSITIONS",
-    "AttemptStatus",
-    "IllegalTransition",
-    "InstanceStatus",
-    "PipelineState",
-    "advance",
-]
-
 
 class PipelineState(StrEnum):
     """The field @pipelineState."""

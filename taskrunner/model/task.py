@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.document import PipelineObject
 
-__all__ = ["Task", "TaskObject"]
-
 
 @dataclass(frozen=True, slots=True)
 class TaskObject:

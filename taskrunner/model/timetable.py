@@ -19,8 +19,6 @@ from taskrunner.model.schedule import (
     runs_at,
 )
 
-__all__ = ["Entry", "timetable"]
-
 _SCHEDULE_FIELDS = ("period", "startAt", "startDateTime", "endDateTime", "occurrences")
 
 

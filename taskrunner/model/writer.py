@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 
 from taskrunner.model.document import Definition, Field, ParameterObject, PipelineObject, Ref
 
-__all__ = ["api_field", "api_object", "dumps_api", "dumps_cli", "to_api", "to_cli"]
-
 
 def to_cli(definition: Definition) -> dict[str, object]:
     """The form of `aws datapipeline put-pipeline-definition --pipeline-definition`.

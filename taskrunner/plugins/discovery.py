@@ -18,18 +18,6 @@ from typing import Any
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = [
-    "API_VERSION",
-    "OLDEST_API",
-    "Kind",
-    "Plugin",
-    "discover",
-    "installed",
-    "named",
-    "names",
-    "remedy",
-]
-
 #: The version of what plugins are promised. It rises with every change that can break one.
 API_VERSION = 1
 #: Plugins written for this version and later ones still work.

@@ -23,8 +23,6 @@ from taskrunner.model.catalog import (
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind, Plugin
 
-__all__ = ["TYPE_KINDS", "find_plugin_type", "know_plugin_types", "object_type"]
-
 _CATEGORIES = {
     Kind.ACTIVITY: "activity",
     Kind.PRECONDITION: "precondition",

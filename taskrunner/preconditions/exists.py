@@ -7,8 +7,6 @@ from taskrunner.data.databases.registry import open_database
 from taskrunner.data.nodes import FileNode, TableNode, node_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = ["Exists"]
-
 
 class Exists(Precondition):
     """True once the node's object, any object of its directory, its table, or a row is there.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from taskrunner.activities.base import Context, Precondition
 
-__all__ = ["S3KeyExists"]
-
 
 class S3KeyExists(Precondition):
     """True once there is an object at `s3Key`."""

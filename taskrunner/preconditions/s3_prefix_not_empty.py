@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from taskrunner.activities.base import Context, Precondition
 
-__all__ = ["S3PrefixNotEmpty"]
-
 
 class S3PrefixNotEmpty(Precondition):
     """True once an object's URI starts with `s3Prefix`."""

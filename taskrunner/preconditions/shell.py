@@ -11,8 +11,6 @@ from typing import ClassVar
 from taskrunner.activities.base import Context, Precondition
 from taskrunner.activities.shell import run_shell
 
-__all__ = ["ShellCommandPrecondition"]
-
 _NOT_RUN = frozenset({126, 127})
 
 

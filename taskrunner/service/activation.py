@@ -11,17 +11,17 @@ from taskrunner.model.planner import cancel
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
-from taskrunner.service.apply import Round, apply
-from taskrunner.service.planning import Planner
+from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.rerun import in_portions, rerun
+from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow
 
-__all__ = ["activate", "deactivate"]
 
-
-def activate(round_: Round, row: PipelineRow, load: Load, start: datetime | None) -> None:
+def activate(
+    transaction: SchedulingTransaction, row: PipelineRow, load: Load, start: datetime | None
+) -> None:
     """Make the latest version the active one and plan from it.
 
     Raises InvalidRequest when there is nothing to activate or it has finished, UsageError when
@@ -29,7 +29,7 @@ def activate(round_: Round, row: PipelineRow, load: Load, start: datetime | None
     """
     if row.latest_version == 0:
         raise InvalidRequest(f"pipeline {row.pipeline_id} has no definition to activate")
-    conn, now, loaded = round_.conn, round_.now, load(row.pipeline_id, row.latest_version)
+    conn, now, loaded = transaction.conn, transaction.now, load(row.pipeline_id, row.latest_version)
     if row.state is PipelineState.FINISHED and not loaded.on_demand:
         raise InvalidRequest(f"pipeline {row.pipeline_id} has finished and cannot be activated")
     active = replace(
@@ -46,16 +46,18 @@ def activate(round_: Round, row: PipelineRow, load: Load, start: datetime | None
         first_activated_at=active.first_activated_at,
     )
     try:
-        planner = Planner(active, loaded)
-        planner.activate(conn, now, start=start, selection=round_.settings.selection)
+        planner = ScheduleExpander(active, loaded)
+        planner.activate(conn, now, start=start, selection=transaction.settings.selection)
     except DefinitionError as error:
         raise InvalidRequest(str(error)) from error
     if row.state in {PipelineState.DEACTIVATING, PipelineState.INACTIVE}:
-        _resume(round_, row, load, start)
+        _resume(transaction, row, load, start)
     finish_pipelines(conn, [row.pipeline_id])
 
 
-def _resume(round_: Round, row: PipelineRow, load: Load, start: datetime | None) -> None:
+def _resume(
+    transaction: SchedulingTransaction, row: PipelineRow, load: Load, start: datetime | None
+) -> None:
     """Take up again what the deactivation ended, from `start` on.
 
     A run on demand stays canceled: whoever activates again asks for a new one.
@@ -64,20 +66,22 @@ def _resume(round_: Round, row: PipelineRow, load: Load, start: datetime | None)
         return
     ended = [
         instance
-        for instance in instance_store.load_instances(round_.conn, row.pipeline_id)
+        for instance in instance_store.load_instances(transaction.conn, row.pipeline_id)
         if instance.status is InstanceStatus.CANCELED
         and instance.error_id == ErrorId.DEACTIVATED
         and (start is None or instance.scheduled_start >= start)
         and not load(row.pipeline_id, instance.version).on_demand
     ]
-    rerun(round_, row.pipeline_id, ended)
+    rerun(transaction, row.pipeline_id, ended)
 
 
-def deactivate(round_: Round, row: PipelineRow, load: Load, *, cancel_active: bool) -> None:
+def deactivate(
+    transaction: SchedulingTransaction, row: PipelineRow, load: Load, *, cancel_active: bool
+) -> None:
     """Make no more instances; end those that wait, and with `cancel_active` the running ones."""
     if row.state not in {PipelineState.SCHEDULED, PipelineState.DEACTIVATING}:
         raise InvalidRequest(f"pipeline {row.pipeline_id} is {row.state}, not active")
-    conn = round_.conn
+    conn = transaction.conn
     known = pipeline_store.load_schedules(conn, row.pipeline_id)
     stopped = [replace(schedule, next_at=None) for schedule in known]
     pipeline_store.replace_schedules(conn, row.pipeline_id, stopped)
@@ -86,12 +90,14 @@ def deactivate(round_: Round, row: PipelineRow, load: Load, *, cancel_active: bo
     waiting = InstanceStatus.WAITING_ON_DEPENDENCIES
     ending = [r for r in rows if cancel_active or r.status is waiting]
     for some in in_portions(ending):
-        _cancel(round_, row.pipeline_id, some, load)
+        _cancel(transaction, row.pipeline_id, some, load)
     finish_pipelines(conn, [row.pipeline_id])
 
 
-def _cancel(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow], load: Load) -> None:
+def _cancel(
+    transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow], load: Load
+) -> None:
     message = "the pipeline was deactivated"
-    counts = ActiveCounts(round_.conn)
-    for loaded, view in build_views(round_, pipeline_id, rows, load, counts):
-        apply(round_, loaded, view, cancel(view, message, error_id=ErrorId.DEACTIVATED))
+    counts = ActiveCounts(transaction.conn)
+    for loaded, view in build_views(transaction, pipeline_id, rows, load, counts):
+        apply(transaction, loaded, view, cancel(view, message, error_id=ErrorId.DEACTIVATED))

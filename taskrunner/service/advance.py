@@ -15,15 +15,13 @@ from taskrunner.model.planner import LOST_RUNNER, decide
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
-from taskrunner.service.apart import TROUBLE_PAUSE, apart
-from taskrunner.service.apply import Round, apply
+from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.store import attempts as attempt_store
-from taskrunner.service.store import instances as store
+from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
-
-__all__ = ["ActiveCounts", "Load", "advance_instances", "build_views", "finish_pipelines"]
 
 Load = Callable[[str, int], LoadedDefinition]
 
@@ -31,25 +29,31 @@ Load = Callable[[str, int], LoadedDefinition]
 LAG = timedelta(seconds=1)
 
 
-def advance_instances(round_: Round, rows: Iterable[InstanceRow], load: Load) -> None:
+def advance_instances(
+    transaction: SchedulingTransaction, rows: Iterable[InstanceRow], load: Load
+) -> None:
     """Decide about each of these instances and carry it out."""
     by_pipeline: dict[str, list[InstanceRow]] = {}
     for row in rows:
         by_pipeline.setdefault(row.pipeline_id, []).append(row)
     for pipeline_id, members in by_pipeline.items():
-        step = partial(_advance, round_, pipeline_id, members, load)
-        if not apart(round_.conn, pipeline_id, step):
+        step = partial(_advance, transaction, pipeline_id, members, load)
+        if not in_savepoint(transaction.conn, pipeline_id, step):
             ids = [row.instance_id for row in members]
-            store.put_off(round_.conn, pipeline_id, ids, round_.now + TROUBLE_PAUSE)
-    finish_pipelines(round_.conn, round_.ended)
+            instance_store.put_off(
+                transaction.conn, pipeline_id, ids, transaction.now + TROUBLE_PAUSE
+            )
+    finish_pipelines(transaction.conn, transaction.ended)
 
 
-def _advance(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow], load: Load) -> None:
+def _advance(
+    transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow], load: Load
+) -> None:
     # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
-    store.put_off(round_.conn, pipeline_id, [row.instance_id for row in rows], None)
-    active = ActiveCounts(round_.conn)
-    for loaded, view in build_views(round_, pipeline_id, rows, load, active):
-        after = apply(round_, loaded, view, decide(view, round_.now))
+    instance_store.put_off(transaction.conn, pipeline_id, [row.instance_id for row in rows], None)
+    active = ActiveCounts(transaction.conn)
+    for loaded, view in build_views(transaction, pipeline_id, rows, load, active):
+        after = apply(transaction, loaded, view, decide(view, transaction.now))
         active.moved(view.instance, after)
 
 
@@ -66,7 +70,7 @@ class ActiveCounts:
             return 0
         key = (row.pipeline_id, row.component_id)
         if key not in self.counts:
-            self.counts[key] = store.count_by_status(self.conn, *key, ACTIVE)
+            self.counts[key] = instance_store.count_by_status(self.conn, *key, ACTIVE)
         return self.counts[key]
 
     def moved(self, before: InstanceRow, after: InstanceRow) -> None:
@@ -77,14 +81,14 @@ class ActiveCounts:
 
 
 def build_views(
-    round_: Round,
+    transaction: SchedulingTransaction,
     pipeline_id: str,
     rows: Sequence[InstanceRow],
     load: Load,
     active: ActiveCounts,
 ) -> Iterable[tuple[LoadedDefinition, View]]:
     """What the planner is to be shown of each instance; counts are taken when it is reached."""
-    known = _Known.load(round_.conn, pipeline_id, rows)
+    known = _Known.load(transaction.conn, pipeline_id, rows)
     # The oldest period first: it is the one to get the last place under maxActiveInstances.
     for row in sorted(rows, key=lambda row: row.scheduled_start):
         loaded = load(pipeline_id, row.version)
@@ -102,7 +106,7 @@ def build_views(
                 node=known.statuses.get(row.node_id) if row.node_id else None,
                 active_siblings=active.of(row, policy),
                 users=known.users_of(row),
-                more_users_until=_more_users_until(round_, loaded, row),
+                more_users_until=_more_users_until(transaction, loaded, row),
             ),
         )
 
@@ -127,7 +131,7 @@ class _Known:
         others = {d.instance_id for found in waits_for.values() for d in found}
         others |= {d.instance_id for found in waited_by.values() for d in found}
         others |= {row.node_id for row in rows if row.node_id}
-        statuses = store.statuses(conn, pipeline_id, sorted(others)) if others else {}
+        statuses = instance_store.statuses(conn, pipeline_id, sorted(others)) if others else {}
         return cls(attempts, waits_for, waited_by, statuses)
 
     def head_of(self, row: InstanceRow) -> AttemptRow | None:
@@ -155,9 +159,11 @@ class _Known:
         )
 
 
-def _more_users_until(round_: Round, loaded: LoadedDefinition, row: InstanceRow) -> datetime | None:
+def _more_users_until(
+    transaction: SchedulingTransaction, loaded: LoadedDefinition, row: InstanceRow
+) -> datetime | None:
     """A resource with a schedule of its own may get more activities until its period ends."""
-    if row.category != Category.RESOURCE or round_.settings.selection is not None:
+    if row.category != Category.RESOURCE or transaction.settings.selection is not None:
         return None
     components, on_demand = loaded.components, loaded.on_demand
     own = components.schedule_id(row.component_id, on_demand=on_demand)
@@ -169,18 +175,18 @@ def _more_users_until(round_: Round, loaded: LoadedDefinition, row: InstanceRow)
         return None
     # In a backfill the users' schedule may lag behind the resource's: the period has ended, but
     # not all of its activities have been made.
-    schedules = pipeline_store.load_schedules(round_.conn, row.pipeline_id)
+    schedules = pipeline_store.load_schedules(transaction.conn, row.pipeline_id)
     behind = any(
         s.schedule_id in others and s.next_at is not None and s.next_at < row.scheduled_end
         for s in schedules
     )
-    return max(row.scheduled_end, round_.now + LAG) if behind else row.scheduled_end
+    return max(row.scheduled_end, transaction.now + LAG) if behind else row.scheduled_end
 
 
 def finish_pipelines(conn: Connection, pipeline_ids: Iterable[str]) -> None:
     """Mark those pipelines that have nothing left to do: FINISHED, or INACTIVE on request."""
     for pipeline_id in pipeline_ids:
-        if store.unfinished(conn, pipeline_id):
+        if instance_store.unfinished(conn, pipeline_id):
             continue
         row = pipeline_store.load_pipeline(conn, pipeline_id)
         schedules = pipeline_store.load_schedules(conn, pipeline_id)

@@ -33,16 +33,15 @@ from taskrunner.errors import (
 from taskrunner.model.task import Task
 from taskrunner.service.auth import Authenticator, Permit
 from taskrunner.service.bodies import BODY_TIMEOUT_S, ClientGone, body_limit, read_body
-from taskrunner.service.engine import Caller, Service
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.hosts import HostGuard
 from taskrunner.service.polls import Polls
 from taskrunner.service.replies import fault_reply, json_reply, new_request_id
 from taskrunner.wire.codec import TARGET_PREFIX, decode_input, encode_output
 from taskrunner.wire.faults import BadSerialization, UnknownOperation
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.operations import PollForTaskOutput
-
-__all__ = ["EdgeSettings", "Handler", "create_app"]
+from taskrunner.wire.outputs import PollForTaskOutput
 
 logger = logging.getLogger(__name__)
 

@@ -35,14 +35,12 @@ from taskrunner.service.actions.alarms import notify
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
-from taskrunner.service.store import instances as store
+from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
-
-__all__ = ["Round", "apply"]
 
 
 @dataclass
-class Round:
+class SchedulingTransaction:
     """One transaction's worth of scheduling, and what is to be told outside once it commits."""
 
     conn: Connection
@@ -58,7 +56,7 @@ class Round:
 class _Change:
     """An instance under change: `row` and `head` follow what has been written."""
 
-    round: Round
+    transaction: SchedulingTransaction
     loaded: LoadedDefinition
     view: View
     row: InstanceRow
@@ -68,25 +66,30 @@ class _Change:
 
     def update(self, **values: Any) -> bool:
         """Write columns of the instance, if its status is still the one that was decided on."""
-        if not store.update_instance(self.round.conn, self.row, **values):
+        if not instance_store.update_instance(self.transaction.conn, self.row, **values):
             return False
         self.row = replace(self.row, **values)
         return True
 
 
 def apply(
-    round_: Round, loaded: LoadedDefinition, view: View, decisions: list[Decision]
+    transaction: SchedulingTransaction,
+    loaded: LoadedDefinition,
+    view: View,
+    decisions: list[Decision],
 ) -> InstanceRow:
     """Carry out decisions in order; returns the instance as it is then.
 
     When something else has changed the instance meanwhile, the rest is left and it is looked at
     again.
     """
-    change = _Change(round_, loaded, view, view.instance, view.head)
+    change = _Change(transaction, loaded, view, view.instance, view.head)
     for decision in decisions:
         if not _APPLY[type(decision)](change, decision):
             row = change.row
-            store.wake(round_.conn, row.pipeline_id, [row.instance_id], round_.now)
+            instance_store.wake(
+                transaction.conn, row.pipeline_id, [row.instance_id], transaction.now
+            )
             break
         if change.terminated:
             break
@@ -94,7 +97,7 @@ def apply(
 
 
 def _become(change: _Change, decision: Become) -> bool:
-    round_, before = change.round, change.row
+    transaction, before = change.transaction, change.row
     advance(before.status, decision.status)
     values: dict[str, Any] = {
         "status": decision.status,
@@ -104,7 +107,7 @@ def _become(change: _Change, decision: Become) -> bool:
     }
     terminal = decision.status in INSTANCE_TERMINAL
     if terminal:
-        values["actual_end"] = round_.now
+        values["actual_end"] = transaction.now
         values["due_at"] = None
         if before.actual_start is None:
             values["actual_start"] = _began(change)
@@ -116,29 +119,31 @@ def _become(change: _Change, decision: Become) -> bool:
         _wake_resource(change)
     elif before.category == Category.RESOURCE:
         # The resource manager acts on the new status; users may have waited for it.
-        store.wake(round_.conn, before.pipeline_id, [before.instance_id], round_.now)
+        instance_store.wake(
+            transaction.conn, before.pipeline_id, [before.instance_id], transaction.now
+        )
     return True
 
 
 def _began(change: _Change) -> datetime | None:
     """When what ends now began, if nothing has said so before."""
     if change.row.category == Category.DATANODE:
-        return change.round.now
+        return change.transaction.now
     return change.head.started_at if change.head else None
 
 
 def _ended(change: _Change) -> None:
-    round_, row = change.round, change.row
-    round_.ended.add(row.pipeline_id)
-    dependents = links.dependents_of(round_.conn, row.pipeline_id, [row.instance_id])
+    transaction, row = change.transaction, change.row
+    transaction.ended.add(row.pipeline_id)
+    dependents = links.dependents_of(transaction.conn, row.pipeline_id, [row.instance_id])
     waiting = [d.instance_id for d in dependents.get(row.instance_id, ())]
     checks = [
         d.instance_id for d in change.view.dependencies if d.kind is DependencyKind.PRECONDITION
     ]
-    store.wake(round_.conn, row.pipeline_id, [*waiting, *checks], round_.now)
+    instance_store.wake(transaction.conn, row.pipeline_id, [*waiting, *checks], transaction.now)
     _wake_resource(change)
     if change.view.policy.max_active is not None:
-        store.wake_siblings(round_.conn, row, round_.now)
+        instance_store.wake_siblings(transaction.conn, row, transaction.now)
 
 
 def _wake_resource(change: _Change) -> None:
@@ -148,11 +153,13 @@ def _wake_resource(change: _Change) -> None:
         d.instance_id for d in change.view.dependencies if d.kind is DependencyKind.RESOURCE
     ]
     if resources:
-        store.wake(change.round.conn, row.pipeline_id, resources, change.round.now)
+        instance_store.wake(
+            change.transaction.conn, row.pipeline_id, resources, change.transaction.now
+        )
 
 
 def _start_attempt(change: _Change, decision: StartAttempt) -> bool:
-    round_, row, policy = change.round, change.row, change.view.policy
+    transaction, row, policy = change.transaction, change.row, change.view.policy
     lease = policy.report_timeout
     timeout = policy.attempt_timeout
     attempt = AttemptRow(
@@ -164,16 +171,16 @@ def _start_attempt(change: _Change, decision: StartAttempt) -> bool:
         worker_group=row.worker_group or "",
         queue=Queue.READY,
         ready_at=decision.ready_at,
-        lease_s=lease.total_seconds() if lease else round_.settings.lease_timeout_s,
+        lease_s=lease.total_seconds() if lease else transaction.settings.lease_timeout_s,
         timeout_s=timeout.total_seconds() if timeout else None,
-        created_at=round_.now,
+        created_at=transaction.now,
     )
     failures = row.failures + (1 if decision.charged else 0)
     if not change.update(attempt_count=decision.number, failures=failures):
         return False
-    attempt_store.insert_attempt(round_.conn, attempt)
+    attempt_store.insert_attempt(transaction.conn, attempt)
     change.head = attempt
-    return _announce(change, Announce()) if decision.ready_at <= round_.now else True
+    return _announce(change, Announce()) if decision.ready_at <= transaction.now else True
 
 
 def _requeue(change: _Change, decision: Requeue) -> bool:
@@ -181,7 +188,7 @@ def _requeue(change: _Change, decision: Requeue) -> bool:
     if head is None:
         return False
     changed = attempt_store.update_attempt(
-        change.round.conn,
+        change.transaction.conn,
         head,
         held_by=head.task_id,
         status=AttemptStatus.WAITING_FOR_RUNNER,
@@ -192,35 +199,35 @@ def _requeue(change: _Change, decision: Requeue) -> bool:
         task_id=None,
     )
     if changed and head.task_id is not None:
-        attempt_store.close_handout(change.round.conn, head.task_id, "SUPERSEDED")
+        attempt_store.close_handout(change.transaction.conn, head.task_id, "SUPERSEDED")
     return changed
 
 
 def _end_attempt(change: _Change, decision: EndAttempt) -> bool:
-    head, round_ = change.head, change.round
+    head, transaction = change.head, change.transaction
     if head is None:
         return True
     advance(head.status, decision.status)
     changed = attempt_store.update_attempt(
-        round_.conn,
+        transaction.conn,
         head,
         status=decision.status,
         queue=Queue.DONE,
         report_by=None,
-        ended_at=round_.now,
+        ended_at=transaction.now,
         error_id=decision.error_id,
         error_message=decision.error_message,
     )
     if changed and head.task_id is not None:
-        attempt_store.close_handout(round_.conn, head.task_id, "SUPERSEDED")
+        attempt_store.close_handout(transaction.conn, head.task_id, "SUPERSEDED")
     return changed
 
 
 def _notify(change: _Change, decision: Notify) -> bool:
     if decision.event is Event.LATE and not change.update(late_fired=True):
         return False
-    round_ = change.round
-    if not notify(round_.conn, change.loaded, change.row, decision.event, round_.now):
+    transaction = change.transaction
+    if not notify(transaction.conn, change.loaded, change.row, decision.event, transaction.now):
         return True
     view = replace(change.view, instance=change.row, head=change.head)
     ending = cancel(view, f"the Terminate action of {decision.event} ended it")
@@ -230,12 +237,12 @@ def _notify(change: _Change, decision: Notify) -> bool:
 
 def _announce(change: _Change, _decision: Announce) -> bool:
     if change.row.worker_group:
-        change.round.ready.add(change.row.worker_group)
+        change.transaction.ready.add(change.row.worker_group)
     return True
 
 
 def _look_again(change: _Change, decision: LookAgain) -> bool:
-    store.look_again(change.round.conn, change.row, decision.at)
+    instance_store.look_again(change.transaction.conn, change.row, decision.at)
     return True
 
 

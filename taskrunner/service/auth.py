@@ -13,8 +13,6 @@ from taskrunner.wire.faults import AccessDenied
 from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.sigv4 import Verifier
 
-__all__ = ["Authenticator", "NoAuthenticator", "Permit", "SigV4Authenticator"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:

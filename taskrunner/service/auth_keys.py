@@ -15,8 +15,6 @@ from taskrunner.errors import ConfigError
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.wire.operations import OPERATIONS
 
-__all__ = ["ROLES", "Key", "read_keys"]
-
 _RUNNER = {"PollForTask", "ReportTaskProgress", "ReportTaskRunnerHeartbeat", "SetTaskStatus"}
 _RUNNER_READS = {"DescribeObjects", "EvaluateExpression", "QueryObjects"}
 _VIEWER = {

@@ -9,8 +9,6 @@ from starlette.types import Receive
 
 from taskrunner.wire.faults import BodyTooLarge, BodyTooSlow
 
-__all__ = ["BODY_TIMEOUT_S", "ClientGone", "body_limit", "read_body"]
-
 BODY_TIMEOUT_S = 30.0
 
 _MB = 1024 * 1024

@@ -21,8 +21,6 @@ from taskrunner.model.policy import Policy
 from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
 from taskrunner.service.masking import is_secret, mask
 
-__all__ = ["DefinitionCache", "LoadedDefinition", "Moment", "RuntimeFields"]
-
 RuntimeFields = Mapping[str, "str | datetime | Ref"]
 
 

@@ -16,8 +16,6 @@ from taskrunner.service.listener import Listener
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
 
-__all__ = ["Duties"]
-
 logger = logging.getLogger(__name__)
 
 #: How often resources and alarms are looked at, in seconds.

@@ -20,7 +20,7 @@ from taskrunner.model.task import Task
 from taskrunner.model.writer import to_api
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
-from taskrunner.service.apply import Round
+from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
 from taskrunner.service.duties import Duties
@@ -32,14 +32,12 @@ from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
-from taskrunner.service.store import pipelines as store
+from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.tasks import Tasks
 from taskrunner.service.timeline import Timeline
 from taskrunner.service.wakeups import WorkReady
-
-__all__ = ["ANONYMOUS", "Caller", "Service"]
 
 _ID_ALPHABET = string.ascii_uppercase + string.digits
 
@@ -107,13 +105,13 @@ class Service:
         return self._definitions.get(pipeline_id, version)
 
     @contextmanager
-    def round(self) -> Iterator[Round]:
+    def transaction(self) -> Iterator[SchedulingTransaction]:
         """A transaction that decides; what became ready is announced after its commit."""
         with self.store.write() as conn:
-            round_ = Round(conn, self.clock.now(), self.settings)
-            yield round_
-            self.work_ready.tell(conn, round_.ready, round_.now)
-        self.work_ready.announce(round_.ready)
+            transaction = SchedulingTransaction(conn, self.clock.now(), self.settings)
+            yield transaction
+            self.work_ready.tell(conn, transaction.ready, transaction.now)
+        self.work_ready.announce(transaction.ready)
         self._duties.kick()
 
     # -- pipelines ------------------------------------------------------------------------
@@ -128,7 +126,7 @@ class Service:
     ) -> str:
         """Make a pipeline, or find the one that the same name and uniqueId made before."""
         with self.store.write() as conn:
-            found = store.find_by_unique_id(conn, caller.account, name, unique_id)
+            found = pipeline_store.find_by_unique_id(conn, caller.account, name, unique_id)
             if found is not None:
                 return found.pipeline_id
             row = PipelineRow(
@@ -142,30 +140,30 @@ class Service:
                 state=PipelineState.PENDING,
                 created_at=self.clock.now(),
             )
-            return store.insert_pipeline(conn, row)
+            return pipeline_store.insert_pipeline(conn, row)
 
     def pipeline(self, pipeline_id: str, caller: Caller | None = None) -> PipelineRow:
         """One pipeline; another account's is not found. Raises Pipeline{NotFound,Deleted}."""
         account = caller.account if caller else None
         with self.store.read() as conn:
-            return store.load_pipeline(conn, pipeline_id, account=account)
+            return pipeline_store.load_pipeline(conn, pipeline_id, account=account)
 
     def pipelines(
         self, caller: Caller, after: str | None, limit: int
     ) -> tuple[list[PipelineRow], bool]:
         """A page of the account's pipelines, and whether there are more."""
         with self.store.read() as conn:
-            rows = store.list_pipelines(conn, caller.account, after, limit + 1)
+            rows = pipeline_store.list_pipelines(conn, caller.account, after, limit + 1)
         return rows[:limit], len(rows) > limit
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Delete a pipeline with all of its instances; what runs is canceled."""
         now = self.clock.now()
         with self.store.write() as conn:
-            row = store.load_pipeline(conn, pipeline_id, lock=True)
+            row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
             launched = instance_store.launched_resources(conn, pipeline_id)
             # Their runners learn from the missing hand-out that they are to stop.
-            store.delete_pipeline(conn, row, now)
+            pipeline_store.delete_pipeline(conn, row, now)
         self.resources.end(launched)
 
     def set_tags(self, pipeline_id: str, tags: Mapping[str, str]) -> None:
@@ -183,23 +181,25 @@ class Service:
         self, pipeline_id: str, change: Callable[[dict[str, str]], dict[str, str]]
     ) -> None:
         with self.store.write() as conn:
-            row = store.load_pipeline(conn, pipeline_id, lock=True)
+            row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
             tags = change(dict(row.tags))
             if len(tags) > 10:
                 raise InvalidRequest("a pipeline can have at most 10 tags")
-            store.update_pipeline(conn, pipeline_id, tags=[list(tag) for tag in tags.items()])
+            pipeline_store.update_pipeline(
+                conn, pipeline_id, tags=[list(tag) for tag in tags.items()]
+            )
 
     # -- definitions ----------------------------------------------------------------------
 
     def put_definition(self, pipeline_id: str, definition: Definition) -> int:
         """Store a definition as the latest version; returns its number."""
         with self.store.write() as conn:
-            row = store.load_pipeline(conn, pipeline_id, lock=True)
+            row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
             if row.state is PipelineState.FINISHED and not self._is_on_demand(row):
                 raise InvalidRequest(f"pipeline {pipeline_id} has finished and cannot be changed")
             version = row.latest_version + 1
             body = to_api(definition)
-            store.save_definition(conn, pipeline_id, version, body, self.clock.now())
+            pipeline_store.save_definition(conn, pipeline_id, version, body, self.clock.now())
         return version
 
     def _is_on_demand(self, row: PipelineRow) -> bool:
@@ -216,7 +216,7 @@ class Service:
 
     def _load_definition(self, pipeline_id: str, version: int) -> Definition:
         with self.store.read() as conn:
-            body = store.load_definition(conn, pipeline_id, version)
+            body = pipeline_store.load_definition(conn, pipeline_id, version)
         if body is None:
             raise InvalidRequest(f"pipeline {pipeline_id} has no definition")
         return from_api(body["pipelineObjects"], body["parameterObjects"], body["parameterValues"])
@@ -236,15 +236,15 @@ class Service:
         if parameter_values:
             latest = self.definition(pipeline_id)
             self.put_definition(pipeline_id, with_values(latest, parameter_values))
-        with self.round() as round_:
-            row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
-            activation.activate(round_, row, self.loaded, start)
+        with self.transaction() as transaction:
+            row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
+            activation.activate(transaction, row, self.loaded, start)
 
     def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
         """Stop a pipeline. Raises InvalidRequest when it is not active."""
-        with self.round() as round_:
-            row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
-            activation.deactivate(round_, row, self.loaded, cancel_active=cancel_active)
+        with self.transaction() as transaction:
+            row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
+            activation.deactivate(transaction, row, self.loaded, cancel_active=cancel_active)
 
     # -- objects --------------------------------------------------------------------------
 
@@ -258,19 +258,21 @@ class Service:
         groups = caller.worker_groups if caller else None
         with self.store.read() as conn:
             if groups is not None and not instance_store.serves(conn, pipeline_id, groups):
-                raise store.not_found(pipeline_id)
+                raise pipeline_store.not_found(pipeline_id)
             yield Objects(conn, row, self.loaded)
 
     def set_status(self, pipeline_id: str, object_ids: Sequence[str], status: str) -> None:
         """Cancel, rerun or finish instances by hand. Raises InvalidRequest."""
         check_status(status)
-        with self.round() as round_:
-            row = store.load_pipeline(round_.conn, pipeline_id, lock=True)
-            rows = instance_store.load_instances(round_.conn, pipeline_id, object_ids, lock=True)
+        with self.transaction() as transaction:
+            row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
+            rows = instance_store.load_instances(
+                transaction.conn, pipeline_id, object_ids, lock=True
+            )
             missing = set(object_ids) - {found.instance_id for found in rows}
             if missing:
                 raise InvalidRequest(f"no instance {min(missing)!r} in {pipeline_id}")
-            set_status(round_, row, rows, status, self.loaded)
+            set_status(transaction, row, rows, status, self.loaded)
 
     # -- runners --------------------------------------------------------------------------
 
@@ -282,12 +284,12 @@ class Service:
             # Most polls find nothing: those must not wait in line with the writers.
             if not self._tasks(conn, caller).any(worker_group):
                 return None
-        with self.round_quietly(caller) as tasks:
+        with self.runner_transaction(caller) as tasks:
             return tasks.claim(worker_group, hostname)
 
     def give_back(self, task: Task, caller: Caller) -> None:
         """Hand a task to somebody else: whoever polled for it has gone without it."""
-        with self.round_quietly(caller) as tasks:
+        with self.runner_transaction(caller) as tasks:
             tasks.give_back(task.task_id)
         self._duties.kick()
 
@@ -295,7 +297,7 @@ class Service:
         self, task_id: str, fields: Mapping[str, str], caller: Caller = ANONYMOUS
     ) -> bool:
         """Acknowledge or keep a task; true: stop the work. Raises TaskNotFound."""
-        with self.round_quietly(caller) as tasks:
+        with self.runner_transaction(caller) as tasks:
             return tasks.progress(task_id, fields)
 
     def set_task_status(
@@ -308,7 +310,7 @@ class Service:
         caller: Caller = ANONYMOUS,
     ) -> None:
         """Take a verdict. Raises TaskNotFound or InvalidRequest."""
-        with self.round_quietly(caller) as tasks:
+        with self.runner_transaction(caller) as tasks:
             tasks.conclude(task_id, status, error_id, message, stack_trace)
         self._duties.kick()
 
@@ -321,7 +323,7 @@ class Service:
         return False
 
     @contextmanager
-    def round_quietly(self, caller: Caller) -> Iterator[Tasks]:
+    def runner_transaction(self, caller: Caller) -> Iterator[Tasks]:
         """A transaction of runner operations."""
         with self.store.write() as conn:
             yield self._tasks(conn, caller)

@@ -12,8 +12,6 @@ from taskrunner.service.replies import fault_reply
 from taskrunner.wire.endpoint import is_loopback
 from taskrunner.wire.faults import WrongHost
 
-__all__ = ["HostGuard", "allows"]
-
 
 def allows(header: str, names: frozenset[str]) -> bool:
     """Whether a Host header is one of `names`, or loopback, or an address.

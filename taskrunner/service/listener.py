@@ -12,8 +12,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import StoreError
 from taskrunner.service.wakeups import Notice, WorkReady
 
-__all__ = ["Listener", "Listening"]
-
 logger = logging.getLogger(__name__)
 
 #: Waits before a lost connection is made again: doubled from the first to the last, in seconds.

@@ -22,8 +22,6 @@ from taskrunner.service.replies import fault_reply
 from taskrunner.service.server import Address, ServiceServer, bind, url_of
 from taskrunner.wire.faults import AccessDenied
 
-__all__ = ["LoopbackServer"]
-
 #: Random bytes of the path: far beyond guessing.
 KEY_BYTES = 24
 

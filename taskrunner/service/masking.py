@@ -18,8 +18,6 @@ from taskrunner.model.document import (
     PipelineObject,
 )
 
-__all__ = ["MASK", "hidden", "is_secret", "mask", "masked_object", "unmask"]
-
 #: What stands in place of a secret.
 MASK = "*****"
 #: Shorter values are not looked for in texts: they would hide ordinary words.

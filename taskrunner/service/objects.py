@@ -23,7 +23,7 @@ from taskrunner.model.states import (
 )
 from taskrunner.model.times import format_datetime
 from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
-from taskrunner.service.apply import Round, apply
+from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.rerun import rerun
 from taskrunner.service.runtime import runtime_fields
@@ -31,8 +31,6 @@ from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.views import attempt_object, instance_object
-
-__all__ = ["SPHERES", "Objects", "check_status", "set_status"]
 
 SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
 
@@ -201,7 +199,11 @@ def check_status(wanted: str) -> None:
 
 
 def set_status(
-    round_: Round, pipeline: PipelineRow, rows: Sequence[InstanceRow], wanted: str, load: Load
+    transaction: SchedulingTransaction,
+    pipeline: PipelineRow,
+    rows: Sequence[InstanceRow],
+    wanted: str,
+    load: Load,
 ) -> None:
     """Carry out SetStatus on instances. Raises InvalidRequest for what cannot be."""
     check_status(wanted)
@@ -209,12 +211,12 @@ def set_status(
         raise InvalidRequest(f"pipeline {pipeline.pipeline_id} has finished")
     if wanted == "RERUN":
         _check_ended(rows)
-        rerun(round_, pipeline.pipeline_id, rows)
+        rerun(transaction, pipeline.pipeline_id, rows)
         return
-    counts = ActiveCounts(round_.conn)
-    for loaded, view in build_views(round_, pipeline.pipeline_id, rows, load, counts):
-        apply(round_, loaded, view, _DECISIONS[wanted](view))
-    finish_pipelines(round_.conn, round_.ended)
+    counts = ActiveCounts(transaction.conn)
+    for loaded, view in build_views(transaction, pipeline.pipeline_id, rows, load, counts):
+        apply(transaction, loaded, view, _DECISIONS[wanted](view))
+    finish_pipelines(transaction.conn, transaction.ended)
 
 
 def _check_ended(rows: Sequence[InstanceRow]) -> None:

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-__all__ = ["Polls", "Subscriptions"]
-
 T = TypeVar("T")
 
 

@@ -10,8 +10,6 @@ from starlette.responses import Response
 from taskrunner.errors import ServiceFault
 from taskrunner.wire.codec import CONTENT_TYPE
 
-__all__ = ["fault_reply", "json_reply", "new_request_id"]
-
 
 def new_request_id() -> str:
     """A fresh id, in the form of a UUID as AWS's are."""

@@ -9,11 +9,9 @@ from typing import Any, TypeVar
 from taskrunner.model.instances import Category, Dependency, DependencyKind
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
-from taskrunner.service.apply import Round
-from taskrunner.service.store import instances as store
+from taskrunner.service.apply import SchedulingTransaction
+from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
-
-__all__ = ["in_portions", "rerun"]
 
 T = TypeVar("T")
 
@@ -26,14 +24,16 @@ def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[at : at + PORTION] for at in range(0, len(items), PORTION))
 
 
-def rerun(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow]) -> None:
+def rerun(
+    transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow]
+) -> None:
     """Begin these ended instances again, with all of their tries.
 
     Along come whoever was drawn into their failure (CASCADE_FAILED because of them), the users of
     a resource, their own preconditions that failed or were canceled, and the resources that they
     run on. The planner sends those back at once that still wait for something failed.
     """
-    run = _Rerun(round_, pipeline_id)
+    run = _Rerun(transaction, pipeline_id)
     run.choose(rows)
     found = list(run.chosen.values())
     while found:
@@ -46,7 +46,7 @@ def rerun(round_: Round, pipeline_id: str, rows: Sequence[InstanceRow]) -> None:
 class _Rerun:
     """One rerun: which instances it is about, by their ids."""
 
-    round: Round
+    transaction: SchedulingTransaction
     pipeline_id: str
     chosen: dict[str, InstanceRow] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class _Rerun:
             found = [row for some in in_portions(found) for row in self._followers(some)]
 
     def _followers(self, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
-        conn = self.round.conn
+        conn = self.transaction.conn
         waiting = links.dependents_of(conn, self.pipeline_id, [row.instance_id for row in rows])
         users = _of_kind(waiting, DependencyKind.RESOURCE)
         ids = {d.instance_id for found in waiting.values() for d in found} - self.chosen.keys()
@@ -72,7 +72,7 @@ class _Rerun:
     def with_needs(self, rows: Sequence[InstanceRow]) -> list[InstanceRow]:
         """Take, and return, what these need that has ended: resources and own preconditions."""
         taken: list[InstanceRow] = []
-        conn = self.round.conn
+        conn = self.transaction.conn
         needs = links.dependencies_of(conn, self.pipeline_id, [row.instance_id for row in rows])
         resources = _of_kind(needs, DependencyKind.RESOURCE)
         checks = _of_kind(needs, DependencyKind.PRECONDITION)
@@ -83,19 +83,19 @@ class _Rerun:
                 taken.append(row)
             elif row.status is InstanceStatus.SHUTTING_DOWN:
                 # Once the old one is gone the planner sees that it is wanted again.
-                store.update_instance(conn, row, not_before=self.round.now)
+                instance_store.update_instance(conn, row, not_before=self.transaction.now)
         return taken
 
     def _load(self, ids: set[str]) -> list[InstanceRow]:
         return [
             row
             for some in in_portions(sorted(ids))
-            for row in store.load_instances(self.round.conn, self.pipeline_id, some)
+            for row in instance_store.load_instances(self.transaction.conn, self.pipeline_id, some)
         ]
 
     def begin(self, row: InstanceRow) -> None:
         """Put an ended instance back to its beginning; its attempts stay and are counted on."""
-        not_before = max(row.not_before, self.round.now)
+        not_before = max(row.not_before, self.transaction.now)
         afresh: dict[str, Any] = {
             "status": InstanceStatus.WAITING_ON_DEPENDENCIES,
             "failures": 0,
@@ -111,7 +111,7 @@ class _Rerun:
         }
         if row.category == Category.RESOURCE:
             afresh["resource_handle"] = None
-        store.update_instance(self.round.conn, row, **afresh)
+        instance_store.update_instance(self.transaction.conn, row, **afresh)
 
 
 def _of_kind(found: Mapping[str, Sequence[Dependency]], kind: DependencyKind) -> set[str]:

@@ -11,8 +11,6 @@ from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import InstanceStatus
 
-__all__ = ["attempt_fields", "attempts_made", "runtime_fields", "tries_left", "unset_fields"]
-
 RuntimeField = str | datetime | Ref
 
 

@@ -10,17 +10,15 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.states import PipelineState
 from taskrunner.service.advance import Load, advance_instances
-from taskrunner.service.apart import TROUBLE_PAUSE, apart
-from taskrunner.service.apply import Round
-from taskrunner.service.planning import Planner
+from taskrunner.service.apply import SchedulingTransaction
+from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
+from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import ScheduleRow
 from taskrunner.service.wakeups import WorkReady
-
-__all__ = ["LONGEST_NAP_S", "Scheduler"]
 
 #: Instances decided about in one transaction.
 BATCH = 200
@@ -58,7 +56,7 @@ class Scheduler:
         with self.store.write() as conn:
             due = pipeline_store.due_schedules(conn, now, 20)
             for row in due:
-                if not apart(conn, row.pipeline_id, partial(self._make, conn, row, now)):
+                if not in_savepoint(conn, row.pipeline_id, partial(self._make, conn, row, now)):
                     later = now + TROUBLE_PAUSE
                     pipeline_store.set_schedule(conn, row, row.next_index, later)
         return bool(due)
@@ -69,14 +67,14 @@ class Scheduler:
             pipeline_store.set_schedule(conn, row, row.next_index, None)
             return
         loaded = self.load(row.pipeline_id, pipeline.active_version)
-        Planner(pipeline, loaded).advance(conn, row, now)
+        ScheduleExpander(pipeline, loaded).advance(conn, row, now)
 
     def _decide(self, now: datetime) -> bool:
         with self.store.write() as conn:
-            round_ = Round(conn, now, self.settings)
+            transaction = SchedulingTransaction(conn, now, self.settings)
             rows = instance_store.claim_due(conn, now, BATCH)
-            advance_instances(round_, rows, self.load)
-            self.work_ready.tell(conn, round_.ready, now)
+            advance_instances(transaction, rows, self.load)
+            self.work_ready.tell(conn, transaction.ready, now)
         # Only after the commit: a woken poll must find what it was woken for.
-        self.work_ready.announce(round_.ready)
+        self.work_ready.announce(transaction.ready)
         return bool(rows)

@@ -12,8 +12,6 @@ from starlette.applications import Starlette
 
 from taskrunner.errors import TaskrunnerError, UsageError
 
-__all__ = ["Address", "ServiceServer", "bind", "url_of"]
-
 #: Longer than the minute between an agent's reports, so that they share a connection.
 _KEEP_ALIVE_S = 75
 _GRACE_S = 10

@@ -7,8 +7,6 @@ from datetime import timedelta
 
 from taskrunner.model.selection import Selection
 
-__all__ = ["ServiceSettings"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:

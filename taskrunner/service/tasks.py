@@ -23,12 +23,10 @@ from taskrunner.model.task import Task
 from taskrunner.service.advance import Load
 from taskrunner.service.callers import Caller
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.service.store import attempts as store
+from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.views import task_objects
-
-__all__ = ["Tasks"]
 
 #: Random bytes in a task id: far beyond guessing.
 TASK_ID_BYTES = 48
@@ -49,7 +47,7 @@ class Tasks:
 
     def any(self, worker_group: str) -> bool:
         """Whether a claim would change anything; needs no write transaction."""
-        if store.any_ready(self.conn, worker_group, self.now, account=self.caller.account):
+        if attempt_store.any_ready(self.conn, worker_group, self.now, account=self.caller.account):
             return True
         return self._arriving(worker_group) is not None
 
@@ -57,7 +55,9 @@ class Tasks:
         """Hand out the attempt of the group that has waited longest, if there is one."""
         self._resource_arrived(worker_group)
         account = self.caller.account
-        while attempt := store.claim_ready(self.conn, worker_group, self.now, account=account):
+        while attempt := attempt_store.claim_ready(
+            self.conn, worker_group, self.now, account=account
+        ):
             handed_out = self._hand_out(attempt, hostname)
             if handed_out is not None:
                 return handed_out
@@ -74,7 +74,7 @@ class Tasks:
             return None
         task_id = secrets.token_urlsafe(TASK_ID_BYTES)
         report_by = self.now + timedelta(seconds=self.settings.ack_timeout_s)
-        store.update_attempt(
+        attempt_store.update_attempt(
             self.conn,
             attempt,
             queue=Queue.OUT,
@@ -92,7 +92,7 @@ class Tasks:
             account=self.caller.account,
             user_id=self.caller.user,
         )
-        store.insert_handout(self.conn, handout)
+        attempt_store.insert_handout(self.conn, handout)
         instance_store.look_again(self.conn, row, report_by)
         return Task(
             task_id=task_id,
@@ -106,7 +106,7 @@ class Tasks:
         handout = self._handout(task_id)
         if handout.state == "ASSIGNED":
             attempt = self._attempt(handout)
-            store.update_attempt(self.conn, attempt, held_by=task_id, report_by=self.now)
+            attempt_store.update_attempt(self.conn, attempt, held_by=task_id, report_by=self.now)
             self._wake(attempt)
 
     def progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
@@ -125,10 +125,10 @@ class Tasks:
         if attempt.status is AttemptStatus.WAITING_FOR_RUNNER:
             self._acknowledged(handout, attempt)
             values |= {"status": AttemptStatus.RUNNING, "started_at": self.now}
-        return not store.update_attempt(self.conn, attempt, held_by=task_id, **values)
+        return not attempt_store.update_attempt(self.conn, attempt, held_by=task_id, **values)
 
     def _acknowledged(self, handout: HandoutRow, attempt: AttemptRow) -> None:
-        store.start_handout(self.conn, handout.task_id)
+        attempt_store.start_handout(self.conn, handout.task_id)
         row = self._instance(attempt)
         instance_store.update_instance(
             self.conn,
@@ -168,13 +168,15 @@ class Tasks:
             accepted = self._conclude(attempt, ended, error_id, message, stack_trace)
         else:
             raise InvalidRequest(f"task status {status!r}: wanted FINISHED, FAILED or FALSE")
-        if not (accepted and store.close_handout(self.conn, task_id, "DONE", verdict=digest)):
+        if not (
+            accepted and attempt_store.close_handout(self.conn, task_id, "DONE", verdict=digest)
+        ):
             raise TaskNotFound("the task has been given to another runner or was canceled")
 
     def _not_yet(self, attempt: AttemptRow, message: str | None) -> bool:
         if self._instance(attempt).category != Category.PRECONDITION:
             raise InvalidRequest("only a precondition can be FALSE")
-        taken = store.update_attempt(
+        taken = attempt_store.update_attempt(
             self.conn,
             attempt,
             held_by=attempt.task_id,
@@ -194,7 +196,7 @@ class Tasks:
         message: str | None,
         stack_trace: str | None = None,
     ) -> bool:
-        taken = store.update_attempt(
+        taken = attempt_store.update_attempt(
             self.conn,
             attempt,
             held_by=attempt.task_id,
@@ -238,17 +240,17 @@ class Tasks:
         Another caller's is not found: it is answered as an id that never was.
         """
         account, user = self.caller.account, self.caller.user
-        handout = store.load_handout(self.conn, task_id, account=account, user=user)
+        handout = attempt_store.load_handout(self.conn, task_id, account=account, user=user)
         if handout is not None:
             instance_id = handout.attempt_id.rsplit("_Attempt=", 1)[0]
             if instance_store.lock_instance(self.conn, handout.pipeline_id, instance_id):
-                handout = store.load_handout(self.conn, task_id, account=account, user=user)
+                handout = attempt_store.load_handout(self.conn, task_id, account=account, user=user)
         if handout is None:
             raise TaskNotFound("no task has this id")
         return handout
 
     def _attempt(self, handout: HandoutRow) -> AttemptRow:
-        found = store.load_attempt(self.conn, handout.pipeline_id, handout.attempt_id)
+        found = attempt_store.load_attempt(self.conn, handout.pipeline_id, handout.attempt_id)
         if found is None or found.task_id != handout.task_id:
             raise TaskNotFound("the task has been given to another runner")
         return found

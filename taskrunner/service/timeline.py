@@ -19,8 +19,6 @@ from sqlalchemy.engine import Connection
 from taskrunner.clock import Clock
 from taskrunner.service.store import durations
 
-__all__ = ["Timeline"]
-
 logger = logging.getLogger(__name__)
 
 #: Less is no step: clocks are read one after the other, and NTP may correct a second at once.

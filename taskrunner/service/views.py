@@ -16,10 +16,8 @@ from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.times import format_datetime
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.runtime import attempts_made, runtime_fields, tries_left
-from taskrunner.service.store import instances as store
+from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
-
-__all__ = ["attempt_object", "instance_object", "task_objects"]
 
 #: Fields of a task's objects that lead away from the work itself.
 NOT_FOLLOWED = frozenset(
@@ -62,7 +60,9 @@ class _Links:
         if row.node_id:
             ids.add(row.node_id)
         found: dict[str, list[InstanceRow]] = {}
-        for other in store.load_instances(conn, row.pipeline_id, sorted(ids)) if ids else ():
+        for other in (
+            instance_store.load_instances(conn, row.pipeline_id, sorted(ids)) if ids else ()
+        ):
             found.setdefault(other.component_id, []).append(other)
         return cls({key: tuple(rows) for key, rows in found.items()})
 

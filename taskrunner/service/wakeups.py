@@ -13,8 +13,6 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.service.store.notices import notify
 
-__all__ = ["Notice", "WorkReady", "topic_of"]
-
 #: PostgreSQL takes notices of up to 8,000 bytes; longer names of groups go by their digest.
 _LONGEST_TOPIC = 1000
 

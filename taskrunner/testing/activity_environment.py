@@ -31,8 +31,6 @@ from taskrunner.host.process import Command
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 
-__all__ = ["ActivityEnvironment", "new_object", "new_task"]
-
 Values = Mapping[str, Value | Sequence[Value]]
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["FakeClock"]
-
 
 class FakeClock:
     """A Clock for tests: nothing passes but by `advance`, and by waiting, which takes no time.

@@ -19,7 +19,8 @@ from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
 from taskrunner.plugins.types import know_plugin_types
 from taskrunner.service.actions.publisher import Publisher
-from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.engine import Service
 from taskrunner.service.resources.base import ResourceProvider
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms as alarm_store
@@ -29,8 +30,6 @@ from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.tables import METADATA
 from taskrunner.testing.clock import FakeClock
-
-__all__ = ["NotSettled", "ServiceInProcess"]
 
 #: Every commit waits for the disk; where there is a folder in memory, tests need not.
 MEMORY = "/dev/shm"  # noqa: S108 - TemporaryDirectory makes a folder of our own in it

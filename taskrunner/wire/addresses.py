@@ -13,8 +13,6 @@ from typing import Any
 
 from urllib3.util.connection import allowed_gai_family
 
-__all__ = ["connect_to_one"]
-
 LookUp = Callable[[str, int, int, int], Sequence[tuple[Any, ...]]]
 Make = Callable[[int, int, int], socket.socket]
 

@@ -8,8 +8,6 @@ from typing import Protocol
 
 from taskrunner.model.task import Task
 
-__all__ = ["InstanceIdentity", "RunnerApi", "Verdict"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceIdentity:

@@ -10,9 +10,9 @@ from typing import Any
 
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject, Ref
 from taskrunner.model.task import Task
-from taskrunner.wire.operations import (
-    OPERATIONS,
-    InstanceIdentity,
+from taskrunner.wire.api import InstanceIdentity
+from taskrunner.wire.operations import OPERATIONS
+from taskrunner.wire.structures import (
     Operator,
     PipelineDescription,
     PipelineIdName,
@@ -22,8 +22,6 @@ from taskrunner.wire.operations import (
     ValidationError,
     ValidationWarning,
 )
-
-__all__ = ["Binding", "binding_of"]
 
 Members = Mapping[str, Any]
 

@@ -24,30 +24,30 @@ from taskrunner.errors import (
 from taskrunner.model.document import Field
 from taskrunner.model.task import Task
 from taskrunner.wire.api import InstanceIdentity, Verdict
-from taskrunner.wire.bounds import excess
 from taskrunner.wire.codec import (
     CONTENT_TYPE,
     TARGET_PREFIX,
-    Malformed,
     decode_output,
     encode_input,
     parse_json,
 )
+from taskrunner.wire.decoding import Malformed
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, Transport, TransportError
-from taskrunner.wire.operations import (
+from taskrunner.wire.inputs import (
     PollForTaskInput,
-    PollForTaskOutput,
     ReportTaskProgressInput,
-    ReportTaskProgressOutput,
     ReportTaskRunnerHeartbeatInput,
-    ReportTaskRunnerHeartbeatOutput,
     SetTaskStatusInput,
+)
+from taskrunner.wire.outputs import (
+    PollForTaskOutput,
+    ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatOutput,
 )
 from taskrunner.wire.shapes import service_model
 from taskrunner.wire.signing import Signer
-
-__all__ = ["CALL_DEADLINE_S", "POLL_DEADLINE_S", "Client", "RunnerClient", "classify"]
+from taskrunner.wire.task_size import excess
 
 #: The service holds a poll for up to 90 s; ten more for the way there and back.
 POLL_DEADLINE_S = 100.0

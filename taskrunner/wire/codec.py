@@ -12,17 +12,6 @@ from taskrunner.wire.faults import BadSerialization, UnknownOperation
 from taskrunner.wire.operations import OPERATIONS
 from taskrunner.wire.shapes import service_model
 
-__all__ = [
-    "CONTENT_TYPE",
-    "TARGET_PREFIX",
-    "Malformed",
-    "decode_input",
-    "decode_output",
-    "encode_input",
-    "encode_output",
-    "parse_json",
-]
-
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "DataPipeline"
 

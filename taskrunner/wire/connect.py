@@ -12,8 +12,6 @@ from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 from taskrunner.wire.signing import find_signer
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
-__all__ = ["ClientSettings", "connect"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSettings:

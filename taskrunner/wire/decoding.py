@@ -15,8 +15,6 @@ from typing import Any
 from taskrunner.wire.bindings import binding_of
 from taskrunner.wire.shapes import Shape, service_model
 
-__all__ = ["Decoder", "Malformed", "decoder"]
-
 
 class Malformed(ValueError):
     """A value has another type than the model's, or is not JSON at all."""

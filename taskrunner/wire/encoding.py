@@ -9,8 +9,6 @@ from typing import Any
 from taskrunner.wire.bindings import binding_of
 from taskrunner.wire.shapes import Shape, service_model
 
-__all__ = ["Encoder", "encoder"]
-
 Encoder = Callable[[Any], Any]
 
 

@@ -10,15 +10,6 @@ from urllib.parse import urlsplit
 from taskrunner.errors import ConfigError
 from taskrunner.logins import hide_passwords
 
-__all__ = [
-    "DEFAULT_REGION",
-    "Endpoint",
-    "is_loopback",
-    "parse_endpoint",
-    "resolve_endpoint",
-    "resolve_region",
-]
-
 #: AWS's Task Runner worked in this region when it was told none.
 DEFAULT_REGION = "us-east-1"
 

@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from taskrunner.errors import ServiceFault
 
-__all__ = [
-    "AccessDenied",
-    "BadSerialization",
-    "BadSignature",
-    "BodyTooLarge",
-    "BodyTooSlow",
-    "IncompleteSignature",
-    "MissingAuthentication",
-    "UnknownOperation",
-    "WrongHost",
-]
-
 
 class BadSerialization(ServiceFault):
     """The body is not the JSON of the operation."""

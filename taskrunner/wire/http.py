@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["GivenUp", "HttpReply", "HttpRequest", "Transport", "TransportError"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:

@@ -9,28 +9,6 @@ from taskrunner.model.document import Field, ParameterObject, ParameterValue, Pi
 from taskrunner.wire.api import InstanceIdentity
 from taskrunner.wire.structures import Query, Tag
 
-__all__ = [
-    "ActivatePipelineInput",
-    "AddTagsInput",
-    "CreatePipelineInput",
-    "DeactivatePipelineInput",
-    "DeletePipelineInput",
-    "DescribeObjectsInput",
-    "DescribePipelinesInput",
-    "EvaluateExpressionInput",
-    "GetPipelineDefinitionInput",
-    "ListPipelinesInput",
-    "PollForTaskInput",
-    "PutPipelineDefinitionInput",
-    "QueryObjectsInput",
-    "RemoveTagsInput",
-    "ReportTaskProgressInput",
-    "ReportTaskRunnerHeartbeatInput",
-    "SetStatusInput",
-    "SetTaskStatusInput",
-    "ValidatePipelineDefinitionInput",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivatePipelineInput:

@@ -16,7 +16,6 @@ from taskrunner.errors import ConfigError, ServiceUnreachable
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
-__all__ = ["ChainKeys", "FixedKeys", "KeySource", "Keys", "find_keys"]
 
 #: The first that is not empty counts.
 _TOKENS = ("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")

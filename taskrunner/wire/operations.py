@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taskrunner.wire.api import InstanceIdentity
 from taskrunner.wire.inputs import (
     ActivatePipelineInput,
     AddTagsInput,
@@ -51,66 +50,6 @@ from taskrunner.wire.outputs import (
     SetTaskStatusOutput,
     ValidatePipelineDefinitionOutput,
 )
-from taskrunner.wire.structures import (
-    Operator,
-    PipelineDescription,
-    PipelineIdName,
-    Query,
-    Selector,
-    Tag,
-    ValidationError,
-    ValidationWarning,
-)
-
-__all__ = [
-    "OPERATIONS",
-    "ActivatePipelineInput",
-    "ActivatePipelineOutput",
-    "AddTagsInput",
-    "AddTagsOutput",
-    "CreatePipelineInput",
-    "CreatePipelineOutput",
-    "DeactivatePipelineInput",
-    "DeactivatePipelineOutput",
-    "DeletePipelineInput",
-    "DescribeObjectsInput",
-    "DescribeObjectsOutput",
-    "DescribePipelinesInput",
-    "DescribePipelinesOutput",
-    "EvaluateExpressionInput",
-    "EvaluateExpressionOutput",
-    "GetPipelineDefinitionInput",
-    "GetPipelineDefinitionOutput",
-    "InstanceIdentity",
-    "ListPipelinesInput",
-    "ListPipelinesOutput",
-    "Operation",
-    "Operator",
-    "PipelineDescription",
-    "PipelineIdName",
-    "PollForTaskInput",
-    "PollForTaskOutput",
-    "PutPipelineDefinitionInput",
-    "PutPipelineDefinitionOutput",
-    "Query",
-    "QueryObjectsInput",
-    "QueryObjectsOutput",
-    "RemoveTagsInput",
-    "RemoveTagsOutput",
-    "ReportTaskProgressInput",
-    "ReportTaskProgressOutput",
-    "ReportTaskRunnerHeartbeatInput",
-    "ReportTaskRunnerHeartbeatOutput",
-    "Selector",
-    "SetStatusInput",
-    "SetTaskStatusInput",
-    "SetTaskStatusOutput",
-    "Tag",
-    "ValidatePipelineDefinitionInput",
-    "ValidatePipelineDefinitionOutput",
-    "ValidationError",
-    "ValidationWarning",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,26 +13,6 @@ from taskrunner.wire.structures import (
     ValidationWarning,
 )
 
-__all__ = [
-    "ActivatePipelineOutput",
-    "AddTagsOutput",
-    "CreatePipelineOutput",
-    "DeactivatePipelineOutput",
-    "DescribeObjectsOutput",
-    "DescribePipelinesOutput",
-    "EvaluateExpressionOutput",
-    "GetPipelineDefinitionOutput",
-    "ListPipelinesOutput",
-    "PollForTaskOutput",
-    "PutPipelineDefinitionOutput",
-    "QueryObjectsOutput",
-    "RemoveTagsOutput",
-    "ReportTaskProgressOutput",
-    "ReportTaskRunnerHeartbeatOutput",
-    "SetTaskStatusOutput",
-    "ValidatePipelineDefinitionOutput",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivatePipelineOutput:

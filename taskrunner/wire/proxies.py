@@ -11,8 +11,6 @@ from urllib.parse import unquote, urlsplit
 from taskrunner.errors import ConfigError
 from taskrunner.wire.endpoint import Endpoint
 
-__all__ = ["METADATA", "Proxy", "never_through_proxy", "proxy_of"]
-
 #: EC2's instance metadata, in the forms in which libraries look for it in NO_PROXY.
 METADATA = ("169.254.169.254", "fd00:ec2::254", "[fd00:ec2::254]")
 

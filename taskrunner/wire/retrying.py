@@ -17,8 +17,6 @@ from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi, Verdict
 
-__all__ = ["BUDGETS", "Budget", "RetryingRunner"]
-
 T = TypeVar("T")
 
 

@@ -12,8 +12,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["OperationShape", "ServiceModel", "Shape", "service_model"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:

@@ -12,8 +12,6 @@ from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.keys import KeySource, find_keys
 from taskrunner.wire.sigv4 import ALGORITHM, SERVICE, signature
 
-__all__ = ["SigV4Signer", "Signer", "find_signer"]
-
 #: What proxies may change on the way is not covered.
 _UNSIGNED = frozenset({"user-agent"})
 

@@ -18,8 +18,6 @@ from taskrunner.clock import Clock
 from taskrunner.wire.faults import BadSignature, IncompleteSignature, MissingAuthentication
 from taskrunner.wire.http import HttpRequest
 
-__all__ = ["ALGORITHM", "MAX_SKEW", "SERVICE", "Verifier", "signature"]
-
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "datapipeline"
 MAX_SKEW = timedelta(minutes=5)

@@ -7,17 +7,6 @@ from typing import NamedTuple
 
 from taskrunner.model.document import Field
 
-__all__ = [
-    "Operator",
-    "PipelineDescription",
-    "PipelineIdName",
-    "Query",
-    "Selector",
-    "Tag",
-    "ValidationError",
-    "ValidationWarning",
-]
-
 
 class Tag(NamedTuple):
     """A tag of a pipeline."""

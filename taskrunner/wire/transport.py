@@ -39,8 +39,6 @@ from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, TransportError
 from taskrunner.wire.proxies import proxy_of
 
-__all__ = ["MAX_REPLY_BYTES", "TransportSettings", "Urllib3Transport"]
-
 #: A task of 100 objects of 15 KB is 1.5 MB; nothing honest is near this.
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024

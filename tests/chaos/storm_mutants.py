@@ -25,7 +25,7 @@ def _compare_and_set_off() -> None:
 
 def _take_any_word(of_states: set[str]) -> None:
     from taskrunner.model.states import AttemptStatus
-    from taskrunner.service.store import attempts as store
+    from taskrunner.service.store import attempts as attempt_store
     from taskrunner.service.store.tables import handouts
     from taskrunner.service.tasks import Tasks
 
@@ -36,7 +36,7 @@ def _take_any_word(of_states: set[str]) -> None:
         if handout.state not in of_states:
             original(self, task_id, status, *args, **kwargs)
             return
-        attempts = store.load_attempts(
+        attempts = attempt_store.load_attempts(
             self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
         )
         self._conclude(attempts[0], AttemptStatus(status), None, None)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from taskrunner.agent.forks.children import Child
 from taskrunner.agent.handouts.allowance import Allowance
-from taskrunner.agent.handouts.attempt import Attempt, Desk, Policy
-from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.attempt import Attempt, AttemptRules, AttemptServices
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.recovery import recover
 from taskrunner.agent.ipc import verdicts
@@ -29,8 +29,8 @@ from taskrunner.agent.ipc.job import Job
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.agent.journal.journal import Journal
-from taskrunner.agent.operations.board import Board
 from taskrunner.agent.operations.metrics import Counters
+from taskrunner.agent.operations.running_tasks import RunningTasks
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.errors import CallRefused, ServiceUnreachable
 from taskrunner.model.task import Task
@@ -133,23 +133,23 @@ class Host:
         self.reply = b""
         self.journal = Journal(self.work / "journal")
         self.clock, self.spawner, self.api = FakeClock(), FakeSpawner(), FakeApi()
-        self.board = Board(self.clock, Counters())
+        self.running_tasks = RunningTasks(self.clock, Counters())
         self.spawner.on_spawn = self.live
         client, _ = client_answering(lambda _: HttpReply(status=200, headers={}, body=self.reply))
         self.polls = RunnerClient(client)
         self.shipper = FakeShipper()
         self.allowance = Allowance(log_uris=ALLOWED)
-        self.desk = Desk(
+        self.services = AttemptServices(
             api=self.api,
             spawner=self.spawner,
             shipper=self.shipper,  # type: ignore[arg-type]
             outbox=Outbox(self.api, self.clock),
             threads=NoThreads(queue.SimpleQueue()),
             clock=self.clock,
-            policy=Policy(allowance=self.allowance),
+            rules=AttemptRules(allowance=self.allowance),
             stopping=threading.Event(),
             canceling=threading.Event(),
-            haste=Haste(self.clock),
+            host_deadline=HostDeadline(self.clock),
         )
         self.taken = self.ran = self.refused = self.no_task = 0
 
@@ -187,9 +187,9 @@ class Host:
         )
         entry = self.journal.accept(task, files)
         assert entry is not None
-        with self.board.post(task, entry):
-            Attempt(task, entry, self.desk).run()
-            json.dumps([posted.type for posted in self.board.running()])
+        with self.running_tasks.post(task, entry):
+            Attempt(task, entry, self.services).run()
+            json.dumps([running.type for running in self.running_tasks.running()])
         verdict = self.api.named("status")[-1]
         assert isinstance(verdict, Verdict)
         self.ran += verdict.status == "FINISHED"
@@ -205,8 +205,8 @@ class Host:
         """A restart reads whatever the journal was made to hold."""
         self.journal.close()
         self.journal = Journal(self.work / "journal")
-        desk = replace(self.desk, threads=ThreadsInTurn(queue.SimpleQueue()))
-        recover(self.journal, desk, lambda: None)
+        services = replace(self.services, threads=ThreadsInTurn(queue.SimpleQueue()))
+        recover(self.journal, services, lambda: None)
 
 
 def strays(folder: Path) -> Iterator[Path]:

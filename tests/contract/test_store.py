@@ -23,7 +23,8 @@ from taskrunner.model.states import (
     InstanceStatus,
     PipelineState,
 )
-from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from taskrunner.model.states import InstanceStatus, PipelineState
-from taskrunner.service.engine import ANONYMOUS, Service
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances
 from taskrunner.testing import FakeClock, ServiceInProcess

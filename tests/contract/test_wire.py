@@ -21,13 +21,12 @@ from taskrunner.errors import InvalidRequest
 from taskrunner.wire.bindings import binding_of
 from taskrunner.wire.codec import (
     TARGET_PREFIX,
-    Malformed,
     decode_input,
     decode_output,
     encode_input,
     encode_output,
 )
-from taskrunner.wire.decoding import decoder
+from taskrunner.wire.decoding import Malformed, decoder
 from taskrunner.wire.faults import BadSerialization
 from taskrunner.wire.operations import OPERATIONS
 from taskrunner.wire.shapes import service_model

@@ -14,7 +14,7 @@ from taskrunner.errors import ServiceUnreachable
 from taskrunner.wire.client import Client
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, TransportError
-from taskrunner.wire.operations import ListPipelinesInput
+from taskrunner.wire.inputs import ListPipelinesInput
 from taskrunner.wire.transport import MAX_REPLY_BYTES, Urllib3Transport
 
 #: Long enough for a loaded machine to connect, short enough to wait for.

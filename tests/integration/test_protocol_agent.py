@@ -21,7 +21,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from taskrunner.agent.handouts.attempt import End, why_end
-from taskrunner.agent.handouts.limits import Limits
+from taskrunner.agent.handouts.deadlines import Deadlines
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.agent.ipc import verdicts
@@ -129,7 +129,7 @@ _QUIET = {
 }
 
 
-class Desk:
+class AttemptServices:
     """The parts of an agent that call the service."""
 
     def __init__(self, server: Server, folder: Path) -> None:
@@ -194,7 +194,7 @@ class Desk:
 
     def end(self) -> End | None:
         """Why the work would be ended now, if it would."""
-        limits = Limits.of(make_task(), lease_s=300, now=self.clock.now())
+        limits = Deadlines.of(make_task(), lease_s=300, now=self.clock.now())
         now = self.clock.monotonic()
         return why_end(self.reporter, limits=limits, elapsed_s=now, now=now, canceling=False)
 
@@ -210,8 +210,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def desk(server: Server, tmp_path: Path) -> Desk:
-    return Desk(server, tmp_path)
+def desk(server: Server, tmp_path: Path) -> AttemptServices:
+    return AttemptServices(server, tmp_path)
 
 
 # -- the classes of answers --------------------------------------------------------------------
@@ -287,7 +287,9 @@ def test_no_class_is_tested_that_is_not_described() -> None:
     assert header(SECTION, 2)[3:] == tuple(CLASSES)
 
 
-def test_no_reply_at_all_ends_at_the_deadline_and_counts_as_unreachable(desk: Desk) -> None:
+def test_no_reply_at_all_ends_at_the_deadline_and_counts_as_unreachable(
+    desk: AttemptServices,
+) -> None:
     """The deadline itself, against servers that stall, is tests/contract/test_wire_transport.py."""
     desk.server.answer("PollForTask", *[Reply(cut=-1)] * 3)
     for _ in range(3):
@@ -305,10 +307,10 @@ def test_without_credentials_nothing_is_sent_to_another_machine(tmp_path: Path) 
 
 # -- the calls ----------------------------------------------------------------------------------
 
-Check = Callable[[Desk, Reply], None]
+Check = Callable[[AttemptServices, Reply], None]
 
 
-def poll_task(desk: Desk, _reply: Reply) -> None:
+def poll_task(desk: AttemptServices, _reply: Reply) -> None:
     body = json.dumps({"taskObject": task_json("t", "true")}).encode()
     desk.server.answer("PollForTask", Reply(), Reply(body=body))
     desk.poller.ask("wg")
@@ -321,7 +323,7 @@ def poll_task(desk: Desk, _reply: Reply) -> None:
     assert [report["taskId"] for report in desk.server.calls("ReportTaskProgress")] == ["t"]
 
 
-def poll_again(desk: Desk, reply: Reply) -> None:
+def poll_again(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("PollForTask", *[reply] * 9)
     with capture_logs() as logs:
         for _ in range(10):
@@ -335,7 +337,7 @@ def poll_again(desk: Desk, reply: Reply) -> None:
     ]
 
 
-def poll_no_more(desk: Desk, reply: Reply) -> None:
+def poll_no_more(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("PollForTask", reply)
     desk.poller.ask("wg")
     desk.poller.ask("wg")
@@ -343,7 +345,7 @@ def poll_no_more(desk: Desk, reply: Reply) -> None:
     assert len(desk.refused) == 1
 
 
-def canceled(desk: Desk, _reply: Reply) -> None:
+def canceled(desk: AttemptServices, _reply: Reply) -> None:
     assert desk.reporter.tick({})
     assert desk.end() is None
     desk.server.answer("ReportTaskProgress", Reply(body=b'{"canceled": true}'))
@@ -352,20 +354,20 @@ def canceled(desk: Desk, _reply: Reply) -> None:
     assert verdict_after(desk) is None
 
 
-def verdict_after(desk: Desk) -> object:
+def verdict_after(desk: AttemptServices) -> object:
     from taskrunner.agent.handouts.attempt import judge
     from taskrunner.agent.ipc.verdicts import Exit
 
-    limits = Limits.of(make_task(), lease_s=300, now=desk.clock.now())
+    limits = Deadlines.of(make_task(), lease_s=300, now=desk.clock.now())
     return judge(desk.end(), Exit(status=9), None, limits)
 
 
-def report_again(desk: Desk, reply: Reply) -> None:
+def report_again(desk: AttemptServices, reply: Reply) -> None:
     report_until_the_lease_ends(desk, reply, tries=3)
     assert desk.refused == []
 
 
-def report_until_the_lease_ends(desk: Desk, reply: Reply, *, tries: int) -> None:
+def report_until_the_lease_ends(desk: AttemptServices, reply: Reply, *, tries: int) -> None:
     desk.server.answer("ReportTaskProgress", *[reply] * 1000)
     reports = 0
     while desk.end() is None:
@@ -382,17 +384,17 @@ def report_until_the_lease_ends(desk: Desk, reply: Reply, *, tries: int) -> None
     assert desk.end() is None
 
 
-def report_refused(desk: Desk, reply: Reply) -> None:
+def report_refused(desk: AttemptServices, reply: Reply) -> None:
     report_until_the_lease_ends(desk, reply, tries=1)
     assert desk.refused == []
 
 
-def report_without_permission(desk: Desk, reply: Reply) -> None:
+def report_without_permission(desk: AttemptServices, reply: Reply) -> None:
     report_until_the_lease_ends(desk, reply, tries=1)
     assert desk.refused
 
 
-def report_of_nothing(desk: Desk, reply: Reply) -> None:
+def report_of_nothing(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("ReportTaskProgress", reply)
     assert not desk.reporter.tick({})
     assert desk.count("ReportTaskProgress") == 1
@@ -400,14 +402,14 @@ def report_of_nothing(desk: Desk, reply: Reply) -> None:
     assert verdict_after(desk) is None
 
 
-def verdict_taken(desk: Desk, _reply: Reply) -> None:
+def verdict_taken(desk: AttemptServices, _reply: Reply) -> None:
     desk.owe()
     assert not desk.owes()
     (told,) = desk.server.calls("SetTaskStatus")
     assert (told["taskStatus"], told["errorId"]) == ("FAILED", "SomeError")
 
 
-def verdict_kept(desk: Desk, reply: Reply) -> None:
+def verdict_kept(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("SetTaskStatus", *[reply] * 400)
     desk.owe()
     assert desk.count("SetTaskStatus") == 4
@@ -419,7 +421,7 @@ def verdict_kept(desk: Desk, reply: Reply) -> None:
     assert not desk.owes()
 
 
-def verdict_without_permission(desk: Desk, reply: Reply) -> None:
+def verdict_without_permission(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("SetTaskStatus", reply)
     desk.owe()
     assert desk.count("SetTaskStatus") == 1
@@ -427,13 +429,13 @@ def verdict_without_permission(desk: Desk, reply: Reply) -> None:
     assert desk.refused
 
 
-def verdict_dropped(desk: Desk, reply: Reply) -> None:
+def verdict_dropped(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("SetTaskStatus", reply)
     desk.owe()
     assert (desk.count("SetTaskStatus"), desk.owes(), desk.refused) == (1, False, [])
 
 
-def verdict_without_texts(desk: Desk, reply: Reply) -> None:
+def verdict_without_texts(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("SetTaskStatus", reply, reply)
     desk.owe()
     assert (desk.owes(), desk.refused) == (False, [])
@@ -442,7 +444,7 @@ def verdict_without_texts(desk: Desk, reply: Reply) -> None:
     assert second == {"taskId": "task-1", "taskStatus": "FAILED", "errorId": "SomeError"}
 
 
-def beat_terminates(desk: Desk, _reply: Reply) -> None:
+def beat_terminates(desk: AttemptServices, _reply: Reply) -> None:
     desk.heartbeat.tick()
     assert desk.asked_to_end == 0
     desk.server.answer("ReportTaskRunnerHeartbeat", Reply(body=b'{"terminate": true}'))
@@ -450,7 +452,7 @@ def beat_terminates(desk: Desk, _reply: Reply) -> None:
     assert desk.asked_to_end == 1
 
 
-def beat_dropped(desk: Desk, reply: Reply, tries: int = 2) -> None:
+def beat_dropped(desk: AttemptServices, reply: Reply, tries: int = 2) -> None:
     desk.server.answer("ReportTaskRunnerHeartbeat", *[reply] * tries)
     desk.heartbeat.tick()
     assert desk.count("ReportTaskRunnerHeartbeat") == tries
@@ -459,11 +461,11 @@ def beat_dropped(desk: Desk, reply: Reply, tries: int = 2) -> None:
     assert (desk.refused, desk.asked_to_end) == ([], 0)
 
 
-def beat_refused(desk: Desk, reply: Reply) -> None:
+def beat_refused(desk: AttemptServices, reply: Reply) -> None:
     beat_dropped(desk, reply, tries=1)
 
 
-def beat_without_permission(desk: Desk, reply: Reply) -> None:
+def beat_without_permission(desk: AttemptServices, reply: Reply) -> None:
     desk.server.answer("ReportTaskRunnerHeartbeat", reply)
     desk.heartbeat.tick()
     assert desk.count("ReportTaskRunnerHeartbeat") == 1
@@ -533,13 +535,13 @@ TRIALS = [
 
 @pytest.mark.parametrize(("call", "budget", "words", "reply"), TRIALS)
 def test_each_answer_to_each_call(
-    desk: Desk, call: str, budget: str, words: str, reply: Reply
+    desk: AttemptServices, call: str, budget: str, words: str, reply: Reply
 ) -> None:
     CELLS[call, budget][words](desk, reply)
 
 
 @pytest.mark.parametrize(("name", "outcome"), OUTCOMES.items())
-def test_each_code_is_of_its_class(desk: Desk, name: str, outcome: str) -> None:
+def test_each_code_is_of_its_class(desk: AttemptServices, name: str, outcome: str) -> None:
     every = {**THROTTLED, **NO_PERMISSION, **GONE, **REFUSALS, "too long": TOO_LONG}
     desk.server.answer("PollForTask", every[name])
     desk.poller.ask("wg")

@@ -15,14 +15,8 @@ import pytest
 from taskrunner.errors import DefinitionError
 from taskrunner.model.document import Definition, ParameterObject
 from taskrunner.model.parameters import parameter_values, with_values
-from taskrunner.model.reader import (
-    Document,
-    Unreadable,
-    decode,
-    read_document,
-    read_parameters,
-    read_values,
-)
+from taskrunner.model.reader import Document, decode, read_document, read_parameters, read_values
+from taskrunner.model.sources.problems import Unreadable
 from taskrunner.model.validate import validate_document
 from taskrunner.model.writer import dumps_api, dumps_cli
 

@@ -15,8 +15,6 @@ from taskrunner.clock import Clock
 from taskrunner.host.capped_log import holes_work
 from taskrunner.host.process import Filter
 
-__all__ = ["AttemptLogs", "start_afresh"]
-
 
 def start_afresh(log_dir: Path) -> None:
     """Empty logs: a second hand-out of the same attempt begins them anew."""

@@ -7,8 +7,6 @@ import signal
 from taskrunner.errors import Canceled
 from taskrunner.host.users import NOT_NOW
 
-__all__ = ["Cancellation"]
-
 
 class Cancellation:
     """Set by the first TERM. Raised at once while the plugin runs, so that a wait is cut short."""

@@ -35,10 +35,8 @@ from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled
 from taskrunner.host.cgroups import Group, Used
 from taskrunner.host.process import RunAs, kill_descendants
-from taskrunner.host.users import Identity, Rights, forbid_new_privileges
+from taskrunner.host.users import Rights, User, forbid_new_privileges
 from taskrunner.wire.api import Verdict
-
-__all__ = ["CANCELED", "Wrapper", "open_store", "perform", "run_attempt"]
 
 #: The result of an attempt that was told to stop; never sent to the service.
 CANCELED = Verdict(status="CANCELED")
@@ -150,7 +148,7 @@ def _check(plugin: type[Precondition], ctx: AttemptContext) -> Verdict:
     return verdicts.FINISHED if plugin().check(ctx) else verdicts.NOT_MET
 
 
-def _rules(settings: AttemptSettings, user: Identity | None) -> CommandRules:
+def _rules(settings: AttemptSettings, user: User | None) -> CommandRules:
     run_as = None
     if user is not None:
         run_as = RunAs(user=user, most_processes=settings.limits.command_processes)

@@ -23,8 +23,6 @@ from taskrunner.host.process import Command, Filter, RunAs
 from taskrunner.host.users import Rights
 from taskrunner.model.task import Task
 
-__all__ = ["AttemptContext", "CommandRules"]
-
 #: How often progress is written for the agent to pick up; calls in between cost next to nothing.
 _PROGRESS_EVERY_S = 1.0
 

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from pathlib import Path
 
-from taskrunner.host.users import Identity
-
-__all__ = ["MARK", "METADATA_DISABLED", "command_environment", "passed_secrets"]
+from taskrunner.host.users import User
 
 #: Names the hand-out in the environment of everything that it runs, to find what outlived it.
 MARK = "TASKRUNNER_ATTEMPT"
@@ -39,7 +37,7 @@ def command_environment(
     passed: Sequence[str],
     home: Path,
     mark: str,
-    user: Identity | None = None,
+    user: User | None = None,
 ) -> dict[str, str]:
     """The environment of a command; the agent's own credentials are not in it unless passed.
 

@@ -11,14 +11,12 @@ from pathlib import Path
 
 from taskrunner.agent.attempt_process.attempt_logs import start_afresh
 from taskrunner.agent.ipc.names import AttemptFiles
-from taskrunner.host.users import Identity
-
-__all__ = ["make_folders", "remove_as_user"]
+from taskrunner.host.users import User
 
 _TRIES = 10
 
 
-def make_folders(files: AttemptFiles, user: Identity | None) -> None:
+def make_folders(files: AttemptFiles, user: User | None) -> None:
     """Make the folders of an attempt, and its logs; called in its process.
 
     The folder of another user's commands is that user's own. What leads there lets all pass and
@@ -49,10 +47,10 @@ def _make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def remove_as_user(payload: bytes, users: Mapping[str, Identity]) -> None:
+def remove_as_user(payload: bytes, users: Mapping[str, User]) -> None:
     """What the cleaner does, in a process of its own: be the user, and remove a folder."""
     request = json.loads(payload)
-    user = users.get(request["user"]) or Identity.named(request["user"])
+    user = users.get(request["user"]) or User.named(request["user"])
     user.become()
     folder = Path(request["folder"])
     _open_up(folder)

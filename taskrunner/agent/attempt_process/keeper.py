@@ -17,8 +17,6 @@ from taskrunner.clock import Clock
 from taskrunner.host.capped_log import LEAST, Capped, marker, say_left_out
 from taskrunner.host.process import Filter
 
-__all__ = ["CappedHandler", "LogKeeper", "Room", "TailFilter"]
-
 #: Nothing writes faster: so long after a look no log can have grown beyond its limit by much.
 _FASTEST = 2e9
 _SOONEST_S = 0.05

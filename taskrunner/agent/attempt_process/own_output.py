@@ -17,8 +17,6 @@ from pathlib import Path
 
 from taskrunner.host.process import Filter, pump
 
-__all__ = ["OwnOutput"]
-
 _STREAMS = ((1, "StdOutput"), (2, "StdError"))
 #: A pipe holds little; only a thread that goes on printing makes it last.
 _ARRIVES_WITHIN_S = 3.0

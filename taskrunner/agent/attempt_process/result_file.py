@@ -9,8 +9,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["ResultFile"]
-
 #: Message and trace within the API's limits, as JSON with every character escaped.
 _ROOM = 64 << 10
 

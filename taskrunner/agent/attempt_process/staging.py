@@ -20,8 +20,6 @@ from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
 from taskrunner.wire.api import Verdict
 
-__all__ = ["staged"]
-
 
 def staged(ctx: AttemptContext, proceed: Callable[[], Verdict]) -> Verdict:
     """Copy the inputs in, do the work, copy the outputs out; no more than that without `stage`."""

@@ -11,8 +11,6 @@ from taskrunner.agent.ec2.imds import Metadata, NoMetadata, connect_metadata, me
 from taskrunner.clock import Clock
 from taskrunner.wire.api import InstanceIdentity
 
-__all__ = ["Ec2Host", "find_host", "firmware_says_ec2"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _DOCUMENT = "/latest/dynamic/instance-identity/document"

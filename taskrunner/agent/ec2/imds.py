@@ -16,8 +16,6 @@ from taskrunner.wire.http import HttpReply, HttpRequest, Transport, TransportErr
 from taskrunner.wire.proxies import METADATA
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
-__all__ = ["Metadata", "NoMetadata", "connect_metadata", "metadata_endpoint"]
-
 _TOKEN_PATH = "/latest/api/token"  # noqa: S105  a path
 _TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105  a name
 _TTL_HEADER = "x-aws-ec2-metadata-token-ttl-seconds"

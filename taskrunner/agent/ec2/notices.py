@@ -19,8 +19,6 @@ from taskrunner.agent.ec2.imds import NoMetadata
 from taskrunner.agent.lifecycle import HostEnding, Message, TakeNoMore
 from taskrunner.clock import Clock
 
-__all__ = ["SOURCES", "Kind", "Notice", "NoticePolicy", "NoticeWatch", "Source"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _INTERVAL_S = 1.0

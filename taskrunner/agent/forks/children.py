@@ -17,8 +17,6 @@ from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.host.cgroups import Groups
 from taskrunner.host.process import kill_descendants
 
-__all__ = ["Child", "Children", "Spawner"]
-
 _LOST = Exit(status=None, error="the fork server is gone", lost=True)
 
 

@@ -32,8 +32,6 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.host.cgroups import Group, Groups, Used
 from taskrunner.host.process import become_subreaper, kill_descendants, kill_tree, oom_kills
 
-__all__ = ["ForkServer", "MakeRoles", "Role"]
-
 #: What a child does: it gets the request's payload, and the descriptor sent along, if any.
 Role = Callable[[bytes, int | None], None]
 MakeRoles = Callable[[], Mapping[str, Role]]

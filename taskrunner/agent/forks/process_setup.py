@@ -15,8 +15,6 @@ from taskrunner.host.process import (
     give_up_inherited_capabilities,
 )
 
-__all__ = ["isolate"]
-
 
 def isolate(parent: int, *, keep: int | None = None, group: Group | None = None) -> None:
     """Own group, own session, dies with its parent, adopts its orphans, private files, no fds."""

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from taskrunner.agent.ipc import frames
 from taskrunner.host.cgroups import Group
 
-__all__ = ["Spare"]
-
 #: It only has to read; one that does not is stopped or broken.
 _TAKES_WITHIN_S = 5.0
 

@@ -13,8 +13,6 @@ from taskrunner.data.objects.location import parse
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import Task
 
-__all__ = ["Allowance", "is_under"]
-
 _MOST_SHOWN = 200
 
 

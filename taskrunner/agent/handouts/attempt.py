@@ -16,8 +16,8 @@ import structlog
 
 from taskrunner.agent.forks.children import Child, Spawner
 from taskrunner.agent.handouts.allowance import Allowance
-from taskrunner.agent.handouts.haste import Haste
-from taskrunner.agent.handouts.limits import Limits, report_every
+from taskrunner.agent.handouts.deadlines import Deadlines, report_every
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.reporter import Reporter, progress_of
 from taskrunner.agent.handouts.scratch import remove_scratch
@@ -34,12 +34,10 @@ from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
-from taskrunner.host.birth import birth_of
 from taskrunner.host.cgroups import Groups
+from taskrunner.host.process_start import process_start_id
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi, Verdict
-
-__all__ = ["Attempt", "Desk", "End", "Policy", "judge", "why_end"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -61,7 +59,7 @@ class End(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class AttemptRules:
     """How attempts are kept and ended; seconds."""
 
     progress_interval_s: float = 60.0
@@ -74,7 +72,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class AttemptServices:
     """What every attempt works with."""
 
     api: RunnerApi
@@ -83,13 +81,13 @@ class Desk:
     outbox: Outbox
     threads: Threads
     clock: Clock
-    policy: Policy
+    rules: AttemptRules
     #: No new work; an attempt that is not yet acknowledged is left alone.
     stopping: threading.Event
     #: Running work must end now.
     canceling: threading.Event
     #: How long the host still has.
-    haste: Haste
+    host_deadline: HostDeadline
     groups: Groups | None = None
     #: Pushes logs in parts while tasks run; None: only at the end.
     parts: LogParts | None = None
@@ -98,7 +96,7 @@ class Desk:
 
 
 def why_end(
-    reporter: Reporter, *, limits: Limits, elapsed_s: float, now: float, canceling: bool
+    reporter: Reporter, *, limits: Deadlines, elapsed_s: float, now: float, canceling: bool
 ) -> End | None:
     """The first reason to end the process, if there is one."""
     reasons = {
@@ -111,7 +109,9 @@ def why_end(
     return next((end for end, holds in reasons.items() if holds), None)
 
 
-def judge(end: End | None, ended: Exit, result: Verdict | None, limits: Limits) -> Verdict | None:
+def judge(
+    end: End | None, ended: Exit, result: Verdict | None, limits: Deadlines
+) -> Verdict | None:
     """The verdict to send, from why and how the process ended and what it left behind."""
     if end in {End.CANCELED, End.SUPERSEDED}:
         return None
@@ -132,21 +132,21 @@ def judge(end: End | None, ended: Exit, result: Verdict | None, limits: Limits) 
 class Attempt:
     """One hand-out's supervisor; `run` takes as long as the attempt."""
 
-    def __init__(self, task: Task, entry: Entry, desk: Desk) -> None:
+    def __init__(self, task: Task, entry: Entry, services: AttemptServices) -> None:
         self._task = task
         self._entry = entry
-        self._desk = desk
+        self._services = services
         self._wake = threading.Event()
         self._log = log.bind(pipeline_id=task.pipeline_id, attempt_id=task.attempt_id)
         self._reporter = Reporter(
-            desk.api,
+            services.api,
             task.task_id,
-            clock=desk.clock,
+            clock=services.clock,
             interval_s=report_every(
                 task,
-                usual_s=desk.policy.progress_interval_s,
-                lease_s=desk.policy.lease_s,
-                now=desk.clock.now(),
+                usual_s=services.rules.progress_interval_s,
+                lease_s=services.rules.lease_s,
+                now=services.clock.now(),
             ),
             fields=lambda: progress_of(entry.files),
             wake=self._wake.set,
@@ -164,10 +164,10 @@ class Attempt:
             # A task that forks and forks has used up what there is for all: nothing is promised.
             self._log.error("task left to others: no thread", error=str(error))
             self._entry.withdraw()
-            self._desk.clock.wait(self._desk.stopping, _AFTER_NO_THREAD_S)
+            self._services.clock.wait(self._services.stopping, _AFTER_NO_THREAD_S)
             return
         with self._reporting(thread):
-            if not self._reporter.acknowledge(self._desk.stopping):
+            if not self._reporter.acknowledge(self._services.stopping):
                 self._log.warning("task not begun", canceled=self._reporter.canceled)
                 self._entry.withdraw()
                 return
@@ -176,9 +176,9 @@ class Attempt:
             self._log.info("task given up", canceled=self._reporter.canceled)
             self._entry.close()
         else:
-            self._desk.outbox.deliver(self._entry)
+            self._services.outbox.deliver(self._entry)
         # Last, since it may take long: nobody reports any more, and the verdict is awaited.
-        remove_scratch(self._entry.files, self._desk.spawner, self._desk.clock)
+        remove_scratch(self._entry.files, self._services.spawner, self._services.clock)
 
     def _see_through(self) -> Verdict | None:
         with self._parts():
@@ -186,19 +186,19 @@ class Attempt:
             if verdict is not None:
                 self._entry.exited(verdict)
         if self._reporter.superseded:
-            _may_go(self._entry, self._desk, pushed=False)
+            _may_go(self._entry, self._services, pushed=False)
         else:
-            ship_logs(self._entry, self._desk)
+            ship_logs(self._entry, self._services)
         return verdict
 
     def _parts(self) -> AbstractContextManager[None]:
-        parts = self._desk.parts
+        parts = self._services.parts
         return nullcontext() if parts is None else parts.follow(self._entry)
 
     def _start_reporting(self) -> threading.Thread:
         """Raises RuntimeError when there is no room for a thread."""
         name = f"progress-{threading.current_thread().name}"
-        return self._desk.threads.run(name, self._reporter.loop)
+        return self._services.threads.run(name, self._reporter.loop)
 
     @contextmanager
     def _reporting(self, thread: threading.Thread) -> Iterator[None]:
@@ -207,17 +207,17 @@ class Attempt:
         finally:
             self._reporter.end()
             # A report may be under way to a service that hangs: who must go does not wait for it.
-            thread.join(0.0 if self._desk.canceling.is_set() else None)
+            thread.join(0.0 if self._services.canceling.is_set() else None)
 
     def _work(self) -> Verdict | None:
-        clock = self._desk.clock
+        clock = self._services.clock
         try:
-            self._desk.policy.allowance.check(self._task)
-            limits = Limits.of(
+            self._services.rules.allowance.check(self._task)
+            limits = Deadlines.of(
                 self._task,
-                lease_s=self._desk.policy.lease_s,
+                lease_s=self._services.rules.lease_s,
                 now=clock.now(),
-                longest_s=self._desk.policy.longest_s,
+                longest_s=self._services.rules.longest_s,
             )
         except TaskError as error:
             # Nothing of it has run, but what is said of it may hold its secrets.
@@ -225,7 +225,7 @@ class Attempt:
             self._log.warning("task refused", error=refused.error_message)
             return refused
         started = clock.monotonic()
-        child = self._desk.spawner.spawn(
+        child = self._services.spawner.spawn(
             ATTEMPT,
             Job(task=self._task, files=self._entry.files, mark=self._entry.mark).encode(),
             on_started=self._started,
@@ -242,25 +242,25 @@ class Attempt:
         self._log_end(child.exit, end, verdict)
         return verdict
 
-    def _check(self, child: Child, limits: Limits, started: float) -> End | None:
-        now = self._desk.clock.monotonic()
+    def _check(self, child: Child, limits: Deadlines, started: float) -> End | None:
+        now = self._services.clock.monotonic()
         end = why_end(
             self._reporter,
             limits=limits,
             elapsed_s=now - started,
             now=now,
-            canceling=self._desk.canceling.is_set(),
+            canceling=self._services.canceling.is_set(),
         )
         if end is not None:
             self._log.warning("task is being ended", reason=end.name)
-            grace_s = self._desk.haste.grace_s(self._desk.policy.kill_grace_s)
+            grace_s = self._services.host_deadline.grace_s(self._services.rules.kill_grace_s)
             lost = end is End.LEASE_LOST
             child.end(min(grace_s, limits.lost_grace_s) if lost else grace_s)
         return end
 
-    def _patience(self, limits: Limits, started: float) -> float:
+    def _patience(self, limits: Deadlines, started: float) -> float:
         """How long nothing can fall due, unless something wakes us."""
-        now = self._desk.clock.monotonic()
+        now = self._services.clock.monotonic()
         due = [self._reporter.answered_at + limits.silence_s]
         if limits.timeout_s is not None:
             due.append(started + limits.timeout_s)
@@ -268,9 +268,9 @@ class Attempt:
         return max(min(due) - now, 0.25)
 
     def _started(self, pid: int) -> None:
-        # Without a birth it has ended already, which is about to be told.
-        if (birth := birth_of(pid)) is not None:
-            self._entry.started(pid, birth)
+        # Without a start id it has ended already, which is about to be told.
+        if (start_id := process_start_id(pid)) is not None:
+            self._entry.started(pid, start_id)
 
     def _log_end(self, ended: Exit, end: End | None, verdict: Verdict | None) -> None:
         self._log.info(
@@ -288,32 +288,32 @@ def read_result(path: Path) -> Verdict | None:
     return verdicts.from_json(found) if found.get("status") in _RESULTS else None
 
 
-def ship_logs(entry: Entry, desk: Desk) -> None:
+def ship_logs(entry: Entry, services: AttemptServices) -> None:
     """Push the logs; a passing failure is retried, any other is told in the verdict."""
     for number in range(1, _SHIP_TRIES + 1):
         try:
-            desk.shipper.ship(entry.files.uploads())
+            services.shipper.ship(entry.files.uploads())
         except TaskError as error:
             failure = error
         else:
-            _drop_parts(entry, desk)
-            _may_go(entry, desk, pushed=entry.files.log_uri is not None)
+            _drop_parts(entry, services)
+            _may_go(entry, services, pushed=entry.files.log_uri is not None)
             entry.shipped()
             return
         last = number == _SHIP_TRIES or failure.error_id not in PASSING
-        if last or desk.clock.wait(desk.canceling, 2.0**number / 2):
+        if last or services.clock.wait(services.canceling, 2.0**number / 2):
             break
     log.error("logs not shipped", attempt_id=entry.attempt_id, error=str(failure))
     _tell_unshipped(entry, failure)
 
 
-def _may_go(entry: Entry, desk: Desk, *, pushed: bool) -> None:
+def _may_go(entry: Entry, services: AttemptServices, *, pushed: bool) -> None:
     """Nobody waits for these logs any more: they stay for as long as the settings say."""
-    if desk.janitor is not None:
-        desk.janitor.keep(entry.files.log_dir, pushed=pushed)
+    if services.janitor is not None:
+        services.janitor.keep(entry.files.log_dir, pushed=pushed)
 
 
-def _drop_parts(entry: Entry, desk: Desk) -> None:
+def _drop_parts(entry: Entry, services: AttemptServices) -> None:
     """The whole log is in the store: what was pushed of it before has had its day."""
     uris = [
         entry.files.part_uri(*part)
@@ -324,7 +324,7 @@ def _drop_parts(entry: Entry, desk: Desk) -> None:
     ]
     try:
         if uris:
-            desk.shipper.drop(uris)
+            services.shipper.drop(uris)
     except TaskError as error:
         log.warning("parts of logs stay", attempt_id=entry.attempt_id, error=str(error))
 

@@ -14,8 +14,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, UnknownTask
 from taskrunner.wire.api import RunnerApi, Verdict
 
-__all__ = ["Outbox"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _AFTER_REFUSAL_S = 30.0

@@ -16,18 +16,16 @@ import psutil
 import structlog
 
 from taskrunner.agent.attempt_process.environment import MARK
-from taskrunner.agent.handouts.attempt import Desk, read_result, ship_logs
+from taskrunner.agent.handouts.attempt import AttemptServices, read_result, ship_logs
 from taskrunner.agent.handouts.scratch import remove_scratch
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.clock import Clock
 from taskrunner.errors import UnknownTask, WireError
-from taskrunner.host.birth import birth_of
 from taskrunner.host.cgroups import Groups
 from taskrunner.host.process import kill_tree
+from taskrunner.host.process_start import process_start_id
 from taskrunner.wire.api import Verdict
-
-__all__ = ["recover", "verdict_of"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -39,20 +37,20 @@ _AT_ONCE = 4
 _REPORT_EVERY_S = 10.0
 
 
-def recover(journal: Journal, desk: Desk, poll: Callable[[], None]) -> None:
+def recover(journal: Journal, services: AttemptServices, poll: Callable[[], None]) -> None:
     """Settle every hand-out that the journal still holds; `poll` begins to take work, once."""
-    if desk.groups is not None:
-        end_groups(desk.groups, desk.clock)
+    if services.groups is not None:
+        end_groups(services.groups, services.clock)
     entries = list(journal.open_entries())
-    if desk.janitor is not None:
-        desk.janitor.sweep({entry.files.scratch for entry in entries})
+    if services.janitor is not None:
+        services.janitor.sweep({entry.files.scratch for entry in entries})
     if entries:
         log.info("hand-outs left by the last run", count=len(entries))
         end_leftovers(entries)
-    owed = _Owed(entries, desk)
+    owed = _Owed(entries, services)
     owed.settle()
     # A service or a bucket that is away must not keep the agent from the work there is.
-    desk.clock.wait(owed.told, _TELL_FIRST_S)
+    services.clock.wait(owed.told, _TELL_FIRST_S)
     poll()
 
 
@@ -62,8 +60,8 @@ class _Owed:
     Logs come before verdicts, and can take longer than a lease.
     """
 
-    def __init__(self, entries: Sequence[Entry], desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, entries: Sequence[Entry], services: AttemptServices) -> None:
+        self._services = services
         self._waiting = deque(entries)
         self._untold = {entry.token: entry for entry in entries}
         #: Set when nothing is owed any more.
@@ -73,7 +71,7 @@ class _Owed:
 
     def settle(self) -> None:
         """Begin to; waits for nothing."""
-        threads = self._desk.threads
+        threads = self._services.threads
         # None of these may stand behind all others: each may wait for a bucket of its own.
         for number in range(1, min(len(self._waiting), _AT_ONCE) + 1):
             threads.run(f"owed-{number}", self._tell)
@@ -86,7 +84,7 @@ class _Owed:
                 entry = self._waiting.popleft()
             except IndexError:
                 return
-            _conclude(entry, self._desk)
+            _conclude(entry, self._services)
             del self._untold[entry.token]
             if not self._untold:
                 self.told.set()
@@ -97,21 +95,21 @@ class _Owed:
             for entry in list(self._untold.values()):
                 try:
                     if entry.token not in gone:
-                        self._desk.api.report_task_progress(entry.task_id, {})
+                        self._services.api.report_task_progress(entry.task_id, {})
                 except UnknownTask:
                     gone.add(entry.token)
                 except WireError:
                     continue  # its verdict will say more
-            self._desk.clock.wait(self.told, _REPORT_EVERY_S)
+            self._services.clock.wait(self.told, _REPORT_EVERY_S)
 
 
-def _conclude(entry: Entry, desk: Desk) -> None:
+def _conclude(entry: Entry, services: AttemptServices) -> None:
     if entry.verdict is None:
         entry.exited(verdict_of(entry))
     if not entry.logs_shipped:
-        ship_logs(entry, desk)
-    desk.outbox.deliver(entry)
-    remove_scratch(entry.files, desk.spawner, desk.clock)
+        ship_logs(entry, services)
+    services.outbox.deliver(entry)
+    remove_scratch(entry.files, services.spawner, services.clock)
 
 
 def verdict_of(entry: Entry) -> Verdict:
@@ -150,8 +148,8 @@ def end_leftovers(entries: Iterable[Entry]) -> int:
 def _alive(entry: Entry) -> int | None:
     if entry.process is None:
         return None
-    pid, birth = entry.process
-    return pid if birth_of(pid) == birth else None
+    pid, start_id = entry.process
+    return pid if process_start_id(pid) == start_id else None
 
 
 def _marked(marks: set[str]) -> Iterable[int]:

@@ -15,8 +15,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
 from taskrunner.wire.api import RunnerApi
 
-__all__ = ["Reporter", "progress_of", "read_progress"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: A hand-out that is not acknowledged in 2 minutes goes to another runner; stop well before.

@@ -14,8 +14,6 @@ from taskrunner.agent.ipc.attempt_roles import CLEANER
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.clock import Clock
 
-__all__ = ["remove_scratch"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _LONGEST_REMOVAL_S = 600.0

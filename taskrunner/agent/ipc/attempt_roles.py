@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from taskrunner.agent.ipc.task_limits import TaskLimits
+from taskrunner.agent.ipc.resource_limits import ResourceLimits
 from taskrunner.data.settings import DataSettings
 from taskrunner.host.cgroups import Groups
-from taskrunner.host.users import Identity
-
-__all__ = ["ATTEMPT", "CLEANER", "SHIPPER", "AttemptSettings"]
+from taskrunner.host.users import User
 
 #: Runs one attempt.
 ATTEMPT = "attempt"
@@ -32,10 +30,10 @@ class AttemptSettings:
     #: Seconds between TERM and KILL.
     grace_s: float = 5.0
     #: What a task may use.
-    limits: TaskLimits = field(default_factory=TaskLimits)
+    limits: ResourceLimits = field(default_factory=ResourceLimits)
     #: Where each attempt gets a control group of its own; None: there are none here.
     groups: Groups | None = None
     #: Bytes of a log beyond which its middle is left out.
     max_log_size: int = 1 << 30
     #: The users that commands run as, by name.
-    users: Mapping[str, Identity] = field(default_factory=dict)
+    users: Mapping[str, User] = field(default_factory=dict)

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Frame", "receive", "send"]
-
 _SIZES = struct.Struct("!II")
 
 

@@ -11,8 +11,6 @@ from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.task import Task
 
-__all__ = ["Job"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

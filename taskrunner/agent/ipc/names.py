@@ -11,8 +11,6 @@ from pathlib import Path
 
 from taskrunner.model.task import Task
 
-__all__ = ["LOG_NAMES", "AttemptFiles", "safe_name", "token_of"]
-
 #: The logs of an attempt, under the names that AWS's Task Runner gives them.
 LOG_NAMES = ("Activity.log", "StdOutput", "StdError")
 _LONGEST_NAME = 200

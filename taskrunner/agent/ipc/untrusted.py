@@ -8,8 +8,6 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["read_object"]
-
 #: A result is a message of 5,000 characters and a trace of 1,024, each of twelve bytes in JSON at
 #: the most, and masked.
 _MOST_BYTES = 1 << 18

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from taskrunner.host.cgroups import Used
 
-__all__ = ["Usage"]
-
 _MB = 1 << 20
 #: In which the kernel counts what processes read and write.
 _BLOCK = 512

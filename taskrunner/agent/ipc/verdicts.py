@@ -18,21 +18,6 @@ from taskrunner.host.cgroups import Used
 from taskrunner.host.process import signal_name
 from taskrunner.wire.api import Verdict
 
-__all__ = [
-    "FINISHED",
-    "INTERRUPTED",
-    "LEASE_LOST",
-    "NOT_MET",
-    "Exit",
-    "crashed",
-    "failed",
-    "from_exception",
-    "from_json",
-    "timed_out",
-    "to_json",
-    "with_bounds_met",
-]
-
 _LONGEST_TRACE = 1024
 _LONGEST_MESSAGE = 5000
 

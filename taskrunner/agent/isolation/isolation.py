@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskrunner.agent.ipc.task_limits import TaskLimits
+from taskrunner.agent.ipc.resource_limits import ResourceLimits
 from taskrunner.host.cgroups import Bounds, Groups, NoGroups, find_groups
-
-__all__ = ["Isolation"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
     """What holds for every attempt of this agent."""
 
-    limits: TaskLimits
+    limits: ResourceLimits
     groups: Groups | None
     #: Why there are none.
     no_groups: str = ""
@@ -33,7 +31,7 @@ class Isolation:
         except NoGroups as error:
             reason = str(error)
         controllers = groups.controllers if groups is not None else frozenset[str]()
-        limits = TaskLimits(bounds=bounds, file_size=file_size, controllers=controllers)
+        limits = ResourceLimits(bounds=bounds, file_size=file_size, controllers=controllers)
         return cls(limits=limits, groups=groups, no_groups=reason)
 
     def warnings(self, *, other_users: bool) -> Iterator[str]:

@@ -15,9 +15,7 @@ import structlog
 
 from taskrunner.errors import ConfigError
 from taskrunner.host.process import complaint_of
-from taskrunner.host.users import Identity, effective_capabilities, said_as
-
-__all__ = ["TABLE", "closed_metadata", "ruleset"]
+from taskrunner.host.users import User, effective_capabilities, said_as
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -48,7 +46,7 @@ table inet {table} {{
 
 @contextmanager
 def closed_metadata(
-    users: Mapping[str, Identity], groups: Sequence[str], *, table: str = TABLE
+    users: Mapping[str, User], groups: Sequence[str], *, table: str = TABLE
 ) -> Iterator[None]:
     """Keep the users of all worker groups from the metadata; raises ConfigError."""
     bare = [group for group in groups if group not in users]
@@ -79,7 +77,7 @@ def _set_rule(table: str, uids: set[int]) -> bool:
     return not complaint
 
 
-def _open(user: Identity, address: str) -> str:
+def _open(user: User, address: str) -> str:
     return (
         f"block_imds: the user {user.name!r}, as which tasks run, can reach the instance's "
         f"metadata at {address}, and so its role: install nftables and run `taskrunner "

@@ -9,13 +9,11 @@ from pathlib import Path
 from taskrunner.errors import ConfigError
 from taskrunner.host.users import (
     CAPABILITIES,
-    Identity,
+    User,
     can_change_users,
     effective_capabilities,
     said_as,
 )
-
-__all__ = ["check_root", "check_users", "open_way", "users_by_group"]
 
 _CREATE = "create it (useradd --system --user-group {0}), or name another"
 
@@ -36,7 +34,7 @@ def check_root(
 
 def users_by_group(
     groups: Sequence[str], run_as_user: Mapping[str, str], *, allow_root: bool
-) -> dict[str, Identity]:
+) -> dict[str, User]:
     """The user of each worker group that has one; raises ConfigError."""
     for group in run_as_user:
         if group not in {"", *groups}:
@@ -53,15 +51,15 @@ def users_by_group(
     return users
 
 
-def _user(name: str) -> Identity:
+def _user(name: str) -> User:
     try:
-        return Identity.named(name)
+        return User.named(name)
     except KeyError:
         message = f"run_as_user: this host has no user {name!r}; {_CREATE.format(name)}"
         raise ConfigError(message) from None
 
 
-def check_users(users: Mapping[str, Identity], *, uid: int, gid: int, name: str) -> None:
+def check_users(users: Mapping[str, User], *, uid: int, gid: int, name: str) -> None:
     """See that tasks are kept from the agent (its ids, its name) by their users' rights.
 
     Raises ConfigError.
@@ -93,7 +91,7 @@ def _check_capabilities() -> None:
         )
 
 
-def open_way(work_dir: Path, users: Mapping[str, Identity]) -> None:
+def open_way(work_dir: Path, users: Mapping[str, User]) -> None:
     """Let tasks' users pass to their own folders, and nowhere else; raises ConfigError."""
     if not users:
         return

@@ -27,8 +27,6 @@ from taskrunner.host import durable
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
 
-__all__ = ["REMEMBERED", "Entry", "Journal"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: How many finished hand-outs are remembered, at least.
@@ -48,7 +46,7 @@ class Entry:
     task_id: str
     attempt_id: str
     files: AttemptFiles
-    #: The attempt's process, once it was started: (pid, `birth_of` it).
+    #: The attempt's process, once it was started: (pid, `process_start_id` it).
     process: tuple[int, str] | None = None
     verdict: Verdict | None = None
     logs_shipped: bool = False

@@ -6,8 +6,6 @@ import errno
 import os
 from pathlib import Path
 
-__all__ = ["Reserve", "is_full"]
-
 #: Hundreds of verdicts.
 _SIZE = 1 << 20
 

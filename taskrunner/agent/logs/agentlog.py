@@ -20,12 +20,10 @@ import structlog
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.ipc.names import safe_name
 from taskrunner.agent.logs.logparts import PASSING, PartShipper
-from taskrunner.agent.logs.rounds import go_round
+from taskrunner.agent.logs.run_every import run_every
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskError
 from taskrunner.host import durable
-
-__all__ = ["AgentLogs", "HourlyLog", "place"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -114,7 +112,7 @@ class AgentLogs:
 
     def loop(self, closing: threading.Event) -> None:
         """Push and tidy up until the agent closes."""
-        go_round(
+        run_every(
             "pushing its own log", self.tick, clock=self._clock, closing=closing, every_s=_EVERY_S
         )
 

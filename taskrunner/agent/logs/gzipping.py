@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
-__all__ = ["BLOCK", "Gzip"]
-
 #: Bytes that one thread compresses at a time.
 BLOCK = 128 << 10
 #: Blocks under way at once: enough for the threads to have something to do.

@@ -15,13 +15,11 @@ from pathlib import Path
 
 import structlog
 
-from taskrunner.agent.logs.rounds import go_round
+from taskrunner.agent.logs.run_every import run_every
 from taskrunner.agent.logs.shelf import Kept, Shelf, size_on_disk
 from taskrunner.agent.operations.disk import DiskSpace, measure
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Space
-
-__all__ = ["Janitor", "Retention"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -90,7 +88,7 @@ class Janitor:
 
     def loop(self, closing: threading.Event) -> None:
         """Tidy up now and then, until the agent closes."""
-        go_round(
+        run_every(
             "removing old logs", self.tick, clock=self._clock, closing=closing, every_s=_EVERY_S
         )
 

@@ -12,11 +12,9 @@ from taskrunner.agent.logs.agentlog import AgentLogs, HourlyLog, place
 from taskrunner.agent.logs.janitor import Janitor, Retention
 from taskrunner.agent.logs.logparts import LogParts
 from taskrunner.agent.logs.shipping import LogShipper
-from taskrunner.agent.operations.board import Board
 from taskrunner.agent.operations.disk import DiskWatch
+from taskrunner.agent.operations.running_tasks import RunningTasks
 from taskrunner.clock import Clock
-
-__all__ = ["LogCare", "LogSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +39,7 @@ class LogCare:
         log_uri: str | None,
         hostname: str,
         shipper: LogShipper,
-        board: Board,
+        running_tasks: RunningTasks,
         disk: DiskWatch,
         clock: Clock,
     ) -> None:
@@ -53,7 +51,7 @@ class LogCare:
             journal / "kept",
             clock,
             settings.retention,
-            in_use=lambda: _in_use(board),
+            in_use=lambda: _in_use(running_tasks),
             disk_is_low=disk.is_low,
         )
         self.own: AgentLogs | None = None
@@ -89,5 +87,5 @@ class LogCare:
             self.own.push_all()
 
 
-def _in_use(board: Board) -> Collection[Path]:
-    return {posted.entry.files.log_dir for posted in board.running()}
+def _in_use(running_tasks: RunningTasks) -> Collection[Path]:
+    return {running.entry.files.log_dir for running in running_tasks.running()}

@@ -23,8 +23,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.capped_log import gap_of
 
-__all__ = ["PASSING", "LogParts", "PartShipper", "next_part"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: Bytes of a log in one part, at most.

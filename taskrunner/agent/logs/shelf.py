@@ -16,8 +16,6 @@ from pathlib import Path
 
 from taskrunner.host import durable
 
-__all__ = ["Kept", "Shelf", "size_on_disk"]
-
 #: Bytes of lines that were taken, after which the file is written anew.
 _STALE = 256 << 10
 

@@ -19,8 +19,6 @@ from taskrunner.agent.lifecycle import Threads
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["Done", "LogShipper"]
-
 #: Is told how an upload ended.
 Done = Callable[[TaskError | None], None]
 

@@ -22,8 +22,6 @@ from taskrunner.data.objects.sent import Sent, verify
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.capped_log import gap_of, pieces
 
-__all__ = ["Uploader", "serve_uploads"]
-
 _THREADS = 4
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8

@@ -7,8 +7,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
 
-__all__ = ["Announcer"]
-
 #: How long the service's first answer is waited for; an agent without a service is ready, too.
 _FIRST_ANSWER_S = 10.0
 

@@ -22,8 +22,6 @@ from taskrunner.errors import (
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi, Verdict
 
-__all__ = ["PollState", "WatchedApi"]
-
 #: The first that fits counts: some derive from others.
 _OUTCOMES: Mapping[type[Exception], str] = {
     NotAuthorized: "not_authorized",

@@ -22,8 +22,6 @@ import structlog
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskrunnerError
 
-__all__ = ["NAME", "ControlServer", "NotRunning", "ask"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: The socket, or a link to it, is always in the work folder, where commands look for it.

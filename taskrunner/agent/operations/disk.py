@@ -13,8 +13,6 @@ from taskrunner.agent.polling.gate import DISK, Gate
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Space
 
-__all__ = ["DiskSpace", "DiskWatch", "amount_text", "measure"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _EVERY_S = 10.0

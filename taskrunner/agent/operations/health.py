@@ -14,8 +14,6 @@ from taskrunner.agent.operations.status import Health
 from taskrunner.config.kinds import Address
 from taskrunner.errors import ConfigError
 
-__all__ = ["HealthServer", "Probes"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["FAMILIES", "Counters", "Family", "Sample", "render"]
-
 
 @dataclass(frozen=True, slots=True)
 class Family:

@@ -10,19 +10,17 @@ from typing import Any
 import structlog
 
 from taskrunner.agent.lifecycle import Threads
-from taskrunner.agent.operations.board import Board
 from taskrunner.agent.operations.calls import WatchedApi
 from taskrunner.agent.operations.control import ControlServer
 from taskrunner.agent.operations.disk import DiskWatch
 from taskrunner.agent.operations.metrics import Counters, render
-from taskrunner.agent.operations.status import Facts, Identity, Reporting
+from taskrunner.agent.operations.running_tasks import RunningTasks
+from taskrunner.agent.operations.status import AgentFacts, Facts, Reporting
 from taskrunner.agent.polling.gate import OPERATOR, Gate
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Address, Space
 from taskrunner.errors import NotAuthorized
 from taskrunner.wire.api import RunnerApi
-
-__all__ = ["Handles", "Operations", "OperationsSettings", "runtime_dir"]
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -56,29 +54,29 @@ class Operations:
     def __init__(
         self,
         settings: OperationsSettings,
-        identity: Identity,
+        agent_facts: AgentFacts,
         *,
         api: RunnerApi,
         on_not_authorized: Callable[[NotAuthorized], None],
         handles: Handles,
         clock: Clock,
     ) -> None:
-        work_dir = Path(identity.work_dir)
+        work_dir = Path(agent_facts.work_dir)
         counters = Counters()
         self._settings = settings
         self._handles = handles
         self._clock = clock
         self.gate = Gate(clock)
-        self.board = Board(clock, counters)
+        self.running_tasks = RunningTasks(clock, counters)
         #: The service's calls, watched; the agent's parts call through it.
         self.api = WatchedApi(
             api, clock=clock, counters=counters, on_not_authorized=on_not_authorized
         )
         self.disk = DiskWatch(work_dir, settings.min_free_disk, self.gate, clock)
         self.reporting = Reporting(
-            identity,
+            agent_facts,
             gate=self.gate,
-            board=self.board,
+            running_tasks=self.running_tasks,
             polls=self.api.polls,
             asking=self.api.asking,
             counters=counters,
@@ -98,7 +96,7 @@ class Operations:
         self.disk.tick()
         try:
             self._control = ControlServer(
-                Path(self.reporting.identity.work_dir),
+                Path(self.reporting.agent_facts.work_dir),
                 self._commands,
                 clock=self._clock,
                 runtime_dir=self._settings.runtime_dir,
@@ -137,7 +135,7 @@ class Operations:
     def _pause_asked(self, request: Mapping[str, Any]) -> object:
         note = request.get("note")
         why = note if isinstance(note, str) and note else "taskrunner pause"
-        return {"paused": self.pause(why), "running": len(self.board.running())}
+        return {"paused": self.pause(why), "running": len(self.running_tasks.running())}
 
     def _resume_asked(self, _request: Mapping[str, Any]) -> object:
         resumed = self.resume("taskrunner resume")
@@ -145,7 +143,7 @@ class Operations:
         return {"resumed": resumed, "paused": left}
 
     def _drain_asked(self, request: Mapping[str, Any]) -> object:
-        running = len(self.board.running())
+        running = len(self.running_tasks.running())
         act = self._handles.cancel if request.get("now") is True else self._handles.drain
         act("taskrunner drain")
         return {"running": running}

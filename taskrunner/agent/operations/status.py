@@ -13,21 +13,19 @@ import psutil
 
 from taskrunner import __version__
 from taskrunner.agent.handouts.reporter import progress_of
-from taskrunner.agent.operations.board import Board, Posted
 from taskrunner.agent.operations.calls import PollState
 from taskrunner.agent.operations.disk import DiskWatch
 from taskrunner.agent.operations.metrics import Counters, Sample
+from taskrunner.agent.operations.running_tasks import RunningTask, RunningTasks
 from taskrunner.agent.polling.gate import Gate
 from taskrunner.clock import Clock
-
-__all__ = ["Facts", "Health", "Identity", "Reporting"]
 
 #: The main loop turns every few seconds; one that has not for so long never will.
 _LONGEST_TURN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class AgentFacts:
     """What does not change while the agent runs."""
 
     endpoint: str
@@ -62,19 +60,19 @@ class Reporting:
 
     def __init__(
         self,
-        identity: Identity,
+        agent_facts: AgentFacts,
         *,
         gate: Gate,
-        board: Board,
+        running_tasks: RunningTasks,
         polls: Mapping[str, PollState],
         asking: Mapping[str, float],
         counters: Counters,
         disk: DiskWatch,
         clock: Clock,
     ) -> None:
-        self.identity = identity
+        self.agent_facts = agent_facts
         self._gate = gate
-        self._board = board
+        self._running_tasks = running_tasks
         self._polls = polls
         self._asking = asking
         self._counters = counters
@@ -90,23 +88,23 @@ class Reporting:
 
     def status(self, facts: Facts) -> dict[str, Any]:
         """Everything, as JSON has it."""
-        identity, running = self.identity, self._board.running()
+        agent_facts, running = self.agent_facts, self._running_tasks.running()
         return {
             "version": __version__,
             "pid": os.getpid(),
             "phase": facts.phase,
             "started": _iso(self._started_at),
             "uptime_s": self._since(self._started),
-            "endpoint": identity.endpoint,
-            "taskrunner_id": identity.taskrunner_id,
-            "work_dir": identity.work_dir,
-            "slots": {"total": identity.slots, "busy": len(running)},
+            "endpoint": agent_facts.endpoint,
+            "taskrunner_id": agent_facts.taskrunner_id,
+            "work_dir": agent_facts.work_dir,
+            "slots": {"total": agent_facts.slots, "busy": len(running)},
             "paused": [
                 {"by": who, "why": closure.why, "since": _iso(closure.since)}
                 for who, closure in self._gate.closures.items()
             ],
-            "tasks": [self._task(posted) for posted in running],
-            "polls": {group: self._poll(group) for group in identity.worker_groups},
+            "tasks": [self._task(running) for running in running],
+            "polls": {group: self._poll(group) for group in agent_facts.worker_groups},
             "verdicts_unsent": facts.verdicts_unsent,
             "logs_queued": facts.logs_queued,
             "logs_kept": dict(zip(("attempts", "bytes"), facts.logs_kept, strict=True)),
@@ -137,12 +135,12 @@ class Reporting:
 
     def samples(self, facts: Facts) -> Sequence[Sample]:
         """Every metric as it is now."""
-        identity, disk = self.identity, self._disk_status()
+        agent_facts, disk = self.agent_facts, self._disk_status()
         version = (("version", __version__), ("python", sys.version.partition(" ")[0]))
-        running = self._board.running()
+        running = self._running_tasks.running()
         values: dict[str, float] = {
             "taskrunner_up_seconds": self._since(self._started),
-            "taskrunner_slots": identity.slots,
+            "taskrunner_slots": agent_facts.slots,
             "taskrunner_tasks_running": len(running),
             "taskrunner_tasks_finishing": sum(p.entry.verdict is not None for p in running),
             "taskrunner_verdicts_unsent": facts.verdicts_unsent,
@@ -159,7 +157,7 @@ class Reporting:
         }
         ages = [
             Sample("taskrunner_poll_age_seconds", self._poll_age(group), (("worker_group", group),))
-            for group in identity.worker_groups
+            for group in agent_facts.worker_groups
         ]
         reasons = [Sample("taskrunner_paused", 1, (("by", who),)) for who in self._gate.closures]
         return [
@@ -171,15 +169,15 @@ class Reporting:
             *self._counters.samples(),
         ]
 
-    def _task(self, posted: Posted) -> dict[str, Any]:
+    def _task(self, running: RunningTask) -> dict[str, Any]:
         return {
-            "pipeline_id": posted.task.pipeline_id,
-            "attempt_id": posted.task.attempt_id,
-            "type": posted.type,
-            "since": _iso(posted.since),
-            "elapsed_s": self._since(posted.started),
-            "state": "logs and verdict" if posted.entry.verdict else "running",
-            "progress": progress_of(posted.entry.files),
+            "pipeline_id": running.task.pipeline_id,
+            "attempt_id": running.task.attempt_id,
+            "type": running.type,
+            "since": _iso(running.since),
+            "elapsed_s": self._since(running.started),
+            "state": "logs and verdict" if running.entry.verdict else "running",
+            "progress": progress_of(running.entry.files),
         }
 
     def _poll_age(self, group: str) -> float:

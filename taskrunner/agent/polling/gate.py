@@ -9,8 +9,6 @@ from datetime import datetime
 
 from taskrunner.clock import Clock
 
-__all__ = ["DISK", "HOST", "OPERATOR", "Closure", "Gate"]
-
 #: Who may shut it.
 OPERATOR = "operator"
 DISK = "disk"

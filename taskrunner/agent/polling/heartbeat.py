@@ -11,8 +11,6 @@ from taskrunner.clock import Clock
 from taskrunner.errors import WireError
 from taskrunner.wire.api import RunnerApi
 
-__all__ = ["Heartbeat"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 

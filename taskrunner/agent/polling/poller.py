@@ -25,8 +25,6 @@ from taskrunner.errors import CallGivenUp, CallRefused, NotAuthorized, ServiceUn
 from taskrunner.model.task import Task
 from taskrunner.wire.api import RunnerApi
 
-__all__ = ["Poller"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 #: A poll has a deadline of its own, above the 90 s that the service may hold it.

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["QUIET_S", "Turns"]
-
 #: A poll that is held for so long is one of an empty group, in seconds.
 QUIET_S = 2.0
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-__all__ = ["SHORTEST_PART", "Fragments"]
-
 _RUN = 12
 #: Of a run that a secret repeats, so many are followed.
 _MOST_PLACES = 8

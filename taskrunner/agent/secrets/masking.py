@@ -15,8 +15,6 @@ from taskrunner.agent.secrets.fragments import Fragments
 from taskrunner.agent.secrets.secret_forms import forms_of, long_forms_of, wrappable_forms_of
 from taskrunner.model.task import Task
 
-__all__ = ["MASK", "Masker", "StreamMask", "secrets_of"]
-
 MASK = "*********"
 
 _Span = tuple[int, int]

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-__all__ = ["SHORTEST", "forms_of", "long_forms_of", "wrappable_forms_of"]
-
 #: Shorter values, and shorter lines of a value that has several, are left alone.
 SHORTEST = 8
 #: Tools break base64 into lines of 64 or 76 characters; what is shorter is found without.

@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["AwsLookup", "Lookup"]
-
 #: By the beginning of the engine's name.
 _ENGINES = {
     "mysql": "mysql",

@@ -22,8 +22,6 @@ from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.databases.values import binary_of, text_of
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["MySqlDatabase"]
-
 _BATCH = 1000
 #: A binary column's character set.
 _BINARY = 63

@@ -19,8 +19,6 @@ from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["PostgreSqlDatabase", "RedshiftDatabase"]
-
 _BATCH = 1000
 #: Larger pieces would pile up in the client library's memory.
 _COPY_PIECE = 1 << 16

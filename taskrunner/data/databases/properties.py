@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = ["Options", "parse_options"]
-
 _MAX_TIMEOUT_S = 600.0
 
 

@@ -13,8 +13,6 @@ from taskrunner.model.task import TaskObject
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind
 
-__all__ = ["check_url", "open_database", "spec_of"]
-
 #: Where a scheme's addresses look different from `scheme://HOST[:PORT]/NAME`.
 _FORMS = {"sqlite": "sqlite:///PATH"}
 

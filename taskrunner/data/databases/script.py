@@ -14,8 +14,6 @@ from enum import StrEnum
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = ["Dialect", "Statement", "parse_statement", "split"]
-
 
 class Dialect(StrEnum):
     """Whose quotes and comments a text is written in."""

@@ -10,8 +10,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = ["DatabaseSpec", "Login", "from_jdbc", "from_url"]
-
 _SQLITE = "sqlite"
 _SCHEMES = {
     "mysql": "mysql",

@@ -20,8 +20,6 @@ from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.databases.values import binary_of, text_of
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["SqliteDatabase"]
-
 _BATCH = 1000
 _BUSY_TIMEOUT_S = 60.0
 #: A script with any of these minds its transactions itself.

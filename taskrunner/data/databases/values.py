@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["binary_of", "text_of"]
-
 _HEX = re.compile(r"\\x((?:[0-9A-Fa-f]{2})*)")
 
 

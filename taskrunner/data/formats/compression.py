@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from taskrunner.data.objects.base import ObjectReader, ObjectWriter
 from taskrunner.errors import TaskError
 
-__all__ = ["GzipWriter", "chunks", "gunzipped"]
-
 #: Selects gzip's framing, the time stamp left at zero: the same rows give the same bytes.
 _GZIP = 31
 #: A tenth larger than the usual level, in a third of the time.

@@ -12,8 +12,6 @@ from taskrunner.data.formats.encoding import Decoder, Encoder, Escapes
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
-__all__ = ["Csv", "Custom", "Delimited", "Tsv"]
-
 #: How authors write a character that JSON does not show well.
 _SPELLED = {r"\t": "\t", r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\\": "\\"}
 _CODE_POINT = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))")

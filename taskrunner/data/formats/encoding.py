@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 from taskrunner.errors import TaskError
 
-__all__ = ["Decoder", "Encoder", "Escapes"]
-
 NULL = r"\N"
 _BYTE_ORDER_MARK = "\ufeff"
 _BATCH = 1000

@@ -8,8 +8,6 @@ from taskrunner.model.task import TaskObject
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind
 
-__all__ = ["format_of"]
-
 #: What a data node without a dataFormat holds.
 _DEFAULT = "CSV"
 

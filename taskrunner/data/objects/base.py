@@ -16,8 +16,6 @@ from typing import Protocol
 
 from taskrunner.data.objects.location import Location
 
-__all__ = ["Backend", "ObjectInfo", "ObjectReader", "ObjectStore", "ObjectWriter"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectInfo:

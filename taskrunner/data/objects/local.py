@@ -24,8 +24,6 @@ from taskrunner.data.objects.location import Location, unusable
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.users import Rights
 
-__all__ = ["FileBackend", "FolderBackend"]
-
 CHUNK = 1 << 20
 #: How many files of a folder are looked at in one go.
 _AT_ONCE = 1000

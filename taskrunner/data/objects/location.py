@@ -7,8 +7,6 @@ from urllib.parse import unquote
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
-__all__ = ["Location", "parse", "unusable"]
-
 _S3 = "s3://"
 _FILE = "file://"
 

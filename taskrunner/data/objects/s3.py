@@ -20,7 +20,6 @@ from taskrunner.data.settings import DataSettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["S3Backend"]
 
 #: What one CopyObject may move; larger objects are copied in ranges of this size.
 _COPY_LIMIT = 5 << 30

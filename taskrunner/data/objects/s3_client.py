@@ -21,7 +21,6 @@ from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["code_of", "create_client", "nonsense", "problems"]
 
 #: A call is tried this often in all; the waits in between grow to some seconds.
 _TRIES = 5

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["PART_SIZE", "part_size"]
-
 #: The least that S3 takes for a part: small parts keep the memory of a copy small.
 PART_SIZE = 5 << 20
 #: Parts grow by 28 % every so often, so that 10,000 of them hold more than 1 TiB.

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["S3Reader"]
 
 _CUT = (aws.HTTPClientError, aws.IncompleteReadError, aws.ConnectionError, aws.ReadTimeoutError)
 #: How often in a row a stream may be cut without giving a byte.

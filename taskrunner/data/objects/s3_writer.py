@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-__all__ = ["MultipartUpload", "S3Writer"]
 
 _MAX_PARTS = 10_000
 _TOKEN = "taskrunner-upload"  # noqa: S105  a metadata key

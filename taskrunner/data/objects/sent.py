@@ -9,8 +9,6 @@ from taskrunner.data.objects.base import ObjectInfo, ObjectStore
 from taskrunner.data.objects.s3_parts import part_size
 from taskrunner.errors import ErrorId, TaskError
 
-__all__ = ["Sent", "verify"]
-
 _CHUNK = 1 << 20
 
 

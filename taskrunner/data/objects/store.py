@@ -20,8 +20,6 @@ from taskrunner.data.objects.location import Location, parse
 from taskrunner.data.settings import DataSettings
 from taskrunner.host.users import Rights
 
-__all__ = ["RoutingStore", "open_store"]
-
 _CHUNK = 1 << 20
 
 

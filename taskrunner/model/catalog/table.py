@@ -10,18 +10,6 @@ from typing import TypedDict, cast
 
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, ObjectType, Slot
 
-__all__ = [
-    "CATALOG",
-    "add_types",
-    "category",
-    "category_of",
-    "common_field",
-    "field_text",
-    "find_type",
-    "one_of_groups",
-    "reference_fields",
-]
-
 
 class _Row(TypedDict, total=False):
     """A field as the file has it."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["FieldGroup", "FieldSpec", "ObjectType", "Slot"]
-
 
 class Slot(StrEnum):
     """What a field's value has to be."""

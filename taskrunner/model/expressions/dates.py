@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from taskrunner.model.expressions.zones import find_zone
 from taskrunner.model.period import Period, plus_months
 
-__all__ = ["by_calendar", "by_clock", "by_period", "in_time_zone", "make", "midnight", "sunday"]
-
 _DAY_S = 86_400
 
 

@@ -26,8 +26,6 @@ from taskrunner.model.expressions.tree import (
 from taskrunner.model.expressions.uses import call_problem
 from taskrunner.model.expressions.values import COERCIONS, MAX_TEXT, Scalar, render
 
-__all__ = ["MAX_VALUES", "evaluate", "evaluate_object"]
-
 #: How many values a list may have, so that lists of lists cannot fill memory.
 MAX_VALUES = 10_000
 #: Nesting of expressions and of the fields that they refer to, together.

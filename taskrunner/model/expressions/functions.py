@@ -10,8 +10,6 @@ from taskrunner.model.expressions import dates
 from taskrunner.model.expressions.joda import format_date
 from taskrunner.model.expressions.values import Scalar
 
-__all__ = ["FUNCTIONS", "Function", "nearest"]
-
 
 @dataclass(frozen=True, slots=True)
 class Function:

@@ -9,8 +9,6 @@ from functools import lru_cache
 
 from taskrunner.model.expressions.zones import offset_text, zone_full_name, zone_id, zone_name
 
-__all__ = ["LETTERS", "format_date"]
-
 # fmt: off
 _MONTHS = ["January", "February", "March", "April", "May", "June",
            "July", "August", "September", "October", "November", "December"]

@@ -12,8 +12,6 @@ from taskrunner.model.expressions.scope import VERBATIM, Scope
 from taskrunner.model.expressions.tokens import wrong
 from taskrunner.model.expressions.values import Component, Scalar, as_number, render
 
-__all__ = ["Frame", "Lookup", "Values"]
-
 Values = tuple[Scalar, ...]
 _NUMBER_TYPES = frozenset({"Integer", "Double"})
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 
 from taskrunner.model.expressions.values import MAX_TEXT, Scalar, as_number, render
 
-__all__ = ["OPERATORS", "negated"]
-
 Number = int | float
 #: Java's long: what a whole number may be.
 _LARGEST = 2**63

@@ -25,8 +25,6 @@ from taskrunner.model.expressions.tree import (
     Template,
 )
 
-__all__ = ["MAX_DEPTH", "parse", "pieces"]
-
 #: How deep parentheses, calls and signs may nest, and how long a chain of dots may be.
 MAX_DEPTH = 40
 _MAX_DIGITS = 18

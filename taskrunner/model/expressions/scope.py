@@ -10,8 +10,6 @@ from types import MappingProxyType
 from taskrunner.model.document import PipelineObject, Ref
 from taskrunner.model.expressions.values import Scalar
 
-__all__ = ["SHARED_RUNTIME", "VERBATIM", "RuntimeValue", "Scope"]
-
 RuntimeValue = Scalar | Sequence[Scalar]
 
 #: Fields whose text is taken as it is, never evaluated.

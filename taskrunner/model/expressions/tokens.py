@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from taskrunner.errors import ExpressionError
 
-__all__ = ["Lexer", "Token", "wrong"]
-
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<number>\d+(?:\.\d+)?|\.\d+)

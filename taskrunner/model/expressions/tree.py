@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = [
-    "Attribute",
-    "Call",
-    "Chain",
-    "Expression",
-    "Literal",
-    "Name",
-    "Negate",
-    "Node",
-    "Template",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Literal:

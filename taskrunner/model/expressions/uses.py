@@ -11,8 +11,6 @@ from taskrunner.model.expressions.parser import parse
 from taskrunner.model.expressions.tokens import wrong
 from taskrunner.model.expressions.tree import Attribute, Call, Chain, Name, Negate, Node
 
-__all__ = ["Problem", "Reference", "Uses", "call_problem", "check", "problems", "uses"]
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:

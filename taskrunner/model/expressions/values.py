@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from taskrunner.model.document import Ref
 from taskrunner.model.times import parse_datetime
 
-__all__ = ["COERCIONS", "MAX_TEXT", "Component", "Scalar", "as_number", "render"]
-
 #: One value; a list is a tuple of these. Dates are aware, in UTC unless inTimeZone moved them.
 Scalar = str | int | float | datetime | Ref
 

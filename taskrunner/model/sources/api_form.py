@@ -21,18 +21,6 @@ from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import MapNode, Node, Scalar
 from taskrunner.model.sources.values import maps, plain_text, text_of
 
-__all__ = [
-    "API",
-    "CLOUDFORMATION",
-    "TERRAFORM",
-    "Spelling",
-    "read_attributes",
-    "read_object",
-    "read_objects",
-    "read_parameters",
-    "read_values",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spelling:

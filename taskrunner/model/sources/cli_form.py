@@ -11,8 +11,6 @@ from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, Scalar, describe
 from taskrunner.model.sources.values import maps, plain_text, text_of, values_of
 
-__all__ = ["read_object", "read_objects", "read_parameters", "read_values"]
-
 
 def read_objects(node: Node | None, problems: Problems) -> tuple[PipelineObject, ...]:
     """The objects of a list; one without an id is noted and left out."""

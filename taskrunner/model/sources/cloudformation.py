@@ -11,8 +11,6 @@ from taskrunner.model.document import Position
 from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import Intrinsic, ListNode, MapNode, Member, Node, Scalar
 
-__all__ = ["RESOURCE_TYPE", "find_pipelines", "properties"]
-
 RESOURCE_TYPE = "AWS::DataPipeline::Pipeline"
 
 _NO_VALUE = "AWS::NoValue"

@@ -19,8 +19,6 @@ from taskrunner.model.sources.tree import (
     ScalarKind,
 )
 
-__all__ = ["parse_json"]
-
 _SPACE = re.compile(r"[ \t\r\n]*")
 # The usual forms of a key and a separator, each in one step; what they miss goes the long way.
 _KEY = re.compile(r'"([ !#-\[\]-~]*)"[ \t\r\n]*:[ \t\r\n]*')

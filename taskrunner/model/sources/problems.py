@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from taskrunner.errors import DefinitionError, Place
 from taskrunner.model.document import Position
 
-__all__ = ["Problem", "Problems", "Unreadable"]
-
 
 class Unreadable(DefinitionError):
     """A text that is no definition at all; `code` says why, as a finding's does."""

@@ -9,8 +9,6 @@ from taskrunner.model.catalog import reference_fields
 from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.sources.tree import Intrinsic, ListNode, MapNode, Member, Node, Scalar
 
-__all__ = ["RESOURCE_TYPE", "find_pipelines", "is_terraform", "with_references"]
-
 RESOURCE_TYPE = "aws_datapipeline_pipeline_definition"
 
 _UNKNOWN = "${known after apply}"

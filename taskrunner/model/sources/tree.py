@@ -11,18 +11,6 @@ from typing import Literal, NamedTuple
 from taskrunner.errors import DefinitionError, Place
 from taskrunner.model.document import Position
 
-__all__ = [
-    "MAX_DEPTH",
-    "Intrinsic",
-    "ListNode",
-    "MapNode",
-    "Member",
-    "Node",
-    "Scalar",
-    "describe",
-    "from_python",
-]
-
 #: Deeper nesting than this is refused: no form of a definition needs a tenth of it.
 MAX_DEPTH = 64
 

@@ -8,8 +8,6 @@ from taskrunner.model.document import Position, Ref, Unresolved, Value
 from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import Intrinsic, ListNode, MapNode, Node, Scalar, describe
 
-__all__ = ["maps", "plain_text", "text_of", "values_of"]
-
 
 def text_of(node: Node | None) -> str | None:
     """A string, number or boolean as text; an unresolved value marked as one; else none."""

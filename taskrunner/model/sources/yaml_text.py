@@ -14,8 +14,6 @@ from taskrunner.model.document import Position
 from taskrunner.model.sources.problems import Unreadable
 from taskrunner.model.sources.tree import MAX_DEPTH, ListNode, MapNode, Member, Node, Scalar
 
-__all__ = ["MAX_NODES", "parse_yaml"]
-
 #: A text whose aliases expand to more nodes than this is refused.
 MAX_NODES = 2_000_000
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["CODES", "Code", "Severity"]
-
 
 class Severity(StrEnum):
     """How much a finding matters."""

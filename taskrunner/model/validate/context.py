@@ -26,8 +26,6 @@ from taskrunner.model.parameters import parameter_values
 from taskrunner.model.validate.codes import CODES, Severity
 from taskrunner.model.validate.finding import Finding, Report
 
-__all__ = ["Context", "Findings", "Item", "Names"]
-
 #: Comparisons of names that all suggestions of one run may cost together.
 _SUGGESTION_BUDGET = 20_000
 _LONGEST_MESSAGE = 500

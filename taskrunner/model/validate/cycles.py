@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from taskrunner.model.inheritance import MAX_PARENTS
 from taskrunner.model.validate.context import Context
 
-__all__ = ["check_dependencies", "check_parents", "find_cycles"]
-
 Graph = Mapping[str, Sequence[tuple[str, str]]]
 
 

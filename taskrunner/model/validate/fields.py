@@ -8,8 +8,6 @@ from functools import cache
 from taskrunner.model.catalog import CATALOG, FieldGroup, FieldSpec, ObjectType, Slot, common_field
 from taskrunner.model.validate.context import Context, Item
 
-__all__ = ["check_fields", "check_required", "generic_spec", "is_user_defined", "spec_of"]
-
 #: Roles that AWS wants and this service has no use for: real definitions leave them out.
 _ROLES = frozenset({"role", "resourceRole"})
 #: Members of one-of groups for which checks of their own stand elsewhere.

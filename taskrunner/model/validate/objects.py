@@ -8,8 +8,6 @@ from taskrunner.model.catalog import CATALOG, find_type
 from taskrunner.model.document import Unresolved
 from taskrunner.model.validate.context import Context, Item
 
-__all__ = ["check_characters", "check_ids", "check_types"]
-
 #: What the API's patterns leave out of a text.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

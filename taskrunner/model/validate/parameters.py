@@ -9,8 +9,6 @@ from taskrunner.model.document import ParameterObject, Position, Unresolved
 from taskrunner.model.validate.context import Context
 from taskrunner.model.validate.values import number
 
-__all__ = ["check_parameters"]
-
 _TYPES = ("String", "Integer", "Double", "AWS::S3::ObjectKey")
 # AWS took `string` too, as published definitions show.
 _TYPES_LOWERED = frozenset(name.lower() for name in _TYPES)

@@ -8,8 +8,6 @@ from taskrunner.model.document import Field, Unresolved
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.schedules import is_backfilled
 
-__all__ = ["check_pitfalls"]
-
 _SECRET_NAME = re.compile(
     r"passw(or)?d|secret(?!s?(Name|Arn|Id))|accessKey$|privateKey", re.IGNORECASE
 )

@@ -7,8 +7,6 @@ from taskrunner.model.document import Field, Ref, Unresolved
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.fields import is_user_defined, spec_of
 
-__all__ = ["check_references"]
-
 
 def check_references(context: Context) -> None:
     """Every value is a reference where one is wanted, and names an object that fits."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from taskrunner.model.document import Unresolved
 from taskrunner.model.validate.context import Context, Item
 
-__all__ = ["check_rules", "check_unresolved"]
-
 _COPIES = frozenset({"CopyActivity", "HiveCopyActivity", "RedshiftCopyActivity"})
 _TABLES = frozenset({"SqlDataNode", "MySqlDataNode"})
 

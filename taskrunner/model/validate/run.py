@@ -7,22 +7,21 @@ from datetime import datetime
 
 from taskrunner.errors import DefinitionError
 from taskrunner.model.document import Definition, Position
-from taskrunner.model.reader import Document, Problem, Unreadable
+from taskrunner.model.reader import Document
+from taskrunner.model.sources.problems import Problem, Unreadable
 from taskrunner.model.validate.context import Context, Findings
 from taskrunner.model.validate.cycles import check_dependencies, check_parents
 from taskrunner.model.validate.fields import check_fields, check_required
 from taskrunner.model.validate.finding import Finding, Report
-from taskrunner.model.validate.limits import check_limits
 from taskrunner.model.validate.objects import check_characters, check_ids, check_types
 from taskrunner.model.validate.parameters import check_parameters
 from taskrunner.model.validate.pitfalls import check_pitfalls
+from taskrunner.model.validate.quotas import check_limits
 from taskrunner.model.validate.references import check_references
 from taskrunner.model.validate.rules import check_rules, check_unresolved
 from taskrunner.model.validate.schedules import check_on_demand, check_schedules
 from taskrunner.model.validate.texts import check_expressions
 from taskrunner.model.validate.values import check_values
-
-__all__ = ["CHECKS", "unreadable", "validate", "validate_document"]
 
 #: Each looks at the whole definition for one kind of mistake; none depends on another's findings.
 CHECKS: tuple[Callable[[Context], None], ...] = (

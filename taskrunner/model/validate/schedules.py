@@ -10,8 +10,6 @@ from taskrunner.model.schedule import ONDEMAND_ACTIVATION, ONDEMAND_PERIOD
 from taskrunner.model.times import format_datetime, parse_datetime
 from taskrunner.model.validate.context import Context, Item
 
-__all__ = ["check_on_demand", "check_schedules", "is_backfilled"]
-
 _BACKFILL = timedelta(days=1)
 
 

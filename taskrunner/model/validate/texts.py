@@ -12,8 +12,6 @@ from taskrunner.model.document import Field, Position, Ref, Unresolved, Value
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.fields import is_user_defined
 
-__all__ = ["check_expressions"]
-
 _CODES = {
     "syntax": "expression-syntax",
     "function": "unknown-function",

@@ -13,8 +13,6 @@ from taskrunner.model.times import parse_datetime
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.fields import is_user_defined, spec_of
 
-__all__ = ["check_values", "number"]
-
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 

@@ -19,11 +19,9 @@ from taskrunner.service.runtime import (
     tries_left,
     unset_fields,
 )
-from taskrunner.service.store import alarms as store
+from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store.rows import AlarmRow
-
-__all__ = ["notify"]
 
 
 def notify(
@@ -35,7 +33,7 @@ def notify(
     for ref in component.refs(event) if component else ():
         action = loaded.objects.get(ref.id)
         if action is not None and action.type == "SnsAlarm":
-            store.insert_alarm(conn, _alarm(conn, loaded, row, action.id, event, now))
+            alarm_store.insert_alarm(conn, _alarm(conn, loaded, row, action.id, event, now))
         terminate |= action is not None and action.type == "Terminate"
     return terminate
 

@@ -12,8 +12,6 @@ from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
 
-__all__ = ["AlarmLoop", "Publisher", "Recorder", "SnsPublisher"]
-
 logger = logging.getLogger(__name__)
 
 #: Waits between the tries of an alarm double from the first to the last.

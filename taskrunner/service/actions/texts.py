@@ -6,8 +6,6 @@ from taskrunner.errors import ExpressionError
 from taskrunner.model.expressions import Scope, check, evaluate
 from taskrunner.model.expressions.parser import pieces
 
-__all__ = ["fill"]
-
 
 def fill(text: str, scope: Scope) -> str:
     """The text with its expressions filled in.

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from taskrunner.service.app import Handler
 from taskrunner.service.handlers import definitions, objects, pipelines, tasks
 
-__all__ = ["HANDLERS"]
-
 #: PollForTask's makes one try; the edge waits and calls it again.
 HANDLERS: Mapping[str, Handler] = {
     "ActivatePipeline": pipelines.activate_pipeline,

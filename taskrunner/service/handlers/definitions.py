@@ -8,20 +8,20 @@ from dataclasses import replace
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.document import Definition, Ref
 from taskrunner.model.validate import Finding, Report, validate
-from taskrunner.service.engine import Caller, Service
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.masking import mask, unmask
-from taskrunner.wire.operations import (
+from taskrunner.wire.inputs import (
     GetPipelineDefinitionInput,
-    GetPipelineDefinitionOutput,
     PutPipelineDefinitionInput,
-    PutPipelineDefinitionOutput,
     ValidatePipelineDefinitionInput,
-    ValidatePipelineDefinitionOutput,
-    ValidationError,
-    ValidationWarning,
 )
-
-__all__ = ["get_pipeline_definition", "put_pipeline_definition", "validate_pipeline_definition"]
+from taskrunner.wire.outputs import (
+    GetPipelineDefinitionOutput,
+    PutPipelineDefinitionOutput,
+    ValidatePipelineDefinitionOutput,
+)
+from taskrunner.wire.structures import ValidationError, ValidationWarning
 
 _VERSIONS = ("latest", "active")
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from taskrunner.errors import InvalidRequest
-from taskrunner.service.engine import Caller, Service
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.objects import SPHERES, Facts
-from taskrunner.wire.operations import (
+from taskrunner.wire.inputs import (
     DescribeObjectsInput,
-    DescribeObjectsOutput,
     EvaluateExpressionInput,
-    EvaluateExpressionOutput,
-    Operator,
     QueryObjectsInput,
-    QueryObjectsOutput,
-    Selector,
     SetStatusInput,
 )
-
-__all__ = ["describe_objects", "evaluate_expression", "query_objects", "set_status"]
+from taskrunner.wire.outputs import (
+    DescribeObjectsOutput,
+    EvaluateExpressionOutput,
+    QueryObjectsOutput,
+)
+from taskrunner.wire.structures import Operator, Selector
 
 #: Found objects on a page unless the caller wants fewer, and at the most (the API's own figures).
 PAGE = 100

@@ -11,40 +11,30 @@ from taskrunner.model.document import Field, ParameterValue
 from taskrunner.model.parameters import with_values
 from taskrunner.model.times import format_datetime
 from taskrunner.model.validate import validate
-from taskrunner.service.engine import Caller, Service
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.masking import unmasked_values
 from taskrunner.service.store.rows import PipelineRow
-from taskrunner.wire.operations import (
+from taskrunner.wire.inputs import (
     ActivatePipelineInput,
-    ActivatePipelineOutput,
     AddTagsInput,
-    AddTagsOutput,
     CreatePipelineInput,
-    CreatePipelineOutput,
     DeactivatePipelineInput,
-    DeactivatePipelineOutput,
     DeletePipelineInput,
     DescribePipelinesInput,
-    DescribePipelinesOutput,
     ListPipelinesInput,
-    ListPipelinesOutput,
-    PipelineDescription,
-    PipelineIdName,
     RemoveTagsInput,
-    RemoveTagsOutput,
-    Tag,
 )
-
-__all__ = [
-    "activate_pipeline",
-    "add_tags",
-    "create_pipeline",
-    "deactivate_pipeline",
-    "delete_pipeline",
-    "describe_pipelines",
-    "list_pipelines",
-    "remove_tags",
-]
+from taskrunner.wire.outputs import (
+    ActivatePipelineOutput,
+    AddTagsOutput,
+    CreatePipelineOutput,
+    DeactivatePipelineOutput,
+    DescribePipelinesOutput,
+    ListPipelinesOutput,
+    RemoveTagsOutput,
+)
+from taskrunner.wire.structures import PipelineDescription, PipelineIdName, Tag
 
 #: The form of our pipeline ids, which are also the markers of pages.
 _PIPELINE_ID = re.compile(r"df-[A-Z0-9]+")

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from taskrunner.errors import InvalidRequest
-from taskrunner.service.engine import Caller, Service
-from taskrunner.wire.operations import (
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
+from taskrunner.wire.inputs import (
     PollForTaskInput,
-    PollForTaskOutput,
     ReportTaskProgressInput,
-    ReportTaskProgressOutput,
     ReportTaskRunnerHeartbeatInput,
-    ReportTaskRunnerHeartbeatOutput,
     SetTaskStatusInput,
+)
+from taskrunner.wire.outputs import (
+    PollForTaskOutput,
+    ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatOutput,
     SetTaskStatusOutput,
 )
-
-__all__ = [
-    "poll_for_task",
-    "report_task_progress",
-    "report_task_runner_heartbeat",
-    "set_task_status",
-]
 
 
 def poll_for_task(service: Service, caller: Caller, request: PollForTaskInput) -> PollForTaskOutput:

@@ -7,8 +7,6 @@ from typing import Protocol
 
 from taskrunner.model.rows import InstanceRow
 
-__all__ = ["ExternalResources", "ResourceFailure", "ResourceProvider"]
-
 
 @dataclass(frozen=True, slots=True)
 class ResourceFailure(Exception):

@@ -16,8 +16,6 @@ from pathlib import Path
 from taskrunner.model.rows import InstanceRow
 from taskrunner.service.resources.base import ResourceFailure
 
-__all__ = ["LocalProcesses"]
-
 
 class LocalProcesses:
     """Runs `taskrunner --worker-group ...` for each resource, as an EC2 instance would."""

@@ -24,8 +24,6 @@ from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 
-__all__ = ["ResourceManager"]
-
 logger = logging.getLogger(__name__)
 
 _LIVE = (InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN)

@@ -12,8 +12,6 @@ from taskrunner.service.store.instances import insert_missing
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.tables import alarms
 
-__all__ = ["due_alarms", "insert_alarm", "load_alarms", "update_alarm"]
-
 
 def insert_alarm(conn: Connection, row: AlarmRow) -> None:
     """Add an alarm; one with the same id is the same alarm and stays as it is."""

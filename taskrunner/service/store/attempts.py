@@ -15,22 +15,6 @@ from taskrunner.service.store.instances import insert_missing
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.store.tables import attempts, handouts, instances, pipelines, runners
 
-__all__ = [
-    "any_ready",
-    "attempts_of",
-    "claim_ready",
-    "close_handout",
-    "head_attempts",
-    "insert_attempt",
-    "insert_handout",
-    "load_attempt",
-    "load_attempts",
-    "load_handout",
-    "record_runner",
-    "start_handout",
-    "update_attempt",
-]
-
 
 def insert_attempt(conn: Connection, row: AttemptRow) -> None:
     """Add an attempt to the queue of its worker group."""

@@ -24,8 +24,6 @@ from taskrunner.errors import ConfigError, StoreError
 from taskrunner.service.store.notices import Line
 from taskrunner.service.store.tables import METADATA
 
-__all__ = ["Store"]
-
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 #: A server that is gone without a word is found out in a minute; what the URL says comes first.

@@ -12,8 +12,6 @@ from taskrunner.model.decisions import Queue
 from taskrunner.model.states import AttemptStatus
 from taskrunner.service.store.tables import attempts, instances
 
-__all__ = ["shift"]
-
 _OPEN = sa.select(
     attempts.c.pipeline_id,
     attempts.c.attempt_id,

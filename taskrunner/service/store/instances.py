@@ -18,30 +18,6 @@ from taskrunner.service.store.tables import dependencies, instances, pipelines
 #: Instances that are looked at when a place under maxActiveInstances becomes free.
 PLACES_OFFERED = 8
 
-__all__ = [
-    "any_due",
-    "claim_due",
-    "count_by_status",
-    "creating_resource",
-    "insert_instances",
-    "insert_missing",
-    "launched_resources",
-    "load_instance",
-    "load_instances",
-    "lock_instance",
-    "look_again",
-    "newest_start",
-    "next_due",
-    "put_off",
-    "serves",
-    "statuses",
-    "unfinished",
-    "update_instance",
-    "wake",
-    "wake_siblings",
-    "with_category",
-]
-
 
 def insert_missing(conn: Connection, table: sa.Table, values: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows; those whose key is there already are left as they are."""

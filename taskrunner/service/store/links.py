@@ -11,8 +11,6 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.instances import Dependency, DependencyKind
 from taskrunner.service.store.tables import dependencies
 
-__all__ = ["dependencies_of", "dependents_of", "neighbours"]
-
 # Built once: on these paths putting a statement together would cost more than executing it.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")

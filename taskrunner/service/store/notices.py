@@ -19,7 +19,6 @@ from sqlalchemy.engine import Connection, Engine
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["Line", "notify"]
 
 CHANNEL = "taskrunner_work"
 _NOTIFY = sa.text(

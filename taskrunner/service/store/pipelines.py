@@ -23,23 +23,6 @@ from taskrunner.service.store.tables import (
     schedules,
 )
 
-__all__ = [
-    "any_due_schedule",
-    "delete_pipeline",
-    "due_schedules",
-    "find_by_unique_id",
-    "insert_pipeline",
-    "list_pipelines",
-    "load_definition",
-    "load_pipeline",
-    "load_schedules",
-    "not_found",
-    "replace_schedules",
-    "save_definition",
-    "set_schedule",
-    "update_pipeline",
-]
-
 
 def insert_pipeline(conn: Connection, row: PipelineRow) -> str:
     """Add a pipeline, unless one of the same name and uniqueId is there; returns the id of it."""

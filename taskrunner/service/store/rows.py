@@ -8,8 +8,6 @@ from datetime import datetime
 from taskrunner.model.rows import FromRow
 from taskrunner.model.states import PipelineState
 
-__all__ = ["AlarmRow", "HandoutRow", "PipelineRow", "ScheduleRow"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRow(FromRow):

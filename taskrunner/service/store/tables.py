@@ -7,19 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = [
-    "METADATA",
-    "alarms",
-    "attempts",
-    "definitions",
-    "dependencies",
-    "handouts",
-    "instances",
-    "pipelines",
-    "runners",
-    "schedules",
-]
-
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """Aware UTC datetimes; SQLite keeps them as sortable text, PostgreSQL as timestamptz."""
@@ -28,11 +15,13 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """UTC without a zone for SQLite, which keeps text."""
         if value is None or dialect.name != "sqlite":
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        """Aware, in UTC, from either database."""
         if value is None:
             return None
         moment: datetime = value

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings
+from taskrunner.agent.agent import SIGNALS, Agent
+from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
 from taskrunner.agent.operations.calls import WatchedApi
@@ -81,7 +82,7 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     yield agent
     # A process that ends takes its threads along; here each has to be let go, or it would go
     # on polling through all tests to come.
-    agent._desk.stopping.set()
+    agent._services.stopping.set()
     agent._closing.set()
     agent._poller.release()
     api.released.set()
@@ -143,7 +144,7 @@ def test_a_second_stop_cancels_and_a_frozen_poll_starves_the_watchdog(agent: Age
         agent._on_signal(SignalArrived(signal.SIGTERM))
         phases.append(agent.phase)
     assert phases == [Phase.DRAINING, Phase.CANCELING]
-    assert agent._desk.canceling.is_set()
+    assert agent._services.canceling.is_set()
     notifier = agent._notifier
     assert isinstance(notifier, RecordingNotifier)
     notifier.sent.clear()
@@ -164,7 +165,7 @@ def test_after_a_second_stop_nothing_is_tried_twice_and_there_is_an_end(agent: A
     def ticked() -> None:
         tick()
         if agent.phase is Phase.CANCELING:
-            ends.append(agent._desk.haste.left_s)
+            ends.append(agent._services.host_deadline.left_s)
             agent._clock.elapsed += agent._settings.last_words_s  # type: ignore[attr-defined]
 
     agent._tick = ticked  # type: ignore[method-assign]
@@ -182,10 +183,10 @@ def test_a_drain_that_takes_too_long_becomes_a_cancel(agent: Agent) -> None:
     assert isinstance(clock, FakeClock)
     clock.elapsed += 299
     agent._tick()
-    assert not agent._desk.canceling.is_set()
+    assert not agent._services.canceling.is_set()
     clock.elapsed += 2
     agent._tick()
-    assert agent._desk.canceling.is_set()
+    assert agent._services.canceling.is_set()
 
 
 def test_it_ends_at_once_with_the_process_that_started_it(agent: Agent) -> None:
@@ -195,16 +196,16 @@ def test_it_ends_at_once_with_the_process_that_started_it(agent: Agent) -> None:
     agent._settings = replace(agent._settings, parent=os.getpid())
     assert _run(agent, lambda: None) == ExitCode.OK
     assert [*phases, agent.phase] == [Phase.RUNNING, Phase.CANCELING]
-    assert agent._desk.canceling.is_set()
+    assert agent._services.canceling.is_set()
 
 
 def test_what_cannot_be_journaled_is_left_to_others(agent: Agent, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "journal")
-    agent._desk.stopping.set()
+    agent._services.stopping.set()
     with capture_logs() as logs:
         agent._run_task(make_task())
     assert [event["event"] for event in logs] == ["task left to others: journal"]
-    api = agent._desk.api
+    api = agent._services.api
     assert isinstance(api, WatchedApi)
     assert isinstance(api._api, FakeApi)
     assert api._api.named("progress") == []

@@ -11,8 +11,8 @@ from random import Random
 
 from structlog.testing import capture_logs
 
-from taskrunner.agent.handouts.attempt import Desk, Policy
-from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.attempt import AttemptRules, AttemptServices
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.recovery import recover
 from taskrunner.agent.handouts.reporter import Reporter
@@ -81,19 +81,19 @@ class Life:
         """As a new process: nothing but the folder is left."""
         self.journal = Journal(self.folder / "journal")
         self.outbox = Outbox(self.api, self.clock, random=Random(1))
-        desk = Desk(
+        services = AttemptServices(
             api=self.api,
             spawner=FakeSpawner(),
             shipper=FakeShipper(),  # type: ignore[arg-type]
             outbox=self.outbox,
             threads=ThreadsInTurn(queue.SimpleQueue()),
             clock=self.clock,
-            policy=Policy(),
+            rules=AttemptRules(),
             stopping=threading.Event(),
             canceling=threading.Event(),
-            haste=Haste(self.clock),
+            host_deadline=HostDeadline(self.clock),
         )
-        recover(self.journal, desk, self._begin)
+        recover(self.journal, services, self._begin)
 
     def _begin(self) -> None:
         self.polls_begun += 1

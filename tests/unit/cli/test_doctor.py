@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from taskrunner.config.load import load
-from taskrunner.doctor.bounds import check_limits
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
 from taskrunner.doctor.host import check_disk, check_drivers, check_user
 from taskrunner.doctor.permissions import check_permissions
+from taskrunner.doctor.resource_limits import check_limits
 from taskrunner.doctor.running import check_agent
 from taskrunner.doctor.service import Way, _clocks, check_proxy, check_region
 from taskrunner.doctor.storage import check_log_uri

@@ -12,7 +12,7 @@ import pytest
 
 from taskrunner.agent.attempt_process.cancellation import Cancellation
 from taskrunner.errors import Canceled
-from taskrunner.host.users import NOT_NOW, Identity, NotNow
+from taskrunner.host.users import NOT_NOW, NotNow, User
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
@@ -81,7 +81,7 @@ class Interruption:
         self.lines = 0
 
     def __call__(self, frame: FrameType, event: str, _arg: object) -> Any:
-        if not frame.f_code.co_filename.endswith(("identity.py", "contextlib.py")):
+        if not frame.f_code.co_filename.endswith(("host/users.py", "contextlib.py")):
             return None
         if event == "line":
             self.lines += 1
@@ -94,7 +94,7 @@ class Interruption:
 def test_wherever_a_cancellation_arrives_rights_are_what_they_were_afterwards(
     cancellation: Cancellation,
 ) -> None:
-    own, user = _rights(), Identity.named("nobody")
+    own, user = _rights(), User.named("nobody")
     tracing = sys.gettrace()
     at, lines = 0, 1  # the first time nothing arrives, and lines are counted
     while at <= lines:
@@ -117,7 +117,7 @@ def test_wherever_a_cancellation_arrives_rights_are_what_they_were_afterwards(
 def test_a_block_has_the_users_rights_and_a_cancellation_comes_after_it(
     cancellation: Cancellation,
 ) -> None:
-    own, user = _rights(), Identity.named("nobody")
+    own, user = _rights(), User.named("nobody")
     inside: list[tuple[int, int]] = []
 
     def canceled() -> None:

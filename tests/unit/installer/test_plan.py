@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.agent import AgentSettings
+from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installer.plan import (

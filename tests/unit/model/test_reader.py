@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from taskrunner.errors import DefinitionError
 from taskrunner.model.document import Definition, Position, Ref
 from taskrunner.model.reader import (
-    Unreadable,
     decode,
     from_api,
     read_definition,
@@ -17,6 +16,7 @@ from taskrunner.model.reader import (
     read_parameters,
     read_values,
 )
+from taskrunner.model.sources.problems import Unreadable
 
 CLI = """{
   "objects": [

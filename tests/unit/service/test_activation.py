@@ -7,8 +7,8 @@ import pytest
 
 from taskrunner.errors import InvalidRequest, UsageError
 from taskrunner.model.selection import Selection
-from taskrunner.service.engine import ANONYMOUS
-from taskrunner.service.planning import PERIODS_AT_ONCE
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.schedule_expander import PERIODS_AT_ONCE
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition

@@ -20,16 +20,13 @@ from taskrunner.errors import (
 from taskrunner.model.task import Task
 from taskrunner.service.app import EdgeSettings, Handler, create_app
 from taskrunner.service.auth import NoAuthenticator, Permit
-from taskrunner.service.engine import ANONYMOUS, Caller, Service
+from taskrunner.service.callers import ANONYMOUS, Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.wakeups import WorkReady
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.operations import (
-    CreatePipelineInput,
-    CreatePipelineOutput,
-    PollForTaskInput,
-    PollForTaskOutput,
-)
+from taskrunner.wire.inputs import CreatePipelineInput, PollForTaskInput
+from taskrunner.wire.outputs import CreatePipelineOutput, PollForTaskOutput
 from tests.unit.service import asgi
 
 TASK = Task(task_id="t", pipeline_id="df-1", attempt_id="a", objects={})

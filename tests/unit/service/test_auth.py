@@ -8,10 +8,11 @@ from botocore.credentials import Credentials
 from taskrunner.clock import SystemClock
 from taskrunner.service.auth import NoAuthenticator, Permit, SigV4Authenticator
 from taskrunner.service.auth_keys import ROLES, Key
-from taskrunner.service.engine import ANONYMOUS, Caller
+from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.wire.faults import AccessDenied, BadSignature, MissingAuthentication
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.operations import OPERATIONS, ListPipelinesInput, PollForTaskInput
+from taskrunner.wire.inputs import ListPipelinesInput, PollForTaskInput
+from taskrunner.wire.operations import OPERATIONS
 
 KEY = Key(
     id="AKRUNNER",

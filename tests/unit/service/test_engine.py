@@ -12,7 +12,8 @@ from taskrunner.errors import (
     PipelineNotFound,
     TaskNotFound,
 )
-from taskrunner.service.engine import ANONYMOUS, Caller, Service
+from taskrunner.service.callers import ANONYMOUS, Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import FakeClock, ServiceInProcess
 from taskrunner.testing.service import as_definition

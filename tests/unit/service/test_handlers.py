@@ -13,11 +13,12 @@ from taskrunner.errors import (
     ServiceFault,
 )
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject, Ref
-from taskrunner.service.engine import Caller, Service
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
 from taskrunner.service.handlers import definitions, pipelines
 from taskrunner.service.masking import MASK
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.wire.operations import (
+from taskrunner.wire.inputs import (
     ActivatePipelineInput,
     AddTagsInput,
     CreatePipelineInput,
@@ -26,13 +27,12 @@ from taskrunner.wire.operations import (
     DescribePipelinesInput,
     GetPipelineDefinitionInput,
     ListPipelinesInput,
-    PipelineDescription,
     PutPipelineDefinitionInput,
-    PutPipelineDefinitionOutput,
     RemoveTagsInput,
-    Tag,
     ValidatePipelineDefinitionInput,
 )
+from taskrunner.wire.outputs import PutPipelineDefinitionOutput
+from taskrunner.wire.structures import PipelineDescription, Tag
 from tests.unit.wire.fakes import FixedClock
 
 ADA = Caller(account="1", user="ada")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from taskrunner.service.engine import ANONYMOUS
+from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.loopback import KEY_BYTES, LoopbackServer
 from taskrunner.testing import ServiceInProcess
 

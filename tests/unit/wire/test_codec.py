@@ -14,29 +14,21 @@ from taskrunner.model.document import (
     Ref,
 )
 from taskrunner.model.task import Task
-from taskrunner.wire.codec import (
-    Malformed,
-    decode_input,
-    decode_output,
-    encode_input,
-    encode_output,
-)
+from taskrunner.wire.api import InstanceIdentity
+from taskrunner.wire.codec import decode_input, decode_output, encode_input, encode_output
+from taskrunner.wire.decoding import Malformed
 from taskrunner.wire.faults import BadSerialization, UnknownOperation
-from taskrunner.wire.operations import (
+from taskrunner.wire.inputs import (
     ActivatePipelineInput,
     CreatePipelineInput,
     DeactivatePipelineInput,
-    InstanceIdentity,
-    Operator,
     PollForTaskInput,
-    PollForTaskOutput,
     PutPipelineDefinitionInput,
-    Query,
     QueryObjectsInput,
-    Selector,
     SetTaskStatusInput,
-    Tag,
 )
+from taskrunner.wire.outputs import PollForTaskOutput
+from taskrunner.wire.structures import Operator, Query, Selector, Tag
 
 PUT = PutPipelineDefinitionInput(
     pipeline_id="df-1",

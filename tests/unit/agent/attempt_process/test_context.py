@@ -11,7 +11,7 @@ from taskrunner.agent.attempt_process.environment import command_environment, pa
 from taskrunner.agent.ipc.job import Job
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.errors import Canceled
-from taskrunner.host.users import Identity
+from taskrunner.host.users import User
 from taskrunner.model.document import Ref
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.fakes import make_object, make_task
@@ -47,7 +47,7 @@ def test_an_attempt_has_a_home_of_its_own_unless_the_agents_is_passed() -> None:
 
 
 def test_another_users_commands_see_that_user_whatever_is_passed() -> None:
-    other = Identity(name="dp", uid=1, gid=1, groups=(1,), shell="/bin/sh")
+    other = User(name="dp", uid=1, gid=1, groups=(1,), shell="/bin/sh")
     agent = {"HOME": "/home/agent", "USER": "agent", "LOGNAME": "agent", "SHELL": "/bin/zsh"}
     seen = command_environment(agent, passed=("*",), home=Path("/t"), mark="x", user=other)
     assert {seen["USER"], seen["LOGNAME"]} == {"dp"}

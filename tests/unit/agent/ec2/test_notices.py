@@ -9,7 +9,7 @@ import pytest
 from taskrunner.agent.ec2.host import Ec2Host
 from taskrunner.agent.ec2.imds import Metadata
 from taskrunner.agent.ec2.notices import SOURCES, Kind, Notice, NoticePolicy, NoticeWatch
-from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.lifecycle import HostEnding, Message, TakeNoMore
 from taskrunner.testing import FakeClock
 from tests.unit.agent.ec2.metadata import FakeTransport
@@ -165,10 +165,10 @@ def test_a_notice_keeps_the_time_zone_that_it_names() -> None:
 
 
 def test_haste_without_a_notice_changes_nothing() -> None:
-    haste = Haste(FakeClock())
-    assert not haste.urgent
-    assert haste.grace_s(10) == 10
-    assert haste.work_s(margin_s=30, grace_s=10) == float("inf")
+    host_deadline = HostDeadline(FakeClock())
+    assert not host_deadline.urgent
+    assert host_deadline.grace_s(10) == 10
+    assert host_deadline.work_s(margin_s=30, grace_s=10) == float("inf")
 
 
 @pytest.mark.parametrize(
@@ -186,20 +186,20 @@ def test_haste_without_a_notice_changes_nothing() -> None:
 )
 def test_haste_divides_what_is_left(left: float, grace: float, work: float, urgent: bool) -> None:
     clock = FakeClock()
-    haste = Haste(clock)
-    haste.host_ends_in(left)
-    assert haste.grace_s(10) == grace
-    assert haste.work_s(margin_s=30, grace_s=grace) == work
-    assert haste.urgent is urgent
+    host_deadline = HostDeadline(clock)
+    host_deadline.host_ends_in(left)
+    assert host_deadline.grace_s(10) == grace
+    assert host_deadline.work_s(margin_s=30, grace_s=grace) == work
+    assert host_deadline.urgent is urgent
 
 
 def test_haste_grows_with_time_and_the_earliest_end_counts() -> None:
     clock = FakeClock()
-    haste = Haste(clock)
-    haste.host_ends_in(120)
-    haste.host_ends_in(3600)
+    host_deadline = HostDeadline(clock)
+    host_deadline.host_ends_in(120)
+    host_deadline.host_ends_in(3600)
     clock.advance(111)
-    assert haste.urgent
-    assert haste.left_s == 9
+    assert host_deadline.urgent
+    assert host_deadline.left_s == 9
     clock.advance(60)
-    assert haste.left_s == 0
+    assert host_deadline.left_s == 0

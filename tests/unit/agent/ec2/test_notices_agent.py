@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.agent import SIGNALS, Agent, AgentSettings
+from taskrunner.agent.agent import SIGNALS, Agent
+from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.forks.children import Child
-from taskrunner.agent.handouts.attempt import Policy
+from taskrunner.agent.handouts.attempt import AttemptRules
 from taskrunner.agent.ipc import frames
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode, HostEnding, Message, Phase, TakeNoMore, Threads
@@ -51,7 +52,7 @@ class Bench:
             work_dir=folder,
             slots=1,
             drain_timeout_s=drain_timeout_s,
-            policy=Policy(kill_grace_s=10),
+            rules=AttemptRules(kill_grace_s=10),
             notice_margin_s=30,
         )
         self.agent = Agent(
@@ -82,11 +83,11 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_the_work_goes_on_until_there_is_just_time_to_end_and_tell_it(bench: Bench) -> None:
     assert bench.step(HostEnding(120, "spot")) is Phase.DRAINING
-    assert bench.agent._desk.stopping.is_set()
+    assert bench.agent._services.stopping.is_set()
     assert bench.pass_s(79) is Phase.DRAINING
-    assert not bench.agent._desk.canceling.is_set()
+    assert not bench.agent._services.canceling.is_set()
     assert bench.pass_s(1) is Phase.CANCELING
-    assert bench.agent._desk.canceling.is_set()
+    assert bench.agent._services.canceling.is_set()
 
 
 def test_a_notice_too_late_ends_the_work_at_once(bench: Bench) -> None:
@@ -110,9 +111,9 @@ def test_a_second_notice_can_only_shorten_the_time(bench: Bench) -> None:
 def test_in_the_last_seconds_nothing_waits_for_logs(bench: Bench) -> None:
     bench.step(HostEnding(120, "spot"))
     bench.pass_s(109)
-    assert not bench.agent._desk.shipper._hurried
+    assert not bench.agent._services.shipper._hurried
     bench.pass_s(2)
-    assert bench.agent._desk.shipper._hurried
+    assert bench.agent._services.shipper._hurried
 
 
 def test_after_a_second_stop_no_verdict_waits_for_a_stalled_upload(bench: Bench) -> None:
@@ -121,7 +122,7 @@ def test_after_a_second_stop_no_verdict_waits_for_a_stalled_upload(bench: Bench)
         # A third stop puts nothing off.
         bench.agent._cancel()
         assert bench.pass_s(seconds) is Phase.CANCELING
-        hurried.append(bench.agent._desk.shipper._hurried)
+        hurried.append(bench.agent._services.shipper._hurried)
     assert hurried == [False, True]
     assert bench.agent._settings.last_words_s + 10 <= bench.agent._settings.longest_stop_s
 
@@ -154,7 +155,7 @@ def test_the_watch_is_started_with_the_agent_and_heard(tmp_path: Path) -> None:
     bench.agent._notices = notices
     assert bench.agent.run() == ExitCode.OK
     assert closed.wait(10)
-    assert bench.agent.phase is Phase.CANCELING or bench.agent._desk.stopping.is_set()
+    assert bench.agent.phase is Phase.CANCELING or bench.agent._services.stopping.is_set()
 
 
 class SlowShipper:

@@ -12,9 +12,16 @@ import pytest
 
 from taskrunner.agent.forks.children import Child
 from taskrunner.agent.handouts.allowance import Allowance
-from taskrunner.agent.handouts.attempt import Attempt, Desk, End, Policy, judge, why_end
-from taskrunner.agent.handouts.haste import Haste
-from taskrunner.agent.handouts.limits import Limits
+from taskrunner.agent.handouts.attempt import (
+    Attempt,
+    AttemptRules,
+    AttemptServices,
+    End,
+    judge,
+    why_end,
+)
+from taskrunner.agent.handouts.deadlines import Deadlines
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.agent.ipc import verdicts
@@ -29,7 +36,7 @@ from taskrunner.model.planner import PERMANENT
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, make_task
 
-LIMITS = Limits(timeout_s=100, timeout_text="100 seconds", silence_s=240, lost_grace_s=30)
+LIMITS = Deadlines(timeout_s=100, timeout_text="100 seconds", silence_s=240, lost_grace_s=30)
 GONE = Exit(status=9)
 FAILED = verdicts.failed("CommandFailed", "no")
 CANCELED = Verdict(status="CANCELED")
@@ -86,11 +93,11 @@ def test_reasons_to_end_the_work_begin_at_their_limits() -> None:
 def test_limits_come_from_the_task_and_a_wrong_one_says_where() -> None:
     now = FakeClock().now()
     task = make_task({"attemptTimeout": "2 hours", "reportProgressTimeout": "10 minutes"})
-    limits = Limits.of(task, lease_s=300, now=now)
+    limits = Deadlines.of(task, lease_s=300, now=now)
     assert (limits.timeout_s, limits.silence_s) == (7200, 480)
-    assert Limits.of(make_task(), lease_s=300, now=now).silence_s == 240
+    assert Deadlines.of(make_task(), lease_s=300, now=now).silence_s == 240
     with pytest.raises(PermanentTaskError, match=r"'attemptTimeout'.*'soon'"):
-        Limits.of(make_task({"attemptTimeout": "soon"}), lease_s=300, now=now)
+        Deadlines.of(make_task({"attemptTimeout": "soon"}), lease_s=300, now=now)
 
 
 class NoThreads(Threads):
@@ -106,33 +113,33 @@ class Bench:
     def __init__(
         self,
         folder: Path,
-        policy: Policy | None = None,
+        rules: AttemptRules | None = None,
         clock: FakeClock | None = None,
         **fields: Value,
     ) -> None:
         self.api, self.clock, self.spawner = FakeApi(), clock or FakeClock(), FakeSpawner()
         self.shipper, self.journal = FakeShipper(), Journal(folder / "journal")
         self.order: list[str] = []
-        desk = Desk(
+        services = AttemptServices(
             api=self.api,
             spawner=self.spawner,
             shipper=self.shipper,  # type: ignore[arg-type]
             outbox=Outbox(self.api, self.clock),
             threads=NoThreads(queue.SimpleQueue()),
             clock=self.clock,
-            policy=policy or Policy(),
+            rules=rules or AttemptRules(),
             stopping=threading.Event(),
             canceling=threading.Event(),
-            haste=Haste(self.clock),
+            host_deadline=HostDeadline(self.clock),
         )
-        self.desk = desk
+        self.services = services
         task = make_task({"pipelineLogUri": "s3://b/l", "command": "x", **fields})
         self.files = AttemptFiles.of(task, output=folder, default_log_uri=None)
         self.task = task
         entry = self.journal.accept(task, self.files)
         assert entry is not None
         self.entry = entry
-        self.attempt = Attempt(task, entry, desk)
+        self.attempt = Attempt(task, entry, services)
 
     def leaves(self, result: Verdict | None, status: int = 0) -> Callable[[Child], None]:
         def ends(child: Child) -> None:
@@ -196,7 +203,7 @@ def test_a_wrong_limit_fails_the_attempt_without_running_it(tmp_path: Path) -> N
 def test_what_the_operator_does_not_allow_fails_for_good_and_starts_nothing(
     tmp_path: Path, allowance: Allowance
 ) -> None:
-    bench = Bench(tmp_path, policy=Policy(allowance=allowance))
+    bench = Bench(tmp_path, rules=AttemptRules(allowance=allowance))
     bench.attempt.run()
     assert bench.spawner.spawned == []
     (verdict,) = bench.verdicts
@@ -230,7 +237,7 @@ def test_a_lost_lease_ends_the_process_before_it_is_over(
 
 def test_a_drain_that_is_cut_short_interrupts(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.desk.canceling.set()
+    bench.services.canceling.set()
     bench.spawner.on_end = bench.leaves(CANCELED)
     bench.attempt.run()
     assert bench.verdicts == [verdicts.INTERRUPTED]
@@ -333,8 +340,8 @@ class NoMoreThreads(NoThreads):
 
 def test_without_a_thread_to_report_with_a_task_is_left_to_others(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    desk = replace(bench.desk, threads=NoMoreThreads(queue.SimpleQueue()))
-    Attempt(bench.task, bench.entry, desk).run()
+    services = replace(bench.services, threads=NoMoreThreads(queue.SimpleQueue()))
+    Attempt(bench.task, bench.entry, services).run()
     assert bench.api.calls == []
     assert not bench.owed()
     assert bench.spawner.spawned == []
@@ -347,7 +354,7 @@ def test_a_service_that_is_away_leaves_the_verdict_owed(tmp_path: Path) -> None:
     bench.api.statuses = [ServiceUnreachable("away")]
     bench.attempt.run()
     assert bench.owed()
-    assert bench.desk.outbox.pending() == 1
+    assert bench.services.outbox.pending() == 1
 
 
 class JumpingClock(FakeClock):

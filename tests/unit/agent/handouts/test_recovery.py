@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent.attempt_process.environment import MARK
-from taskrunner.agent.handouts.attempt import Desk, Policy
-from taskrunner.agent.handouts.haste import Haste
+from taskrunner.agent.handouts.attempt import AttemptRules, AttemptServices
+from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.recovery import end_leftovers, recover, verdict_of
 from taskrunner.agent.ipc import verdicts
@@ -22,7 +22,7 @@ from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.agent.lifecycle import Mailbox, Threads
 from taskrunner.clock import SystemClock
 from taskrunner.errors import ServiceUnreachable, UnknownTask
-from taskrunner.host.birth import birth_of
+from taskrunner.host.process_start import process_start_id
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import FakeApi, FakeShipper, FakeSpawner, make_task
 
@@ -61,7 +61,7 @@ def test_leftovers_are_known_by_process_or_by_mark_and_others_are_spared(entry: 
         for extra in ({}, {MARK: entry.mark}, {MARK: "another"})
     )
     try:
-        birth = birth_of(known.pid)
+        birth = process_start_id(known.pid)
         assert birth is not None
         entry.started(known.pid, birth)
         assert end_leftovers([entry]) == 2
@@ -75,7 +75,7 @@ def test_leftovers_are_known_by_process_or_by_mark_and_others_are_spared(entry: 
 
 @pytest.mark.parametrize("change", ["another boot", "another moment"])
 def test_a_process_id_that_was_used_again_is_spared(entry: Entry, change: str) -> None:
-    birth = birth_of(os.getpid())
+    birth = process_start_id(os.getpid())
     assert birth is not None
     boot, _, started = birth.partition("/")
     other = {"another boot": f"another/{started}", "another moment": f"{boot}/{started}0"}
@@ -131,19 +131,19 @@ def test_what_is_owed_is_kept_while_its_logs_wait_for_a_bucket(tmp_path: Path) -
         entry.exited(verdicts.FINISHED)
     mailbox: Mailbox = queue.SimpleQueue()
     clock, began = SystemClock(), threading.Event()
-    desk = Desk(
+    services = AttemptServices(
         api=service,
         spawner=FakeSpawner(),
         shipper=bucket,  # type: ignore[arg-type]
         outbox=Outbox(service, clock),
         threads=Threads(mailbox),
         clock=clock,
-        policy=Policy(),
+        rules=AttemptRules(),
         stopping=threading.Event(),
         canceling=threading.Event(),
-        haste=Haste(clock),
+        host_deadline=HostDeadline(clock),
     )
-    thread = threading.Thread(target=recover, args=(journal, desk, began.set))
+    thread = threading.Thread(target=recover, args=(journal, services, began.set))
     thread.start()
     try:
         assert service.all_are_kept.wait(60)

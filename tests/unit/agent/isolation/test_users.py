@@ -9,7 +9,7 @@ import pytest
 
 from taskrunner.agent.isolation.users import check_root, check_users, open_way, users_by_group
 from taskrunner.errors import ConfigError
-from taskrunner.host.users import Identity
+from taskrunner.host.users import User
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def test_no_task_runs_as_root_unless_that_is_allowed(users: Mapping[str, str], g
         check_root(("a", "b"), users, allow_root=False, uid=0)
 
 
-def _user(name: str, uid: int, *groups: int) -> Identity:
-    return Identity(name=name, uid=uid, gid=groups[0], groups=groups, shell="/bin/sh")
+def _user(name: str, uid: int, *groups: int) -> User:
+    return User(name=name, uid=uid, gid=groups[0], groups=groups, shell="/bin/sh")
 
 
 def test_a_group_has_its_own_user_or_the_one_for_all() -> None:
@@ -58,7 +58,7 @@ def test_a_wrong_user_is_told_with_the_remedy(users: Mapping[str, str], message:
         (_user("dp", 9, 9, 8), "in the agent's group.*gpasswd --delete dp agent"),
     ],
 )
-def test_a_user_that_is_not_kept_from_the_agent_is_refused(user: Identity, message: str) -> None:
+def test_a_user_that_is_not_kept_from_the_agent_is_refused(user: User, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_users({"a": user}, uid=7, gid=8, name="agent")
 

@@ -12,11 +12,11 @@ import pytest
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.journal.journal import Entry, Journal
-from taskrunner.agent.operations.board import Board
 from taskrunner.agent.operations.calls import PollState
 from taskrunner.agent.operations.disk import DiskSpace, DiskWatch
 from taskrunner.agent.operations.metrics import Counters, render
-from taskrunner.agent.operations.status import Facts, Identity, Reporting
+from taskrunner.agent.operations.running_tasks import RunningTasks
+from taskrunner.agent.operations.status import AgentFacts, Facts, Reporting
 from taskrunner.agent.polling.gate import OPERATOR, Gate
 from taskrunner.config.kinds import Space
 from tests.unit.agent.fakes import FakeClock, make_task
@@ -30,12 +30,12 @@ class Parts:
         self.clock = FakeClock()
         self.gate = Gate(self.clock)
         self.counters = Counters()
-        self.board = Board(self.clock, self.counters)
+        self.running_tasks = RunningTasks(self.clock, self.counters)
         self.polls: dict[str, PollState] = {}
         self.asking: dict[str, float] = {}
         disk = DiskSpace(total=1000, free=500, inodes_free=None)
         self.reporting = Reporting(
-            Identity(
+            AgentFacts(
                 endpoint="http://e",
                 worker_groups=("a", "b"),
                 slots=4,
@@ -43,7 +43,7 @@ class Parts:
                 work_dir=str(folder),
             ),
             gate=self.gate,
-            board=self.board,
+            running_tasks=self.running_tasks,
             polls=self.polls,
             asking=self.asking,
             counters=self.counters,
@@ -84,7 +84,7 @@ def test_a_running_task_is_shown_with_its_progress_and_counted_when_it_ends(part
     entry = parts.entry()
     entry.files.scratch.mkdir(parents=True)
     entry.files.progress.write_text('{"rows": "7"}')
-    with parts.board.post(make_task(), entry):
+    with parts.running_tasks.post(make_task(), entry):
         parts.clock.elapsed += 12
         (task,) = parts.reporting.status(WELL)["tasks"]
         assert (task["elapsed_s"], task["state"]) == (12, "running")
@@ -100,7 +100,7 @@ def test_a_running_task_is_shown_with_its_progress_and_counted_when_it_ends(part
 
 
 def test_a_task_that_is_given_up_has_no_verdict_to_count(parts: Parts) -> None:
-    with parts.board.post(make_task(), parts.entry()):
+    with parts.running_tasks.post(make_task(), parts.entry()):
         pass
     assert 'result="GIVEN_UP",error_id=""} 1.0' in render(parts.reporting.samples(WELL))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.handouts.limits import Limits
+from taskrunner.agent.handouts.deadlines import Deadlines
 from taskrunner.agent.ipc import verdicts
-from taskrunner.agent.ipc.task_limits import TaskLimits
+from taskrunner.agent.ipc.resource_limits import ResourceLimits
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.agent.isolation.isolation import Isolation
 from taskrunner.errors import ErrorId
@@ -21,7 +21,7 @@ ALL = Bounds(memory=1 << 20, cpus=1.0, processes=8)
 
 
 def _unheld(*controllers: str, other_users: bool = False) -> list[str]:
-    limits = TaskLimits(bounds=ALL, controllers=frozenset(controllers))
+    limits = ResourceLimits(bounds=ALL, controllers=frozenset(controllers))
     return list(limits.unheld(other_users=other_users))
 
 
@@ -34,19 +34,19 @@ def test_what_is_not_held_is_said_and_no_more() -> None:
     assert _unheld("memory", "cpu", other_users=True) == [
         "task_processes holds for all tasks of a run_as_user together"
     ]
-    assert list(TaskLimits().unheld(other_users=False)) == []
+    assert list(ResourceLimits().unheld(other_users=False)) == []
 
 
 def test_a_warning_names_the_reason_and_the_remedy() -> None:
-    limits = TaskLimits(bounds=Bounds(cpus=1.0))
+    limits = ResourceLimits(bounds=Bounds(cpus=1.0))
     isolation = Isolation(limits=limits, groups=None, no_groups="there are none")
     (warning,) = isolation.warnings(other_users=False)
     assert warning.startswith("task_cpus is not held: there are none; run the agent as the unit")
 
 
 def test_processes_of_a_user_are_counted_only_where_no_group_does() -> None:
-    assert TaskLimits(bounds=ALL).command_processes == 8
-    assert TaskLimits(bounds=ALL, controllers=frozenset({"pids"})).command_processes is None
+    assert ResourceLimits(bounds=ALL).command_processes == 8
+    assert ResourceLimits(bounds=ALL, controllers=frozenset({"pids"})).command_processes is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_shorter_of_two_times_holds_and_is_named(
     given: str | None, longest: float | None, seconds: float | None, text: str
 ) -> None:
     task = make_task({"attemptTimeout": given} if given else {})
-    limits = Limits.of(task, lease_s=300, now=FakeClock().now(), longest_s=longest)
+    limits = Deadlines.of(task, lease_s=300, now=FakeClock().now(), longest_s=longest)
     assert limits.timeout_s == seconds
     if text:
         assert limits.timeout_text == text

@@ -14,11 +14,9 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId
 from taskrunner.model.task import Task
 
-__all__ = ["Board", "Posted"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
+class RunningTask:
     """One running task."""
 
     task: Task
@@ -34,43 +32,43 @@ class Posted:
         return str(found.type or "unknown") if found else "unknown"
 
 
-class Board:
+class RunningTasks:
     """Keeps the running tasks and counts the ended ones; safe for threads."""
 
     def __init__(self, clock: Clock, counters: Counters) -> None:
         self._clock = clock
         self._counters = counters
         self._lock = threading.Lock()
-        self._posted: dict[str, Posted] = {}
+        self._posted: dict[str, RunningTask] = {}
 
     @contextmanager
     def post(self, task: Task, entry: Entry) -> Iterator[None]:
         """Show a task for as long as the block takes."""
         clock = self._clock
-        posted = Posted(task=task, entry=entry, since=clock.now(), started=clock.monotonic())
+        running = RunningTask(task=task, entry=entry, since=clock.now(), started=clock.monotonic())
         with self._lock:
-            self._posted[entry.token] = posted
-        self._counters.add("taskrunner_tasks_started_total", type=posted.type)
+            self._posted[entry.token] = running
+        self._counters.add("taskrunner_tasks_started_total", type=running.type)
         try:
             yield
         finally:
             with self._lock:
                 del self._posted[entry.token]
-            self._count(posted)
+            self._count(running)
 
-    def running(self) -> list[Posted]:
+    def running(self) -> list[RunningTask]:
         """What runs now, oldest first."""
         with self._lock:
             return list(self._posted.values())
 
-    def _count(self, posted: Posted) -> None:
-        verdict = posted.entry.verdict
+    def _count(self, running: RunningTask) -> None:
+        verdict = running.entry.verdict
         result = verdict.status if verdict else "GIVEN_UP"
         error_id = (verdict.error_id if verdict else None) or ""
-        took = self._clock.monotonic() - posted.started
+        took = self._clock.monotonic() - running.started
         self._counters.add(
-            "taskrunner_tasks_ended_total", type=posted.type, result=result, error_id=error_id
+            "taskrunner_tasks_ended_total", type=running.type, result=result, error_id=error_id
         )
-        self._counters.add("taskrunner_task_seconds_total", took, type=posted.type)
+        self._counters.add("taskrunner_task_seconds_total", took, type=running.type)
         if error_id == ErrorId.LEASE_LOST:
             self._counters.add("taskrunner_leases_lost_total")

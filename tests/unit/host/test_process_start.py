@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.host.birth import birth_of
+from taskrunner.host.process_start import process_start_id
 
 
 def test_a_birth_is_the_same_each_time_and_no_others() -> None:
-    mine = birth_of(os.getpid())
+    mine = process_start_id(os.getpid())
     assert mine is not None
-    assert mine == birth_of(os.getpid())
+    assert mine == process_start_id(os.getpid())
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as later:
-        assert mine != birth_of(later.pid)
+        assert mine != process_start_id(later.pid)
 
 
 def test_who_is_not_there_has_none() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
-    assert birth_of(process.pid) is None
+    assert process_start_id(process.pid) is None
 
 
 def _proc(folder: Path, stat: str) -> Path:
@@ -34,9 +34,9 @@ def _proc(folder: Path, stat: str) -> Path:
 def test_no_program_name_misleads(tmp_path: Path) -> None:
     fields = " ".join(str(number) for number in range(3, 53))
     proc = _proc(tmp_path, f"7 (a) R 1 2 (b) {fields}")
-    assert birth_of(7, proc) == "b-1/22"
+    assert process_start_id(7, proc) == "b-1/22"
 
 
 @pytest.mark.parametrize("stat", ["", "7 (sh) S 1", "7 (sh) " + "x " * 50])
 def test_what_cannot_be_read_is_nobody(tmp_path: Path, stat: str) -> None:
-    assert birth_of(7, _proc(tmp_path, stat)) is None
+    assert process_start_id(7, _proc(tmp_path, stat)) is None

@@ -16,8 +16,6 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
 
-__all__ = ["Planner"]
-
 #: Periods of one schedule that one transaction turns into instances: long backfills take turns.
 PERIODS_AT_ONCE = 50
 
@@ -46,7 +44,7 @@ class _Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Planner:
+class ScheduleExpander:
     """Makes the instances of one pipeline's active definition."""
 
     pipeline: PipelineRow

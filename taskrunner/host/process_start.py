@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["birth_of"]
-
 _PROC = Path("/proc")
 #: Fields of `stat` behind the program's name, in parentheses; see proc(5).
 _STARTED_AT = 19
 
 
-def birth_of(pid: int, proc: Path = _PROC) -> str | None:
+def process_start_id(pid: int, proc: Path = _PROC) -> str | None:
     """What no other process of this host ever has; None when there is no such process."""
     try:
         boot = (proc / "sys/kernel/random/boot_id").read_text().strip()

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from taskrunner.model.task import Task
 
-__all__ = ["excess"]
-
 #: As the API's model has them.
 _LONGEST_TASK_ID = 2048
 #: An attempt has the id of its object and some more.

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 from taskrunner.host.cgroups import Bounds
 
-__all__ = ["TaskLimits"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskLimits:
+class ResourceLimits:
     """The settings `task_...` that concern processes."""
 
     #: For all of a task together, where control groups hold them.

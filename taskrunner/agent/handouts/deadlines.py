@@ -9,8 +9,6 @@ from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.period import Period
 from taskrunner.model.task import Task
 
-__all__ = ["Limits", "report_every"]
-
 #: An agent that cannot report ends its own work in good time before the lease does.
 _PART_OF_LEASE = 0.8
 #: Three reports may get lost before that.
@@ -20,8 +18,8 @@ _LONGEST_S = 100 * 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of one attempt, in seconds."""
+class Deadlines:
+    """Deadlines of one attempt, in seconds."""
 
     #: attemptTimeout or the agent's own task_time; None: as long as it takes.
     timeout_s: float | None
@@ -35,7 +33,7 @@ class Limits:
     @classmethod
     def of(
         cls, task: Task, *, lease_s: float, now: datetime, longest_s: float | None = None
-    ) -> Limits:
+    ) -> Deadlines:
         """Read attemptTimeout and reportProgressTimeout; raises PermanentTaskError.
 
         No attempt may take longer than `longest_s`.

@@ -9,8 +9,6 @@ from taskrunner.model.period import Period
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.values import number
 
-__all__ = ["check_limits"]
-
 MAX_OBJECTS = 100
 MAX_FIELDS = 50
 MAX_NAME_BYTES = 256

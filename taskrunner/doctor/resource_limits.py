@@ -6,11 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from taskrunner.agent.ipc.task_limits import TaskLimits
+from taskrunner.agent.ipc.resource_limits import ResourceLimits
 from taskrunner.doctor.case import Case, Finding, passed, warned
 from taskrunner.host.cgroups import Bounds
-
-__all__ = ["check_limits", "group_of"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -21,7 +19,7 @@ def check_limits(case: Case) -> Iterator[Finding]:
     names = ("task_memory", "task_cpus", "task_processes", "task_file_size", "task_time")
     given = [name for name in names if getattr(settings, name) is not None]
     controllers = _controllers(int(case.agent["pid"]) if case.agent else os.getpid())
-    limits = TaskLimits(
+    limits = ResourceLimits(
         bounds=Bounds(
             memory=settings.task_memory, cpus=settings.task_cpus, processes=settings.task_processes
         ),

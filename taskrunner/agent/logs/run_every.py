@@ -11,12 +11,10 @@ import structlog
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.clock import Clock
 
-__all__ = ["go_round"]
-
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
-def go_round(
+def run_every(
     chore: str, tick: Callable[[], None], *, clock: Clock, closing: threading.Event, every_s: float
 ) -> None:
     """Call `tick` at once and then each `every_s` seconds, until the agent closes.

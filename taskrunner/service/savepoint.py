@@ -9,15 +9,13 @@ from datetime import timedelta
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["TROUBLE_PAUSE", "apart"]
-
 logger = logging.getLogger(__name__)
 
 #: How long a pipeline that could not be dealt with is left alone.
 TROUBLE_PAUSE = timedelta(minutes=1)
 
 
-def apart(conn: Connection, pipeline_id: str, step: Callable[[], None]) -> bool:
+def in_savepoint(conn: Connection, pipeline_id: str, step: Callable[[], None]) -> bool:
     """Do something for one pipeline, all or nothing; false when it went wrong, which is logged.
 
     Raises what the database itself raises: that concerns everybody.

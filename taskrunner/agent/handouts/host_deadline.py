@@ -6,13 +6,11 @@ import math
 
 from taskrunner.clock import Clock
 
-__all__ = ["Haste"]
-
 #: With less than this left, verdicts go out first and logs after them.
 _URGENT_S = 10.0
 
 
-class Haste:
+class HostDeadline:
     """Without a notice the host has all the time there is. Set by one thread, read by all."""
 
     def __init__(self, clock: Clock) -> None:
