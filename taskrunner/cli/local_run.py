@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
-from taskrunner.agent.attempt_process.environment import MARK
+from taskrunner.agent.ipc.names import MARK
 from taskrunner.cli.follow import Follower
 from taskrunner.cli.report import Places
 from taskrunner.cli.snapshot import Snapshot

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import boto3
 from botocore.config import Config
 
-from taskrunner.agent.attempt_process.environment import MARK
+from taskrunner.agent.ipc.names import MARK
 from taskrunner.clock import SystemClock
 
 if TYPE_CHECKING:

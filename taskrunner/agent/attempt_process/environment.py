@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import translate
 from pathlib import Path
 
+from taskrunner.agent.ipc.names import MARK
 from taskrunner.host.users import User
 
-#: Names the hand-out in the environment of everything that it runs, to find what outlived it.
-MARK = "TASKRUNNER_ATTEMPT"
 #: AWS's libraries and tools then leave the instance's metadata, and so its role, alone.
 METADATA_DISABLED = "AWS_EC2_METADATA_DISABLED"
 

@@ -19,11 +19,12 @@ from taskrunner.agent.handouts.allowance import Allowance
 from taskrunner.agent.handouts.deadlines import Deadlines, report_every
 from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
-from taskrunner.agent.handouts.reporter import Reporter, progress_of
+from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.agent.handouts.scratch import remove_scratch
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.attempt_roles import ATTEMPT
 from taskrunner.agent.ipc.job import Job
+from taskrunner.agent.ipc.progress import progress_of
 from taskrunner.agent.ipc.untrusted import read_object
 from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.agent.journal.journal import Entry

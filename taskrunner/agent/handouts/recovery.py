@@ -15,10 +15,10 @@ from contextlib import suppress
 import psutil
 import structlog
 
-from taskrunner.agent.attempt_process.environment import MARK
 from taskrunner.agent.handouts.attempt import AttemptServices, read_result, ship_logs
 from taskrunner.agent.handouts.scratch import remove_scratch
 from taskrunner.agent.ipc import verdicts
+from taskrunner.agent.ipc.names import MARK
 from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.clock import Clock
 from taskrunner.errors import UnknownTask, WireError

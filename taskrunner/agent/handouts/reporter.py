@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from itertools import islice
-from pathlib import Path
 
 import structlog
 
-from taskrunner.agent.ipc.names import AttemptFiles
-from taskrunner.agent.ipc.untrusted import read_object
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
 from taskrunner.wire.api import RunnerApi
@@ -20,7 +16,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 #: A hand-out that is not acknowledged in 2 minutes goes to another runner; stop well before.
 _ACKNOWLEDGE_WITHIN_S = 90.0
 _RETRY_S = 5.0
-_MOST_FIELDS = 20
 
 
 class Reporter:
@@ -112,18 +107,3 @@ class Reporter:
             log.warning("progress not reported; will try again", error=str(error))
         else:
             log.error("progress refused; will try again", error=str(error))
-
-
-def progress_of(files: AttemptFiles) -> dict[str, str]:
-    """What an attempt is doing: what its process says, and how much its commands have written."""
-    fields = read_progress(files.progress)
-    if output := files.size_of("StdOutput") + files.size_of("StdError"):
-        fields["outputBytes"] = str(output)
-    summary = ", ".join(f"{key} {value}" for key, value in fields.items())
-    return {**fields, "attemptStatus": summary} if fields else {}
-
-
-def read_progress(path: Path) -> dict[str, str]:
-    """What the attempt's process says of its progress."""
-    told = islice(read_object(path).items(), _MOST_FIELDS)
-    return {key: str(value) for key, value in told if isinstance(value, str | int | float)}

@@ -13,6 +13,8 @@ from taskrunner.model.task import Task
 
 #: The logs of an attempt, under the names that AWS's Task Runner gives them.
 LOG_NAMES = ("Activity.log", "StdOutput", "StdError")
+#: Names the hand-out in the environment of everything that it runs, to find what outlived it.
+MARK = "TASKRUNNER_ATTEMPT"
 _LONGEST_NAME = 200
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from taskrunner import __version__
-from taskrunner.agent.handouts.reporter import progress_of
+from taskrunner.agent.ipc.progress import progress_of
 from taskrunner.agent.operations.calls import PollState
 from taskrunner.agent.operations.disk import DiskWatch
 from taskrunner.agent.operations.metrics import Counters, Sample

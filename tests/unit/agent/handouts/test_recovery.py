@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.attempt_process.environment import MARK
 from taskrunner.agent.handouts.attempt import AttemptRules, AttemptServices
 from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.recovery import end_leftovers, recover, verdict_of
 from taskrunner.agent.ipc import verdicts
-from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.ipc.names import MARK, AttemptFiles
 from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.agent.lifecycle import Mailbox, Threads
 from taskrunner.clock import SystemClock

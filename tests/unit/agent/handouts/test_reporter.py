@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.handouts.reporter import Reporter, progress_of
-from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.errors import CallRefused, ServiceUnreachable, UnknownTask
 from tests.unit.agent.fakes import FakeApi, FakeClock
 
@@ -97,22 +94,6 @@ def test_acknowledging_is_tried_within_the_window_only(
     desk.api.progress = list(answers)
     assert desk.reporter.acknowledge(threading.Event()) is taken
     assert desk.clock.elapsed < 120
-
-
-def test_progress_has_a_summary_for_people(tmp_path: Path) -> None:
-    files = AttemptFiles(log_dir=tmp_path, scratch=tmp_path, log_uri=None)
-    assert progress_of(files) == {}
-    files.progress.write_text(json.dumps({"rows": "10", "bytes": "200"}))
-    assert progress_of(files)["attemptStatus"] == "rows 10, bytes 200"
-    files.progress.write_text("{half")
-    assert progress_of(files) == {}
-
-
-def test_what_a_command_has_written_is_progress_too(tmp_path: Path) -> None:
-    files = AttemptFiles(log_dir=tmp_path, scratch=tmp_path, log_uri=None)
-    (tmp_path / "StdOutput").write_text("12345")
-    (tmp_path / "StdError").write_text("67")
-    assert progress_of(files) == {"outputBytes": "7", "attemptStatus": "outputBytes 7"}
 
 
 def test_a_lease_counts_from_before_the_report_however_long_its_answer_takes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.agent.handouts.attempt import read_result
-from taskrunner.agent.handouts.reporter import read_progress
+from taskrunner.agent.ipc.progress import read_progress
 from taskrunner.agent.ipc.untrusted import read_object
 from taskrunner.wire.api import Verdict
 
@@ -55,11 +55,3 @@ def test_of_a_result_only_texts_count(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps({"status": "FAILED", "error_id": 3, "error_message": "m", "x": []}))
     assert read_result(path) == Verdict(status="FAILED", error_message="m")
-
-
-def test_of_progress_only_a_few_plain_values_count(tmp_path: Path) -> None:
-    path = tmp_path / "progress.json"
-    path.write_text(json.dumps({"rows": 7, "at": "x", "deep": {}, "none": None}))
-    assert read_progress(path) == {"rows": "7", "at": "x"}
-    path.write_text(json.dumps({f"k{number}": number for number in range(1000)}))
-    assert len(read_progress(path)) == 20
