@@ -16,8 +16,8 @@ from taskrunner.config.load import DEFAULT_FILE, Examined, examine, load, missin
 from taskrunner.config.options import FORMAT, settings_options
 from taskrunner.config.setting import Setting
 from taskrunner.config.table import SETTINGS
-from taskrunner.doctor.units import Unit, show_unit
 from taskrunner.errors import ConfigError, UsageError
+from taskrunner.host.units import Unit, show_unit
 from taskrunner.installer.plan import Target
 from taskrunner.logins import MASK, hide_passwords
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region

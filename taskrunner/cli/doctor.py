@@ -36,8 +36,8 @@ from taskrunner.doctor.service import (
     unusable,
 )
 from taskrunner.doctor.storage import check_log_uri
-from taskrunner.doctor.units import agent_units
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
+from taskrunner.host.units import agent_units
 
 _EXIT_FAILED = 1
 #: In this order: where one of _IN_THE_WAY fails, what comes after it would fail for that reason.

@@ -12,7 +12,7 @@ from taskrunner.agent.operations.control import NotRunning, ask
 from taskrunner.agent.operations.disk import amount_text
 from taskrunner.cli.control import EXIT_NOT_RUNNING, work_folder
 from taskrunner.config.options import FORMAT, named
-from taskrunner.doctor.units import agent_units, show_unit
+from taskrunner.host.units import agent_units, show_unit
 
 
 def _run(config: str | None, work_dir: str | None, form: str) -> int:

@@ -12,7 +12,8 @@ import psutil
 
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.resource_limits import CGROUPS, group_of
-from taskrunner.doctor.units import agent_units, check_unit, show_unit
+from taskrunner.doctor.units import check_unit
+from taskrunner.host.units import agent_units, show_unit
 
 
 def check_agent(case: Case) -> Iterator[Finding]:

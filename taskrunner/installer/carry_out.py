@@ -17,12 +17,11 @@ from pathlib import Path
 import click
 
 import taskrunner
-from taskrunner.doctor.units import show_unit
 from taskrunner.errors import TaskrunnerError
+from taskrunner.host.units import UNIT_FOLDER, show_unit
 from taskrunner.installer.plan import (
     CREDENTIALS,
     NEEDRESTART,
-    UNIT_FOLDER,
     Create,
     Host,
     Link,

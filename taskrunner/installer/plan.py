@@ -17,11 +17,11 @@ import taskrunner
 from taskrunner.agent.isolation.metadata_block import TABLE, ruleset
 from taskrunner.config.table import BY_NAME
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.host.units import UNIT_FOLDER
 from taskrunner.logins import hide_passwords
 
 CONFIG_FOLDER = Path("/etc/taskrunner")
 STATE_FOLDER = Path("/var/lib/taskrunner")
-UNIT_FOLDER = Path("/etc/systemd/system")
 SYSUSERS = Path("/etc/sysusers.d/taskrunner.conf")
 TMPFILES = Path("/etc/tmpfiles.d/taskrunner.conf")
 #: In the form of ~/.aws/credentials; where it is, the units are given it.

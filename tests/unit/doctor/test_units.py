@@ -11,8 +11,9 @@ import pytest
 
 from taskrunner.cli.doctor_unit import examine_unit, unit_name, unit_of_the_doctor
 from taskrunner.doctor.case import Result
-from taskrunner.doctor.units import Unit, agent_units, check_unit, show_unit
+from taskrunner.doctor.units import check_unit
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.host.units import Unit
 from taskrunner.installer.plan import Target, shipped, unit_text
 
 NAME = "taskrunner.service"
@@ -98,27 +99,6 @@ class Systemd:
         if verb == "start" and "write" in self.outputs:
             Path(self.outputs["write"]).write_text(self.outputs["text"])
         return subprocess.CompletedProcess(argv, self.code, self.outputs.get(verb, ""), "no\n")
-
-
-def test_a_unit_is_read_from_systemctl_show() -> None:
-    systemd = Systemd({"show": "LoadState=loaded\nStatusText=a=b\n"})
-    unit = show_unit(NAME, systemd)
-    assert unit is not None
-    assert unit.facts["StatusText"] == "a=b"
-    assert show_unit(NAME, Systemd({"show": "LoadState=not-found\n"})) is None
-    assert show_unit(NAME, Systemd({"show": ""}, code=1)) is None
-
-    def absent(_argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        raise FileNotFoundError("systemctl")
-
-    assert show_unit(NAME, absent) is None
-
-
-def test_instances_are_found_by_being_enabled(tmp_path: Path) -> None:
-    (tmp_path / "multi-user.target.wants").mkdir()
-    for name in (NAME, "multi-user.target.wants/taskrunner@blue.service", "taskrunner@.service"):
-        (tmp_path / name).touch()
-    assert agent_units(tmp_path) == [NAME, "taskrunner@blue.service"]
 
 
 def test_the_copy_runs_the_doctor_and_leaves_the_agents_runtime_folder_alone() -> None:
