@@ -17,7 +17,7 @@ from functools import partial
 import structlog
 
 from taskrunner import __version__
-from taskrunner.agent.agent_settings import FLUSH_S, AgentSettings, Reloaded
+from taskrunner.agent.agent_settings import FLUSH_S, AgentSettings
 from taskrunner.agent.forks.children import Children
 from taskrunner.agent.handouts.attempt import Attempt
 from taskrunner.agent.handouts.recovery import recover
@@ -40,12 +40,14 @@ from taskrunner.agent.lifecycle import (
     listen,
     longest_nap_s,
 )
+from taskrunner.agent.logs.janitor import Retention
 from taskrunner.agent.operations.announcer import Announcer
 from taskrunner.agent.operations.operations import Handles
 from taskrunner.agent.operations.status import Facts
 from taskrunner.agent.parts import Hooks, make_parts
 from taskrunner.agent.polling.gate import HOST
 from taskrunner.clock import Clock
+from taskrunner.config.settings import Settings
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
 from taskrunner.model.task import Task
@@ -65,8 +67,8 @@ SIGNALS: Mapping[signal.Signals, str] = {
     signal.SIGHUP: "reload",
 }
 
-#: Reads the settings anew and says what that changes; None when they are wrong.
-Reload = Callable[[], Reloaded | None]
+#: Reads the settings anew and says which are in force now; None when they are wrong.
+Reload = Callable[[], Settings | None]
 
 #: A loop that tells what becomes of the host, until the agent closes.
 Notices = Callable[[Callable[[Message], None], threading.Event], None]
@@ -104,7 +106,7 @@ class Agent:
         self._exit_code = ExitCode.OK
         self._drain_until = float("inf")
         self._flush_s = FLUSH_S
-        self._announcer = Announcer(notifier, clock, settings.worker_groups)
+        self._announcer = Announcer(notifier, clock, settings.config.worker_group)
         self._may_not: NotAuthorized | None = None
         self.phase = Phase.RUNNING
         self._parts = parts = make_parts(
@@ -172,9 +174,9 @@ class Agent:
             "agent started",
             version=__version__,
             service=settings.operations.endpoint,
-            worker_groups=list(settings.worker_groups),
+            worker_groups=list(settings.config.worker_group),
             taskrunner_id=settings.taskrunner_id,
-            tasks=settings.slots,
+            tasks=settings.config.tasks,
             logs=str(settings.output / "logs"),
         )
         self._tell_status()
@@ -260,7 +262,7 @@ class Agent:
         files = AttemptFiles.of(
             task,
             output=settings.output,
-            default_log_uri=settings.log_uri,
+            default_log_uri=settings.config.log_uri,
             takes_logs_at=settings.rules.allowance.takes_logs_at,
             user=settings.users.get(task.worker_group),
         )
@@ -300,14 +302,14 @@ class Agent:
     def _reload_settings(self) -> None:
         """Take over what can change while tasks run; running ones keep what they began with."""
         self._notifier.reloading(self._clock.monotonic())
-        changed = self._reload() if self._reload is not None else None
-        if changed is not None:
-            rules = replace(self._services.rules, progress_interval_s=changed.progress_interval_s)
-            self._settings = replace(self._settings, drain_timeout_s=changed.drain_timeout_s)
+        config = self._reload() if self._reload is not None else None
+        if config is not None:
+            rules = replace(self._services.rules, progress_interval_s=config.progress_interval)
+            self._settings = replace(self._settings, config=config)
             self._services = replace(self._services, rules=rules)
-            self._operations.disk.floor = changed.min_free_disk
-            self._care.change(changed.log_interval_s, changed.retention)
-            self._poller.weigh(changed.group_weights)
+            self._operations.disk.floor = config.min_free_disk
+            self._care.change(config.log_interval, Retention.of(config))
+            self._poller.weigh(config.group_weights)
         self._notifier.send(READY="1")
 
     def _facts(self) -> Facts:
@@ -336,7 +338,7 @@ class Agent:
         log.info("draining", reason=reason, running=len(self._running))
         self.phase = Phase.DRAINING
         self._exit_code = code
-        self._drain_until = self._clock.monotonic() + self._settings.drain_timeout_s
+        self._drain_until = self._clock.monotonic() + self._settings.config.drain_timeout
         self._services.stopping.set()
         self._poller.release()
         if code is ExitCode.OK:
@@ -357,7 +359,7 @@ class Agent:
         if self.phase is Phase.RUNNING:
             self._drain(ExitCode.OK, message.reason)
         grace_s = host_deadline.grace_s(settings.rules.kill_grace_s)
-        work_s = host_deadline.work_s(margin_s=settings.notice_margin_s, grace_s=grace_s)
+        work_s = host_deadline.work_s(margin_s=settings.config.notice_margin, grace_s=grace_s)
         self._drain_until = min(self._drain_until, self._clock.monotonic() + work_s)
 
     def _on_take_no_more(self, message: TakeNoMore) -> None:

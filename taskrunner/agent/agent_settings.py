@@ -1,4 +1,4 @@
-"""What the agent is told at its start, and what of it can change while it runs."""
+"""What the agent is told at its start."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.agent.handouts.attempt import AttemptRules
-from taskrunner.agent.logs.janitor import Retention
 from taskrunner.agent.logs.logcare import LogSettings
 from taskrunner.agent.operations.operations import OperationsSettings
 from taskrunner.agent.operations.status import AgentFacts
-from taskrunner.config.kinds import Space
+from taskrunner.config.settings import Settings
 from taskrunner.host.cgroups import Groups
 
 #: What systemd allows for the logs of the last tasks and for the flush.
@@ -24,19 +23,10 @@ FLUSH_S = 10.0
 class AgentSettings:
     """What the agent is told; everything else is passed in as an object."""
 
-    worker_groups: tuple[str, ...]
+    #: The operator's settings, as they are in force: a reload changes some of them.
+    config: Settings
     taskrunner_id: str
     hostname: str
-    #: Logs, scratch and journal live under it.
-    work_dir: Path
-    slots: int
-    #: How often a worker group is polled beside the others; 1 where it is not named.
-    group_weights: Mapping[str, int] = field(default_factory=dict)
-    log_uri: str | None = None
-    drain_timeout_s: float = 300.0
-    heartbeat_interval_s: float = 900.0
-    #: How long before the announced end of the host all must be told.
-    notice_margin_s: float = 30.0
     #: The process with which the agent ends; None: it ends when it is told to.
     parent: int | None = None
     #: Where attempts have control groups of their own; None: nowhere here.
@@ -50,7 +40,7 @@ class AgentSettings:
     @property
     def longest_stop_s(self) -> float:
         """How long a stop may take: drain, end of what runs, last logs and verdicts."""
-        return self.drain_timeout_s + 2 * self.rules.kill_grace_s + _LAST_UPLOADS_S
+        return self.config.drain_timeout + 2 * self.rules.kill_grace_s + _LAST_UPLOADS_S
 
     @property
     def last_words_s(self) -> float:
@@ -62,25 +52,13 @@ class AgentSettings:
         """What operators are told of it."""
         return AgentFacts(
             endpoint=self.operations.endpoint,
-            worker_groups=self.worker_groups,
-            slots=self.slots,
+            worker_groups=self.config.worker_group,
+            slots=self.config.tasks,
             taskrunner_id=self.taskrunner_id,
-            work_dir=str(self.work_dir),
+            work_dir=str(self.config.work_dir),
         )
 
     @property
     def output(self) -> Path:
         """AWS Task Runner's folder of logs and scratch files."""
-        return self.work_dir / "output"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reloaded:
-    """The settings that can change while the agent runs, as they are now."""
-
-    drain_timeout_s: float
-    progress_interval_s: float
-    min_free_disk: Space
-    log_interval_s: float
-    retention: Retention
-    group_weights: Mapping[str, int]
+        return self.config.work_dir / "output"

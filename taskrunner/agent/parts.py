@@ -76,7 +76,7 @@ def make_parts(
         handles=hooks.handles,
         clock=clock,
     )
-    watched = operations.api
+    watched, config = operations.api, settings.config
     shipper = LogShipper(children, threads, clock)
     care = _care(settings, shipper, operations, clock)
     services = AttemptServices(
@@ -96,7 +96,7 @@ def make_parts(
     )
     poller = Poller(
         watched,
-        Turns(settings.worker_groups, settings.group_weights, slots=settings.slots),
+        Turns(config.worker_group, config.group_weights, slots=config.tasks),
         hostname=settings.hostname,
         run=hooks.run,
         stopping=services.stopping,
@@ -114,8 +114,8 @@ def _care(
 ) -> LogCare:
     return LogCare(
         settings.logs,
-        work_dir=settings.work_dir,
-        log_uri=settings.log_uri,
+        work_dir=settings.config.work_dir,
+        log_uri=settings.config.log_uri,
         hostname=settings.hostname,
         shipper=shipper,
         running_tasks=operations.running_tasks,
@@ -127,10 +127,10 @@ def _care(
 def _heartbeat(settings: AgentSettings, api: RunnerApi, hooks: Hooks, clock: Clock) -> Heartbeat:
     return Heartbeat(
         api,
-        settings.worker_groups,
+        settings.config.worker_group,
         taskrunner_id=settings.taskrunner_id,
         hostname=settings.hostname,
-        interval_s=settings.heartbeat_interval_s,
+        interval_s=settings.config.heartbeat_interval,
         on_terminate=hooks.terminate,
         clock=clock,
     )

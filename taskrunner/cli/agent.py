@@ -26,8 +26,10 @@ from taskrunner.agent.isolation.users import open_way, users_by_group
 from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.cli.start_checks import Process, check_start
 from taskrunner.clock import Clock, SystemClock
-from taskrunner.config.load import Loaded, Settings, load
+from taskrunner.config.load import Loaded, load
 from taskrunner.config.options import settings_options
+from taskrunner.config.settings import Settings
+from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.host.cgroups import Bounds
 from taskrunner.host.process import become_subreaper, raise_descriptor_limit
@@ -71,7 +73,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
     users = _users(settings)
     isolation = _isolation(settings)
     attempts = AttemptSettings(
-        data=settings.data,
+        data=data_settings(settings),
         pass_env=settings.pass_env,
         block_imds=settings.block_imds,
         grace_s=settings.kill_grace / 2,
@@ -221,22 +223,15 @@ def _agent_settings(
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.handouts.allowance import Allowance
     from taskrunner.agent.handouts.attempt import AttemptRules
+    from taskrunner.agent.logs.janitor import Retention
     from taskrunner.agent.logs.logcare import LogSettings
     from taskrunner.agent.operations.operations import OperationsSettings, runtime_dir
-    from taskrunner.cli.reload import retention_of
 
     settings = setup.loaded.settings
     return AgentSettings(
-        worker_groups=settings.worker_group,
+        config=settings,
         taskrunner_id=settings.taskrunner_id or uuid.uuid4().hex,
         hostname=settings.hostname or (host and host.hostname) or socket.gethostname(),
-        work_dir=settings.work_dir,
-        slots=settings.tasks,
-        group_weights=settings.group_weights,
-        log_uri=settings.log_uri,
-        drain_timeout_s=settings.drain_timeout,
-        heartbeat_interval_s=settings.heartbeat_interval,
-        notice_margin_s=settings.notice_margin,
         parent=setup.parent,
         groups=setup.isolation.groups,
         users={group: user.name for group, user in setup.users.items()},
@@ -248,7 +243,7 @@ def _agent_settings(
         ),
         logs=LogSettings(
             interval_s=settings.log_interval,
-            retention=retention_of(settings),
+            retention=Retention.of(settings),
             own=own_log,
         ),
         rules=AttemptRules(
@@ -305,6 +300,16 @@ def export_credentials(settings: Settings, environ: MutableMapping[str, str]) ->
     if settings.ca_bundle is not None:
         # For S3; the variable itself may name another file for it.
         environ.setdefault("AWS_CA_BUNDLE", str(settings.ca_bundle))
+
+
+def data_settings(settings: Settings) -> DataSettings:
+    """The part that the data plane sees."""
+    return DataSettings(
+        s3_root=settings.s3_root,
+        s3_endpoint=settings.s3_endpoint,
+        region=settings.region,
+        databases=settings.databases,
+    )
 
 
 def _proxy_url(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from taskrunner.cli.start_checks import Process, refusals
 from taskrunner.config.load import DEFAULT_FILE, Examined, examine, load, missing
 from taskrunner.config.options import FORMAT, settings_options
 from taskrunner.config.setting import Setting
-from taskrunner.config.table import SETTINGS
+from taskrunner.config.settings import SETTINGS
 from taskrunner.errors import ConfigError, UsageError
 from taskrunner.host.units import Unit, show_unit
 from taskrunner.installer.plan import Target

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from taskrunner.agent.operations.control import ask
-from taskrunner.cli.agent import export_credentials
+from taskrunner.cli.agent import data_settings, export_credentials
 from taskrunner.cli.doctor_unit import examine_unit
 from taskrunner.clock import SystemClock
 from taskrunner.config.load import Loaded, examine, load, missing
@@ -118,6 +118,7 @@ def _case(loaded: Loaded, environ: dict[str, str], *, poll: bool, unit: str | No
     export_credentials(settings, environ)
     return Case(
         settings=settings,
+        data=data_settings(settings),
         origins=loaded.origins,
         environ=environ,
         clock=SystemClock(),

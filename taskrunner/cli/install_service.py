@@ -10,7 +10,7 @@ import click
 from taskrunner.config import load as config
 from taskrunner.config.file import read_entries
 from taskrunner.config.setting import Setting
-from taskrunner.config.table import BY_NAME
+from taskrunner.config.settings import BY_NAME
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installer import carry_out as installer
 from taskrunner.installer.plan import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from taskrunner.agent.isolation.users import check_root, check_users, users_by_group
-from taskrunner.config.load import Examined, Settings
+from taskrunner.config.load import Examined
+from taskrunner.config.settings import Settings
 from taskrunner.errors import ConfigError
 
 
@@ -45,8 +46,7 @@ def check_start(settings: Settings, process: Process) -> None:
 
 def refusals(found: Examined, process: Process) -> Iterator[str]:
     """A sentence for each thing that would not do, as far as the values that are right tell."""
-    values = {item.name: found.values.get(item.name) for item in fields(Settings)}
-    settings = Settings(**values)  # type: ignore[arg-type]
+    settings = found.settings
     for check in _CHECKS:
         if not found.values.keys() >= {*check.needs}:
             continue

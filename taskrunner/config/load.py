@@ -1,23 +1,20 @@
 """The agent's settings: flags > environment > file > default, each value with its origin.
 
-One table describes every setting; the flags, the variables, the file's keys, `--help` and
-`config.example.toml` follow from it. Everything is read once, here; what is wrong is told at once,
-each in a line of its own that says where it stands, what was found and what was wanted.
+Everything is read once, here; what is wrong is told at once, each in a line of its own that says
+where it stands, what was found and what was wanted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from taskrunner.config.file import read_entries
-from taskrunner.config.kinds import Address, Space
 from taskrunner.config.kinds import path as to_path
 from taskrunner.config.secret_files import credential, exposed, read_secret
 from taskrunner.config.setting import Setting
-from taskrunner.config.table import BY_NAME, SETTINGS
-from taskrunner.data.settings import DataSettings
+from taskrunner.config.settings import BY_NAME, SETTINGS, Settings
 from taskrunner.errors import ConfigError
 from taskrunner.logins import hide_passwords
 
@@ -25,73 +22,6 @@ from taskrunner.logins import hide_passwords
 DEFAULT_FILE = Path("/etc/taskrunner/taskrunner.toml")
 
 _FILE_NAMES = frozenset(setting.file_name for setting in SETTINGS if setting.file_name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Every setting, valid; `SETTINGS` has what each means."""
-
-    worker_group: tuple[str, ...]
-    group_weights: Mapping[str, int]
-    endpoint: str | None
-    ca_bundle: Path | None
-    allow_http: bool
-    region: str | None
-    tasks: int
-    work_dir: Path
-    log_uri: str | None
-    taskrunner_id: str | None
-    hostname: str | None
-    s3_root: Path | None
-    s3_endpoint: str | None
-    databases: Mapping[str, str] = field(repr=False)
-    pass_env: tuple[str, ...]
-    drain_timeout: float
-    kill_grace: float
-    progress_interval: float
-    lease_timeout: float
-    heartbeat_interval: float
-    min_free_disk: Space
-    health_listen: Address | None
-    ec2: str
-    notice_margin: float
-    scale_in_notice: float
-    on_rebalance: str
-    #: By worker group; the one for all other groups has the empty name.
-    run_as_user: Mapping[str, str]
-    allow_root: bool
-    allow_types: tuple[str, ...]
-    allow_log_uris: tuple[str, ...]
-    block_imds: bool
-    task_memory: int | None
-    task_cpus: float | None
-    task_processes: int | None
-    task_file_size: int | None
-    task_time: float | None
-    agent_log: bool
-    log_interval: float
-    max_log_size: int
-    keep_logs_days: float
-    keep_logs_size: Space
-    keep_logs_count: int
-    access_id: str | None = field(repr=False)
-    secret_key: str | None = field(repr=False)
-    proxy_host: str | None
-    proxy_port: int | None
-    proxy_username: str | None
-    proxy_password: str | None = field(repr=False)
-    log_level: str
-    log_format: str
-
-    @property
-    def data(self) -> DataSettings:
-        """The part that the data plane sees."""
-        return DataSettings(
-            s3_root=self.s3_root,
-            s3_endpoint=self.s3_endpoint,
-            region=self.region,
-            databases=self.databases,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +47,12 @@ class Examined:
     #: Settings for which an unknown key of the file may be meant: their values are in doubt.
     misspelt: frozenset[str] = frozenset()
 
+    @property
+    def settings(self) -> Settings:
+        """All of them; one that is wrong is None, so look first whether `values` has it."""
+        found = {setting.name: self.values.get(setting.name) for setting in SETTINGS}
+        return Settings(**found)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True, slots=True)
 class _Given:
@@ -141,12 +77,7 @@ def load(
     errors = [*found.errors, *missing(found)]
     if errors:
         raise ConfigError("\n".join(errors))
-    known = {item.name for item in fields(Settings)}
-    return Loaded(
-        settings=Settings(**{key: found.values[key] for key in known}),  # type: ignore[arg-type]
-        origins=found.origins,
-        warnings=found.warnings,
-    )
+    return Loaded(settings=found.settings, origins=found.origins, warnings=found.warnings)
 
 
 def examine(

@@ -8,7 +8,7 @@ import click
 
 from taskrunner.config.kinds import switch
 from taskrunner.config.setting import Setting
-from taskrunner.config.table import SETTINGS
+from taskrunner.config.settings import SETTINGS
 
 
 def settings_options(*, hidden: bool = False) -> list[click.Parameter]:

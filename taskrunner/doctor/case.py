@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from taskrunner.clock import Clock
-from taskrunner.config.load import Settings
+from taskrunner.config.settings import Settings
+from taskrunner.data.settings import DataSettings
 
 
 class Result(StrEnum):
@@ -49,6 +50,8 @@ class Case:
     """One host and its settings."""
 
     settings: Settings
+    #: The part of them that the data plane sees.
+    data: DataSettings
     origins: Mapping[str, str]
     environ: Mapping[str, str] = field(repr=False)
     clock: Clock

@@ -26,7 +26,7 @@ def check_log_uri(case: Case) -> Iterator[Finding]:
         return
     uri = f"{base.rstrip('/')}/taskrunner-doctor-{uuid.uuid4().hex}"
     try:
-        store = open_store(case.settings.data)
+        store = open_store(case.data)
         with store.open_write(uri) as writer:
             writer.write(b"written by taskrunner doctor; may be deleted\n")
     except TaskError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import taskrunner
 from taskrunner.agent.isolation.metadata_block import TABLE, ruleset
-from taskrunner.config.table import BY_NAME
+from taskrunner.config.settings import BY_NAME
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.host.units import UNIT_FOLDER
 from taskrunner.logins import hide_passwords

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.config.table import SETTINGS
+from taskrunner.config.settings import SETTINGS
 from tests.integration.agent_harness import (
     PATIENCE_S,
     FakeService,

@@ -20,6 +20,7 @@ from taskrunner.agent.logs.shelf import Kept, Shelf, size_on_disk
 from taskrunner.agent.operations.disk import DiskSpace, measure
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Space
+from taskrunner.config.settings import Settings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -34,6 +35,15 @@ class Retention:
     days: float = 7.0
     size: Space = field(default_factory=lambda: Space(size=10 << 30, percent=10.0))
     count: int = 10_000
+
+    @classmethod
+    def of(cls, settings: Settings) -> Retention:
+        """As the settings have it."""
+        return cls(
+            days=settings.keep_logs_days,
+            size=settings.keep_logs_size,
+            count=settings.keep_logs_count,
+        )
 
 
 class Janitor:

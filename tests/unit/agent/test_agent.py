@@ -18,6 +18,7 @@ from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
 from taskrunner.agent.operations.calls import WatchedApi
+from taskrunner.config.settings import Settings
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner, make_task
@@ -67,9 +68,8 @@ class StillClock(FakeClock):
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Agent]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    settings = AgentSettings(
-        worker_groups=("wg",), taskrunner_id="id", hostname="h", work_dir=tmp_path, slots=2
-    )
+    config = Settings(worker_group=("wg",), work_dir=tmp_path, tasks=2)
+    settings = AgentSettings(config=config, taskrunner_id="id", hostname="h")
     api = IdleApi()
     agent = Agent(
         settings,

@@ -15,7 +15,7 @@ from taskrunner.cli.agent import command as agent_command
 from taskrunner.cli.config import agent_process
 from taskrunner.cli.start_checks import Process
 from taskrunner.config.load import DEFAULT_FILE
-from taskrunner.config.table import SETTINGS
+from taskrunner.config.settings import SETTINGS
 from taskrunner.host.units import Unit
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"

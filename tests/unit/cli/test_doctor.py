@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from taskrunner.cli.agent import data_settings
 from taskrunner.config.load import load
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
@@ -39,6 +40,7 @@ def _case(tmp_path: Path, **flags: object) -> Case:
     loaded = load(given, {}, file=str(nothing))
     return Case(
         settings=loaded.settings,
+        data=data_settings(loaded.settings),
         origins=loaded.origins,
         environ={},
         clock=FakeClock(),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.config.load import Loaded, Settings, examine, load
-from taskrunner.config.table import BY_NAME, SETTINGS
+from taskrunner.config.load import Loaded, examine, load
+from taskrunner.config.settings import BY_NAME, SETTINGS, Settings
 from taskrunner.errors import ConfigError
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"

@@ -8,7 +8,7 @@ import pytest
 
 from taskrunner.config.load import Examined, examine, load
 from taskrunner.config.setting import Setting
-from taskrunner.config.table import SETTINGS
+from taskrunner.config.settings import SETTINGS
 from taskrunner.errors import ConfigError
 
 SECRETS = [setting for setting in SETTINGS if setting.secret]

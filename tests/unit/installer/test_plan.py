@@ -10,6 +10,7 @@ import pytest
 
 from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.lifecycle import ExitCode
+from taskrunner.config.settings import Settings
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.installer.plan import (
     Create,
@@ -63,9 +64,8 @@ def test_an_instance_differs_only_where_its_name_stands() -> None:
 
 
 def test_the_unit_waits_as_long_as_the_default_drain_may_take() -> None:
-    settings = AgentSettings(
-        worker_groups=("wg",), taskrunner_id="x", hostname="h", work_dir=Path("/w"), slots=1
-    )
+    config = Settings(worker_group=("wg",), work_dir=Path("/w"))
+    settings = AgentSettings(config=config, taskrunner_id="x", hostname="h")
     minutes = re.fullmatch(r"(\d+)min", _unit("taskrunner.service")["TimeoutStopSec"])
     assert minutes is not None
     assert int(minutes[1]) * 60 >= settings.longest_stop_s

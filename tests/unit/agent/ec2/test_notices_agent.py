@@ -20,6 +20,7 @@ from taskrunner.agent.ipc import frames
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode, HostEnding, Message, Phase, TakeNoMore, Threads
 from taskrunner.agent.logs.shipping import LogShipper
+from taskrunner.config.settings import Settings
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.systemd import Notifier
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner
@@ -46,14 +47,16 @@ class Bench:
     def __init__(self, folder: Path, *, drain_timeout_s: float = 300) -> None:
         self.clock, self.api = StillClock(), FakeApi()
         settings = AgentSettings(
-            worker_groups=("wg",),
+            config=Settings(
+                worker_group=("wg",),
+                work_dir=folder,
+                tasks=1,
+                drain_timeout=drain_timeout_s,
+                notice_margin=30,
+            ),
             taskrunner_id="id",
             hostname="h",
-            work_dir=folder,
-            slots=1,
-            drain_timeout_s=drain_timeout_s,
             rules=AttemptRules(kill_grace_s=10),
-            notice_margin_s=30,
         )
         self.agent = Agent(
             settings,
