@@ -1,14 +1,18 @@
-"""Writes docs/objects.md and docs/validation.md from the tables in the code.
+"""Writes docs/objects.md, docs/validation.md and config.example.toml from the tables in the code.
 
 `--check` writes nothing and fails when a file is not what the tables say.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from taskrunner.config.kinds import Space, amount, size_text
+from taskrunner.config.setting import Setting
+from taskrunner.config.settings import SETTINGS
 from taskrunner.model.catalog import (
     CATALOG,
     FieldGroup,
@@ -19,7 +23,7 @@ from taskrunner.model.catalog import (
 )
 from taskrunner.model.validate import CODES, Severity
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
 
 CATEGORIES = {
     "activity": "Activities",
@@ -65,6 +69,16 @@ null. Codes are stable: programs may rely on them, while messages may change.
 
 What only a deployment tool knows (`!Ref`, values known after apply) is reported as
 `unresolved-value` and not checked; of a choice between structures (`Fn::If`) the first is read."""
+
+EXAMPLE_HEAD = """\
+# Settings of the taskrunner agent (`taskrunner --worker-group NAME`), with their defaults.
+# Read from the file named by --config or TASKRUNNER_CONFIG, else /etc/taskrunner/taskrunner.toml.
+# A flag wins over its environment variable, that over this file, and this file over the default.
+# Secrets are best kept in files of their own that only the agent's user can read (each secret
+# setting can name one), in systemd's credentials (LoadCredential=secret_key:PATH), or in boto3's
+# usual places. A running agent takes over what is marked so when it is reloaded (SIGHUP).
+#
+# Generated from `taskrunner/config/settings.py` by `scripts/generate_docs.py`."""
 
 
 def cell(text: str) -> str:
@@ -131,18 +145,69 @@ def validation() -> str:
     return "\n".join(lines[:-1]) + "\n"
 
 
-PAGES = {"objects.md": objects, "validation.md": validation}
+def toml(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Space):
+        value = str(value)
+    if isinstance(value, dict):
+        pairs = (
+            f"{key if key.isalnum() else json.dumps(key)} = {toml(v)}" for key, v in value.items()
+        )
+        return f"{{ {', '.join(pairs)} }}"
+    return json.dumps(value)
+
+
+def value_lines(setting: Setting) -> Iterator[str]:
+    value = setting.fallback
+    if setting.default_text is not None:
+        yield f"# Default: {setting.default_text}"
+        value = setting.example
+    elif value in (None, (), {}):
+        yield "# Not set by default; for example:"
+        value = "..." if setting.secret and setting.example is None else setting.example
+    elif setting.kind is amount and isinstance(value, int):
+        value = size_text(value)
+    yield f"# {setting.name} = {toml(value)}"
+
+
+def explained(setting: Setting) -> Iterator[str]:
+    yield ""
+    yield f"# {setting.help} [{setting.flag}, ${setting.variables[0]}]"
+    if setting.live:
+        yield "# A reload takes it over."
+    yield from value_lines(setting)
+    if setting.secret:
+        holds = f"with lines {setting.metavar}, or a JSON object"
+        alone = "that holds it and nothing else"
+        names = f"[{setting.file_flag}, ${setting.file_variable}]"
+        yield f"# Or the path of a file {holds if setting.multiple else alone}. {names}"
+        yield f'# {setting.file_name} = "/etc/taskrunner/{setting.name.replace("_", "-")}"'
+
+
+def example() -> str:
+    lines = [EXAMPLE_HEAD]
+    for setting in SETTINGS:
+        lines += explained(setting)
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "docs/objects.md": objects,
+    "docs/validation.md": validation,
+    "config.example.toml": example,
+}
 
 
 def main(args: list[str]) -> int:
-    stale = [name for name, page in PAGES.items() if _read(DOCS / name) != page()]
+    stale = [name for name, page in PAGES.items() if _read(ROOT / name) != page()]
     if "--check" in args:
         for name in stale:
-            print(f"docs/{name} is not up to date: run scripts/generate_docs.py")
+            print(f"{name} is not up to date: run scripts/generate_docs.py")
         return 1 if stale else 0
     for name in stale:
-        (DOCS / name).write_text(PAGES[name](), encoding="utf-8")
-        print(f"wrote docs/{name}")
+        (ROOT / name).write_text(PAGES[name](), encoding="utf-8")
+        print(f"wrote {name}")
     return 0
 
 

@@ -212,12 +212,13 @@ class Space:
         return min(amount for amount in (self.size, share) if amount is not None)
 
     def __str__(self) -> str:
-        parts = [] if self.size is None else [_size_text(self.size)]
+        parts = [] if self.size is None else [size_text(self.size)]
         parts += [] if self.percent is None else [f"{self.percent:g}%"]
         return " or ".join(parts)
 
 
-def _size_text(size: int) -> str:
+def size_text(size: int) -> str:
+    """A number of bytes as `amount` and `space` take it."""
     for unit in "TGMK":
         if size and size % (1 << _UNITS[unit]) == 0:
             return f"{size >> _UNITS[unit]}{unit}B"
