@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from taskrunner.cli.start_checks import Process, refusals
-from taskrunner.config.load import DEFAULT_FILE, Examined, examine, load, missing
+from taskrunner.config.load import DEFAULT_FILE, Examined, examine, missing
 from taskrunner.config.options import FORMAT, settings_options
 from taskrunner.config.setting import Setting
 from taskrunner.config.settings import SETTINGS
@@ -24,10 +24,20 @@ from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 
 
 def _show(config: str | None, form: str, *, origin: bool, **flags: object) -> int:
-    loaded = load(flags, os.environ, file=config)
-    values = {s.name: masked(s, getattr(loaded.settings, s.name)) for s in SETTINGS}
-    print(_RENDER[form](values, loaded.origins if origin else None))  # noqa: T201
-    return 0
+    found = examine(flags, os.environ, file=config)
+    right = [setting for setting in SETTINGS if setting.name in found.values]
+    if not found.unread:
+        values = {s.name: masked(s, found.values[s.name]) for s in right}
+        # All that is there, before what is wrong: whoever looks is often looking for that.
+        print(_RENDER[form](values, found.origins if origin else None), flush=True)  # noqa: T201
+    return _tell([*found.errors, *missing(found)])
+
+
+def _tell(errors: Sequence[str]) -> int:
+    """What is wrong, each in a line, and the exit code for it."""
+    for error in errors:
+        print(f"taskrunner: {error}", file=sys.stderr)  # noqa: T201
+    return 2 if errors else 0
 
 
 def masked(setting: Setting, value: object) -> object:
@@ -77,12 +87,10 @@ def _check(config: str | None, **flags: object) -> int:
     errors = [*found.errors, *missing(found), *refused, *_wrong_endpoint(found)]
     for warning in found.warnings:
         print(f"taskrunner: warning: {warning}", file=sys.stderr)  # noqa: T201
-    for error in errors:
-        print(f"taskrunner: {error}", file=sys.stderr)  # noqa: T201
     if not errors:
         given = sum(origin != "default" for origin in found.origins.values())
         print(f"the settings are right: {given} given, the others have their defaults")  # noqa: T201
-    return 2 if errors else 0
+    return _tell(errors)
 
 
 def agent_process(
@@ -131,7 +139,8 @@ show = click.Command(
         *settings_options(hidden=True),
     ],
     help="Print the settings that an agent started with the same flags, variables and file would "
-    "have, as TOML or JSON, with secrets masked. Takes every flag of the agent.",
+    "have, as TOML or JSON, with secrets masked. Takes every flag of the agent. A value that is "
+    "wrong is left out; what is wrong or missing follows on stderr, with exit code 2.",
 )
 
 check = click.Command(

@@ -10,6 +10,7 @@ import socket
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from taskrunner.agent.operations.control import ask
 from taskrunner.cli.agent import data_settings, export_credentials
 from taskrunner.cli.doctor_unit import examine_unit
 from taskrunner.clock import SystemClock
-from taskrunner.config.load import Loaded, examine, load, missing
+from taskrunner.config.load import Examined, examine, half_a_key, missing
 from taskrunner.config.options import FORMAT, settings_options
 from taskrunner.doctor.case import Case, Finding, Result, failed, passed, warned
 from taskrunner.doctor.groups import check_groups
@@ -87,19 +88,22 @@ def _all(
     config: str | None, *, poll: bool, unit: str | None, flags: Mapping[str, object]
 ) -> Iterator[Finding]:
     found = examine(flags, os.environ, file=config)
-    if errors := [*found.errors, *missing(found)]:
-        for error in errors:
-            yield failed("settings", error, _CORRECT)
-        hint = None if unit else _units_hint()
+    errors = [*found.errors, *missing(found)]
+    for error in errors:
+        yield failed("settings", error, _CORRECT)
+    hint = _units_hint() if errors and not unit else None
+    if found.errors or any(half_a_key(found.values)):
         yield warned("the rest", "not looked at: it depends on the settings", hint)
         return
-    loaded = load(flags, os.environ, file=config)
-    given = sum(origin != "default" for origin in loaded.origins.values())
-    yield passed("settings", f"right: {given} given, the others have their defaults")
-    for warning in loaded.warnings:
+    if hint is not None:
+        yield warned("unit", "looked at is what is set here, not what a unit has", hint)
+    if not errors:
+        given = sum(origin != "default" for origin in found.origins.values())
+        yield passed("settings", f"right: {given} given, the others have their defaults")
+    for warning in found.warnings:
         yield warned("secrets", warning)
     environ = dict(os.environ)
-    yield from examination(_case(loaded, environ, poll=poll, unit=unit))
+    yield from examination(_case(found, environ, poll=poll, unit=unit))
 
 
 _CORRECT = "correct it; `taskrunner config check` looks again, config.example.toml explains each"
@@ -111,27 +115,27 @@ def _units_hint() -> str | None:
     return f"for the agent of systemd: `taskrunner doctor --unit {names[0]}`" if names else None
 
 
-def _case(loaded: Loaded, environ: dict[str, str], *, poll: bool, unit: str | None) -> Case:
-    settings = loaded.settings
+def _case(found: Examined, environ: dict[str, str], *, poll: bool, unit: str | None) -> Case:
+    settings = found.settings
     # As the agent does: the SDK reads them in this process.
     export_credentials(settings, os.environ)
     export_credentials(settings, environ)
     return Case(
         settings=settings,
         data=data_settings(settings),
-        origins=loaded.origins,
+        origins=found.origins,
         environ=environ,
         clock=SystemClock(),
         hostname=settings.hostname or socket.gethostname(),
         poll=poll,
         unit=unit,
-        agent=_agent(loaded),
+        agent=_agent(settings.work_dir),
     )
 
 
-def _agent(loaded: Loaded) -> dict[str, Any] | None:
+def _agent(work_dir: Path) -> dict[str, Any] | None:
     try:
-        status: dict[str, Any] = ask(loaded.settings.work_dir, "status")
+        status: dict[str, Any] = ask(work_dir, "status")
     except TaskrunnerError:
         return None
     return status

@@ -137,9 +137,13 @@ def missing(found: Examined) -> list[str]:
             "no worker group is named: give --worker-group NAME, set TASKRUNNER_WORKER_GROUP, "
             "or put worker_group into the configuration file"
         )
+    return [*errors, *half_a_key(values), *_weights_of_nobody(found)]
+
+
+def half_a_key(values: Mapping[str, object]) -> Iterator[str]:
+    """What to say of an access key without its secret, or of a secret without its key."""
     if (values.get("access_id") is None) != (values.get("secret_key") is None):
-        errors.append("an access key has two parts: set both access_id and secret_key")
-    return errors + _weights_of_nobody(found)
+        yield "an access key has two parts: set both access_id and secret_key"
 
 
 def _weights_of_nobody(found: Examined) -> list[str]:

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taskrunner.doctor.case import Case, Finding, failed, passed
-from taskrunner.doctor.service import Way
+from taskrunner.doctor.service import Way, heartbeat
 from taskrunner.errors import ConfigError, NotAuthorized, ServiceUnreachable, WireError
-from taskrunner.wire.client import RunnerClient
 from taskrunner.wire.signing import find_signer
 
 _GIVE_CREDENTIALS = (
@@ -100,11 +99,7 @@ def _lacking_files(case: Case) -> Iterator[str]:
 def check_identity(case: Case, way: Way) -> Iterator[Finding]:
     """A finding if the service refuses the caller whatever is called; else none."""
     try:
-        RunnerClient(way.client).report_task_runner_heartbeat(
-            taskrunner_id=f"doctor-{case.hostname}",
-            worker_group=case.settings.worker_group[0],
-            hostname=case.hostname,
-        )
+        heartbeat(case, way)
     except NotAuthorized as error:
         if error.code in _ABOUT_THE_CALLER:
             yield _refused(case, way, error)

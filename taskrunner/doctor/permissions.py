@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
-from taskrunner.doctor.service import Way
+from taskrunner.doctor.service import Way, heartbeat
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, WireError
 from taskrunner.wire.api import Verdict
 from taskrunner.wire.client import POLL_DEADLINE_S, RunnerClient
@@ -25,11 +25,8 @@ def check_permissions(case: Case, way: Way) -> Iterator[Finding]:
     """One finding for each call."""
     runner = RunnerClient(way.client)
     nobody = f"taskrunner-doctor-{uuid.uuid4().hex}"
-    group = case.settings.worker_group[0]
     calls: dict[str, Callable[[], object]] = {
-        "ReportTaskRunnerHeartbeat": lambda: runner.report_task_runner_heartbeat(
-            taskrunner_id=f"doctor-{case.hostname}", worker_group=group, hostname=case.hostname
-        ),
+        "ReportTaskRunnerHeartbeat": lambda: heartbeat(case, way),
         "ReportTaskProgress": lambda: runner.report_task_progress(nobody, {}),
         "SetTaskStatus": lambda: runner.set_task_status(nobody, Verdict(status="FAILED")),
     }

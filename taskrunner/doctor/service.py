@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import ServiceUnreachable, TaskrunnerError
 from taskrunner.logins import hide_passwords
-from taskrunner.wire.client import Client, classify
+from taskrunner.wire.client import REPORT_DEADLINE_S, Client, classify, fitted
 from taskrunner.wire.codec import CONTENT_TYPE, TARGET_PREFIX
 from taskrunner.wire.connect import ClientSettings, connect
 from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
 from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.inputs import ReportTaskRunnerHeartbeatInput
 from taskrunner.wire.proxies import proxy_of
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
@@ -55,6 +56,18 @@ def find_way(case: Case) -> Way:
         environ=case.environ,
     )
     return Way(endpoint, region, connect(wire, case.clock))
+
+
+def heartbeat(case: Case, way: Way) -> None:
+    """The agent's heartbeat, without a worker group where none is named."""
+    way.client.call(
+        ReportTaskRunnerHeartbeatInput(
+            taskrunner_id=f"doctor-{case.hostname}",
+            worker_group=next(iter(case.settings.worker_group), None),
+            hostname=fitted(case.hostname, "id") or None,
+        ),
+        deadline_s=REPORT_DEADLINE_S,
+    )
 
 
 def check_region(case: Case, way: Way) -> Iterator[Finding]:

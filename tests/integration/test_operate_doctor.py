@@ -72,6 +72,18 @@ def test_a_service_that_is_not_there_and_a_proxy_that_is_not(tmp_path: Path) -> 
     assert checks["permissions"]["result"] == "WARN"
 
 
+def test_without_a_worker_group_all_else_is_looked_at(service: FakeService, tmp_path: Path) -> None:
+    code, checks = _doctor(tmp_path, "--endpoint", service.url, "--poll")
+    assert (code, _failures(checks)) == (1, ["settings"])
+    assert "no worker group is named" in checks["settings"]["found"]
+    assert checks["PollForTask"]["result"] == checks["disk"]["result"] == "PASS"
+
+
+def test_half_an_access_key_is_not_replaced_by_another(tmp_path: Path) -> None:
+    code, checks = _doctor(tmp_path, "--worker-group", "wg", "--access-id", "AKIDEXAMPLE")
+    assert (code, list(checks)) == (1, ["settings", "the rest"])
+
+
 def test_wrong_settings_are_all_told(tmp_path: Path) -> None:
     file = tmp_path / "t.toml"
     file.write_text("tasks = 0\nregions = 1\n")

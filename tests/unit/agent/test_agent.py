@@ -18,7 +18,8 @@ from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
 from taskrunner.agent.operations.calls import WatchedApi
-from taskrunner.config.settings import Settings
+from taskrunner.config.kinds import Space
+from taskrunner.config.settings import SETTINGS, Settings
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner, make_task
@@ -187,6 +188,41 @@ def test_a_drain_that_takes_too_long_becomes_a_cancel(agent: Agent) -> None:
     clock.elapsed += 2
     agent._tick()
     assert agent._services.canceling.is_set()
+
+
+def test_a_reload_reaches_whoever_goes_by_a_setting(agent: Agent) -> None:
+    old = agent._settings.config
+    new = replace(
+        old,
+        drain_timeout=7.0,
+        progress_interval=3.0,
+        min_free_disk=Space(size=1),
+        log_interval=9.0,
+        keep_logs_days=1.0,
+        keep_logs_size=Space(size=2),
+        keep_logs_count=3,
+        group_weights={"wg": 5},
+    )
+    agent._reload = lambda: new
+    agent._reload_settings()
+    care = agent._care
+    kept = care.janitor.retention
+    found = {
+        "drain_timeout": agent._settings.config.drain_timeout,
+        "progress_interval": agent._services.rules.progress_interval_s,
+        "min_free_disk": agent._operations.disk.floor,
+        "log_interval": care.parts.interval_s,
+        "keep_logs_days": kept.days,
+        "keep_logs_size": kept.size,
+        "keep_logs_count": kept.count,
+        "group_weights": {g.name: g.weight for g in agent._poller._turns._groups.values()},
+    }
+    # The agent's own log is the Reloader's to change.
+    live = {setting.name for setting in SETTINGS if setting.live} - {"log_level", "log_format"}
+    assert found == {name: getattr(new, name) for name in live}
+    agent._reload = lambda: None
+    agent._reload_settings()
+    assert agent._settings.config == new
 
 
 def test_it_ends_at_once_with_the_process_that_started_it(agent: Agent) -> None:

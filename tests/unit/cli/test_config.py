@@ -15,7 +15,7 @@ from taskrunner.cli.agent import command as agent_command
 from taskrunner.cli.config import agent_process
 from taskrunner.cli.start_checks import Process
 from taskrunner.config.load import DEFAULT_FILE
-from taskrunner.config.settings import SETTINGS
+from taskrunner.config.settings import BY_NAME, SETTINGS
 from taskrunner.host.units import Unit
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"
@@ -76,6 +76,49 @@ def test_each_value_comes_with_its_origin(
     text = capsys.readouterr().out
     assert re.search(r"^tasks = 9 +# --tasks$", text, re.MULTILINE)
     assert tomllib.loads(text)["tasks"] == 9
+
+
+def test_all_is_shown_before_what_is_missing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text("kill_grace = 2\n")
+    arguments = ["config", "show", "--origin", "--config", str(file)]
+    assert main([*arguments, "--format", "json"]) == 2
+    printed = capfd.readouterr()
+    shown = json.loads(printed.out)
+    assert shown.keys() == BY_NAME.keys()
+    assert shown["kill_grace"] == {"value": 2.0, "origin": f"{file}:1"}
+    assert shown["worker_group"] == {"value": [], "origin": "default"}
+    assert printed.err.startswith("taskrunner: no worker group is named")
+
+
+def test_a_wrong_value_hides_none_of_the_others(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text('worker_group = "g"\ntasks = 0\nsecret_key = "hush"\n')
+    assert main(["config", "show", "--origin", "--config", str(file)]) == 2
+    printed = capfd.readouterr()
+    assert BY_NAME.keys() - set(re.findall(r"^(?:# )?(\w+) =", printed.out, re.MULTILINE)) == {
+        "tasks"
+    }
+    assert [line.split(" found")[0] for line in printed.err.splitlines()] == [
+        f"taskrunner: {file}:2: tasks:",
+        "taskrunner: an access key has two parts: set both access_id and secret_key",
+    ]
+    assert "hush" not in printed.out + printed.err
+
+
+def test_of_a_file_that_cannot_be_read_nothing_is_made_up(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "t.toml"
+    file.write_text("tasks = \n")
+    assert main(["config", "show", "--config", str(file)]) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"taskrunner: {file}: not valid TOML")
 
 
 def test_a_password_in_a_url_is_masked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from taskrunner.config.load import load
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
 from taskrunner.doctor.host import check_disk, check_drivers, check_user
+from taskrunner.doctor.identity import check_identity
 from taskrunner.doctor.permissions import check_permissions
 from taskrunner.doctor.resource_limits import check_limits
 from taskrunner.doctor.running import check_agent
@@ -98,6 +99,16 @@ def test_allowed_calls_pass_and_nothing_real_is_touched(tmp_path: Path) -> None:
     nobody = asked["PollForTask"]["workerGroup"]
     assert nobody.startswith("taskrunner-doctor-")
     assert asked["ReportTaskProgress"]["taskId"] == asked["SetTaskStatus"]["taskId"] == nobody
+
+
+def test_without_a_worker_group_the_calls_are_tried_all_the_same(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    case = replace(case, settings=replace(case.settings, worker_group=()))
+    way, service = _way(case, lambda operation, _: WELL[operation])
+    assert _results(list(check_permissions(case, way))) == dict.fromkeys(WELL, Result.PASS)
+    assert list(check_identity(case, way)) == []
+    beats = [body for operation, body in service.calls if operation == "ReportTaskRunnerHeartbeat"]
+    assert beats == [{"taskrunnerId": "doctor-host", "hostname": "host"}] * 2
 
 
 @pytest.mark.parametrize("refused", list(WELL))

@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 import threading
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from taskrunner.config.kinds import Space
 from taskrunner.config.load import Loaded, examine, load
 from taskrunner.config.settings import BY_NAME, SETTINGS, Settings
 from taskrunner.errors import ConfigError
@@ -194,9 +194,27 @@ def test_a_secret_on_the_command_line_is_noticed() -> None:
     assert warning.startswith("--secret-key: a secret on the command line")
 
 
-def test_the_table_has_every_setting() -> None:
-    assert set(BY_NAME) == {field.name for field in fields(Settings)}
-    assert len(BY_NAME) == len(SETTINGS)
+def test_every_default_is_what_its_kind_makes_of_it() -> None:
+    # A field's type is for mypy alone: no other test would see a default of another one.
+    for setting in SETTINGS:
+        value = setting.default({})
+        if value is not None and value != ():
+            again = setting.kind(str(value) if isinstance(value, Path | Space) else value)
+            assert (again, type(again)) == (value, type(value)), setting.name
+
+
+def test_what_is_secret_is_in_no_repr(tmp_path: Path) -> None:
+    secrets = {setting.name: {"x": "hush"} for setting in SETTINGS if setting.secret}
+    assert len(secrets) == 3
+    assert "hush" not in repr(Settings(work_dir=tmp_path, **secrets))  # type: ignore[arg-type]
+    assert "tasks=4" in repr(Settings(work_dir=tmp_path))
+
+
+def test_operators_are_told_which_settings_a_reload_takes_over() -> None:
+    page = (EXAMPLE.parent / "docs" / "operate.md").read_text()
+    (paragraph,) = re.findall(r"A reload takes over (.*?)\n\n", page, re.DOTALL)
+    told = {name for name in re.findall(r"`(\w+)`", paragraph) if name in BY_NAME}
+    assert told == {setting.name for setting in SETTINGS if setting.live}
 
 
 def test_the_example_file_explains_every_setting_with_its_default() -> None:
