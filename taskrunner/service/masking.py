@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from taskrunner.errors import InvalidRequest
+from taskrunner.logins import is_findable
 from taskrunner.model.document import (
     Definition,
     Field,
@@ -20,8 +21,6 @@ from taskrunner.model.document import (
 
 #: What stands in place of a secret.
 MASK = "*****"
-#: Shorter values are not looked for in texts: they would hide ordinary words.
-SHORTEST = 4
 
 
 def is_secret(name: str) -> bool:
@@ -33,7 +32,7 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
     """The text with every secret in it hidden, and every line of one that has several."""
     parts = {part for secret in secrets for part in (secret, *secret.splitlines())}
     for part in sorted(parts, key=len, reverse=True):
-        if len(part.strip()) >= SHORTEST:
+        if is_findable(part):
             text = text.replace(part, MASK)
     return text
 

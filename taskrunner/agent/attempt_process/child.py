@@ -28,7 +28,6 @@ from taskrunner.agent.ipc.attempt_roles import AttemptSettings
 from taskrunner.agent.ipc.job import Job
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.agent.secrets.masking import Masker, secrets_of
-from taskrunner.agent.secrets.secret_forms import SHORTEST
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
@@ -36,6 +35,7 @@ from taskrunner.errors import Canceled
 from taskrunner.host.cgroups import Group, Used
 from taskrunner.host.process import RunAs, kill_descendants
 from taskrunner.host.users import Rights, User, forbid_new_privileges
+from taskrunner.logins import SHORTEST
 from taskrunner.wire.api import Verdict
 
 #: The result of an attempt that was told to stop; never sent to the service.

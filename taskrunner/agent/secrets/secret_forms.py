@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-#: Shorter values, and shorter lines of a value that has several, are left alone.
-SHORTEST = 8
+from taskrunner.logins import SHORTEST, is_findable
+
 #: Tools break base64 into lines of 64 or 76 characters; what is shorter is found without.
 _SHORTEST_WRAPPED = 40
 #: Of shorter secrets, what an error message cuts off is not looked for.
@@ -49,7 +49,7 @@ def _bytes(text: str) -> bytes:
 def _wholes(secret: str) -> Iterator[str]:
     stripped = secret.strip()
     for text in dict.fromkeys((secret, stripped, secret.replace("\n", "\r\n"))):
-        if len(text.strip()) >= SHORTEST:
+        if is_findable(text):
             yield text
 
 
@@ -58,14 +58,14 @@ def _parts(secret: str) -> Iterator[str]:
     yield from _wholes(secret)
     for line in secret.splitlines():
         for text in {line, line.strip()}:
-            if text != secret and len(text.strip()) >= SHORTEST:
+            if text != secret and is_findable(text):
                 yield text
     if secret.lstrip()[:1] in {"{", "["}:
         try:
             content = json.loads(secret)
         except (ValueError, RecursionError):
             return
-        yield from (text for text in _texts(content) if len(text.strip()) >= SHORTEST)
+        yield from (text for text in _texts(content) if is_findable(text))
 
 
 def _texts(content: Any) -> Iterator[str]:

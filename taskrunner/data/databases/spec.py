@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.logins import hide_secret
 
 _SQLITE = "sqlite"
 _SCHEMES = {
@@ -58,7 +59,7 @@ class DatabaseSpec:
 
     def mask(self, text: str) -> str:
         """A text of the driver's or the server's without the password, should it hold it."""
-        return text.replace(self.password, "***") if self.password else text
+        return hide_secret(text, self.password)
 
 
 def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseSpec:

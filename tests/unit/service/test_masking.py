@@ -82,5 +82,12 @@ def test_a_plain_field_may_hold_asterisks() -> None:
 
 
 def test_a_text_hides_each_secret_the_longest_first_and_every_line_of_it() -> None:
-    assert hidden("key-1 key-12 ab", ["key-1", "key-12", "ab", ""]) == f"{MASK} {MASK} ab"
-    assert hidden("at BBBB, C", ["AAAA\nBBBB\nC"]) == f"at {MASK}, C"
+    secrets = ["key-0001", "key-00012", "ab", ""]
+    assert hidden("key-0001 key-00012 ab", secrets) == f"{MASK} {MASK} ab"
+    assert hidden("at BBBBBBBB, C", ["AAAAAAAA\nBBBBBBBB\nC"]) == f"at {MASK}, C"
+
+
+def test_a_short_secret_leaves_an_alarms_words_alone() -> None:
+    """One rule for whatever people read: what is found by its letters has 8 of them."""
+    text = "the root user failed in 2026"
+    assert hidden(text, ["root", "2026", "failed", "e", "1234567"]) == text

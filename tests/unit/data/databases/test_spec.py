@@ -84,4 +84,4 @@ def test_no_text_of_a_spec_holds_the_password() -> None:
     for text in (str(spec), repr(spec), repr(LOGIN), f"{spec}"):
         assert "pass-word" not in text
     assert str(spec) == "database 'Db' (mysql at host:3306)"
-    assert spec.mask("using pass-word!") == "using ***!"
+    assert spec.mask("using pass-word!") == "using ********!"
