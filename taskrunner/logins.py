@@ -1,8 +1,9 @@
 """What is not for messages: the passwords in URLs, and which secrets are looked for in a text.
 
-One rule holds for logs, verdicts, errors and alarms: a secret is found by its letters, and only when
-it has enough of them, since a short one would hide ordinary words. Where a message has the form of
-a login (a URL, `password=...`) the password is known by its place, and goes however short it is.
+One rule holds for logs, verdicts, errors and alarms: a secret is found by its letters, and only
+when it has enough of them, since a short one would hide ordinary words. Where a message has the
+form of a login (a URL, `password=...`) the password is known by its place, and goes however short
+it is.
 """
 
 from __future__ import annotations

@@ -9,15 +9,18 @@ guide; the names in `__all__` are stable within a version of the plugin API.
 from __future__ import annotations
 
 import logging
+import signal as signals
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 from taskrunner.data.files import WorkFiles
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
+from taskrunner.host.process import signal_name
 from taskrunner.model.catalog.types import FieldGroup, FieldSpec, Slot
 from taskrunner.model.task import Task, TaskObject
 from taskrunner.plugins.discovery import API_VERSION
@@ -26,6 +29,7 @@ __all__ = [
     "API_VERSION",
     "Activity",
     "Canceled",
+    "CommandResult",
     "Context",
     "ErrorId",
     "FieldGroup",
@@ -38,6 +42,64 @@ __all__ = [
     "TaskObject",
     "WorkFiles",
 ]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CommandResult(int):
+    """How a command ended. As a number it is the exit code, which is all that it once was."""
+
+    #: Minus the signal's number if a signal ended it.
+    exit_code: int
+    #: The system's out-of-memory killer ended it.
+    out_of_memory: bool = False
+    #: The last lines of its error output, joined by ` | `.
+    stderr_tail: str = ""
+    #: Bytes of memory that all processes of the attempt together had at most so far; None where
+    #: nobody counts.
+    peak_memory: int | None = None
+    #: The most bytes of memory that any one process of the attempt's commands had so far.
+    largest_process: int = 0
+    #: What else explains a failure; it stands at the end of the error's message.
+    remark: str = ""
+
+    def __new__(cls, *, exit_code: int, **_: object) -> Self:
+        """The exit code as a number."""
+        return super().__new__(cls, exit_code)
+
+    def __str__(self) -> str:
+        return str(self.exit_code)
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that ended it, or the last program in it (128 + n, as shells say it)."""
+        if self.exit_code < 0:
+            return -self.exit_code
+        number = self.exit_code - 128
+        return number if number in set(signals.Signals) else None
+
+    def error(self) -> TaskError:
+        """What to raise where this is a failure: the cause, and the end of the error output."""
+        tail = f": {self.stderr_tail}" if self.stderr_tail else ""
+        tail += f"; {self.remark}" if self.remark else ""
+        if self.out_of_memory and self.signal == signals.SIGKILL:
+            message = f"command was ended by the system's out-of-memory killer ({self._peak}){tail}"
+            return TaskError(message, error_id=ErrorId.OUT_OF_MEMORY)
+        if self.signal == signals.SIGXFSZ:
+            message = f"command wrote a file larger than the agent's task_file_size{tail}"
+            return TaskError(message, error_id=ErrorId.FILE_TOO_LARGE)
+        if self.exit_code < 0:
+            number = -self.exit_code
+            message = f"command was killed by signal {number} ({signal_name(number)}){tail}"
+            return TaskError(message, error_id=ErrorId.KILLED_BY_SIGNAL)
+        hint = f" ({signal_name(self.signal)} in the command)" if self.signal else ""
+        message = f"command exited with {self.exit_code}{hint}{tail}"
+        return TaskError(message, error_id=ErrorId.COMMAND_FAILED)
+
+    @property
+    def _peak(self) -> str:
+        if self.peak_memory is not None:
+            return f"peak memory of the attempt {self.peak_memory / (1 << 20):.0f} MB"
+        return f"peak memory of its largest process {self.largest_process / (1 << 20):.0f} MB"
 
 
 class Context(Protocol):
@@ -101,11 +163,19 @@ class Context(Protocol):
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> int:
-        """Run a command to its end; returns its exit code (minus the signal's number if killed).
+    ) -> CommandResult:
+        """Run a command to its end; any way to end is a result, for the caller to judge.
 
-        Output goes to StdOutput and StdError. `env` is added to the task's clean environment,
-        `cwd` defaults to the folder of `files`. The whole process tree ends with the attempt.
+        Raises TaskError when it cannot be started. Output goes to StdOutput and StdError. `env` is
+        added to the task's clean environment, `cwd` defaults to the folder of `files`. The whole
+        process tree ends with the attempt.
+        """
+        ...
+
+    def copy_output(self, path: Path, uri: str) -> None:
+        """Copy StdOutput or StdError, as it is by now, into an object.
+
+        Raises PermanentTaskError, and writes nothing, when `max_log_size` left some of it out.
         """
         ...
 

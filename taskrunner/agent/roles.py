@@ -11,6 +11,7 @@ from taskrunner.agent.attempt_process.child import run_attempt
 from taskrunner.agent.attempt_process.folders import remove_as_user
 from taskrunner.agent.forks.forkserver import Role
 from taskrunner.agent.ipc.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
+from taskrunner.host.users import User
 
 #: A bad network costs a log the part under way, not all that went before.
 _TRIES = 7
@@ -20,12 +21,12 @@ _WARM = ("taskrunner.activities.shell",)
 
 def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
     """The roles by name; called in the fork server."""
-    registry = Registry.installed()
+    registry, own = Registry.installed(), User.of_this_process()
     for module in _WARM:
         importlib.import_module(module)
 
     def attempt(payload: bytes, _descriptor: int | None) -> None:
-        run_attempt(payload, settings, registry)
+        run_attempt(payload, settings, registry, own)
 
     def shipper(_payload: bytes, descriptor: int | None) -> None:
         from taskrunner.agent.logs.uploads import serve_uploads

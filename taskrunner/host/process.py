@@ -25,6 +25,7 @@ import psutil
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.host.cgroups import own_group
+from taskrunner.host.scripts import runnable, why_not_run
 from taskrunner.host.users import User
 
 _PR_SET_PDEATHSIG = 1
@@ -273,11 +274,12 @@ class Command:
         run_as = self._run_as
         user = run_as.user if run_as is not None else None
         bounded = run_as is not None and run_as.most_processes is not None
-        try:
-            # The folder is entered, and pipes are made, with the user's own rights.
-            with user.assumed() if user is not None else nullcontext():
+        # The folder is entered, pipes are made and scripts looked at with the user's own rights.
+        with user.assumed() if user is not None else nullcontext():
+            argv = runnable(self._argv, self._cwd)
+            try:
                 return subprocess.Popen(  # noqa: S603  the command is the task's own
-                    self._argv,
+                    argv,
                     env=self._env,
                     cwd=self._cwd,
                     stdin=subprocess.DEVNULL,
@@ -288,10 +290,15 @@ class Command:
                     group=None if user is None else user.gid,
                     preexec_fn=self._bound if bounded else None,  # noqa: PLW1509
                 )
-        except (OSError, ValueError) as error:
-            message = f"cannot run {self._argv[0]!r}: {error}"
-            wrong = PermanentTaskError if isinstance(error, ValueError) else TaskError
-            raise wrong(message, error_id=ErrorId.COMMAND_FAILED) from error
+            except ValueError as error:
+                message = f"cannot run {self._argv[0]!r}: {error}"
+                raise PermanentTaskError(message, error_id=ErrorId.COMMAND_FAILED) from error
+            except OSError as error:
+                reason = str(error)
+                if error.filename == argv[0]:  # and not the working folder
+                    reason = why_not_run(self._argv[0], self._cwd, error)
+                message = f"cannot run {self._argv[0]!r}: {reason}"
+                raise TaskError(message, error_id=ErrorId.COMMAND_FAILED) from error
 
     def _bound(self) -> None:
         """In the command's process, where no control group bounds it."""

@@ -96,6 +96,18 @@ class User:
             shell=found.pw_shell or "/bin/sh",
         )
 
+    @classmethod
+    def of_this_process(cls) -> User:
+        """The effective user; one that no list of users has, as in a container, by its number."""
+        uid = os.geteuid()
+        try:
+            found = pwd.getpwuid(uid)
+        except KeyError:
+            name, shell = str(uid), "/bin/sh"
+        else:
+            name, shell = found.pw_name, found.pw_shell or "/bin/sh"
+        return cls(name=name, uid=uid, gid=os.getegid(), groups=tuple(os.getgroups()), shell=shell)
+
     @contextmanager
     def assumed(self) -> Iterator[None]:
         """Have the user's rights to files, in this thread alone, until the block ends.

@@ -21,7 +21,7 @@ class ShellCommandPrecondition(Precondition):
 
     def check(self, ctx: Context) -> bool:
         """Whether it exits with 0; raises TaskError when it gave no answer."""
-        ended = run_shell(ctx)
-        if ended.signal is not None or ended.code in _NOT_RUN:
-            raise ended.error()
-        return ended.code == 0
+        result = run_shell(ctx)
+        if result.signal is not None or result.exit_code in _NOT_RUN:
+            raise result.error()
+        return result.exit_code == 0

@@ -21,13 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from taskrunner.activities.base import Activity, Precondition
+from taskrunner.activities.base import Activity, CommandResult, Precondition
+from taskrunner.activities.commands import copy_output, run_to_end
+from taskrunner.agent.attempt_process.environment import command_environment
 from taskrunner.data.files import WorkFiles
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled
 from taskrunner.host.process import Command
+from taskrunner.host.users import User
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 
@@ -177,11 +180,12 @@ class ActivityEnvironment:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> int:
-        """Run a command to its end, with little in its environment but PATH."""
+    ) -> CommandResult:
+        """Run a command to its end, in an environment as the agent's commands have it."""
         self.check_canceled()
-        clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.work_dir)}
-        clean["TMPDIR"] = str(self.work_dir)
+        clean = command_environment(
+            os.environ, passed=(), home=self.work_dir, mark="testing", own=User.of_this_process()
+        )
         command = Command(
             argv,
             env={**clean, **self.env, **(env or {})},
@@ -189,7 +193,11 @@ class ActivityEnvironment:
             stdout=self.stdout_path,
             stderr=self.stderr_path,
         )
-        return command.run()
+        return run_to_end(command, stderr=self.stderr_path)
+
+    def copy_output(self, path: Path, uri: str) -> None:
+        """Copy what commands have printed into an object."""
+        copy_output(self.objects, path, uri)
 
 
 class _Recorder(logging.Handler):

@@ -37,6 +37,7 @@ def test_what_is_promised_does_not_change_by_accident() -> None:
         "API_VERSION",
         "Activity",
         "Canceled",
+        "CommandResult",
         "Context",
         "ErrorId",
         "FieldGroup",
@@ -55,8 +56,8 @@ def test_the_context_promises_no_less_than_before() -> None:
     """What is added here goes into docs/plugins.md; what is taken away raises API_VERSION."""
     promised = {name for name in vars(base.Context) if not name.startswith("_")}
     assert promised == {
-        "check_canceled", "data", "files", "log", "objects", "progress", "run_command",
-        "stderr_path", "stdout_path", "task", "work_dir",
+        "check_canceled", "copy_output", "data", "files", "log", "objects", "progress",
+        "run_command", "stderr_path", "stdout_path", "task", "work_dir",
     }  # fmt: skip
     guide = (DOCS / "plugins.md").read_text()
     for name in sorted(promised):
@@ -77,11 +78,11 @@ class Counts(Activity):
         copy = ctx.files.root / "copy"
         ctx.files.download(ctx.objects, source.required("filePath"), copy)
         ctx.check_canceled()
-        code = ctx.run_command(["/bin/sh", "-c", 'wc -l < copy; echo "$WORD" >&2'])
-        ctx.log.info("wc ended with %d", code)
+        ended = ctx.run_command(["/bin/sh", "-c", 'wc -l < copy; echo "$WORD" >&2'])
+        ctx.log.info("wc ended with %d: %s", ended.exit_code, ended.stderr_tail)
         ctx.progress(rows=int(ctx.stdout_path.read_text()))
         ctx.check_canceled()
-        ctx.objects.upload(ctx.stdout_path, target.required("filePath"))
+        ctx.copy_output(ctx.stdout_path, target.required("filePath"))
 
 
 def _task() -> Task:
@@ -99,10 +100,19 @@ def test_an_activity_finds_its_whole_world_in_the_environment() -> None:
         assert environment.progress_reports == [{"rows": 3}]
         assert environment.read("s3://b/out") == b"3\n"
         assert (environment.stdout, environment.stderr) == ("3\n", "given\n")
-        assert environment.messages == ["wc ended with 0"]
+        assert environment.messages == ["wc ended with 0: given"]
         assert environment.task.component_id == "Activity"
         folder = environment.work_dir.parent
     assert not folder.exists()
+
+
+def test_commands_see_what_the_agents_commands_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "my-own")
+    with testing.ActivityEnvironment() as environment:
+        environment.run_command(["/usr/bin/env"])
+        names = {line.partition("=")[0] for line in environment.stdout.splitlines()}
+        assert {"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "USER"} <= names
+        assert "my-own" not in environment.stdout
 
 
 def test_whoever_gives_databases_still_has_a_folder_for_s3(tmp_path: Path) -> None:

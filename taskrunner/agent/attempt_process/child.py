@@ -44,8 +44,11 @@ CANCELED = Verdict(status="CANCELED")
 Wrapper = Callable[[AttemptContext, Callable[[], Verdict]], Verdict]
 
 
-def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> None:
-    """The life of the process; the caller exits afterwards, without cleaning up any further."""
+def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry, own: User) -> None:
+    """The life of the process; the caller exits afterwards, without cleaning up any further.
+
+    `own` is the agent's user, looked up beforehand: a directory service may be slow.
+    """
     cancellation = Cancellation()
     cancellation.install()
     job = Job.decode(data)
@@ -67,7 +70,7 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry) -> N
     ctx = AttemptContext(
         job,
         data=settings.data,
-        rules=_rules(settings, user),
+        rules=_rules(settings, user, own),
         output_filter=logs.output_filter,
         cancellation=cancellation,
         clock=SystemClock(),
@@ -148,11 +151,13 @@ def _check(plugin: type[Precondition], ctx: AttemptContext) -> Verdict:
     return verdicts.FINISHED if plugin().check(ctx) else verdicts.NOT_MET
 
 
-def _rules(settings: AttemptSettings, user: User | None) -> CommandRules:
+def _rules(settings: AttemptSettings, user: User | None, own: User) -> CommandRules:
     run_as = None
     if user is not None:
         run_as = RunAs(user=user, most_processes=settings.limits.command_processes)
-    return CommandRules(pass_env=settings.pass_env, grace_s=settings.grace_s, run_as=run_as)
+    return CommandRules(
+        pass_env=settings.pass_env, grace_s=settings.grace_s, run_as=run_as, own=own
+    )
 
 
 def open_store(settings: DataSettings, rights: Rights = nullcontext) -> ObjectStore:

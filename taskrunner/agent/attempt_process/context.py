@@ -7,10 +7,12 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from taskrunner.activities.base import CommandResult
+from taskrunner.activities.commands import copy_output, run_to_end
 from taskrunner.agent.attempt_process.cancellation import Cancellation
 from taskrunner.agent.attempt_process.environment import command_environment
 from taskrunner.agent.ipc.job import Job
@@ -20,7 +22,7 @@ from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.host import durable
 from taskrunner.host.process import Command, Filter, RunAs
-from taskrunner.host.users import Rights
+from taskrunner.host.users import Rights, User
 from taskrunner.model.task import Task
 
 #: How often progress is written for the agent to pick up; calls in between cost next to nothing.
@@ -37,6 +39,8 @@ class CommandRules:
     grace_s: float = 5.0
     #: The user that they run as; None: the agent's own.
     run_as: RunAs | None = None
+    #: The agent's own user.
+    own: User = field(default_factory=User.of_this_process)
 
 
 class AttemptContext:
@@ -106,8 +110,8 @@ class AttemptContext:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> int:
-        """Run a command to its end; returns its exit code (minus the signal's number)."""
+    ) -> CommandResult:
+        """Run a command to its end."""
         self.check_canceled()
         command = Command(
             argv,
@@ -119,7 +123,11 @@ class AttemptContext:
             grace_s=self._rules.grace_s,
             run_as=self._rules.run_as,
         )
-        return command.run()
+        return run_to_end(command, stderr=self.stderr_path)
+
+    def copy_output(self, path: Path, uri: str) -> None:
+        """Copy a log of the commands into an object, whole or not at all."""
+        copy_output(self.objects, path, uri)
 
     def _environment(self) -> dict[str, str]:
         run_as = self._rules.run_as
@@ -128,5 +136,6 @@ class AttemptContext:
             passed=self._rules.pass_env,
             home=self.files.root,
             mark=self._mark,
-            user=run_as.user if run_as is not None else None,
+            own=self._rules.own,
+            run_as=run_as.user if run_as is not None else None,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.activities.shell import ShellCommandActivity, ShellRun, run_shell
+from taskrunner.activities.shell import ShellCommandActivity, run_shell
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.document import Value
 from tests.unit.agent.bench import Bench
@@ -79,27 +79,41 @@ def test_the_error_has_the_end_of_the_error_output(tmp_path: Path) -> None:
     assert len(str(caught.value)) < 700
 
 
-@pytest.mark.parametrize(
-    ("code", "oom", "error_id", "part"),
-    [
-        (-9, False, ErrorId.KILLED_BY_SIGNAL, "killed by signal 9 (SIGKILL): why"),
-        (-9, True, ErrorId.OUT_OF_MEMORY, "out-of-memory killer"),
-        (137, True, ErrorId.OUT_OF_MEMORY, "out-of-memory killer"),
-        (137, False, ErrorId.COMMAND_FAILED, "exited with 137 (SIGKILL in the command): why"),
-        (1, True, ErrorId.COMMAND_FAILED, "exited with 1: why"),
-        (255, False, ErrorId.COMMAND_FAILED, "exited with 255: why"),
-    ],
-)
-def test_signals_and_memory_are_named(code: int, oom: bool, error_id: str, part: str) -> None:
-    error = ShellRun(code, "why", oom=oom).error()
-    assert error.error_id == error_id
-    assert part in str(error)
-
-
 def test_output_that_is_not_whole_does_not_become_an_object(tmp_path: Path) -> None:
     for command, wanted in (("echo out", "left out 12345 bytes"), ("exit 3", "exited with 3")):
         again = Bench(tmp_path / wanted, make_task({"command": command, "stdout": "s3://b/out"}))
         again.ctx.stdout_path.with_name("StdOutput.gap").write_text("0 0 12345\n")
-        with pytest.raises(TaskError, match=wanted):
+        with pytest.raises(TaskError, match=wanted) as caught:
             ShellCommandActivity().run(again.ctx)
+        assert ("field 'stdout': s3://b/out was not" in str(caught.value)) == ("left" in wanted)
         assert not (again.s3 / "b" / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["command", "scriptUri"])
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("#!/opt/no/such/python3\nprint(1)\n", "there is no interpreter '/opt/no/such/python3'"),
+        ("#!/bin/bash\r\necho one\r\n", r"Windows line ends \(CRLF\).*'/bin/bash\\r'"),
+        ("#!python3\nprint(1)\n", "wanted an absolute path"),
+        ("#! \nprint(1)\n", "names no interpreter"),
+        ("#!/usr/bin/env no-such-1\r\nx\r\n", r"exited with 127: .*no-such-1.*; .*\(CRLF\)"),
+        ("cd /tmp\r\nexit 3\r\n", r"; the script has Windows line ends \(CRLF\)"),
+    ],
+)
+def test_a_script_that_cannot_be_run_is_told_by_what_is_wrong_in_it(
+    tmp_path: Path, name: str, script: str, words: str
+) -> None:
+    bench = _bench(tmp_path, **{name: script if name == "command" else "s3://b/a script.sh"})
+    bench.put("s3://b/a script.sh", script)
+    with pytest.raises(TaskError, match=words) as caught:
+        ShellCommandActivity().run(bench.ctx)
+    assert caught.value.error_id == ErrorId.COMMAND_FAILED
+    assert "No such file or directory: '" not in str(caught.value)
+
+
+def test_windows_line_ends_are_no_fault_of_what_succeeds_or_has_none(tmp_path: Path) -> None:
+    ShellCommandActivity().run(_bench(tmp_path / "1", command="true #\r\n").ctx)
+    with pytest.raises(TaskError) as caught:
+        ShellCommandActivity().run(_bench(tmp_path / "2", command="printf 'a\\r\\n'\nexit 3").ctx)
+    assert str(caught.value) == "command exited with 3"

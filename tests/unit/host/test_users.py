@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from taskrunner.agent.attempt_process.cancellation import Cancellation
 from taskrunner.errors import Canceled
-from taskrunner.host.users import NOT_NOW, NotNow, User
+from taskrunner.host.users import NOT_NOW, NotNow, User, said_as
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 
@@ -129,3 +131,18 @@ def test_a_block_has_the_users_rights_and_a_cancellation_comes_after_it(
         canceled()
     assert inside == [(user.uid, user.gid)]
     assert _rights() == own
+
+
+def test_the_user_of_this_process_is_the_effective_one() -> None:
+    own = User.of_this_process()
+    assert (own.uid, own.name) == (os.geteuid(), pwd.getpwuid(os.geteuid()).pw_name)
+
+
+@as_root
+def test_a_user_that_no_list_has_goes_by_its_number() -> None:
+    own = User.of_this_process()
+    known = {entry.pw_uid for entry in pwd.getpwall()}
+    stranger = next(uid for uid in range(54321, 60000) if uid not in known)
+    found = said_as(replace(own, uid=stranger), lambda: repr(User.of_this_process()))
+    assert f"name='{stranger}', uid={stranger}" in found
+    assert "shell='/bin/sh'" in found

@@ -23,3 +23,12 @@ def test_a_command_that_gave_no_answer_is_a_failed_attempt(tmp_path: Path, comma
     bench = Bench(tmp_path, make_task({"command": command}))
     with pytest.raises(TaskError, match="command "):
         ShellCommandPrecondition().check(bench.ctx)
+
+
+def test_a_script_without_an_interpreter_here_gave_no_answer_either(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, make_task({"command": "#!/no/such/sh\nexit 1"}))
+    with pytest.raises(TaskError, match="there is no interpreter '/no/such/sh'"):
+        ShellCommandPrecondition().check(bench.ctx)
+    bench = Bench(tmp_path / "2", make_task({"command": "#!/usr/bin/env no-sh\r\nexit 1\r\n"}))
+    with pytest.raises(TaskError, match=r"exited with 127.*Windows line ends \(CRLF\)"):
+        ShellCommandPrecondition().check(bench.ctx)
