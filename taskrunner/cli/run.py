@@ -56,7 +56,7 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     "databases",
     multiple=True,
     metavar="ID=URL",
-    help="Use another server for a database object: postgresql://, mysql:// or sqlite:///. "
+    help="Use another server for a database object, such as Db=postgresql://HOST/NAME. "
     "[$TASKRUNNER_DATABASES: a JSON object]",
 )
 @click.option(

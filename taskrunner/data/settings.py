@@ -21,7 +21,7 @@ class DataSettings:
     s3_endpoint: str | None = None
     #: AWS region for S3, SNS and RDS look-ups; None: boto3's own configuration.
     region: str | None = None
-    #: Object id of a database -> URL (postgresql://, mysql://, sqlite:///) used in its place.
+    #: Object id of a database -> URL used in its place.
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

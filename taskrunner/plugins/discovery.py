@@ -54,6 +54,8 @@ _BASES = {
     Kind.DATABASE: "taskrunner.data.databases.base:Database",
     Kind.FORMAT: "taskrunner.data.formats.base:Format",
 }
+#: What a database says of its addresses by.
+_SCHEME = "taskrunner.data.databases.schemes:Scheme"
 #: All others name object types, of which there is one set.
 _SCHEMES = frozenset({Kind.DATABASE})
 #: The attribute that says again what the entry point is called, where a class has to have it.
@@ -175,20 +177,38 @@ def _settle(claimants: Sequence[Plugin]) -> Iterator[Plugin]:
 
 
 def _problem(plugin: Plugin, loaded: object) -> str | None:
-    module, _, attribute = _BASES[plugin.kind].partition(":")
-    wanted = getattr(importlib.import_module(module), attribute)
-    if not (isinstance(loaded, type) and issubclass(loaded, wanted)):
-        return f"is not a subclass of {module}.{attribute}"
+    base = _BASES[plugin.kind]
+    if not (isinstance(loaded, type) and issubclass(loaded, _imported(base))):
+        return f"is not a subclass of {base.replace(':', '.')}"
     version = getattr(loaded, "api_version", API_VERSION)
     if not isinstance(version, int) or not OLDEST_API <= version <= API_VERSION:
         known = " to ".join(dict.fromkeys((str(OLDEST_API), str(API_VERSION))))
         old = isinstance(version, int) and version < OLDEST_API
         remedy = f"upgrade {plugin.origin if old else 'taskrunner'}"
         return f"is for version {version!r} of the plugin API, and this has {known}: {remedy}"
+    if plugin.kind in _SCHEMES:
+        return _wrong_scheme(plugin, getattr(loaded, "scheme", None))
     own = getattr(loaded, _SELF_NAMED.get(plugin.kind, ""), plugin.name)
     if own != plugin.name:
-        return f"calls itself {own!r}, and its entry point {plugin.name!r}"
-    return None if plugin.kind in _SCHEMES else _wrong_fields(getattr(loaded, "fields", None))
+        return _misnamed(plugin, own)
+    return _wrong_fields(getattr(loaded, "fields", None))
+
+
+def _misnamed(plugin: Plugin, own: object) -> str:
+    return f"calls itself {own!r}, and its entry point {plugin.name!r}"
+
+
+def _wrong_scheme(plugin: Plugin, declared: object) -> str | None:
+    if not isinstance(declared, _imported(_SCHEME)):
+        return f"has {_shown(declared)} as its scheme; wanted Scheme(name={plugin.name!r}, ...)"
+    own = getattr(declared, "name", None)
+    return None if own == plugin.name else _misnamed(plugin, own)
+
+
+def _imported(target: str) -> type[Any]:
+    module, _, attribute = target.partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def _wrong_fields(declared: object) -> str | None:

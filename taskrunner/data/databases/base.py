@@ -15,11 +15,24 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self
 
+from taskrunner.data.databases.schemes import Scheme
 from taskrunner.data.databases.script import Dialect, Statement, parse_statement
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
-__all__ = ["Batch", "Converters", "Database", "Result", "Row", "StatementDone", "Target"]
+__all__ = [
+    "Batch",
+    "Converters",
+    "Database",
+    "DatabaseSpec",
+    "Dialect",
+    "Result",
+    "Row",
+    "Scheme",
+    "Statement",
+    "StatementDone",
+    "Target",
+]
 
 Row = Sequence[str | None]
 Batch = Sequence[Row]
@@ -58,10 +71,10 @@ _ALONE = {"VACUUM"}
 class Database(ABC):
     """One connection, open inside a `with` block."""
 
-    scheme: ClassVar[str]
-    dialect: ClassVar[Dialect]
-    #: What stands around an identifier.
-    quotes: ClassVar[tuple[str, str]] = ('"', '"')
+    #: What is known of its addresses; its name is that of the entry point.
+    scheme: ClassVar[Scheme]
+    #: How SQL is written for it.
+    dialect: ClassVar[Dialect] = Dialect()
 
     def __init__(self, spec: DatabaseSpec) -> None:
         self.spec = spec
@@ -171,14 +184,14 @@ class Database(ABC):
 
     def quote(self, *names: str) -> str:
         """A name as it stands in SQL, its parts joined by dots."""
-        opening, closing = self.quotes
+        opening, closing = self.dialect.name_quotes
         return ".".join(opening + name.replace(closing, closing * 2) + closing for name in names)
 
     def split_name(self, table: str, schema: str | None) -> tuple[str | None, str]:
         """Schema and table of what a data node says: `schema.table` counts as both."""
         if schema is None and table.count(".") == 1:
             schema, table = table.split(".")
-        opening, closing = self.quotes
+        opening, closing = self.dialect.name_quotes
         strip = opening + closing
         return (schema.strip(strip) if schema else None), table.strip(strip)
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from taskrunner.data.databases.schemes import (
+    REDSHIFT,
+    Scheme,
+    known_engines,
+    scheme_of_engine,
+)
 from taskrunner.errors import ErrorId, TaskError
 
-#: By the beginning of the engine's name.
-_ENGINES = {
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "aurora-mysql": "mysql",
-    "aurora-postgresql": "postgresql",
-    "postgres": "postgresql",
-}
 _TIMEOUT_S = 10
 
 
@@ -43,9 +41,10 @@ class AwsLookup:
         )
         found = reply["DBInstances"][0]
         engine = str(found.get("Engine"))
-        scheme = _ENGINES.get(engine)
+        scheme = scheme_of_engine(engine)
         if scheme is None:
-            message = f"RDS instance {instance!r} runs {engine!r}; known: {', '.join(_ENGINES)}"
+            known = ", ".join(known_engines())
+            message = f"RDS instance {instance!r} runs {engine!r}; known: {known}"
             raise TaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
         return _address(scheme, found.get("Endpoint"), f"RDS instance {instance!r}")
 
@@ -58,14 +57,14 @@ class AwsLookup:
             f"Redshift cluster {cluster!r}",
         )
         found = reply["Clusters"][0]
-        return _address("redshift", found.get("Endpoint"), f"Redshift cluster {cluster!r}")
+        return _address(REDSHIFT, found.get("Endpoint"), f"Redshift cluster {cluster!r}")
 
 
-def _address(scheme: str, endpoint: dict[str, Any] | None, what: str) -> str:
+def _address(scheme: Scheme, endpoint: dict[str, Any] | None, what: str) -> str:
     if not endpoint or "Address" not in endpoint:
         message = f"{what} has no address yet: it is still being created"
         raise TaskError(message, error_id=ErrorId.CONNECTION_FAILED)
-    return f"jdbc:{scheme}://{endpoint['Address']}:{endpoint['Port']}/"
+    return f"jdbc:{scheme.name}://{endpoint['Address']}:{endpoint['Port']}/"
 
 
 def _call(service: str, region: str | None, call: Callable[[Any], Any], what: str) -> Any:

@@ -18,6 +18,7 @@ from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
 
 from taskrunner.data.databases.base import Batch, Converters, Database, Result
+from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.databases.values import binary_of, text_of
 from taskrunner.errors import ErrorId, TaskError
@@ -77,12 +78,20 @@ _CONVERSIONS: dict[Any, Any] = {
 _FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeError, IndexError)
 
 
+DIALECT = Dialect(
+    quoted=r"'(?:[^'\\]|\\.|'')*+'|\"(?:[^\"\\]|\\.|\"\")*+\"|`[^`]*+`",
+    code=r"/\*M?!.*?\*/",
+    comment=r"--(?=\s|\Z)[^\n]*+|\#[^\n]*+|/\*.*?\*/",
+    opening=r"'|\"|`|/\*",
+    name_quotes=("`", "`"),
+)
+
+
 class MySqlDatabase(Database):
     """A connection whose sessions are in UTC and utf8mb4."""
 
-    scheme = "mysql"
-    dialect = Dialect.MYSQL
-    quotes = ("`", "`")
+    scheme = MYSQL
+    dialect = DIALECT
     _connection: pymysql.Connection[Cursor]
 
     def connect(self) -> None:

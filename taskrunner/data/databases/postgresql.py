@@ -15,6 +15,7 @@ from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.schemes import POSTGRESQL, REDSHIFT
 from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
@@ -49,6 +50,17 @@ _Rows = Generator[tuple[str | None, ...], None, None]
 _ANSWERS = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 
 
+DIALECT = Dialect(
+    quoted=(
+        r"[eE]'(?:[^'\\]|\\.|'')*+'|'(?:[^']|'')*+'|\"[^\"]*+\""
+        r"|\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff]\w*)?)\$.*?\$(?P=tag)\$"
+    ),
+    comment=r"--[^\n]*+",
+    comments_nest=True,
+    opening=r"'|\"",
+)
+
+
 def _text_only() -> adapt.AdaptersMap:
     """Adapters that know nothing but text."""
     adapters = adapt.AdaptersMap(types=TypesRegistry())
@@ -68,8 +80,8 @@ class _TextOnly:
 class PostgreSqlDatabase(Database):
     """A connection whose sessions are in UTC, ISO dates and UTF-8."""
 
-    scheme = "postgresql"
-    dialect = Dialect.POSTGRESQL
+    scheme = POSTGRESQL
+    dialect = DIALECT
     settings: ClassVar[Mapping[str, str]] = {
         "timezone": "UTC",
         "datestyle": "ISO, YMD",
@@ -249,7 +261,7 @@ class PostgreSqlDatabase(Database):
 class RedshiftDatabase(PostgreSqlDatabase):
     """Redshift speaks PostgreSQL's protocol and an older part of its SQL."""
 
-    scheme = "redshift"
+    scheme = REDSHIFT
     settings: ClassVar[Mapping[str, str]] = {
         "timezone": "UTC",
         "datestyle": "ISO, YMD",

@@ -7,8 +7,8 @@ a list of what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
@@ -28,6 +28,8 @@ class Options:
     ssl_ca: str | None = None
     #: The schemas in which unqualified names are looked up (PostgreSQL, Redshift).
     search_path: str | None = None
+    #: What only one driver understands, by the names that its scheme gave to `keep`.
+    other: Mapping[str, str] = field(default_factory=dict)
 
 
 _MODES = {
@@ -52,36 +54,55 @@ _BOOLEANS = {
     "0": False,
     "no": False,
 }
-_Change = Callable[[Options, str], Options]
+#: What a property's value makes of the options; raises KeyError or ValueError for one of no use.
+Change = Callable[[Options, str], Options]
 
 
-def _mode(options: Options, value: str) -> Options:
+def keep(name: str) -> Change:
+    """For a property that the driver itself reads, from `options.other[name]`."""
+
+    def change(options: Options, value: str) -> Options:
+        return replace(options, other={**options.other, name: value})
+
+    return change
+
+
+def set_ssl_mode(options: Options, value: str) -> Options:
+    """The value is one of the words for TLS modes, MySQL's or PostgreSQL's."""
     return replace(options, ssl_mode=_MODES[value.lower()])
 
 
-def _mode_if(mode: str) -> _Change:
+def use_ssl(mode: str) -> Change:
+    """The value says whether to use TLS, in this mode."""
+
     def change(options: Options, value: str) -> Options:
         return replace(options, ssl_mode=mode if _BOOLEANS[value.lower()] else "disable")
 
     return change
 
 
-def _verify_if(options: Options, value: str) -> Options:
+def verify_certificate(options: Options, value: str) -> Options:
+    """The value says whether to verify the server's certificate."""
     return replace(options, ssl_mode="verify-ca") if _BOOLEANS[value.lower()] else options
 
 
-def _ca(options: Options, value: str) -> Options:
+def set_ssl_ca(options: Options, value: str) -> Options:
+    """The value is a file with certificates."""
     return replace(options, ssl_ca=value.removeprefix("file:"))
 
 
-def _connect_timeout(unit_s: float) -> _Change:
+def set_connect_timeout(unit_s: float) -> Change:
+    """The value is a time in units of so many seconds."""
+
     def change(options: Options, value: str) -> Options:
         return replace(options, connect_timeout_s=_timeout(value, unit_s) or _MAX_TIMEOUT_S)
 
     return change
 
 
-def _socket_timeout(unit_s: float) -> _Change:
+def set_socket_timeout(unit_s: float) -> Change:
+    """The value is a time in units of so many seconds."""
+
     def change(options: Options, value: str) -> Options:
         return replace(options, socket_timeout_s=_timeout(value, unit_s))
 
@@ -95,35 +116,11 @@ def _timeout(value: str, unit_s: float) -> float | None:
     return seconds or None
 
 
-def _search_path(options: Options, value: str) -> Options:
+def set_search_path(options: Options, value: str) -> Options:
+    """The value is a list of schemas."""
     return replace(options, search_path=value)
 
 
-#: By lower-case name. MySQL's drivers count in milliseconds, PostgreSQL's in seconds.
-_MYSQL: dict[str, _Change] = {
-    "sslmode": _mode,
-    "ssl-mode": _mode,
-    "usessl": _mode_if("prefer"),
-    "requiressl": _mode_if("require"),
-    "verifyservercertificate": _verify_if,
-    "sslca": _ca,
-    "ssl-ca": _ca,
-    "ssl_ca": _ca,
-    "serversslcert": _ca,
-    "connecttimeout": _connect_timeout(0.001),
-    "sockettimeout": _socket_timeout(0.001),
-}
-_POSTGRESQL: dict[str, _Change] = {
-    "sslmode": _mode,
-    "ssl": _mode_if("verify-full"),
-    "sslrootcert": _ca,
-    "connecttimeout": _connect_timeout(1),
-    "connect_timeout": _connect_timeout(1),
-    "logintimeout": _connect_timeout(1),
-    "sockettimeout": _socket_timeout(1),
-    "currentschema": _search_path,
-}
-_HONOURED = {"mysql": _MYSQL, "postgresql": _POSTGRESQL, "redshift": _POSTGRESQL}
 #: Speed, pooling and value conversions of the JDBC drivers: none of it changes what is done here,
 #: since every value passes as the server's own text.
 _MEANINGLESS = frozenset(
@@ -141,10 +138,11 @@ _MEANINGLESS = frozenset(
 )  # fmt: skip
 
 
-def parse_options(scheme: str, properties: Iterable[str], *, where: str) -> Options:
+def parse_options(
+    scheme: str, honoured: Mapping[str, Change], properties: Iterable[str], *, where: str
+) -> Options:
     """Read properties of the form A=B; raises PermanentTaskError, naming `where`, for any other."""
     options = Options()
-    honoured = _HONOURED.get(scheme, {})
     for text in properties:
         name, _, value = (part.strip() for part in text.partition("="))
         change = honoured.get(name.lower())

@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 from taskrunner.data.databases.base import Database
 from taskrunner.data.databases.lookup import AwsLookup, Lookup
+from taskrunner.data.databases.schemes import forms
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind
-
-#: Where a scheme's addresses look different from `scheme://HOST[:PORT]/NAME`.
-_FORMS = {"sqlite": "sqlite:///PATH"}
 
 
 def open_database(described: TaskObject, settings: DataSettings) -> Database:
@@ -35,18 +33,16 @@ def open_database(described: TaskObject, settings: DataSettings) -> Database:
 def check_url(object_id: str, url: str) -> None:
     """Raise ConfigError when a redirection cannot be used; the message does not repeat the URL.
 
-    Nothing is connected to, and no driver is imported.
+    Nothing is connected to, and no driver is imported but a plugin's that the URL is for.
     """
-    known = plugins.names(Kind.DATABASE)
     try:
         scheme = from_url(object_id, url, Login()).scheme
-        if scheme in known:
+        if scheme in plugins.names(Kind.DATABASE):
             return
         problem = f"database {object_id!r}: there is no driver for {scheme!r} on this host"
     except PermanentTaskError as error:
         problem = str(error)
-    wanted = " or ".join(_FORMS.get(name, f"{name}://HOST[:PORT]/NAME") for name in known)
-    raise ConfigError(f"{problem}; wanted {wanted}")
+    raise ConfigError(f"{problem}; wanted {' or '.join(forms())}")
 
 
 def spec_of(described: TaskObject, settings: DataSettings, *, lookup: Lookup) -> DatabaseSpec:

@@ -10,17 +10,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import cache
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 
 
-class Dialect(StrEnum):
-    """Whose quotes and comments a text is written in."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """Whose quotes and comments a text is written in; a driver has its own.
 
-    MYSQL = "mysql"
-    POSTGRESQL = "postgresql"
-    SQLITE = "sqlite"
+    The texts are regular expressions, tried in the order in which they stand here; a dot is any
+    character. What is left out is as the standard of SQL has it.
+    """
+
+    #: Texts and names in quotes, whole.
+    quoted: str = r"'(?:[^']|'')*+'|\"(?:[^\"]|\"\")*+\""
+    #: Comments that the server runs.
+    code: str | None = None
+    #: Comments, whole.
+    comment: str = r"--[^\n]*+|/\*.*?\*/"
+    #: Comments of the form /* ... */ may hold others; `comment` leaves that form out then.
+    comments_nest: bool = False
+    #: The beginning of what never ends: tried after all that would have been whole.
+    opening: str = r"'|\"|/\*"
+    #: What stands around a name.
+    name_quotes: tuple[str, str] = ('"', '"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,27 +61,6 @@ class Statement:
 
 _WORD = r"(?P<word>[A-Za-z_\x80-\U0010ffff][\w$]*+)"
 _COMMON = r"(?P<question>\?\??)|(?P<semicolon>;)|(?P<percent>%s)|(?P<other>[\s\d(),.=<>+*]++|.)"
-#: The beginning of what never ends: tried after all that would have been whole.
-_OPEN = r"(?P<open>'|\"|`|/\*)"
-_PATTERNS = {
-    Dialect.MYSQL: re.compile(
-        r"(?P<quoted>'(?:[^'\\]|\\.|'')*+'|\"(?:[^\"\\]|\\.|\"\")*+\"|`[^`]*+`)"
-        r"|(?P<code>/\*M?!.*?\*/)|(?P<comment>--(?=\s|\Z)[^\n]*+|\#[^\n]*+|/\*.*?\*/)"
-        rf"|{_OPEN}|{_WORD}|{_COMMON}",
-        re.DOTALL,
-    ),
-    Dialect.POSTGRESQL: re.compile(
-        r"(?P<quoted>[eE]'(?:[^'\\]|\\.|'')*+'|'(?:[^']|'')*+'|\"[^\"]*+\""
-        r"|\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff]\w*)?)\$.*?\$(?P=tag)\$)"
-        rf"|(?P<comment>--[^\n]*+)|(?P<nested>/\*)|(?P<open>'|\")|{_WORD}|{_COMMON}",
-        re.DOTALL,
-    ),
-    Dialect.SQLITE: re.compile(
-        r"(?P<quoted>'[^']*+'|\"[^\"]*+\"|`[^`]*+`|\[[^\]]*+\])"
-        rf"|(?P<comment>--[^\n]*+|/\*.*?(?:\*/|\Z))|{_OPEN}|{_WORD}|{_COMMON}",
-        re.DOTALL,
-    ),
-}
 _NESTED = re.compile(r"/\*|\*/")
 #: What CREATE makes that has a body of statements.
 _WITH_BODY = {"PROCEDURE", "FUNCTION", "TRIGGER", "EVENT"}
@@ -155,12 +148,11 @@ class _Body:
 
 
 def _tokens(script: str, dialect: Dialect) -> Iterator[_Token]:
-    pattern = _PATTERNS[dialect]
+    pattern = _pattern(dialect)
     position, line = 0, 1
     while position < len(script):
         match = pattern.match(script, position)
         kind = (match and match.lastgroup) or "other"
-        kind = "quoted" if kind == "tag" else kind
         end = match.end() if match else position + 1
         if kind == "nested":
             kind, end = "comment", _nested_end(script, position, line)
@@ -170,6 +162,19 @@ def _tokens(script: str, dialect: Dialect) -> Iterator[_Token]:
         yield _Token(kind, text, line)
         line += text.count("\n")
         position = end
+
+
+@cache
+def _pattern(dialect: Dialect) -> re.Pattern[str]:
+    tokens = {
+        "quoted": dialect.quoted,
+        "code": dialect.code,
+        "comment": dialect.comment,
+        "nested": r"/\*" if dialect.comments_nest else None,
+        "open": dialect.opening,
+    }
+    named = [f"(?P<{name}>{pattern})" for name, pattern in tokens.items() if pattern]
+    return re.compile("|".join([*named, _WORD, _COMMON]), re.DOTALL)
 
 
 def _nested_end(script: str, start: int, line: int) -> int:

@@ -8,19 +8,9 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskrunner.data.databases.properties import Options, parse_options
+from taskrunner.data.databases.schemes import Scheme, scheme_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.logins import hide_secret
-
-_SQLITE = "sqlite"
-_SCHEMES = {
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "postgresql": "postgresql",
-    "postgres": "postgresql",
-    "redshift": "redshift",
-    _SQLITE: _SQLITE,
-}
-_PORTS = {"mysql": 3306, "postgresql": 5432, "redshift": 5439}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +33,14 @@ class DatabaseSpec:
     scheme: str
     host: str = ""
     port: int = 0
-    #: The database's name; for SQLite the path of its file.
+    #: The database's name; the path of one that is a file.
     database: str = ""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
 
     def __str__(self) -> str:
-        if self.scheme == _SQLITE:
+        if not self.host:
             return f"database {self.id!r} ({self.database})"
         host = f"[{self.host}]" if ":" in self.host else self.host
         # A plugin's scheme may have a port of its own, which only the plugin knows.
@@ -64,40 +54,51 @@ class DatabaseSpec:
 
 def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseSpec:
     """Read `jdbc:mysql://host:port/db?a=b` and its kin; raises PermanentTaskError."""
-    scheme, _, rest = connection_string.strip().removeprefix("jdbc:").partition(":")
+    name, _, rest = connection_string.strip().removeprefix("jdbc:").partition(":")
     if not connection_string.strip().startswith("jdbc:") or not rest:
         raise _invalid(object_id, "the connection string has not the form jdbc:scheme://host/name")
-    if scheme.lower() == _SQLITE:
-        return _sqlite(object_id, rest)
+    scheme = _scheme(object_id, name)
+    if scheme.is_file:
+        return _file(object_id, scheme, rest)
     if not rest.startswith("//"):
         # jdbc:postgresql:name is the database of that name on this host.
         rest = f"//localhost/{rest}"
-    return _server(object_id, urlsplit(f"{scheme}:{rest}"), login)
+    return _server(object_id, scheme, urlsplit(f"{name}:{rest}"), login)
 
 
 def from_url(object_id: str, url: str, login: Login) -> DatabaseSpec:
     """Read `scheme://user:password@host:port/db?a=b` or `sqlite:///path`."""
-    scheme, separator, rest = url.partition("://")
+    name, separator, rest = url.partition("://")
     if not separator:
         raise _invalid(object_id, "its redirection is no URL (wanted scheme://host:port/name)")
-    if scheme.lower() == _SQLITE:
-        return _sqlite(object_id, unquote(rest))
-    return _server(object_id, urlsplit(url), login)
+    scheme = _scheme(object_id, name)
+    if scheme.is_file:
+        return _file(object_id, scheme, unquote(rest))
+    return _server(object_id, scheme, urlsplit(url), login)
 
 
-def _sqlite(object_id: str, rest: str) -> DatabaseSpec:
+def _scheme(object_id: str, name: str) -> Scheme:
+    try:
+        return scheme_of(name)
+    except PermanentTaskError as error:
+        raise PermanentTaskError(
+            f"database {object_id!r}: {error}", error_id=error.error_id
+        ) from error
+
+
+def _file(object_id: str, scheme: Scheme, rest: str) -> DatabaseSpec:
     path = rest.removeprefix("file:").partition("?")[0]
     path = re.sub("^//+", "/", path)
     if not path.startswith("/"):
-        message = f"a SQLite database needs an absolute path, found {path!r}"
+        kind = scheme.title or scheme.name
+        message = f"a {kind} database needs an absolute path, found {path!r}"
         raise _invalid(object_id, message)
-    return DatabaseSpec(id=object_id, scheme=_SQLITE, database=path)
+    return DatabaseSpec(id=object_id, scheme=scheme.name, database=path)
 
 
-def _server(object_id: str, url: SplitResult, login: Login) -> DatabaseSpec:
-    scheme = _SCHEMES.get(url.scheme.lower(), url.scheme.lower())
+def _server(object_id: str, scheme: Scheme, url: SplitResult, login: Login) -> DatabaseSpec:
     try:
-        port = url.port or _PORTS.get(scheme, 0)
+        port = url.port or scheme.port
     except ValueError:
         raise _invalid(object_id, "the port in its address is no number") from None
     if not url.hostname:
@@ -107,7 +108,7 @@ def _server(object_id: str, url: SplitResult, login: Login) -> DatabaseSpec:
     properties = [*login.properties, *(f"{key}={value}" for key, value in given.items())]
     return DatabaseSpec(
         id=object_id,
-        scheme=scheme,
+        scheme=scheme.name,
         host=url.hostname,
         port=port,
         database=unquote(url.path.strip("/")) or login.database or "",
@@ -117,8 +118,9 @@ def _server(object_id: str, url: SplitResult, login: Login) -> DatabaseSpec:
     )
 
 
-def _options(object_id: str, scheme: str, properties: Iterable[str]) -> Options:
-    return parse_options(scheme, properties, where=f"database {object_id!r}")
+def _options(object_id: str, scheme: Scheme, properties: Iterable[str]) -> Options:
+    where = f"database {object_id!r}"
+    return parse_options(scheme.name, scheme.properties, properties, where=where)
 
 
 def _unquoted(text: str | None) -> str | None:

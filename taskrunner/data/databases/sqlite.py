@@ -16,6 +16,7 @@ from taskrunner.data.databases.base import (
     Row,
     StatementDone,
 )
+from taskrunner.data.databases.schemes import SQLITE
 from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.databases.values import binary_of, text_of
 from taskrunner.errors import ErrorId, TaskError
@@ -36,11 +37,18 @@ _ERROR_IDS = {
 }
 
 
+DIALECT = Dialect(
+    quoted=r"'[^']*+'|\"[^\"]*+\"|`[^`]*+`|\[[^\]]*+\]",
+    comment=r"--[^\n]*+|/\*.*?(?:\*/|\Z)",
+    opening=r"'|\"|`|/\*",
+)
+
+
 class SqliteDatabase(Database):
     """A SQLite file; it is created by the first statement that writes."""
 
-    scheme = "sqlite"
-    dialect = Dialect.SQLITE
+    scheme = SQLITE
+    dialect = DIALECT
     _opened: sqlite3.Connection | None = None
     _managed = False
 

@@ -9,12 +9,14 @@ from typing import ClassVar
 import pytest
 
 from taskrunner.activities.base import Activity, Context, FieldSpec
+from taskrunner.data.databases.sqlite import SqliteDatabase
 from taskrunner.data.formats.base import Format
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind, Plugin, discover
 
 SHELL = "taskrunner.activities.shell:ShellCommandActivity"
+SQLITE = "taskrunner.data.databases.sqlite:SqliteDatabase"
 
 
 class Good(Activity):
@@ -42,6 +44,10 @@ class Names(Good):
 
 class Words(Good):
     fields = (FieldSpec(name="times", slot="integer"),)  # type: ignore[arg-type]
+
+
+class Unschemed(SqliteDatabase):
+    scheme = "Good"  # type: ignore[assignment]
 
 
 class Method(Format):
@@ -136,6 +142,12 @@ def test_a_name_that_two_claim_is_nobodys(tmp_path: Path) -> None:
         (f"{__name__}:Names", Kind.ACTIVITY, "has 'whom' among its fields; wanted a tuple of Fi"),
         (f"{__name__}:Words", Kind.ACTIVITY, "slot='integer'.* among its fields; wanted a tuple"),
         (f"{__name__}:Method", Kind.FORMAT, "has <function .* as its fields; wanted a tuple"),
+        (
+            f"{__name__}:Unschemed",
+            Kind.DATABASE,
+            r"has 'Good' as its scheme; wanted Scheme\(name='G",
+        ),
+        (SQLITE, Kind.DATABASE, "calls itself 'sqlite', and its entry point 'Good'"),
         (f"{__name__}:Ancient", Kind.ACTIVITY, "version 0 .* this has 1: upgrade acme"),
     ],
 )

@@ -2,8 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.data.databases.properties import Options, parse_options
+from taskrunner.data.databases.properties import Options, keep, parse_options
+from taskrunner.data.databases.schemes import scheme_of
 from taskrunner.errors import PermanentTaskError
+
+
+def parsed(scheme: str, properties: list[str]) -> Options:
+    honoured = scheme_of(scheme).properties
+    return parse_options(scheme, honoured, properties, where="database 'Db'")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +32,7 @@ from taskrunner.errors import PermanentTaskError
     ],
 )
 def test_allowed_properties(scheme: str, properties: list[str], expected: Options) -> None:
-    assert parse_options(scheme, properties, where="database 'Db'") == expected
+    assert parsed(scheme, properties) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,10 +52,16 @@ def test_allowed_properties(scheme: str, properties: list[str], expected: Option
 )
 def test_everything_else_is_refused(scheme: str, text: str) -> None:
     with pytest.raises(PermanentTaskError, match=r"'Db'.* is not allowed"):
-        parse_options(scheme, [text], where="database 'Db'")
+        parsed(scheme, [text])
 
 
 @pytest.mark.parametrize("text", ["connectTimeout=soon", "connectTimeout=-1", "sslMode=maybe"])
 def test_unusable_values_are_refused(text: str) -> None:
     with pytest.raises(PermanentTaskError, match="no usable value"):
-        parse_options("mysql", [text], where="database 'Db'")
+        parsed("mysql", [text])
+
+
+def test_a_driver_may_have_properties_of_its_own() -> None:
+    honoured = {"warehouse": keep("warehouse"), "role": keep("role")}
+    found = parse_options("x", honoured, ["Warehouse=big", "role=r"], where="database 'Db'")
+    assert found == Options(other={"warehouse": "big", "role": "r"})

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskrunner.data.databases import mysql, postgresql, sqlite
 from taskrunner.data.databases.script import Dialect, parse_statement, split
 from taskrunner.errors import PermanentTaskError
 
-MYSQL, POSTGRESQL, SQLITE = Dialect.MYSQL, Dialect.POSTGRESQL, Dialect.SQLITE
-ALL = [MYSQL, POSTGRESQL, SQLITE]
+MYSQL, POSTGRESQL, SQLITE = mysql.DIALECT, postgresql.DIALECT, sqlite.DIALECT
+#: The last one is that of a driver that says nothing of it.
+ALL = [MYSQL, POSTGRESQL, SQLITE, Dialect()]
 
 PROCEDURE = (
     "create procedure p() begin if 1 then select 1; end if; "
