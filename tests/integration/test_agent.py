@@ -9,6 +9,7 @@ from socket import socket
 
 import pytest
 
+from taskrunner.host.users import User
 from tests.integration.agent_harness import FakeService, running_agent, task_json
 
 LOGS = "logs/df-test/Work/@Work_2026-02-13T02:00:00/@Work_2026-02-13T02:00:00_Attempt=1"
@@ -48,6 +49,32 @@ def test_a_command_runs_and_its_logs_are_in_the_bucket_before_the_verdict(
     assert service.calls("ReportTaskProgress", "t1"), "it was never acknowledged"
     assert list((tmp_path / "work" / "output" / "tmp").iterdir()) == []
     assert [path.suffix for path in (tmp_path / "work" / "journal").iterdir()].count(".jsonl") == 0
+
+
+def test_commands_see_the_same_whoever_started_the_agent(
+    service: FakeService, tmp_path: Path
+) -> None:
+    keys = ("AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=agent-secret-key")
+    misleading = ("USER=someone", "LOGNAME=someone", "SHELL=/no/shell", "PATH=", "LANG=")
+    command = "env | grep -E '^(HOME|LANG|LOGNAME|PATH|SHELL|USER)=' | sort; ls ~ >/dev/null"
+    found = []
+    for number, starter in enumerate([(), misleading]):
+        folder, task = tmp_path / str(number), f"t{number}"
+        with running_agent(service, folder, under=("/usr/bin/env", "-i", *keys, *starter)):
+            service.tasks.put(
+                task_json(task, command, fields={"pipelineLogUri": "s3://bucket/logs/"})
+            )
+            assert service.verdict(task)["taskStatus"] == "FINISHED"
+        lines = dict(line.split("=", 1) for line in _log(folder, "StdOutput").splitlines())
+        home = Path(lines.pop("HOME"))
+        assert home.is_relative_to(folder / "work")
+        found.append(lines)
+    user = User.of_this_process()
+    assert found[0] == found[1]
+    assert (found[0]["USER"], found[0]["LOGNAME"]) == (user.name, user.name)
+    assert found[0]["LANG"] == "C.UTF-8"
+    assert "/usr/bin" in found[0]["PATH"].split(":")
+    assert Path(found[0]["SHELL"]).exists()
 
 
 def test_a_failed_command_says_how_it_failed(service: FakeService, tmp_path: Path) -> None:
