@@ -66,6 +66,10 @@ class CommandResult(int):
         """The exit code as a number."""
         return super().__new__(cls, exit_code)
 
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, int]]:
+        """So that it can be copied, and sent to another process."""
+        return (), {"exit_code": self.exit_code}
+
     def __str__(self) -> str:
         return str(self.exit_code)
 

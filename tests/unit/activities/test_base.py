@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from taskrunner.activities.base import CommandResult
@@ -55,3 +58,5 @@ def test_plugins_that_know_nothing_but_an_exit_code_still_work(code: int) -> Non
     assert "stderr_tail='why'" in repr(result)
     with pytest.raises(AttributeError):
         result.exit_code = 1  # type: ignore[misc]
+    for again in (copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+        assert (again, again.exit_code, again.stderr_tail) == (code, code, "why")

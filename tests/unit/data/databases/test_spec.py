@@ -85,3 +85,11 @@ def test_no_text_of_a_spec_holds_the_password() -> None:
         assert "pass-word" not in text
     assert str(spec) == "database 'Db' (mysql at host:3306)"
     assert spec.mask("using pass-word!") == "using ********!"
+
+
+@pytest.mark.parametrize("password", ["a", "mysql", "1234567"])
+def test_an_error_can_be_read_whatever_the_password(password: str) -> None:
+    spec = from_jdbc("Db", "jdbc:mysql://data/shop", Login(password=password))
+    said = f"cannot connect: {spec}: Access denied for user 'a'@'1234567' (using password: YES)"
+    assert spec.mask(said) == said
+    assert password not in spec.mask(f"bad address mysql://u:{password}@h").partition("//")[2]
