@@ -7,7 +7,7 @@ those who want everything that is wrong at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from taskrunner.errors import Place
@@ -15,7 +15,7 @@ from taskrunner.model.document import Definition, ParameterObject, ParameterValu
 from taskrunner.model.sources import api_form, cli_form, cloudformation, terraform
 from taskrunner.model.sources.json_text import parse_json
 from taskrunner.model.sources.problems import Problem, Problems, Unreadable
-from taskrunner.model.sources.tree import ListNode, MapNode, Node, describe, from_python
+from taskrunner.model.sources.tree import ListNode, MapNode, Node, describe
 
 _CLI_PARTS = ("objects", "parameters", "values", "metadata")
 _YAML_ENDINGS = (".yaml", ".yml")
@@ -69,28 +69,6 @@ def read_document(text: str, *, source: str | None = None, resource: str | None 
     problems = Problems(source)
     definition = _definition(node, problems, source, resource)
     return Document(definition=definition, problems=tuple(problems.found))
-
-
-def from_api(
-    objects: Sequence[Mapping[str, object]],
-    parameters: Sequence[Mapping[str, object]] = (),
-    values: Sequence[Mapping[str, object]] = (),
-    *,
-    source: str | None = None,
-) -> Definition:
-    """The definition of a call's decoded pipelineObjects, parameterObjects and parameterValues.
-
-    Raises DefinitionError where an item has not the API's shape.
-    """
-    problems = Problems(source)
-    spelling = api_form.API
-    definition = Definition(
-        objects=api_form.read_objects(from_python(objects), spelling, problems),
-        parameters=api_form.read_parameters(from_python(parameters), spelling, problems),
-        values=api_form.read_values(from_python(values), spelling, problems),
-        source=source,
-    )
-    return Document(definition=definition, problems=tuple(problems.found)).checked()
 
 
 def read_parameters(text: str, *, source: str | None = None) -> tuple[ParameterObject, ...]:

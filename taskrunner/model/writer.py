@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition, Field, ParameterObject, PipelineObject, Ref
 
 
@@ -21,29 +22,6 @@ def to_cli(definition: Definition) -> dict[str, object]:
     return document
 
 
-def to_api(definition: Definition) -> dict[str, object]:
-    """The members of PutPipelineDefinition: pipelineObjects, parameterObjects, parameterValues."""
-    return {
-        "pipelineObjects": [api_object(item) for item in definition.objects],
-        "parameterObjects": [_api_parameter(item) for item in definition.parameters],
-        "parameterValues": [
-            {"id": item.id, "stringValue": item.value} for item in definition.values
-        ],
-    }
-
-
-def api_object(item: PipelineObject) -> dict[str, object]:
-    """One object in the API's form."""
-    return {"id": item.id, "name": item.name, "fields": [api_field(f) for f in item.fields]}
-
-
-def api_field(item: Field) -> dict[str, str]:
-    """One value of a field in the API's form."""
-    if isinstance(item.value, Ref):
-        return {"key": item.key, "refValue": item.value.id}
-    return {"key": item.key, "stringValue": str(item.value)}
-
-
 def dumps_cli(definition: Definition) -> str:
     """The text of a file in the AWS CLI's form."""
     return _dumps(to_cli(definition))
@@ -51,7 +29,7 @@ def dumps_cli(definition: Definition) -> str:
 
 def dumps_api(definition: Definition) -> str:
     """The text of a file in the API's form."""
-    return _dumps(to_api(definition))
+    return _dumps(DEFINITION.encode(definition))
 
 
 def _dumps(document: Mapping[str, object]) -> str:
@@ -69,11 +47,6 @@ def _cli_value(item: Field) -> object:
 
 def _cli_parameter(item: ParameterObject) -> dict[str, object]:
     return {"id": item.id, **_grouped(item.attributes)}
-
-
-def _api_parameter(item: ParameterObject) -> dict[str, object]:
-    attributes = [{"key": key, "stringValue": value} for key, value in item.attributes]
-    return {"id": item.id, "attributes": attributes}
 
 
 def _grouped(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:

@@ -12,12 +12,11 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import InvalidRequest
+from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition
 from taskrunner.model.parameters import with_values
-from taskrunner.model.reader import from_api
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
-from taskrunner.model.writer import to_api
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import SchedulingTransaction
@@ -198,7 +197,7 @@ class Service:
             if row.state is PipelineState.FINISHED and not self._is_on_demand(row):
                 raise InvalidRequest(f"pipeline {pipeline_id} has finished and cannot be changed")
             version = row.latest_version + 1
-            body = to_api(definition)
+            body = DEFINITION.encode(definition)
             pipeline_store.save_definition(conn, pipeline_id, version, body, self.clock.now())
         return version
 
@@ -219,7 +218,7 @@ class Service:
             body = pipeline_store.load_definition(conn, pipeline_id, version)
         if body is None:
             raise InvalidRequest(f"pipeline {pipeline_id} has no definition")
-        return from_api(body["pipelineObjects"], body["parameterObjects"], body["parameterValues"])
+        return DEFINITION.decode(body)
 
     # -- activation -----------------------------------------------------------------------
 

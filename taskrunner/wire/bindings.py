@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject, Ref
+from taskrunner.model import codec
+from taskrunner.model.codec import Form, Members
 from taskrunner.model.task import Task
 from taskrunner.wire.api import InstanceIdentity
 from taskrunner.wire.operations import OPERATIONS
@@ -23,29 +24,15 @@ from taskrunner.wire.structures import (
     ValidationWarning,
 )
 
-Members = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
-    """Both directions of one structure, over its members that are not null, by wire name.
-
-    `build` raises ValueError when the members do not go together; the message ends a sentence that
-    names the structure's place.
-    """
-
-    build: Callable[[Members], Any]
-    split: Callable[[Any], Members]
-
 
 @cache
-def binding_of(shape_name: str) -> Binding:
+def binding_of(shape_name: str) -> Form[Any]:
     """The binding of a structure of the service model; raises KeyError for one without."""
     special = _SPECIAL.get(shape_name)
     return special or _dataclass_binding(_classes()[shape_name])
 
 
-def _dataclass_binding(cls: type) -> Binding:
+def _dataclass_binding(cls: type) -> Form[Any]:
     names = {_wire_name(item.name): item.name for item in fields(cls)}
 
     def build(members: Members) -> Any:
@@ -54,7 +41,7 @@ def _dataclass_binding(cls: type) -> Binding:
     def split(value: Any) -> Members:
         return {key: getattr(value, name) for key, name in names.items()}
 
-    return Binding(build=build, split=split)
+    return Form(build=build, split=split)
 
 
 def _wire_name(name: str) -> str:
@@ -76,50 +63,9 @@ def _classes() -> Mapping[str, type]:
     }
 
 
-def _build_field(members: Members) -> Field:
-    if "stringValue" in members and "refValue" in members:
-        raise ValueError("must have one of stringValue and refValue, not both")
-    if "refValue" in members:
-        return Field(members["key"], Ref(members["refValue"]))
-    # AWS leaves out a stringValue that is empty.
-    return Field(members["key"], members.get("stringValue", ""))
-
-
-def _split_field(field: Field) -> Members:
-    if isinstance(field.value, Ref):
-        return {"key": field.key, "refValue": field.value.id}
-    return {"key": field.key, "stringValue": field.value}
-
-
-def _build_object(members: Members) -> PipelineObject:
-    return PipelineObject(id=members["id"], name=members["name"], fields=members["fields"])
-
-
-def _split_object(value: PipelineObject) -> Members:
-    return {"id": value.id, "name": value.name, "fields": value.fields}
-
-
 def _build_task(members: Members) -> Task | None:
-    if "taskId" not in members:
-        return None  # a poll's way of saying that there was none
-    missing = [name for name in ("pipelineId", "attemptId", "objects") if name not in members]
-    if missing:
-        raise ValueError(f"must have {missing[0]} beside taskId")
-    return Task(
-        task_id=members["taskId"],
-        pipeline_id=members["pipelineId"],
-        attempt_id=members["attemptId"],
-        objects=members["objects"],
-    )
-
-
-def _split_task(value: Task) -> Members:
-    return {
-        "taskId": value.task_id,
-        "pipelineId": value.pipeline_id,
-        "attemptId": value.attempt_id,
-        "objects": value.objects,
-    }
+    # Without an id: a poll's way of saying that there was none.
+    return codec.TASK.build(members) if "taskId" in members else None
 
 
 def _build_identity(members: Members) -> InstanceIdentity:
@@ -129,28 +75,19 @@ def _build_identity(members: Members) -> InstanceIdentity:
     )
 
 
-_SPECIAL: Mapping[str, Binding] = {
-    "InstanceIdentity": Binding(
+_SPECIAL: Mapping[str, Form[Any]] = {
+    "InstanceIdentity": Form(
         build=_build_identity,
         split=lambda value: {"document": value.document, "signature": value.signature},
     ),
-    "Field": Binding(build=_build_field, split=_split_field),
-    "PipelineObject": Binding(build=_build_object, split=_split_object),
-    "TaskObject": Binding(build=_build_task, split=_split_task),
-    "Tag": Binding(
+    "Field": codec.FIELD,
+    "PipelineObject": codec.OBJECT,
+    "TaskObject": Form(build=_build_task, split=codec.TASK.split),
+    "Tag": Form(
         build=lambda members: Tag(members["key"], members["value"]),
         split=lambda tag: {"key": tag[0], "value": tag[1]},
     ),
-    "ParameterAttribute": Binding(
-        build=lambda members: (members["key"], members["stringValue"]),
-        split=lambda pair: {"key": pair[0], "stringValue": pair[1]},
-    ),
-    "ParameterObject": Binding(
-        build=lambda members: ParameterObject(id=members["id"], attributes=members["attributes"]),
-        split=lambda value: {"id": value.id, "attributes": value.attributes},
-    ),
-    "ParameterValue": Binding(
-        build=lambda members: ParameterValue(id=members["id"], value=members["stringValue"]),
-        split=lambda value: {"id": value.id, "stringValue": value.value},
-    ),
+    "ParameterAttribute": codec.ATTRIBUTE,
+    "ParameterObject": codec.PARAMETER,
+    "ParameterValue": codec.VALUE,
 }

@@ -10,11 +10,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import make_url
 
+from taskrunner.model.codec import DEFINITION
 from taskrunner.model.decisions import Queue
 from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus, PipelineState
-from taskrunner.model.writer import to_api
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.store import attempts, instances, pipelines
 from taskrunner.service.store.database import MIGRATIONS
@@ -62,7 +62,7 @@ def fill(conn: sa.Connection) -> None:
         created_at=NOW,
     )
     pipelines.insert_pipeline(conn, row)
-    pipelines.save_definition(conn, "df-1", 1, to_api(definition), NOW)
+    pipelines.save_definition(conn, "df-1", 1, DEFINITION.encode(definition), NOW)
     pipelines.update_pipeline(conn, "df-1", active_version=1, first_activated_at=NOW)
     spec = InstanceSpec(
         instance_id="@A",

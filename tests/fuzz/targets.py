@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from taskrunner.errors import DefinitionError, ExpressionError
+from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref
 from taskrunner.model.expressions import Scope, evaluate, problems
 from taskrunner.model.inheritance import effective
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.reader import decode, read_definition
-from taskrunner.model.writer import to_api, to_cli
+from taskrunner.model.writer import to_cli
 
 _OBJECT = PipelineObject(
     id="A",
@@ -59,7 +60,7 @@ def definition(data: bytes) -> None:
 
 def _use(read: Definition) -> None:
     to_cli(read)
-    to_api(read)
+    DEFINITION.encode(read)
     objects, parameters = effective(read), parameter_values(read)
     for obj in objects.values():
         scope = Scope(objects=objects, object_id=obj.id, parameters=parameters)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from taskrunner.agent.ipc.names import AttemptFiles
-from taskrunner.model.document import Field, PipelineObject, Ref
+from taskrunner.model.codec import TASK
 from taskrunner.model.task import Task
 
 
@@ -23,22 +22,8 @@ class Job:
 
     def encode(self) -> bytes:
         """The job as JSON."""
-        objects = [
-            {
-                "id": item.id,
-                "name": item.name,
-                "fields": [
-                    [f.key, f.value.id, True] if isinstance(f.value, Ref) else [f.key, f.value]
-                    for f in item.fields
-                ],
-            }
-            for item in self.task.objects.values()
-        ]
         content = {
-            "taskId": self.task.task_id,
-            "pipelineId": self.task.pipeline_id,
-            "attemptId": self.task.attempt_id,
-            "objects": objects,
+            "task": TASK.encode(self.task),
             "mark": self.mark,
             "logDir": str(self.files.log_dir),
             "scratch": str(self.files.scratch),
@@ -51,22 +36,10 @@ class Job:
     def decode(cls, data: bytes) -> Job:
         """The inverse of `encode`."""
         content = json.loads(data)
-        objects = {item["id"]: _object(item) for item in content["objects"]}
-        task = Task(
-            task_id=content["taskId"],
-            pipeline_id=content["pipelineId"],
-            attempt_id=content["attemptId"],
-            objects=objects,
-        )
         files = AttemptFiles(
             log_dir=Path(content["logDir"]),
             scratch=Path(content["scratch"]),
             log_uri=content["logUri"],
             user=content["user"],
         )
-        return cls(task=task, files=files, mark=content["mark"])
-
-
-def _object(item: dict[str, Any]) -> PipelineObject:
-    fields = tuple(Field(key, Ref(value) if ref else value) for key, value, *ref in item["fields"])
-    return PipelineObject(id=item["id"], name=item["name"], fields=fields)
+        return cls(task=TASK.decode(content["task"]), files=files, mark=content["mark"])

@@ -5,10 +5,9 @@ Maps keep repeated keys, in order. NamedTuples, because a large definition makes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from taskrunner.errors import DefinitionError, Place
 from taskrunner.model.document import Position
 
 #: Deeper nesting than this is refused: no form of a definition needs a tenth of it.
@@ -81,27 +80,3 @@ def describe(node: Node | None) -> str:
     if isinstance(node, ListNode):
         return "a list"
     return "an object" if isinstance(node, MapNode) else "an unresolved value"
-
-
-def from_python(value: object, depth: int = 0) -> Node:
-    """The tree of decoded JSON, without positions; raises DefinitionError for anything else."""
-    if depth > MAX_DEPTH:
-        raise DefinitionError(f"nested more than {MAX_DEPTH} levels deep", Place())
-    if isinstance(value, str):
-        return Scalar(value, "string", None)
-    if isinstance(value, Mapping):
-        members = (Member(str(k), from_python(v, depth + 1), None) for k, v in value.items())
-        return MapNode(tuple(members), None)
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return ListNode(tuple(from_python(item, depth + 1) for item in value), None)
-    return _plain(value)
-
-
-def _plain(value: object) -> Scalar:
-    if value is None:
-        return Scalar("null", "null", None)
-    if isinstance(value, bool):
-        return Scalar("true" if value else "false", "boolean", None)
-    if isinstance(value, int | float):
-        return Scalar(str(value), "number", None)
-    raise DefinitionError(f"found a {type(value).__name__}, which JSON does not have", Place())

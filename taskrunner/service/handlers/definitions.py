@@ -87,13 +87,18 @@ def _definition(
         parameters=request.parameter_objects,
         values=request.parameter_values,
     )
-    _refuse_empty(definition)
+    _refuse_unusable(definition)
     return replace(unmask(definition, stored), source=None)
 
 
-def _refuse_empty(definition: Definition) -> None:
+def _refuse_unusable(definition: Definition) -> None:
     for item in definition.objects:
         for field in item.fields:
+            if field.key in {"id", "name"}:
+                raise InvalidRequest(
+                    f"object {item.id!r}: {field.key} stands among the fields too; "
+                    "wanted it beside them only"
+                )
             text = field.value.id if isinstance(field.value, Ref) else field.value
             if not text:
                 raise InvalidRequest(

@@ -5,6 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskrunner.model.codec import DEFINITION, OBJECT
 from taskrunner.model.document import (
     Definition,
     Field,
@@ -14,8 +15,8 @@ from taskrunner.model.document import (
     Ref,
     Value,
 )
-from taskrunner.model.reader import from_api, read_definition
-from taskrunner.model.writer import api_object, dumps_api, dumps_cli, to_api, to_cli
+from taskrunner.model.reader import read_definition
+from taskrunner.model.writer import dumps_api, dumps_cli, to_cli
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = st.text("abcXYZ*@_-", min_size=1, max_size=5).filter(
@@ -59,15 +60,8 @@ def test_the_cli_form_read_back_is_the_same_definition(definition: Definition) -
 @given(DEFINITIONS)
 def test_the_api_form_read_back_is_the_same_definition(definition: Definition) -> None:
     assert read_definition(dumps_api(definition)) == definition
-    api = json.loads(json.dumps(to_api(definition)))
-    assert from_api(**{_KEYS[key]: value for key, value in api.items()}) == definition
-
-
-_KEYS = {
-    "pipelineObjects": "objects",
-    "parameterObjects": "parameters",
-    "parameterValues": "values",
-}
+    stored = json.loads(json.dumps(DEFINITION.encode(definition)))
+    assert DEFINITION.decode(stored) == definition
 
 
 @given(DEFINITIONS)
@@ -87,7 +81,7 @@ def test_one_value_is_plain_and_several_are_a_list() -> None:
     assert to_cli(definition) == {
         "objects": [{"id": "A", "name": "A", "step": ["1", "2"], "runsOn": {"ref": "B"}}]
     }
-    assert api_object(found) == {
+    assert OBJECT.encode(found) == {
         "id": "A",
         "name": "A",
         "fields": [
@@ -99,7 +93,7 @@ def test_one_value_is_plain_and_several_are_a_list() -> None:
 
 
 def test_the_api_form_has_all_three_lists() -> None:
-    assert to_api(Definition()) == {
+    assert DEFINITION.encode(Definition()) == {
         "pipelineObjects": [],
         "parameterObjects": [],
         "parameterValues": [],

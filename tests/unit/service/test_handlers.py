@@ -293,6 +293,14 @@ def test_an_empty_field_is_refused(service: Service, pipeline_id: str, value: st
         put(service, pipeline_id, DEFAULT, shell(Field("stdout", value)))
 
 
+@pytest.mark.parametrize("key", ["id", "name"])
+def test_a_field_that_hides_the_objects_own_id_or_name_is_refused(
+    service: Service, pipeline_id: str, key: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"'Say': {key} stands among the fields too"):
+        put(service, pipeline_id, DEFAULT, shell(Field(key, "x")))
+
+
 def test_secrets_are_masked_and_survive_their_mask(service: Service, pipeline_id: str) -> None:
     secret = ParameterObject(id="*myP", attributes=(("type", "String"),))
     value = ParameterValue(id="*myP", value="canary")
