@@ -10,20 +10,25 @@ from typing import Any, Self
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 
 
-class FromRow:
-    """Builds a dataclass with slots from a mapping of columns."""
+class Row:
+    """A dataclass with slots, each of which is a column."""
 
     __slots__ = ()
 
     @classmethod
-    def from_row(cls, row: Mapping[Any, Any]) -> Self:
+    def from_columns(cls, found: Mapping[Any, Any]) -> Self:
         """The value of one result row; columns that the class does not name are left out."""
         names: tuple[str, ...] = cls.__slots__
-        return cls(**{key: value for key, value in row.items() if key in names})
+        return cls(**{key: value for key, value in found.items() if key in names})
+
+    def columns(self) -> dict[str, Any]:
+        """The inverse of `from_columns`."""
+        names: tuple[str, ...] = self.__slots__
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceRow(FromRow):
+class InstanceRow(Row):
     """One component in one period."""
 
     pipeline_id: str
@@ -56,7 +61,7 @@ class InstanceRow(FromRow):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRow(FromRow):
+class AttemptRow(Row):
     """One try of an instance, and its place in the worker group's queue."""
 
     pipeline_id: str

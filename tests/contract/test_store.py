@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from taskrunner.errors import PipelineNotFound
 from taskrunner.model.decisions import Queue
 from taskrunner.model.instances import Category, Dependency, DependencyKind, InstanceSpec
-from taskrunner.model.rows import AttemptRow
+from taskrunner.model.rows import AttemptRow, InstanceRow, Row
 from taskrunner.model.states import (
     AttemptStatus,
     IllegalTransition,
@@ -86,6 +86,50 @@ def attempt(instance: str = "A", number: int = 1, **changes: Any) -> AttemptRow:
         created_at=NOW,
     )
     return replace(made, **changes)
+
+
+# -- the rows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "cls"),
+    [
+        ("pipelines", PipelineRow),
+        ("schedules", ScheduleRow),
+        ("instances", InstanceRow),
+        ("attempts", AttemptRow),
+        ("handouts", HandoutRow),
+        ("alarms", AlarmRow),
+    ],
+)
+def test_a_row_class_has_a_field_for_every_column(table: str, cls: type[Row]) -> None:
+    names: tuple[str, ...] = cls.__slots__
+    assert sorted(names) == sorted(METADATA.tables[table].columns.keys())
+
+
+def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
+    full = attempt(
+        number=2,
+        status=A.FAILED,
+        task_id="t",
+        report_by=NOW + MINUTE,
+        timeout_s=1.5,
+        started_at=NOW,
+        ended_at=NOW,
+        hostname="h",
+        error_id="E",
+        error_message="m",
+        error_stack_trace="s",
+        progress={"step": "1"},
+    )
+    pipeline = replace(PIPELINE, first_activated_at=NOW, latest_version=3, active_version=2)
+    with store.write() as conn:
+        for row in (attempt(), full):
+            attempts.insert_attempt(conn, row)
+        pipelines.insert_pipeline(conn, pipeline)
+    with store.read() as conn:
+        assert attempts.load_attempts(conn, "df-1") == [attempt(), full]
+        assert pipelines.load_pipeline(conn, "df-1") == pipeline
 
 
 # -- the schema -----------------------------------------------------------------------------

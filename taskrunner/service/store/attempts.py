@@ -11,41 +11,26 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow
-from taskrunner.service.store.instances import insert_missing
+from taskrunner.service.store.records import (
+    fetch,
+    fetch_first,
+    insert_missing_columns,
+    is_row,
+    key_of,
+)
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.store.tables import attempts, handouts, instances, pipelines, runners
 
 
 def insert_attempt(conn: Connection, row: AttemptRow) -> None:
     """Add an attempt to the queue of its worker group."""
-    values = {
-        "pipeline_id": row.pipeline_id,
-        "attempt_id": row.attempt_id,
-        "instance_id": row.instance_id,
-        "number": row.number,
-        "status": row.status,
-        "worker_group": row.worker_group,
-        "queue": row.queue,
-        "ready_at": row.ready_at,
-        "lease_s": row.lease_s,
-        "timeout_s": row.timeout_s,
-        "created_at": row.created_at,
-        "progress": {},
-    }
-    conn.execute(_INSERT, values)
+    conn.execute(_INSERT, row.columns())
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
 _INSERT = attempts.insert()
-_UPDATE = attempts.update().where(
-    attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
-    attempts.c.attempt_id == sa.bindparam("of_attempt"),
-    attempts.c.status == sa.bindparam("of_status"),
-)
-_ONE = sa.select(attempts).where(
-    attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
-    attempts.c.attempt_id == sa.bindparam("of_attempt"),
-)
+_UPDATE = attempts.update().where(is_row(attempts), attempts.c.status == sa.bindparam("of_status"))
+_ONE = sa.select(attempts).where(is_row(attempts))
 _OF_INSTANCES = (
     sa.select(attempts)
     .where(
@@ -79,9 +64,8 @@ _HANDOUT = sa.select(handouts).where(
 
 def load_attempt(conn: Connection, pipeline_id: str, attempt_id: str) -> AttemptRow | None:
     """One attempt."""
-    wanted = {"of_pipeline": pipeline_id, "of_attempt": attempt_id}
-    found = conn.execute(_ONE, wanted).mappings().first()
-    return AttemptRow.from_row(found) if found else None
+    wanted = {"of_pipeline_id": pipeline_id, "of_attempt_id": attempt_id}
+    return fetch_first(conn, AttemptRow, _ONE, wanted)
 
 
 def load_attempts(
@@ -98,7 +82,7 @@ def load_attempts(
     )
     if attempt_ids is not None:
         statement = statement.where(attempts.c.attempt_id.in_(attempt_ids))
-    return [AttemptRow.from_row(row) for row in conn.execute(statement).mappings()]
+    return fetch(conn, AttemptRow, statement)
 
 
 def head_attempts(
@@ -114,8 +98,7 @@ def attempts_of(
     """The attempts of each of these instances that has any, the newest last."""
     found: dict[str, list[AttemptRow]] = {}
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
-    for line in conn.execute(_OF_INSTANCES, wanted).mappings():
-        row = AttemptRow.from_row(line)
+    for row in fetch(conn, AttemptRow, _OF_INSTANCES, wanted):
         found.setdefault(row.instance_id, []).append(row)
     return found
 
@@ -129,8 +112,7 @@ def claim_ready(
     announces the attempt again afterwards.
     """
     wanted = {"of_group": worker_group, "at": now, "of_account": account}
-    found = conn.execute(_CLAIM, wanted).mappings().first()
-    return AttemptRow.from_row(found) if found else None
+    return fetch_first(conn, AttemptRow, _CLAIM, wanted)
 
 
 def any_ready(conn: Connection, worker_group: str, now: datetime, *, account: str) -> bool:
@@ -167,11 +149,7 @@ def update_attempt(
     conn: Connection, row: AttemptRow, *, held_by: str | None = None, **values: Any
 ) -> bool:
     """Change an attempt if it still has `row`'s status (and hand-out, if given)."""
-    expected = {
-        "of_pipeline": row.pipeline_id,
-        "of_attempt": row.attempt_id,
-        "of_status": row.status,
-    }
+    expected = {**key_of(attempts, row), "of_status": row.status}
     if held_by is None:
         return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
     return conn.execute(_UPDATE_HELD, {**expected, "held_by": held_by, **values}).rowcount == 1
@@ -179,24 +157,13 @@ def update_attempt(
 
 def insert_handout(conn: Connection, row: HandoutRow) -> None:
     """Record that an attempt is given to a runner."""
-    values = {
-        "task_id": row.task_id,
-        "pipeline_id": row.pipeline_id,
-        "attempt_id": row.attempt_id,
-        "hostname": row.hostname,
-        "handed_out_at": row.handed_out_at,
-        "state": row.state,
-        "account": row.account,
-        "user_id": row.user_id,
-    }
-    conn.execute(_INSERT_HANDOUT, values)
+    conn.execute(_INSERT_HANDOUT, row.columns())
 
 
 def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> HandoutRow | None:
     """The hand-out with this task id, if it was made to this user."""
     wanted = {"of_task": task_id, "of_account": account, "of_user": user}
-    row = conn.execute(_HANDOUT, wanted).mappings().first()
-    return HandoutRow.from_row(row) if row else None
+    return fetch_first(conn, HandoutRow, _HANDOUT, wanted)
 
 
 def start_handout(conn: Connection, task_id: str) -> None:
@@ -225,4 +192,4 @@ def record_runner(
         runners.update().where(runners.c.taskrunner_id == taskrunner_id).values(**seen)
     )
     if updated.rowcount == 0:
-        insert_missing(conn, runners, [{"taskrunner_id": taskrunner_id, **seen}])
+        insert_missing_columns(conn, runners, [{"taskrunner_id": taskrunner_id, **seen}])

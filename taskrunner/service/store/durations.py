@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.states import AttemptStatus
+from taskrunner.service.store.records import is_row
 from taskrunner.service.store.tables import attempts, instances
 
 _OPEN = sa.select(
@@ -20,10 +21,7 @@ _OPEN = sa.select(
     attempts.c.report_by,
     attempts.c.started_at,
 ).where(attempts.c.queue != Queue.DONE)
-_MOVE = attempts.update().where(
-    attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
-    attempts.c.attempt_id == sa.bindparam("of_attempt"),
-)
+_MOVE = attempts.update().where(is_row(attempts))
 _LOOK = instances.update().where(instances.c.due_at.is_not(None))
 
 
@@ -44,8 +42,8 @@ def shift(conn: Connection, by: timedelta, now: datetime) -> None:
 def _moved(row: Any, by: timedelta) -> dict[str, object]:
     running = row.status == AttemptStatus.RUNNING
     return {
-        "of_pipeline": row.pipeline_id,
-        "of_attempt": row.attempt_id,
+        "of_pipeline_id": row.pipeline_id,
+        "of_attempt_id": row.attempt_id,
         "ready_at": row.ready_at + by,
         "report_by": row.report_by and row.report_by + by,
         # Of an attempt that is waiting again it is history: when its last look began.

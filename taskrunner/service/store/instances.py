@@ -2,75 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import DependencyKind, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
+from taskrunner.service.store.records import (
+    fetch,
+    fetch_first,
+    insert_missing,
+    insert_missing_columns,
+    is_row,
+    key_of,
+)
 from taskrunner.service.store.tables import dependencies, instances, pipelines
 
 #: Instances that are looked at when a place under maxActiveInstances becomes free.
 PLACES_OFFERED = 8
 
 
-def insert_missing(conn: Connection, table: sa.Table, values: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows; those whose key is there already are left as they are."""
-    if not values:
-        return
-    build = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    conn.execute(build(table).on_conflict_do_nothing(), list(values))
-
-
 def insert_instances(
     conn: Connection, pipeline_id: str, version: int, specs: Sequence[InstanceSpec], now: datetime
 ) -> None:
     """Make instances that are not there yet, each to be looked at when its time comes."""
-    insert_missing(
-        conn,
-        instances,
-        [
-            {
-                "pipeline_id": pipeline_id,
-                "instance_id": spec.instance_id,
-                "component_id": spec.component_id,
-                "name": spec.name,
-                "type": spec.type,
-                "category": spec.category,
-                "version": version,
-                "status": InstanceStatus.WAITING_ON_DEPENDENCIES,
-                "scheduled_start": spec.start,
-                "scheduled_end": spec.end,
-                "not_before": spec.not_before,
-                "created_at": now,
-                "worker_group": spec.worker_group,
-                "node_id": spec.node_id,
-                "attempt_count": 0,
-                "failures": 0,
-                "late_fired": False,
-                "due_at": max(now, spec.not_before),
-            }
-            for spec in specs
-        ],
-    )
-    insert_missing(
-        conn,
-        dependencies,
-        [
-            {
-                "pipeline_id": pipeline_id,
-                "instance_id": spec.instance_id,
-                "depends_on": dependency.instance_id,
-                "kind": dependency.kind,
-            }
-            for spec in specs
-            for dependency in spec.dependencies
-        ],
+    insert_missing(conn, instances, [_new(pipeline_id, version, spec, now) for spec in specs])
+    waits = [
+        {
+            "pipeline_id": pipeline_id,
+            "instance_id": spec.instance_id,
+            "depends_on": dependency.instance_id,
+            "kind": dependency.kind,
+        }
+        for spec in specs
+        for dependency in spec.dependencies
+    ]
+    insert_missing_columns(conn, dependencies, waits)
+
+
+def _new(pipeline_id: str, version: int, spec: InstanceSpec, now: datetime) -> InstanceRow:
+    return InstanceRow(
+        pipeline_id=pipeline_id,
+        instance_id=spec.instance_id,
+        component_id=spec.component_id,
+        name=spec.name,
+        type=spec.type,
+        category=spec.category,
+        version=version,
+        status=InstanceStatus.WAITING_ON_DEPENDENCIES,
+        scheduled_start=spec.start,
+        scheduled_end=spec.end,
+        not_before=spec.not_before,
+        created_at=now,
+        worker_group=spec.worker_group,
+        node_id=spec.node_id,
+        due_at=max(now, spec.not_before),
     )
 
 
@@ -80,8 +70,7 @@ def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
     Their pipelines are claimed with them, so that two schedulers never work on one: they would
     wake each other's instances and wait for each other, and count what is active twice.
     """
-    rows = conn.execute(_CLAIM_DUE, {"at": now, "most": limit}).mappings()
-    return [InstanceRow.from_row(row) for row in rows]
+    return fetch(conn, InstanceRow, _CLAIM_DUE, {"at": now, "most": limit})
 
 
 def any_due(conn: Connection, now: datetime) -> bool:
@@ -157,13 +146,13 @@ def load_instances(
         statement = statement.where(instances.c.status.not_in(list(INSTANCE_TERMINAL)))
     if lock:
         statement = statement.with_for_update()
-    return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
+    return fetch(conn, InstanceRow, statement)
 
 
 def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:
     """One instance, which must be there."""
-    wanted = {"of_pipeline": pipeline_id, "of_instance": instance_id}
-    return InstanceRow.from_row(conn.execute(_ONE, wanted).mappings().one())
+    wanted = {"of_pipeline_id": pipeline_id, "of_instance_id": instance_id}
+    return InstanceRow.from_columns(conn.execute(_ONE, wanted).mappings().one())
 
 
 def with_category(
@@ -173,7 +162,7 @@ def with_category(
     statement = sa.select(instances).where(
         instances.c.category == category, instances.c.status.in_(list(in_statuses))
     )
-    return [InstanceRow.from_row(row) for row in conn.execute(statement).mappings()]
+    return fetch(conn, InstanceRow, statement)
 
 
 def serves(conn: Connection, pipeline_id: str, worker_groups: Iterable[str]) -> bool:
@@ -209,8 +198,7 @@ def creating_resource(conn: Connection, worker_group: str, *, account: str) -> I
             pipelines.c.account == account,
         )
     )
-    found = conn.execute(statement).mappings().first()
-    return InstanceRow.from_row(found) if found else None
+    return fetch_first(conn, InstanceRow, statement)
 
 
 def statuses(
@@ -233,27 +221,16 @@ def update_instance(
     to = values.get("status", row.status)
     if to != row.status:
         advance(row.status, to)
-    expected = {
-        "of_pipeline": row.pipeline_id,
-        "of_instance": row.instance_id,
-        "of_status": row.status,
-    }
+    expected = {**key_of(instances, row), "of_status": row.status}
     return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
 
 
-_ONE = sa.select(instances).where(
-    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
-    instances.c.instance_id == sa.bindparam("of_instance"),
-)
+_ONE = sa.select(instances).where(is_row(instances))
 _WAKE_ONE = instances.update().where(
-    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
-    instances.c.instance_id == sa.bindparam("of_instance"),
-    instances.c.status.not_in(list(INSTANCE_TERMINAL)),
+    is_row(instances), instances.c.status.not_in(list(INSTANCE_TERMINAL))
 )
 _UPDATE = instances.update().where(
-    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
-    instances.c.instance_id == sa.bindparam("of_instance"),
-    instances.c.status == sa.bindparam("of_status"),
+    is_row(instances), instances.c.status == sa.bindparam("of_status")
 )
 
 
@@ -267,13 +244,11 @@ def put_off(
 
 def look_again(conn: Connection, row: InstanceRow, at: datetime) -> None:
     """Have an instance looked at by this moment at the latest."""
-    moment = {"of_pipeline": row.pipeline_id, "of_instance": row.instance_id, "latest": at}
-    conn.execute(_LOOK_AGAIN, {**moment, "due_at": at})
+    conn.execute(_LOOK_AGAIN, {**key_of(instances, row), "latest": at, "due_at": at})
 
 
 _LOOK_AGAIN = instances.update().where(
-    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
-    instances.c.instance_id == sa.bindparam("of_instance"),
+    is_row(instances),
     sa.or_(instances.c.due_at.is_(None), instances.c.due_at > sa.bindparam("latest")),
 )
 
@@ -288,8 +263,8 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
     if not wanted:
         return
     if len(wanted) == 1:
-        moment = {"of_pipeline": pipeline_id, "of_instance": wanted[0], "due_at": now}
-        conn.execute(_WAKE_ONE, moment)
+        only = {"of_pipeline_id": pipeline_id, "of_instance_id": wanted[0]}
+        conn.execute(_WAKE_ONE, {**only, "due_at": now})
         return
     conn.execute(
         instances.update()

@@ -10,7 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import PipelineDeleted, PipelineNotFound
-from taskrunner.service.store.instances import insert_missing
+from taskrunner.service.store.records import (
+    fetch,
+    fetch_first,
+    insert_missing,
+    is_row,
+    key_of,
+)
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
 from taskrunner.service.store.tables import (
     alarms,
@@ -26,20 +32,7 @@ from taskrunner.service.store.tables import (
 
 def insert_pipeline(conn: Connection, row: PipelineRow) -> str:
     """Add a pipeline, unless one of the same name and uniqueId is there; returns the id of it."""
-    values = {
-        "pipeline_id": row.pipeline_id,
-        "account": row.account,
-        "user_id": row.user_id,
-        "name": row.name,
-        "unique_id": row.unique_id,
-        "description": row.description,
-        "tags": [list(tag) for tag in row.tags],
-        "state": row.state,
-        "created_at": row.created_at,
-        "latest_version": 0,
-        "active_version": 0,
-    }
-    insert_missing(conn, pipelines, [values])
+    insert_missing(conn, pipelines, [row])
     there = find_by_unique_id(conn, row.account, row.name, row.unique_id)
     return there.pipeline_id if there else row.pipeline_id
 
@@ -53,8 +46,7 @@ def find_by_unique_id(
         pipelines.c.name == name,
         pipelines.c.unique_id == unique_id,
     )
-    found = conn.execute(statement).mappings().first()
-    return PipelineRow.from_row(found) if found else None
+    return fetch_first(conn, PipelineRow, statement)
 
 
 def load_pipeline(
@@ -66,10 +58,9 @@ def load_pipeline(
         statement = statement.where(pipelines.c.account == account)
     if lock:
         statement = statement.with_for_update()
-    found = conn.execute(statement).mappings().first()
-    if found is None:
+    row = fetch_first(conn, PipelineRow, statement)
+    if row is None:
         raise not_found(pipeline_id)
-    row = PipelineRow.from_row(found)
     if row.deleted_at is not None:
         raise PipelineDeleted(f"Pipeline with id: {pipeline_id} has been deleted")
     return row
@@ -94,7 +85,7 @@ def list_pipelines(
         statement = statement.where(pipelines.c.account == account)
     if after is not None:
         statement = statement.where(pipelines.c.pipeline_id > after)
-    return [PipelineRow.from_row(row) for row in conn.execute(statement).mappings()]
+    return fetch(conn, PipelineRow, statement)
 
 
 def update_pipeline(conn: Connection, pipeline_id: str, **values: Any) -> None:
@@ -141,23 +132,14 @@ def load_definition(conn: Connection, pipeline_id: str, version: int) -> Mapping
 def replace_schedules(conn: Connection, pipeline_id: str, rows: Sequence[ScheduleRow]) -> None:
     """Set how far each schedule of a pipeline has come."""
     conn.execute(schedules.delete().where(schedules.c.pipeline_id == pipeline_id))
-    values = [
-        {
-            "pipeline_id": pipeline_id,
-            "schedule_id": row.schedule_id,
-            "next_index": row.next_index,
-            "next_at": row.next_at,
-        }
-        for row in rows
-    ]
-    if values:
-        conn.execute(schedules.insert(), values)
+    if rows:
+        conn.execute(schedules.insert(), [row.columns() for row in rows])
 
 
 def load_schedules(conn: Connection, pipeline_id: str) -> list[ScheduleRow]:
     """Every schedule of an active pipeline."""
     statement = sa.select(schedules).where(schedules.c.pipeline_id == pipeline_id)
-    return [ScheduleRow.from_row(row) for row in conn.execute(statement).mappings()]
+    return fetch(conn, ScheduleRow, statement)
 
 
 def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleRow]:
@@ -165,8 +147,7 @@ def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleR
 
     So are their pipelines, in one go: whoever holds a pipeline may want its schedules.
     """
-    rows = conn.execute(_DUE_SCHEDULES, {"at": now, "most": limit}).mappings()
-    return [ScheduleRow.from_row(row) for row in rows]
+    return fetch(conn, ScheduleRow, _DUE_SCHEDULES, {"at": now, "most": limit})
 
 
 def any_due_schedule(conn: Connection, now: datetime) -> bool:
@@ -192,11 +173,8 @@ def set_schedule(
     conn: Connection, row: ScheduleRow, next_index: int, next_at: datetime | None
 ) -> None:
     """Say how far a schedule has come."""
-    conn.execute(
-        schedules.update()
-        .where(
-            schedules.c.pipeline_id == row.pipeline_id,
-            schedules.c.schedule_id == row.schedule_id,
-        )
-        .values(next_index=next_index, next_at=next_at)
-    )
+    values = {"next_index": next_index, "next_at": next_at}
+    conn.execute(_SET_SCHEDULE, {**key_of(schedules, row), **values})
+
+
+_SET_SCHEDULE = schedules.update().where(is_row(schedules))

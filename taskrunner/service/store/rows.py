@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskrunner.model.rows import FromRow
+from taskrunner.model.rows import Row
 from taskrunner.model.states import PipelineState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineRow(FromRow):
+class PipelineRow(Row):
     """A pipeline, without its definition."""
 
     pipeline_id: str
@@ -34,7 +34,7 @@ class PipelineRow(FromRow):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleRow(FromRow):
+class ScheduleRow(Row):
     """How far a schedule has been turned into instances."""
 
     pipeline_id: str
@@ -44,7 +44,7 @@ class ScheduleRow(FromRow):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandoutRow(FromRow):
+class HandoutRow(Row):
     """One hand-out of an attempt to a runner."""
 
     task_id: str
@@ -60,7 +60,7 @@ class HandoutRow(FromRow):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmRow(FromRow):
+class AlarmRow(Row):
     """A notification to be published, or published."""
 
     pipeline_id: str
