@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import DefinitionError, InvalidRequest
 from taskrunner.model.decisions import Become, Decision, EndAttempt, View
-from taskrunner.model.document import Field, PipelineObject, Ref
+from taskrunner.model.document import PipelineObject
 from taskrunner.model.expressions import Scope, evaluate
 from taskrunner.model.instances import Category
 from taskrunner.model.planner import cancel
@@ -21,21 +23,21 @@ from taskrunner.model.states import (
     InstanceStatus,
     PipelineState,
 )
-from taskrunner.model.times import format_datetime
 from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
 from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.rerun import rerun
-from taskrunner.service.runtime import runtime_fields
+from taskrunner.service.runtime import Subject, moment
+from taskrunner.service.selectors import Condition, row_conditions
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.rows import PipelineRow
-from taskrunner.service.views import attempt_object, instance_object
+from taskrunner.service.store.tables import attempts, instances
+from taskrunner.service.subjects import Attempt, Batch, Component, Instance
+from taskrunner.service.views import described, object_id
+from taskrunner.wire.structures import Selector
 
-SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
-
-#: What one object says to the fields that a query may name.
-Facts = Mapping[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,77 +53,81 @@ class Objects:
         version = self.pipeline.active_version or self.pipeline.latest_version
         return self.load(self.pipeline.pipeline_id, version) if version else None
 
-    def facts(self, sphere: str) -> list[tuple[str, Facts]]:
-        """Every object of a sphere with what can be asked of it, in a stable order."""
-        return _FACTS[sphere](self)
+    def query(
+        self, sphere: str, selectors: Sequence[Selector], marker: str | None, limit: int
+    ) -> tuple[list[str], bool]:
+        """The ids of the objects of a sphere that meet every selector, and whether there are more.
 
-    def component_facts(self) -> list[tuple[str, Facts]]:
+        They come in a stable order, from the one after `marker` on. Raises InvalidRequest.
+        """
+        conditions = [Condition.of(selector) for selector in selectors]
+        found = (
+            object_id(subject)
+            for subject in _SPHERES[sphere](self, conditions, marker or None)
+            if all(condition.met_by(subject) for condition in conditions)
+        )
+        page = list(islice(found, limit + 1))
+        return page[:limit], len(page) > limit
+
+    def _components(
+        self, _conditions: Sequence[Condition], marker: str | None
+    ) -> Iterator[Component]:
         """The components of the active definition, or of the latest."""
         loaded = self._loaded
-        if loaded is None:
-            return []
-        return [
-            (obj.id, {"name": obj.name, "@sphere": "COMPONENT", "parent": _parent(obj)})
-            for obj in loaded.definition.objects
-        ]
+        objects = loaded.for_eyes.definition.objects if loaded else ()
+        ids = [obj.id for obj in objects]
+        first = 0 if marker is None else 1 + ids.index(_known(marker if marker in ids else None))
+        return (Component(row=self.pipeline, obj=obj) for obj in objects[first:])
 
-    def instance_facts(self) -> list[tuple[str, Facts]]:
-        """The instances."""
-        rows = instance_store.load_instances(self.conn, self.pipeline.pipeline_id)
-        return [(row.instance_id, _instance_facts(row)) for row in rows]
+    def _instances(self, conditions: Sequence[Condition], marker: str | None) -> Iterator[Instance]:
+        after = None if marker is None else _known(next(iter(self._rows([marker])), None))
+        where = row_conditions(instances, conditions)
+        for rows in instance_store.stream_instances(self.conn, self._id, where, after):
+            yield from self._as_instances(rows)
 
-    def attempt_facts(self) -> list[tuple[str, Facts]]:
-        """The attempts."""
-        pipeline_id = self.pipeline.pipeline_id
-        rows = {
-            row.instance_id: row for row in instance_store.load_instances(self.conn, pipeline_id)
-        }
-        return [
-            (attempt.attempt_id, _attempt_facts(rows[attempt.instance_id], attempt))
-            for attempt in attempt_store.load_attempts(self.conn, pipeline_id)
-        ]
+    def _attempts(self, conditions: Sequence[Condition], marker: str | None) -> Iterator[Attempt]:
+        load = attempt_store.load_attempt
+        after = None if marker is None else _known(load(self.conn, self._id, marker))
+        where = row_conditions(attempts, conditions)
+        for rows in attempt_store.stream_attempts(self.conn, self._id, where, after):
+            yield from self._as_attempts(rows)
 
     def describe(self, ids: Sequence[str], *, evaluate_expressions: bool) -> list[PipelineObject]:
         """Objects of any sphere by their ids. Raises InvalidRequest for one that is not there."""
-        pipeline_id = self.pipeline.pipeline_id
-        instances = {r.instance_id: r for r in self._instances(ids)}
-        attempts = {
-            a.attempt_id: a
-            for a in attempt_store.load_attempts(self.conn, pipeline_id, attempt_ids=ids)
-        }
-        parents = {
-            r.instance_id: r for r in self._instances({a.instance_id for a in attempts.values()})
-        }
-        heads = attempt_store.head_attempts(self.conn, pipeline_id, list(instances))
-        found = []
-        for object_id in ids:
-            if object_id in attempts:
-                attempt = attempts[object_id]
-                row = parents[attempt.instance_id]
-                loaded = self.load(pipeline_id, row.version)
-                found.append(attempt_object(self.conn, loaded, row, attempt))
-            elif object_id in instances:
-                row = instances[object_id]
-                loaded = self.load(pipeline_id, row.version)
-                shown = evaluate_expressions
-                found.append(instance_object(self.conn, loaded, row, heads, evaluate=shown))
-            else:
-                found.append(self._component(object_id))
-        return found
+        tried = attempt_store.load_attempts(self.conn, self._id, attempt_ids=ids)
+        made: list[Subject] = [*self._as_instances(self._rows(ids)), *self._as_attempts(tried)]
+        by_id = {object_id(subject): subject for subject in made}
+        found = [by_id.get(key) or self._component(key) for key in ids]
+        return [
+            # An attempt's fields are those that its runner was given.
+            described(subject, evaluate=evaluate_expressions or isinstance(subject, Attempt))
+            for subject in found
+        ]
 
-    def _instances(self, ids: Iterable[str]) -> list[InstanceRow]:
-        return instance_store.load_instances(self.conn, self.pipeline.pipeline_id, ids)
+    @property
+    def _id(self) -> str:
+        return self.pipeline.pipeline_id
 
-    def _component(self, object_id: str) -> PipelineObject:
+    def _rows(self, ids: Iterable[str]) -> list[InstanceRow]:
+        return instance_store.load_instances(self.conn, self._id, ids)
+
+    def _as_instances(self, rows: Sequence[InstanceRow]) -> list[Instance]:
+        batch = Batch(self.conn, self._id, rows)
+        return [
+            Instance(row=row, loaded=self.load(self._id, row.version), batch=batch) for row in rows
+        ]
+
+    def _as_attempts(self, rows: Sequence[AttemptRow]) -> list[Attempt]:
+        of = self._as_instances(self._rows({row.instance_id for row in rows}))
+        by_id = {instance.row.instance_id: instance for instance in of}
+        return [Attempt(row=row, instance=by_id[row.instance_id]) for row in rows]
+
+    def _component(self, key: str) -> Component:
         loaded = self._loaded
-        obj = loaded.for_eyes.definition.get(object_id) if loaded else None
+        obj = loaded.for_eyes.definition.get(key) if loaded else None
         if obj is None:
-            raise InvalidRequest(
-                f"pipeline {self.pipeline.pipeline_id} has no object {object_id!r}"
-            )
-        state = "SCHEDULED" if self.pipeline.active_version else "PENDING"
-        runtime = (Field("@sphere", "COMPONENT"), Field("@status", state))
-        return PipelineObject(id=obj.id, name=obj.name, fields=(*obj.fields, *runtime))
+            raise InvalidRequest(f"pipeline {self._id} has no object {key!r}")
+        return Component(row=self.pipeline, obj=obj)
 
     def evaluate(self, object_id: str, expression: str) -> str:
         """The value of an expression in an object's fields. Raises InvalidRequest."""
@@ -131,61 +137,31 @@ class Objects:
         except DefinitionError as error:
             raise InvalidRequest(error.message) from error
 
-    def _scope(self, object_id: str) -> Scope:
-        instance_id = object_id.rsplit("_Attempt=", 1)[0]
-        rows = self._instances([instance_id])
+    def _scope(self, key: str) -> Scope:
+        rows = self._rows([key.rsplit("_Attempt=", 1)[0]])
         if rows:
             row = rows[0]
-            more = {row.component_id: runtime_fields(row)}
-            moment = Moment(start=row.scheduled_start, end=row.scheduled_end, more=more)
-            loaded = self.load(self.pipeline.pipeline_id, row.version).for_eyes
-            return loaded.scope(row.component_id, moment)
-        component = self._component(object_id)
+            loaded = self.load(self._id, row.version).for_eyes
+            return loaded.scope(row.component_id, moment(loaded, row))
+        component = self._component(key)
         since = self.pipeline.first_activated_at or self.pipeline.created_at
         version = self.pipeline.active_version or self.pipeline.latest_version
-        loaded = self.load(self.pipeline.pipeline_id, version).for_eyes
-        return loaded.scope(component.id, Moment(start=since, end=since))
+        loaded = self.load(self._id, version).for_eyes
+        return loaded.scope(component.obj.id, Moment(start=since, end=since))
 
 
-_FACTS: Mapping[str, Callable[[Objects], list[tuple[str, Facts]]]] = {
-    "COMPONENT": Objects.component_facts,
-    "INSTANCE": Objects.instance_facts,
-    "ATTEMPT": Objects.attempt_facts,
+_SPHERES: Mapping[str, Callable[[Objects, Sequence[Condition], str | None], Iterator[Subject]]] = {
+    "COMPONENT": Objects._components,
+    "INSTANCE": Objects._instances,
+    "ATTEMPT": Objects._attempts,
 }
+SPHERES = tuple(_SPHERES)
 
 
-def _parent(obj: PipelineObject) -> str:
-    ref = obj.ref("parent")
-    return ref.id if isinstance(ref, Ref) else ""
-
-
-def _instance_facts(row: InstanceRow) -> Facts:
-    moments = {
-        "@scheduledStartTime": row.scheduled_start,
-        "@scheduledEndTime": row.scheduled_end,
-        "@actualStartTime": row.actual_start,
-        "@actualEndTime": row.actual_end,
-    }
-    return {
-        "name": f"@{row.name}_{format_datetime(row.scheduled_start)}",
-        "@sphere": "INSTANCE",
-        "parent": row.component_id,
-        "@componentParent": row.component_id,
-        "@status": str(row.status),
-        **{key: format_datetime(moment) for key, moment in moments.items() if moment},
-    }
-
-
-def _attempt_facts(row: InstanceRow, attempt: AttemptRow) -> Facts:
-    moments = {"@actualStartTime": attempt.started_at, "@actualEndTime": attempt.ended_at}
-    facts = {k: v for k, v in _instance_facts(row).items() if not k.startswith("@actual")}
-    return {
-        **facts,
-        "@sphere": "ATTEMPT",
-        "@instanceParent": row.instance_id,
-        "@status": str(attempt.status),
-        **{key: format_datetime(moment) for key, moment in moments.items() if moment},
-    }
+def _known(place: T | None) -> T:
+    if place is None:
+        raise InvalidRequest("the marker is not one that this query gave")
+    return place
 
 
 def check_status(wanted: str) -> None:

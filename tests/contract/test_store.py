@@ -28,6 +28,7 @@ from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store
+from taskrunner.service.store.records import stream
 from taskrunner.service.store.rows import AlarmRow, HandoutRow, PipelineRow, ScheduleRow
 from taskrunner.service.store.tables import METADATA, runners
 
@@ -130,6 +131,26 @@ def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
     with store.read() as conn:
         assert attempts.load_attempts(conn, "df-1") == [attempt(), full]
         assert pipelines.load_pipeline(conn, "df-1") == pipeline
+
+
+def test_rows_are_streamed_in_order_from_a_place_on(store: Store) -> None:
+    """Those of one moment too, and with other statements executed in between."""
+    names = ["E", "D", "C", "B", "A"]
+    with store.write() as conn:
+        specs = [spec(name, at=NOW if name in "DE" else NOW + MINUTE) for name in names]
+        instances.insert_instances(conn, "df-1", 1, specs, NOW)
+        queue(conn, *(attempt(name) for name in names))
+    statement = sa.select(METADATA.tables["instances"])
+    order = [METADATA.tables["instances"].c[name] for name in ("scheduled_start", "instance_id")]
+    with store.read() as conn:
+        after = instances.load_instance(conn, "df-1", "@E")
+        read = []
+        for rows in stream(conn, InstanceRow, statement, order, after, size=2):
+            read.append([row.instance_id for row in rows])
+            assert attempts.head_attempts(conn, "df-1", read[-1]).keys() == set(read[-1])
+        assert read == [["@A", "@B"], ["@C"]]
+        whole = list(stream(conn, InstanceRow, statement, order, None, size=2))
+        assert [row.instance_id for rows in whole for row in rows] == ["@D", "@E", "@A", "@B", "@C"]
 
 
 # -- the schema -----------------------------------------------------------------------------
@@ -257,6 +278,27 @@ def test_an_instance_is_made_once(store: Store) -> None:
         assert {d.instance_id for d in waits["@C"]} == {"@A", "@B"}
         waited = links.dependents_of(conn, "df-1", ["@A"])
         assert {d.instance_id for d in waited["@A"]} == {"@B", "@C"}
+
+
+def test_the_neighbours_of_instances_are_found_at_once(store: Store) -> None:
+    specs = [
+        spec("A"),
+        spec("B", "A", at=NOW + MINUTE),
+        spec("C", "A", "B"),
+        spec("P", node_id="@C"),
+        spec("Alone"),
+    ]
+    with store.write() as conn:
+        instances.insert_instances(conn, "df-1", 1, specs, NOW)
+        instances.insert_instances(conn, "df-2", 1, [spec("A"), spec("X", "A")], NOW)
+    with store.read() as conn:
+        found = links.neighbours(conn, "df-1", ["@A", "@C", "@P", "@Alone"])
+        assert {key: [row.instance_id for row in rows] for key, rows in found.items()} == {
+            "@A": ["@C", "@B"],  # oldest first
+            "@C": ["@A", "@B"],
+            "@P": ["@C"],
+        }
+        assert found["@P"] == [instances.load_instance(conn, "df-1", "@C")]
 
 
 def test_a_change_needs_the_status_that_it_expects(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -12,16 +11,10 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.service.actions.texts import fill
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.masking import hidden
-from taskrunner.service.runtime import (
-    attempt_fields,
-    attempts_made,
-    runtime_fields,
-    tries_left,
-    unset_fields,
-)
+from taskrunner.service.runtime import expression_fields, unset_fields
 from taskrunner.service.store import alarms as alarm_store
-from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store.rows import AlarmRow
+from taskrunner.service.subjects import Batch, Instance
 
 
 def notify(
@@ -74,16 +67,9 @@ def _alarm(
 
 def _moment(conn: Connection, loaded: LoadedDefinition, row: InstanceRow) -> Moment:
     """The instance's period, with all that is known of the instance and of its last attempt."""
-    heads = attempt_store.head_attempts(conn, row.pipeline_id, [row.instance_id])
-    moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
-    known = {
-        **unset_fields(loaded.objects[row.component_id]),
-        **runtime_fields(row),
-        **attempt_fields(heads.get(row.instance_id)),
-        "@attemptCount": str(attempts_made(row)),
-        "@triesLeft": str(tries_left(loaded.policy(row.component_id, moment), row)),
-    }
-    return replace(moment, more={row.component_id: known})
+    instance = Instance(row=row, loaded=loaded, batch=Batch(conn, row.pipeline_id, [row]))
+    known = {**unset_fields(loaded.objects[row.component_id]), **expression_fields(instance)}
+    return Moment(start=row.scheduled_start, end=row.scheduled_end, more={row.component_id: known})
 
 
 def _topic(loaded: LoadedDefinition, row: InstanceRow, action_id: str, moment: Moment) -> str:

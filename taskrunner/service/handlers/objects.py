@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from taskrunner.errors import InvalidRequest
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
-from taskrunner.service.objects import SPHERES, Facts
+from taskrunner.service.objects import SPHERES
 from taskrunner.wire.inputs import (
     DescribeObjectsInput,
     EvaluateExpressionInput,
@@ -19,7 +17,6 @@ from taskrunner.wire.outputs import (
     EvaluateExpressionOutput,
     QueryObjectsOutput,
 )
-from taskrunner.wire.structures import Operator, Selector
 
 #: Found objects on a page unless the caller wants fewer, and at the most (the API's own figures).
 PAGE = 100
@@ -41,47 +38,10 @@ def query_objects(
     if not 0 < limit <= PAGE:
         raise InvalidRequest(f"limit {limit}: wanted 1 to {PAGE}")
     with service.objects(request.pipeline_id, caller) as objects:
-        facts = objects.facts(request.sphere)
-    found = [key for key, of in facts if all(_meets(of, selector) for selector in selectors)]
-    start = _position(found, request.marker)
-    page = found[start : start + limit]
-    more = start + limit < len(found)
+        ids, more = objects.query(request.sphere, selectors, request.marker, limit)
     return QueryObjectsOutput(
-        ids=tuple(page), has_more_results=more, marker=page[-1] if more else None
+        ids=tuple(ids), has_more_results=more, marker=ids[-1] if more else None
     )
-
-
-def _position(found: list[str], marker: str | None) -> int:
-    if marker is None or marker == "":
-        return 0
-    if marker not in found:
-        raise InvalidRequest("the marker is not one that this query gave")
-    return found.index(marker) + 1
-
-
-def _meets(facts: Facts, selector: Selector) -> bool:
-    operator = selector.operator or Operator()
-    compare = _COMPARE.get(operator.type or "")
-    if selector.field_name is None or compare is None:
-        wanted = ", ".join(_COMPARE)
-        raise InvalidRequest(f"a selector needs a fieldName and an operator type of {wanted}")
-    value = facts.get(selector.field_name)
-    return value is not None and compare(value, operator.values)
-
-
-def _between(value: str, bounds: tuple[str, ...]) -> bool:
-    if len(bounds) != 2:
-        raise InvalidRequest("BETWEEN needs two values")
-    return bounds[0] <= value <= bounds[1]
-
-
-_COMPARE: Mapping[str, Callable[[str, tuple[str, ...]], bool]] = {
-    "EQ": lambda value, wanted: value in wanted,
-    "REF_EQ": lambda value, wanted: value in wanted,
-    "LE": lambda value, wanted: all(value <= one for one in wanted),
-    "GE": lambda value, wanted: all(value >= one for one in wanted),
-    "BETWEEN": _between,
-}
 
 
 def describe_objects(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from taskrunner.service.store.records import (
     insert_missing_columns,
     is_row,
     key_of,
+    stream,
 )
 from taskrunner.service.store.tables import dependencies, instances, pipelines
 
@@ -147,6 +148,18 @@ def load_instances(
     if lock:
         statement = statement.with_for_update()
     return fetch(conn, InstanceRow, statement)
+
+
+def stream_instances(
+    conn: Connection,
+    pipeline_id: str,
+    where: Iterable[sa.ColumnElement[bool]],
+    after: InstanceRow | None,
+) -> Iterator[list[InstanceRow]]:
+    """A pipeline's instances in the order of their periods, those beyond `after`, in lists."""
+    order = (instances.c.scheduled_start, instances.c.instance_id)
+    ours = sa.select(instances).where(instances.c.pipeline_id == pipeline_id, *where)
+    return stream(conn, InstanceRow, ours, order, after)
 
 
 def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:

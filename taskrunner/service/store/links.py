@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import Dependency, DependencyKind
-from taskrunner.service.store.tables import dependencies
+from taskrunner.model.rows import InstanceRow
+from taskrunner.service.store.tables import dependencies, instances
 
 # Built once: on these paths putting a statement together would cost more than executing it.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
@@ -20,22 +21,38 @@ _DEPENDENCIES = sa.select(dependencies).where(
 _DEPENDENTS = sa.select(dependencies).where(
     dependencies.c.pipeline_id == _OF_PIPELINE, dependencies.c.depends_on.in_(_IDS)
 )
-_NEIGHBOURS = sa.union_all(
-    sa.select(dependencies.c.depends_on).where(
-        dependencies.c.pipeline_id == _OF_PIPELINE,
-        dependencies.c.instance_id == sa.bindparam("of_instance"),
-    ),
-    sa.select(dependencies.c.instance_id).where(
-        dependencies.c.pipeline_id == _OF_PIPELINE,
-        dependencies.c.depends_on == sa.bindparam("of_instance"),
-    ),
+_OWN = instances.alias("own")
+
+
+def _others(mine: sa.Column[str], other: sa.Column[str]) -> sa.Select[Any]:
+    """The instances that stand in one column of a table, for those that stand in another."""
+    table = mine.table
+    same_pipeline = instances.c.pipeline_id == table.c.pipeline_id
+    return (
+        sa.select(mine.label("of_instance"), instances)
+        .join(table, same_pipeline & (instances.c.instance_id == other))
+        .where(table.c.pipeline_id == _OF_PIPELINE, mine.in_(_IDS))
+    )
+
+
+_NEIGHBOURS = sa.union(
+    _others(dependencies.c.instance_id, dependencies.c.depends_on),
+    _others(dependencies.c.depends_on, dependencies.c.instance_id),
+    _others(_OWN.c.instance_id, _OWN.c.node_id),
 )
 
 
-def neighbours(conn: Connection, pipeline_id: str, instance_id: str) -> set[str]:
-    """The instances that one waits for, and those that wait for it."""
-    wanted = {"of_pipeline": pipeline_id, "of_instance": instance_id}
-    return set(conn.execute(_NEIGHBOURS, wanted).scalars())
+def neighbours(
+    conn: Connection, pipeline_id: str, instance_ids: Sequence[str]
+) -> dict[str, list[InstanceRow]]:
+    """What each of these instances waits for, what waits for it, and its node; oldest first."""
+    wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
+    found: dict[str, list[InstanceRow]] = {}
+    for line in conn.execute(_NEIGHBOURS, wanted).mappings():
+        found.setdefault(line["of_instance"], []).append(InstanceRow.from_columns(line))
+    for rows in found.values():
+        rows.sort(key=lambda row: (row.scheduled_start, row.instance_id))
+    return found
 
 
 def dependencies_of(

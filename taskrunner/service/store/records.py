@@ -5,7 +5,7 @@ A row class has one field for each column of its table (a test compares).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -15,6 +15,9 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.rows import Row
 
 R = TypeVar("R", bound=Row)
+
+#: Rows that are held at a time when many are gone through.
+STREAMED = 100
 
 
 def fetch(
@@ -36,6 +39,28 @@ def fetch_first(
     """The first row that a statement finds, if it finds any."""
     found = conn.execute(statement, values).mappings().first()
     return cls.from_columns(found) if found else None
+
+
+def stream(
+    conn: Connection,
+    cls: type[R],
+    statement: sa.Select[Any],
+    order: Sequence[sa.Column[Any]],
+    after: R | None,
+    *,
+    size: int = STREAMED,
+) -> Iterator[list[R]]:
+    """Every row that a statement finds, some at a time; those beyond `after`.
+
+    No two may share a place in the order.
+    """
+    if after is not None:
+        place = (sa.literal(getattr(after, column.name), column.type) for column in order)
+        statement = statement.where(sa.tuple_(*order) > sa.tuple_(*place))
+    options = {"yield_per": size}
+    with conn.execute(statement.order_by(*order), execution_options=options) as result:
+        for found in result.mappings().partitions():
+            yield [cls.from_columns(row) for row in found]
 
 
 def insert_missing(conn: Connection, table: sa.Table, rows: Sequence[Row]) -> None:

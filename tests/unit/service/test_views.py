@@ -210,26 +210,6 @@ def test_what_is_not_there_cannot_be_described(world: ServiceInProcess) -> None:
         world.describe(pipeline, "Nope")
 
 
-def test_every_sphere_can_be_asked_for_facts(world: ServiceInProcess) -> None:
-    pipeline = world.run([ON_DEMAND, shell("A")])
-    world.take()
-    with world.service.objects(pipeline) as objects:
-        facts = {sphere: dict(objects.facts(sphere)) for sphere in ("INSTANCE", "ATTEMPT")}
-        assert [key for key, _ in objects.facts("COMPONENT")] == ["Default", "A"]
-    assert facts["INSTANCE"][at("A")] == {
-        "name": at("A"),
-        "@sphere": "INSTANCE",
-        "parent": "A",
-        "@componentParent": "A",
-        "@status": "RUNNING",
-        "@scheduledStartTime": T,
-        "@scheduledEndTime": T,
-        "@actualStartTime": T,
-    }
-    attempt = facts["ATTEMPT"][f"{at('A')}_Attempt=1"]
-    assert (attempt["@instanceParent"], attempt["@status"]) == (at("A"), "RUNNING")
-
-
 def test_expressions_are_evaluated_for_an_object(world: ServiceInProcess) -> None:
     pipeline = world.run(definition())
     with world.service.objects(pipeline) as objects:
