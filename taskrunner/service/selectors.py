@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,7 +95,7 @@ class Condition:
         except (ValueError, OverflowError):
             return False  # such as a period that is an expression
         try:
-            wanted = [read(text) for text in self.wanted]
+            wanted = _read_all(read, self.wanted)
         except (ValueError, OverflowError) as error:
             if self.equals:
                 return False
@@ -102,8 +103,13 @@ class Condition:
         return _COMPARE[self.operator](own, wanted)
 
 
+@lru_cache
+def _read_all(read: Callable[[str], Any], texts: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(map(read, texts))
+
+
 _EQUALS = frozenset({"EQ", "REF_EQ"})
-_COMPARE: Mapping[str, Callable[[Any, list[Any]], bool]] = {
+_COMPARE: Mapping[str, Callable[[Any, tuple[Any, ...]], bool]] = {
     "EQ": lambda own, wanted: own in wanted,
     "LE": lambda own, wanted: all(own <= one for one in wanted),
     "GE": lambda own, wanted: all(own >= one for one in wanted),

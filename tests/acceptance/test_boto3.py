@@ -20,7 +20,7 @@ from tests.acceptance.served_process import Served, served
 
 if TYPE_CHECKING:
     from mypy_boto3_datapipeline import DataPipelineClient
-    from mypy_boto3_datapipeline.type_defs import PipelineObjectTypeDef
+    from mypy_boto3_datapipeline.type_defs import OperatorTypeDef, PipelineObjectTypeDef
 
 DEFINITION: list[PipelineObjectTypeDef] = [
     {
@@ -117,6 +117,36 @@ def test_a_pipeline_from_its_making_to_its_end(
     assert pipeline_id not in [item["id"] for item in listed["pipelineIdList"]]
     with pytest.raises(client.exceptions.PipelineDeletedException):
         client.describe_pipelines(pipelineIds=[pipeline_id])
+
+
+def test_runs_are_found_by_what_is_shown_of_them(
+    client: DataPipelineClient, pipeline_id: str
+) -> None:
+    put(client, pipeline_id)
+    client.activate_pipeline(pipelineId=pipeline_id)
+    task = client.poll_for_task(workerGroup="g", hostname="h")["taskObject"]
+    client.report_task_progress(taskId=task["taskId"])
+    client.set_task_status(
+        taskId=task["taskId"], taskStatus="FAILED", errorId="X", errorMessage="broken"
+    )
+
+    for sphere in ("COMPONENT", "INSTANCE", "ATTEMPT"):
+        everything = client.query_objects(pipelineId=pipeline_id, sphere=sphere)["ids"]
+        shown = client.describe_objects(pipelineId=pipeline_id, objectIds=everything)
+        assert shown["pipelineObjects"]
+        for item in shown["pipelineObjects"]:
+            for field in item["fields"]:
+                operator: OperatorTypeDef = (
+                    {"type": "REF_EQ", "values": [field["refValue"]]}
+                    if "refValue" in field
+                    else {"type": "EQ", "values": [field["stringValue"]]}
+                )
+                found = client.query_objects(
+                    pipelineId=pipeline_id,
+                    sphere=sphere,
+                    query={"selectors": [{"fieldName": field["key"], "operator": operator}]},
+                )
+                assert item["id"] in found["ids"], field
 
 
 def test_tags_and_heartbeats(client: DataPipelineClient, pipeline_id: str) -> None:
