@@ -166,10 +166,13 @@ def test_fields_can_be_shown_as_they_stand(world: ServiceInProcess) -> None:
 def test_a_field_that_cannot_be_evaluated_is_shown_as_it_stands(
     world: ServiceInProcess, suffix: str
 ) -> None:
-    pipeline = world.run([ON_DEMAND, shell("A", command="#{nothing.here}")])
+    broken = shell("A", command="#{nothing.here}", stdout="s3://b/#{@scheduledStartTime}")
+    pipeline = world.run([ON_DEMAND, broken])
     world.claim()
     world.settle()
-    assert shown(world, pipeline, at("A") + suffix)["command"] == "#{nothing.here}"
+    found = shown(world, pipeline, at("A") + suffix)
+    assert found["command"] == "#{nothing.here}"
+    assert found["stdout"] == f"s3://b/{T}", "the others are evaluated all the same"
 
 
 def test_an_attempt_shows_its_own_story(world: ServiceInProcess) -> None:
