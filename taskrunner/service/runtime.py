@@ -6,7 +6,7 @@ Expressions, alarms, DescribeObjects and QueryObjects all read this table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -47,23 +47,26 @@ class Column:
 
 
 _ALL = frozenset(Category)
-_TRIED = _ALL - {Category.DATANODE}
+_ACTIVITY = frozenset({Category.ACTIVITY})
+_DATANODE = frozenset({Category.DATANODE})
+_RESOURCE = frozenset({Category.RESOURCE})
+_TRIED = _ALL - _DATANODE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RuntimeField:
     """One field, and how it is found for each kind of object that has it."""
 
     name: str
-    component: Callable[[Component], Found] | None = None
     instance: Callable[[Instance], Found] | None = None
     attempt: Callable[[Attempt], Found] | None = None
+    component: Callable[[Component], Found] | None = None
     #: The categories whose instances have it.
-    categories: frozenset[Category] = _ALL
+    only: frozenset[Category] = field(default=_ALL, kw_only=True)
     #: Whether the expressions of an instance may name it, whatever its category.
-    in_expressions: bool = True
+    in_expressions: bool = field(default=True, kw_only=True)
     #: Whether DescribeObjects shows it among the fields.
-    shown: bool = True
+    shown: bool = field(default=True, kw_only=True)
 
     def of(self, subject: Subject) -> Callable[[Any], Found] | None:
         """How the field is found for an object; none when such objects do not have it."""
@@ -71,11 +74,7 @@ class RuntimeField:
             return self.component
         if isinstance(subject, Attempt):
             return self.attempt
-        return self.instance if subject.row.category in self.categories else None
-
-
-def _instance_name(row: InstanceRow) -> str:
-    return f"@{row.name}_{format_datetime(row.scheduled_start)}"
+        return self.instance if subject.row.category in self.only else None
 
 
 def _tries_left(instance: Instance) -> int | None:
@@ -139,158 +138,101 @@ def _of_head(name: str) -> Callable[[Instance], Found]:
     return lambda of: column(Attempt(row=of.head, instance=of)) if of.head else None
 
 
+def _object_id(component: Component) -> str:
+    return component.obj.id
+
+
+def _component_status(component: Component) -> str:
+    return "SCHEDULED" if component.row.active_version else "PENDING"
+
+
+def _instance_name(instance: Instance) -> str:
+    return f"@{instance.row.name}_{format_datetime(instance.row.scheduled_start)}"
+
+
+def _attempt_name(attempt: Attempt) -> str:
+    return f"{_instance_name(attempt.instance)}_Attempt={attempt.row.number}"
+
+
+_IDS = (Column("instance_id"), Column("attempt_id"), _object_id)
+_PARENTS = (Column("component_id", refers=True), _of_instance("component_id", refers=True))
+_PIPELINE = Column("pipeline_id")
 _F = RuntimeField
-_ID = _F(
-    name="id",
-    component=lambda of: of.obj.id,
-    instance=Column("instance_id"),
-    attempt=Column("attempt_id"),
-    in_expressions=False,
-    shown=False,
-)
-_PARENT = _F(
-    name="parent",
-    instance=Column("component_id", refers=True),
-    attempt=_of_instance("component_id", refers=True),
-    in_expressions=False,
-)
 
 RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
-    _ID,
-    replace(_ID, name="@id", in_expressions=True),
+    _F("id", *_IDS, in_expressions=False, shown=False),
+    _F("@id", *_IDS, shown=False),
     _F(
-        name="name",
-        component=lambda of: of.obj.name,
-        instance=lambda of: _instance_name(of.row),
-        attempt=lambda of: f"{_instance_name(of.instance.row)}_Attempt={of.row.number}",
+        "name",
+        _instance_name,
+        _attempt_name,
+        lambda of: of.obj.name,
         in_expressions=False,
         shown=False,
     ),
+    _F("@pipelineId", _PIPELINE, _PIPELINE, _PIPELINE, shown=False),
+    _F("parent", *_PARENTS, in_expressions=False),
+    _F("@componentParent", *_PARENTS),
+    _F("@instanceParent", None, Column("instance_id", refers=True)),
+    _F("@sphere", lambda _: "INSTANCE", lambda _: "ATTEMPT", lambda _: "COMPONENT"),
+    _F("@status", Column("status"), Column("status"), _component_status),
+    _F("@version", Column("version")),
+    _F("@scheduledStartTime", Column("scheduled_start"), _of_instance("scheduled_start")),
+    _F("@scheduledEndTime", Column("scheduled_end"), _of_instance("scheduled_end")),
+    _F("@actualStartTime", Column("actual_start"), Column("started_at")),
+    _F("@actualEndTime", Column("actual_end"), Column("ended_at")),
+    _F("@cascadeFailedOn", Column("cause", refers=True)),
+    _F("errorId", Column("error_id"), Column("error_id")),
+    _F("errorMessage", Column("error_message"), Column("error_message")),
+    _F("errorStackTrace", _of_head("error_stack_trace"), Column("error_stack_trace"), only=_TRIED),
     _F(
-        name="@pipelineId",
-        component=Column("pipeline_id"),
-        instance=Column("pipeline_id"),
-        attempt=Column("pipeline_id"),
-        shown=False,
-    ),
-    _PARENT,
-    replace(_PARENT, name="@componentParent", in_expressions=True),
-    _F(name="@instanceParent", attempt=Column("instance_id", refers=True)),
-    _F(
-        name="@sphere",
-        component=lambda _: "COMPONENT",
-        instance=lambda _: "INSTANCE",
-        attempt=lambda _: "ATTEMPT",
-    ),
-    _F(
-        name="@status",
-        component=lambda of: "SCHEDULED" if of.row.active_version else "PENDING",
-        instance=Column("status"),
-        attempt=Column("status"),
-    ),
-    _F(name="@version", instance=Column("version")),
-    _F(
-        name="@scheduledStartTime",
-        instance=Column("scheduled_start"),
-        attempt=_of_instance("scheduled_start"),
-    ),
-    _F(
-        name="@scheduledEndTime",
-        instance=Column("scheduled_end"),
-        attempt=_of_instance("scheduled_end"),
-    ),
-    _F(name="@actualStartTime", instance=Column("actual_start"), attempt=Column("started_at")),
-    _F(name="@actualEndTime", instance=Column("actual_end"), attempt=Column("ended_at")),
-    _F(name="@cascadeFailedOn", instance=Column("cause", refers=True)),
-    _F(name="errorId", instance=Column("error_id"), attempt=Column("error_id")),
-    _F(name="errorMessage", instance=Column("error_message"), attempt=Column("error_message")),
-    _F(
-        name="errorStackTrace",
-        instance=_of_head("error_stack_trace"),
-        attempt=Column("error_stack_trace"),
-        categories=_TRIED,
-    ),
-    _F(
-        name="node",
-        instance=Column("node_id", refers=True),
-        attempt=_of_instance("node_id", refers=True),
+        "node",
+        Column("node_id", refers=True),
+        _of_instance("node_id", refers=True),
         in_expressions=False,
     ),
-    _F(
-        name="@resource",
-        instance=_resource,
-        categories=frozenset({Category.ACTIVITY}),
-        in_expressions=False,
-    ),
-    _F(
-        name="@attemptCount",
-        instance=_attempts_made,
-        attempt=Column("number"),
-        categories=_TRIED,
-    ),
-    _F(name="@triesLeft", instance=_tries_left, categories=_TRIED),
-    _F(name="@headAttempt", instance=_head_attempt, categories=_TRIED),
-    _F(name="attemptStatus", instance=_of_head("status"), categories=_TRIED),
-    _F(
-        name="hostname",
-        instance=_of_head("hostname"),
-        attempt=Column("hostname"),
-        categories=_TRIED,
-    ),
-    _F(
-        name="@resourceId",
-        instance=Column("resource_handle"),
-        categories=frozenset({Category.RESOURCE}),
-    ),
+    _F("@resource", _resource, only=_ACTIVITY, in_expressions=False),
+    _F("@attemptCount", _attempts_made, Column("number"), only=_TRIED),
+    _F("@triesLeft", _tries_left, only=_TRIED),
+    _F("@headAttempt", _head_attempt, only=_TRIED),
+    _F("attemptStatus", _of_head("status"), only=_TRIED),
+    _F("hostname", _of_head("hostname"), Column("hostname"), only=_TRIED),
+    _F("@resourceId", Column("resource_handle"), only=_RESOURCE),
     # Seen from a data node: who writes it, and whom it feeds. A resource serves its input.
-    _F(
-        name="output",
-        instance=_writers,
-        categories=frozenset({Category.DATANODE}),
-        in_expressions=False,
-    ),
-    _F(
-        name="input",
-        instance=_readers,
-        categories=frozenset({Category.DATANODE}),
-        in_expressions=False,
-    ),
-    _F(
-        name="input",
-        instance=_users,
-        categories=frozenset({Category.RESOURCE}),
-        in_expressions=False,
-    ),
+    _F("output", _writers, only=_DATANODE, in_expressions=False),
+    _F("input", _readers, only=_DATANODE, in_expressions=False),
+    _F("input", _users, only=_RESOURCE, in_expressions=False),
 )
 
 _IN_EXPRESSIONS = tuple(
-    (field.name, field.instance)
-    for field in RUNTIME_FIELDS
-    if field.in_expressions and field.instance is not None
+    (known.name, known.instance)
+    for known in RUNTIME_FIELDS
+    if known.in_expressions and known.instance is not None
 )
 
 
 def runtime_values(subject: Subject, name: str) -> tuple[RuntimeValue, ...]:
     """What the run says of one field; nothing for a field that it knows nothing of."""
-    for field in _BY_NAME.get(name, ()):
-        get = field.of(subject)
+    for known in _BY_NAME.get(name, ()):
+        get = known.of(subject)
         found = get(subject) if get else None
         if found is not None:
             return found if isinstance(found, tuple) else (found,)
     return ()
 
 
-_BY_NAME: dict[str, list[RuntimeField]] = {}
-for _field in RUNTIME_FIELDS:
-    _BY_NAME.setdefault(_field.name, []).append(_field)
+_BY_NAME = {
+    name: [known for known in RUNTIME_FIELDS if known.name == name]
+    for name in {known.name for known in RUNTIME_FIELDS}
+}
 
-SHOWN = tuple(dict.fromkeys(field.name for field in RUNTIME_FIELDS if field.shown))
+SHOWN = tuple(dict.fromkeys(known.name for known in RUNTIME_FIELDS if known.shown))
 
 
 def text_column(table: sa.Table, name: str) -> str | None:
     """The column of instances or attempts that always holds a field's text, if one does."""
-    for field in _BY_NAME.get(name, ()):
-        get = {instances: field.instance, attempts: field.attempt}.get(table)
+    for known in _BY_NAME.get(name, ()):
+        get = {instances: known.instance, attempts: known.attempt}.get(table)
         if isinstance(get, Column):
             column = table.c[get.name]
             return get.name if isinstance(column.type, sa.Text) and not column.nullable else None
