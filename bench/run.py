@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
 from bench.harness import Figure
+from taskrunner import __version__
 
 #: Name -> the module that has `measure`, and what it measures.
 MEASUREMENTS = {
@@ -82,7 +82,7 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / (1 << 30)
     return (
         f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, taskrunner {version('taskrunner')}"
+        f"Python {platform.python_version()}, taskrunner {__version__}"
     )
 
 

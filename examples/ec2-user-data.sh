@@ -7,7 +7,8 @@
 # taskrunner-log-uri, taskrunner-tasks. The region is the instance's own unless it is set.
 set -euo pipefail
 
-: "${PACKAGE:=}"      # what to install: s3://bucket/taskrunner-....whl, https://..., a path, or a requirement for pip
+: "${PACKAGE:=}"      # what to install: s3://bucket/taskrunner_agent-....whl, https://..., a path, or
+                      # a requirement for pip where an index of your own has taskrunner-agent
 : "${WORKER_GROUP:=}" # several are separated by spaces
 : "${ENDPOINT:=}"     # empty: AWS Data Pipeline in the region
 : "${REGION:=}"
@@ -33,6 +34,9 @@ main() {
   : "${TASKS:=$(tag tasks)}"
   : "${REGION:=$(metadata placement/region)}"
   [ -n "$PACKAGE" ] || fail "PACKAGE is not set, and there is no tag taskrunner-package"
+  if [[ ${PACKAGE,,} =~ ^[[:space:]]*taskrunner[[:space:]]*($|[^a-z0-9._/[:space:]-]) ]]; then
+    fail "PACKAGE=$PACKAGE: on PyPI, taskrunner is somebody else's package; this is taskrunner-agent"
+  fi
   [ -n "$WORKER_GROUP" ] || fail "WORKER_GROUP is not set, and there is no tag taskrunner-worker-group"
 
   "$python" -m venv "$PREFIX"
@@ -72,6 +76,8 @@ install_package() {
     source=$folder/${PACKAGE##*/}
     fetch "$source"
   fi
+  # What 0.1.0 was called; it holds the same files.
+  "$PREFIX/bin/pip" uninstall --quiet --quiet --disable-pip-version-check --yes taskrunner
   "$PREFIX/bin/pip" install --quiet --disable-pip-version-check --upgrade "$source"
   [ -z "$folder" ] || rm -rf "$folder"
 }

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from taskrunner import DISTRIBUTION
 from taskrunner.agent.operations.disk import amount_text, measure
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import TaskError
@@ -60,7 +61,7 @@ def check_drivers(case: Case) -> Iterator[Finding]:
         yield passed("drivers", f"{len(found)} can be imported: {names}")
     elif not found:
         nothing = "no activity is registered: the installation is not whole"
-        yield failed("drivers", nothing, "install taskrunner anew with pip")
+        yield failed("drivers", nothing, f"install {DISTRIBUTION} anew: docs/install.md")
     known = {plugin.name for plugin in found}
     for name in case.settings.allow_types:
         if name not in known:
@@ -72,7 +73,10 @@ def _install(plugin: plugins.Plugin, error: TaskError) -> str:
     cause = error.__cause__
     if not isinstance(cause, ModuleNotFoundError) or not cause.name:
         return plugins.remedy(plugin)
-    package = _PACKAGES.get(cause.name, cause.name.partition(".")[0])
+    module = cause.name.partition(".")[0]
+    if module == "taskrunner":
+        return plugins.remedy(plugin)  # pip knows somebody else's package by this name
+    package = _PACKAGES.get(cause.name, module)
     pip = f"{sys.prefix}/bin/pip install {package}"
     return f"`{pip}`; tasks that do not use it run without"
 

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from taskrunner import DISTRIBUTION
 from taskrunner.errors import ErrorId, PermanentTaskError
 
 #: The version of what plugins are promised. It rises with every change that can break one.
@@ -23,7 +24,8 @@ API_VERSION = 1
 #: Plugins written for this version and later ones still work.
 OLDEST_API = 1
 
-_OWN = "taskrunner"
+#: What this program's distribution was called in 0.1.0.
+_FORMER_NAME = "taskrunner"
 #: So much of what a class declares stands in a message.
 _SHOWN_LENGTH = 100
 
@@ -81,7 +83,7 @@ class Plugin:
     @property
     def built_in(self) -> bool:
         """Whether it is one of taskrunner's own."""
-        return self.origin == _OWN
+        return self.origin == DISTRIBUTION
 
     def load(self) -> type[Any]:
         """Import the plugin's class; raises PermanentTaskError when that cannot be used."""
@@ -145,6 +147,9 @@ def names(*kinds: Kind) -> list[str]:
 
 def remedy(plugin: Plugin) -> str:
     """What mends a plugin that cannot be used."""
+    if plugin.origin == _FORMER_NAME:
+        # Both hold the same files, so that taking one away takes away the other's.
+        return f"uninstall {_FORMER_NAME}, then install {DISTRIBUTION} again, its name since then"
     if plugin.refused is not None:
         return f"uninstall {plugin.origin}, or have its author choose another name"
     return f"install what is missing, or install {plugin.origin} anew"
@@ -184,7 +189,7 @@ def _problem(plugin: Plugin, loaded: object) -> str | None:
     if not isinstance(version, int) or not OLDEST_API <= version <= API_VERSION:
         known = " to ".join(dict.fromkeys((str(OLDEST_API), str(API_VERSION))))
         old = isinstance(version, int) and version < OLDEST_API
-        remedy = f"upgrade {plugin.origin if old else 'taskrunner'}"
+        remedy = f"upgrade {plugin.origin if old else DISTRIBUTION}"
         return f"is for version {version!r} of the plugin API, and this has {known}: {remedy}"
     if plugin.kind in _SCHEMES:
         return _wrong_scheme(plugin, getattr(loaded, "scheme", None))

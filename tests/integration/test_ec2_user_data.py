@@ -27,6 +27,8 @@ done
 printf '#!/bin/bash\\necho python >> "$CALLS"\\nexec "$INTERPRETER" "$@"\\n' > "$3/bin/python"
 chmod +x "$3/bin/"*
 """
+#: Two packages of the same files: the older one goes first.
+FORMER_NAME = "pip uninstall --quiet --quiet --disable-pip-version-check --yes taskrunner"
 SAY = '#!/bin/bash\necho "${0##*/} $*" >> "$CALLS"\n'
 
 
@@ -86,11 +88,12 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 def test_variables_decide_and_the_region_is_the_instances_own(machine: Machine) -> None:
     machine.imds.values[f"{TAG}worker-group"] = "of-the-tag"
-    ended = machine.boot(PACKAGE="taskrunner==0.1.0", WORKER_GROUP="a b", TASKS="8")
+    ended = machine.boot(PACKAGE="taskrunner-agent==0.1.0", WORKER_GROUP="a b", TASKS="8")
     assert ended.returncode == 0, ended.stderr
     assert machine.calls == [
         "dnf install -y -q python3.11 python3.11-pip",
-        "pip install --quiet --disable-pip-version-check --upgrade taskrunner==0.1.0",
+        FORMER_NAME,
+        "pip install --quiet --disable-pip-version-check --upgrade taskrunner-agent==0.1.0",
         (
             "taskrunner install-service --region eu-west-1 --worker-group a --worker-group b "
             "--tasks 8 --start"
@@ -100,18 +103,19 @@ def test_variables_decide_and_the_region_is_the_instances_own(machine: Machine) 
 
 def test_tags_say_what_variables_do_not(machine: Machine) -> None:
     machine.imds.values |= {
-        f"{TAG}package": "s3://bucket/p/taskrunner-0.1.0-py3-none-any.whl",
+        f"{TAG}package": "s3://bucket/p/taskrunner_agent-0.1.0-py3-none-any.whl",
         f"{TAG}worker-group": "reports",
         f"{TAG}endpoint": "https://pipelines.example.com",
         f"{TAG}log-uri": "s3://bucket/logs",
     }
     ended = machine.boot(REGION="eu-central-1")
     assert ended.returncode == 0, ended.stderr
-    _, fetched, installed, started = machine.calls
+    _, fetched, former, installed, started = machine.calls
+    assert former == FORMER_NAME
     wheel = fetched.split()[-1]
     assert fetched.startswith("aws s3 cp --only-show-errors --region eu-central-1 s3://bucket/p/")
     assert installed.split()[-1] == wheel
-    assert wheel.endswith("/taskrunner-0.1.0-py3-none-any.whl")
+    assert wheel.endswith("/taskrunner_agent-0.1.0-py3-none-any.whl")
     assert not Path(wheel).parent.exists()
     assert started == (
         "taskrunner install-service --region eu-central-1 --worker-group reports "
@@ -136,7 +140,7 @@ def test_on_debian_apt_installs(tmp_path: Path) -> None:
 def test_without_the_aws_cli_the_venvs_boto3_fetches_the_package(
     tmp_path: Path, s3_endpoint: str, s3_bucket: str
 ) -> None:
-    name = "taskrunner-0.1.0-py3-none-any.whl"
+    name = "taskrunner_agent-0.1.0-py3-none-any.whl"
     s3 = boto3.client("s3", endpoint_url=s3_endpoint)
     s3.put_object(Bucket=s3_bucket, Key=f"p/{name}", Body=b"the wheel")
     with fake_imds() as imds:
@@ -150,12 +154,31 @@ def test_without_the_aws_cli_the_venvs_boto3_fetches_the_package(
             NO_PROXY="127.0.0.1",
         )
     assert ended.returncode == 0, ended.stderr
-    needed, fetched, pip, started = machine.calls[2:]
+    needed, fetched, _, pip, started = machine.calls[2:]
     assert needed == "pip install --quiet --disable-pip-version-check boto3"
     assert fetched == "python"
     assert pip.endswith(f"/{name}")
     assert started.startswith("taskrunner install-service --region eu-west-1")
     assert (tmp_path / "calls.file").read_bytes() == b"the wheel"
+
+
+@pytest.mark.parametrize(
+    "package", ["taskrunner", "Taskrunner==0.3.0", " taskrunner[x]>=0.1", "taskrunner >0"]
+)
+def test_the_strangers_package_of_our_name_is_not_installed(machine: Machine, package: str) -> None:
+    ended = machine.boot(WORKER_GROUP="wg", PACKAGE=package)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"ec2-user-data.sh: PACKAGE={package}: on PyPI, taskrunner is somebody else's package; "
+        "this is taskrunner-agent"
+    )
+    assert [call for call in machine.calls if "pip install" in call] == []
+
+
+@pytest.mark.parametrize("package", ["/srv/taskrunner", "./taskrunner/", "taskrunner-0.2.0.tar.gz"])
+def test_a_path_is_no_requirement(machine: Machine, package: str) -> None:
+    ended = machine.boot(WORKER_GROUP="wg", PACKAGE=package)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize(

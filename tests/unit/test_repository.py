@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from taskrunner import __version__
+from taskrunner import DISTRIBUTION, __version__
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -31,6 +33,68 @@ def names(requirements: list[str]) -> set[str]:
 def test_changelog_and_version_agree() -> None:
     released = re.findall(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0] == __version__ == PROJECT["version"]
+
+
+def test_the_distribution_is_called_as_the_program_says() -> None:
+    assert PROJECT["name"] == DISTRIBUTION
+
+
+def test_the_environment_has_it_once_and_under_its_name() -> None:
+    owners = {point.dist.name for point in entry_points(group="taskrunner.formats") if point.dist}
+    assert owners == {DISTRIBUTION}, "run `make demo` or `make test`: they install it anew"
+
+
+def installs(text: str) -> list[str]:
+    """What pip, uv and pipx are told to install in a text, and what a project depends on."""
+    continued = text.replace("\\\n", " ")
+    commands = re.findall(r"(?:pipx?3?|uv tool|[/}\"')])[\"']? +install\b([^\n`;|&]*)", continued)
+    words = [word.strip("\"'(),") for command in commands for word in re.split(r"\s+", command)]
+    words += re.findall(r"(?:dependencies|requires)[^=\n]*= *\[([^\]]*)\]", text)
+    words += re.findall(
+        r"^ *([A-Za-z0-9._-]+ *(?:\[[^\]\n]*\])? *[=~<>!]=[^\n]*)$", text, re.MULTILINE
+    )
+    return [part.strip(" \"'\n") for word in words for part in word.split(",")]
+
+
+#: Names the package of PyPI that is somebody else's, as pip would read a requirement.
+STRANGERS = re.compile(r"taskrunner\s*(\[[^\]]*\]?)?\s*([=~<>!@;].*)?", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install taskrunner",
+        "    sudo /opt/taskrunner/bin/pip install --upgrade 'taskrunner[mysql]'",
+        "python3 -m pip install -q \\\n  taskrunner==0.3.0",
+        '"$PREFIX/bin/pip" install "taskrunner"',
+        "-> `pip install Taskrunner`",
+        "uv pip install taskrunner",
+        "pipx install taskrunner",
+        "boto3>=1\ntaskrunner>=0.1\n",
+        'dependencies = [\n    "boto3",\n    "taskrunner>=0.1",\n]',
+        'dependencies = ["taskrunner"]',
+    ],
+)
+def test_the_strangers_package_would_be_found(text: str) -> None:
+    assert any(STRANGERS.fullmatch(wanted) for wanted in installs(text))
+
+
+def test_nothing_installs_the_strangers_package() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("needs a checkout of git: it looks at every file in it")
+    files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    own = Path(__file__).resolve()
+    found = [
+        f"{path.relative_to(ROOT)}: {wanted}"
+        for path in files
+        if path != own and path.is_file()
+        for wanted in installs(path.read_text(encoding="utf-8", errors="replace"))
+        if STRANGERS.fullmatch(wanted)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])

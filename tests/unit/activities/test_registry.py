@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from taskrunner import DISTRIBUTION
 from taskrunner.activities.registry import Registry
 from taskrunner.activities.shell import ShellCommandActivity
 from taskrunner.errors import ErrorId, PermanentTaskError
@@ -12,7 +13,7 @@ def test_the_built_in_plugins_are_registered_as_third_parties_are() -> None:
     registry = Registry.installed()
     shell = registry.get("ShellCommandActivity")
     assert shell.load() is ShellCommandActivity
-    assert (shell.origin, shell.kind) == ("taskrunner", Kind.ACTIVITY)
+    assert (shell.origin, shell.kind) == (DISTRIBUTION, Kind.ACTIVITY)
     assert registry.get("ShellCommandPrecondition").kind is Kind.PRECONDITION
     for name, plugin in registry.plugins.items():
         assert plugin.load().type == name

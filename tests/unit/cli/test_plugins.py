@@ -77,4 +77,4 @@ def test_the_text_says_what_is_wrong_and_what_mends_it(
     out = capsys.readouterr().out
     assert "activity CopyActivity of usurper: CopyActivity is built into taskrunner\n  ->" in out
     assert "activity NoSuch of usurper: there is no module nowhere_at_all\n  -> install what" in out
-    assert "taskrunner 0.1.0 (built in)" in out
+    assert "taskrunner-agent 0.1.0 (built in)" in out

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from taskrunner import DISTRIBUTION
 from taskrunner.activities.base import Activity, Context, FieldSpec
 from taskrunner.data.databases.sqlite import SqliteDatabase
 from taskrunner.data.formats.base import Format
@@ -105,19 +106,28 @@ def test_looking_for_a_module_imports_nothing(tmp_path: Path) -> None:
 
 
 def test_a_built_in_stands_against_another_of_its_name(tmp_path: Path) -> None:
-    own = _point(tmp_path, "CopyActivity", dist="taskrunner")
+    own = _point(tmp_path, "CopyActivity", dist="taskrunner_agent")
     for kind in (Kind.ACTIVITY, Kind.PRECONDITION, Kind.FORMAT):
         other = _point(tmp_path, "CopyActivity", kind=kind)
         refused = _one([other, own])
         assert refused.refused == "CopyActivity is built into taskrunner"
         with pytest.raises(PermanentTaskError, match=r"acme 1.2\) is not used: CopyActivity is"):
             refused.load()
-        assert _one([other, own], "taskrunner").refused is None
+        assert _one([other, own], DISTRIBUTION).refused is None
         assert "uninstall acme" in plugins.remedy(refused)
 
 
+def test_what_was_installed_under_the_former_name_is_no_built_in(tmp_path: Path) -> None:
+    own = _point(tmp_path, "CopyActivity", dist="taskrunner_agent")
+    former = _one([_point(tmp_path, "CopyActivity", dist="taskrunner"), own], "taskrunner")
+    assert not former.built_in
+    assert former.refused is not None
+    wanted = "uninstall taskrunner, then install taskrunner-agent again, its name since then"
+    assert plugins.remedy(former) == wanted
+
+
 def test_a_scheme_is_no_object_type(tmp_path: Path) -> None:
-    own = _point(tmp_path, "mysql", dist="taskrunner", kind=Kind.DATABASE)
+    own = _point(tmp_path, "mysql", dist="taskrunner_agent", kind=Kind.DATABASE)
     assert _one([_point(tmp_path, "mysql"), own]).refused is None
 
 
@@ -138,7 +148,7 @@ def test_a_name_that_two_claim_is_nobodys(tmp_path: Path) -> None:
         (SHELL, Kind.FORMAT, "is not a subclass of .*Format"),
         (SHELL, Kind.ACTIVITY, "calls itself 'ShellCommandActivity', and its entry point 'Good'"),
         (f"{__name__}:Odd", Kind.ACTIVITY, "calls itself 'Even'"),
-        (f"{__name__}:Future", Kind.ACTIVITY, "version 99 .* this has 1: upgrade taskrunner"),
+        (f"{__name__}:Future", Kind.ACTIVITY, "version 99 .* this has 1: upgrade taskrunner-agent"),
         (f"{__name__}:Names", Kind.ACTIVITY, "has 'whom' among its fields; wanted a tuple of Fi"),
         (f"{__name__}:Words", Kind.ACTIVITY, "slot='integer'.* among its fields; wanted a tuple"),
         (f"{__name__}:Method", Kind.FORMAT, "has <function .* as its fields; wanted a tuple"),
