@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from taskrunner.model.catalog import (
 )
 from taskrunner.model.validate import CODES, Severity
 
+WIDTH = 100
 ROOT = Path(__file__).resolve().parents[1]
 
 CATEGORIES = {
@@ -85,6 +87,10 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def prose(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
 def row(spec: FieldSpec) -> str:
     need = GROUPS[spec.group] + (f" {spec.alternatives}" if spec.alternatives is not None else "")
     facts = [field_text(spec.name)]
@@ -104,7 +110,7 @@ def row(spec: FieldSpec) -> str:
 def section(object_type: ObjectType) -> Iterator[str]:
     yield f"### {object_type.name}"
     yield ""
-    yield object_type.text
+    yield prose(object_type.text)
     if object_type.replaced_by:
         yield f"Deprecated: use {object_type.replaced_by}."
     yield ""
@@ -114,7 +120,7 @@ def section(object_type: ObjectType) -> Iterator[str]:
     runtime = [f"`{spec.name}`" for spec in object_type.fields.values() if spec.runtime]
     if runtime:
         yield ""
-        yield f"Set by the service: {', '.join(runtime)}."
+        yield prose(f"Set by the service: {', '.join(runtime)}.")
     yield ""
 
 
