@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +48,41 @@ def test_generated_pages_are_what_the_tables_say(capsys: pytest.CaptureFixture[s
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def tree() -> set[str]:
+    """Every package and every module at the top of taskrunner, as the map names them."""
+    top = ROOT / "taskrunner"
+    packages = {path.parent.relative_to(top).as_posix() for path in top.glob("*/**/__init__.py")}
+    return packages | {path.stem for path in top.glob("*.py")} - {"__init__"}
+
+
+def rooms(text: str) -> list[str]:
+    """The first cells of the map's table."""
+    _, _, rest = text.partition("\n## The map\n")
+    section = rest.partition("\n## ")[0]
+    return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+
+
+def test_the_map_names_every_room_once_and_nothing_else() -> None:
+    named = rooms((ROOT / "docs/architecture.md").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(tree())
+
+
+def test_imports_point_as_the_contract_has_it() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("\n## Which way imports point\n")
+    (block,) = re.findall(r"(?:^    .*\n)+", section.partition("\n- ")[0], re.MULTILINE)
+    drawn = [set(re.findall(r"\w+", layer)) for layer in block.split("->")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (layers,) = [c["layers"] for c in contracts if c.get("containers") == ["taskrunner"]]
+    assert drawn == [set(re.findall(r"\w+", layer)) for layer in layers if layer != "__main__"]
+
+
+def test_paths_that_the_architecture_names_are_there() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    prose_only = text.partition("\n## How to add")[0]
+    paths = re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", prose_only)
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / "taskrunner" / path).is_file()] == []
