@@ -1,5 +1,8 @@
 """Writes docs/objects.md, docs/validation.md and config.example.toml from the tables in the code.
 
+Which object types run is read off the plugins that are built in and off the functions that would
+do the work, so that neither page nor README can promise more than there is.
+
 `--check` writes nothing and fails when a file is not what the tables say.
 """
 
@@ -8,12 +11,15 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from taskrunner.config.kinds import Space, amount, size_text
 from taskrunner.config.setting import Setting
 from taskrunner.config.settings import SETTINGS
+from taskrunner.data.nodes import node_of
+from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.catalog import (
     CATALOG,
     FieldGroup,
@@ -23,6 +29,8 @@ from taskrunner.model.catalog import (
     field_text,
 )
 from taskrunner.model.validate import CODES, Severity
+from taskrunner.plugins.discovery import Kind, discover
+from taskrunner.testing import new_task
 
 WIDTH = 100
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +62,19 @@ Generated from `taskrunner/model/catalog/objects.json` by `scripts/generate_docs
 Every object has an `id`, a `name` (the id where it is left out), a `type` (not on `Default` and on
 objects that only others inherit from) and may have a `parent`, whose fields it inherits. Fields of
 the object `Default` count for every object that does not set them. Names that start with `my` are
-free; a leading `*` asks for encryption; fields with `@` are set by the service."""
+free; fields with `@` are set by the service. A field whose name starts with `*` is a secret: it is
+masked in logs and in what the API and the commands show. AWS encrypts it where it is stored; the
+store of `taskrunner serve` does not, so protect that."""
+RUNS_HEAD = """## What runs, and what does not yet
+
+Every type below is read, checked and planned. Not all can be carried out: an attempt that uses one
+that cannot fails with the errorId `UnsupportedType`. A [plugin](plugins.md) can bring it.
+"""
+RUNS_TAIL = """
+Resources: no machine is made. An Ec2Resource or EmrCluster becomes an agent process on this host
+(`taskrunner run`, `serve --resources local`), or nothing, and an agent that you start takes its
+work. Nothing of EMR's (steps, bootstrap actions, applications) is there. Of an HttpProxy nothing is
+applied: the agent has proxy settings of its own."""
 VALIDATION_HEAD = """# What validation reports
 
 Generated from `taskrunner/model/validate/codes.py` by `scripts/generate_docs.py`.
@@ -107,10 +127,50 @@ def row(spec: FieldSpec) -> str:
     return f"| `{spec.name}` | {spec.slot} | {need} | {cell(' '.join(facts))} |"
 
 
-def section(object_type: ObjectType) -> Iterator[str]:
+def _built_in(kind: Kind, name: str) -> bool:
+    return any(p.built_in and p.kind is kind and p.name == name for p in discover())
+
+
+def _node(name: str) -> bool:
+    try:
+        node_of(new_task(name).main)
+    except PermanentTaskError as error:
+        return error.error_id != ErrorId.UNSUPPORTED_TYPE
+    return True
+
+
+def _always(_name: str) -> bool:
+    return True
+
+
+#: For each category of types that do something: whether one of its types does it.
+RUNS: Mapping[str, Callable[[str], bool]] = {
+    "activity": partial(_built_in, Kind.ACTIVITY),
+    "precondition": partial(_built_in, Kind.PRECONDITION),
+    "datanode": _node,
+    "database": _always,
+    "dataformat": partial(_built_in, Kind.FORMAT),
+    "action": _always,
+}
+
+
+def runs_table() -> list[str]:
+    """What runs and what does not, a line of a table for each category."""
+    lines = ["| | runs | not yet |", "|---|---|---|"]
+    for key, runs in RUNS.items():
+        done = ", ".join(name for name in category(key) if runs(name))
+        left = ", ".join(name for name in category(key) if not runs(name))
+        lines.append(f"| {CATEGORIES[key]} | {done} | {left} |")
+    return lines
+
+
+def section(object_type: ObjectType, key: str) -> Iterator[str]:
     yield f"### {object_type.name}"
     yield ""
     yield prose(object_type.text)
+    if not RUNS.get(key, _always)(object_type.name):
+        yield ""
+        yield "**Does not run yet**: an attempt that uses it fails with `UnsupportedType`."
     if object_type.replaced_by:
         yield f"Deprecated: use {object_type.replaced_by}."
     yield ""
@@ -125,11 +185,11 @@ def section(object_type: ObjectType) -> Iterator[str]:
 
 
 def objects() -> str:
-    lines = [OBJECTS_HEAD, ""]
+    lines = [OBJECTS_HEAD, "", RUNS_HEAD, *runs_table(), RUNS_TAIL, ""]
     for key, title in CATEGORIES.items():
         lines += [f"## {title}", ""]
         for name in category(key):
-            lines += section(CATALOG[name])
+            lines += section(CATALOG[name], key)
     lines += ["## Fields that the service sets", "", "| field | meaning |", "|---|---|"]
     names = {s.name for t in CATALOG.values() for s in t.fields.values() if s.runtime}
     lines += [f"| `{name}` | {cell(field_text(name))} |" for name in sorted(names)]

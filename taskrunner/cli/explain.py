@@ -131,6 +131,6 @@ def _facts(object_type: ObjectType, spec: FieldSpec) -> Iterator[tuple[str, str]
     if spec.multiple is not None:
         yield "Values", "several" if spec.multiple else "one"
     if spec.encrypted:
-        yield "Encrypted", "yes"
+        yield "Secret", "yes: masked wherever it would be shown"
     if spec.note:
         yield "Note", spec.note

@@ -7,8 +7,11 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from taskrunner.model.catalog import CATALOG, category, field_text
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 100
@@ -41,13 +44,17 @@ def test_a_long_line_is_found_in_prose_and_left_alone_in_code_and_tables() -> No
     assert [number for number, line in prose(text) if len(line) > WIDTH] == [1, 2, 8]
 
 
-def test_generated_pages_are_what_the_tables_say(capsys: pytest.CaptureFixture[str]) -> None:
+def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("gen", ROOT / "scripts" / "generate_docs.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.main(["--check"]) == 0, capsys.readouterr().out
+    return module
+
+
+def test_generated_pages_are_what_the_tables_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert generator().main(["--check"]) == 0, capsys.readouterr().out
 
 
 def tree() -> set[str]:
@@ -86,3 +93,31 @@ def test_paths_that_the_architecture_names_are_there() -> None:
     paths = re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", prose_only)
     assert len(paths) > 5
     assert [path for path in paths if not (ROOT / "taskrunner" / path).is_file()] == []
+
+
+def test_the_readme_says_what_runs_and_what_does_not() -> None:
+    table = "\n".join(generator().runs_table())
+    assert f"\n{table}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_what_runs_is_that_of_the_entry_points() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    heads = {
+        "Activities": ("activity", "activities"),
+        "Preconditions": ("precondition", "preconditions"),
+        "Data formats": ("dataformat", "formats"),
+    }
+    rows = [line.split("|")[1:4] for line in generator().runs_table()[2:]]
+    named = {head.strip(): (done.split(", "), left.split(", ")) for head, done, left in rows}
+    for head, (key, group) in heads.items():
+        done, left = ({name.strip() for name in names} for names in named[head])
+        registered = set(project["entry-points"][f"taskrunner.{group}"])
+        types = set(category(key))
+        assert done == registered & types
+        assert left == types - registered
+
+
+def test_no_text_of_a_field_promises_encryption() -> None:
+    secrets = {n for t in CATALOG.values() for n in t.fields if n.startswith("*")}
+    assert secrets
+    assert {name: field_text(name) for name in secrets if "encrypt" in field_text(name)} == {}

@@ -37,7 +37,7 @@ def test_a_field_tells_all_that_is_known(capsys: pytest.CaptureFixture[str]) -> 
     assert "runsOn, workerGroup" in printed
     assert "Ec2Resource, EmrCluster" in printed
     assert main(["explain", "RdsDatabase.*password"]) == 0
-    assert "Encrypted:  yes" in capsys.readouterr().out
+    assert "Secret:     yes: masked" in capsys.readouterr().out
     assert main(["explain", "CSV.id"]) == 0
     assert "one object has it" in capsys.readouterr().out
 
