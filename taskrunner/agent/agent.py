@@ -182,7 +182,7 @@ class Agent:
         self._tell_status()
 
     def _recover(self) -> None:
-        """Only when nothing runs any more that the last agent left does the first slot poll."""
+        """Settle what the last agent left; the first poll begins only when nothing of it runs."""
         recover(self._journal, self._services, lambda: self._poller.start(self._threads))
 
     def _receive(self) -> None:
@@ -209,7 +209,7 @@ class Agent:
         self._tell_status()
 
     def _look_for_parent(self) -> None:
-        """With its parent the agent ends, at once: there is nobody left to work for."""
+        """End at once when the process that started the agent is gone."""
         parent = self._settings.parent
         if parent is not None and self.phase is not Phase.CANCELING and os.getppid() != parent:
             self._flush_s = 0.0
@@ -244,7 +244,7 @@ class Agent:
         return not told or self._services.shipper.busy()
 
     def _take(self, task: Task) -> None:
-        """Run a task, or leave it: the agent ends only when it has seen that no slot has one."""
+        """Run a task, or leave it if the agent stops; the agent does not end meanwhile."""
         slot = threading.get_ident()
         self._taking.add(slot)
         try:
@@ -300,7 +300,7 @@ class Agent:
         self._cancel()
 
     def _reload_settings(self) -> None:
-        """Take over what can change while tasks run; running ones keep what they began with."""
+        """Apply the settings that may change at run time; running tasks keep the old ones."""
         self._notifier.reloading(self._clock.monotonic())
         config = self._reload() if self._reload is not None else None
         if config is not None:
@@ -353,7 +353,7 @@ class Agent:
             self._announcer.ready()
 
     def _on_host_ending(self, message: HostEnding) -> None:
-        """Drain so that everything is told in time; what is done with logs, time decides."""
+        """Drain so that every verdict is sent before the host goes; logs only if time allows."""
         host_deadline, settings = self._services.host_deadline, self._settings
         host_deadline.host_ends_in(message.left_s)
         if self.phase is Phase.RUNNING:

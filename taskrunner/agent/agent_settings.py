@@ -44,7 +44,7 @@ class AgentSettings:
 
     @property
     def last_words_s(self) -> float:
-        """After the drain or a second stop: until then a stalled upload holds back no verdict."""
+        """Seconds that verdicts wait for their logs after the drain or a second stop."""
         return 2 * self.rules.kill_grace_s + _LAST_UPLOADS_S - FLUSH_S
 
     @property

@@ -1,4 +1,4 @@
-"""How long to wait before trying again, and saying once that something is down."""
+"""How long to wait before trying again, and logging an outage once instead of at each try."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Outage:
 
     @property
     def lasts(self) -> bool:
-        """Whether the last thing heard was a failure."""
+        """Whether the outage goes on: the last call failed."""
         return self._failures > 0
 
     def failed(self, error: Exception) -> float:

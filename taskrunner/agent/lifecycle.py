@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 class Phase(StrEnum):
-    """How far the agent is on its way out."""
+    """Whether the agent runs, drains, or ends what runs."""
 
     RUNNING = "running"
     DRAINING = "draining"
@@ -123,7 +123,7 @@ def listen(mailbox: Mailbox, numbers: Mapping[signal.Signals, str]) -> None:
 
 
 class Threads:
-    """The one place where background threads are born; the end of any is told to the mailbox."""
+    """Starts every background thread; the mailbox is told when one ends."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox

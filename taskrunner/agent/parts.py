@@ -1,4 +1,4 @@
-"""The agent's parts, made and put together; what they do with each other is the agent's to say."""
+"""Makes the agent's parts and connects them; how they work together is decided in `agent`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Parts:
     care: LogCare
 
     def facts(self, phase: str) -> Facts:
-        """What they know of themselves at this moment."""
+        """A snapshot of the parts' state, for status, probes and metrics."""
         return Facts(
             phase=phase,
             polls_stuck=self.poller.stuck(),
@@ -67,7 +67,7 @@ def make_parts(
     threads: Threads,
     clock: Clock,
 ) -> Parts:
-    """Make them all; nothing runs yet. All their calls to the service are watched."""
+    """Make all parts without starting them. All their calls to the service are counted."""
     operations = Operations(
         settings.operations,
         settings.agent_facts,

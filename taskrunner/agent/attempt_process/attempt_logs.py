@@ -67,7 +67,7 @@ class AttemptLogs:
         return inner
 
     def close(self) -> None:
-        """Everything arrives and stays within the limit; call it when nothing else runs."""
+        """Write out what is buffered, within the limit; call it when no command runs any more."""
         self._own.close()
         if self._keeper is not None:
             self._keeper.close()

@@ -17,7 +17,7 @@ _NOTHING = re.compile(r"(?!)")
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    """What fits one of some shell patterns, whole; without any, nothing does."""
+    """A regular expression that matches whole names by any of these shell patterns, or nothing."""
     return re.compile("|".join(map(translate, patterns))) if patterns else _NOTHING
 
 
@@ -70,7 +70,7 @@ def _shell_of(user: User) -> str:
 
 
 def passed_secrets(environ: Mapping[str, str], passed: Sequence[str]) -> Iterator[str]:
-    """What of the agent's environment commands see that had better not be in their logs."""
+    """Values of passed variables that look like secrets, to be masked in the logs."""
     added = _any_of(passed)
     for name, value in environ.items():
         if added.match(name) and _SECRET.match(name.upper()):

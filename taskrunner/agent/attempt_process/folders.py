@@ -59,7 +59,7 @@ def remove_as_user(payload: bytes, users: Mapping[str, User]) -> None:
 
 
 def _open_up(folder: Path) -> None:
-    """Folders that their owner closed to itself cannot be emptied."""
+    """Give the owner back the rights to its folders, without which they cannot be emptied."""
     with suppress(OSError):
         folder.chmod(0o700)
     for parent, folders, _ in os.walk(folder):
@@ -71,4 +71,4 @@ def _open_up(folder: Path) -> None:
 
 
 def _go_on(_function: Callable[..., object], _path: str, _error: object) -> None:
-    """As much as can be removed is."""
+    """Error handler of the removal: skip what cannot be removed and go on."""

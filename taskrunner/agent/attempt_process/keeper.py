@@ -51,7 +51,7 @@ class LogKeeper:
 
     @staticmethod
     def _say_lost(log: Capped) -> None:
-        """A log that the task emptied itself lacks what it had before: people wonder why."""
+        """Note in the log that the task itself emptied it, so that nobody looks for the rest."""
         if log.lost:
             _activity.warning(
                 "The task emptied %s, at least %d bytes of it, as `> /dev/stdout` and "
@@ -61,7 +61,7 @@ class LogKeeper:
             )
 
     def tick(self) -> float:
-        """Look at every log; returns how long that is good for."""
+        """Cut every log that is too long; returns the seconds until the next look."""
         room = min(self._look(log) for log in self._logs)
         return min(max(room / _FASTEST, _SOONEST_S), _LATEST_S)
 

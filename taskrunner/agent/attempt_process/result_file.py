@@ -1,4 +1,4 @@
-"""The verdict that an attempt's process leaves: its room on the disk is taken before the work.
+"""The file with an attempt's verdict; its disk space is reserved before the work begins.
 
 A disk that the task itself has filled can thus not make a finished task a failed one.
 """

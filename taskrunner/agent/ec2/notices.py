@@ -1,4 +1,4 @@
-"""Notices that the instance is about to go: spot interruption, auto-scaling, rebalance.
+"""Notices that the instance will be taken away: spot interruption, auto-scaling, rebalance.
 
 Once seen, a notice stands: a metadata service that does not answer, or forgets, takes none back.
 """
@@ -63,7 +63,7 @@ class NoticePolicy:
     hold_on_rebalance: bool = True
 
     def message(self, notice: Notice, now: datetime) -> Message | None:
-        """What the agent is told; None: nothing follows from the notice."""
+        """The message for the agent's main loop; None when the notice is to be ignored."""
         reason = f"{notice.kind}: {notice.action}" if notice.action else str(notice.kind)
         if notice.kind is not Kind.REBALANCE:
             return HostEnding(notice.left_s(now, assumed_s=self.assumed_s), reason)
@@ -135,7 +135,7 @@ class NoticeWatch:
             self._clock.wait(closing, _INTERVAL_S)
 
     def tick(self, tell: Callable[[Message], None]) -> None:
-        """One round. A gap in the service's answers is told once, and outwaited."""
+        """Ask once for every kind of notice; an outage of the metadata is logged once."""
         try:
             for source in SOURCES:
                 self._look(source, tell)

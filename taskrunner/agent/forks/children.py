@@ -102,7 +102,7 @@ class Children:
         return child
 
     def prepare(self) -> None:
-        """Have the process of an attempt made that may follow; without one it goes unused."""
+        """Have a process made ahead for an attempt that may follow; unused, it ends by itself."""
         self.send({"op": "prepare"})
 
     def send(

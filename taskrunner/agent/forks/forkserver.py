@@ -195,7 +195,7 @@ class ForkServer:
         return self._groups.make(f"{self._pid}-{next(self._numbers)}")
 
     def _become(self, sock: socket.socket, group: Group | None) -> None:
-        """In the child: wait for the work, do it, and leave without a trace of the server."""
+        """In the child: wait for the work, do it and exit, without any of the server's clean-up."""
         code = 1
         try:
             process_setup.isolate(self._pid, keep=sock.fileno(), group=group)

@@ -42,7 +42,7 @@ def isolate(parent: int, *, keep: int | None = None, group: Group | None = None)
 
 
 def _go_before_the_agent() -> None:
-    """The unit protects the agent from the out-of-memory killer: what it starts comes first."""
+    """Let the out-of-memory killer prefer this process to the agent, which its unit protects."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("200")
 

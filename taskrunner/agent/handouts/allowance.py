@@ -1,4 +1,4 @@
-"""What the operator lets a task be: its type, and where its logs may go.
+"""Which tasks the operator allows: by type, and by where their logs go.
 
 A service is trusted with which of the allowed work is done, not with this: a type that is not
 allowed is refused before its plugin is looked at, a log URI before anything is written there.

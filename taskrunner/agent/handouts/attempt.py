@@ -260,7 +260,7 @@ class Attempt:
         return end
 
     def _patience(self, limits: Deadlines, started: float) -> float:
-        """How long nothing can fall due, unless something wakes us."""
+        """Seconds until the next deadline; an event may wake the attempt earlier."""
         now = self._services.clock.monotonic()
         due = [self._reporter.answered_at + limits.silence_s]
         if limits.timeout_s is not None:
@@ -309,13 +309,13 @@ def ship_logs(entry: Entry, services: AttemptServices) -> None:
 
 
 def _may_go(entry: Entry, services: AttemptServices, *, pushed: bool) -> None:
-    """Nobody waits for these logs any more: they stay for as long as the settings say."""
+    """Let the janitor remove these logs when the settings say so."""
     if services.janitor is not None:
         services.janitor.keep(entry.files.log_dir, pushed=pushed)
 
 
 def _drop_parts(entry: Entry, services: AttemptServices) -> None:
-    """The whole log is in the store: what was pushed of it before has had its day."""
+    """Remove the parts that were pushed while the task ran: the whole log is in the store."""
     uris = [
         entry.files.part_uri(*part)
         for part in entry.parts

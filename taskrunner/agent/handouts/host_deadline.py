@@ -1,4 +1,4 @@
-"""How long the host still has, and what of a task's end must then be cut short."""
+"""How long the host still lives, and how much time that leaves for ending tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class HostDeadline:
         self._ends_at = math.inf
 
     def host_ends_in(self, left_s: float) -> None:
-        """The host is about to go; of several announcements the earliest counts."""
+        """Set when the host goes; of several announcements the earliest counts."""
         self._ends_at = min(self._ends_at, self._clock.monotonic() + left_s)
 
     @property

@@ -39,7 +39,7 @@ class Outbox:
     def deliver(self, entry: Entry) -> None:
         """Send a verdict now, unless the service is away; the loop goes on trying.
 
-        One that waits is no reason to wait: behind it, leases would run out of what is done.
+        It does not wait for older verdicts: the leases of finished tasks would run out behind them.
         """
         if self._outage.lasts or not self._send(entry):
             with self._lock:
@@ -61,7 +61,7 @@ class Outbox:
     def tick(self) -> float:
         """Try what waits, oldest first; returns how long to wait before the next round.
 
-        When one is not taken, the newest tells whether any is: none must stand in the way of all.
+        When one fails, the newest is tried next, so that a single bad verdict blocks no other.
         """
         left = deque(self._snapshot())
         while left:
@@ -85,7 +85,7 @@ class Outbox:
             return list(self._waiting)
 
     def _send(self, entry: Entry) -> bool:
-        """Whether the verdict is settled: taken, or never to be."""
+        """Send it once; true when it is settled: taken, or refused for good."""
         assert entry.verdict is not None, entry.attempt_id  # noqa: S101
         try:
             self._api.set_task_status(entry.task_id, entry.verdict)
@@ -105,7 +105,7 @@ class Outbox:
         return True
 
     def _send_bare(self, entry: Entry, refusal: CallRefused) -> bool:
-        """Something in the verdict's texts is refused, or the pipeline is gone: say the least."""
+        """Send the verdict again without its texts, which may be what the service refuses."""
         assert entry.verdict is not None, entry.attempt_id  # noqa: S101
         bare = Verdict(status=entry.verdict.status, error_id=entry.verdict.error_id)
         log.error("verdict refused", attempt_id=entry.attempt_id, error=str(refusal))

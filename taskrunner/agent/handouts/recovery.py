@@ -1,4 +1,4 @@
-"""What a new agent owes for its predecessor: end what still runs, then tell what is known.
+"""After a restart: end what the last agent left running, then send the verdicts it owed.
 
 Nothing is run again. A hand-out whose process had ended gets the verdict that it left; one that
 was cut short is reported as interrupted. No task is asked for before nothing runs any more, nor,
@@ -55,7 +55,7 @@ def recover(journal: Journal, services: AttemptServices, poll: Callable[[], None
 
 
 class _Owed:
-    """The last run's hand-outs: kept with reports until the verdict of each is on its way.
+    """The last run's hand-outs: their leases are kept by reports until their verdicts are sent.
 
     Logs come before verdicts, and can take longer than a lease.
     """
@@ -70,7 +70,7 @@ class _Owed:
             self.told.set()
 
     def settle(self) -> None:
-        """Begin to; waits for nothing."""
+        """Start the threads that send verdicts and keep leases; does not wait for them."""
         threads = self._services.threads
         # None of these may stand behind all others: each may wait for a bucket of its own.
         for number in range(1, min(len(self._waiting), _AT_ONCE) + 1):

@@ -1,4 +1,4 @@
-"""Acknowledging a task and keeping it: ReportTaskProgress from the first to the last moment."""
+"""ReportTaskProgress: acknowledges a task, then keeps its lease until the attempt is over."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Reporter:
 
     @property
     def lost(self) -> bool:
-        """Whether there is nothing left to work for."""
+        """Whether the task was canceled or superseded, so that its work is to end."""
         return self.canceled or self.superseded
 
     def acknowledge(self, stopping: threading.Event) -> bool:
@@ -99,7 +99,7 @@ class Reporter:
         return not self.superseded
 
     def _failed(self, error: WireError) -> None:
-        """Told once: an outage may be long, and tries are many."""
+        """Log a failed report, but only the first of an outage."""
         self._failures += 1
         if self._failures > 1:
             log.debug("progress not reported", error=str(error))

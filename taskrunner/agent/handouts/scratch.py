@@ -1,4 +1,4 @@
-"""The agent's side of an attempt's folders: nothing of them stays but the logs."""
+"""Removing an attempt's scratch folder; only its logs stay."""
 
 from __future__ import annotations
 

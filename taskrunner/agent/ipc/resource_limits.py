@@ -21,7 +21,7 @@ class ResourceLimits:
     controllers: frozenset[str] = frozenset()
 
     def unheld(self, *, other_users: bool) -> Iterator[str]:
-        """What is not held here as it is meant, and how far it is.
+        """Which limits this host cannot enforce fully, and what is enforced instead.
 
         `other_users`: whether tasks run as other users than the agent.
         """

@@ -1,4 +1,4 @@
-"""Reading what a task's own process has written: it may be anything, and be there in any shape."""
+"""Reading files that a task's process wrote, which may hold anything or be no plain files."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def closed_metadata(
 
 
 def _set_rule(table: str, uids: set[int]) -> bool:
-    """Whether the rule is set by us, who may then take it away."""
+    """Set the rule where this process may; true when it is to be removed at the end."""
     if not effective_capabilities() >> _CAP_NET_ADMIN & 1:
         return False
     complaint = complaint_of([_NFT, "-f", "-"], ruleset(table, sorted(uids)))

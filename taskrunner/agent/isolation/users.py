@@ -60,7 +60,7 @@ def _user(name: str) -> User:
 
 
 def check_users(users: Mapping[str, User], *, uid: int, gid: int, name: str) -> None:
-    """See that tasks are kept from the agent (its ids, its name) by their users' rights.
+    """Check that tasks' users are neither the agent's own user nor in its group.
 
     Raises ConfigError.
     """
@@ -115,6 +115,6 @@ def open_way(work_dir: Path, users: Mapping[str, User]) -> None:
 
 
 def _barrier(folder: Path) -> str:
-    """The outermost folder on the way that this process cannot pass."""
+    """The outermost folder of the path that this user may not enter."""
     way = [*reversed(folder.parents), folder]
     return next((str(part) for part in way if not os.access(part, os.X_OK)), "")

@@ -1,4 +1,4 @@
-"""What the agent has promised, on disk: one file per hand-out, one line per step.
+"""The agent's journal on disk: one file for each hand-out, one line for each step.
 
 A step is on the disk before the next one is done. A file exists from acceptance until the service
 has taken the verdict (or refused it as superseded), so a restart knows what is owed, and a
@@ -69,7 +69,7 @@ class Entry:
         return f"{self.token}-{token_of(str(self.path.parent))[:16]}"
 
     def started(self, pid: int, birth: str) -> None:
-        """Record the process; lost by a power cut only, which ends the process too."""
+        """Record the process. Not synced: a power cut that loses it ends the process too."""
         self.process = (pid, birth)
         self._add({"step": "started", "pid": pid, "birth": birth}, sync=False)
 
@@ -95,16 +95,16 @@ class Entry:
         self._add({"step": "anew", "log": name}, sync=False)
 
     def shipped(self) -> None:
-        """Record that the logs are where they belong, or never will be."""
+        """Record that the logs are pushed, or that nobody will try again."""
         self.logs_shipped = True
         self._add({"step": "shipped"}, sync=False)
 
     def close(self) -> None:
-        """Nothing more is owed for this hand-out, which is remembered as finished."""
+        """Remove the file and remember the hand-out as finished: nothing is left to send."""
         self._journal.forget(self)
 
     def withdraw(self) -> None:
-        """It was not begun: if the service hands it out once more, it may be run."""
+        """Remove the file of a hand-out that was not begun; handed out again, it may run."""
         self.path.unlink(missing_ok=True)
 
     def _add(self, step: Mapping[str, object], *, sync: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Room on the disk that is kept for the journal, and given up when there is no other."""
+"""Disk space that is reserved for the journal, and freed for it when the disk is full."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def is_full(error: OSError) -> bool:
 
 
 class Reserve:
-    """A file that only takes room."""
+    """A file whose only purpose is to take up space."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

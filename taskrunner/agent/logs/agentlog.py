@@ -134,7 +134,7 @@ class AgentLogs:
                 self._push(path)
 
     def _push(self, path: Path) -> bool:
-        """Begin to push a file that is owed; returns whether it is."""
+        """Start pushing a file if it is not in the store yet; returns whether it did."""
         with self._lock:
             size = _size(path)
             known = size == self._pushed.get(path.name, 0) or path.name in self._under_way
@@ -190,7 +190,7 @@ def _read_state(path: Path) -> dict[str, int]:
 
 
 def place(log_uri: str, hostname: str, name_file: Path) -> str:
-    """Where the own logs of the agent of a work folder go, whenever it runs and however often.
+    """The URI for the agent's own logs; it stays the same over restarts in one work folder.
 
     The folder has a name that was made once: a host may have several agents.
     """

@@ -79,7 +79,7 @@ class Janitor:
         return self._shelf.count, self._shelf.size
 
     def keep(self, folder: Path, *, pushed: bool) -> None:
-        """These logs may go when their time has come."""
+        """Put these logs on the list of those that may be removed."""
         with suppress(ValueError):  # not below ours: a journal from another place
             kept = Kept(
                 at=self._clock.now().timestamp(),
@@ -92,7 +92,7 @@ class Janitor:
             self._put_waiting()
 
     def sweep(self, spare: Collection[Path]) -> None:
-        """Note the scratch folders that are there; all but these go. Before the first task."""
+        """Find the scratch folders of dead agents, all but these; call it before the first task."""
         with suppress(OSError):
             self._left_behind = [path for path in self._scratch.iterdir() if path not in spare]
 
@@ -103,7 +103,7 @@ class Janitor:
         )
 
     def tick(self) -> None:
-        """Remove what has to go."""
+        """Remove what dead agents left, and the logs that exceed the limits."""
         while self._left_behind:
             shutil.rmtree(self._left_behind.pop(), ignore_errors=True)
         self._put_waiting()
@@ -134,7 +134,7 @@ class Janitor:
         return self._shelf.size > self._room()
 
     def _make_room(self) -> int:
-        """On a nearly full disk what is in a store goes, whatever older logs must stay."""
+        """On a nearly full disk remove pushed logs early, even when older ones have to stay."""
         gone: set[Kept] = set()
         if self._disk_is_low():
             for kept in self._shelf.all():

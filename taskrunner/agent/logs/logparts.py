@@ -1,4 +1,4 @@
-"""The logs of running tasks, pushed in parts: what the end makes one object, but not yet.
+"""Pushes the logs of running tasks in parts; at the end the whole log replaces them.
 
 A host that is lost takes with it what its tasks wrote since the last part, and no more. Each part
 is journaled before it is pushed, so that the end, or the next agent, knows which there may be.

@@ -1,4 +1,4 @@
-"""Chores of the agent that are done now and then, and wait while the host is out of something."""
+"""Runs a periodic chore, which survives a host that is out of descriptors, disk or threads."""
 
 from __future__ import annotations
 

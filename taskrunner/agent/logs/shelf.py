@@ -1,4 +1,4 @@
-"""Which logs are kept on this host, oldest first: a queue in a file, of which memory holds sums.
+"""The list of logs kept on this host, oldest first: a queue in a file, with totals in memory.
 
 A line is added when an attempt's logs may go, and taken when they do. What was taken stands at the
 front of the file until enough has gathered there; after a crash it is there again, and its folder

@@ -42,7 +42,7 @@ class LogShipper:
         self._hurried = False
 
     def hurry(self) -> None:
-        """From now on uploads go on by themselves: who waits for one, or asks for one, is told."""
+        """Wait for no upload any more, now or later: callers get an error, the uploads go on."""
         with self._lock:
             self._hurried = True
             if self._connection is not None:
@@ -63,7 +63,7 @@ class LogShipper:
             self._wait([{"path": str(path), "uri": uri} for path, uri in uploads])
 
     def drop(self, uris: Sequence[str]) -> None:
-        """Remove objects that have had their day; raises TaskError."""
+        """Remove objects that are not needed any more; raises TaskError."""
         if uris:
             self._wait([{"drop": list(uris), "uri": uris[0]}])
 
@@ -155,7 +155,7 @@ class _Connection:
             return len(self._waiting)
 
     def let_go(self) -> None:
-        """Nobody waits any more, now or later; the uploads themselves go on."""
+        """End every wait with an error, now and later; the uploads themselves go on."""
         with self._lock:
             self._let_go = True
             waiting = list(self._waiting.values())
@@ -168,7 +168,7 @@ class _Connection:
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def send(self, work: Mapping[str, object], then: Done | None = None) -> _Upload:
-        """Have work done; nobody waits here."""
+        """Send a piece of work to the process; does not wait for it."""
         upload = _Upload(str(work["uri"]), then)
         with self._lock:
             self._next += 1

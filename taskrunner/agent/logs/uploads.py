@@ -1,6 +1,6 @@
 """Inside the shipper's process: gzip each log into its object, with bounded memory.
 
-An upload counts when the store has been held to what was sent, and not before.
+An upload counts only when what the store has was compared with what was sent.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def serve_uploads(sock: socket.socket, open_store: Callable[[], ObjectStore]) ->
 
 
 def _give_memory_back() -> None:
-    """Have large blocks returned at once, and one heap for all threads: less is held by a third."""
+    """Tell malloc to return large blocks at once and to use one heap, which saves a third."""
     with suppress(AttributeError):  # a C library that does not know of it
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_ARENA_MAX, 1)

@@ -23,7 +23,7 @@ class Announcer:
         self._ready_at = clock.monotonic() + _FIRST_ANSWER_S
 
     def ready(self) -> None:
-        """The service was heard, or the agent is on its way out in good order."""
+        """Send READY: the service has answered, or the agent drains as it was told to."""
         if not self._ready:
             self._ready = True
             self._notifier.send(READY="1")
@@ -41,6 +41,6 @@ class Announcer:
             self._notifier.send(STATUS=status)
 
     def ended(self, code: int, refusal: NotAuthorized | None) -> None:
-        """What is seen of an agent that is not there any more."""
+        """Leave the reason for the end in the unit's status line."""
         why = f": not authorized: {refusal}" if refusal is not None else ""
         self._notifier.send(STATUS=f"ended with exit code {code}{why}")

@@ -77,7 +77,7 @@ class DiskWatch:
             return None
 
     def is_low(self) -> bool:
-        """Whether less is free now than work is taken up again with."""
+        """Whether the disk has less space than is needed to take tasks again."""
         space = self.look()
         return space is not None and space.free < self.floor.of(space.total) * _RESUME_AT
 

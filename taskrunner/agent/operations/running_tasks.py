@@ -1,4 +1,4 @@
-"""The tasks that run now, as others may see them: what, since when, how far."""
+"""The tasks that run now, for status and metrics: type, start and progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunningTask:
 
     @property
     def type(self) -> str:
-        """The object type of what runs; a wrong task may have none."""
+        """The object type of the task; empty for a malformed one."""
         found = self.task.objects.get(self.task.attempt_id)
         return str(found.type or "unknown") if found else "unknown"
 

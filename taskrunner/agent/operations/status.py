@@ -37,7 +37,7 @@ class AgentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What only the agent's parts know."""
+    """The changing state that the agent's parts report."""
 
     phase: str
     polls_stuck: bool
@@ -49,7 +49,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether all is well, and what is not."""
+    """The answer of a probe: healthy or not, with the reasons."""
 
     ok: bool
     why: str = "ok"
@@ -83,7 +83,7 @@ class Reporting:
         self._turned = self._started
 
     def turned(self) -> None:
-        """The agent's main loop has come round."""
+        """Note that the main loop has run once more."""
         self._turned = self._clock.monotonic()
 
     def status(self, facts: Facts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whether slots may ask for work: shut while anybody has a reason, open when nobody has."""
+"""The gate before every poll: shut while at least one reason (pause, full disk) stands."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Gate:
             return found
 
     def end(self) -> None:
-        """Hold nobody any more: the agent stops, and the slots must see it."""
+        """Let every waiting thread go: the agent stops."""
         with self._lock:
             self._ended = True
             self._open.set()

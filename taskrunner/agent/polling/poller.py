@@ -90,7 +90,7 @@ class Poller:
             self._turns.weigh(weights)
 
     def release(self) -> None:
-        """Hold nobody any more, neither slots nor polls: the agent stops."""
+        """Let all waiting threads go and end outstanding polls: the agent stops."""
         self._gate.end()
         for _ in range(self._turns.slots):
             self._tasks.put(None)
@@ -150,7 +150,7 @@ class Poller:
             self._came(group, task and replace(task, worker_group=group))
 
     def _await_turn(self, group: str) -> bool:
-        """Whether it has come; false when the agent stops. None comes while the gate is shut."""
+        """Wait until the group may poll and the gate is open; false when the agent stops."""
         changed = self._changed[group]
         while not self._stopping.is_set():
             self._gate.wait()

@@ -32,7 +32,7 @@ class _Group:
 
 
 class Turns:
-    """Decisions alone: no clock, no threads. The caller holds a lock around every call."""
+    """Decides which group polls; has no clock and no threads. Callers hold a lock."""
 
     def __init__(
         self, groups: Iterable[str], weights: Mapping[str, int] | None = None, *, slots: int
@@ -104,7 +104,7 @@ class Turns:
         return {g.name: g.since for g in self._groups.values() if g.since is not None}
 
     def patience(self, now: float) -> float | None:
-        """How long before the passing of time alone may give somebody a turn; None: it cannot."""
+        """Seconds after which a group may get its turn merely because time passed; None: never."""
         due = [
             g.since + QUIET_S - now
             for g in self._groups.values()

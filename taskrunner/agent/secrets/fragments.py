@@ -55,7 +55,7 @@ def _runs(secret: bytes) -> dict[bytes, list[int]]:
 
 
 def _widened(text: bytes, at: int, secret: bytes, place: int) -> tuple[int, int]:
-    """How far around a run the text goes on as the secret does."""
+    """The largest stretch around a match in which text and secret agree."""
     start, end = at, at + _RUN
     before, after = place, place + _RUN
     while start > 0 and before > 0 and text[start - 1] == secret[before - 1]:

@@ -21,7 +21,7 @@ _Span = tuple[int, int]
 
 
 def secrets_of(task: Task, databases: Mapping[str, str]) -> Iterator[str]:
-    """Every encrypted field (`*name`) of a task, and the passwords in addresses of databases."""
+    """The values of every secret field (`*name`) of a task, and passwords in database URLs."""
     for item in task.objects.values():
         for field in item.fields:
             if not isinstance(field.value, str):

@@ -1,4 +1,4 @@
-"""The shapes in which a secret turns up in a log: as it is, and as programs write it down.
+"""The forms in which a secret may appear in a log: plain, quoted, escaped or encoded.
 
 What is shorter than 8 characters is no secret here: it would hide ordinary words all over a log.
 """
