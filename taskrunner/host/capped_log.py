@@ -1,4 +1,4 @@
-"""A log whose middle may be left out: what writes less of it, and what reads it as it then is.
+"""Logs whose middle may be left out: cutting them, and reading them with a note of the gap.
 
 A program appends to its log for as long as it likes. Beyond a size, the middle of what it wrote is
 given back to the file system (a hole): offsets stay true, its head and its newest part stay, and
@@ -62,7 +62,7 @@ def _record(path: Path) -> Path:
 
 
 def gap_of(path: Path) -> Gap:
-    """What a log lacks; an empty gap when it is whole."""
+    """The gap in a log; empty when the log is whole."""
     try:
         start, end, said = map(int, _record(path).read_bytes().split())
     except (OSError, ValueError):
@@ -139,7 +139,7 @@ class Capped:
         self._gap_file: int | None = None
 
     def look(self) -> int:
-        """Give back what is too much; returns how many bytes may come before the next look."""
+        """Cut the middle of a log that is too long; returns the bytes until the next look."""
         size = os.fstat(self._log).st_size
         if size < self._size:
             self.lost = max(self.lost, self._size - size)
@@ -153,7 +153,7 @@ class Capped:
         return max(self._limit - size, self._slice)
 
     def _give_back(self, start: int, end: int) -> None:
-        """Written down before it is done: who reads in between takes the bytes for lost."""
+        """Record the gap, then free its blocks: a reader in between takes the bytes for lost."""
         try:
             self._write(Gap(self._head, end))
         except OSError:  # the disk is full: only what is given back makes room to write it down

@@ -36,7 +36,7 @@ class NoGroups(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What all of a group together may use; None: as much as there is."""
+    """Limits for all processes of a group together; None: unlimited."""
 
     #: Bytes; swap is not used besides.
     memory: int | None = None
@@ -57,7 +57,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What all of a group together has used; None where nobody counts."""
+    """What the processes of a group have used together; None where it is not counted."""
 
     cpu_s: float | None
     #: The most at any moment, in bytes.
@@ -82,7 +82,7 @@ class Group:
         _write(self.folder / "cgroup.procs", "0")
 
     def hold(self, bounds: Bounds, controllers: frozenset[str]) -> None:
-        """Set those of the bounds whose controller is at work here."""
+        """Set the limits whose controllers are available here."""
         for controller, name, text in bounds.files():
             if controller in controllers:
                 with suppress(FileNotFoundError):  # this kernel knows no swap
@@ -185,7 +185,7 @@ class Groups:
         return [Group(path) for path in sorted(self.base.glob(f"{self.prefix}*")) if path.is_dir()]
 
     def sweep(self, proc: Path = _PROC) -> None:
-        """Remove what others' fork servers left empty that were killed with their agents.
+        """Remove empty groups left by agents of other work folders whose fork servers are dead.
 
         The last agent of a work folder that is gone has no successor to do it.
         """

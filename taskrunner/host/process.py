@@ -99,7 +99,7 @@ def signal_name(number: int) -> str:
 
 
 def complaint_of(argv: Sequence[str], text: str = "") -> str:
-    """Run a program of the system that is quick; what it complains of, empty if all went well."""
+    """Run a quick system program; returns its error output, empty when it succeeded."""
     try:
         done = subprocess.run(  # noqa: S603  the caller's own words
             argv, input=text, capture_output=True, text=True, check=False, timeout=_QUICK_S
@@ -334,7 +334,7 @@ class Command:
 
 
 def pump(read: Callable[[int], bytes], target: IO[bytes], output_filter: Filter) -> None:
-    """Pass a stream on to its end; what there is no room for is lost, but holds nobody up."""
+    """Copy a stream to its end; what the disk has no room for is dropped, so nobody blocks."""
     while data := read(_CHUNK):
         _write(target.fileno(), output_filter.feed(data))
     _write(target.fileno(), output_filter.flush())

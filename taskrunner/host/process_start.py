@@ -1,4 +1,4 @@
-"""Which process a process id meant: the boot, and the moment of its start in it.
+"""Identifies a process beyond its id: by the boot, and the moment at which it started.
 
 Process ids are used again, soon by a busy host and at once after a reboot. The wall clock tells
 nothing: it is set while processes run, and hosts without one wake up at the same time each day.
@@ -14,7 +14,7 @@ _STARTED_AT = 19
 
 
 def process_start_id(pid: int, proc: Path = _PROC) -> str | None:
-    """What no other process of this host ever has; None when there is no such process."""
+    """An id that no other process of this host ever has; None when there is no such process."""
     try:
         boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
         _, _, fields = (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")

@@ -1,4 +1,4 @@
-"""Another user's rights, taken on for a moment, or for good: how tasks get to be that user.
+"""Running as another user, for a moment or for good: how tasks get their users' rights.
 
 The agent need not be root: CAP_SETUID and CAP_SETGID let it change, CAP_KILL lets it end what it
 has started as another. None of the three reaches a command.
@@ -39,7 +39,7 @@ Rights = Callable[[], AbstractContextManager[None]]
 
 
 class NotNow:
-    """Keeps what a signal handler would raise until rights are what they were.
+    """Defers what a signal handler would raise until this process has its own rights again.
 
     Blocking the signal does not: a handler runs in the main thread, in the midst of anything, when
     the kernel gives the signal to any other thread.
@@ -50,18 +50,18 @@ class NotNow:
         self._kept: Callable[[], None] | None = None
 
     def call(self, act: Callable[[], None]) -> None:
-        """Call `act` now or when it may be; for signal handlers."""
+        """Call `act` at once, or after the deferral; for signal handlers."""
         if self._depth:
             self._kept = act
         else:
             act()
 
     def begin(self) -> None:
-        """From here on nothing is called."""
+        """Begin to defer calls."""
         self._depth += 1
 
     def end(self) -> None:
-        """Call what was kept, which may raise."""
+        """End the deferral and make the deferred call, which may raise."""
         self._depth -= 1
         if not self._depth and (act := self._kept) is not None:
             self._kept = None
