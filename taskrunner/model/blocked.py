@@ -1,4 +1,4 @@
-"""Which waiting instances can never have their turn, because something before them has failed."""
+"""Which waiting instances can never run, because something they depend on has failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planner is shown and what it may answer, as values."""
+"""The planner's input (`View`) and its output, the decisions, as values."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Requeue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAttempt:
-    """The live attempt is over by the service's word; its hand-out is superseded."""
+    """The service ends the live attempt; its hand-out is superseded."""
 
     status: AttemptStatus
     error_id: str | None = None
@@ -110,7 +110,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Ask again at this moment, whatever happens before."""
+    """Decide again at this moment, or earlier if something happens."""
 
     at: datetime
 

@@ -1,4 +1,4 @@
-"""A definition's dependency graph: what runs, in which order, and what hangs on what."""
+"""A definition's dependency graph: what runs, in which order, and what depends on what."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from taskrunner.model.times import format_datetime
 
 
 class Category(StrEnum):
-    """What kind of thing a component is, as far as its life is concerned."""
+    """The kind of a component, which decides about the states its instances pass."""
 
     ACTIVITY = "activity"
     DATANODE = "datanode"
@@ -84,7 +84,7 @@ def resource_worker_group(pipeline_id: str, resource_instance_id: str) -> str:
 
 
 class Surroundings(Protocol):
-    """What making the instances of one period needs to know from elsewhere."""
+    """What the caller provides: periods of other schedules, and evaluated fields."""
 
     def overlapping(self, schedule_id: str, start: datetime, end: datetime) -> list[Occurrence]:
         """The periods of another schedule that overlap this one; only those that are to run."""

@@ -1,4 +1,4 @@
-"""What is to happen next to one instance: a pure function from what is known to decisions.
+"""Decides what happens next to one instance: a pure function from its state to decisions.
 
 The service loads a `View`, calls `decide`, and applies the decisions in the same transaction. Asked
 again without anything having changed, `decide` says nothing new, so it may be called after any
@@ -61,7 +61,7 @@ def decide(view: View, now: datetime) -> list[Decision]:
 
 
 def cancel(view: View, message: str, *, error_id: str | None = None) -> list[Decision]:
-    """The decisions that end an instance by somebody's wish; what it holds is given back."""
+    """The decisions that cancel an instance, with its live attempt; a resource is shut down."""
     status = view.instance.status
     if status in INSTANCE_TERMINAL or status is InstanceStatus.SHUTTING_DOWN:
         return []
@@ -105,7 +105,7 @@ def _data_node(view: View, now: datetime) -> list[Decision]:
 
 
 def _held_back(view: View, now: datetime) -> list[Decision] | None:
-    """What is to be done while it is not a waiting instance's turn; None when it is."""
+    """The decisions while a waiting instance may not begin; None when it may."""
     row = view.instance
     if now < row.not_before:
         return [LookAgain(row.not_before)]
@@ -122,14 +122,14 @@ def _held_back(view: View, now: datetime) -> list[Decision] | None:
 
 
 def _is_lost(dependency: DependencyView) -> bool:
-    """Whether nothing more can come of a dependency; of a resource, once it has ended at all."""
+    """Whether a dependency has failed; a resource counts as failed once it has ended at all."""
     if dependency.kind is DependencyKind.RESOURCE:
         return dependency.status in INSTANCE_TERMINAL
     return dependency.status in INSTANCE_FAILED
 
 
 def _dependency_failed(view: View, failed: DependencyView) -> list[Decision]:
-    """Cascading Failures and Reruns: only who asks for it is drawn in; others wait."""
+    """Fail too if failureAndRerunMode is `cascade`; else go on waiting, as AWS does."""
     if failed.kind is DependencyKind.RESOURCE:
         return _resource_failed(failed)
     if not view.policy.cascade:
@@ -229,7 +229,7 @@ def _deadline(head: AttemptRow) -> datetime | None:
 
 
 def _silent(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
-    """No report came in time: before the acknowledgement nothing ran, after it something may."""
+    """No report came in time: queue an unacknowledged attempt again, end any other."""
     if head.status is AttemptStatus.WAITING_FOR_RUNNER:
         return [Requeue(now), Announce()]
     message = f"the runner on {head.hostname or 'its host'} reported nothing for {head.lease_s:g} s"
@@ -262,7 +262,7 @@ def _after(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
 
 
 def _free_of_charge(view: View, head: AttemptRow) -> bool:
-    """Whether the attempt's end says nothing against the task, so that it costs no retry."""
+    """Whether the attempt ended through no fault of the task, so that it costs no retry."""
     if head.error_id == ErrorId.INTERRUPTED:
         return True
     # Runners may die under a task by chance; a task that kills each of them must come to an end.

@@ -1,4 +1,4 @@
-"""The fields of a component that steer its life, read into numbers."""
+"""A component's fields on retries, timeouts and limits, parsed into numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which occurrences a run outside of real time works through."""
+"""Which occurrences of the schedules `taskrunner run` works through."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_OCCURRENCES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleUse:
-    """A schedule and what hangs on it."""
+    """A schedule and the components that use it."""
 
     schedule: Schedule
     #: The schedule types of its components.

@@ -87,7 +87,7 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptStatus, frozenset[AttemptStatus]] = {
 
 
 class IllegalTransition(ValueError):
-    """A state was asked to go where its table does not lead."""
+    """A change of state that the table of transitions does not allow."""
 
 
 def advance(

@@ -12,7 +12,7 @@ _DAY_S = 86_400
 
 
 def _existing(moment: datetime) -> datetime:
-    """A wall-clock time that a change of the clock skips becomes the one that the clock shows."""
+    """Moves a local time that does not exist (a change to summer time skips it) to the next one."""
     if moment.tzinfo is UTC:
         return moment
     return moment.astimezone(UTC).astimezone(moment.tzinfo)

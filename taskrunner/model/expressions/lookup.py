@@ -40,7 +40,7 @@ class Lookup:
         self._active: dict[tuple[Frame | None, str], None] = {}
 
     def name(self, name: str, frame: Frame, column: int) -> Values:
-        """What a bare name means in a frame; raises ExpressionError when it means nothing."""
+        """The value of a bare name in a frame; raises ExpressionError for an unknown name."""
         if name == "node" and frame.node is not None:
             return (Ref(frame.node),)
         if name == "parent":

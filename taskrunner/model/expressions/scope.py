@@ -41,7 +41,7 @@ class Scope:
     node: str | None = None
 
     def runtime_of(self, object_id: str, key: str) -> tuple[Scalar, ...] | None:
-        """What the run says of a field; none when it says nothing."""
+        """The runtime values of a field; None when there are none."""
         found = self.runtime.get(object_id, _NOTHING).get(key)
         if found is None and key.startswith("@"):
             found = self._borrowed(object_id, key)
@@ -50,7 +50,7 @@ class Scope:
         return (found,) if isinstance(found, str | int | float | datetime | Ref) else tuple(found)
 
     def _borrowed(self, object_id: str, key: str) -> RuntimeValue | None:
-        """A runtime field that an object has from the one that the expression is evaluated for.
+        """A runtime field that an object takes from the instance the expression is evaluated for.
 
         An action or precondition has no run of its own: it sees the fields of its node.
         """

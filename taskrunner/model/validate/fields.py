@@ -46,7 +46,7 @@ def generic_spec(key: str) -> FieldSpec | None:
 
 
 def spec_of(item: Item, key: str) -> FieldSpec | None:
-    """What the catalog says of an object's field; a leading * only asks for encryption."""
+    """The catalog's entry for a field; a leading `*` marks a secret, not another field."""
     if item.type is None:
         return common_field(key) or generic_spec(key) or generic_spec(key.removeprefix("*"))
     fields = item.type.fields

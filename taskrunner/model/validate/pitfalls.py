@@ -1,4 +1,4 @@
-"""Warnings of what runs, but seldom as it was meant."""
+"""Warnings about definitions that are valid but probably not meant so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_TEXTS = 50
 
 
 def check_pitfalls(context: Context) -> None:
-    """What runs, but seldom as meant."""
+    """Every warning of this module."""
     backfilled = any(
         is_backfilled(context, i) for i in context.items if i.type and i.type.name == "Schedule"
     )

@@ -1,4 +1,4 @@
-"""Rules between fields: those that need, exclude or silence each other."""
+"""Rules between fields: which ones require, exclude or override each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TABLES = frozenset({"SqlDataNode", "MySqlDataNode"})
 
 
 def check_rules(context: Context) -> None:
-    """Fields that need, exclude or silence each other."""
+    """Find fields that lack the one they require, or exclude or override another."""
     for item in context.items:
         if item.type is None:
             continue
