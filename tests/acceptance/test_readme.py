@@ -13,7 +13,7 @@ from tests.acceptance.served_process import served
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT = "http://127.0.0.1:8484"
 #: What the README says for root.
-ROOT_TOO = ("--allow-root", "true")
+ROOT_TOO = ("--allow-root",)
 
 
 def _block(word: str) -> str:
