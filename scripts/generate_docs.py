@@ -12,7 +12,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from taskrunner.config.kinds import Space, amount, size_text
@@ -127,8 +127,13 @@ def row(spec: FieldSpec) -> str:
     return f"| `{spec.name}` | {spec.slot} | {need} | {cell(' '.join(facts))} |"
 
 
+@cache
+def _registered() -> frozenset[tuple[Kind, str]]:
+    return frozenset((plugin.kind, plugin.name) for plugin in discover() if plugin.built_in)
+
+
 def _built_in(kind: Kind, name: str) -> bool:
-    return any(p.built_in and p.kind is kind and p.name == name for p in discover())
+    return (kind, name) in _registered()
 
 
 def _node(name: str) -> bool:

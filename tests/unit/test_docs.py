@@ -44,6 +44,7 @@ def test_a_long_line_is_found_in_prose_and_left_alone_in_code_and_tables() -> No
     assert [number for number, line in prose(text) if len(line) > WIDTH] == [1, 2, 8]
 
 
+@pytest.fixture(scope="module")
 def generator() -> ModuleType:
     spec = importlib.util.spec_from_file_location("gen", ROOT / "scripts" / "generate_docs.py")
     assert spec is not None
@@ -53,8 +54,10 @@ def generator() -> ModuleType:
     return module
 
 
-def test_generated_pages_are_what_the_tables_say(capsys: pytest.CaptureFixture[str]) -> None:
-    assert generator().main(["--check"]) == 0, capsys.readouterr().out
+def test_generated_pages_are_what_the_tables_say(
+    generator: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generator.main(["--check"]) == 0, capsys.readouterr().out
 
 
 def tree() -> set[str]:
@@ -95,19 +98,19 @@ def test_paths_that_the_architecture_names_are_there() -> None:
     assert [path for path in paths if not (ROOT / "taskrunner" / path).is_file()] == []
 
 
-def test_the_readme_says_what_runs_and_what_does_not() -> None:
-    table = "\n".join(generator().runs_table())
+def test_the_readme_says_what_runs_and_what_does_not(generator: ModuleType) -> None:
+    table = "\n".join(generator.runs_table())
     assert f"\n{table}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_table_of_what_runs_is_that_of_the_entry_points() -> None:
+def test_the_table_of_what_runs_is_that_of_the_entry_points(generator: ModuleType) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     heads = {
         "Activities": ("activity", "activities"),
         "Preconditions": ("precondition", "preconditions"),
         "Data formats": ("dataformat", "formats"),
     }
-    rows = [line.split("|")[1:4] for line in generator().runs_table()[2:]]
+    rows = [line.split("|")[1:4] for line in generator.runs_table()[2:]]
     named = {head.strip(): (done.split(", "), left.split(", ")) for head, done, left in rows}
     for head, (key, group) in heads.items():
         done, left = ({name.strip() for name in names} for names in named[head])
