@@ -15,11 +15,19 @@ from taskrunner.model.catalog import CATALOG, category, field_text
 
 ROOT = Path(__file__).resolve().parents[2]
 WIDTH = 100
-PAGES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md", "examples/**/*.md")
-    for path in ROOT.glob(pattern)
-)
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WRAPPER = script("wrap_docs")
+PAGES = [path.relative_to(ROOT).as_posix() for path in WRAPPER.pages()]
 
 
 def prose(text: str) -> Iterator[tuple[int, str]]:
@@ -35,7 +43,8 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_prose_is_wrapped(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert [f"line {number}" for number, line in prose(text) if len(line) > WIDTH] == []
+    too_long = [f"line {number}" for number, line in prose(text) if len(line) > WIDTH]
+    assert too_long == [], "run scripts/wrap_docs.py"
 
 
 def test_a_long_line_is_found_in_prose_and_left_alone_in_code_and_tables() -> None:
@@ -44,14 +53,25 @@ def test_a_long_line_is_found_in_prose_and_left_alone_in_code_and_tables() -> No
     assert [number for number, line in prose(text) if len(line) > WIDTH] == [1, 2, 8]
 
 
+def test_wrapping_fills_prose_alone_and_breaks_no_code_and_no_link() -> None:
+    words = " ".join(["words"] * 25)
+    text = (
+        f"{words} `code in a line` [a link](to/a page)\nshort\n\n- {words}\n  more\n\nCode:\n\n"
+        f"    {words}\n\n| {words} |\n\n```\n{words}\n```\n\nshort\nlines stay\n"
+    )
+    wrapped = WRAPPER.wrap(text)
+    assert wrapped.split() == text.split()
+    assert [line for _, line in prose(wrapped) if len(line) > WIDTH] == []
+    for whole in ("`code in a line`", "[a link](to/a page)", f"    {words}\n", f"| {words} |"):
+        assert whole in wrapped
+    assert f"```\n{words}\n```\n\nshort\nlines stay\n" in wrapped
+    assert re.search(r"^- words.*\n  words.* more$", wrapped, re.MULTILINE)
+    assert WRAPPER.wrap(wrapped) == wrapped
+
+
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gen", ROOT / "scripts" / "generate_docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("generate_docs")
 
 
 def test_generated_pages_are_what_the_tables_say(
