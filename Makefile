@@ -37,7 +37,7 @@ $(VENV)/stamp-venv:
 $(VENV)/stamp-runtime: $(VENV)/stamp-venv requirements.lock pyproject.toml
 	@echo "installing taskrunner into $(VENV) ..."
 	@$(INSTALL) -r requirements.lock
-# What an older checkout installed, from when the project was called otherwise: it holds the same files.
+# What an older checkout installed, when the project had another name: it holds the same files.
 	@$(PIP) uninstall --yes taskrunner
 	@$(PROJECT)
 	@touch $@
