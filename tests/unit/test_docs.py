@@ -144,3 +144,16 @@ def test_no_text_of_a_field_promises_encryption() -> None:
     secrets = {n for t in CATALOG.values() for n in t.fields if n.startswith("*")}
     assert secrets
     assert {name: field_text(name) for name in secrets if "encrypt" in field_text(name)} == {}
+
+
+def test_the_examples_of_adding_fit_the_files_that_they_change() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```diff\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    changed = [part for example in examples for part in example.split("+++ b/")[1:]]
+    assert len(changed) >= 6
+    for part in changed:
+        name, *lines = part.splitlines()
+        there = (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).exists() else ""
+        # What stands there today; a new file is all additions.
+        today = [line[1:] for line in lines if line[:1] in {" ", "-"} and line.strip()]
+        assert [line for line in today if f"\n{line}\n" not in there] == [], name
