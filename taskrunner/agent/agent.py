@@ -51,7 +51,7 @@ from taskrunner.config.settings import Settings
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
 from taskrunner.model.task import Task
-from taskrunner.wire.api import RunnerApi
+from taskrunner.wire.runner import RunnerApi
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from taskrunner.agent.polling.turns import Turns
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.model.task import Task
-from taskrunner.wire.api import RunnerApi
+from taskrunner.wire.runner import RunnerApi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.ec2.host import Ec2Host
     from taskrunner.agent.logs.agentlog import HourlyLog
-    from taskrunner.wire.api import RunnerApi
+    from taskrunner.wire.runner import RunnerApi
 
 
 _UNSUPPORTED = ("--proxyDomain", "--proxyWorkstation")
@@ -200,9 +200,9 @@ def _connect(settings: Settings, clock: Clock, host: Ec2Host | None) -> tuple[Ru
     """The service's operations, with second tries, and the service's address."""
     import random
 
-    from taskrunner.wire.client import RunnerClient
     from taskrunner.wire.connect import ClientSettings, connect
-    from taskrunner.wire.retrying import RetryingRunner
+    from taskrunner.wire.retrying import RetryingCalls
+    from taskrunner.wire.runner import RunnerApi
 
     wire = ClientSettings(
         endpoint=settings.endpoint,
@@ -212,8 +212,13 @@ def _connect(settings: Settings, clock: Clock, host: Ec2Host | None) -> tuple[Ru
         environ=os.environ,
     )
     client = connect(wire, clock)
-    runner = RunnerClient(client, host.identity) if host else RunnerClient(client)
-    api = RetryingRunner(runner, clock=clock, fraction=random.random)
+    tried = RetryingCalls(client.call, clock=clock, fraction=random.random)
+    api = RunnerApi(
+        tried.call,
+        give_up=client.give_up,
+        hurry=tried.hurry,
+        identity=host.identity if host else lambda: None,
+    )
     return api, str(client.endpoint)
 
 

@@ -10,7 +10,7 @@ from taskrunner.doctor.service import Way
 from taskrunner.errors import WireError
 from taskrunner.wire.client import Client
 from taskrunner.wire.inputs import GetPipelineDefinitionInput, ListPipelinesInput
-from taskrunner.wire.outputs import GetPipelineDefinitionOutput, ListPipelinesOutput
+from taskrunner.wire.outputs import GetPipelineDefinitionOutput
 from taskrunner.wire.structures import PipelineIdName
 
 _MOST_PIPELINES = 100
@@ -37,7 +37,7 @@ def check_groups(case: Case, way: Way) -> Iterator[Finding]:
 def _pipelines(client: Client) -> Iterator[PipelineIdName]:
     marker: str | None = None
     while True:
-        page: ListPipelinesOutput = client.call(ListPipelinesInput(marker=marker))
+        page = client.call(ListPipelinesInput(marker=marker))
         yield from page.pipeline_id_list
         marker = page.marker
         if not (page.has_more_results and marker):

@@ -14,8 +14,8 @@ from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.service import Way, heartbeat
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, WireError
 from taskrunner.wire.api import Verdict
-from taskrunner.wire.client import POLL_DEADLINE_S, RunnerClient
 from taskrunner.wire.inputs import PollForTaskInput
+from taskrunner.wire.runner import RunnerApi
 
 #: A refusal comes at once; a poll that is held for so long is allowed.
 _HELD_S = 3.0
@@ -23,7 +23,7 @@ _HELD_S = 3.0
 
 def check_permissions(case: Case, way: Way) -> Iterator[Finding]:
     """One finding for each call."""
-    runner = RunnerClient(way.client)
+    runner = RunnerApi(way.client.call)
     nobody = f"taskrunner-doctor-{uuid.uuid4().hex}"
     calls: dict[str, Callable[[], object]] = {
         "ReportTaskRunnerHeartbeat": lambda: heartbeat(case, way),
@@ -108,7 +108,7 @@ def _poll(case: Case, way: Way, group: str) -> Finding:
     name = f"PollForTask {group}"
     request = PollForTaskInput(worker_group=group, hostname=case.hostname)
     try:
-        reply = way.client.call(request, deadline_s=POLL_DEADLINE_S)
+        reply = way.client.call(request)
     except NotAuthorized as error:
         return _forbidden("PollForTask", error)
     except WireError as error:

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import ServiceUnreachable, TaskrunnerError
 from taskrunner.logins import hide_passwords
-from taskrunner.wire.client import REPORT_DEADLINE_S, Client, classify, fitted
+from taskrunner.wire.client import Client, classify
 from taskrunner.wire.codec import CONTENT_TYPE, TARGET_PREFIX
 from taskrunner.wire.connect import ClientSettings, connect
 from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
 from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
 from taskrunner.wire.inputs import ReportTaskRunnerHeartbeatInput
 from taskrunner.wire.proxies import proxy_of
+from taskrunner.wire.runner import fitted
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
 _CONNECT_S = 5.0
@@ -65,8 +66,7 @@ def heartbeat(case: Case, way: Way) -> None:
             taskrunner_id=f"doctor-{case.hostname}",
             worker_group=next(iter(case.settings.worker_group), None),
             hostname=fitted(case.hostname, "id") or None,
-        ),
-        deadline_s=REPORT_DEADLINE_S,
+        )
     )
 
 

@@ -1,20 +1,37 @@
-"""The four operations that a task runner needs, typed, as its consumers see them."""
+"""What calls of the API are to those who make them: a typed request, and the one call for it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from taskrunner.model.task import Task
+R = TypeVar("R")
+
+
+class Request(Generic[R]):
+    """A request of one of the operations, whose typed reply is an R."""
+
+    __slots__ = ()
+
+
+class Call(Protocol):
+    """Makes one call: of the client, or of what tries it again or takes note of it."""
+
+    def __call__(self, request: Request[R], /) -> R:
+        """The reply. Raises ServiceUnreachable, NotAuthorized or another CallRefused.
+
+        Raises CallGivenUp when another thread has ended the call meanwhile.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceIdentity:
     """The signed identity document of an EC2 instance, sent with a poll."""
 
-    document: str
-    signature: str
+    # The model requires neither; whoever checks the signature finds an empty one wrong.
+    document: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,36 +43,3 @@ class Verdict:
     error_id: str | None = None
     error_message: str | None = None
     error_stack_trace: str | None = None
-
-
-class RunnerApi(Protocol):
-    """Calls of a runner. Each raises ServiceUnreachable, NotAuthorized or another CallRefused."""
-
-    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
-        """Wait up to 90 s for a task; None when there was none. Never retried by itself.
-
-        A worker group has one poll at a time. Raises CallGivenUp when it is given up meanwhile.
-        """
-        ...
-
-    def give_up_poll(self, worker_group: str) -> None:
-        """Have the group's outstanding poll, if there is one, raise CallGivenUp; any thread's."""
-        ...
-
-    def hurry(self) -> None:
-        """From now on no call is tried a second time: the agent must go."""
-        ...
-
-    def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
-        """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
-        ...
-
-    def set_task_status(self, task_id: str, verdict: Verdict) -> None:
-        """Report the end of a task. Raises UnknownTask when it is superseded."""
-        ...
-
-    def report_task_runner_heartbeat(
-        self, *, taskrunner_id: str, worker_group: str, hostname: str
-    ) -> bool:
-        """Say that the runner lives; true when it is asked to terminate."""
-        ...

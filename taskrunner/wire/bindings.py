@@ -52,15 +52,7 @@ def _classes() -> Mapping[str, type]:
     """Structure of the service model -> the dataclass with the same members."""
     operations = OPERATIONS.values()
     messages = {cls for op in operations for cls in (op.input, op.output) if cls is not None}
-    return {cls.__name__: cls for cls in messages} | {
-        "Operator": Operator,
-        "PipelineDescription": PipelineDescription,
-        "PipelineIdName": PipelineIdName,
-        "Query": Query,
-        "Selector": Selector,
-        "ValidationError": ValidationError,
-        "ValidationWarning": ValidationWarning,
-    }
+    return {cls.__name__: cls for cls in (*messages, *_STRUCTURES)}
 
 
 def _build_task(members: Members) -> Task | None:
@@ -68,18 +60,11 @@ def _build_task(members: Members) -> Task | None:
     return codec.TASK.build(members) if "taskId" in members else None
 
 
-def _build_identity(members: Members) -> InstanceIdentity:
-    # The model requires neither; whoever checks the signature finds an empty one wrong.
-    return InstanceIdentity(
-        document=members.get("document", ""), signature=members.get("signature", "")
-    )
-
-
+_STRUCTURES: tuple[type, ...] = (
+    *(InstanceIdentity, Operator, PipelineDescription, PipelineIdName, Query),
+    *(Selector, ValidationError, ValidationWarning),
+)
 _SPECIAL: Mapping[str, Form[Any]] = {
-    "InstanceIdentity": Form(
-        build=_build_identity,
-        split=lambda value: {"document": value.document, "signature": value.signature},
-    ),
     "Field": codec.FIELD,
     "PipelineObject": codec.OBJECT,
     "TaskObject": Form(build=_build_task, split=codec.TASK.split),

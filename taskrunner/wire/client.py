@@ -6,11 +6,9 @@ Nothing is retried here (`retrying` does that), and whatever comes back is taken
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
 
 from taskrunner.clock import Clock
 from taskrunner.errors import (
@@ -21,9 +19,8 @@ from taskrunner.errors import (
     UnknownTask,
     WireError,
 )
-from taskrunner.model.document import Field
-from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity, Verdict
+from taskrunner.wire.api import R, Request
+from taskrunner.wire.budgets import budget_of
 from taskrunner.wire.codec import (
     CONTENT_TYPE,
     TARGET_PREFIX,
@@ -34,26 +31,9 @@ from taskrunner.wire.codec import (
 from taskrunner.wire.decoding import Malformed
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, Transport, TransportError
-from taskrunner.wire.inputs import (
-    PollForTaskInput,
-    ReportTaskProgressInput,
-    ReportTaskRunnerHeartbeatInput,
-    SetTaskStatusInput,
-)
-from taskrunner.wire.outputs import (
-    PollForTaskOutput,
-    ReportTaskProgressOutput,
-    ReportTaskRunnerHeartbeatOutput,
-)
-from taskrunner.wire.shapes import service_model
+from taskrunner.wire.outputs import PollForTaskOutput
 from taskrunner.wire.signing import Signer
 from taskrunner.wire.task_size import excess
-
-#: The service holds a poll for up to 90 s; ten more for the way there and back.
-POLL_DEADLINE_S = 100.0
-CALL_DEADLINE_S = 30.0
-#: Three tries of a report fit between two reports, which are a minute apart.
-REPORT_DEADLINE_S = 15.0
 
 #: Codes that mean "later": the same call may succeed.
 THROTTLED = frozenset(
@@ -130,10 +110,11 @@ class Client:
         self._signer = signer
         self._clock = clock
 
-    def call(self, request: object, *, deadline_s: float = CALL_DEADLINE_S) -> Any:
+    def call(self, request: Request[R], *, deadline_s: float | None = None) -> R:
         """The typed reply to a typed request (`CreatePipelineInput` -> `CreatePipelineOutput`).
 
-        Raises ServiceUnreachable, NotAuthorized, UnknownTask or another CallRefused.
+        Without a deadline it has its budget's. Raises ServiceUnreachable, NotAuthorized,
+        UnknownTask or another CallRefused.
         """
         operation, body = encode_input(request)
         message = HttpRequest(
@@ -146,13 +127,21 @@ class Client:
             },
             body=body,
         )
+        if deadline_s is None:
+            deadline_s = budget_of(operation).deadline_s
         reply = self._send(operation, message, deadline_s)
         if reply.status != 200:
             raise classify(operation, self.endpoint, reply, skew=self._skew(reply))
         try:
-            return decode_output(operation, reply.body)
+            answer: R = decode_output(operation, reply.body)
         except Malformed as error:
             raise _nonsense(operation, self.endpoint, reply, str(error)) from None
+        task = answer.task_object if isinstance(answer, PollForTaskOutput) else None
+        if task is not None and (problem := excess(task)):
+            # As with any other reply that is none: said once, asked again after a while.
+            said = f"the service at {self.endpoint} sent a task that is not taken: {problem}"
+            raise ServiceUnreachable(said)
+        return answer
 
     def _send(self, operation: str, message: HttpRequest, deadline_s: float) -> HttpReply:
         try:
@@ -246,105 +235,3 @@ def _nonsense(
         f"{endpoint} did not answer {operation} as AWS Data Pipeline does "
         f"(HTTP {reply.status}, {kind}): {_quoted(problem)}"
     )
-
-
-class RunnerClient:
-    """The calls of a task runner; see `wire.api.RunnerApi`."""
-
-    def __init__(
-        self, client: Client, identity: Callable[[], InstanceIdentity | None] = lambda: None
-    ) -> None:
-        """`identity` says at each poll which EC2 instance asks, as far as that is known by then."""
-        self._client = client
-        self._identity = identity
-        #: By worker group, the thread that polls for it.
-        self._polling: dict[str, int] = {}
-
-    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
-        """Wait up to 90 s for a task; None when there was none. Never retried by itself."""
-        request = PollForTaskInput(
-            worker_group=worker_group,
-            hostname=fitted(hostname, "id") or None,
-            instance_identity=self._identity(),
-        )
-        self._polling[worker_group] = threading.get_ident()
-        try:
-            answer = self._client.call(request, deadline_s=POLL_DEADLINE_S)
-        finally:
-            self._polling.pop(worker_group, None)
-        reply = cast(PollForTaskOutput, answer)
-        if reply.task_object is not None and (problem := excess(reply.task_object)):
-            # As with any other reply that is none: said once, asked again after a while.
-            said = (
-                f"the service at {self._client.endpoint} sent a task that is not taken: {problem}"
-            )
-            raise ServiceUnreachable(said)
-        return reply.task_object
-
-    def hurry(self) -> None:
-        """Every call is one try here."""
-
-    def give_up_poll(self, worker_group: str) -> None:
-        """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
-        thread = self._polling.get(worker_group)
-        if thread is not None:
-            self._client.give_up(thread)
-
-    def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
-        """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
-        request = ReportTaskProgressInput(
-            task_id=task_id,
-            fields=tuple(
-                Field(fitted(key, "fieldNameString"), fitted(value, "fieldStringValue"))
-                for key, value in fields.items()
-            ),
-        )
-        reply = self._client.call(request, deadline_s=REPORT_DEADLINE_S)
-        return cast(ReportTaskProgressOutput, reply).canceled
-
-    def set_task_status(self, task_id: str, verdict: Verdict) -> None:
-        """Report the end of a task. Raises UnknownTask when it is superseded."""
-        self._client.call(
-            SetTaskStatusInput(
-                task_id=task_id,
-                task_status=verdict.status,
-                error_id=_optional(verdict.error_id, "string"),
-                # The model has no bound; as a field of the attempt it has this one.
-                error_message=_optional(verdict.error_message, "fieldStringValue"),
-                error_stack_trace=_optional(verdict.error_stack_trace, "string"),
-            )
-        )
-
-    def report_task_runner_heartbeat(
-        self, *, taskrunner_id: str, worker_group: str, hostname: str
-    ) -> bool:
-        """Say that the runner lives; true when it is asked to terminate."""
-        request = ReportTaskRunnerHeartbeatInput(
-            taskrunner_id=taskrunner_id,
-            worker_group=worker_group,
-            hostname=fitted(hostname, "id") or None,
-        )
-        reply = self._client.call(request, deadline_s=REPORT_DEADLINE_S)
-        return cast(ReportTaskRunnerHeartbeatOutput, reply).terminate
-
-
-def _optional(text: str | None, shape_name: str) -> str | None:
-    return None if text is None else fitted(text, shape_name)
-
-
-_NOT_ALLOWED = re.compile("[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff\r\n\t]")
-_CUT = "\n...\n"
-
-
-def fitted(text: str, shape_name: str) -> str:
-    """The text within the bounds of a string shape, so that a verdict is never refused for form.
-
-    Characters that the API does not take are replaced, and a middle that is too much is cut out:
-    what went wrong stands at the start of a message and at the end of a trace.
-    """
-    text = _NOT_ALLOWED.sub("\ufffd", text)
-    most = service_model().shapes[shape_name].maximum
-    if most is None or len(text) <= most:
-        return text
-    head = (most - len(_CUT)) // 2
-    return text[:head] + _CUT + text[len(text) - (most - len(_CUT) - head) :]

@@ -6,10 +6,11 @@ import json
 from typing import Any, NoReturn
 
 from taskrunner.errors import InvalidRequest
+from taskrunner.wire.api import Request
 from taskrunner.wire.decoding import Malformed, decoder
 from taskrunner.wire.encoding import encoder
 from taskrunner.wire.faults import BadSerialization, UnknownOperation
-from taskrunner.wire.operations import OPERATIONS
+from taskrunner.wire.operations import operation_of
 from taskrunner.wire.shapes import service_model
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -17,8 +18,6 @@ TARGET_PREFIX = "DataPipeline"
 
 #: More violations than these are counted, not listed.
 _MOST_LISTED = 10
-
-_NAME_OF_INPUT = {operation.input: name for name, operation in OPERATIONS.items()}
 
 
 def decode_input(operation: str, body: bytes) -> Any:
@@ -52,9 +51,9 @@ def decode_output(operation: str, body: bytes) -> Any:
     return value
 
 
-def encode_input(value: object) -> tuple[str, bytes]:
+def encode_input(value: Request[Any]) -> tuple[str, bytes]:
     """The operation that a typed request is for, and its body."""
-    operation = _NAME_OF_INPUT[type(value)]
+    operation = operation_of(value)
     return operation, _dump(encoder(service_model().operations[operation].input)(value))
 
 

@@ -6,12 +6,31 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject
-from taskrunner.wire.api import InstanceIdentity
+from taskrunner.wire.api import InstanceIdentity, Request
+from taskrunner.wire.outputs import (
+    ActivatePipelineOutput,
+    AddTagsOutput,
+    CreatePipelineOutput,
+    DeactivatePipelineOutput,
+    DescribeObjectsOutput,
+    DescribePipelinesOutput,
+    EvaluateExpressionOutput,
+    GetPipelineDefinitionOutput,
+    ListPipelinesOutput,
+    PollForTaskOutput,
+    PutPipelineDefinitionOutput,
+    QueryObjectsOutput,
+    RemoveTagsOutput,
+    ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatOutput,
+    SetTaskStatusOutput,
+    ValidatePipelineDefinitionOutput,
+)
 from taskrunner.wire.structures import Query, Tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActivatePipelineInput:
+class ActivatePipelineInput(Request[ActivatePipelineOutput]):
     """Start running a pipeline, or start it again; start_timestamp None: where it left off."""
 
     pipeline_id: str
@@ -20,7 +39,7 @@ class ActivatePipelineInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddTagsInput:
+class AddTagsInput(Request[AddTagsOutput]):
     """Add tags to a pipeline, or change them."""
 
     pipeline_id: str
@@ -28,7 +47,7 @@ class AddTagsInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreatePipelineInput:
+class CreatePipelineInput(Request[CreatePipelineOutput]):
     """Make a pipeline; the same name and unique_id give the same pipeline again."""
 
     name: str
@@ -38,7 +57,7 @@ class CreatePipelineInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeactivatePipelineInput:
+class DeactivatePipelineInput(Request[DeactivatePipelineOutput]):
     """Stop a pipeline, canceling what runs or letting it finish."""
 
     pipeline_id: str
@@ -46,14 +65,14 @@ class DeactivatePipelineInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeletePipelineInput:
+class DeletePipelineInput(Request[None]):
     """Delete a pipeline, its definition and its history. Has no reply body."""
 
     pipeline_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeObjectsInput:
+class DescribeObjectsInput(Request[DescribeObjectsOutput]):
     """Fields of components, instances or attempts."""
 
     pipeline_id: str
@@ -63,14 +82,14 @@ class DescribeObjectsInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DescribePipelinesInput:
+class DescribePipelinesInput(Request[DescribePipelinesOutput]):
     """Fields of pipelines."""
 
     pipeline_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateExpressionInput:
+class EvaluateExpressionInput(Request[EvaluateExpressionOutput]):
     """Evaluate an expression as if it stood in a field of an object."""
 
     pipeline_id: str
@@ -79,7 +98,7 @@ class EvaluateExpressionInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GetPipelineDefinitionInput:
+class GetPipelineDefinitionInput(Request[GetPipelineDefinitionOutput]):
     """Read a definition back: version `latest` (when not given) or `active`."""
 
     pipeline_id: str
@@ -87,14 +106,14 @@ class GetPipelineDefinitionInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListPipelinesInput:
+class ListPipelinesInput(Request[ListPipelinesOutput]):
     """List the account's pipelines, from a marker on."""
 
     marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollForTaskInput:
+class PollForTaskInput(Request[PollForTaskOutput]):
     """Wait up to 90 s for a task of a worker group."""
 
     worker_group: str
@@ -103,7 +122,7 @@ class PollForTaskInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutPipelineDefinitionInput:
+class PutPipelineDefinitionInput(Request[PutPipelineDefinitionOutput]):
     """Replace a pipeline's definition."""
 
     pipeline_id: str
@@ -113,7 +132,7 @@ class PutPipelineDefinitionInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueryObjectsInput:
+class QueryObjectsInput(Request[QueryObjectsOutput]):
     """Find objects of a sphere: COMPONENT, INSTANCE or ATTEMPT."""
 
     pipeline_id: str
@@ -124,7 +143,7 @@ class QueryObjectsInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveTagsInput:
+class RemoveTagsInput(Request[RemoveTagsOutput]):
     """Remove tags from a pipeline."""
 
     pipeline_id: str
@@ -132,7 +151,7 @@ class RemoveTagsInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskProgressInput:
+class ReportTaskProgressInput(Request[ReportTaskProgressOutput]):
     """Acknowledge a task, or keep it."""
 
     task_id: str
@@ -140,7 +159,7 @@ class ReportTaskProgressInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskRunnerHeartbeatInput:
+class ReportTaskRunnerHeartbeatInput(Request[ReportTaskRunnerHeartbeatOutput]):
     """Say that a runner lives."""
 
     taskrunner_id: str
@@ -149,7 +168,7 @@ class ReportTaskRunnerHeartbeatInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetStatusInput:
+class SetStatusInput(Request[None]):
     """Ask PAUSE or RESUME of components; TRY_CANCEL, RERUN or MARK_FINISHED of instances."""
 
     pipeline_id: str
@@ -158,7 +177,7 @@ class SetStatusInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetTaskStatusInput:
+class SetTaskStatusInput(Request[SetTaskStatusOutput]):
     """The verdict of an attempt: FINISHED, FAILED, or FALSE from a precondition."""
 
     task_id: str
@@ -169,7 +188,7 @@ class SetTaskStatusInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidatePipelineDefinitionInput:
+class ValidatePipelineDefinitionInput(Request[ValidatePipelineDefinitionOutput]):
     """Check a definition without storing it."""
 
     pipeline_id: str

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, get_args
 
+from taskrunner.wire.api import Request
 from taskrunner.wire.inputs import (
     ActivatePipelineInput,
     AddTagsInput,
@@ -31,62 +33,47 @@ from taskrunner.wire.inputs import (
     SetTaskStatusInput,
     ValidatePipelineDefinitionInput,
 )
-from taskrunner.wire.outputs import (
-    ActivatePipelineOutput,
-    AddTagsOutput,
-    CreatePipelineOutput,
-    DeactivatePipelineOutput,
-    DescribeObjectsOutput,
-    DescribePipelinesOutput,
-    EvaluateExpressionOutput,
-    GetPipelineDefinitionOutput,
-    ListPipelinesOutput,
-    PollForTaskOutput,
-    PutPipelineDefinitionOutput,
-    QueryObjectsOutput,
-    RemoveTagsOutput,
-    ReportTaskProgressOutput,
-    ReportTaskRunnerHeartbeatOutput,
-    SetTaskStatusOutput,
-    ValidatePipelineDefinitionOutput,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """An operation's request and reply classes; no reply class: the body is empty."""
 
-    input: type
+    input: type[Request[Any]]
     output: type | None
+
+
+def _operation(request: type[Request[Any]]) -> Operation:
+    """The reply's class is the one that the request's class names."""
+    ((output,),) = (get_args(base) for base in vars(request)["__orig_bases__"])
+    return Operation(input=request, output=None if output is type(None) else output)
 
 
 #: Every operation by its wire name.
 OPERATIONS: Mapping[str, Operation] = {
-    "ActivatePipeline": Operation(input=ActivatePipelineInput, output=ActivatePipelineOutput),
-    "AddTags": Operation(input=AddTagsInput, output=AddTagsOutput),
-    "CreatePipeline": Operation(input=CreatePipelineInput, output=CreatePipelineOutput),
-    "DeactivatePipeline": Operation(input=DeactivatePipelineInput, output=DeactivatePipelineOutput),
-    "DeletePipeline": Operation(input=DeletePipelineInput, output=None),
-    "DescribeObjects": Operation(input=DescribeObjectsInput, output=DescribeObjectsOutput),
-    "DescribePipelines": Operation(input=DescribePipelinesInput, output=DescribePipelinesOutput),
-    "EvaluateExpression": Operation(input=EvaluateExpressionInput, output=EvaluateExpressionOutput),
-    "GetPipelineDefinition": Operation(
-        input=GetPipelineDefinitionInput, output=GetPipelineDefinitionOutput
-    ),
-    "ListPipelines": Operation(input=ListPipelinesInput, output=ListPipelinesOutput),
-    "PollForTask": Operation(input=PollForTaskInput, output=PollForTaskOutput),
-    "PutPipelineDefinition": Operation(
-        input=PutPipelineDefinitionInput, output=PutPipelineDefinitionOutput
-    ),
-    "QueryObjects": Operation(input=QueryObjectsInput, output=QueryObjectsOutput),
-    "RemoveTags": Operation(input=RemoveTagsInput, output=RemoveTagsOutput),
-    "ReportTaskProgress": Operation(input=ReportTaskProgressInput, output=ReportTaskProgressOutput),
-    "ReportTaskRunnerHeartbeat": Operation(
-        input=ReportTaskRunnerHeartbeatInput, output=ReportTaskRunnerHeartbeatOutput
-    ),
-    "SetStatus": Operation(input=SetStatusInput, output=None),
-    "SetTaskStatus": Operation(input=SetTaskStatusInput, output=SetTaskStatusOutput),
-    "ValidatePipelineDefinition": Operation(
-        input=ValidatePipelineDefinitionInput, output=ValidatePipelineDefinitionOutput
-    ),
+    "ActivatePipeline": _operation(ActivatePipelineInput),
+    "AddTags": _operation(AddTagsInput),
+    "CreatePipeline": _operation(CreatePipelineInput),
+    "DeactivatePipeline": _operation(DeactivatePipelineInput),
+    "DeletePipeline": _operation(DeletePipelineInput),
+    "DescribeObjects": _operation(DescribeObjectsInput),
+    "DescribePipelines": _operation(DescribePipelinesInput),
+    "EvaluateExpression": _operation(EvaluateExpressionInput),
+    "GetPipelineDefinition": _operation(GetPipelineDefinitionInput),
+    "ListPipelines": _operation(ListPipelinesInput),
+    "PollForTask": _operation(PollForTaskInput),
+    "PutPipelineDefinition": _operation(PutPipelineDefinitionInput),
+    "QueryObjects": _operation(QueryObjectsInput),
+    "RemoveTags": _operation(RemoveTagsInput),
+    "ReportTaskProgress": _operation(ReportTaskProgressInput),
+    "ReportTaskRunnerHeartbeat": _operation(ReportTaskRunnerHeartbeatInput),
+    "SetStatus": _operation(SetStatusInput),
+    "SetTaskStatus": _operation(SetTaskStatusInput),
+    "ValidatePipelineDefinition": _operation(ValidatePipelineDefinitionInput),
 }
+_NAMES = {operation.input: name for name, operation in OPERATIONS.items()}
+
+
+def operation_of(request: Request[Any]) -> str:
+    """The wire name of the operation that a request is for."""
+    return _NAMES[type(request)]

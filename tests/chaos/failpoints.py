@@ -83,25 +83,25 @@ def _delivering(task_id: str) -> None:
 
 def _told(*, before: bool) -> Install:
     def install(task_id: str) -> None:
-        from taskrunner.agent.operations.calls import WatchedApi
+        from taskrunner.wire.runner import RunnerApi
 
-        _wrap(WatchedApi, "set_task_status", lambda _, told, __: told == task_id, before=before)
+        _wrap(RunnerApi, "set_task_status", lambda _, told, __: told == task_id, before=before)
 
     return install
 
 
-def _reply_unread(task_id: str) -> None:
+def _reply_unread(dying: str) -> None:
     """The service has taken the verdict, and its answer is there, but was never read."""
-    from taskrunner.agent.operations.calls import WatchedApi
     from taskrunner.wire import transport
+    from taskrunner.wire.runner import RunnerApi
 
-    original = WatchedApi.set_task_status
+    original = RunnerApi.set_task_status
 
-    def set_task_status(self: WatchedApi, told: str, verdict: Any) -> None:
-        _CURRENT.ours = told == task_id
-        original(self, told, verdict)
+    def set_task_status(self: RunnerApi, task_id: str, verdict: Any) -> None:
+        _CURRENT.ours = task_id == dying
+        original(self, task_id, verdict)
 
-    WatchedApi.set_task_status = set_task_status  # type: ignore[assignment]
+    RunnerApi.set_task_status = set_task_status  # type: ignore[method-assign]
     _wrap(transport, "_read", lambda _reply: getattr(_CURRENT, "ours", False), before=True)
 
 

@@ -26,13 +26,11 @@ def hurry() -> None:
     from taskrunner.agent import backoff
     from taskrunner.agent.polling import poller
     from taskrunner.agent.polling.heartbeat import Heartbeat
-    from taskrunner.wire import client, retrying
+    from taskrunner.wire.budgets import BUDGETS
 
-    client.POLL_DEADLINE_S = POLL_S
-    client.CALL_DEADLINE_S = client.REPORT_DEADLINE_S = CALL_S
-    patient: Any = client.Client.call
-    patient.__kwdefaults__["deadline_s"] = CALL_S
-    for budget in retrying.BUDGETS.values():
+    for operation, budget in BUDGETS.items():
+        deadline_s = POLL_S if operation == "PollForTask" else CALL_S
+        object.__setattr__(budget, "deadline_s", deadline_s)
         object.__setattr__(budget, "first_wait_s", _WAIT_S)
         object.__setattr__(budget, "longest_wait_s", _MOST_S)
     poller._LONGEST_POLL_S = 1.5 * POLL_S

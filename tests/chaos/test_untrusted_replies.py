@@ -36,8 +36,8 @@ from taskrunner.errors import CallRefused, ServiceUnreachable
 from taskrunner.model.task import Task
 from taskrunner.testing.service import MEMORY
 from taskrunner.wire.api import Verdict
-from taskrunner.wire.client import RunnerClient
 from taskrunner.wire.http import HttpReply
+from taskrunner.wire.runner import RunnerApi
 from tests.chaos.scale import Chaos
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, ThreadsInTurn
 from tests.unit.agent.handouts.test_attempt import NoThreads
@@ -136,7 +136,7 @@ class Host:
         self.running_tasks = RunningTasks(self.clock, Counters())
         self.spawner.on_spawn = self.live
         client, _ = client_answering(lambda _: HttpReply(status=200, headers={}, body=self.reply))
-        self.polls = RunnerClient(client)
+        self.polls = RunnerApi(client.call)
         self.shipper = FakeShipper()
         self.allowance = Allowance(log_uris=ALLOWED)
         self.services = AttemptServices(

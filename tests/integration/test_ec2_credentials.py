@@ -14,10 +14,11 @@ import pytest
 from taskrunner.clock import SystemClock
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.wire.api import Verdict
-from taskrunner.wire.client import Client, RunnerClient
+from taskrunner.wire.client import Client
 from taskrunner.wire.endpoint import parse_endpoint
 from taskrunner.wire.http import HttpReply, HttpRequest
 from taskrunner.wire.keys import ChainKeys
+from taskrunner.wire.runner import RunnerApi
 from taskrunner.wire.signing import find_signer
 from tests.fake_imds import ROLES, FakeImds, fake_imds
 
@@ -55,7 +56,7 @@ class Instance:
         credentials: Any = signer.source.credentials
         credentials._time_fetcher = self._now
         client = Client(ENDPOINT, self.recorder, signer=signer, clock=SystemClock())
-        self.runner = RunnerClient(client)
+        self.runner = RunnerApi(client.call)
 
     def pass_time(self, time: timedelta) -> None:
         self._ahead += time

@@ -28,7 +28,7 @@ from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode
-from taskrunner.agent.operations.calls import WatchedApi
+from taskrunner.agent.operations.calls import WatchedCalls
 from taskrunner.agent.operations.metrics import Counters
 from taskrunner.agent.polling.heartbeat import Heartbeat
 from taskrunner.agent.polling.poller import Poller
@@ -36,8 +36,10 @@ from taskrunner.agent.polling.turns import Turns
 from taskrunner.errors import NotAuthorized
 from taskrunner.model.task import Task
 from taskrunner.wire import client as wire
+from taskrunner.wire.budgets import BUDGETS
 from taskrunner.wire.connect import ClientSettings, connect
-from taskrunner.wire.retrying import BUDGETS, RetryingRunner
+from taskrunner.wire.retrying import RetryingCalls
+from taskrunner.wire.runner import RunnerApi
 from taskrunner.wire.transport import MAX_REPLY_BYTES
 from tests.integration.agent_harness import FakeService, running_agent, task_json
 from tests.protocol_document import codes_in, header, table
@@ -142,12 +144,11 @@ class AttemptServices:
         self.client = connect(
             ClientSettings(endpoint=server.url, region="us-east-1", unsigned=True), self.clock
         )
-        runner = RetryingRunner(
-            wire.RunnerClient(self.client), clock=self.clock, fraction=lambda: 1.0
+        tried = RetryingCalls(self.client.call, clock=self.clock, fraction=lambda: 1.0)
+        self.watched = WatchedCalls(
+            tried.call, clock=self.clock, counters=Counters(), on_not_authorized=self.no_permission
         )
-        self.api = WatchedApi(
-            runner, clock=self.clock, counters=Counters(), on_not_authorized=self.no_permission
-        )
+        self.api = RunnerApi(self.watched.call)
         self.poller = Poller(
             self.api,
             Turns(["wg"], slots=1),
@@ -294,7 +295,7 @@ def test_no_reply_at_all_ends_at_the_deadline_and_counts_as_unreachable(
     desk.server.answer("PollForTask", *[Reply(cut=-1)] * 3)
     for _ in range(3):
         desk.poller.ask("wg")
-    assert desk.api.polls["wg"].outcome == "unreachable"
+    assert desk.watched.polls["wg"].outcome == "unreachable"
 
 
 def test_without_credentials_nothing_is_sent_to_another_machine(tmp_path: Path) -> None:
@@ -302,7 +303,7 @@ def test_without_credentials_nothing_is_sent_to_another_machine(tmp_path: Path) 
         ClientSettings(endpoint="https://192.0.2.1", region="us-east-1", unsigned=True), FakeClock()
     )
     with pytest.raises(NotAuthorized, match="no AWS credentials were found"):
-        wire.RunnerClient(client).set_task_status("t", verdicts.FINISHED)
+        RunnerApi(client.call).set_task_status("t", verdicts.FINISHED)
 
 
 # -- the calls ----------------------------------------------------------------------------------
@@ -545,7 +546,7 @@ def test_each_code_is_of_its_class(desk: AttemptServices, name: str, outcome: st
     every = {**THROTTLED, **NO_PERMISSION, **GONE, **REFUSALS, "too long": TOO_LONG}
     desk.server.answer("PollForTask", every[name])
     desk.poller.ask("wg")
-    assert desk.api.polls["wg"].outcome == outcome
+    assert desk.watched.polls["wg"].outcome == outcome
 
 
 def test_nothing_is_tested_that_is_not_documented() -> None:
@@ -555,15 +556,9 @@ def test_nothing_is_tested_that_is_not_documented() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_deadlines_and_tries_are_as_listed(row: tuple[str, ...]) -> None:
-    deadlines = {
-        "PollForTask": wire.POLL_DEADLINE_S,
-        "ReportTaskProgress": wire.REPORT_DEADLINE_S,
-        "SetTaskStatus": wire.CALL_DEADLINE_S,
-        "ReportTaskRunnerHeartbeat": wire.REPORT_DEADLINE_S,
-    }
     found = re.fullmatch(r"(\d+) s, (once|\d+)", row[1])
     assert found
-    assert deadlines[row[0]] == float(found[1])
+    assert BUDGETS[row[0]].deadline_s == float(found[1])
     assert BUDGETS[row[0]].attempts == (1 if found[2] == "once" else int(found[2]))
     assert BUDGETS.keys() == {name for name, *_ in ROWS}
 

@@ -20,7 +20,7 @@ from taskrunner.agent.agent import Agent
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.wire.keys import find_keys
 from taskrunner.wire.connect import connect
-from taskrunner.wire.retrying import RetryingRunner
+from taskrunner.wire.retrying import RetryingCalls
 keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 find_keys(loopback=False, environ=keys)
 """

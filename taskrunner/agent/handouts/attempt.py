@@ -38,7 +38,8 @@ from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.cgroups import Groups
 from taskrunner.host.process_start import process_start_id
 from taskrunner.model.task import Task
-from taskrunner.wire.api import RunnerApi, Verdict
+from taskrunner.wire.api import Verdict
+from taskrunner.wire.runner import RunnerApi
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

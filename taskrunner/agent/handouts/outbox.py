@@ -12,7 +12,8 @@ from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.journal.journal import Entry
 from taskrunner.clock import Clock
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, UnknownTask
-from taskrunner.wire.api import RunnerApi, Verdict
+from taskrunner.wire.api import Verdict
+from taskrunner.wire.runner import RunnerApi
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -9,7 +9,7 @@ import structlog
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
-from taskrunner.wire.api import RunnerApi
+from taskrunner.wire.runner import RunnerApi
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

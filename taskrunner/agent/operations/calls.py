@@ -5,8 +5,7 @@ Here too is the one place where a refusal of the credentials, by whichever call,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +18,10 @@ from taskrunner.errors import (
     ServiceUnreachable,
     UnknownTask,
 )
-from taskrunner.model.task import Task
-from taskrunner.wire.api import RunnerApi, Verdict
+from taskrunner.wire.api import Call, R, Request
+from taskrunner.wire.inputs import PollForTaskInput
+from taskrunner.wire.operations import operation_of
+from taskrunner.wire.outputs import PollForTaskOutput
 
 #: The first that fits counts: some derive from others.
 _OUTCOMES: Mapping[type[Exception], str] = {
@@ -50,18 +51,18 @@ class PollState:
         return self.error is None
 
 
-class WatchedApi:
-    """A `RunnerApi` that passes each call on and takes note."""
+class WatchedCalls:
+    """Passes each call on and takes note."""
 
     def __init__(
         self,
-        api: RunnerApi,
+        call: Call,
         *,
         clock: Clock,
         counters: Counters,
         on_not_authorized: Callable[[NotAuthorized], None],
     ) -> None:
-        self._api = api
+        self._call = call
         self._clock = clock
         self._counters = counters
         self._on_not_authorized = on_not_authorized
@@ -70,69 +71,41 @@ class WatchedApi:
         #: By worker group: since when a poll is under way, on the monotonic clock.
         self.asking: dict[str, float] = {}
 
-    def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
-        """Wait up to 90 s for a task; None when there was none."""
+    def call(self, request: Request[R]) -> R:
+        """The reply, or the error, of the call that is watched."""
+        poll = request if isinstance(request, PollForTaskInput) else None
         started = self._clock.monotonic()
-        error: str | None = None
-        outcome = "empty"
-        self.asking[worker_group] = started
+        if poll is not None:
+            self.asking[poll.worker_group] = started
+        reply: R | None = None
+        failure: Exception | None = None
         try:
-            with self._noted("PollForTask"):
-                task = self._api.poll_for_task(worker_group=worker_group, hostname=hostname)
-            outcome = "task" if task else "empty"
-        except Exception as failure:
-            outcome, error = _outcome(failure), str(failure)
-            raise
-        finally:
-            del self.asking[worker_group]
-            self._note_poll(worker_group, outcome, error, started)
-        return task
-
-    def hurry(self) -> None:
-        """From now on no call is tried a second time."""
-        self._api.hurry()
-
-    def give_up_poll(self, worker_group: str) -> None:
-        """Have the group's outstanding poll, if there is one, raise CallGivenUp."""
-        self._api.give_up_poll(worker_group)
-
-    def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
-        """Acknowledge or keep a task; true when it is canceled. Raises UnknownTask."""
-        with self._noted("ReportTaskProgress"):
-            return self._api.report_task_progress(task_id, fields)
-
-    def set_task_status(self, task_id: str, verdict: Verdict) -> None:
-        """Report the end of a task. Raises UnknownTask when it is superseded."""
-        with self._noted("SetTaskStatus"):
-            self._api.set_task_status(task_id, verdict)
-
-    def report_task_runner_heartbeat(
-        self, *, taskrunner_id: str, worker_group: str, hostname: str
-    ) -> bool:
-        """Say that the runner lives; true when it is asked to terminate."""
-        with self._noted("ReportTaskRunnerHeartbeat"):
-            return self._api.report_task_runner_heartbeat(
-                taskrunner_id=taskrunner_id, worker_group=worker_group, hostname=hostname
-            )
-
-    @contextmanager
-    def _noted(self, operation: str) -> Iterator[None]:
-        outcome = "ok"
-        try:
-            yield
+            reply = self._call(request)
         except Exception as error:
-            outcome = _outcome(error)
-            if isinstance(error, NotAuthorized):
-                self._on_not_authorized(error)
+            failure = error
             raise
         finally:
-            self._counters.add("taskrunner_api_calls_total", operation=operation, outcome=outcome)
+            self._note(operation_of(request), failure)
+            if poll is not None:
+                self._note_poll(poll.worker_group, reply, failure, started)
+        return reply
 
-    def _note_poll(self, group: str, outcome: str, error: str | None, started: float) -> None:
+    def _note(self, operation: str, failure: Exception | None) -> None:
+        if isinstance(failure, NotAuthorized):
+            self._on_not_authorized(failure)
+        outcome = "ok" if failure is None else _outcome(failure)
+        self._counters.add("taskrunner_api_calls_total", operation=operation, outcome=outcome)
+
+    def _note_poll(
+        self, group: str, reply: object, failure: Exception | None, started: float
+    ) -> None:
+        del self.asking[group]
         now = self._clock.monotonic()
+        given = isinstance(reply, PollForTaskOutput) and reply.task_object is not None
+        outcome = _outcome(failure) if failure else "task" if given else "empty"
         self._counters.add("taskrunner_polls_total", worker_group=group, outcome=outcome)
         self._counters.add("taskrunner_poll_seconds_total", now - started, worker_group=group)
-        if outcome == _OUTCOMES[CallGivenUp]:
+        if isinstance(failure, CallGivenUp):
             return  # it says nothing of the service
         before = self.polls.get(group)
         last = before.answered_last if before is not None else None
@@ -140,8 +113,8 @@ class WatchedApi:
             outcome=outcome,
             ended=now,
             ended_at=self._clock.now(),
-            error=error,
-            answered_last=now if error is None else last,
+            error=str(failure) if failure else None,
+            answered_last=last if failure else now,
         )
 
 

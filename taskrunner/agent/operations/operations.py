@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from taskrunner.agent.lifecycle import Threads
-from taskrunner.agent.operations.calls import WatchedApi
+from taskrunner.agent.operations.calls import WatchedCalls
 from taskrunner.agent.operations.control import ControlServer
 from taskrunner.agent.operations.disk import DiskWatch
 from taskrunner.agent.operations.metrics import Counters, render
@@ -20,7 +20,7 @@ from taskrunner.agent.polling.gate import OPERATOR, Gate
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Address, Space
 from taskrunner.errors import NotAuthorized
-from taskrunner.wire.api import RunnerApi
+from taskrunner.wire.runner import RunnerApi
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -68,17 +68,18 @@ class Operations:
         self._clock = clock
         self.gate = Gate(clock)
         self.running_tasks = RunningTasks(clock, counters)
-        #: The service's calls, watched; the agent's parts call through it.
-        self.api = WatchedApi(
-            api, clock=clock, counters=counters, on_not_authorized=on_not_authorized
+        self.calls = WatchedCalls(
+            api.call, clock=clock, counters=counters, on_not_authorized=on_not_authorized
         )
+        #: The service's calls, watched; the agent's parts call through it.
+        self.api = api.over(self.calls.call)
         self.disk = DiskWatch(work_dir, settings.min_free_disk, self.gate, clock)
         self.reporting = Reporting(
             agent_facts,
             gate=self.gate,
             running_tasks=self.running_tasks,
-            polls=self.api.polls,
-            asking=self.api.asking,
+            polls=self.calls.polls,
+            asking=self.calls.asking,
             counters=counters,
             disk=self.disk,
             clock=clock,

@@ -23,7 +23,7 @@ from taskrunner.agent.polling.turns import Turns
 from taskrunner.clock import Clock
 from taskrunner.errors import CallGivenUp, CallRefused, NotAuthorized, ServiceUnreachable
 from taskrunner.model.task import Task
-from taskrunner.wire.api import RunnerApi
+from taskrunner.wire.runner import RunnerApi
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from taskrunner.agent.forks.children import Child, Children
 from taskrunner.agent.ipc.verdicts import Exit
@@ -14,6 +14,19 @@ from taskrunner.agent.lifecycle import Threads
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
+from taskrunner.wire.inputs import (
+    PollForTaskInput,
+    ReportTaskProgressInput,
+    ReportTaskRunnerHeartbeatInput,
+    SetTaskStatusInput,
+)
+from taskrunner.wire.outputs import (
+    PollForTaskOutput,
+    ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatOutput,
+    SetTaskStatusOutput,
+)
+from taskrunner.wire.runner import RunnerApi
 
 T = TypeVar("T")
 
@@ -76,10 +89,11 @@ class FakeClock:
         return event.is_set()
 
 
-class FakeApi:
+class FakeApi(RunnerApi):
     """A service whose answers are scripted: a value, or an error to raise."""
 
     def __init__(self) -> None:
+        super().__init__(self._answer, hurry=self._hurry)
         self.polls: list[Task | Exception | None] = []
         self.progress: list[bool | Exception] = []
         self.statuses: list[Exception | None] = []
@@ -91,7 +105,37 @@ class FakeApi:
         self.calls.append(("poll", worker_group))
         return _given(self.polls, None)
 
-    def hurry(self) -> None:
+    def _answer(self, request: Any) -> Any:
+        """The same by the one call, for what watches it."""
+        reply: object
+        match request:
+            case PollForTaskInput(worker_group=group):
+                task = self.poll_for_task(worker_group=group, hostname=request.hostname or "")
+                reply = PollForTaskOutput(task_object=task)
+            case ReportTaskProgressInput(task_id=task_id, fields=fields):
+                told = {item.key: str(item.value) for item in fields}
+                reply = ReportTaskProgressOutput(canceled=self.report_task_progress(task_id, told))
+            case SetTaskStatusInput(task_id=task_id):
+                reply = SetTaskStatusOutput()
+                self.set_task_status(
+                    task_id,
+                    Verdict(
+                        status=request.task_status,
+                        error_id=request.error_id,
+                        error_message=request.error_message,
+                        error_stack_trace=request.error_stack_trace,
+                    ),
+                )
+            case ReportTaskRunnerHeartbeatInput(taskrunner_id=own, worker_group=group):
+                asked = self.report_task_runner_heartbeat(
+                    taskrunner_id=own, worker_group=group or "", hostname=request.hostname or ""
+                )
+                reply = ReportTaskRunnerHeartbeatOutput(terminate=asked)
+            case _:
+                raise AssertionError(request)
+        return reply
+
+    def _hurry(self) -> None:
         self.hurried = True
 
     def give_up_poll(self, worker_group: str) -> None:

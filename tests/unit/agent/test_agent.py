@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import MethodType
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,7 +18,6 @@ from taskrunner.agent.agent import SIGNALS, Agent
 from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode, LoopEnded, Phase, SignalArrived
-from taskrunner.agent.operations.calls import WatchedApi
 from taskrunner.config.kinds import Space
 from taskrunner.config.settings import SETTINGS, Settings
 from taskrunner.errors import NotAuthorized
@@ -64,6 +64,14 @@ class StillClock(FakeClock):
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         return event.wait(timeout_s)
+
+
+def _fake(agent: Agent) -> FakeApi:
+    """The service that it was made with."""
+    watched = agent._parts.operations.calls._call
+    assert isinstance(watched, MethodType)
+    assert isinstance(watched.__self__, FakeApi)
+    return watched.__self__
 
 
 @pytest.fixture
@@ -173,9 +181,7 @@ def test_after_a_second_stop_nothing_is_tried_twice_and_there_is_an_end(agent: A
     assert _run(agent, stop_twice) == 0
     assert ends[0] > 0
     assert agent._taking == {1}
-    api = agent._parts.operations.api._api
-    assert isinstance(api, FakeApi)
-    assert api.hurried
+    assert _fake(agent).hurried
 
 
 def test_a_drain_that_takes_too_long_becomes_a_cancel(agent: Agent) -> None:
@@ -241,7 +247,4 @@ def test_what_cannot_be_journaled_is_left_to_others(agent: Agent, tmp_path: Path
     with capture_logs() as logs:
         agent._run_task(make_task())
     assert [event["event"] for event in logs] == ["task left to others: journal"]
-    api = agent._services.api
-    assert isinstance(api, WatchedApi)
-    assert isinstance(api._api, FakeApi)
-    assert api._api.named("progress") == []
+    assert _fake(agent).named("progress") == []

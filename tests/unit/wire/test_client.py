@@ -15,9 +15,10 @@ from taskrunner.errors import (
     WireError,
 )
 from taskrunner.wire.api import InstanceIdentity, Verdict
-from taskrunner.wire.client import POLL_DEADLINE_S, RunnerClient, fitted
+from taskrunner.wire.budgets import BUDGETS
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.runner import RunnerApi, fitted
 from tests.unit.wire.fakes import FixedClock, client_answering
 
 AWS = Endpoint(scheme="https", host="datapipeline.us-east-1.amazonaws.com", port=443)
@@ -39,7 +40,7 @@ def error_reply(status: int, code: str, message: str = "no") -> HttpReply:
 def outcome(reply: HttpReply, *, verb: str = "poll", clock: FixedClock | None = None) -> WireError:
     """The error that a call ends with when the service replies so."""
     client, _ = client_answering(lambda _request: reply, clock=clock)
-    runner = RunnerClient(client)
+    runner = RunnerApi(client.call)
     calls: dict[str, Callable[[], object]] = {
         "poll": lambda: runner.poll_for_task(worker_group="g", hostname="h"),
         "status": lambda: runner.set_task_status("t", Verdict(status="FINISHED")),
@@ -52,7 +53,7 @@ def outcome(reply: HttpReply, *, verb: str = "poll", clock: FixedClock | None = 
 def test_a_poll_says_who_asks_for_what_within_its_deadline() -> None:
     client, transport = client_answering(lambda _request: HttpReply(status=200, body=b"{}"))
     known = [None, InstanceIdentity(document="d", signature="s")]
-    runner = RunnerClient(client, lambda: known.pop(0))
+    runner = RunnerApi(client.call, identity=lambda: known.pop(0))
 
     runner.poll_for_task(worker_group="g", hostname="h")
     task = runner.poll_for_task(worker_group="g", hostname="h")
@@ -60,7 +61,7 @@ def test_a_poll_says_who_asks_for_what_within_its_deadline() -> None:
     assert "instanceIdentity" not in json.loads(transport.sent[0][0].body)
     request, deadline_s = transport.sent[1]
     assert task is None
-    assert deadline_s == POLL_DEADLINE_S > 90
+    assert deadline_s == BUDGETS["PollForTask"].deadline_s > 90
     assert request.headers["x-amz-target"] == "DataPipeline.PollForTask"
     assert request.headers["host"] == "127.0.0.1:8484"
     assert json.loads(request.body) == {
@@ -81,7 +82,7 @@ def test_progress_heartbeat_and_verdict_return_what_the_service_says() -> None:
             status=200, body=replies[request.headers["x-amz-target"].partition(".")[2]]
         )
     )
-    runner = RunnerClient(client)
+    runner = RunnerApi(client.call)
 
     assert runner.report_task_progress("t", {"rows": "5"}) is True
     assert runner.report_task_runner_heartbeat(taskrunner_id="r", worker_group="g", hostname="h")
@@ -100,7 +101,7 @@ def test_a_verdict_fits_the_api_whatever_the_task_printed() -> None:
     client, transport = client_answering(lambda _request: HttpReply(status=200, body=b"{}"))
     trace = "first line\x1b[31m\x00\n" + "x" * 5000 + "\nValueError: the cause"
 
-    RunnerClient(client).set_task_status("t", Verdict(status="FAILED", error_stack_trace=trace))
+    RunnerApi(client.call).set_task_status("t", Verdict(status="FAILED", error_stack_trace=trace))
 
     sent = json.loads(transport.sent[0][0].body)["errorStackTrace"]
     assert len(sent) == 1024
@@ -216,14 +217,14 @@ def test_no_reply_is_unreachable_and_names_the_endpoint_and_the_reason() -> None
         ServiceUnreachable,
         match=r"http://127\.0\.0\.1:8484 did not answer PollForTask: connection refused",
     ):
-        RunnerClient(client).poll_for_task(worker_group="g", hostname="h")
+        RunnerApi(client.call).poll_for_task(worker_group="g", hostname="h")
 
 
 def test_calls_to_another_machine_are_signed_or_not_made() -> None:
     client, transport = client_answering(lambda _r: HttpReply(status=200, body=b"{}"), endpoint=AWS)
 
     with pytest.raises(NotAuthorized, match="no AWS credentials"):
-        RunnerClient(client).poll_for_task(worker_group="g", hostname="h")
+        RunnerApi(client.call).poll_for_task(worker_group="g", hostname="h")
 
     assert transport.sent == []
 
@@ -233,7 +234,7 @@ def test_a_signers_headers_are_sent() -> None:
         lambda _r: HttpReply(status=200, body=b"{}"), endpoint=AWS, signer=HeaderSigner()
     )
 
-    RunnerClient(client).poll_for_task(worker_group="g", hostname="h")
+    RunnerApi(client.call).poll_for_task(worker_group="g", hostname="h")
 
     assert transport.sent[0][0].headers["authorization"] == "signed"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from taskrunner.model.document import (
     Ref,
 )
 from taskrunner.model.task import Task
-from taskrunner.wire.api import InstanceIdentity
+from taskrunner.wire.api import InstanceIdentity, Request
 from taskrunner.wire.codec import decode_input, decode_output, encode_input, encode_output
 from taskrunner.wire.decoding import Malformed
 from taskrunner.wire.faults import BadSerialization, UnknownOperation
@@ -83,7 +84,7 @@ def refusal(operation: str, body: object) -> str:
         ),
     ],
 )
-def test_requests_come_back_as_they_were_sent(request_: object) -> None:
+def test_requests_come_back_as_they_were_sent(request_: Request[Any]) -> None:
     operation, body = encode_input(request_)
 
     assert decode_input(operation, body) == request_

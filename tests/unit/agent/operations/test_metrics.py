@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from taskrunner.agent.operations.calls import WatchedApi
+from taskrunner.agent.operations.calls import WatchedCalls
 from taskrunner.agent.operations.metrics import FAMILIES, Counters, Sample, render
 from taskrunner.errors import (
     CallGivenUp,
@@ -15,7 +15,8 @@ from taskrunner.errors import (
     UnknownTask,
     WireError,
 )
-from taskrunner.wire.api import RunnerApi, Verdict
+from taskrunner.wire.api import Verdict
+from taskrunner.wire.runner import RunnerApi
 from tests.unit.agent.fakes import FakeApi, FakeClock, make_task
 
 
@@ -48,12 +49,13 @@ class Watch:
     def __init__(self) -> None:
         self.api, self.clock, self.counters = FakeApi(), FakeClock(), Counters()
         self.refusals: list[NotAuthorized] = []
-        self.watched = WatchedApi(
-            self.api,
+        self.calls = WatchedCalls(
+            self.api.call,
             clock=self.clock,
             counters=self.counters,
             on_not_authorized=self.refusals.append,
         )
+        self.watched = self.api.over(self.calls.call)
 
     def count(self, name: str, **labels: str) -> float:
         wanted = Sample(name, 0, tuple(labels.items()))
@@ -106,21 +108,21 @@ def test_the_last_poll_of_each_group_is_remembered() -> None:
     watch.api.polls = [make_task(), None, ServiceUnreachable("down")]
     for group in ("a", "b"):
         watch.watched.poll_for_task(worker_group=group, hostname="h")
-    assert {group: poll.outcome for group, poll in watch.watched.polls.items()} == {
+    assert {group: poll.outcome for group, poll in watch.calls.polls.items()} == {
         "a": "task",
         "b": "empty",
     }
     watch.clock.elapsed += 7
     with pytest.raises(ServiceUnreachable):
         watch.watched.poll_for_task(worker_group="a", hostname="h")
-    last = watch.watched.polls["a"]
+    last = watch.calls.polls["a"]
     assert (last.outcome, last.error, last.ended, last.answered) == (
         "unreachable",
         "down",
         7,
         False,
     )
-    assert watch.watched.polls["b"].answered
+    assert watch.calls.polls["b"].answered
 
 
 def test_a_poll_that_was_given_up_is_counted_and_says_nothing_of_the_service() -> None:
@@ -129,11 +131,9 @@ def test_a_poll_that_was_given_up_is_counted_and_says_nothing_of_the_service() -
     for error in (ServiceUnreachable, CallGivenUp):
         with pytest.raises(error):
             watch.watched.poll_for_task(worker_group="a", hostname="h")
-    assert watch.watched.polls["a"].error == "down"
+    assert watch.calls.polls["a"].error == "down"
     polls = "taskrunner_polls_total"
     assert watch.count(polls, worker_group="a", outcome="given_up") == 1
-    watch.watched.give_up_poll("a")
-    assert watch.api.named("give up") == ["a"]
 
 
 def test_labels_that_others_choose_cannot_fill_the_memory() -> None:
