@@ -45,6 +45,8 @@ class Line:
         self.said: list[Said] = []
         #: Bytes that were swallowed while it was cut.
         self.lost = 0
+        #: By connection that stands, how often the line had been healed when it was made.
+        self._born: dict[socket.socket, int] = {}
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -56,6 +58,14 @@ class Line:
         """New connections pass again; the old ones are never heard of any more."""
         self._healed += 1
         self._cut.clear()
+
+    def standing(self) -> int:
+        """How many connections stand, dead or alive."""
+        return len(self._born)
+
+    def dead(self) -> int:
+        """How many connections stand of which nothing is heard any more."""
+        return sum(born < self._healed for born in list(self._born.values()))
 
     def close(self) -> None:
         self._closed.set()
@@ -69,14 +79,20 @@ class Line:
                 continue
             with suppress(OSError):
                 agent, _ = self._listener.accept()
+                self._born[agent] = self._healed
                 thread = threading.Thread(target=self._carry, args=(agent,))
                 self._threads.append(thread)
                 thread.start()
 
     def _carry(self, agent: socket.socket) -> None:
+        try:
+            self._pass_on(agent, self._born[agent])
+        finally:
+            del self._born[agent]
+
+    def _pass_on(self, agent: socket.socket, born: int) -> None:
         with agent, suppress(OSError), socket.create_connection(self._target) as service:
             head = b""
-            born = self._healed
             while not self._closed.is_set():
                 ready, _, _ = select.select([agent, service], [], [], 0.1)
                 # What was cut once stays so: its peers wait for bytes that will not come.

@@ -153,10 +153,7 @@ class Ordeal:
 
     def _half_open(self, line: Line) -> None:
         """Every connection that stands dies without a word; calls that were put into it hang."""
-        before = line.lost
-        line.cut()
-        line.heal()
-        wait_for("a call into a dead connection", lambda: line.lost > before)
+        _lose_a_call(line)
         self.died_silently += 1
         self._await_poll("a poll after that")
 
@@ -182,6 +179,23 @@ class Ordeal:
             for call in self.calls
             if call.fault is not None and last.get(call.operation, 0.0) < call.began
         ]
+
+
+def _lose_a_call(line: Line) -> None:
+    """Have all connections die without a word, and a call put into one of them."""
+    before = line.lost
+    line.cut()
+    line.heal()
+
+    def lost() -> bool:
+        # A call that waits for a swallowed reply closes its connection, and nothing is put into
+        # that any more; were it the only one that stood, then those made since are to die.
+        if not line.dead():
+            line.cut()
+            line.heal()
+        return line.lost > before
+
+    wait_for("a call into a dead connection", lost)
 
 
 def _left(rules: Sequence[EveryOther]) -> int:
@@ -244,3 +258,22 @@ def test_it_is_the_deadline_over_the_whole_reply_that_does_it(tmp_path: Path) ->
         assert not any(call.operation == "PollForTask" for call in ordeal.calls[since:])
         # The watchdog sees it, where there is one.
         assert agent.process.poll() is None
+
+
+def test_a_connection_that_is_closed_unused_is_no_call_into_a_dead_one() -> None:
+    """As when the last call before the cut had met a black hole: it says nothing more."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        with line_to(f"http://127.0.0.1:{service.getsockname()[1]}") as line:
+            address = ("127.0.0.1", int(line.url.rpartition(":")[2]))
+            silent = socket.create_connection(address)
+            wait_for("the connection", lambda: line.standing() == 1)
+            dies = threading.Thread(target=_lose_a_call, args=(line,))
+            dies.start()
+            wait_for("its death", line.dead)
+            silent.close()
+            wait_for("its end", lambda: not line.dead())
+            with socket.create_connection(address) as next_one:
+                wait_for("the death of the next", line.dead)
+                next_one.sendall(b"a call")
+                dies.join()
+        assert line.lost == len(b"a call")
