@@ -8,7 +8,7 @@ import socket
 import sys
 import uuid
 import zlib
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.host.cgroups import Bounds
 from taskrunner.host.process import become_subreaper, raise_descriptor_limit
+from taskrunner.host.program import REMEDY, closed_to
 from taskrunner.host.users import User
 from taskrunner.wire.proxies import METADATA, never_through_proxy
 
@@ -71,6 +72,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
     export_credentials(settings, os.environ)
     make_work_dir(settings.work_dir)
     users = _users(settings)
+    closed = tuple(_closed_to_tasks(users))
     isolation = _isolation(settings)
     attempts = AttemptSettings(
         data=data_settings(settings),
@@ -91,6 +93,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         reread=lambda: load(flags, environ, file=config),
         isolation=isolation,
         users=users,
+        warnings=(*loaded.warnings, *closed),
         parent=parent,
     )
     try:
@@ -121,6 +124,7 @@ class Setup:
     isolation: Isolation
     #: The user of each worker group's commands.
     users: Mapping[str, User]
+    warnings: tuple[str, ...]
     #: The process with which the agent is to end.
     parent: int | None
 
@@ -132,6 +136,18 @@ def _users(settings: Settings) -> Mapping[str, User]:
     )
     open_way(settings.work_dir, users)
     return users
+
+
+def _closed_to_tasks(
+    users: Mapping[str, User], closed_to: Callable[[User], str] = closed_to
+) -> Iterator[str]:
+    """What of this program the users of tasks cannot read; for a process of one thread."""
+    for user in {user.uid: user for user in users.values()}.values():
+        if closed := closed_to(user):
+            yield (
+                f"run_as_user: {closed}, so that a task fails which needs a part of the program "
+                f"that is not loaded yet; {REMEDY}"
+            )
 
 
 def _isolation(settings: Settings) -> Isolation:
@@ -275,7 +291,7 @@ def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices 
 def _warn(setup: Setup) -> None:
     settings = setup.loaded.settings
     unheld = setup.isolation.warnings(other_users=bool(settings.run_as_user))
-    for warning in (*setup.loaded.warnings, *unheld):
+    for warning in (*setup.warnings, *unheld):
         _say(f"warning: {warning}")
     if len(settings.worker_group) > settings.tasks:
         _say(

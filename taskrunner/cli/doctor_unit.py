@@ -11,12 +11,14 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from taskrunner.doctor.case import Finding, Result
+from taskrunner.doctor.units import check_program
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.host.units import Execute
 from taskrunner.installer.carry_out import require_root_and_systemd
 
 _FOLDER = Path("/run/systemd/system")
@@ -44,7 +46,6 @@ TimeoutStartSec=15min
 StandardOutput=truncate:{output}
 StandardError=journal
 """
-Execute = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 
 def _execute(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -73,6 +74,9 @@ def examine_unit(
         raise TaskrunnerError(
             f"{name} is not installed on this host: `taskrunner install-service` does it"
         )
+    users = re.findall(r"(?m)^User=(\S+)$", shown.stdout) or [""]
+    if unreadable := list(check_program(shown.stdout, users[-1])):
+        return unreadable
     with tempfile.TemporaryDirectory(prefix="taskrunner-doctor-") as place:
         output = Path(place) / "findings.json"
         text = unit_of_the_doctor(shown.stdout, name, output=output, poll=poll)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from taskrunner.config import load as config
 from taskrunner.config.file import read_entries
 from taskrunner.config.setting import Setting
 from taskrunner.config.settings import BY_NAME
-from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.errors import UsageError
 from taskrunner.installer import carry_out as installer
 from taskrunner.installer.plan import CONFIG_FOLDER, SETTABLE, Target, check_kept, install_plan
 from taskrunner.logins import hide_passwords
@@ -26,12 +27,18 @@ def _option(setting: Setting) -> click.Option:
     )
 
 
-def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **flags: object) -> None:
+def _run(
+    *,
+    instance: str | None,
+    serve: bool,
+    start: bool,
+    dry_run: bool,
+    checks: Sequence[installer.Check] = installer.CHECKS,
+    **flags: object,
+) -> int:
     target = Target(instance=instance, serve=serve)
     settings = _settings(target, flags)
-    if not dry_run:
-        installer.require_root_and_systemd()
-    _check_program(dry_run=dry_run)
+    may = installer.check_host(checks, dry_run=dry_run)
     if not serve:
         _check_config(target, settings, start=start)
     steps = install_plan(
@@ -42,19 +49,13 @@ def _run(*, instance: str | None, serve: bool, start: bool, dry_run: bool, **fla
         kept_from_metadata=() if serve else _kept_from_metadata(target.config),
     )
     installer.Installer(dry_run=dry_run).carry_out(steps)
+    if not may:
+        return 1
     if serve:
         click.echo(f"access keys are in {CONFIG_FOLDER / 'keys.toml'}; each agent needs one")
     if not start:
         click.echo(f"next: look through {target.config}, then systemctl start {target.unit}")
-
-
-def _check_program(*, dry_run: bool) -> None:
-    try:
-        installer.check_reachable(installer.program_files())
-    except TaskrunnerError as error:
-        if not dry_run:
-            raise
-        click.echo(f"would refuse: {error}; else it", err=True)
+    return 0
 
 
 def _settings(target: Target, flags: dict[str, object]) -> dict[str, object]:

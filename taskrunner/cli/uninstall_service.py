@@ -16,10 +16,10 @@ from taskrunner.installer.plan import Target, uninstall_plan
 @click.option("--serve", is_flag=True, help="The service's unit in place of the agent's.")
 @click.option("--purge", is_flag=True, help="Remove its settings, logs and journal too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def command(instance: str | None, *, serve: bool, purge: bool, dry_run: bool) -> None:
+def command(instance: str | None, *, serve: bool, purge: bool, dry_run: bool) -> int:
     """Carry out the plan."""
     target = Target(instance=instance, serve=serve)
-    if not dry_run:
-        installer.require_root_and_systemd()
+    may = installer.check_host([installer.require_root_and_systemd], dry_run=dry_run)
     steps = uninstall_plan(target, installer.host_facts(), purge=purge)
     installer.Installer(dry_run=dry_run).carry_out(steps)
+    return 0 if may else 1

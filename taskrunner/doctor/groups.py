@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import islice
 
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
@@ -14,6 +16,7 @@ from taskrunner.wire.outputs import GetPipelineDefinitionOutput
 from taskrunner.wire.structures import PipelineIdName
 
 _MOST_PIPELINES = 100
+_MOST_NAMED = 5
 
 
 def check_groups(case: Case, way: Way) -> Iterator[Finding]:
@@ -31,7 +34,7 @@ def check_groups(case: Case, way: Way) -> Iterator[Finding]:
         return
     whole = len(pipelines) <= _MOST_PIPELINES
     for group in case.settings.worker_group:
-        yield _judge(group, users, whole=whole)
+        yield _judge(group, users, case.settings.worker_group, whole=whole)
 
 
 def _pipelines(client: Client) -> Iterator[PipelineIdName]:
@@ -63,17 +66,29 @@ def _groups(definition: GetPipelineDefinitionOutput) -> set[str]:
     return {values.get(group, group) for group in found if group}
 
 
-def _judge(group: str, users: dict[str, list[str]], *, whole: bool) -> Finding:
+def _judge(
+    group: str, users: Mapping[str, Sequence[str]], served: Sequence[str], *, whole: bool
+) -> Finding:
     name = f"worker group {group}"
+    # What the agent serves as well is no mistake, unless this one is named nowhere.
+    apart = users.keys() - ({*served} if group in users else {})
+    near = {other: _nearness(group, other) for other in sorted(apart)}
+    same = [other for other, how in near.items() if how is _Near.SPELLING]
+    others = [*same, *(other for other, how in near.items() if how is _Near.PREFIX)]
+    theirs = "; ".join(f"{_listed(users[other])} names {other!r}" for other in others)
     if group in users:
-        return passed(name, f"named by {', '.join(sorted(users[group])[:5])}")
-    near = sorted(other for other in users if other.strip().lower() == group.strip().lower())
-    if near:
+        found = f"named by {_listed(users[group])}"
+        if not others:
+            return passed(name, found)
+        return warned(name, f"{found}; but {theirs}", _IF_MEANT.format(group=group))
+    if same:
         return failed(
             name,
-            f"no pipeline names it, but {', '.join(users[near[0]][:5])} names {near[0]!r}",
-            f"names are case-sensitive: set worker_group to {near[0]!r}",
+            f"no pipeline names it, but {theirs}",
+            f"each letter counts, and its case: set worker_group to {same[0]!r}",
         )
+    if others:
+        return warned(name, f"no pipeline names it, but {theirs}", _IF_MEANT.format(group=group))
     if not whole:
         return warned(name, f"none of the first {_MOST_PIPELINES} pipelines names it")
     known = ", ".join(sorted(users)) or "none"
@@ -82,3 +97,27 @@ def _judge(group: str, users: dict[str, list[str]], *, whole: bool) -> Finding:
         f"no pipeline of these credentials and this region names it; named are: {known}",
         "check the name, the region and the account; or put a definition that names it",
     )
+
+
+_IF_MEANT = (
+    "if {group!r} is meant there, correct workerGroup in that definition: each letter counts, and "
+    "its case; if it is another group, let an agent serve it"
+)
+
+
+class _Near(Enum):
+    """How one name could be meant for another."""
+
+    SPELLING = "case, dashes and the like"
+    PREFIX = "one begins with the other"
+
+
+def _nearness(group: str, other: str) -> _Near | None:
+    one, two = (re.sub(r"[\W_]+", "-", name.strip().casefold()) for name in (group, other))
+    if one == two:
+        return _Near.SPELLING
+    return _Near.PREFIX if one.startswith(two) or two.startswith(one) else None
+
+
+def _listed(pipelines: Sequence[str]) -> str:
+    return ", ".join(sorted(pipelines)[:_MOST_NAMED])

@@ -6,13 +6,15 @@ import os
 import pwd
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from taskrunner import DISTRIBUTION
 from taskrunner.agent.operations.disk import amount_text, measure
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import TaskError
+from taskrunner.host.program import REMEDY, closed_to
+from taskrunner.host.users import User
 from taskrunner.plugins import discovery as plugins
 
 #: Packages of other names than the modules that are in them.
@@ -109,7 +111,9 @@ def check_user(case: Case) -> Iterator[Finding]:
 _TO_CHANGE_USERS = 1 << 5 | 1 << 6 | 1 << 7
 
 
-def _check_task_user(user: str, uid: int, pid: int) -> Finding:
+def _check_task_user(
+    user: str, uid: int, pid: int, closed_to: Callable[[User], str] = closed_to
+) -> Finding:
     name = f"run_as_user {user}"
     try:
         entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
@@ -123,6 +127,8 @@ def _check_task_user(user: str, uid: int, pid: int) -> Finding:
         found = "the agent may not change users"
         remedy = "run it as the systemd unit does: CAP_SETUID, CAP_SETGID and CAP_KILL"
         return warned(name, f"{found}, seen from here", remedy)
+    if closed := closed_to(User.named(entry.pw_name)):
+        return warned(name, f"{closed}, and tasks may need it", REMEDY)
     return passed(name, f"user id {entry.pw_uid}, and the agent may change to it")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from taskrunner.doctor.case import Finding, failed, passed, warned
 from taskrunner.errors import TaskrunnerError
+from taskrunner.host.program import REMEDY, closed_to_services, command_here
 from taskrunner.host.units import UNIT_FOLDER, Unit
 from taskrunner.installer.plan import Target, unit_text
 
@@ -34,10 +35,19 @@ def check_unit(unit: Unit, folder: Path = UNIT_FOLDER) -> Iterator[Finding]:
         yield warned(
             name, "its file has changed since systemd read it", "`systemctl daemon-reload`"
         )
+    yield from check_program(facts.get("ExecStart", ""), facts.get("User", ""))
     if (lines := _outdated(name, folder)) is not None:
         found = f"its file is not what this version installs: {lines}"
         remedy = "`taskrunner install-service`, as after each upgrade, then restart it; changes of "
         yield warned(name, found, f"{remedy}your own belong into `systemctl edit {name}`")
+
+
+def check_program(
+    starts: str, user: str, closed: Callable[[str], str] = closed_to_services
+) -> Iterator[Finding]:
+    """A finding if the user of a unit that starts this program cannot read it."""
+    if " ".join(command_here()) in starts and (found := closed(user)):
+        yield failed("program", found, REMEDY)
 
 
 def _outdated(name: str, folder: Path) -> str | None:

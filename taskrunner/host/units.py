@@ -16,7 +16,7 @@ _ENDS = {
     "70": "a part of it died",
     "71": "the process that starts tasks died",
     "77": "the service refuses its credentials",
-    "203": "its program is not there",
+    "203": "its program is not there, or closed to its user",
     "226": "a folder that the unit names is not there",
     "243": "a credential that the unit names is not there",
 }

@@ -6,9 +6,7 @@ import os
 import pwd
 import re
 import shutil
-import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +14,9 @@ from pathlib import Path
 
 import click
 
-import taskrunner
 from taskrunner.errors import TaskrunnerError
-from taskrunner.host.units import UNIT_FOLDER, show_unit
+from taskrunner.host.program import REMEDY, closed_to_services, command_here
+from taskrunner.host.units import UNIT_FOLDER, Execute, show_unit
 from taskrunner.installer.plan import (
     CREDENTIALS,
     NEEDRESTART,
@@ -34,10 +32,11 @@ from taskrunner.installer.plan import (
 )
 
 _SYSTEMD_RUNS = Path("/run/systemd/system")
-#: ProtectHome= and PrivateTmp= of the units hide what lies under these.
-_HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 _TOOLS = ("systemd-sysusers", "systemd-tmpfiles", "useradd")
 _OLDEST = 1
+
+#: Raises TaskrunnerError.
+Check = Callable[[], None]
 
 
 def require_root_and_systemd(*, user: int | None = None, runs: Path = _SYSTEMD_RUNS) -> None:
@@ -51,33 +50,28 @@ def require_root_and_systemd(*, user: int | None = None, runs: Path = _SYSTEMD_R
         )
 
 
-def command_here() -> tuple[str, ...]:
-    """How to start this very installation: its script, or its interpreter with -m."""
-    script = Path(sys.executable).with_name("taskrunner")
-    return (str(script),) if script.is_file() else (sys.executable, "-m", "taskrunner")
+def check_program(closed: Callable[[], str] = closed_to_services) -> None:
+    """Raise TaskrunnerError if the unit's user could not read this program."""
+    if found := closed():
+        raise TaskrunnerError(f"{found}; {REMEDY}")
 
 
-def program_files() -> tuple[Path, ...]:
-    """What the unit's user must be able to read: script, interpreter, libraries, this package."""
-    here = (command_here()[0], os.path.realpath(sys.executable), sys.base_prefix)
-    return (*map(Path, here), Path(taskrunner.__file__).resolve())
+#: What an installation needs of its host.
+CHECKS: Sequence[Check] = (require_root_and_systemd, check_program)
 
 
-def check_reachable(
-    paths: Iterable[Path], mode_of: Callable[[Path], int] = lambda path: path.stat().st_mode
-) -> None:
-    """Raise TaskrunnerError if the unit's user could not get at one of these files."""
-    advice = "install taskrunner where services can read it, such as a venv in /opt/taskrunner"
-    for path in paths:
-        hidden = next((folder for folder in _HIDDEN if path.is_relative_to(folder)), None)
-        if hidden is not None:
-            raise TaskrunnerError(f"{path}: services do not see what is in {hidden}; {advice}")
-        for folder in path.parents:
-            mode = mode_of(folder)
-            if not mode & stat.S_IXOTH:
-                raise TaskrunnerError(
-                    f"{path}: {folder} is closed to other users (mode {mode & 0o7777:o}); {advice}"
-                )
+def check_host(checks: Iterable[Check], *, dry_run: bool) -> bool:
+    """Whether this can go on; else a dry run says all that is in the way, and another raises it."""
+    may = True
+    for check in checks:
+        try:
+            check()
+        except TaskrunnerError as error:
+            if not dry_run:
+                raise
+            click.echo(f"would refuse: {error}", err=True)
+            may = False
+    return may
 
 
 def host_facts() -> Host:
@@ -133,7 +127,7 @@ class Installer:
     dry_run: bool = False
     #: Where the host's files are; a test has its own.
     root: Path = Path("/")
-    execute: Callable[[Sequence[str]], subprocess.CompletedProcess[str]] = _execute
+    execute: Execute = _execute
     own: Callable[[Path, str], None] = _own
     say: Callable[[str], None] = click.echo
 

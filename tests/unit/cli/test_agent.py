@@ -8,8 +8,9 @@ from pathlib import Path, PosixPath
 
 import pytest
 
-from taskrunner.cli.agent import make_work_dir
+from taskrunner.cli.agent import _closed_to_tasks, make_work_dir
 from taskrunner.errors import ConfigError, TaskrunnerError
+from taskrunner.host.users import User
 
 
 class Disk(PosixPath):
@@ -49,3 +50,14 @@ def test_a_work_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     make_work_dir(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").stat().st_mode & 0o7777 == 0o700
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_program_that_tasks_users_cannot_read_is_told_once_for_each() -> None:
+    one, two = (
+        User(name=name, uid=uid, gid=uid, groups=(uid,), shell="/bin/sh")
+        for name, uid in (("one", 901), ("two", 902))
+    )
+    users = {"a": one, "b": one, "c": two}
+    (told,) = _closed_to_tasks(users, lambda user: "/root is closed" if user is one else "")
+    assert told.startswith("run_as_user: /root is closed, so that a task fails which needs")
+    assert "a venv in /opt/taskrunner" in told

@@ -18,7 +18,7 @@ from taskrunner.cli.agent import data_settings
 from taskrunner.config.load import load
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
-from taskrunner.doctor.host import check_disk, check_drivers, check_user
+from taskrunner.doctor.host import _check_task_user, check_disk, check_drivers, check_user
 from taskrunner.doctor.identity import check_identity
 from taskrunner.doctor.permissions import check_permissions
 from taskrunner.doctor.resource_limits import check_limits
@@ -167,6 +167,38 @@ def test_worker_groups_are_looked_up_in_the_definitions(tmp_path: Path) -> None:
     assert "named are: batch, prod" in findings["other"].found
 
 
+@pytest.mark.parametrize(
+    ("served", "named", "result", "found"),
+    [
+        ("prod", {"prod": "a", "Prod": "b"}, Result.WARN, "named by a; but b names 'Prod'"),
+        ("etl_eu", {"etl_eu": "a", "ETL-EU": "b"}, Result.WARN, "but b names 'ETL-EU'"),
+        ("prod", {"prod": "a", "prod-eu": "b"}, Result.WARN, "but b names 'prod-eu'"),
+        ("prod-eu", {"prod-eu": "a", "prod": "b"}, Result.WARN, "but b names 'prod'"),
+        ("prod", {"prod": "a", "batch": "b"}, Result.PASS, "named by a"),
+        ("etl-eu", {"etl_eu": "b"}, Result.FAIL, "no pipeline names it, but b names 'etl_eu'"),
+        ("prod", {"production": "b"}, Result.WARN, "no pipeline names it, but b names 'production"),
+    ],
+)
+def test_a_name_that_is_nearly_the_groups_is_told_whoever_else_has_it_right(
+    tmp_path: Path, served: str, named: dict[str, str], result: Result, found: str
+) -> None:
+    def answer(operation: str, body: dict[str, Any]) -> Any:
+        if operation == "ListPipelines":
+            return {"pipelineIdList": [{"id": group, "name": of} for group, of in named.items()]}
+        fields = [{"key": "workerGroup", "stringValue": body["pipelineId"]}]
+        return {"pipelineObjects": [{"id": "o", "name": "o", "fields": fields}]}
+
+    case = _case(tmp_path, worker_group=(served,))
+    way, _ = _way(case, answer)
+    (finding,) = check_groups(case, way)
+    assert finding.result is result
+    assert found in finding.found
+    if served in named:
+        both = _case(tmp_path, worker_group=tuple(named))
+        results = [finding.result for finding in check_groups(both, _way(both, answer)[0])]
+        assert results == [Result.PASS, Result.PASS], "what the agent serves too is no mistake"
+
+
 def test_a_worker_group_that_may_not_be_looked_up_is_unknown(tmp_path: Path) -> None:
     case = _case(tmp_path)
     way, _ = _way(case, lambda _operation, _body: "AccessDeniedException")
@@ -283,6 +315,18 @@ def test_users_for_tasks_must_be_there_and_be_others(tmp_path: Path) -> None:
     assert findings["run_as_user no-such-user"].result is Result.FAIL
     assert "useradd" in str(findings["run_as_user no-such-user"].remedy)
     assert "the agent's own user" in findings[f"run_as_user {own}"].found
+
+
+def test_a_program_that_tasks_users_cannot_read_is_warned_of() -> None:
+    other = next(entry for entry in pwd.getpwall() if entry.pw_uid not in {0, os.geteuid()})
+    all_may = os.getpid() if os.geteuid() == 0 else 1
+    finding = _check_task_user(
+        other.pw_name, os.geteuid(), all_may, lambda user: f"/opt/x is closed to {user.name}"
+    )
+    assert finding.result is Result.WARN
+    if os.geteuid() == 0:
+        assert finding.found == f"/opt/x is closed to {other.pw_name}, and tasks may need it"
+        assert "a venv in /opt/taskrunner" in str(finding.remedy)
 
 
 def test_a_type_that_is_allowed_and_not_there_is_warned_of(tmp_path: Path) -> None:

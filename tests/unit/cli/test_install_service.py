@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskrunner.cli import main
-from taskrunner.cli.install_service import _check_config
+from taskrunner.cli.install_service import _check_config, _run
+from taskrunner.errors import TaskrunnerError
 from taskrunner.installer.plan import Target
 
 
@@ -20,11 +22,12 @@ class Kept(Target):
 
 
 def test_a_dry_run_lists_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        main(["install-service", "--dry-run", "--start", "--instance", "x", "--worker-group", "a"])
-        == 0
+    code = main(
+        ["install-service", "--dry-run", "--start", "--instance", "x", "--worker-group", "a"]
     )
-    lines = capsys.readouterr().out.splitlines()
+    captured = capsys.readouterr()
+    assert code == ("would refuse: " in captured.err), "as it would end here"
+    lines = captured.out.splitlines()
     assert all(line.startswith("would ") for line in lines)
     assert "would write /etc/taskrunner/x.toml (mode 640)" in lines
     assert lines[-1] == "would run systemctl start taskrunner@x.service"
@@ -56,8 +59,28 @@ def test_wrong_arguments_are_named(
 
 
 def test_a_dry_run_of_uninstalling_lists_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["uninstall-service", "--dry-run"]) == 0
-    assert "would run systemctl disable --now taskrunner.service" in capsys.readouterr().out
+    code = main(["uninstall-service", "--dry-run"])
+    captured = capsys.readouterr()
+    assert code == ("would refuse: " in captured.err)
+    assert "would run systemctl disable --now taskrunner.service" in captured.out
+
+
+def test_a_dry_run_ends_as_the_real_one_would(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse() -> None:
+        raise TaskrunnerError("not here")
+
+    asked: Any = {"instance": None, "serve": True, "start": False}
+    assert _run(**asked, dry_run=True, checks=[]) == 0
+    captured = capsys.readouterr()
+    assert (captured.err, captured.out.splitlines()[-1][:5]) == ("", "next:")
+    assert _run(**asked, dry_run=True, checks=[refuse]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "would refuse: not here\n"
+    assert captured.out.startswith("would write ")
+    assert "next:" not in captured.out
+    with pytest.raises(TaskrunnerError, match="not here"):
+        _run(**asked, dry_run=False, checks=[refuse])
+    assert capsys.readouterr().out == ""
 
 
 def test_a_kept_file_by_which_no_agent_is_found_is_told(

@@ -11,8 +11,9 @@ import pytest
 
 from taskrunner.cli.doctor_unit import examine_unit, unit_name, unit_of_the_doctor
 from taskrunner.doctor.case import Result
-from taskrunner.doctor.units import check_unit
+from taskrunner.doctor.units import check_program, check_unit
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.host.program import command_here
 from taskrunner.host.units import Unit
 from taskrunner.installer.plan import Target, shipped, unit_text
 
@@ -86,6 +87,21 @@ def test_a_unit_file_of_another_version_is_told_by_a_line_that_differs(tmp_path:
         assert "its file is not what this version installs" in findings[-1].found
         assert "Delegate=yes" in findings[-1].found or "Type=" in findings[-1].found
         assert "taskrunner install-service" in str(findings[-1].remedy)
+
+
+def test_a_program_that_the_units_user_cannot_read_is_found() -> None:
+    asked: list[str] = []
+
+    def closed(user: str) -> str:
+        asked.append(user)
+        return "/root/venv/bin/taskrunner: services do not see what is in /root"
+
+    ours = f"{{ path=x ; argv[]={' '.join(command_here())} agent --config /etc/x }}"
+    (finding,) = check_program(ours, "taskrunner", closed)
+    assert (finding.name, finding.result, asked) == ("program", Result.FAIL, ["taskrunner"])
+    assert "a venv in /opt/taskrunner" in str(finding.remedy)
+    assert list(check_program("/opt/other/bin/taskrunner agent", "taskrunner", closed)) == []
+    assert list(check_program(ours, "taskrunner", lambda _user: "")) == []
 
 
 class Systemd:

@@ -12,7 +12,8 @@ from taskrunner.errors import TaskrunnerError
 from taskrunner.installer.carry_out import (
     Installer,
     _credentials_there,
-    check_reachable,
+    check_host,
+    check_program,
     require_root_and_systemd,
 )
 from taskrunner.installer.plan import (
@@ -190,23 +191,22 @@ def test_state_goes_but_for_what_is_kept_and_links_are_not_followed(host: Fake) 
     assert host.carry_out(RemoveState(Path("/nowhere"))) == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/home/me/venv/bin/taskrunner", "/root/x", "/tmp/x", "/run/user/0/x"]
-)
-def test_a_program_that_the_sandbox_hides_is_refused(path: str) -> None:
-    with pytest.raises(TaskrunnerError, match="services do not see"):
-        check_reachable([Path(path)], lambda _: 0o755)
+def test_a_dry_run_says_all_that_would_be_refused_and_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse() -> None:
+        check_program(lambda: "/opt/private is closed to other users (mode 700)")
 
-
-def test_a_program_in_a_closed_folder_is_refused() -> None:
-    modes = {"/opt/private": 0o40700}
-    with pytest.raises(
-        TaskrunnerError, match=r"/opt/private is closed to other users \(mode 700\)"
-    ):
-        check_reachable(
-            [Path("/opt/private/bin/x")], lambda folder: modes.get(str(folder), 0o40755)
-        )
-    check_reachable([Path("/opt/taskrunner/bin/x")], lambda _: 0o40755)
+    checks = [refuse, lambda: check_program(lambda: ""), refuse]
+    assert not check_host(checks, dry_run=True)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith("would refuse: /opt/private is closed to other users (mode 700); ")
+    assert "a venv in /opt/taskrunner" in said[0]
+    with pytest.raises(TaskrunnerError, match="/opt/private is closed"):
+        check_host(checks, dry_run=False)
+    for dry_run in (True, False):
+        assert check_host(checks[1:2], dry_run=dry_run)
 
 
 def test_only_root_and_only_systemd_will_do(tmp_path: Path) -> None:
