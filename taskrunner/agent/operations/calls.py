@@ -5,6 +5,7 @@ Here too is the one place where a refusal of the credentials, by whichever call,
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,11 +62,15 @@ class WatchedCalls:
         clock: Clock,
         counters: Counters,
         on_not_authorized: Callable[[NotAuthorized], None],
+        on_first_answer: Callable[[], None] = lambda: None,
     ) -> None:
         self._call = call
         self._clock = clock
         self._counters = counters
         self._on_not_authorized = on_not_authorized
+        self._on_first_answer = on_first_answer
+        #: Taken, for good, by the first call that is answered.
+        self._first_answer = threading.Lock()
         #: By worker group. Replaced as a whole for each group, so reading needs no lock.
         self.polls: dict[str, PollState] = {}
         #: By worker group: since when a poll is under way, on the monotonic clock.
@@ -93,6 +98,8 @@ class WatchedCalls:
     def _note(self, operation: str, failure: Exception | None) -> None:
         if isinstance(failure, NotAuthorized):
             self._on_not_authorized(failure)
+        if failure is None and self._first_answer.acquire(blocking=False):
+            self._on_first_answer()
         outcome = "ok" if failure is None else _outcome(failure)
         self._counters.add("taskrunner_api_calls_total", operation=operation, outcome=outcome)
 

@@ -69,7 +69,11 @@ class Operations:
         self.gate = Gate(clock)
         self.running_tasks = RunningTasks(clock, counters)
         self.calls = WatchedCalls(
-            api.call, clock=clock, counters=counters, on_not_authorized=on_not_authorized
+            api.call,
+            clock=clock,
+            counters=counters,
+            on_not_authorized=on_not_authorized,
+            on_first_answer=self._answered,
         )
         #: The service's calls, watched; the agent's parts call through it.
         self.api = api.over(self.calls.call)
@@ -91,6 +95,15 @@ class Operations:
             "resume": self._resume_asked,
             "drain": self._drain_asked,
         }
+
+    def _answered(self) -> None:
+        """For who has started it in a terminal: so far so good, and where."""
+        facts = self.reporting.agent_facts
+        log.info(
+            "the service answers: polling for tasks",
+            service=facts.endpoint,
+            worker_groups=list(facts.worker_groups),
+        )
 
     def start(self, threads: Threads) -> None:
         """Open the socket and, if asked for, the port. Raises ConfigError for a port in use."""

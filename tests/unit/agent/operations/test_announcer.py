@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from structlog.testing import capture_logs
+
 from taskrunner.agent.operations.announcer import Announcer
 from taskrunner.agent.operations.status import Health
 from taskrunner.errors import NotAuthorized
@@ -49,3 +51,30 @@ def test_the_last_word_is_the_cause() -> None:
     announcer, recorder, _ = _announcer()
     announcer.ended(77, NotAuthorized("who are you", code="X"))
     assert recorder.sent == [{"STATUS": "ended with exit code 77: not authorized: who are you"}]
+
+
+def test_a_wait_for_work_is_told_once_and_only_when_it_lasts() -> None:
+    announcer, _, clock = _announcer()
+    with capture_logs() as logs:
+        for running in (0, 1, 0, 1, 0):  # short tasks, one after the other
+            announcer.tick("running", running, Health(True))
+            clock.elapsed += 9
+        assert logs == []
+        for _ in range(3):
+            clock.elapsed += 9
+            announcer.tick("running", 0, Health(True))
+        assert [(line["event"], line["worker_groups"]) for line in logs] == [
+            ("waiting for tasks", ["a", "b"])
+        ]
+
+
+def test_an_agent_that_takes_no_work_waits_for_none() -> None:
+    announcer, _, clock = _announcer()
+    announcer.tick("running", 1, Health(True))
+    clock.elapsed += 60
+    with capture_logs() as logs:
+        announcer.tick("running", 0, Health(False, "paused"))
+        announcer.tick("draining", 0, Health(True))
+        assert logs == []
+        announcer.tick("running", 0, Health(True))
+    assert [line["event"] for line in logs] == ["waiting for tasks"]

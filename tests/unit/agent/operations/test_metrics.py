@@ -49,11 +49,13 @@ class Watch:
     def __init__(self) -> None:
         self.api, self.clock, self.counters = FakeApi(), FakeClock(), Counters()
         self.refusals: list[NotAuthorized] = []
+        self.answered: list[float] = []
         self.calls = WatchedCalls(
             self.api.call,
             clock=self.clock,
             counters=self.counters,
             on_not_authorized=self.refusals.append,
+            on_first_answer=lambda: self.answered.append(self.clock.elapsed),
         )
         self.watched = self.api.over(self.calls.call)
 
@@ -123,6 +125,18 @@ def test_the_last_poll_of_each_group_is_remembered() -> None:
         False,
     )
     assert watch.calls.polls["b"].answered
+
+
+def test_the_first_call_that_is_answered_is_told_once() -> None:
+    watch = Watch()
+    watch.api.polls = [ServiceUnreachable("down")]
+    with pytest.raises(ServiceUnreachable):
+        watch.watched.poll_for_task(worker_group="a", hostname="h")
+    assert watch.answered == []
+    for call in CALLS.values():
+        watch.clock.elapsed += 1
+        call(watch.watched)
+    assert watch.answered == [1]
 
 
 def test_a_poll_that_was_given_up_is_counted_and_says_nothing_of_the_service() -> None:
