@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import ServiceUnreachable, TaskrunnerError
 from taskrunner.logins import hide_passwords
-from taskrunner.wire.client import Client, classify
-from taskrunner.wire.codec import CONTENT_TYPE, TARGET_PREFIX
+from taskrunner.wire.client import Client, classify, unsigned
 from taskrunner.wire.connect import ClientSettings, connect
 from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
-from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
+from taskrunner.wire.http import HttpReply, TransportError
 from taskrunner.wire.inputs import ReportTaskRunnerHeartbeatInput
 from taskrunner.wire.proxies import proxy_of
 from taskrunner.wire.runner import fitted
@@ -134,9 +133,11 @@ def check_endpoint(case: Case, way: Way) -> Iterator[Finding]:
         case.clock,
         TransportSettings(ca_bundle=case.settings.ca_bundle, environ=case.environ),
     )
+    # A call that lacks everything, so that it is refused at once and does nothing.
+    empty = unsigned(endpoint, "ReportTaskRunnerHeartbeat", b"{}")
     started = case.clock.monotonic()
     try:
-        reply = transport.send(_unsigned(endpoint), deadline_s=_ANSWER_S)
+        reply = transport.send(empty, deadline_s=_ANSWER_S)
     except TransportError as error:
         yield failed("endpoint", f"{endpoint}: {error}", _NO_ANSWER)
         return
@@ -163,20 +164,6 @@ _NO_SERVICE = (
     "something else answers there: correct the endpoint, which is scheme, host and port of the "
     "service with no path, or look at what stands between"
 )
-
-
-def _unsigned(endpoint: Endpoint) -> HttpRequest:
-    """A call that lacks everything, so that it is refused at once and does nothing."""
-    return HttpRequest(
-        path=endpoint.path,
-        headers={
-            "host": endpoint.authority,
-            "content-type": CONTENT_TYPE,
-            "x-amz-target": f"{TARGET_PREFIX}.ReportTaskRunnerHeartbeat",
-            "user-agent": "taskrunner",
-        },
-        body=b"{}",
-    )
 
 
 def _kind(case: Case, endpoint: Endpoint, reply: HttpReply, took_s: float) -> Finding:

@@ -117,19 +117,9 @@ class Client:
         UnknownTask or another CallRefused.
         """
         operation, body = encode_input(request)
-        message = HttpRequest(
-            path=self.endpoint.path,
-            headers={
-                "host": self.endpoint.authority,
-                "content-type": CONTENT_TYPE,
-                "x-amz-target": f"{TARGET_PREFIX}.{operation}",
-                "user-agent": "taskrunner",
-            },
-            body=body,
-        )
         if deadline_s is None:
             deadline_s = budget_of(operation).deadline_s
-        reply = self._send(operation, message, deadline_s)
+        reply = self._send(operation, unsigned(self.endpoint, operation, body), deadline_s)
         if reply.status != 200:
             raise classify(operation, self.endpoint, reply, skew=self._skew(reply))
         try:
@@ -173,6 +163,17 @@ class Client:
         except (KeyError, ValueError, TypeError):
             return None
         return skew if abs(skew) > _MAX_SKEW else None
+
+
+def unsigned(endpoint: Endpoint, operation: str, body: bytes) -> HttpRequest:
+    """The request of an operation, as it is before it is signed."""
+    headers = {
+        "host": endpoint.authority,
+        "content-type": CONTENT_TYPE,
+        "x-amz-target": f"{TARGET_PREFIX}.{operation}",
+        "user-agent": "taskrunner",
+    }
+    return HttpRequest(path=endpoint.path, headers=headers, body=body)
 
 
 def classify(

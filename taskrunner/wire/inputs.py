@@ -6,31 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject
+from taskrunner.wire import outputs
 from taskrunner.wire.api import InstanceIdentity, Request
-from taskrunner.wire.outputs import (
-    ActivatePipelineOutput,
-    AddTagsOutput,
-    CreatePipelineOutput,
-    DeactivatePipelineOutput,
-    DescribeObjectsOutput,
-    DescribePipelinesOutput,
-    EvaluateExpressionOutput,
-    GetPipelineDefinitionOutput,
-    ListPipelinesOutput,
-    PollForTaskOutput,
-    PutPipelineDefinitionOutput,
-    QueryObjectsOutput,
-    RemoveTagsOutput,
-    ReportTaskProgressOutput,
-    ReportTaskRunnerHeartbeatOutput,
-    SetTaskStatusOutput,
-    ValidatePipelineDefinitionOutput,
-)
 from taskrunner.wire.structures import Query, Tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ActivatePipelineInput(Request[ActivatePipelineOutput]):
+class ActivatePipelineInput(Request[outputs.ActivatePipelineOutput]):
     """Start running a pipeline, or start it again; start_timestamp None: where it left off."""
 
     pipeline_id: str
@@ -39,7 +21,7 @@ class ActivatePipelineInput(Request[ActivatePipelineOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddTagsInput(Request[AddTagsOutput]):
+class AddTagsInput(Request[outputs.AddTagsOutput]):
     """Add tags to a pipeline, or change them."""
 
     pipeline_id: str
@@ -47,7 +29,7 @@ class AddTagsInput(Request[AddTagsOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreatePipelineInput(Request[CreatePipelineOutput]):
+class CreatePipelineInput(Request[outputs.CreatePipelineOutput]):
     """Make a pipeline; the same name and unique_id give the same pipeline again."""
 
     name: str
@@ -57,7 +39,7 @@ class CreatePipelineInput(Request[CreatePipelineOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeactivatePipelineInput(Request[DeactivatePipelineOutput]):
+class DeactivatePipelineInput(Request[outputs.DeactivatePipelineOutput]):
     """Stop a pipeline, canceling what runs or letting it finish."""
 
     pipeline_id: str
@@ -72,7 +54,7 @@ class DeletePipelineInput(Request[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeObjectsInput(Request[DescribeObjectsOutput]):
+class DescribeObjectsInput(Request[outputs.DescribeObjectsOutput]):
     """Fields of components, instances or attempts."""
 
     pipeline_id: str
@@ -82,14 +64,14 @@ class DescribeObjectsInput(Request[DescribeObjectsOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DescribePipelinesInput(Request[DescribePipelinesOutput]):
+class DescribePipelinesInput(Request[outputs.DescribePipelinesOutput]):
     """Fields of pipelines."""
 
     pipeline_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateExpressionInput(Request[EvaluateExpressionOutput]):
+class EvaluateExpressionInput(Request[outputs.EvaluateExpressionOutput]):
     """Evaluate an expression as if it stood in a field of an object."""
 
     pipeline_id: str
@@ -98,7 +80,7 @@ class EvaluateExpressionInput(Request[EvaluateExpressionOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GetPipelineDefinitionInput(Request[GetPipelineDefinitionOutput]):
+class GetPipelineDefinitionInput(Request[outputs.GetPipelineDefinitionOutput]):
     """Read a definition back: version `latest` (when not given) or `active`."""
 
     pipeline_id: str
@@ -106,14 +88,14 @@ class GetPipelineDefinitionInput(Request[GetPipelineDefinitionOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListPipelinesInput(Request[ListPipelinesOutput]):
+class ListPipelinesInput(Request[outputs.ListPipelinesOutput]):
     """List the account's pipelines, from a marker on."""
 
     marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollForTaskInput(Request[PollForTaskOutput]):
+class PollForTaskInput(Request[outputs.PollForTaskOutput]):
     """Wait up to 90 s for a task of a worker group."""
 
     worker_group: str
@@ -122,7 +104,7 @@ class PollForTaskInput(Request[PollForTaskOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PutPipelineDefinitionInput(Request[PutPipelineDefinitionOutput]):
+class PutPipelineDefinitionInput(Request[outputs.PutPipelineDefinitionOutput]):
     """Replace a pipeline's definition."""
 
     pipeline_id: str
@@ -132,7 +114,7 @@ class PutPipelineDefinitionInput(Request[PutPipelineDefinitionOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueryObjectsInput(Request[QueryObjectsOutput]):
+class QueryObjectsInput(Request[outputs.QueryObjectsOutput]):
     """Find objects of a sphere: COMPONENT, INSTANCE or ATTEMPT."""
 
     pipeline_id: str
@@ -143,7 +125,7 @@ class QueryObjectsInput(Request[QueryObjectsOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveTagsInput(Request[RemoveTagsOutput]):
+class RemoveTagsInput(Request[outputs.RemoveTagsOutput]):
     """Remove tags from a pipeline."""
 
     pipeline_id: str
@@ -151,7 +133,7 @@ class RemoveTagsInput(Request[RemoveTagsOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskProgressInput(Request[ReportTaskProgressOutput]):
+class ReportTaskProgressInput(Request[outputs.ReportTaskProgressOutput]):
     """Acknowledge a task, or keep it."""
 
     task_id: str
@@ -159,7 +141,7 @@ class ReportTaskProgressInput(Request[ReportTaskProgressOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskRunnerHeartbeatInput(Request[ReportTaskRunnerHeartbeatOutput]):
+class ReportTaskRunnerHeartbeatInput(Request[outputs.ReportTaskRunnerHeartbeatOutput]):
     """Say that a runner lives."""
 
     taskrunner_id: str
@@ -177,7 +159,7 @@ class SetStatusInput(Request[None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetTaskStatusInput(Request[SetTaskStatusOutput]):
+class SetTaskStatusInput(Request[outputs.SetTaskStatusOutput]):
     """The verdict of an attempt: FINISHED, FAILED, or FALSE from a precondition."""
 
     task_id: str
@@ -188,7 +170,7 @@ class SetTaskStatusInput(Request[SetTaskStatusOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidatePipelineDefinitionInput(Request[ValidatePipelineDefinitionOutput]):
+class ValidatePipelineDefinitionInput(Request[outputs.ValidatePipelineDefinitionOutput]):
     """Check a definition without storing it."""
 
     pipeline_id: str

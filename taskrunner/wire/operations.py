@@ -11,28 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from taskrunner.wire import inputs
 from taskrunner.wire.api import Request
-from taskrunner.wire.inputs import (
-    ActivatePipelineInput,
-    AddTagsInput,
-    CreatePipelineInput,
-    DeactivatePipelineInput,
-    DeletePipelineInput,
-    DescribeObjectsInput,
-    DescribePipelinesInput,
-    EvaluateExpressionInput,
-    GetPipelineDefinitionInput,
-    ListPipelinesInput,
-    PollForTaskInput,
-    PutPipelineDefinitionInput,
-    QueryObjectsInput,
-    RemoveTagsInput,
-    ReportTaskProgressInput,
-    ReportTaskRunnerHeartbeatInput,
-    SetStatusInput,
-    SetTaskStatusInput,
-    ValidatePipelineDefinitionInput,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,25 +31,25 @@ def _operation(request: type[Request[Any]]) -> Operation:
 
 #: Every operation by its wire name.
 OPERATIONS: Mapping[str, Operation] = {
-    "ActivatePipeline": _operation(ActivatePipelineInput),
-    "AddTags": _operation(AddTagsInput),
-    "CreatePipeline": _operation(CreatePipelineInput),
-    "DeactivatePipeline": _operation(DeactivatePipelineInput),
-    "DeletePipeline": _operation(DeletePipelineInput),
-    "DescribeObjects": _operation(DescribeObjectsInput),
-    "DescribePipelines": _operation(DescribePipelinesInput),
-    "EvaluateExpression": _operation(EvaluateExpressionInput),
-    "GetPipelineDefinition": _operation(GetPipelineDefinitionInput),
-    "ListPipelines": _operation(ListPipelinesInput),
-    "PollForTask": _operation(PollForTaskInput),
-    "PutPipelineDefinition": _operation(PutPipelineDefinitionInput),
-    "QueryObjects": _operation(QueryObjectsInput),
-    "RemoveTags": _operation(RemoveTagsInput),
-    "ReportTaskProgress": _operation(ReportTaskProgressInput),
-    "ReportTaskRunnerHeartbeat": _operation(ReportTaskRunnerHeartbeatInput),
-    "SetStatus": _operation(SetStatusInput),
-    "SetTaskStatus": _operation(SetTaskStatusInput),
-    "ValidatePipelineDefinition": _operation(ValidatePipelineDefinitionInput),
+    "ActivatePipeline": _operation(inputs.ActivatePipelineInput),
+    "AddTags": _operation(inputs.AddTagsInput),
+    "CreatePipeline": _operation(inputs.CreatePipelineInput),
+    "DeactivatePipeline": _operation(inputs.DeactivatePipelineInput),
+    "DeletePipeline": _operation(inputs.DeletePipelineInput),
+    "DescribeObjects": _operation(inputs.DescribeObjectsInput),
+    "DescribePipelines": _operation(inputs.DescribePipelinesInput),
+    "EvaluateExpression": _operation(inputs.EvaluateExpressionInput),
+    "GetPipelineDefinition": _operation(inputs.GetPipelineDefinitionInput),
+    "ListPipelines": _operation(inputs.ListPipelinesInput),
+    "PollForTask": _operation(inputs.PollForTaskInput),
+    "PutPipelineDefinition": _operation(inputs.PutPipelineDefinitionInput),
+    "QueryObjects": _operation(inputs.QueryObjectsInput),
+    "RemoveTags": _operation(inputs.RemoveTagsInput),
+    "ReportTaskProgress": _operation(inputs.ReportTaskProgressInput),
+    "ReportTaskRunnerHeartbeat": _operation(inputs.ReportTaskRunnerHeartbeatInput),
+    "SetStatus": _operation(inputs.SetStatusInput),
+    "SetTaskStatus": _operation(inputs.SetTaskStatusInput),
+    "ValidatePipelineDefinition": _operation(inputs.ValidatePipelineDefinitionInput),
 }
 _NAMES = {operation.input: name for name, operation in OPERATIONS.items()}
 
