@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -95,6 +96,24 @@ def test_a_service_that_is_down_is_told_once_and_waited_for(
         assert service.verdict("t1")["taskStatus"] == "FINISHED"
         assert agent.log.count("no answer; will keep trying") == 1
         assert "the service answers again" in agent.log
+
+
+def test_where_it_polls_is_told_once_and_only_after_an_answer(
+    service: FakeService, tmp_path: Path
+) -> None:
+    told = "the service answers: polling for tasks"
+    service.down.update(("PollForTask", "ReportTaskRunnerHeartbeat"))
+    with running_agent(service, tmp_path) as agent:
+        wait_for("the warning", lambda: "no answer; will keep trying" in agent.log)
+        assert told not in agent.log
+        service.down.clear()
+        wait_for("the word", lambda: told in agent.log)
+        service.tasks.put(task_json("t1", "true"))
+        assert service.verdict("t1")["taskStatus"] == "FINISHED"
+        lines = [json.loads(line) for line in agent.log.splitlines() if told in line]
+        assert [(line["service"], line["worker_groups"]) for line in lines] == [
+            (service.url, ["wg"])
+        ]
 
 
 def test_two_agents_cannot_share_a_work_folder(service: FakeService, tmp_path: Path) -> None:
