@@ -62,10 +62,11 @@ echo words >/dev/stderr
 FROZEN_POLL = """
 import sys, threading
 from pathlib import Path
-from taskrunner.agent import calls, poller
+from taskrunner.agent.polling import poller
+from taskrunner.wire.runner import RunnerApi
 
 mark = Path("/var/lib/taskrunner/freeze")
-original = calls.WatchedApi.poll_for_task
+original = RunnerApi.poll_for_task
 
 def poll_for_task(self, **given):
     if mark.exists():
@@ -74,7 +75,7 @@ def poll_for_task(self, **given):
         threading.Event().wait()
     return original(self, **given)
 
-calls.WatchedApi.poll_for_task = poll_for_task
+RunnerApi.poll_for_task = poll_for_task
 from taskrunner.cli import main
 sys.exit(main())
 """
