@@ -1,5 +1,7 @@
 # make demo   try it: installs into .venv, runs examples/orders, shows what came out
-# make test   every test, with real PostgreSQL and MariaDB servers, and the coverage gate
+# make unit   the unit tests, half a minute; ARGS="-k word" makes some of them
+# make test   every test, with real PostgreSQL and MariaDB servers, and the coverage gate;
+#             ARGS="tests/integration/test_sql.py -x" makes these only, one by one, without the gate
 # make systemd-test   the units in a real systemd, booted in a container (root; half a minute more
 #             the first time)
 # make chaos  agents and service killed, paused, cut off and starved, in the numbers that count
@@ -8,19 +10,25 @@
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
 #             (about ten minutes; ARGS="p1 p3" makes these only and writes nothing)
+# make hooks  has git make the checks of `make lint` before each commit
+# make lock   writes the lock files anew from pyproject.toml (needs uv)
 # make clean  removes what the others made
 #
-# PYTHON=... chooses the interpreter (3.11 or newer).
+# PYTHON=... chooses the interpreter (3.11 or newer), WORKERS=... how many processes share the tests.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test systemd-test chaos lint bench lock clean
+.PHONY: help demo unit test systemd-test chaos lint hooks bench lock clean
+
+# Tests start hundreds of interpreters: each would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PEERS := .venv-bench
 CHAOS := tests/chaos
+CORES := $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 # The locks name every package with its hashes: nothing is left to resolve.
@@ -28,7 +36,7 @@ INSTALL := $(PIP) install --require-hashes --no-deps
 PROJECT := $(PIP) install --no-deps --no-build-isolation --editable .
 
 help:
-	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 $(VENV)/stamp-venv:
 	@scripts/make-venv $(VENV) $(PYTHON)
@@ -50,10 +58,22 @@ $(VENV)/stamp-dev: $(VENV)/stamp-runtime requirements-dev.lock
 demo: $(VENV)/stamp-runtime
 	@scripts/demo $(BIN)/taskrunner
 
+# TMPDIR is in memory where there is enough, and must be empty again at the end.
+CHECKED := TMPDIR=$$(scripts/scratch-folder) $(BIN)/python scripts/check_leftovers.py --
+PYTEST := $(CHECKED) $(BIN)/python -m pytest
+
+unit: WORKERS ?= $(CORES)
+unit: $(VENV)/stamp-dev
+	@$(PYTEST) tests/unit -q --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+# Much of the time is waiting, so that more processes than cores are quicker. Tests of one group
+# (pytest.mark.xdist_group) stay in one process, one after the other.
+test: WORKERS ?= $(shell echo $$(($(CORES) + 2)))
+test: EVERYTHING = --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+  --cov --cov-report=term
 test: $(VENV)/stamp-dev
 	@scripts/install-servers
-	@TMPDIR=$$(scripts/scratch-folder) $(BIN)/python scripts/check_leftovers.py -- \
-	  $(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(PYTEST) $(if $(strip $(ARGS)),$(ARGS),$(EVERYTHING))
 
 # Without its tools, or without being root, these tests say so and are skipped.
 systemd-test: $(VENV)/stamp-dev
@@ -64,8 +84,7 @@ systemd-test: $(VENV)/stamp-dev
 
 chaos: $(VENV)/stamp-dev
 	@scripts/install-servers
-	@TMPDIR=$$(scripts/scratch-folder) TASKRUNNER_CHAOS=full \
-	  $(BIN)/python scripts/check_leftovers.py -- $(BIN)/python -m pytest $(CHAOS) $(ARGS)
+	@TASKRUNNER_CHAOS=full $(PYTEST) $(CHAOS) $(ARGS)
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/ruff format --check .
@@ -73,6 +92,9 @@ lint: $(VENV)/stamp-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_sizes.py
+
+hooks: $(VENV)/stamp-dev
+	@$(BIN)/pre-commit install
 
 # What ours is measured beside has an environment of its own.
 $(PEERS)/stamp: bench/requirements-bench.lock

@@ -1,32 +1,29 @@
-"""Fixtures for every level of tests: real servers, started when first asked for, once a session."""
+"""Fixtures for every level of tests: real servers, started when first asked for, once a run.
+
+What takes long to import is imported where it is used: most runs are of a few tests.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
-import boto3
-import hypothesis
 import pytest
 
-from tests import servers
+from tests.server_process import ServerMissing
+from tests.shared_servers import DeskServers, OwnServers, ServerDesk, Servers, Starter
 
-# A busy machine is no defect: no test judges by time. CI tries the same examples each time.
-hypothesis.settings.register_profile(
-    "tests",
-    deadline=None,
-    max_examples=50,
-    derandomize="CI" in os.environ,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("tests")
+_DESK = pytest.StashKey[ServerDesk]()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Make the session safe: SIGTERM ends it as Ctrl-C does, and nothing can reach real AWS."""
     signal.signal(signal.SIGTERM, _interrupt)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -51,22 +48,90 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+class Worker(Protocol):
+    """A worker of pytest-xdist, as the process that started it sees it."""
+
+    config: pytest.Config
+    workerinput: dict[str, object]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Worker) -> None:
+    """Tell a worker where it gets the servers of the run from."""
+    if _DESK not in node.config.stash:
+        node.config.stash[_DESK] = ServerDesk(_starters())
+    desk = node.config.stash[_DESK]
+    node.workerinput.update(servers_port=desk.port, servers_key=desk.key)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The workers are gone: so are the servers."""
+    if (desk := config.stash.get(_DESK, None)) is not None:
+        desk.close()
+
+
+def pytest_pycollect_makemodule(module_path: Path) -> None:
+    """Before a module is imported that uses it, say how Hypothesis is to work."""
+    if b"hypothesis" in module_path.read_bytes():
+        _prepare_hypothesis()
+
+
+@cache
+def _prepare_hypothesis() -> None:
+    import hypothesis
+
+    # A busy machine is no defect: no test judges by time. CI tries the same examples each time.
+    hypothesis.settings.register_profile(
+        "tests",
+        deadline=None,
+        max_examples=50,
+        derandomize="CI" in os.environ,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("tests")
+
+
+def _starters() -> dict[str, Starter]:
+    def of(name: str) -> Starter:
+        def start() -> AbstractContextManager[str]:
+            from tests import servers
+
+            context: AbstractContextManager[str] = getattr(servers, name)()
+            return context
+
+        return start
+
+    return {name: of(name) for name in ("postgresql", "mariadb", "moto")}
+
+
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
+def run_servers(request: pytest.FixtureRequest) -> Iterator[Servers]:
+    """The servers that all tests of the run share."""
+    told = getattr(request.config, "workerinput", None)
+    if told is not None:
+        yield DeskServers(told["servers_port"], told["servers_key"])
+        return
+    own = OwnServers(_starters())
+    yield own
+    own.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(run_servers: Servers) -> str:
     """The URL of a running PostgreSQL server; tests share its database, so clean up after you."""
-    yield from _started(servers.postgresql)
+    return _url(run_servers, "postgresql")
 
 
 @pytest.fixture(scope="session")
-def mariadb_url() -> Iterator[str]:
+def mariadb_url(run_servers: Servers) -> str:
     """The URL (mysql://) of a running MariaDB server; tests share its database."""
-    yield from _started(servers.mariadb)
+    return _url(run_servers, "mariadb")
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
+def s3_endpoint(run_servers: Servers) -> str:
     """The endpoint URL of a running S3 server (moto; it answers SNS, SQS and RDS as well)."""
-    yield from _started(servers.moto)
+    return _url(run_servers, "moto")
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +143,8 @@ def sns_endpoint(s3_endpoint: str) -> str:
 @pytest.fixture
 def postgresql_database(postgresql_url: str) -> Iterator[str]:
     """The URL of a fresh, empty PostgreSQL database."""
+    from tests import servers
+
     with servers.postgresql_database(postgresql_url) as url:
         yield url
 
@@ -85,6 +152,8 @@ def postgresql_database(postgresql_url: str) -> Iterator[str]:
 @pytest.fixture
 def mariadb_database(mariadb_url: str) -> Iterator[str]:
     """The URL of a fresh, empty MariaDB database."""
+    from tests import servers
+
     with servers.mariadb_database(mariadb_url) as url:
         yield url
 
@@ -92,6 +161,8 @@ def mariadb_database(mariadb_url: str) -> Iterator[str]:
 @pytest.fixture
 def s3_bucket(s3_endpoint: str) -> str:
     """The name of a fresh, empty bucket at `s3_endpoint`."""
+    import boto3
+
     name = f"bucket-{secrets.token_hex(6)}"
     client = boto3.client("s3", endpoint_url=s3_endpoint)
     try:
@@ -101,16 +172,11 @@ def s3_bucket(s3_endpoint: str) -> str:
     return name
 
 
-def _started(server: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
-    """Start a server; without its programs the test is skipped, and fails where CI=true."""
-    context = server()
+def _url(servers: Servers, name: str) -> str:
+    """The URL; without the server's programs the test is skipped, and fails where CI=true."""
     try:
-        url = context.__enter__()
-    except servers.ServerMissing as missing:
+        return servers.url(name)
+    except ServerMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing), pytrace=False)
         pytest.skip(str(missing))
-    try:
-        yield url
-    finally:
-        context.__exit__(None, None, None)

@@ -15,11 +15,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-import pymysql
-
-__all__ = ["Account", "ServerMissing", "StartFailed", "run", "serving", "temporary_folder"]
-
 _START_S = 60.0
 _STOP_S = 15.0
 _PAUSE_S = 0.05
@@ -137,6 +132,9 @@ def _die_with_parent(stop: signal.Signals) -> None:
 
 def _await(process: subprocess.Popen[bytes], prepare: Callable[[], None], folder: Path) -> None:
     """Try `prepare` until it succeeds; raises StartFailed when the server ends or time is up."""
+    import psycopg  # only here: every run of tests imports this module
+    import pymysql
+
     problem: Exception | None = None
     for _ in range(int(_START_S / _PAUSE_S)):
         try:

@@ -9,21 +9,18 @@ import pytest
 from tests.chaos.scale import Chaos, is_full, seed
 from tests.integration.agent_harness import FakeService
 
-_FINDINGS = pytest.StashKey[list[str]]()
 _SEED = pytest.StashKey[int]()
+_FINDING = "chaos finding"
 
 
 @pytest.fixture
-def chaos(request: pytest.FixtureRequest) -> Chaos:
+def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
     """Numbers of trials and a source of chance; its seed is printed when the test fails."""
-    config = request.config
-    chaos = Chaos(
-        full=is_full(),
-        seed=config.stash.setdefault(_SEED, seed()),
-        findings=config.stash.setdefault(_FINDINGS, []),
-    )
+    chaos = Chaos(full=is_full(), seed=request.config.stash.setdefault(_SEED, seed()), findings=[])
     print(f"chaos: TASKRUNNER_CHAOS_SEED={chaos.seed}")
-    return chaos
+    yield chaos
+    # With the test's report they get to the process that sums up, whoever ran the test.
+    request.node.user_properties.extend((_FINDING, text) for text in chaos.findings)
 
 
 @pytest.fixture
@@ -34,11 +31,18 @@ def service() -> Iterator[FakeService]:
     fake.close()
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was seen, not only that it passed."""
-    if findings := config.stash.get(_FINDINGS, []):
+    # The report of a test's end has what its fixtures added; it is counted under "".
+    reports = terminalreporter.stats.get("", [])
+    findings = [
+        text
+        for report in reports
+        if report.when == "teardown"
+        for name, text in report.user_properties
+        if name == _FINDING
+    ]
+    if findings:
         terminalreporter.section("chaos")
         for line in findings:
             terminalreporter.write_line(line)

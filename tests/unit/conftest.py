@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from taskrunner.testing import ServiceInProcess
+if TYPE_CHECKING:
+    from taskrunner.testing import ServiceInProcess
 
 
 @pytest.fixture(scope="session")
 def kept() -> Iterator[ServiceInProcess]:
     """One service for the session: opening one costs more than most tests."""
+    from taskrunner.testing import ServiceInProcess  # only here: most tests need none
+
     with ServiceInProcess() as world:
         yield world
 
