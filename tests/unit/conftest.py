@@ -1,7 +1,8 @@
-"""The service that the tests of service and command line share, emptied for each."""
+"""The service that the tests of service and command line share, and logging as each found it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,18 @@ import pytest
 
 if TYPE_CHECKING:
     from taskrunner.testing import ServiceInProcess
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Take away handlers that a test gave to the root logger: they would write for all others."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
