@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
+import re
 import shutil
 import sys
 import sysconfig
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -50,8 +55,8 @@ class People:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """What such an agent's interpreter needs to find this checkout and its libraries."""
-        return {"PYTHONPATH": f"{_REPOSITORY}:{sysconfig.get_path('purelib')}"}
+        """What such an agent's interpreter needs to find this program and its libraries."""
+        return {"PYTHONPATH": ":".join(map(str, _program_for_all()))}
 
 
 def people() -> People:
@@ -70,10 +75,52 @@ def people() -> People:
 def _python_for_all() -> str:
     name = f"python3.{sys.version_info.minor}"
     for candidate in (Path(sys.executable).resolve(), Path("/usr/bin") / name):
-        way = [*candidate.parents, candidate]
-        if candidate.exists() and all(part.stat().st_mode & 0o001 for part in way):
+        if candidate.exists() and _open_to_all(candidate, 0o001):
             return str(candidate)
     pytest.skip(f"no {name} that other users may run: this one is {sys.executable}")
+
+
+def _open_to_all(path: Path, right: int) -> bool:
+    """Whether everybody may get to a file and has this right to it."""
+    passable = all(part.stat().st_mode & 0o001 for part in path.parents)
+    return passable and bool(path.stat().st_mode & right)
+
+
+@cache
+def _program_for_all() -> tuple[Path, ...]:
+    """Where everybody may import the program from: here, or a copy if only its owner gets here.
+
+    A checkout in the home of root is such a case, and so is one that was made with umask 077.
+    """
+    libraries = Path(sysconfig.get_path("purelib"))
+    samples = (_REPOSITORY / "taskrunner" / "__init__.py", libraries / "boto3" / "__init__.py")
+    if all(_open_to_all(sample, 0o004) for sample in samples):
+        return _REPOSITORY, libraries
+    copy = Path(tempfile.mkdtemp(prefix="taskrunner-program-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for name in ("taskrunner", "systemd"):
+        shutil.copytree(_REPOSITORY / name, copy / name)
+    shutil.copy(_REPOSITORY / "config.example.toml", copy)
+    for file in _files_of_libraries(libraries):
+        target = copy / file.relative_to(libraries)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return (copy,)
+
+
+def _files_of_libraries(folder: Path) -> Iterator[Path]:
+    """What the program and the packages that it needs have installed in a folder."""
+    project = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text())["project"]
+    locked = (_REPOSITORY / "requirements.lock").read_text()
+    for name in (project["name"], *re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)):
+        try:
+            files = distribution(name).files or []
+        except PackageNotFoundError:
+            continue  # one for another system
+        paths = (Path(str(file.locate())) for file in files if ".." not in file.parts)
+        yield from (path for path in paths if path.is_file() and path.is_relative_to(folder))
 
 
 @contextmanager
