@@ -25,6 +25,8 @@ from tests.integration.agent_harness import (
     wait_for,
 )
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 AT_ONCE = 8
 #: Every process of a task has the task's mark on its command line, to be found by.
 STORM = r"""

@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
 from taskrunner.clock import SystemClock
 from tests.chaos.hasty import LONGEST_S
 from tests.chaos.line import Line, line_to
@@ -31,6 +33,8 @@ from tests.integration.agent_harness import (
     task_json,
     wait_for,
 )
+
+pytestmark = pytest.mark.xdist_group("alone")
 
 CALLS = ("PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat")
 #: A reply to any of these calls has about so many bytes; every place where it can be cut is tried.

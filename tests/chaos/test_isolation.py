@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import (
@@ -25,6 +26,8 @@ from tests.integration.agent_harness import (
     wait_for,
 )
 from tests.integration.other_users import People, people, shared_folder
+
+pytestmark = pytest.mark.xdist_group("alone")
 
 HOSTILE = Path(__file__).with_name("hostile_task.py")
 

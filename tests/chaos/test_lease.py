@@ -25,6 +25,8 @@ from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import AgentProcess, FakeService, task_json, wait_for
 from tests.integration.netns import Cable, cable, in_namespace
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 #: Two processes, one of them detached, that say ten times a second that they live; TERM moves none.
 BEATS = """
 trap '' TERM

@@ -20,6 +20,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import psutil
+import pytest
 
 from taskrunner.agent.journal.journal import REMEMBERED
 from taskrunner.agent.operations.control import ask
@@ -27,6 +28,8 @@ from taskrunner.clock import SystemClock
 from tests.chaos.scale import Chaos
 from tests.chaos.soak_service import KINDS, SoakService
 from tests.integration.agent_harness import AgentProcess, running_agent
+
+pytestmark = pytest.mark.xdist_group("alone")
 
 #: The agent writes one an hour, and keeps them for days. Here the whole day is within one hour,
 #: whose file does nothing but grow.

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from taskrunner.clock import SystemClock
 from tests.acceptance.served_process import served
 from tests.chaos.line import Line, line_to
@@ -25,6 +27,8 @@ from tests.fake_imds import FakeImds, fake_imds, soon
 from tests.integration.agent_harness import wait_for
 from tests.integration.netns import METADATA, in_namespace
 from tests.integration.small_agent import SmallAgent, small_agent
+
+pytestmark = pytest.mark.xdist_group("alone")
 
 AT_ONCE = 10
 #: A host of each batch does not look for notices: what is tested must then fail.

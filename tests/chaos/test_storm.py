@@ -11,6 +11,8 @@ from tests.chaos.hosts import pause_for
 from tests.chaos.scale import Chaos, is_full
 from tests.chaos.storm import Plan, Storm, storm
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 #: Tasks that come at once; the next come while kills go on.
 _BATCH = 10
 

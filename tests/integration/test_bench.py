@@ -10,6 +10,8 @@ import pytest
 from bench import p1_start, p2_idle, p3_latency, p4_throughput, p5_shipping, run
 from bench.harness import Figure, percentile
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(

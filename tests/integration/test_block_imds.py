@@ -15,7 +15,10 @@ from tests.integration.agent_harness import AgentProcess, FakeService, running_a
 from tests.integration.netns import METADATA, in_namespace
 from tests.integration.other_users import People, people, shared_folder
 
-pytestmark = pytest.mark.skipif(shutil.which("nft") is None, reason="nft is not installed")
+pytestmark = [
+    pytest.mark.xdist_group("alone"),
+    pytest.mark.skipif(shutil.which("nft") is None, reason="nft is not installed"),
+]
 
 ASK = f"(exec 3<>/dev/tcp/{METADATA[0]}/80) 2>&1 && echo through"
 

@@ -27,6 +27,8 @@ from tests.integration.agent_harness import (
     wait_for,
 )
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 #: Leaves its session, its parent and its group of processes.
 STRAY = "setsid sh -c '(sleep 1000 & echo $! >>{file}) & sleep 1000' >/dev/null 2>&1 &"
 

@@ -16,6 +16,8 @@ from tests.fake_imds import DOCUMENT, REBALANCE, SCALE_IN, SIGNATURE, FakeImds, 
 from tests.integration.agent_harness import FakeService, task_json, wait_for
 from tests.integration.small_agent import SmallAgent, small_agent
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 LONG = "touch begun; exec sleep 300"
 
 

@@ -22,6 +22,8 @@ from taskrunner.wire.runner import RunnerApi
 from taskrunner.wire.signing import find_signer
 from tests.fake_imds import ROLES, FakeImds, fake_imds
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 REGION = "eu-west-1"
 ENDPOINT = parse_endpoint(f"https://datapipeline.{REGION}.amazonaws.com")
 

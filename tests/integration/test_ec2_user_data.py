@@ -14,6 +14,8 @@ import pytest
 
 from tests.fake_imds import FakeImds, fake_imds
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "ec2-user-data.sh"
 TAG = "/latest/meta-data/tags/instance/taskrunner-"
 #: Makes a venv whose programs only say what they were asked, and keep a file that they were given.

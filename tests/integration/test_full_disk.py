@@ -13,6 +13,8 @@ import pytest
 from taskrunner.agent.operations.control import ask
 from tests.integration.agent_harness import FakeService, running_agent, task_json, wait_for
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 
 @pytest.fixture
 def service() -> Iterator[FakeService]:

@@ -17,6 +17,8 @@ from tests.integration.agent_harness import (
 )
 from tests.integration.other_users import People, people, shared_folder
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 #: How the agent is started: by root, or as its unit starts it.
 HOW = ("root", "unprivileged")
 

@@ -9,6 +9,8 @@ import pytest
 from taskrunner.host.cgroups import own_group
 from tests.integration.agent_harness import FakeService, running_agent, task_json
 
+pytestmark = pytest.mark.xdist_group("alone")
+
 GREEDY = "x=$(head -c 300000000 /dev/zero | tr '\\0' x); echo ${#x}"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import resource
 import socket
 from pathlib import Path
@@ -10,8 +11,11 @@ from taskrunner.host.systemd import Notifier
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_states_reach_the_manager(tmp_path: Path, *, abstract: bool) -> None:
-    name = f"@taskrunner-test-{tmp_path}" if abstract else str(tmp_path / "notify")
+def test_states_reach_the_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, abstract: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the whole path may be too long for a socket's name
+    name = f"@taskrunner-test-{os.getpid()}" if abstract else "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind("\0" + name[1:] if abstract else name)
         manager.settimeout(30)
