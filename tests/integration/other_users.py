@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["People", "people", "shared_folder"]
+__all__ = ["People", "copied_program", "people", "shared_folder"]
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CANDIDATES = ("games", "news", "mail", "lp", "operator", "uucp", "ftp")
@@ -96,6 +96,13 @@ def _program_for_all() -> tuple[Path, ...]:
     samples = (_REPOSITORY / "taskrunner" / "__init__.py", libraries / "boto3" / "__init__.py")
     if all(_open_to_all(sample, 0o004) for sample in samples):
         return _REPOSITORY, libraries
+    return (copied_program(),)
+
+
+@cache
+def copied_program() -> Path:
+    """A folder with the program and the libraries that it needs, for everybody to read."""
+    libraries = Path(sysconfig.get_path("purelib"))
     copy = Path(tempfile.mkdtemp(prefix="taskrunner-program-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     for name in ("taskrunner", "systemd"):
@@ -107,7 +114,7 @@ def _program_for_all() -> tuple[Path, ...]:
         shutil.copyfile(file, target)
     for path in (copy, *copy.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    return (copy,)
+    return copy
 
 
 def _files_of_libraries(folder: Path) -> Iterator[Path]:
