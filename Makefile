@@ -62,7 +62,9 @@ demo: $(VENV)/stamp-runtime
 CHECKED := TMPDIR=$$(scripts/scratch-folder) $(BIN)/python scripts/check_leftovers.py --
 PYTEST := $(CHECKED) $(BIN)/python -m pytest
 
+# Of each property Hypothesis tries fewer examples than in `make test`.
 unit: WORKERS ?= $(CORES)
+unit: export TASKRUNNER_EXAMPLES ?= 15
 unit: $(VENV)/stamp-dev
 	@$(PYTEST) tests/unit -q --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 

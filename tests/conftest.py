@@ -80,11 +80,12 @@ def pytest_pycollect_makemodule(module_path: Path) -> None:
 def _prepare_hypothesis() -> None:
     import hypothesis
 
-    # A busy machine is no defect: no test judges by time. CI tries the same examples each time.
+    # A busy machine is no defect: no test judges by time. CI tries the same examples each time;
+    # `make unit` tries fewer.
     hypothesis.settings.register_profile(
         "tests",
         deadline=None,
-        max_examples=50,
+        max_examples=int(os.environ.get("TASKRUNNER_EXAMPLES", "50")),
         derandomize="CI" in os.environ,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -227,7 +226,7 @@ OPEN_ATTEMPTS = sa.select(attempts.c.instance_id).where(
     attempts.c.status.in_(["WAITING_FOR_RUNNER", "RUNNING"])
 )
 RunnersAndTime.TestCase.settings = settings(
-    max_examples=int(os.environ.get("TASKRUNNER_EXAMPLES", "25")),
+    max_examples=settings().max_examples // 2,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

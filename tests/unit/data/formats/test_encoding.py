@@ -46,7 +46,7 @@ def tables(draw: st.DrawFn) -> list[list[str | None]]:
 
 
 @given(tables(), st.sampled_from(DIALECTS), st.integers(1, 7))
-@settings(max_examples=500)
+@settings(max_examples=10 * settings().max_examples)
 @example([["a\r"]], CSV, 1)
 @example([[r"\N", None, "", "NULL"]], CSV, 3)
 @example([[None], [""], ["\n"]], CSV, 1)
