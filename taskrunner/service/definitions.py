@@ -202,12 +202,16 @@ class DefinitionCache:
             if key in self._held:
                 self._held.move_to_end(key)
                 return self._held[key]
-        loaded = LoadedDefinition(self._load(pipeline_id, version), self._retry_delay_cap)
+        loaded = self.uncommitted(self._load(pipeline_id, version))
         with self._lock:
             self._held[key] = loaded
             if len(self._held) > MOST_HELD:
                 self._held.popitem(last=False)
         return loaded
+
+    def uncommitted(self, definition: Definition) -> LoadedDefinition:
+        """A definition that has no version yet, or may lose it again: nothing of it is held."""
+        return LoadedDefinition(definition, self._retry_delay_cap)
 
 
 MOST_HELD = 256

@@ -6,6 +6,7 @@ import secrets
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -14,11 +15,11 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition
-from taskrunner.model.parameters import with_values
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
+from taskrunner.service.advance import Load
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
@@ -192,13 +193,29 @@ class Service:
 
     def put_definition(self, pipeline_id: str, definition: Definition) -> int:
         """Store a definition as the latest version; returns its number."""
+        return self.change_definition(pipeline_id, lambda _latest: definition)
+
+    def change_definition(
+        self, pipeline_id: str, change: Callable[[Definition | None], Definition]
+    ) -> int:
+        """Store what `change` makes of the latest version as the next one; returns its number.
+
+        Nobody else changes the pipeline in between.
+        """
         with self.store.write() as conn:
             row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
             if row.state is PipelineState.FINISHED and not self._is_on_demand(row):
                 raise InvalidRequest(f"pipeline {pipeline_id} has finished and cannot be changed")
-            version = row.latest_version + 1
-            body = DEFINITION.encode(definition)
-            pipeline_store.save_definition(conn, pipeline_id, version, body, self.clock.now())
+            return self._save(conn, row, change(self._latest(row)))
+
+    def _latest(self, row: PipelineRow) -> Definition | None:
+        version = row.latest_version
+        return self.loaded(row.pipeline_id, version).definition if version else None
+
+    def _save(self, conn: Connection, row: PipelineRow, definition: Definition) -> int:
+        version, now = row.latest_version + 1, self.clock.now()
+        body = DEFINITION.encode(definition)
+        pipeline_store.save_definition(conn, row.pipeline_id, version, body, now)
         return version
 
     def _is_on_demand(self, row: PipelineRow) -> bool:
@@ -225,19 +242,39 @@ class Service:
     def activate(
         self,
         pipeline_id: str,
-        parameter_values: Mapping[str, Sequence[str]] | None = None,
+        prepare: Callable[[Definition], Definition] | None = None,
         start: datetime | None = None,
     ) -> None:
-        """Set the latest definition going, with these parameter values.
+        """Set the latest definition going, or what `prepare` makes of it.
 
+        All in one transaction: of several activations at once, each runs with its own values.
         Raises InvalidRequest when it cannot be, UsageError for an empty selection.
         """
-        if parameter_values:
-            latest = self.definition(pipeline_id)
-            self.put_definition(pipeline_id, with_values(latest, parameter_values))
         with self.transaction() as transaction:
             row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
-            activation.activate(transaction, row, self.loaded, start)
+            load: Load = self.loaded
+            if prepare is not None:
+                row, load = self._prepared(transaction.conn, row, prepare)
+            activation.activate(transaction, row, load, start)
+
+    def _prepared(
+        self, conn: Connection, row: PipelineRow, prepare: Callable[[Definition], Definition]
+    ) -> tuple[PipelineRow, Load]:
+        """The pipeline with what is to be activated as its latest version, and how to load it."""
+        latest = self._latest(row)
+        if latest is None:
+            return row, self.loaded  # activation says that there is nothing to activate
+        wanted = prepare(latest)
+        if wanted is latest:
+            return row, self.loaded
+        row = replace(row, latest_version=self._save(conn, row, wanted))
+        # Not committed yet: others must not see it, and it must not be held if it never is.
+        own, key = self._definitions.uncommitted(wanted), (row.pipeline_id, row.latest_version)
+
+        def load(pipeline_id: str, version: int) -> LoadedDefinition:
+            return own if (pipeline_id, version) == key else self.loaded(pipeline_id, version)
+
+        return row, load
 
     def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
         """Stop a pipeline. Raises InvalidRequest when it is not active."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.document import Definition, Ref
@@ -30,9 +31,9 @@ def put_pipeline_definition(
     service: Service, caller: Caller, request: PutPipelineDefinitionInput
 ) -> PutPipelineDefinitionOutput:
     """Replace a definition; one with errors is stored too, but cannot be activated."""
-    definition = _definition(service, caller, request)
-    report = validate(definition)
-    service.put_definition(request.pipeline_id, definition)
+    service.pipeline(request.pipeline_id, caller)
+    version = service.change_definition(request.pipeline_id, partial(_filled, _given(request)))
+    report = validate(service.loaded(request.pipeline_id, version).definition)
     return PutPipelineDefinitionOutput(
         errored=bool(report.errors),
         validation_errors=_errors(report),
@@ -44,7 +45,8 @@ def validate_pipeline_definition(
     service: Service, caller: Caller, request: ValidatePipelineDefinitionInput
 ) -> ValidatePipelineDefinitionOutput:
     """Say what is wrong with a definition, without storing it."""
-    report = validate(_definition(service, caller, request))
+    stored = _stored(service, caller, request.pipeline_id)
+    report = validate(_filled(_given(request), stored))
     return ValidatePipelineDefinitionOutput(
         errored=bool(report.errors),
         validation_errors=_errors(report),
@@ -75,19 +77,21 @@ def _stored(
     return service.definition(pipeline_id, version) if number else None
 
 
-def _definition(
-    service: Service,
-    caller: Caller,
+def _given(
     request: PutPipelineDefinitionInput | ValidatePipelineDefinitionInput,
 ) -> Definition:
-    """The definition of a request, with masked secrets filled in."""
-    stored = _stored(service, caller, request.pipeline_id)
+    """The definition of a request. Raises InvalidRequest where a field is empty."""
     definition = Definition(
         objects=request.pipeline_objects,
         parameters=request.parameter_objects,
         values=request.parameter_values,
     )
     _refuse_unusable(definition)
+    return definition
+
+
+def _filled(definition: Definition, stored: Definition | None) -> Definition:
+    """The definition with the stored secrets in place of their masks."""
     return replace(unmask(definition, stored), source=None)
 
 
