@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
-from taskrunner.model.blocked import blocked
-from taskrunner.model.instances import Category, Dependency
+from taskrunner.model.blocked import blocked, over
+from taskrunner.model.instances import Dependency
 from taskrunner.model.rows import AttemptRow, InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, PipelineState
+from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.engine import Service
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
@@ -60,26 +60,13 @@ class Snapshot:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen: all at their end, or only waiting for ever."""
-        return all(self._settled(row) for row in self.instances)
-
-    def _settled(self, row: InstanceRow) -> bool:
-        if row.status in INSTANCE_TERMINAL:
-            return True
-        if row.instance_id in self.blocked:
-            # Unless the scheduler has yet to look: the failure may cascade to it.
-            return row.due_at is None or row.due_at > self.now
-        # A resource ends once its users have; users that wait for ever would keep it for ever.
-        kept = row.category == Category.RESOURCE and row.status is not InstanceStatus.SHUTTING_DOWN
-        return kept and bool(self.blocked) and not self._working
-
-    @property
-    def _working(self) -> bool:
-        return any(
-            row.status not in INSTANCE_TERMINAL
-            and row.instance_id not in self.blocked
-            and row.category != Category.RESOURCE
+        # Not while the scheduler has yet to look at one: the failure may cascade to it.
+        due = any(
+            row.due_at is not None and row.due_at <= self.now
             for row in self.instances
+            if row.instance_id in self.blocked
         )
+        return not due and over(self.instances, self.blocked)
 
     @property
     def succeeded(self) -> bool:

@@ -1,11 +1,15 @@
-"""Which waiting instances can never run, because something they depend on has failed."""
+"""Which waiting instances can never have their turn, because something before them has failed.
+
+And whether, with those, anything of a run is still to happen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taskrunner.model.instances import Dependency, DependencyKind
-from taskrunner.model.states import INSTANCE_FAILED, InstanceStatus
+from taskrunner.model.instances import Category, Dependency, DependencyKind
+from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
 
 
 def blocked(
@@ -30,6 +34,23 @@ def blocked(
                 causes[key] = cause
                 found = True
     return causes
+
+
+def over(instances: Sequence[InstanceRow], causes: Mapping[str, str]) -> bool:
+    """Whether nothing more will happen: all at their end, or among those that `blocked` found.
+
+    A resource ends once its users have; users that wait for ever would keep it for ever.
+    """
+    left = [
+        row
+        for row in instances
+        if row.status not in INSTANCE_TERMINAL and row.instance_id not in causes
+    ]
+    kept = all(
+        row.category == Category.RESOURCE and row.status is not InstanceStatus.SHUTTING_DOWN
+        for row in left
+    )
+    return not left or (kept and bool(causes))
 
 
 def _hopeless(

@@ -53,6 +53,8 @@ class View:
     stalls: int = 0
     #: For a precondition: the instance that it is checked for.
     node: InstanceStatus | None = None
+    #: On demand: the run is not to begin yet, others have every place.
+    run_waits: bool = False
     #: Other instances of the component that are ACTIVE.
     active_siblings: int = 0
     #: For a resource: the activity instances that run on it.

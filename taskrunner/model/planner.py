@@ -109,6 +109,8 @@ def _held_back(view: View, now: datetime) -> list[Decision] | None:
     row = view.instance
     if now < row.not_before:
         return [LookAgain(row.not_before)]
+    if view.run_waits:
+        return []
     failed = next((d for d in view.dependencies if _is_lost(d)), None)
     if failed is not None:
         return _dependency_failed(view, failed)
@@ -294,7 +296,7 @@ def _resource(view: View, now: datetime) -> list[Decision]:
     if status is InstanceStatus.SHUTTING_DOWN:
         return _shut_down(view)
     if status is InstanceStatus.WAITING_ON_DEPENDENCIES:
-        return _unlaunched(view, now)
+        return [] if view.run_waits else _unlaunched(view, now)
     if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING}:
         return _launched(view, now)
     return []

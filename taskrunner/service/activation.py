@@ -10,8 +10,9 @@ from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest
 from taskrunner.model.planner import cancel
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
-from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
+from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
 from taskrunner.service.apply import SchedulingTransaction, apply
+from taskrunner.service.definitions import Load
 from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.store import instances as instance_store
@@ -52,7 +53,7 @@ def activate(
         raise InvalidRequest(str(error)) from error
     if row.state in {PipelineState.DEACTIVATING, PipelineState.INACTIVE}:
         _resume(transaction, row, load, start)
-    finish_pipelines(conn, [row.pipeline_id])
+    finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
 
 
 def _resume(
@@ -91,7 +92,7 @@ def deactivate(
     ending = [r for r in rows if cancel_active or r.status is waiting]
     for some in in_portions(ending):
         _cancel(transaction, row.pipeline_id, some, load)
-    finish_pipelines(conn, [row.pipeline_id])
+    finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
 
 
 def _cancel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,16 +14,17 @@ from taskrunner.model.instances import Category, Dependency, DependencyKind
 from taskrunner.model.planner import LOST_RUNNER, decide
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.runs import RunState
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.apply import SchedulingTransaction, apply
-from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.definitions import Load, LoadedDefinition, Moment
+from taskrunner.service.runs import take_turns
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
-
-Load = Callable[[str, int], LoadedDefinition]
+from taskrunner.service.store import runs as run_store
 
 #: How soon a resource is looked at again whose activities are still being made.
 LAG = timedelta(seconds=1)
@@ -43,7 +44,7 @@ def advance_instances(
             instance_store.put_off(
                 transaction.conn, pipeline_id, ids, transaction.now + TROUBLE_PAUSE
             )
-    finish_pipelines(transaction.conn, transaction.ended)
+    finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
 
 
 def _advance(
@@ -54,30 +55,55 @@ def _advance(
     active = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, active):
         after = apply(transaction, loaded, view, decide(view, transaction.now))
-        active.moved(view.instance, after)
+        active.moved(loaded, view.instance, after)
 
 
 @dataclass
 class ActiveCounts:
-    """How many instances of a component are active, kept true within a round."""
+    """What is active of a pipeline and its components, kept true within a round."""
 
     conn: Connection
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    counts: dict[tuple[str, str, bool], int] = field(default_factory=dict)
+    #: Of each pipeline, the runs on demand that are in its line, by their starts.
+    lines: dict[str, Mapping[datetime, RunState]] = field(default_factory=dict)
 
-    def of(self, row: InstanceRow, policy: Policy) -> int:
+    def of(self, loaded: LoadedDefinition, row: InstanceRow, policy: Policy) -> int:
         """How many of the row's component are active; not counted where there is no limit."""
-        if policy.max_active is None:
+        if policy.max_active is None or not self._counts(loaded, row):
             return 0
-        key = (row.pipeline_id, row.component_id)
+        key = (row.pipeline_id, row.component_id, loaded.on_demand)
         if key not in self.counts:
-            self.counts[key] = instance_store.count_by_status(self.conn, *key, ACTIVE)
+            runs = self._active_runs(row.pipeline_id) if loaded.on_demand else None
+            self.counts[key] = instance_store.count_by_status(
+                self.conn, row.pipeline_id, row.component_id, ACTIVE, runs
+            )
         return self.counts[key]
 
-    def moved(self, before: InstanceRow, after: InstanceRow) -> None:
+    def run_waits(self, loaded: LoadedDefinition, row: InstanceRow) -> bool:
+        """Whether the row's run on demand is not to begin yet."""
+        if row.status is not InstanceStatus.WAITING_ON_DEPENDENCIES or not loaded.on_demand:
+            return False
+        return self._line(row.pipeline_id).get(row.scheduled_start) is RunState.WAITING
+
+    def moved(self, loaded: LoadedDefinition, before: InstanceRow, after: InstanceRow) -> None:
         """Take note of a change that this round made."""
-        key = (before.pipeline_id, before.component_id)
-        if key in self.counts:
+        key = (before.pipeline_id, before.component_id, loaded.on_demand)
+        if key in self.counts and self._counts(loaded, before):
             self.counts[key] += (after.status in ACTIVE) - (before.status in ACTIVE)
+
+    def _counts(self, loaded: LoadedDefinition, row: InstanceRow) -> bool:
+        """What is rerun of a run that is over neither counts nor has to wait."""
+        return not loaded.on_demand or row.scheduled_start in self._active_runs(row.pipeline_id)
+
+    def _active_runs(self, pipeline_id: str) -> list[datetime]:
+        line = self._line(pipeline_id)
+        return [start for start, state in line.items() if state is RunState.ACTIVE]
+
+    def _line(self, pipeline_id: str) -> Mapping[datetime, RunState]:
+        if pipeline_id not in self.lines:
+            found = run_store.load_runs(self.conn, pipeline_id)
+            self.lines[pipeline_id] = {run.start: run.state for run in found}
+        return self.lines[pipeline_id]
 
 
 def build_views(
@@ -104,7 +130,8 @@ def build_views(
                 head=known.head_of(row),
                 stalls=known.stalls_of(row),
                 node=known.statuses.get(row.node_id) if row.node_id else None,
-                active_siblings=active.of(row, policy),
+                run_waits=active.run_waits(loaded, row),
+                active_siblings=active.of(loaded, row, policy),
                 users=known.users_of(row),
                 more_users_until=_more_users_until(transaction, loaded, row),
             ),
@@ -183,9 +210,15 @@ def _more_users_until(
     return max(row.scheduled_end, transaction.now + LAG) if behind else row.scheduled_end
 
 
-def finish_pipelines(conn: Connection, pipeline_ids: Iterable[str]) -> None:
-    """Mark those pipelines that have nothing left to do: FINISHED, or INACTIVE on request."""
+def finish_pipelines(
+    conn: Connection, pipeline_ids: Iterable[str], load: Load, now: datetime
+) -> None:
+    """Go on where instances have ended: with the next run on demand, or the pipeline's own end.
+
+    Those that have nothing left to do are FINISHED, or INACTIVE on request.
+    """
     for pipeline_id in pipeline_ids:
+        take_turns(conn, pipeline_id, load, now)
         if instance_store.unfinished(conn, pipeline_id):
             continue
         row = pipeline_store.load_pipeline(conn, pipeline_id)

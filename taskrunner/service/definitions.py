@@ -14,12 +14,16 @@ from taskrunner.errors import DefinitionError
 from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
 from taskrunner.model.expressions import VERBATIM, Scope, evaluate
-from taskrunner.model.inheritance import effective
+from taskrunner.model.inheritance import DEFAULT_ID, effective
 from taskrunner.model.instances import Components
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.policy import Policy
+from taskrunner.model.runs import DEFAULT_ACTIVE_RUNS
 from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
 from taskrunner.service.masking import is_secret, mask
+
+#: A version of a pipeline's definition, by the pipeline's id and the version's number.
+Load = Callable[[str, int], "LoadedDefinition"]
 
 RuntimeFields = Mapping[str, "str | datetime | Ref"]
 
@@ -182,6 +186,11 @@ class LoadedDefinition:
         )
         # On demand nothing has a time to be late for.
         return replace(policy, late_after=None) if self.on_demand else policy
+
+    def active_runs(self, moment: Moment) -> int:
+        """How many runs on demand may be active at once: what Default says for the pipeline."""
+        limit = self.policy(DEFAULT_ID, moment).max_active if DEFAULT_ID in self.objects else None
+        return limit or DEFAULT_ACTIVE_RUNS
 
 
 class DefinitionCache:

@@ -19,10 +19,9 @@ from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
-from taskrunner.service.advance import Load
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
-from taskrunner.service.definitions import DefinitionCache, LoadedDefinition
+from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefinition
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects, check_status, set_status

@@ -23,10 +23,11 @@ from taskrunner.model.states import (
     InstanceStatus,
     PipelineState,
 )
-from taskrunner.service.advance import ActiveCounts, Load, build_views, finish_pipelines
+from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
 from taskrunner.service.apply import SchedulingTransaction, apply
-from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.definitions import Load, LoadedDefinition, Moment
 from taskrunner.service.rerun import rerun
+from taskrunner.service.runs import forget_ended
 from taskrunner.service.runtime import Subject, moment
 from taskrunner.service.selectors import Condition, row_conditions
 from taskrunner.service.store import attempts as attempt_store
@@ -187,12 +188,13 @@ def set_status(
         raise InvalidRequest(f"pipeline {pipeline.pipeline_id} has finished")
     if wanted == "RERUN":
         _check_ended(rows)
+        forget_ended(transaction.conn, pipeline.pipeline_id)
         rerun(transaction, pipeline.pipeline_id, rows)
         return
     counts = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline.pipeline_id, rows, load, counts):
         apply(transaction, loaded, view, _DECISIONS[wanted](view))
-    finish_pipelines(transaction.conn, transaction.ended)
+    finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
 
 
 def _check_ended(rows: Sequence[InstanceRow]) -> None:

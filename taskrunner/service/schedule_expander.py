@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import Category, InstanceSpec, expand
-from taskrunner.model.schedule import FIRST_ACTIVATION, Occurrence, Schedule
+from taskrunner.model.schedule import FIRST_ACTIVATION, ON_DEMAND_ID, Occurrence, Schedule
 from taskrunner.model.selection import ScheduleUse, Selection, overlapping
 from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.runs import queue_run
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
@@ -68,6 +69,8 @@ class ScheduleExpander:
             begun = now if newest is None else max(now, newest + timedelta(seconds=1))
             schedules = self.loaded.schedules(begun)
             self._make(conn, schedules, dict.fromkeys(schedules), now)
+            start_of_run = schedules[ON_DEMAND_ID].start
+            queue_run(conn, self.pipeline.pipeline_id, start_of_run, self.pipeline.active_version)
             return
         schedules = self._schedules(now)
         if selection is not None:

@@ -9,8 +9,9 @@ from functools import partial
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.states import PipelineState
-from taskrunner.service.advance import Load, advance_instances
+from taskrunner.service.advance import advance_instances
 from taskrunner.service.apply import SchedulingTransaction
+from taskrunner.service.definitions import Load
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.settings import ServiceSettings

@@ -20,8 +20,8 @@ from taskrunner.model.instances import Category
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 from taskrunner.model.task import Task
-from taskrunner.service.advance import Load
 from taskrunner.service.callers import Caller
+from taskrunner.service.definitions import Load
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store

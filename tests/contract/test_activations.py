@@ -13,6 +13,7 @@ import pytest
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.document import Definition, ParameterValue
 from taskrunner.model.parameters import with_values
+from taskrunner.model.states import PipelineState
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.handlers.definitions import put_pipeline_definition
@@ -22,7 +23,7 @@ from taskrunner.testing.service import as_definition
 from taskrunner.wire.inputs import ActivatePipelineInput, PutPipelineDefinitionInput
 from tests.contract.test_store_contention import two_services
 
-CLIENTS, ROUNDS = 6, 8
+CLIENTS, ROUNDS = 6, 4
 
 DEFINITION = {
     "objects": [
@@ -74,6 +75,50 @@ def test_of_activations_at_one_moment_each_runs_with_its_own_values(database_url
             activate_at_once(services, pipeline, values)
             ran = Counter(commands_of_all(services[-1], clock))
             assert ran == Counter(f"echo {value}" for value in values)
+
+
+def test_one_run_at_a_time_whoever_decides(database_url: str) -> None:
+    """Several schedulers and runners of two services; no run begins while another is under way."""
+    clock, chain = FakeClock(), ("A", "B", "C")
+    objects = [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"},
+        *({"id": name, "type": "ShellCommandActivity", "command": "true"} for name in chain),
+    ]
+    runs: list[str] = []
+    with ExitStack() as stack:
+        services = two_services(stack, database_url, clock)
+        pipeline = services[0].create_pipeline(ANONYMOUS, "p", "1")
+        services[0].put_definition(pipeline, as_definition(objects))
+        for _ in range(CLIENTS):
+            services[0].activate(pipeline)
+        over = threading.Event()
+
+        def live(number: int) -> None:
+            service = services[number % len(services)]
+            while not over.is_set():
+                service.scheduler.tick(clock.now())
+                task = service.claim("wg")
+                if task is None:
+                    over.wait(0.002)
+                    continue
+                runs.append(task.attempt_id.split("_")[1])
+                service.set_task_status(task.task_id, "FINISHED")
+                if service.pipeline(pipeline).state is PipelineState.FINISHED:
+                    over.set()
+
+        watch = threading.Timer(60, over.set)
+        watch.start()
+        try:
+            with ThreadPoolExecutor(4) as pool:
+                for ended in [pool.submit(live, number) for number in range(4)]:
+                    ended.result()
+        finally:
+            watch.cancel()
+        while any(service.scheduler.tick(clock.now()) for service in services):
+            pass
+        assert services[0].pipeline(pipeline).state is PipelineState.FINISHED
+    assert runs == sorted(runs)
+    assert Counter(Counter(runs).values()) == {len(chain): CLIENTS}
 
 
 def test_a_run_keeps_its_values_whatever_is_activated_or_put_after_it(database_url: str) -> None:
@@ -159,9 +204,7 @@ def test_a_definition_put_with_a_mask_keeps_the_secret_that_is_put_meanwhile(
             services[0].put_definition(pipeline, definition)
             gate = threading.Barrier(2)
 
-            def put(
-                service: Service, password: str, *, at: threading.Barrier, of: str
-            ) -> None:
+            def put(service: Service, password: str, *, at: threading.Barrier, of: str) -> None:
                 at.wait()
                 put_pipeline_definition(service, ANONYMOUS, request(of, password))
 

@@ -112,7 +112,7 @@ def test_every_migration_keeps_the_rows(first_schema: sa.Engine, database_url: s
         fill(conn)
         before = counts(conn)
     with ServiceInProcess(database_url=database_url), first_schema.begin() as conn:
-        assert counts(conn) == before
+        assert {name: found for name, found in counts(conn).items() if name in before} == before
         assert conn.execute(sa.select(handouts.c.user_id)).scalar_one() is None
 
 
@@ -129,7 +129,9 @@ def test_what_is_out_during_an_upgrade_is_concluded_by_whoever_holds_it(
 
 
 def counts(conn: sa.Connection) -> dict[str, int]:
+    there = sa.inspect(conn).get_table_names()
     return {
         name: int(conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
         for name, table in METADATA.tables.items()
+        if name in there
     }

@@ -16,8 +16,8 @@ from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus
 from taskrunner.service.actions.alarms import notify
-from taskrunner.service.advance import Load, finish_pipelines
-from taskrunner.service.definitions import Moment
+from taskrunner.service.advance import finish_pipelines
+from taskrunner.service.definitions import Load, Moment
 from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
@@ -116,5 +116,5 @@ class ResourceManager:
         users = links.dependents_of(conn, row.pipeline_id, [row.instance_id])
         waiting = [d.instance_id for d in users.get(row.instance_id, ())]
         instance_store.wake(conn, row.pipeline_id, waiting, now)
-        finish_pipelines(conn, [row.pipeline_id])
+        finish_pipelines(conn, [row.pipeline_id], self.load, now)
         return True

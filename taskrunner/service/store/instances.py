@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.instances import DependencyKind, InstanceSpec
+from taskrunner.model.decisions import ACTIVE
+from taskrunner.model.instances import Category, DependencyKind, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
 from taskrunner.service.store.records import (
@@ -115,6 +116,22 @@ _UNFINISHED = (
 )
 
 
+_OF_PERIOD = sa.select(instances).where(
+    instances.c.pipeline_id == _OF_PIPELINE,
+    instances.c.scheduled_start == sa.bindparam("start"),
+)
+_AT_WORK = (
+    sa.select(instances.c.instance_id)
+    .where(
+        instances.c.pipeline_id == _OF_PIPELINE,
+        instances.c.scheduled_start == sa.bindparam("start"),
+        instances.c.category != Category.RESOURCE,
+        instances.c.status.in_(list(ACTIVE)),
+    )
+    .limit(1)
+)
+
+
 def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
     """The start of the newest period that a pipeline has instances of."""
     statement = sa.select(sa.func.max(instances.c.scheduled_start)).where(
@@ -160,6 +177,18 @@ def stream_instances(
     order = (instances.c.scheduled_start, instances.c.instance_id)
     ours = sa.select(instances).where(instances.c.pipeline_id == pipeline_id, *where)
     return stream(conn, InstanceRow, ours, order, after)
+
+
+def load_run(conn: Connection, pipeline_id: str, start: datetime) -> list[InstanceRow]:
+    """The instances of one period."""
+    wanted = {"of_pipeline": pipeline_id, "start": start}
+    return fetch(conn, InstanceRow, _OF_PERIOD, wanted)
+
+
+def any_at_work(conn: Connection, pipeline_id: str, start: datetime) -> bool:
+    """Whether any instance of one period is active now, be it in a queue or running."""
+    wanted = {"of_pipeline": pipeline_id, "start": start}
+    return conn.execute(_AT_WORK, wanted).first() is not None
 
 
 def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:
@@ -290,6 +319,19 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
     )
 
 
+def wake_run(conn: Connection, pipeline_id: str, start: datetime, now: datetime) -> None:
+    """Have the instances of one period looked at at once; those at their end stay asleep."""
+    conn.execute(
+        instances.update()
+        .where(
+            instances.c.pipeline_id == pipeline_id,
+            instances.c.scheduled_start == start,
+            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
+        )
+        .values(due_at=now)
+    )
+
+
 def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
     """Have the oldest instances of the component looked at that wait for nothing but a place.
 
@@ -328,9 +370,13 @@ def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
 
 
 def count_by_status(
-    conn: Connection, pipeline_id: str, component_id: str, in_statuses: Iterable[InstanceStatus]
+    conn: Connection,
+    pipeline_id: str,
+    component_id: str,
+    in_statuses: Iterable[InstanceStatus],
+    starts: Iterable[datetime] | None = None,
 ) -> int:
-    """How many instances of a component have one of these statuses."""
+    """How many instances of a component have one of these statuses; only in these periods."""
     statement = (
         sa.select(sa.func.count())
         .select_from(instances)
@@ -340,6 +386,8 @@ def count_by_status(
             instances.c.status.in_(list(in_statuses)),
         )
     )
+    if starts is not None:
+        statement = statement.where(instances.c.scheduled_start.in_(list(starts)))
     return int(conn.execute(statement).scalar_one())
 
 

@@ -26,7 +26,20 @@ from taskrunner.service.store.tables import (
     handouts,
     instances,
     pipelines,
+    runs,
     schedules,
+)
+
+#: What goes when a pipeline is deleted.
+_OF_PIPELINE = (
+    definitions,
+    schedules,
+    runs,
+    instances,
+    dependencies,
+    attempts,
+    handouts,
+    alarms,
 )
 
 
@@ -98,7 +111,7 @@ def delete_pipeline(conn: Connection, row: PipelineRow, now: datetime) -> None:
 
     The uniqueId is given free, as on AWS, where a deleted pipeline's name may be used again.
     """
-    for table in (definitions, schedules, instances, dependencies, attempts, handouts, alarms):
+    for table in _OF_PIPELINE:
         conn.execute(table.delete().where(table.c.pipeline_id == row.pipeline_id))
     update_pipeline(
         conn,

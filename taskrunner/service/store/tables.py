@@ -107,6 +107,18 @@ instances = sa.Table(
     sa.Column("due_at", UtcDateTime, index=True),
     sa.Index(None, "pipeline_id", "component_id", "status"),
     sa.Index(None, "pipeline_id", "status"),
+    sa.Index(None, "pipeline_id", "scheduled_start"),
+)
+
+# The line of each on-demand pipeline: runs that have their turn or wait for it, until they end.
+runs = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    # The scheduled start of its instances.
+    sa.Column("start", UtcDateTime, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # WAITING or ACTIVE
 )
 
 dependencies = sa.Table(

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.model.blocked import blocked
+from taskrunner.model.blocked import blocked, over
 from taskrunner.model.instances import Dependency, DependencyKind
-from taskrunner.model.states import INSTANCE_FAILED, InstanceStatus
+from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
+from tests.unit.model.lives import resource, waiting
 
 S, K = InstanceStatus, DependencyKind
 WAITS = S.WAITING_ON_DEPENDENCIES
@@ -46,3 +48,36 @@ def test_an_unlaunched_resource_does_not_block_its_user() -> None:
 
 def test_those_that_wait_for_each_other_are_not_said_to_be_blocked() -> None:
     assert blocked({"a": WAITS, "b": WAITS}, {"a": on("b"), "b": on("a")}) == {}
+
+
+# -- is anything left to happen? ------------------------------------------------------------
+
+
+def activity(name: str, status: InstanceStatus) -> InstanceRow:
+    return waiting(instance_id=name, status=status).instance
+
+
+@pytest.mark.parametrize("status", list(S))
+def test_a_run_is_over_once_all_are_at_their_end(status: InstanceStatus) -> None:
+    rows = [activity("a", S.FINISHED), activity("b", status)]
+    assert over(rows, {}) is (status in INSTANCE_TERMINAL)
+
+
+def test_those_that_wait_for_ever_do_not_keep_it() -> None:
+    rows = [activity("a", S.FAILED), activity("b", WAITS), activity("c", WAITS)]
+    assert over(rows, {"b": "a", "c": "b"}) is True
+    assert over([*rows, activity("d", S.RUNNING)], {"b": "a", "c": "b"}) is False
+    assert over([*rows, activity("d", WAITS)], {"b": "a", "c": "b"}) is False
+
+
+@pytest.mark.parametrize("status", [WAITS, S.CREATING, S.RUNNING, S.SHUTTING_DOWN])
+def test_nor_does_the_resource_that_they_keep(status: InstanceStatus) -> None:
+    kept = resource(status).instance
+    rows = [activity("a", S.FAILED), activity("b", WAITS), kept]
+    assert over(rows, {"b": "a"}) is (status is not S.SHUTTING_DOWN)
+    # Without them it will end by itself, and is waited for.
+    assert over([activity("a", S.FAILED), kept], {}) is False
+
+
+def test_a_run_of_nothing_is_over() -> None:
+    assert over([], {}) is True

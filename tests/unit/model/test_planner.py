@@ -142,6 +142,16 @@ def test_the_limit_does_not_touch_what_is_active_already() -> None:
     assert decide(view, NOW) == [LookAgain(NOW + 5 * MINUTE)]
 
 
+def test_nothing_of_a_run_begins_before_its_turn() -> None:
+    assert decide(replace(waiting(), run_waits=True), NOW) == []
+    node = replace(waiting(category="datanode"), run_waits=True)
+    assert decide(node, NOW) == []
+    assert decide(replace(resource(S.WAITING_ON_DEPENDENCIES), run_waits=True), NOW) == []
+    assert decide(replace(waiting(not_before=NOW + MINUTE), run_waits=True), NOW) == [
+        LookAgain(NOW + MINUTE)
+    ]
+
+
 # -- what failed before ---------------------------------------------------------------------
 
 

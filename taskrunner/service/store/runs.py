@@ -1,0 +1,57 @@
+"""Statements on runs on demand: which have their turn, and which wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.runs import Run, RunState
+from taskrunner.service.store.records import fetch, insert_missing
+from taskrunner.service.store.tables import runs
+
+
+def insert_run(conn: Connection, run: Run) -> None:
+    """Put a run into the line of its pipeline, unless it is there."""
+    insert_missing(conn, runs, [run])
+
+
+def load_runs(conn: Connection, pipeline_id: str) -> list[Run]:
+    """The runs of a pipeline that are in its line, oldest first."""
+    return fetch(conn, Run, _LINE, {"of": pipeline_id})
+
+
+def any_waiting(conn: Connection, pipeline_id: str) -> bool:
+    """Whether any run of the pipeline waits for its turn."""
+    return conn.execute(_ANY_WAITING, {"of": pipeline_id}).first() is not None
+
+
+def activate_run(conn: Connection, pipeline_id: str, start: datetime) -> None:
+    """Give a waiting run its turn."""
+    conn.execute(
+        runs.update()
+        .where(
+            runs.c.pipeline_id == pipeline_id,
+            runs.c.start == start,
+            runs.c.state == RunState.WAITING,
+        )
+        .values(state=RunState.ACTIVE)
+    )
+
+
+def remove_runs(conn: Connection, pipeline_id: str, starts: Sequence[datetime]) -> None:
+    """Take runs that are over out of the line."""
+    conn.execute(
+        runs.delete().where(runs.c.pipeline_id == pipeline_id, runs.c.start.in_(list(starts)))
+    )
+
+
+# Built once: on these paths putting a statement together would cost more than executing it.
+_LINE = sa.select(runs).where(runs.c.pipeline_id == sa.bindparam("of")).order_by(runs.c.start)
+_ANY_WAITING = (
+    sa.select(runs.c.start)
+    .where(runs.c.pipeline_id == sa.bindparam("of"), runs.c.state == RunState.WAITING)
+    .limit(1)
+)
