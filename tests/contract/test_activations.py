@@ -53,7 +53,7 @@ def activate_at_once(services: Sequence[Service], pipeline: str, values: Sequenc
 
 def commands_of_all(service: Service, clock: FakeClock) -> list[str]:
     """Work off everything; the commands that were handed out."""
-    commands = []
+    commands: list[str] = []
     while True:
         while service.scheduler.tick(clock.now()):
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from taskrunner.errors import ConfigError, StoreError
-from taskrunner.service.store.database import Store
+from taskrunner.service.store.database import BUSY_TIMEOUT_S, Store
+from taskrunner.testing import FakeClock
 
 
 def url(path: Path) -> str:
@@ -30,6 +32,39 @@ def test_sqlite_is_opened_so_that_no_commit_is_lost(tmp_path: Path) -> None:
         }
     store.close()
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+class Patience(FakeClock):
+    """A clock on which something happens while somebody waits."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self._meanwhile()
+        return super().wait(event, timeout_s)
+
+
+def test_a_new_file_that_another_process_writes_to_is_waited_for(tmp_path: Path) -> None:
+    """SQLite's own waiting does not help there: the switch to its write-ahead log fails at once."""
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store = Store(url(path), clock=Patience(lambda: other.execute("COMMIT")))
+        with store.read() as conn:
+            assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        store.close()
+
+
+def test_but_not_for_ever(tmp_path: Path) -> None:
+    path, clock = tmp_path / "s.db", Patience(lambda: None)
+    began = clock.monotonic()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="database is locked"):
+            Store(url(path), clock=clock)
+    assert BUSY_TIMEOUT_S <= clock.monotonic() - began < BUSY_TIMEOUT_S + 1
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:

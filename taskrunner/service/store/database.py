@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -20,6 +21,7 @@ from sqlalchemy.exc import (
     ProgrammingError,
 )
 
+from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ConfigError, StoreError
 from taskrunner.service.store.notices import Line
 from taskrunner.service.store.tables import METADATA
@@ -35,16 +37,22 @@ _CONNECTING: Mapping[str, int] = {
 }
 #: How long a writer waits for another process's write on the same SQLite file, in seconds.
 BUSY_TIMEOUT_S = 30
+#: Between two tries to switch a new SQLite file to write-ahead logging, in seconds.
+_SWITCH_PAUSE_S = 0.01
 
 
 class Store:
     """The service's database. `write` serialises writers; whatever commits is durable."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         """Open and migrate. Raises ConfigError for an unusable URL, StoreError otherwise."""
         self._url = _parse(url)
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = _engine(self._url, is_sqlite=self.is_sqlite)
+        self._engine = (
+            _sqlite_engine(self._url, clock or SystemClock())
+            if self.is_sqlite
+            else _server_engine(self._url)
+        )
         # One writer at a time per process: SQLite would make the others fail or spin.
         self._writing = threading.RLock() if self.is_sqlite else None
         try:
@@ -129,27 +137,36 @@ def _bad_url(shown: str) -> str:
     )
 
 
-def _engine(url: URL, *, is_sqlite: bool) -> Engine:
+def _server_engine(url: URL) -> Engine:
     try:
-        if not is_sqlite:
-            return sa.create_engine(
-                url,
-                pool_size=16,
-                max_overflow=16,
-                pool_pre_ping=True,
-                connect_args={k: v for k, v in _CONNECTING.items() if k not in url.query},
-            )
-        if not url.database or url.database.startswith((":memory:", "file:")):
-            raise ConfigError(
-                "--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file"
-            )
+        return sa.create_engine(
+            url,
+            pool_size=16,
+            max_overflow=16,
+            pool_pre_ping=True,
+            connect_args={k: v for k, v in _CONNECTING.items() if k not in url.query},
+        )
+    except NoSuchModuleError as error:
+        raise ConfigError(f"--database-url: {error}") from None
+
+
+def _sqlite_engine(url: URL, clock: Clock) -> Engine:
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        raise ConfigError(
+            "--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file"
+        )
+    try:
         _make_private(Path(url.database))
         engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     except NoSuchModuleError as error:
         raise ConfigError(f"--database-url: {error}") from None
     except OSError as error:
         raise StoreError(f"cannot make the file {url.database}: {error.strerror}") from None
-    sa.event.listen(engine, "connect", _on_connect)
+
+    def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        _set_up(connection, clock)
+
+    sa.event.listen(engine, "connect", on_connect)
     sa.event.listen(engine, "begin", _on_begin)
     return engine
 
@@ -161,15 +178,34 @@ def _make_private(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
-def _on_connect(connection: Any, _record: Any) -> None:
+def _set_up(connection: sqlite3.Connection, clock: Clock) -> None:
     # The driver's own implicit BEGIN is switched off: `_on_begin` says which kind it is.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _switch_to_wal(cursor, clock)
     # FULL: with NORMAL a power cut loses commits that were acknowledged.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor, clock: Clock) -> None:
+    """Have readers and writer side by side, for this file and for ever.
+
+    A new file is switched by the first service that opens it. SQLite waits for whatever else other
+    processes hold, but fails at once where one of them writes at this very moment.
+    """
+    deadline = clock.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or clock.monotonic() >= deadline:
+                raise
+        else:
+            return
+        clock.wait(threading.Event(), _SWITCH_PAUSE_S)
 
 
 def _on_begin(connection: Connection) -> None:
