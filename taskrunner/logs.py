@@ -1,4 +1,4 @@
-"""The agent's own log: structlog on stderr, text for people, JSON for machines.
+"""The log of agent and service: structlog on stderr, text for people, JSON for machines.
 
 People are those at a terminal and those who read systemd's journal. It is never mixed with what
 tasks write: their logs are files of their own.
@@ -38,6 +38,23 @@ _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 _UNTOLD = ("ts", "thread", "level", "event", "error", "exception")
 
 
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The log; a record is a constant message with its facts as keywords.
+
+    Until `configure` is called, warnings and errors go to stderr as text and the rest nowhere.
+    """
+    if not structlog.is_configured():
+        quiet: list[structlog.typing.Processor] = [
+            _only_warnings,
+            *_FACTS,
+            _printable,
+            _text_renderer(colors=False),
+        ]
+        _set_up("debug", quiet, None)
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log
+
+
 #: Takes each line of the log as JSON, besides what stderr shows.
 _also: Callable[[str], None] | None = None
 
@@ -57,44 +74,48 @@ def configure(
 ) -> None:
     """Set up logging for this process; `form` is auto, text or json."""
     target = stream or sys.stderr
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-        _with_thread,
-        _copied,
-    ]
+    processors = [*_FACTS, _copied]
     if form == "auto" and _is_journal(target, os.environ if environ is None else environ):
         processors += [structlog.processors.format_exc_info, _for_the_journal]
     elif form == "text" or (form == "auto" and target.isatty()):
-        plain = structlog.dev.plain_traceback
-        processors += [_printable, _text_renderer(colors=target.isatty(), formatter=plain)]
+        processors += [_printable, _text_renderer(colors=target.isatty())]
     else:
         processors += [structlog.processors.format_exc_info, _in_order, _JSON]
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda *_: _Writer(target),
-        cache_logger_on_first_use=False,
-    )
+    _set_up(level, processors, target)
     # Libraries log through the standard module; only what matters of that is shown.
     least = max(_LEVELS[level], logging.WARNING)
     logging.basicConfig(level=least, handlers=[_Forward()], force=True)
+    logging.getLogger("taskrunner").setLevel(_LEVELS[level])
+
+
+def _set_up(
+    level: str, processors: list[structlog.typing.Processor], stream: TextIO | None
+) -> None:
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: _Writer(stream),
+        cache_logger_on_first_use=False,
+    )
 
 
 _JSON = structlog.processors.JSONRenderer()
 
 
 class _Writer:
-    """Writes lines to a stream; what it does not take (a full disk) is lost, and nothing else."""
+    """Writes lines to a stream; what it does not take (a full disk) is lost, and nothing else.
 
-    def __init__(self, stream: TextIO) -> None:
+    Without a stream, to what is stderr at the moment.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def msg(self, line: str) -> None:
+        stream = self._stream or sys.stderr
         with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            stream.write(line + "\n")
+            stream.flush()
 
     log = debug = info = warn = warning = error = critical = fatal = exception = msg
 
@@ -109,6 +130,14 @@ class _Forward(logging.Handler):
             text = str(record.msg)
         log = structlog.get_logger()
         log.log(record.levelno, text, logger=record.name, exc_info=record.exc_info or None)
+
+
+def _only_warnings(
+    _logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if name in {"debug", "info"}:
+        raise structlog.DropEvent
+    return event
 
 
 def _copied(
@@ -172,11 +201,10 @@ def _shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _text_renderer(
-    *, colors: bool, formatter: structlog.typing.ExceptionRenderer
-) -> structlog.dev.ConsoleRenderer:
+def _text_renderer(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    plain = structlog.dev.plain_traceback
     return structlog.dev.ConsoleRenderer(
-        colors=colors, timestamp_key="ts", exception_formatter=formatter
+        colors=colors, timestamp_key="ts", exception_formatter=plain
     )
 
 
@@ -187,3 +215,12 @@ def _with_thread(
 
     event["thread"] = threading.current_thread().name
     return event
+
+
+#: What every record says of itself.
+_FACTS: list[structlog.typing.Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    _with_thread,
+]

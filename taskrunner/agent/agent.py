@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-import structlog
-
 from taskrunner import __version__
 from taskrunner.agent.agent_settings import FLUSH_S, AgentSettings
 from taskrunner.agent.forks.children import Children
@@ -50,10 +48,11 @@ from taskrunner.clock import Clock
 from taskrunner.config.settings import Settings
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
+from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: A slot that could not write to the journal takes no other task for so long.
 _AFTER_NO_JOURNAL_S = 30.0

@@ -24,7 +24,7 @@ from taskrunner.model.document import Definition
 from taskrunner.model.instances import Category
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
-from taskrunner.service.actions.publisher import Publisher, Recorder, SnsPublisher
+from taskrunner.service.actions.publisher import Keeper, Publisher, SnsPublisher
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.definitions import Moment
 from taskrunner.service.engine import Service
@@ -123,7 +123,7 @@ class LocalRun:
             selection=self._options.selection,
             retry_delay_cap=self._options.retry_delay_cap,
         )
-        publisher: Publisher = SnsPublisher() if self._options.publish else Recorder()
+        publisher: Publisher = SnsPublisher() if self._options.publish else Keeper()
         return Service(
             settings,
             clock=self._clock,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import structlog
-
 from taskrunner import logs
 from taskrunner.config.load import Loaded
 from taskrunner.config.settings import SETTINGS, Settings
 from taskrunner.errors import ConfigError
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _LEVELS = ("debug", "info", "warning", "error")
 

@@ -16,7 +16,7 @@ from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.model.states import AlarmStatus, AttemptStatus, InstanceStatus
 from taskrunner.model.times import format_datetime
 
 
@@ -92,7 +92,8 @@ def print_report(
     for line in _reservations(snapshot):
         console.print(Text(_lines(line), style="yellow"), soft_wrap=True)
     for alarm in snapshot.alarms:
-        sent = "" if alarm.status == "SENT" else f" (not published: {alarm.error or 'not yet'})"
+        done = alarm.status in {AlarmStatus.SENT, AlarmStatus.LOGGED}
+        sent = "" if done else f" (not published: {alarm.error or 'not yet'})"
         told = f"Alarm{sent}: {alarm.subject}: {alarm.message}"
         console.print(Text(_lines(told)), soft_wrap=True)
     for line in _where(places):

@@ -89,10 +89,13 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
 )
 def command(**options: Any) -> int:
     """Compose a local run from the command line, run it, and report."""
+    from taskrunner import logs
     from taskrunner.cli.local_run import LocalOptions, LocalRun
     from taskrunner.cli.report import json_report, print_report
     from taskrunner.clock import SystemClock
 
+    # At a terminal or not: what a run has to say stands in its report.
+    logs.configure(level="warning", form="text")
     definition = _load(options)
     local = LocalOptions(
         work_dir=Path(options["work_dir"]).absolute(),

@@ -48,6 +48,7 @@ class Options:
     ack_timeout: float
     lease_timeout: float
     log_level: str
+    log_format: str
 
 
 @click.command(context_settings={"max_content_width": 100, "show_default": True})
@@ -124,6 +125,12 @@ class Options:
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "text", "json"]),
+    default="auto",
+    help="Text at a terminal and in systemd's journal, JSON elsewhere; or always one of them.",
+)
 def command(**given: Any) -> int:
     """Serve AWS Data Pipeline's API.
 
@@ -138,7 +145,7 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
     from taskrunner import logs
     from taskrunner.service.server import Address, bind
 
-    logs.configure(level=options.log_level)
+    logs.configure(level=options.log_level, form=options.log_format)
     address = Address.parse(options.listen)
     authenticator = _authenticator(options, address)
     # The store and its neighbours hold secrets of pipelines.

@@ -48,6 +48,15 @@ class AttemptStatus(StrEnum):
     CANCELED = "CANCELED"
 
 
+class AlarmStatus(StrEnum):
+    """What became of an alarm."""
+
+    PENDING = "PENDING"  # to be published, or to be tried again
+    SENT = "SENT"  # its topic has taken it
+    LOGGED = "LOGGED"  # nobody got it: it stands in the service's log and in the store
+    FAILED = "FAILED"  # its topic has not taken it, and it was given up
+
+
 _I = InstanceStatus
 _A = AttemptStatus
 

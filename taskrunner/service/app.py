@@ -7,7 +7,6 @@ for work occupies none of them.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from taskrunner.errors import (
     ServiceFault,
     UsageError,
 )
+from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
 from taskrunner.service.auth import Authenticator, Permit
 from taskrunner.service.bodies import BODY_TIMEOUT_S, ClientGone, body_limit, read_body
@@ -43,7 +43,7 @@ from taskrunner.wire.faults import BadSerialization, UnknownOperation
 from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.outputs import PollForTaskOutput
 
-logger = logging.getLogger(__name__)
+log = get_logger()
 
 T = TypeVar("T")
 
@@ -157,7 +157,7 @@ class _Api:
         except (DefinitionError, UsageError) as error:
             raise InvalidRequest(str(error)) from error
         except Exception as error:
-            logger.exception("call failed", extra={"op": operation, "request_id": request_id})
+            log.exception("call failed", op=operation, request_id=request_id)
             message = f"The service failed; its log has more under request id {request_id}."
             raise InternalService(message) from error
 

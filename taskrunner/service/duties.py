@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +10,13 @@ from functools import partial
 
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskrunnerError
+from taskrunner.logs import get_logger
 from taskrunner.service.actions.publisher import AlarmLoop
 from taskrunner.service.listener import Listener
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
 
-logger = logging.getLogger(__name__)
+log = get_logger()
 
 #: How often resources and alarms are looked at, in seconds.
 SHORT_NAP_S = 0.25
@@ -109,5 +109,6 @@ class Duties:
         try:
             return step(self.clock.now())
         except TaskrunnerError as error:
-            logger.error("%s: %s", name, error)  # noqa: TRY400 - the message says it all
+            # Without a traceback: the message says it all.
+            log.error("a background loop could not do its work", loop=name, error=str(error))  # noqa: TRY400
             return LONGEST_NAP_S

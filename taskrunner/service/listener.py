@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -10,9 +9,10 @@ from typing import Protocol
 
 from taskrunner.clock import Clock
 from taskrunner.errors import StoreError
+from taskrunner.logs import get_logger
 from taskrunner.service.wakeups import Notice, WorkReady
 
-logger = logging.getLogger(__name__)
+log = get_logger()
 
 #: Waits before a lost connection is made again: doubled from the first to the last, in seconds.
 FIRST_PAUSE_S = 0.25
@@ -69,7 +69,7 @@ class Listener:
         with self._open_line() as line:
             self._line = line
             if self._failures:
-                logger.info("hearing other processes of the service again")
+                log.info("hearing other processes of the service again")
             self._failures = 0
             # Whatever was announced while nobody listened.
             self._ready.wake_all()
@@ -82,7 +82,7 @@ class Listener:
     def _failed(self, error: StoreError) -> float:
         self._failures += 1
         if self._failures == 1:
-            logger.warning("not hearing other processes of the service: %s", error)
+            log.warning("not hearing other processes of the service", error=str(error))
         return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures - 1, 16))
 
     def hear(self, texts: Iterable[str]) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-logger = logging.getLogger(__name__)
+from taskrunner.logs import get_logger
+
+log = get_logger()
 
 #: How long a pipeline that could not be dealt with is left alone.
 TROUBLE_PAUSE = timedelta(minutes=1)
@@ -26,6 +27,6 @@ def in_savepoint(conn: Connection, pipeline_id: str, step: Callable[[], None]) -
     except DBAPIError:
         raise
     except Exception:
-        logger.exception("pipeline %s could not be advanced", pipeline_id)
+        log.exception("pipeline could not be advanced", pipeline_id=pipeline_id)
         return False
     return True

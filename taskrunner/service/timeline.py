@@ -8,7 +8,6 @@ moved those moments along, in one transaction.
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -17,9 +16,10 @@ from typing import Protocol
 from sqlalchemy.engine import Connection
 
 from taskrunner.clock import Clock
+from taskrunner.logs import get_logger
 from taskrunner.service.store import durations
 
-logger = logging.getLogger(__name__)
+log = get_logger()
 
 #: Less is no step: clocks are read one after the other, and NTP may correct a second at once.
 TOLERANCE = timedelta(seconds=2)
@@ -79,9 +79,9 @@ class Timeline:
         except BaseException:
             self._anchor = before
             raise
-        logger.warning(
-            "this host's clock was set by %+.0f s: leases of running tasks go on as before",
-            step.total_seconds(),
+        log.warning(
+            "this host's clock was set: leases of running tasks go on as before",
+            by_s=round(step.total_seconds()),
         )
 
     def _expected(self, monotonic: float) -> datetime:

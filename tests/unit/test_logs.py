@@ -18,11 +18,10 @@ from taskrunner import logs
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    root, own = logging.getLogger(), logging.getLogger("taskrunner")
+    handlers, levels = root.handlers[:], (root.level, own.level)
     yield
-    structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
+    root.handlers, (root.level, own.level) = handlers, levels
 
 
 def test_a_machine_reads_one_object_a_line() -> None:
@@ -74,6 +73,65 @@ def test_another_journal_than_ones_own_is_none(tmp_path: Path) -> None:
         structlog.get_logger().warning("what", why="this")
         stream.seek(0)
         assert list(json.loads(stream.read())) == ["ts", "level", "event", "why", "thread"]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_ones_own_records_have_a_level_of_their_own(level: str) -> None:
+    """Of libraries only warnings and what is worse: their chatter says nothing to operators."""
+    stream = io.StringIO()
+    logs.configure(level=level, form="json", stream=stream)
+    own, library = logging.getLogger("taskrunner.plugin"), logging.getLogger("uvicorn.error")
+    for log in (own, library, logs.get_logger()):
+        for word in ("debug", "info", "warning", "error"):
+            getattr(log, word)(word)
+    found: dict[str, list[str]] = {}
+    for line in map(json.loads, stream.getvalue().splitlines()):
+        assert line["level"] == line["event"]
+        found.setdefault(line.get("logger", "ours"), []).append(line["event"])
+    shown = ["debug", "info", "warning", "error"]
+    shown = shown[shown.index(level) :]
+    assert found == {
+        "taskrunner.plugin": shown,
+        "uvicorn.error": [word for word in ("warning", "error") if word in shown],
+        "ours": shown,
+    }
+
+
+def test_what_a_library_logs_has_the_form_of_the_rest(tmp_path: Path) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        logs.configure(stream=stream, environ=_journal(stream))
+        logging.getLogger("sqlalchemy.pool").warning("%s is gone\n<0>forged", "it")
+        logging.getLogger("uvicorn.error").error("failed", exc_info=ValueError("why"))
+        stream.seek(0)
+        first, second, *rest = stream.read().splitlines()
+    assert first == r"<4>it is gone\n<0>forged logger=sqlalchemy.pool"
+    assert second == "<3>failed logger=uvicorn.error"
+    assert rest[-1] == "<3>ValueError: why"
+
+
+def test_before_anything_is_set_up_only_warnings_are_shown_and_on_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    structlog.reset_defaults()
+    log = logs.get_logger()
+    log.info("not shown")
+    log.warning("shown", why="this")
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert "shown" in line
+    assert "why=this" in line
+
+
+def test_one_logger_made_before_follows_what_is_set_up_later() -> None:
+    structlog.reset_defaults()
+    log, stream = logs.get_logger(), io.StringIO()
+    logs.configure(level="debug", form="json", stream=stream)
+    log.debug("detail")
+    assert json.loads(stream.getvalue())["event"] == "detail"
+    before = structlog.get_config()
+    logs.get_logger()
+    assert structlog.get_config() == before
 
 
 def test_what_structlog_does_without_is_left_as_it_was() -> None:

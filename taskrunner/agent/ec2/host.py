@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
-
 from taskrunner.agent.ec2.imds import Metadata, NoMetadata, connect_metadata, metadata_endpoint
 from taskrunner.clock import Clock
+from taskrunner.logs import get_logger
 from taskrunner.wire.api import InstanceIdentity
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _DOCUMENT = "/latest/dynamic/instance-identity/document"
 _SIGNATURE = "/latest/dynamic/instance-identity/signature"

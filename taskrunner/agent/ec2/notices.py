@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-import structlog
-
 from taskrunner.agent.ec2.host import Ec2Host
 from taskrunner.agent.ec2.imds import NoMetadata
 from taskrunner.agent.lifecycle import HostEnding, Message, TakeNoMore
 from taskrunner.clock import Clock
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _INTERVAL_S = 1.0
 #: No notice comes earlier, so a later time is the doing of a clock that is wrong.

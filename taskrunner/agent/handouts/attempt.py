@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
-import structlog
-
 from taskrunner.agent.forks.children import Child, Spawner
 from taskrunner.agent.handouts.allowance import Allowance
 from taskrunner.agent.handouts.deadlines import Deadlines, report_every
@@ -37,11 +35,12 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.cgroups import Groups
 from taskrunner.host.process_start import process_start_id
+from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _SHIP_TRIES = 5
 #: A slot that has no thread to report with takes no other task for so long.

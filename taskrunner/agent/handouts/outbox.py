@@ -6,16 +6,15 @@ import threading
 from collections import deque
 from random import Random
 
-import structlog
-
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.journal.journal import Entry
 from taskrunner.clock import Clock
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, UnknownTask
+from taskrunner.logs import get_logger
 from taskrunner.wire.api import Verdict
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _AFTER_REFUSAL_S = 30.0
 

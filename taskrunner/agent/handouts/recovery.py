@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import psutil
-import structlog
 
 from taskrunner.agent.handouts.attempt import AttemptServices, read_result, ship_logs
 from taskrunner.agent.handouts.scratch import remove_scratch
@@ -25,9 +24,10 @@ from taskrunner.errors import UnknownTask, WireError
 from taskrunner.host.cgroups import Groups
 from taskrunner.host.process import kill_tree
 from taskrunner.host.process_start import process_start_id
+from taskrunner.logs import get_logger
 from taskrunner.wire.api import Verdict
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _TELL_FIRST_S = 20.0
 _GONE_WITHIN_S = 5.0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
+from taskrunner.logs import get_logger
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: A hand-out that is not acknowledged in 2 minutes goes to another runner; stop well before.
 _ACKNOWLEDGE_WITHIN_S = 90.0

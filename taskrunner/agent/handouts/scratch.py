@@ -7,14 +7,13 @@ import shutil
 import threading
 from contextlib import suppress
 
-import structlog
-
 from taskrunner.agent.forks.children import Spawner
 from taskrunner.agent.ipc.attempt_roles import CLEANER
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.clock import Clock
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _LONGEST_REMOVAL_S = 600.0
 

@@ -11,13 +11,12 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import structlog
-
 from taskrunner.errors import ConfigError
 from taskrunner.host.process import complaint_of
 from taskrunner.host.users import User, effective_capabilities, said_as
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 TABLE = "taskrunner_metadata"
 _ADDRESSES = ("169.254.169.254", "fd00:ec2::254")

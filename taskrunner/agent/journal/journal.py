@@ -17,17 +17,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.names import LOG_NAMES, AttemptFiles, token_of
 from taskrunner.agent.journal.reserve import Reserve, is_full
 from taskrunner.errors import ConfigError
 from taskrunner.host import durable
+from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: How many finished hand-outs are remembered, at least.
 REMEMBERED = 10_000

@@ -15,8 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-import structlog
-
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.ipc.names import safe_name
 from taskrunner.agent.logs.logparts import PASSING, PartShipper
@@ -24,8 +22,9 @@ from taskrunner.agent.logs.run_every import run_every
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskError
 from taskrunner.host import durable
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: As AWS's Task Runner names it; the hour is UTC.
 _PREFIX = "TaskRunner.log."

@@ -13,16 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from taskrunner.agent.logs.run_every import run_every
 from taskrunner.agent.logs.shelf import Kept, Shelf, size_on_disk
 from taskrunner.agent.operations.disk import DiskSpace, measure
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Space
 from taskrunner.config.settings import Settings
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _EVERY_S = 60.0
 _DAY_S = 86400.0

@@ -14,16 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from taskrunner.agent.ipc.names import LOG_NAMES
 from taskrunner.agent.journal.journal import Entry
 from taskrunner.agent.logs.shipping import Done
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.capped_log import gap_of
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: Bytes of a log in one part, at most.
 _LARGEST = 64 << 20

@@ -6,12 +6,11 @@ import threading
 from collections.abc import Callable
 from random import Random
 
-import structlog
-
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.clock import Clock
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 def run_every(

@@ -17,12 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskrunnerError
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: The socket, or a link to it, is always in the work folder, where commands look for it.
 NAME = "control.sock"

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from taskrunner.agent.polling.gate import DISK, Gate
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Space
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _EVERY_S = 10.0
 #: A disk that hovers about the floor must not open and shut the gate each time.

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-import structlog
-
 from taskrunner.agent.operations.status import Health
 from taskrunner.config.kinds import Address
 from taskrunner.errors import ConfigError
+from taskrunner.logs import get_logger
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"

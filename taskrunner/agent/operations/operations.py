@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from taskrunner.agent.lifecycle import Threads
 from taskrunner.agent.operations.calls import WatchedCalls
 from taskrunner.agent.operations.control import ControlServer
@@ -20,9 +18,10 @@ from taskrunner.agent.polling.gate import OPERATOR, Gate
 from taskrunner.clock import Clock
 from taskrunner.config.kinds import Address, Space
 from taskrunner.errors import NotAuthorized
+from taskrunner.logs import get_logger
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 _NO_FLOOR = Space(size=0)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from taskrunner.clock import Clock
 from taskrunner.errors import WireError
+from taskrunner.logs import get_logger
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class Heartbeat:

@@ -14,18 +14,17 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
-import structlog
-
 from taskrunner.agent.backoff import Backoff, Outage
 from taskrunner.agent.lifecycle import Threads
 from taskrunner.agent.polling.gate import Gate
 from taskrunner.agent.polling.turns import Turns
 from taskrunner.clock import Clock
 from taskrunner.errors import CallGivenUp, CallRefused, NotAuthorized, ServiceUnreachable
+from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
 from taskrunner.wire.runner import RunnerApi
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 #: A poll has a deadline of its own, above the 90 s that the service may hold it.
 _LONGEST_POLL_S = 150.0

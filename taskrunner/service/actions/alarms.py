@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.errors import DefinitionError
 from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import AlarmStatus
 from taskrunner.service.actions.texts import fill
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.masking import hidden
@@ -58,7 +59,7 @@ def _alarm(
         topic_arn=_topic(loaded, row, action_id, moment),
         subject=text("subject"),
         message=text("message"),
-        status="PENDING",
+        status=AlarmStatus.PENDING,
         tries=0,
         created_at=now,
         next_at=now,

@@ -1,18 +1,19 @@
-"""Publishing alarms: to SNS where AWS is configured, else noted as shown."""
+"""Publishing alarms: to SNS where AWS is configured, else in the service's log."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from taskrunner.logs import get_logger
+from taskrunner.model.states import AlarmStatus
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
 
-logger = logging.getLogger(__name__)
+log = get_logger()
 
 #: Waits between the tries of an alarm double from the first to the last.
 FIRST_WAIT = timedelta(seconds=2)
@@ -28,17 +29,35 @@ SUBJECT_CHARACTERS = 100
 class Publisher(Protocol):
     """Brings one alarm to its topic."""
 
-    def publish(self, alarm: AlarmRow) -> None:
-        """Publish; any exception means that it is to be tried again."""
+    def publish(self, alarm: AlarmRow) -> AlarmStatus:
+        """Publish, and tell what became of it; any exception means that it is to be tried again."""
         ...
 
 
 class Recorder:
-    """Publishes nothing: the alarm stands in the store, for whoever runs the service to show."""
+    """Publishes nothing: the service's log says it, at a level that nobody misses."""
 
-    def publish(self, alarm: AlarmRow) -> None:
+    def publish(self, alarm: AlarmRow) -> AlarmStatus:
         """Say it in the service's log."""
-        logger.info("alarm %s for %s: %s", alarm.topic_arn, alarm.instance_id, alarm.subject)
+        log.warning(
+            "alarm",
+            subject=alarm.subject,
+            message=alarm.message,
+            topic=alarm.topic_arn,
+            pipeline_id=alarm.pipeline_id,
+            instance_id=alarm.instance_id,
+            action=alarm.action_id,
+            on=alarm.event,
+        )
+        return AlarmStatus.LOGGED
+
+
+class Keeper:
+    """Publishes nothing and says nothing: whoever runs the service shows what the store holds."""
+
+    def publish(self, _alarm: AlarmRow) -> AlarmStatus:
+        """Leave it in the store."""
+        return AlarmStatus.LOGGED
 
 
 class SnsPublisher:
@@ -48,7 +67,7 @@ class SnsPublisher:
         self._make_client = make_client or _sns_client
         self._clients: dict[str | None, Any] = {}
 
-    def publish(self, alarm: AlarmRow) -> None:
+    def publish(self, alarm: AlarmRow) -> AlarmStatus:
         """Publish to the alarm's topic; raises what boto3 raises."""
         parts = alarm.topic_arn.split(":")
         region = parts[3] if len(parts) > 3 and parts[3] else None
@@ -60,6 +79,7 @@ class SnsPublisher:
             Subject=" ".join(alarm.subject.split())[:SUBJECT_CHARACTERS] or "(no subject)",
             Message=alarm.message or " ",
         )
+        return AlarmStatus.SENT
 
 
 def _sns_client(region: str | None) -> Any:
@@ -96,16 +116,23 @@ class AlarmLoop:
     def _publish(self, alarm: AlarmRow, now: datetime) -> dict[str, Any]:
         tries = alarm.tries + 1
         try:
-            self.publisher.publish(alarm)
+            status = self.publisher.publish(alarm)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            logger.warning("alarm %s could not be published: %s", alarm.alarm_id, reason)
             wait = min(FIRST_WAIT * 2 ** (tries - 1), LAST_WAIT)
             given_up = tries >= MOST_TRIES
+            log.warning(
+                "alarm could not be published",
+                error=reason,
+                topic=alarm.topic_arn,
+                pipeline_id=alarm.pipeline_id,
+                alarm_id=alarm.alarm_id,
+                given_up=given_up,
+            )
             return {
                 "tries": tries,
                 "error": reason,
-                "status": "FAILED" if given_up else "PENDING",
+                "status": AlarmStatus.FAILED if given_up else AlarmStatus.PENDING,
                 "next_at": None if given_up else now + wait,
             }
-        return {"tries": tries, "error": None, "status": "SENT", "next_at": None}
+        return {"tries": tries, "error": None, "status": status, "next_at": None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import ErrorId
+from taskrunner.logs import get_logger
 from taskrunner.model.decisions import Event
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
@@ -24,7 +24,7 @@ from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 
-logger = logging.getLogger(__name__)
+log = get_logger()
 
 _LIVE = (InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN)
 
@@ -87,7 +87,12 @@ class ResourceManager:
                 done = self._give_up(conn, replace(row, failures=failures), now, message)
         if done:
             # Only who changed the store says it, so that each launch is told of once.
-            logger.warning("resource %s: %s", row.instance_id, message)
+            log.warning(
+                "resource failed",
+                error=message,
+                pipeline_id=row.pipeline_id,
+                instance_id=row.instance_id,
+            )
         return done
 
     def _update(self, row: InstanceRow, now: datetime, **values: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from taskrunner.model.states import AlarmStatus
 from taskrunner.service.store.records import fetch, insert_missing, is_row, key_of
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.tables import alarms
@@ -32,7 +33,7 @@ def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
     """Alarms that are to be published now."""
     statement = (
         sa.select(alarms)
-        .where(alarms.c.status == "PENDING", alarms.c.next_at <= now)
+        .where(alarms.c.status == AlarmStatus.PENDING, alarms.c.next_at <= now)
         .order_by(alarms.c.next_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

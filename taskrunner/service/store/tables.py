@@ -189,7 +189,7 @@ alarms = sa.Table(
     sa.Column("topic_arn", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),  # PENDING, SENT or FAILED
+    sa.Column("status", sa.Text, nullable=False),  # an AlarmStatus
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("error", sa.Text),
     sa.Column("created_at", UtcDateTime, nullable=False),

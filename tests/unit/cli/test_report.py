@@ -204,6 +204,7 @@ def test_work_that_was_done_but_whose_logs_are_nowhere_is_told() -> None:
     ("fields", "line"),
     [
         ({"status": "SENT"}, "Alarm: it failed: look at it"),
+        ({"status": "LOGGED"}, "Alarm: it failed: look at it"),
         (
             {"status": "FAILED", "error": "no such topic"},
             "Alarm (not published: no such topic): it failed: look at it",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Mapping
 from typing import cast
@@ -9,6 +8,7 @@ from typing import cast
 import botocore.session
 import pytest
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from taskrunner.errors import (
     DefinitionError,
@@ -123,16 +123,19 @@ def test_faults_are_codes_and_messages(error: Exception, status: int, code: str)
 
 @pytest.mark.parametrize("error", [StoreError("secret url"), RuntimeError("a defect")])
 def test_our_own_failures_are_logged_and_not_shown(
-    error: Exception, caplog: pytest.LogCaptureFixture
+    error: Exception,
 ) -> None:
-    with caplog.at_level(logging.ERROR):
+    with capture_logs() as log:
         answer = asgi.ask(failing(error), "DeletePipeline", {"pipelineId": "p"})
 
     assert answer.status == 500
     assert answer.json["__type"] == "InternalServiceError"
     assert str(error) not in answer.body.decode()
     assert answer.headers["x-amzn-requestid"] in answer.json["message"]
-    assert caplog.records[0].exc_info is not None
+    (told,) = log
+    assert (told["event"], told["op"]) == ("call failed", "DeletePipeline")
+    assert told["request_id"] == answer.headers["x-amzn-requestid"]
+    assert told["exc_info"] is True
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskrunner.service.actions.publisher import (
     HELD,
     MOST_TRIES,
     AlarmLoop,
+    Keeper,
     Recorder,
     SnsPublisher,
 )
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.testing import ServiceInProcess
-from tests.unit.service.worlds import ON_DEMAND, FakePublisher, alarm, shell
+from tests.unit.service.worlds import ON_DEMAND, FakePublisher, T, alarm, shell
 
 NOW = datetime(2026, 2, 13, 2, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -82,7 +84,7 @@ def test_one_process_at_a_time_has_an_alarm(world: ServiceInProcess) -> None:
     found: list[bool] = []
 
     class Looks:
-        def publish(self, alarm: AlarmRow) -> None:
+        def publish(self, _alarm: AlarmRow) -> NoReturn:
             found.append(AlarmLoop(world.service.store, Recorder()).run_once(world.now))
             raise KeyboardInterrupt
 
@@ -94,6 +96,51 @@ def test_one_process_at_a_time_has_an_alarm(world: ServiceInProcess) -> None:
         AlarmLoop(world.service.store, Looks()).run_once(world.now)
     assert found == [False]
     assert AlarmLoop(world.service.store, Recorder()).run_once(world.now + HELD) is True
+
+
+# -- the log --------------------------------------------------------------------------------
+
+
+def test_an_alarm_that_only_is_logged_is_not_said_to_be_sent(kept: ServiceInProcess) -> None:
+    world = kept.reset(publisher=Recorder())
+    with capture_logs() as log:
+        pipeline = raise_one(world)
+    (row,) = world.alarms(pipeline)
+    assert (row.status, row.tries, row.next_at) == ("LOGGED", 1, None)
+    assert log == [
+        {
+            "event": "alarm",
+            "log_level": "warning",
+            "subject": "A FINISHED",
+            "message": "at 2026-02-13T02:00:00",
+            "topic": "arn:aws:sns:us-east-1:1:t",
+            "pipeline_id": pipeline,
+            "instance_id": f"@A_{T}",
+            "action": "Good",
+            "on": "onSuccess",
+        }
+    ]
+
+
+def test_where_others_show_alarms_the_log_keeps_quiet(kept: ServiceInProcess) -> None:
+    world = kept.reset(publisher=Keeper())
+    with capture_logs() as log:
+        pipeline = raise_one(world)
+    assert [row.status for row in world.alarms(pipeline)] == ["LOGGED"]
+    assert log == []
+
+
+def test_what_cannot_be_published_is_logged_with_its_reason(
+    world: ServiceInProcess, publisher: FakePublisher
+) -> None:
+    publisher.broken = True
+    with capture_logs() as log:
+        pipeline = raise_one(world)
+    (told,) = log
+    assert told["event"] == "alarm could not be published"
+    assert told["error"] == "ConnectionError: no way to the topic"
+    assert told["pipeline_id"] == pipeline
+    assert told["given_up"] is False
 
 
 # -- SNS ------------------------------------------------------------------------------------

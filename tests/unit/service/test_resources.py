@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskrunner.errors import ErrorId
 from taskrunner.testing import ServiceInProcess
@@ -100,16 +101,22 @@ def test_a_resource_whose_runner_dies_is_launched_again_and_the_task_goes_on(
 
 
 def test_what_a_runner_said_last_is_told_once_for_each_launch(
-    cloud: ServiceInProcess, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+    cloud: ServiceInProcess, provider: FakeProvider
 ) -> None:
     provider.last_words = "no such endpoint"
     provider.dead |= {"i-1", "i-2", "i-3"}
-    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R")])
+    with capture_logs() as log:
+        pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R")])
     cause = "its runner ended unexpectedly: no such endpoint"
     assert cloud.instances(pipeline)[f"@R_{T}"].error_message == cause
-    assert [record.getMessage() for record in caplog.records if "@R_" in record.getMessage()] == [
-        f"resource @R_{T}: {cause}"
-    ] * 3
+    told = {
+        "event": "resource failed",
+        "log_level": "warning",
+        "error": cause,
+        "pipeline_id": pipeline,
+        "instance_id": f"@R_{T}",
+    }
+    assert log == [told] * 3
 
 
 def test_a_resource_that_fails_last_still_ends_its_pipeline(

@@ -6,6 +6,7 @@ from typing import Any
 
 from taskrunner.model.document import PipelineObject, Ref
 from taskrunner.model.rows import InstanceRow
+from taskrunner.model.states import AlarmStatus
 from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.store.rows import AlarmRow
 
@@ -133,8 +134,9 @@ class FakePublisher:
         self.tries = 0
         self.broken = False
 
-    def publish(self, alarm: AlarmRow) -> None:
+    def publish(self, alarm: AlarmRow) -> AlarmStatus:
         self.tries += 1
         if self.broken:
             raise ConnectionError("no way to the topic")
         self.published.append(alarm)
+        return AlarmStatus.SENT

@@ -193,7 +193,6 @@ def copied() -> Iterator[list[str]]:
     logs.also_to(lines.append)
     yield lines
     logs.also_to(None)
-    structlog.reset_defaults()
 
 
 def test_the_level_holds_for_the_file_too(copied: list[str]) -> None:
