@@ -15,7 +15,6 @@ from taskrunner.model.blocked import blocked, over
 from taskrunner.model.runs import Run, RunState, turns
 from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.service.definitions import Load, Moment
-from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store import runs as run_store
 
@@ -40,7 +39,7 @@ def take_turns(conn: Connection, pipeline_id: str, load: Load, now: datetime) ->
     run_store.remove_runs(conn, pipeline_id, [run.start for run in found.over])
     for run in found.begin:
         run_store.activate_run(conn, pipeline_id, run.start)
-        instance_store.wake_run(conn, pipeline_id, run.start, now)
+        run_store.wake_run(conn, pipeline_id, run.start, now)
 
 
 def forget_ended(conn: Connection, pipeline_id: str) -> None:
@@ -60,9 +59,9 @@ def waiting_starts(conn: Connection, pipeline_id: str) -> set[datetime]:
 
 
 def _is_over(conn: Connection, pipeline_id: str, run: Run) -> bool:
-    if instance_store.any_at_work(conn, pipeline_id, run.start):
+    if run_store.any_at_work(conn, pipeline_id, run.start):
         return False
-    rows = instance_store.load_run(conn, pipeline_id, run.start)
+    rows = run_store.load_run(conn, pipeline_id, run.start)
     if all(row.status in INSTANCE_TERMINAL for row in rows):
         return True
     waits = links.dependencies_of(conn, pipeline_id, [row.instance_id for row in rows])

@@ -9,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.decisions import ACTIVE
-from taskrunner.model.instances import Category, DependencyKind, InstanceSpec
+from taskrunner.model.instances import DependencyKind, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
 from taskrunner.service.store.records import (
@@ -116,22 +115,6 @@ _UNFINISHED = (
 )
 
 
-_OF_PERIOD = sa.select(instances).where(
-    instances.c.pipeline_id == _OF_PIPELINE,
-    instances.c.scheduled_start == sa.bindparam("start"),
-)
-_AT_WORK = (
-    sa.select(instances.c.instance_id)
-    .where(
-        instances.c.pipeline_id == _OF_PIPELINE,
-        instances.c.scheduled_start == sa.bindparam("start"),
-        instances.c.category != Category.RESOURCE,
-        instances.c.status.in_(list(ACTIVE)),
-    )
-    .limit(1)
-)
-
-
 def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
     """The start of the newest period that a pipeline has instances of."""
     statement = sa.select(sa.func.max(instances.c.scheduled_start)).where(
@@ -177,18 +160,6 @@ def stream_instances(
     order = (instances.c.scheduled_start, instances.c.instance_id)
     ours = sa.select(instances).where(instances.c.pipeline_id == pipeline_id, *where)
     return stream(conn, InstanceRow, ours, order, after)
-
-
-def load_run(conn: Connection, pipeline_id: str, start: datetime) -> list[InstanceRow]:
-    """The instances of one period."""
-    wanted = {"of_pipeline": pipeline_id, "start": start}
-    return fetch(conn, InstanceRow, _OF_PERIOD, wanted)
-
-
-def any_at_work(conn: Connection, pipeline_id: str, start: datetime) -> bool:
-    """Whether any instance of one period is active now, be it in a queue or running."""
-    wanted = {"of_pipeline": pipeline_id, "start": start}
-    return conn.execute(_AT_WORK, wanted).first() is not None
 
 
 def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:
@@ -313,19 +284,6 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
         .where(
             instances.c.pipeline_id == pipeline_id,
             instances.c.instance_id.in_(wanted),
-            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-        )
-        .values(due_at=now)
-    )
-
-
-def wake_run(conn: Connection, pipeline_id: str, start: datetime, now: datetime) -> None:
-    """Have the instances of one period looked at at once; those at their end stay asleep."""
-    conn.execute(
-        instances.update()
-        .where(
-            instances.c.pipeline_id == pipeline_id,
-            instances.c.scheduled_start == start,
             instances.c.status.not_in(list(INSTANCE_TERMINAL)),
         )
         .values(due_at=now)

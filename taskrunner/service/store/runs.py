@@ -8,9 +8,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from taskrunner.model.decisions import ACTIVE
+from taskrunner.model.instances import Category
+from taskrunner.model.rows import InstanceRow
 from taskrunner.model.runs import Run, RunState
+from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.service.store.records import fetch, insert_missing
-from taskrunner.service.store.tables import runs
+from taskrunner.service.store.tables import instances, runs
 
 
 def insert_run(conn: Connection, run: Run) -> None:
@@ -48,10 +52,49 @@ def remove_runs(conn: Connection, pipeline_id: str, starts: Sequence[datetime]) 
     )
 
 
+def load_run(conn: Connection, pipeline_id: str, start: datetime) -> list[InstanceRow]:
+    """The instances of a run."""
+    wanted = {"of_pipeline": pipeline_id, "start": start}
+    return fetch(conn, InstanceRow, _INSTANCES, wanted)
+
+
+def any_at_work(conn: Connection, pipeline_id: str, start: datetime) -> bool:
+    """Whether any instance of a run is active now, be it in a queue or running."""
+    wanted = {"of_pipeline": pipeline_id, "start": start}
+    return conn.execute(_AT_WORK, wanted).first() is not None
+
+
+def wake_run(conn: Connection, pipeline_id: str, start: datetime, now: datetime) -> None:
+    """Have the instances of a run looked at at once; those at their end stay asleep."""
+    conn.execute(
+        instances.update()
+        .where(
+            instances.c.pipeline_id == pipeline_id,
+            instances.c.scheduled_start == start,
+            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
+        )
+        .values(due_at=now)
+    )
+
+
 # Built once: on these paths putting a statement together would cost more than executing it.
 _LINE = sa.select(runs).where(runs.c.pipeline_id == sa.bindparam("of")).order_by(runs.c.start)
 _ANY_WAITING = (
     sa.select(runs.c.start)
     .where(runs.c.pipeline_id == sa.bindparam("of"), runs.c.state == RunState.WAITING)
+    .limit(1)
+)
+_INSTANCES = sa.select(instances).where(
+    instances.c.pipeline_id == sa.bindparam("of_pipeline"),
+    instances.c.scheduled_start == sa.bindparam("start"),
+)
+_AT_WORK = (
+    sa.select(instances.c.instance_id)
+    .where(
+        instances.c.pipeline_id == sa.bindparam("of_pipeline"),
+        instances.c.scheduled_start == sa.bindparam("start"),
+        instances.c.category != Category.RESOURCE,
+        instances.c.status.in_(list(ACTIVE)),
+    )
     .limit(1)
 )
