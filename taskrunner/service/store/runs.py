@@ -47,9 +47,8 @@ def activate_run(conn: Connection, pipeline_id: str, start: datetime) -> None:
 
 def remove_runs(conn: Connection, pipeline_id: str, starts: Sequence[datetime]) -> None:
     """Take runs that are over out of the line."""
-    conn.execute(
-        runs.delete().where(runs.c.pipeline_id == pipeline_id, runs.c.start.in_(list(starts)))
-    )
+    if starts:
+        conn.execute(_REMOVE, [{"of": pipeline_id, "from": start} for start in starts])
 
 
 def load_run(conn: Connection, pipeline_id: str, start: datetime) -> list[InstanceRow]:
@@ -83,6 +82,9 @@ _ANY_WAITING = (
     sa.select(runs.c.start)
     .where(runs.c.pipeline_id == sa.bindparam("of"), runs.c.state == RunState.WAITING)
     .limit(1)
+)
+_REMOVE = runs.delete().where(
+    runs.c.pipeline_id == sa.bindparam("of"), runs.c.start == sa.bindparam("from")
 )
 _INSTANCES = sa.select(instances).where(
     instances.c.pipeline_id == sa.bindparam("of_pipeline"),
