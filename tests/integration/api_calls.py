@@ -22,8 +22,10 @@ def call(url: str, operation: str, **body: Any) -> Any:
         return json.loads(reply.read() or b"{}")
 
 
-def pipeline(url: str, unique: str, group: str, command: str = "true") -> str:
-    """A pipeline of one task, not yet activated."""
+def pipeline(
+    url: str, unique: str, group: str, command: str = "true", parameter: str | None = None
+) -> str:
+    """A pipeline of one task, perhaps with a parameter, not yet activated."""
     created: str = call(url, "CreatePipeline", name="p", uniqueId=unique)["pipelineId"]
     objects = [
         {"id": "Default", "scheduleType": "ondemand", "workerGroup": group},
@@ -37,6 +39,14 @@ def pipeline(url: str, unique: str, group: str, command: str = "true") -> str:
         }
         for obj in objects
     ]
-    put = call(url, "PutPipelineDefinition", pipelineId=created, pipelineObjects=given)
+    default = [{"key": "default", "stringValue": "none"}]
+    declared = [{"id": parameter, "attributes": default}] if parameter else []
+    put = call(
+        url,
+        "PutPipelineDefinition",
+        pipelineId=created,
+        pipelineObjects=given,
+        parameterObjects=declared,
+    )
     assert put["errored"] is False, put
     return created

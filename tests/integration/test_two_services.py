@@ -170,3 +170,34 @@ def test_a_listening_connection_that_is_cut_is_made_again(
             activate(teller, str(number), "wg")
             assert waiting.result(PATIENCE_S)["taskObject"]
             assert not before & set(listeners(postgresql_database))
+
+
+def test_activations_at_one_moment_through_both_each_run_once_with_their_own_values(
+    two: tuple[Served, Served],
+) -> None:
+    """One run at a time, in whatever order; both processes hand out and take verdicts."""
+    first, second = two
+    made = pipeline(first.url, "1", "wg", command="echo #{myKey}", parameter="myKey")
+    values, gate = [f"file-{number}.csv" for number in range(6)], threading.Barrier(6)
+
+    def activate(number: int) -> None:
+        gate.wait(PATIENCE_S)
+        value = {"id": "myKey", "stringValue": values[number]}
+        url = (first, second)[number % 2].url
+        call(url, "ActivatePipeline", pipelineId=made, parameterValues=[value])
+
+    with ThreadPoolExecutor(len(values)) as clients:
+        for done in [clients.submit(activate, number) for number in range(len(values))]:
+            done.result()
+    ran = []
+    for number in range(len(values)):
+        url = (first, second)[number // 2 % 2].url
+        task = call(url, "PollForTask", workerGroup="wg")["taskObject"]
+        ran += [command for obj in task["objects"].values() for command in commands_of(obj)]
+        call(url, "ReportTaskProgress", taskId=task["taskId"])
+        call(url, "SetTaskStatus", taskId=task["taskId"], taskStatus="FINISHED")
+    assert sorted(ran) == [f"echo {value}" for value in values]
+
+
+def commands_of(obj: dict[str, Any]) -> list[str]:
+    return [field["stringValue"] for field in obj["fields"] if field["key"] == "command"]
