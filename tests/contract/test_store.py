@@ -17,6 +17,7 @@ from taskrunner.errors import PipelineNotFound
 from taskrunner.model.decisions import Queue
 from taskrunner.model.instances import Category, Dependency, DependencyKind, InstanceSpec
 from taskrunner.model.rows import AttemptRow, InstanceRow, Row
+from taskrunner.model.runs import Run
 from taskrunner.model.states import (
     AttemptStatus,
     IllegalTransition,
@@ -97,6 +98,7 @@ def attempt(instance: str = "A", number: int = 1, **changes: Any) -> AttemptRow:
     [
         ("pipelines", PipelineRow),
         ("schedules", ScheduleRow),
+        ("runs", Run),
         ("instances", InstanceRow),
         ("attempts", AttemptRow),
         ("handouts", HandoutRow),

@@ -381,6 +381,13 @@ CASES = [
         "maxActiveInstances",
     ),
     Case(
+        "limit-active-instances",
+        put("Default", maxActiveInstances="6"),
+        "Default",
+        "maxActiveInstances",
+    ),
+    Case("bad-integer", put("Default", maxActiveInstances="0"), "Default", "maxActiveInstances"),
+    Case(
         "limit-steps",
         add(id="E", type="EmrActivity", workerGroup="g", step=["x"] * 256),
         "E",
