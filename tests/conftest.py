@@ -26,6 +26,8 @@ _DESK = pytest.StashKey[ServerDesk]()
 def pytest_configure(config: pytest.Config) -> None:
     """Make the session safe: SIGTERM ends it as Ctrl-C does, and nothing can reach real AWS."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # Servers and agents of other users read what tests write, whatever umask these began with.
+    os.umask(0o022)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         # A shell that starts us in the background has them ignored, and so would what we start.
         if signal.getsignal(number) is signal.SIG_IGN:
