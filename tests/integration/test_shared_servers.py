@@ -13,6 +13,10 @@ from tests.server_process import ServerMissing
 from tests.shared_servers import DeskServers, ServerDesk
 
 
+def _raised(error: Exception) -> str:
+    raise error
+
+
 class Starts:
     """Starters of servers that do nothing but note what happens to them."""
 
@@ -31,13 +35,11 @@ class Starts:
     @contextmanager
     def missing(self) -> Iterator[str]:
         self.happened.append("looked for")
-        raise ServerMissing("gooddb is not installed (package gooddb-server)")
-        yield
+        yield _raised(ServerMissing("gooddb is not installed (package gooddb-server)"))
 
     @contextmanager
     def broken(self) -> Iterator[str]:
-        raise OSError("no port is free")
-        yield
+        yield _raised(OSError("no port is free"))
 
 
 @pytest.fixture

@@ -5,19 +5,18 @@ Whoever reads the log is told when the agent has come to wait for work.
 
 from __future__ import annotations
 
-import structlog
-
 from taskrunner.agent.operations.status import Health
 from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
+from taskrunner.logs import get_logger
 
 #: How long the service's first answer is waited for; an agent without a service is ready, too.
 _FIRST_ANSWER_S = 10.0
 #: Tasks that follow each other sooner leave no wait worth a line.
 _WAITS_AFTER_S = 10.0
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log = get_logger()
 
 
 class Announcer:
