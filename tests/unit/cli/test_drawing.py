@@ -132,7 +132,23 @@ def test_as_a_picture() -> None:
     assert root.tag == f"{SVG}svg"
     assert len(root.findall(f"{SVG}g")) == len(ORDERS.nodes)
     arrows = [path for path in root.findall(f"{SVG}path") if path.get("marker-end")]
-    assert [path.findtext(f"{SVG}title") for path in arrows] == [e.kind for e in ORDERS.edges]
+    assert [path.findtext(f"{SVG}title") for path in arrows] == [
+        f"{e.source} \u2192 {e.target} ({e.kind})" for e in ORDERS.edges
+    ]
+    for path in arrows:
+        kind = (path.get("marker-end") or "").removeprefix("url(#to-").removesuffix(")")
+        assert f"({kind})" in (path.findtext(f"{SVG}title") or "")
+
+
+def test_kinds_of_edges_have_colors_of_their_own_and_a_legend() -> None:
+    root = ET.fromstring(DRAWINGS["svg"](ORDERS))
+    arrows = [path for path in root.findall(f"{SVG}path") if path.get("marker-end")]
+    colors = {path.get("marker-end"): path.get("stroke") for path in arrows}
+    assert len(set(colors.values())) == len(colors) == 5
+    legend = [text.text for text in root.findall(f"{SVG}text")]
+    assert legend == ["input", "output", "dependsOn", "precondition", "runsOn"]
+    lines = root.findall(f"{SVG}line")
+    assert [line.get("stroke") for line in lines] == [colors[f"url(#to-{kind})"] for kind in legend]
 
 
 def test_the_picture_has_room_for_everything_and_nothing_overlaps() -> None:
@@ -141,9 +157,9 @@ def test_the_picture_has_room_for_everything_and_nothing_overlaps() -> None:
     found = set()
     for box in boxes:
         assert box is not None
-        x, y, width, height = (int(box.get(key, "")) for key in ("x", "y", "width", "height"))
-        assert x + width <= int(root.get("width", ""))
-        assert y + height <= int(root.get("height", ""))
+        x, y, width, height = (float(box.get(key, "")) for key in ("x", "y", "width", "height"))
+        assert x + width <= float(root.get("width", ""))
+        assert y + height <= float(root.get("height", ""))
         found.add((x, y))
     assert len(found) == len(ORDERS.nodes)
     assert len({x for x, _ in found}) == 5, "a column a stage"
@@ -161,7 +177,21 @@ def test_long_names_are_cut_in_the_picture_but_not_in_its_title() -> None:
     group = ET.fromstring(DRAWINGS["svg"](Graph(nodes=(node,), edges=()))).find(f"{SVG}g")
     assert group is not None
     assert group.findtext(f"{SVG}title") == f"{name} (Exists)"
-    assert group.findtext(f"{SVG}text") == "A" * 27 + "…"
+    assert group.findtext(f"{SVG}text") == "A" * 12 + "…" + "A" * 11
+
+
+def test_no_two_boxes_have_one_label() -> None:
+    names = [f"ExportAllOrdersOfTheNorthern{n}WarehouseToTheLake" for n in range(30)]
+    nodes = [Node(id=name, type="Exists", category=Category.ACTIVITY, stage=0) for name in names]
+    root = ET.fromstring(DRAWINGS["svg"](Graph(nodes=tuple(nodes), edges=())))
+    labels = {group.findtext(f"{SVG}text") for group in root.findall(f"{SVG}g")}
+    assert len(labels) == len(names)
+
+
+def test_what_ids_hide_is_written_out() -> None:
+    node = Node(id="A\n\x1b[2J", type="Exists", category=Category.ACTIVITY, stage=0)
+    drawn = DRAWINGS["text"](Graph(nodes=(node,), edges=()))
+    assert drawn == "Stage 1\n  A\\n\\x1b[2J  Exists"
 
 
 @pytest.mark.parametrize("form", list(DRAWINGS))
