@@ -12,14 +12,19 @@ from dataclasses import dataclass, replace
 
 from taskrunner.errors import Place
 from taskrunner.model.document import Definition, ParameterObject, ParameterValue, PipelineObject
-from taskrunner.model.sources import api_form, cli_form, cloudformation, terraform
+from taskrunner.model.sources import api_form, cli_form, cloudformation, other_forms, terraform
 from taskrunner.model.sources.json_text import parse_json
 from taskrunner.model.sources.problems import Problem, Problems, Unreadable
 from taskrunner.model.sources.tree import ListNode, MapNode, Node, describe
 
 _CLI_PARTS = ("objects", "parameters", "values", "metadata")
 _YAML_ENDINGS = (".yaml", ".yml")
-_YAML_TEMPLATE = re.compile(r"^(?:Resources|AWSTemplateFormatVersion)\s*:", re.MULTILINE)
+#: A text that begins as YAML does, or has a line that begins as a part of ours does.
+_YAML = re.compile(
+    r"\A(?:\s|#.*)*---\s|^(?:Resources|AWSTemplateFormatVersion|objects|parameters|values"
+    r"|pipelineObjects|parameterObjects|parameterValues)[ \t]*:(?:\s|$)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,9 @@ def decode(data: bytes, *, source: str | None = None) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if other := other_forms.of_bytes(data):
+            place = Place(source=source, line=1, column=1)
+            raise Unreadable(other, place, code="other-form") from None
         before = data[: error.start]
         line = before.count(b"\n") + 1
         column = error.start - (before.rfind(b"\n") + 1) + 1
@@ -55,8 +63,8 @@ def read_definition(
 ) -> Definition:
     """The definition that a text holds, in whichever form; raises DefinitionError with its place.
 
-    `source` names the text in messages and tells YAML by its ending. `resource` says which pipeline
-    of a CloudFormation template or Terraform plan is meant when there are several.
+    `source` names the text in messages and tells forms by its ending. `resource` says which
+    pipeline of a CloudFormation template or Terraform plan is meant when there are several.
     """
     return read_document(text, source=source, resource=resource).checked()
 
@@ -105,7 +113,12 @@ def _parse(text: str, source: str | None) -> Node:
     text = text.removeprefix("\ufeff")
     is_json = text.lstrip()[:1] in {"{", "["}
     named_yaml = source is not None and source.lower().endswith(_YAML_ENDINGS)
-    if not is_json and (named_yaml or _YAML_TEMPLATE.search(text)):
+    if is_json:
+        return parse_json(text, source)
+    if not named_yaml and (other := other_forms.of_text(text, source)):
+        place = Place(source=source, line=1, column=1)
+        raise Unreadable(other, place, code="other-form")
+    if named_yaml or _YAML.search(text):
         from taskrunner.model.sources.yaml_text import parse_yaml
 
         return parse_yaml(text, source)
@@ -142,6 +155,8 @@ def _choose(
     source: str | None,
 ) -> MapNode:
     if not found:
+        if other := other_forms.of_object(node):
+            raise _error(other, node, source, code="other-form")
         keys = ", ".join(repr(m.key) for m in node.members[:5]) or "no keys"
         raise _error(f"found an object with {keys}, {wanted}", node, source)
     names = ", ".join(repr(name) for name in found)
@@ -211,11 +226,13 @@ def _wanted(wanted: str, node: Node, source: str | None) -> Unreadable:
     return _error(f"found {describe(node)} without it, wanted {wanted}", node, source)
 
 
-def _error(message: str, node: Node, source: str | None) -> Unreadable:
+def _error(
+    message: str, node: Node, source: str | None, *, code: str = "no-definition"
+) -> Unreadable:
     position = node.position
     place = Place(
         source=source,
         line=position.line if position else None,
         column=position.column if position else None,
     )
-    return Unreadable(message, place, code="no-definition")
+    return Unreadable(message, place, code=code)

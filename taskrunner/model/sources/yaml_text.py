@@ -23,6 +23,34 @@ Mark = Any
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS = frozenset({"Ref", "Condition"})
+#: CloudFormation's functions that have a short tag.
+_FUNCTION_TAGS = frozenset(
+    [
+        "And",
+        "Base64",
+        "Cidr",
+        "Equals",
+        "FindInMap",
+        "GetAZs",
+        "GetAtt",
+        "If",
+        "ImportValue",
+        "Join",
+        "Length",
+        "Not",
+        "Or",
+        "Select",
+        "Split",
+        "Sub",
+        "ToJsonString",
+        "Transform",
+    ]
+)
+#: YAML's own tags of what is its text anyway.
+_CORE = "tag:yaml.org,2002:"
+_CORE_TAGS = frozenset(
+    _CORE + name for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")
+)
 
 
 class _Built(NamedTuple):
@@ -176,9 +204,17 @@ class _Builder:
     def tagged(self, node: Node, event: Event) -> Node:
         """The node, or what its short tag stands for: `!Sub x` is `{"Fn::Sub": x}`."""
         tag: str | None = event.tag
-        if not tag or not tag.startswith("!") or tag == "!":
+        if not tag or tag == "!" or tag in _CORE_TAGS:
             return node
-        name = tag[1:] if tag[1:] in _PLAIN_TAGS else f"Fn::{tag[1:]}"
+        short = tag.removeprefix("!")
+        if short == tag or short not in _PLAIN_TAGS | _FUNCTION_TAGS:
+            shown = tag.replace(_CORE, "!!") if tag.startswith(("!", _CORE)) else f"!<{tag}>"
+            reason = (
+                f"nothing reads the tag {shown}; wanted plain text, or a function of "
+                "CloudFormation's such as !Ref and !Sub"
+            )
+            raise _error(reason, event.start_mark, self.source)
+        name = short if short in _PLAIN_TAGS else f"Fn::{short}"
         return MapNode((Member(name, node, node.position),), node.position)
 
 

@@ -29,6 +29,7 @@ _ERRORS = {
     "not-json": "The file is not JSON.",
     "not-yaml": "The file is not YAML.",
     "not-utf8": "The file is not UTF-8.",
+    "other-form": "The file has a form that is not read; the message says which to make of it.",
     "no-definition": "The file holds no pipeline definition.",
     "bad-shape": "A part of the file has not the shape that a definition has there.",
     "bad-value-shape": "A field's value is neither text nor a reference nor a list of these.",

@@ -200,6 +200,15 @@ def test_what_is_no_definition_is_one_error_with_a_code(
     assert caught.value.place.line is not None
 
 
+def test_definitions_in_yaml_are_known_by_their_parts_where_no_name_tells() -> None:
+    text = "# ours\n{}objects:\n  - id: A\n    type: CSV\n"
+    for start in ("", "---\n", "--- # one\n"):
+        [only] = read_definition(text.format(start)).objects
+        assert only.type == "CSV"
+    assert read_parameters("parameters:\n  - id: myX\n")[0].id == "myX"
+    assert read_values("values:\n  myX: a\n")[0].value == "a"
+
+
 def test_bytes_are_utf8_with_or_without_a_mark() -> None:
     text = '{"objects": [{"id": "é"}]}'
     assert decode(text.encode()) == text

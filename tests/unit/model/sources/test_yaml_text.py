@@ -42,10 +42,29 @@ def test_short_tags_become_their_long_form(text: str, key: str) -> None:
     assert member.key == key
 
 
-def test_tags_construct_nothing() -> None:
-    node = parse_yaml("a: !!python/object/apply:os.system [x]\nb: !<tag:other> y\n")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: !!python/object/apply:os.system [x]", "1:4: not YAML: nothing reads the tag !!python"),
+        ("b: !<tag:other> y", "the tag !<tag:other>;"),
+        ("c:\n  - !!binary aGVsbG8=", "2:5: not YAML: nothing reads the tag !!binary"),
+        ("d: !Foo x", "the tag !Foo; wanted plain text, or a function of CloudFormation's"),
+    ],
+)
+def test_tags_construct_nothing_and_are_not_passed_over(text: str, words: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        parse_yaml(text, "x.yaml")
+    assert words in str(caught.value)
+
+
+def test_tags_of_plain_text_change_nothing() -> None:
+    node = parse_yaml("!!map {a: !!str 3, b: ! 4, c: !!seq [!!int 5]}")
     assert isinstance(node, MapNode)
-    assert isinstance(node.members[0].value, ListNode)
+    a, b, c = (member.value for member in node.members)
+    assert isinstance(c, ListNode)
+    assert [(n.text, n.kind) for n in (a, b, *c.items) if isinstance(n, Scalar)] == [
+        (text, "string") for text in "345"
+    ]
 
 
 def test_aliases_are_copies() -> None:

@@ -407,6 +407,7 @@ ELSEWHERE = {
     "not-json",
     "not-yaml",
     "not-utf8",
+    "other-form",
     "no-definition",
     "repeated-key",
     "unresolved-value",
