@@ -14,6 +14,7 @@ import click
 
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.cli.inputs import moment
+from taskrunner.cli.pulled import without_masks
 from taskrunner.config.kinds import mapping
 from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, UsageError
@@ -97,11 +98,13 @@ def command(**options: Any) -> int:
     # At a terminal or not: what a run has to say stands in its report.
     logs.configure(level="warning", form="text")
     definition = _load(options)
+    databases = _databases(options["databases"], definition, os.environ)
+    definition = without_masks(definition, databases)
     local = LocalOptions(
         work_dir=Path(options["work_dir"]).absolute(),
         s3_root=_s3_root(options),
         s3_endpoint=options["s3_endpoint"],
-        databases=_databases(options["databases"], definition, os.environ),
+        databases=databases,
         selection=_selection(options["at"], options["since"], options["until"]),
         retry_delay_cap=timedelta(seconds=options["retry_delay_cap"]),
         publish=options["aws"] or _names_sns_endpoint(os.environ),

@@ -9,7 +9,7 @@ from taskrunner.data.databases.lookup import AwsLookup, Lookup
 from taskrunner.data.databases.schemes import forms
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
 from taskrunner.data.settings import DataSettings
-from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
+from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind
@@ -72,4 +72,11 @@ def _looked_up(described: TaskObject, lookup: Lookup, region: str | None) -> str
         # The field that a database of any other type must have; this says that it is missing.
         return described.required("connectionString")
     key, ask = by_type[described.type]
-    return ask(described.required(key), region)
+    try:
+        return ask(described.required(key), region)
+    except PermanentTaskError:
+        raise
+    except TaskError as error:
+        # Outside of AWS there is nobody to ask; whoever runs the task can say where it is.
+        hint = f"say where it is with --database {described.component_id}=URL"
+        raise TaskError(f"{error}; {hint}", error_id=error.error_id) from error

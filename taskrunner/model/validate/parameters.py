@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from taskrunner.model.document import ParameterObject, Position, Unresolved
+from taskrunner.model.masks import MASK
 from taskrunner.model.validate.context import Context
 from taskrunner.model.validate.values import number
 
@@ -86,7 +87,8 @@ def _check_values(context: Context, parameter: ParameterObject) -> None:
 def _check_value(
     context: Context, parameter: ParameterObject, text: str, position: Position | None
 ) -> None:
-    if isinstance(text, Unresolved) or "#{" in text:
+    masked = parameter.id.startswith("*") and text == MASK
+    if isinstance(text, Unresolved) or "#{" in text or masked:
         return
     kind = (parameter.attribute("type") or "string").lower()
     wrong = _wrong_type(kind, text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from taskrunner.model.document import Field, Unresolved
+from taskrunner.model.document import Field, ParameterObject, ParameterValue, Unresolved
+from taskrunner.model.masks import MASK, WHAT_IT_IS, parameter_for
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.schedules import is_backfilled
 
@@ -14,6 +15,8 @@ _SECRET_NAME = re.compile(
 _S3_FIELDS = frozenset({"directoryPath", "filePath", "manifestFilePath", "pipelineLogUri"})
 _NAME = re.compile(r"[A-Za-z_*][A-Za-z0-9_*]*")
 _IN_URL = re.compile(r"(?i:[?&;]password=)[^#&;]|://[^/:@#]+:[^/@#]+@")
+#: What may be done with a mask.
+_KEPT = f"{WHAT_IT_IS}: put back to the same pipeline it keeps the secret that is stored"
 #: A path that takes more texts than this to work out is not judged.
 _MAX_TEXTS = 50
 
@@ -48,17 +51,21 @@ def _check_secret(context: Context, item: Item, field: Field) -> None:
     secret = field.key.startswith("*") or _SECRET_NAME.search(field.key)
     if not secret or "#{" in text:
         return
-    name = field.key.removeprefix("*")
-    message = (
-        f"a secret stands here as plain text; use a parameter: #{{*my{name[:1].upper()}{name[1:]}}}"
-    )
+    name = parameter_for(field.key)
+    if text == MASK:
+        hint = f"; anywhere else write #{{{name}}} here, and give the secret as its value"
+        context.note("masked-secret", _KEPT + hint, item, field.key)
+        return
+    message = f"a secret stands here as plain text; use a parameter: #{{{name}}}"
     context.note("plain-text-secret", message, item, field.key)
 
 
 def _check_defaults(context: Context) -> None:
     for parameter in context.definition.parameters:
         given = [text for text in parameter.attribute_values("default") if text]
-        if parameter.id.startswith("*") and given and not isinstance(given[0], Unresolved):
+        if parameter.id.startswith("*") and given == [MASK]:
+            _note_masked(context, parameter, "default")
+        elif parameter.id.startswith("*") and given and not isinstance(given[0], Unresolved):
             context.add(
                 "plain-text-secret",
                 "the default of a secret parameter stands here as plain text",
@@ -66,6 +73,23 @@ def _check_defaults(context: Context) -> None:
                 key="default",
                 position=parameter.position,
             )
+
+    for value in context.definition.values:
+        if value.id.startswith("*") and value.value == MASK:
+            _note_masked(context, value, None)
+
+
+def _note_masked(
+    context: Context, parameter: ParameterObject | ParameterValue, key: str | None
+) -> None:
+    hint = f"; anywhere else give the secret itself, as --param '{parameter.id}=VALUE'"
+    context.add(
+        "masked-secret",
+        _KEPT + hint,
+        object_id=parameter.id,
+        key=key,
+        position=parameter.position,
+    )
 
 
 def _check_activities(context: Context) -> None:

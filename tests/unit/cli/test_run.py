@@ -63,3 +63,15 @@ def test_a_database_whose_id_was_forgotten_is_not_told(
     said = capsys.readouterr().err
     assert "--database: wanted ID=URL, such as Db=postgresql://HOST/NAME" in said
     assert "hush" not in said
+
+
+def test_a_pulled_definition_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pulled.json"
+    path.write_text(json.dumps({**DEFINITION, "values": {"*myPassword": "*****"}}))
+    assert main(["run", str(path), "--work-dir", str(tmp_path / "work")]) == 2
+    said = capsys.readouterr().err
+    assert "[masked-secret]" in said, "a warning says what it is"
+    assert "parameter '*myPassword': give its value with --param '*myPassword=VALUE'" in said
+    assert not (tmp_path / "work").exists()

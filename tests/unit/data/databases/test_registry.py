@@ -5,7 +5,7 @@ import pytest
 from taskrunner.data.databases.registry import check_url, open_database, spec_of
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.settings import DataSettings
-from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError
+from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.document import Ref
 from taskrunner.testing.activity_environment import new_object, new_task
 
@@ -112,3 +112,23 @@ def test_unusable_redirections_are_told_before_anything_runs(url: str, words: st
     assert wanted in str(caught.value)
     assert "sqlite:///PATH" in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+class NoAws:
+    """As the look-up is where there is no AWS."""
+
+    def rds(self, instance: str, region: str | None) -> str:
+        raise TaskError(f"cannot look up {instance}", error_id=ErrorId.ACCESS_DENIED)
+
+    redshift = rds
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [("RdsDatabase", "rdsInstanceId"), ("RedshiftDatabase", "clusterId")]
+)
+def test_where_nobody_can_be_asked_the_error_names_the_option(kind: str, field: str) -> None:
+    database = new_object("Db", kind, {field: "prod"})
+    task = new_task("SqlActivity", {"database": Ref("Db")}, database)
+    with pytest.raises(TaskError, match=r"^cannot look up prod; .* --database Db=URL$") as caught:
+        spec_of(task.object("Db"), DataSettings(), lookup=NoAws())
+    assert caught.value.error_id == ErrorId.ACCESS_DENIED

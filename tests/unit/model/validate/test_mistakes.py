@@ -318,6 +318,30 @@ CASES = [
     ),
     Case("plain-text-secret", parameter("*mySecret", default="x"), "*mySecret", "default"),
     Case(
+        "masked-secret",
+        put("Database", star_password="*****"),
+        "Database",
+        "*password",
+        ("GetPipelineDefinition", "#{*myPassword}"),
+    ),
+    Case(
+        "masked-secret",
+        parameter("*mySecret", default="*****"),
+        "*mySecret",
+        "default",
+        ("--param '*mySecret=VALUE'",),
+    ),
+    Case(
+        "masked-secret",
+        lambda d: d.update(
+            parameters=[*d["parameters"], {"id": "*mySecret", "type": "Integer"}],
+            values={**d.get("values", {}), "*mySecret": "*****"},
+        ),
+        "*mySecret",
+        None,
+        ("--param '*mySecret=VALUE'",),
+    ),
+    Case(
         "no-activity",
         lambda d: d.update(objects=[{"id": "C", "type": "CSV"}], parameters=[]),
         None,
