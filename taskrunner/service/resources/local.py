@@ -114,10 +114,9 @@ class LocalProcesses:
         return False
 
     def close(self, *, grace_s: float = 10) -> None:
-        """End every agent: drain, then cancel, then kill."""
+        """End every agent: drain, then cancel, then kill. May be called again if interrupted."""
         with self._lock:
             running = list(self._running.values())
-            self._running.clear()
         for sign, patience in ((signal.SIGTERM, grace_s), (signal.SIGTERM, grace_s / 2)):
             left = [process for process in running if process.poll() is None]
             for process in left:
@@ -127,6 +126,8 @@ class LocalProcesses:
             if process.poll() is None:
                 self._signal(process, signal.SIGKILL)
                 process.wait()
+        with self._lock:
+            self._running.clear()
 
     @staticmethod
     def _signal(process: subprocess.Popen[bytes], sign: int) -> None:
