@@ -40,8 +40,8 @@ def shortened(text: str, width: int, *, tail: int | None = None) -> str:
 def distinct(names: Iterable[str], width: int) -> dict[str, str]:
     """A label of at most `width` cells for each name, no two the same.
 
-    Names that look the same when they are cut in the middle are cut where they differ, and
-    numbered if there is no such place.
+    Names that look the same when they are cut in the middle are cut elsewhere, so that what
+    differs is seen, and are numbered if no cut shows it.
     """
     labels = {name: shortened(visible(name), width) for name in names}
     for label, alike in _alike(labels).items():
@@ -59,6 +59,10 @@ def _tell_apart(alike: list[str], labels: dict[str, str], label: str, width: int
         if len(set(cut)) == len(cut) and taken.isdisjoint(cut):
             labels.update(zip(alike, cut, strict=True))
             return
+    cut = _around_difference([visible(name) for name in alike], width)
+    if len(set(cut)) == len(cut) and taken.isdisjoint(cut):
+        labels.update(zip(alike, cut, strict=True))
+        return
     number = 0
     for name in alike:
         shown = label
@@ -68,6 +72,17 @@ def _tell_apart(alike: list[str], labels: dict[str, str], label: str, width: int
             shown = _start(visible(name), max(0, width - len(mark))) + mark
         taken.add(shown)
         labels[name] = shown
+
+
+def _around_difference(texts: list[str], width: int) -> list[str]:
+    """The beginning of each text, and what stands where they begin to differ."""
+    head = max(0, (width - 2) // 3)
+    letters = enumerate(zip(*texts, strict=False))
+    same = next((at for at, found in letters if len(set(found)) > 1), min(map(len, texts)))
+    return [
+        _start(text, head) + CUT + shortened(text[same:], width - head - 1, tail=0)
+        for text in texts
+    ]
 
 
 def _alike(labels: dict[str, str]) -> dict[str, list[str]]:

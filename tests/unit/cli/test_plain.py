@@ -51,3 +51,17 @@ def test_no_two_names_have_one_label(names: list[str], width: int) -> None:
     assert len(set(labels.values())) == len(names)
     assert all(cells(label) <= width for label in labels.values())
     assert all(labels[n] == visible(n) for n in names if cells(visible(n)) <= width)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Orders täglich 日", "Orders täglich 日"),
+        ("a\nb\tc", r"a\nb\tc"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("", ""),
+    ],
+)
+def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
