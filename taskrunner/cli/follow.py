@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping
 from typing import IO, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from taskrunner.cli.plain import visible
+from taskrunner.cli.plain import shortened, visible
 from taskrunner.cli.snapshot import Snapshot
+from taskrunner.cli.table import instance_table
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
-from taskrunner.model.times import format_datetime
+from taskrunner.model.states import INSTANCE_TERMINAL, AlarmStatus, InstanceStatus
+from taskrunner.service.store.rows import AlarmRow
 
-_STYLES: Mapping[InstanceStatus, str] = {
-    InstanceStatus.FINISHED: "green",
-    InstanceStatus.RUNNING: "cyan",
-    InstanceStatus.CREATING: "cyan",
-    InstanceStatus.SHUTTING_DOWN: "cyan",
-    InstanceStatus.WAITING_FOR_RUNNER: "yellow",
-    InstanceStatus.FAILED: "bold red",
-    InstanceStatus.TIMEDOUT: "bold red",
-    InstanceStatus.CASCADE_FAILED: "red",
-    InstanceStatus.CANCELED: "magenta",
-}
-
-
-#: Characters of the first and the last column at most.
-COMPONENT_WIDTH = 40
-PROGRESS_WIDTH = 60
 #: How an instance begins: nothing has happened yet that were worth a line.
 _UNSEEN = (InstanceStatus.WAITING_ON_DEPENDENCIES, 0)
 
@@ -49,19 +31,38 @@ class Follower(Protocol):
         """Tell the person who watches."""
         ...
 
+    def untold(self, snapshot: Snapshot) -> tuple[AlarmRow, ...]:
+        """The alarms that have not been shown yet."""
+        ...
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         ...
 
 
+def alarm_line(alarm: AlarmRow) -> str:
+    """An alarm, and whether it was published."""
+    told = alarm.status in {AlarmStatus.SENT, AlarmStatus.LOGGED}
+    sent = "" if told else f" (not published: {alarm.error or 'not yet'})"
+    return f"Alarm{sent}: {alarm.subject}: {alarm.message}"
+
+
 class SilentFollower:
-    """Shows nothing: the result alone matters."""
+    """Shows nothing, as the result alone matters; what is said goes to standard error."""
+
+    def __init__(self, err: IO[str]) -> None:
+        self._err = err
 
     def show(self, snapshot: Snapshot) -> None:
         """Nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Print it."""
+        print(text, file=self._err, flush=True)
+
+    def untold(self, snapshot: Snapshot) -> tuple[AlarmRow, ...]:
+        """All of them."""
+        return snapshot.alarms
 
     def close(self) -> None:
         """Nothing."""
@@ -73,7 +74,7 @@ class LineFollower:
     def __init__(self, out: IO[str]) -> None:
         self._out = out
         self._seen: dict[str, tuple[InstanceStatus, int]] = {}
-        self._alarms = 0
+        self._told: set[str] = set()
 
     def show(self, snapshot: Snapshot) -> None:
         """Print what has changed since the last time."""
@@ -82,14 +83,20 @@ class LineFollower:
             if self._seen.get(row.instance_id, _UNSEEN) != state:
                 self._seen[row.instance_id] = state
                 self._print(snapshot, row)
-        for alarm in snapshot.alarms[self._alarms :]:
-            print(f"  ALARM {visible(f'{alarm.subject}: {alarm.message}')}", file=self._out)
-        self._alarms = len(snapshot.alarms)
+        for alarm in self.untold(snapshot):
+            # Once it has been tried it can be said whether it was published.
+            if alarm.tries:
+                self._told.add(alarm.alarm_id)
+                print(f"  {visible(alarm_line(alarm))}", file=self._out)
         self._out.flush()
 
     def say(self, text: str) -> None:
         """Print it."""
         print(text, file=self._out, flush=True)
+
+    def untold(self, snapshot: Snapshot) -> tuple[AlarmRow, ...]:
+        """Those that no line has told."""
+        return tuple(alarm for alarm in snapshot.alarms if alarm.alarm_id not in self._told)
 
     def close(self) -> None:
         """Nothing to leave."""
@@ -114,18 +121,23 @@ class TableFollower:
         self._live.start()
 
     def say(self, text: str) -> None:
-        """Say it in place of the title."""
-        self._title = text
+        """Print it above the table, where it stays."""
+        self._console.print(Text(text), soft_wrap=True)
 
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
         room = max(4, self._console.size.height - 8)
         rows, left_out = _choose(snapshot, room)
         table = instance_table(snapshot, rows, self._console.width)
-        table.title = self._title
+        title = Text(shortened(visible(self._title), self._console.width), style="italic")
         lines = [f"{count} more {what}" for what, count in left_out.items() if count]
-        note = Text("  " + ", ".join(lines), style="dim") if lines else Text("")
-        self._live.update(Group(table, note), refresh=True)
+        left = shortened("  " + ", ".join(lines), self._console.width, tail=0)
+        note = Text(left, style="dim") if lines else Text("")
+        self._live.update(Group(title, table, note), refresh=True)
+
+    def untold(self, snapshot: Snapshot) -> tuple[AlarmRow, ...]:
+        """All of them: the table has no place for alarms."""
+        return snapshot.alarms
 
     def close(self) -> None:
         """Take the table away; the closing report stands in its place."""
@@ -149,67 +161,3 @@ def _rank(row: InstanceRow) -> int:
     if row.status not in INSTANCE_TERMINAL:
         return 2 if row.status is InstanceStatus.WAITING_ON_DEPENDENCIES else 0
     return 3 if row.status is InstanceStatus.FINISHED else 1
-
-
-#: Terminals narrower than this are not shown the types, than that not the periods either.
-WIDE, MEDIUM = 110, 84
-
-
-def instance_table(snapshot: Snapshot, rows: list[InstanceRow], width: int) -> Table:
-    """The instances as a table for a terminal of this width; Status is never cut."""
-    table = Table(title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column(
-        "Component", no_wrap=True, min_width=9, max_width=_component_width(rows, width)
-    )
-    if width >= MEDIUM:
-        table.add_column("Period", no_wrap=True, min_width=19)
-    if width >= WIDE:
-        table.add_column("Type", no_wrap=True)
-    status = max((len(row.status) for row in rows), default=0)
-    table.add_column("Status", no_wrap=True, min_width=status)
-    table.add_column("Attempt", justify="right", min_width=7)
-    table.add_column("Elapsed", justify="right", no_wrap=True, min_width=9)
-    # The one column that gives way when the terminal is narrow.
-    table.add_column("Progress", overflow="ellipsis", max_width=PROGRESS_WIDTH)
-    for row in rows:
-        table.add_row(*_cells(snapshot, row, width))
-    return table
-
-
-def _component_width(rows: list[InstanceRow], width: int) -> int:
-    """What the other columns leave of the terminal, as far as it is needed."""
-    others = [max((len(row.status) for row in rows), default=0), 7, 9, 3]
-    if width >= MEDIUM:
-        others.append(19)
-    if width >= WIDE:
-        others.append(max((len(row.type) for row in rows), default=0))
-    left = width - sum(others) - 2 * len(others)
-    longest = max((len(visible(row.component_id)) for row in rows), default=0)
-    return max(9, min(longest, COMPONENT_WIDTH, left))
-
-
-def _cells(snapshot: Snapshot, row: InstanceRow, width: int) -> Iterator[str | Text]:
-    elapsed = snapshot.elapsed_s(row)
-    # Text, so that brackets of ids and messages are not taken for markup.
-    yield Text(visible(row.component_id))
-    if width >= MEDIUM:
-        yield format_datetime(row.scheduled_start)
-    if width >= WIDE:
-        yield row.type
-    yield Text(str(row.status), style=_STYLES.get(row.status, ""))
-    yield str(row.attempt_count) if row.attempt_count else ""
-    yield duration(elapsed) if elapsed is not None and row.attempt_count else ""
-    note = textwrap.shorten(visible(snapshot.progress(row)), PROGRESS_WIDTH, placeholder=" …")
-    yield Text(note, no_wrap=True, overflow="ellipsis")
-
-
-def duration(seconds: float) -> str:
-    """A duration in two units at most: 0.4 s, 12 s, 3 m 5 s, 2 h 10 m."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} m {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} m"

@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 
 from taskrunner.agent.ipc.names import MARK
 from taskrunner.cli.follow import Follower
-from taskrunner.cli.report import Places
+from taskrunner.cli.interrupts import Interrupts
+from taskrunner.cli.outcome import Outcome, Places, find_cut_waits, find_places
+from taskrunner.cli.plain import distinct
+from taskrunner.cli.run_folders import RunFolder
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.clock import Clock
-from taskrunner.errors import ConfigError, ErrorId, InvalidRequest, TaskrunnerError, UsageError
+from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.instances import Category
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.actions.publisher import Keeper, Publisher, SnsPublisher
 from taskrunner.service.callers import ANONYMOUS
-from taskrunner.service.definitions import Moment
 from taskrunner.service.engine import Service
 from taskrunner.service.loopback import LoopbackServer
 from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
 from taskrunner.service.settings import ServiceSettings
 
-#: The fields of a data node that say where it is.
-PATH_FIELDS = ("filePath", "directoryPath")
 #: How often a run is looked at, in seconds.
 LOOK_S = 0.1
 #: How long agents have to end what they do once a run is canceled, in seconds.
 CANCEL_GRACE_S = 10.0
+#: So many of them are named when a run waits for them to end.
+NAMED, NAME_WIDTH = 3, 24
 #: How long the end of a run waits for alarms to be tried, in seconds.
 ALARMS_S = 30.0
 #: An agent that ends by itself is started anew so often.
@@ -61,18 +60,6 @@ class LocalOptions:
     tasks: int = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a run ended."""
-
-    snapshot: Snapshot
-    places: Places
-    interrupted: bool
-    took_s: float
-    #: Why it was given up, if it was.
-    trouble: str | None = None
-
-
 class LocalRun:
     """One definition, run once; everything that it keeps is under one folder."""
 
@@ -81,41 +68,70 @@ class LocalRun:
         self._options = options
         self._clock = clock
         self._stop = threading.Event()
+        self._interrupts = Interrupts(self._stop)
         self._broken: list[str] = []
-        self.folder = _make_folders(options, clock, definition.source)
+        self._folder = _make_folders(options, clock, definition.source)
+        self.folder = self._folder.path
 
     @property
     def logs(self) -> Path:
         """Where the agents keep the logs of attempts."""
         return self.folder / "logs"
 
+    @property
+    def signal(self) -> int | None:
+        """The first signal that the run was sent, if there was one."""
+        return self._interrupts.number
+
+    def close(self) -> None:
+        """Let go of the run's folder: from now on a later run may remove it."""
+        self._folder.release()
+
     def run(self, follower: Follower) -> Outcome:
-        """Run to the end. Raises UsageError, InvalidRequest or StoreError when it cannot begin."""
-        began = self._clock.monotonic()
+        """Run to the end. Raises UsageError, InvalidRequest or StoreError when it cannot begin.
+
+        A second signal raises KeyboardInterrupt, once everything has been ended by force.
+        """
+        began, at = self._clock.monotonic(), self._clock.now()
         with ExitStack() as stack:
+            stack.enter_context(self._interrupts.heard())
             server = LoopbackServer()
             agents = self._agents(server.url)
             service = self._service(agents)
             stack.callback(service.stop)
             stack.enter_context(server.serving(service))
-            stack.callback(agents.close, grace_s=CANCEL_GRACE_S)
+            stack.callback(self._end, agents)
             pipeline_id = self._activate(service)
             service.start()
-            stack.enter_context(self._signals())
             stack.callback(follower.close)
             interrupted = self._follow(service, agents, pipeline_id, follower)
             snapshot = self._with_alarms(service, pipeline_id)
-            places = self._places(service, snapshot)
+            follower.show(snapshot)
+            own = Places(folder=self.folder, logs=self.logs, s3_root=self._options.s3_root)
+            places = find_places(service, snapshot, own)
+            cut_waits = find_cut_waits(service.loaded, snapshot)
             if snapshot.state is PipelineState.SCHEDULED:
                 # Resources of users that wait for ever are to go too.
                 _cancel(service, pipeline_id)
         return Outcome(
             snapshot=snapshot,
             places=places,
-            interrupted=interrupted,
+            source=self._definition.source or "-",
+            began=at,
             took_s=self._clock.monotonic() - began,
+            interrupted=self._interrupts.number if interrupted else None,
             trouble=self._broken[0] if self._broken else None,
+            cut_waits=cut_waits,
+            longest_wait_s=self._options.retry_delay_cap.total_seconds(),
         )
+
+    def _end(self, agents: LocalProcesses) -> None:
+        """End the agents with what they run: with patience, unless there is none left."""
+        try:
+            agents.close(grace_s=0 if self._interrupts.hard else CANCEL_GRACE_S)
+        except KeyboardInterrupt:
+            agents.close(grace_s=0)
+            raise
 
     def _service(self, agents: LocalProcesses) -> Service:
         settings = ServiceSettings(
@@ -175,18 +191,22 @@ class LocalRun:
             self._attend(crew, snapshot)
             if self._stop.is_set() and not canceled:
                 canceled = True
-                follower.say("stopping; once more ends it at once")
+                follower.say(_stopping(snapshot))
                 _cancel(service, pipeline_id)
             self._clock.wait(threading.Event() if canceled else self._stop, LOOK_S)
 
     def _with_alarms(self, service: Service, pipeline_id: str) -> Snapshot:
         """The end's snapshot, once each alarm has been tried (or for long enough)."""
         never = threading.Event()
+        stopped = self._stop.is_set()
         for _ in range(int(ALARMS_S / LOOK_S)):
             snapshot = Snapshot.take(service, pipeline_id)
             if all(alarm.tries for alarm in snapshot.alarms):
                 break
-            self._clock.wait(never, LOOK_S)
+            if self._stop.is_set() and not stopped:
+                # Asked to stop when nothing runs any more: then this is not waited for.
+                break
+            self._clock.wait(never if stopped else self._stop, LOOK_S)
         return snapshot
 
     def _attend(self, crew: _Crew, snapshot: Snapshot) -> None:
@@ -196,45 +216,20 @@ class LocalRun:
             # What has run so far is still to be reported.
             self._broken.append(str(error))
 
-    def _places(self, service: Service, snapshot: Snapshot) -> Places:
-        """Where the run's outputs and logs are."""
-        outputs: list[str] = []
-        log_uris: list[str] = []
-        for row in snapshot.instances:
-            loaded = service.loaded(row.pipeline_id, row.version)
-            moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
-            written = row.component_id in loaded.components.producers
-            if written and row.status is InstanceStatus.FINISHED:
-                texts = [loaded.text(row.component_id, key, moment) for key in PATH_FIELDS]
-                outputs += [text for text in texts if text]
-            log_uri = loaded.text(row.component_id, "pipelineLogUri", moment)
-            head = snapshot.head(row)
-            if log_uri and head is not None and head.error_id != ErrorId.LOGS_NOT_SHIPPED:
-                log_uris.append(f"{log_uri.rstrip('/')}/{row.pipeline_id}")
-        return Places(
-            s3_root=self._options.s3_root,
-            logs=self.logs / snapshot.pipeline_id,
-            outputs=tuple(dict.fromkeys(outputs)),
-            log_uris=tuple(dict.fromkeys(log_uris)),
-        )
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM or a closed terminal cancel the run; a second one ends it at once."""
-
-        def handle(number: int, _frame: FrameType | None) -> None:
-            self._stop.set()
-            signal.signal(number, before[signal.Signals(number)])
-
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-        # What whoever started us had ignored (nohup, a shell's background) stays ignored.
-        heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, handle) for number in heard}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+def _stopping(snapshot: Snapshot) -> str:
+    """What the end of a run waits for once it was asked to stop."""
+    running = [
+        row.component_id
+        for row in snapshot.instances
+        if row.status is InstanceStatus.RUNNING and row.category != Category.RESOURCE
+    ]
+    once_more = "Ctrl-C again ends it at once"
+    if not running:
+        return f"Stopping: nothing runs, the rest is canceled; {once_more}"
+    named = ", ".join(distinct(running[:NAMED], NAME_WIDTH).values())
+    more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
+    return f"Stopping: waiting up to {1.5 * CANCEL_GRACE_S:.0f} s for {named}{more}; {once_more}"
 
 
 def _cancel(service: Service, pipeline_id: str) -> None:
@@ -275,14 +270,10 @@ def _groups(snapshot: Snapshot) -> list[str]:
     return [group for group in dict.fromkeys(wanted) if group not in managed]
 
 
-def _make_folders(options: LocalOptions, clock: Clock, source: str | None) -> Path:
-    stem = Path(source or "pipeline").stem
-    stamp = clock.now().astimezone().strftime("%Y%m%d-%H%M%S")
+def _make_folders(options: LocalOptions, clock: Clock, source: str | None) -> RunFolder:
     try:
-        runs = options.work_dir / "runs"
-        runs.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{stamp}-{stem}-", dir=runs))
-        (folder / "logs").mkdir()
+        folder = RunFolder(options.work_dir / "runs", Path(source or "pipeline").stem, clock)
+        (folder.path / "logs").mkdir()
         if options.s3_root is not None:
             options.s3_root.mkdir(parents=True, exist_ok=True)
     except OSError as error:

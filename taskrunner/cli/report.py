@@ -1,108 +1,47 @@
-"""What a run came to: for people, and as one JSON document."""
+"""What a run came to, for people."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
-from taskrunner.cli.follow import duration, instance_table
+from taskrunner.cli.follow import alarm_line
+from taskrunner.cli.outcome import Outcome
 from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
+from taskrunner.cli.table import duration, instance_table
+from taskrunner.errors import ErrorId
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import AlarmStatus, AttemptStatus, InstanceStatus
-from taskrunner.model.times import format_datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where things of a run are to be found."""
-
-    #: The folder that stands for S3; None: a real S3.
-    s3_root: Path | None
-    logs: Path
-    #: Output URIs that the run's data nodes name.
-    outputs: tuple[str, ...]
-    #: pipelineLogUri, where the definition has one.
-    log_uris: tuple[str, ...]
-
-    def shown(self, uri: str) -> str:
-        """A URI as a person would open it: the file or folder that stands for it."""
-        if self.s3_root is not None and uri.startswith("s3://"):
-            return str(self.s3_root / uri.removeprefix("s3://"))
-        return uri
-
-
-def verdict(snapshot: Snapshot, *, interrupted: bool) -> str:
-    """The run's status in one word, as the JSON document has it."""
-    if snapshot.succeeded:
-        return "FINISHED"
-    return "CANCELED" if interrupted else "FAILED"
-
-
-def json_report(snapshot: Snapshot, *, interrupted: bool) -> str:
-    """One JSON document: pipeline, instances with attempts, alarms."""
-    document = {
-        "pipelineId": snapshot.pipeline_id,
-        "status": verdict(snapshot, interrupted=interrupted),
-        "instances": [_instance(snapshot, row) for row in snapshot.instances],
-        "alarms": [
-            {"topicArn": alarm.topic_arn, "subject": alarm.subject, "message": alarm.message}
-            for alarm in snapshot.alarms
-        ],
-    }
-    return json.dumps(document, indent=2)
-
-
-def _instance(snapshot: Snapshot, row: InstanceRow) -> dict[str, object]:
-    return {
-        "id": row.instance_id,
-        "component": row.component_id,
-        "type": row.type,
-        "status": row.status,
-        "scheduledStart": format_datetime(row.scheduled_start),
-        "scheduledEnd": format_datetime(row.scheduled_end),
-        "attempts": [
-            {
-                "id": attempt.attempt_id,
-                "status": attempt.status,
-                "errorId": attempt.error_id,
-                "errorMessage": attempt.error_message,
-            }
-            for attempt in snapshot.attempts.get(row.instance_id, ())
-        ],
-    }
+from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.service.store.rows import AlarmRow
 
 
 def print_report(
-    console: Console, snapshot: Snapshot, places: Places, *, took_s: float, interrupted: bool
+    console: Console, outcome: Outcome, *, alarms: Sequence[AlarmRow], runs: str
 ) -> None:
-    """What ran, what failed and why, and where outputs and logs are."""
+    """What ran, what failed and why, and where outputs and logs are.
+
+    `alarms` are those that nobody was told yet, `runs` says what is kept of earlier runs.
+    """
+    snapshot = outcome.snapshot
     shown = [row for row in snapshot.instances if row.category != Category.DATANODE]
     console.print(instance_table(snapshot, shown, console.width))
     console.print()
-    for line in _failures(snapshot, interrupted=interrupted):
+    for line in _failures(snapshot, interrupted=outcome.interrupted is not None):
         console.print(Text(_lines(line), style="red"), soft_wrap=True)
-    for line in _reservations(snapshot):
+    for line in (*_reservations(snapshot), *_cut_waits(outcome)):
         console.print(Text(_lines(line), style="yellow"), soft_wrap=True)
-    for alarm in snapshot.alarms:
-        done = alarm.status in {AlarmStatus.SENT, AlarmStatus.LOGGED}
-        sent = "" if done else f" (not published: {alarm.error or 'not yet'})"
-        told = f"Alarm{sent}: {alarm.subject}: {alarm.message}"
-        console.print(Text(_lines(told)), soft_wrap=True)
-    for line in _where(places):
-        console.print(Text(line), soft_wrap=True)
-    word = verdict(snapshot, interrupted=interrupted)
+    for line in (*map(alarm_line, alarms), *_where(outcome), runs):
+        console.print(Text(_lines(line)), soft_wrap=True)
+    word = outcome.verdict
     counts = Counter(str(row.status) for row in shown)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     style = "bold green" if word == "FINISHED" else "bold red"
-    line = f"{word}: {told} in {duration(took_s)} (pipeline {snapshot.pipeline_id})"
+    line = f"{word}: {told} in {duration(outcome.took_s)} (pipeline {snapshot.pipeline_id})"
     console.print(Text(line, style=style), soft_wrap=True)
 
 
@@ -138,9 +77,27 @@ def _reservations(snapshot: Snapshot) -> Iterator[str]:
                 yield f"{attempt.attempt_id} FINISHED, but: [{attempt.error_id}] {reason}"
 
 
-def _where(places: Places) -> Iterator[str]:
-    for uri in places.outputs:
+def _cut_waits(outcome: Outcome) -> Iterator[str]:
+    """That what runs here is tried again sooner than it would be elsewhere."""
+    if outcome.cut_waits:
+        told = ", ".join(f"{cut.component} ({cut.delay})" for cut in outcome.cut_waits)
+        longest = duration(outcome.longest_wait_s)
+        yield f"Tried again after {longest}, sooner than retryDelay: {told} (--retry-delay-cap)"
+
+
+def _where(outcome: Outcome) -> Iterator[str]:
+    snapshot, places = outcome.snapshot, outcome.places
+    found = [output for outputs in places.outputs.values() for output in outputs]
+    for uri in dict.fromkeys(output.uri for output in found if output.uri):
         yield f"Output: {places.shown(uri)}"
-    for uri in places.log_uris:
-        yield f"Logs:   {places.shown(uri)}"
-    yield f"Local logs: {places.logs}"
+    yield from dict.fromkeys(
+        f"Logs:   {places.shown(f'{places.log_uris[row.instance_id]}/{row.pipeline_id}')}"
+        for row in snapshot.instances
+        if row.instance_id in places.log_uris and _logs_were_sent(snapshot, row)
+    )
+    yield f"Local logs: {places.logs / snapshot.pipeline_id}"
+
+
+def _logs_were_sent(snapshot: Snapshot, row: InstanceRow) -> bool:
+    head = snapshot.head(row)
+    return head is not None and head.error_id != ErrorId.LOGS_NOT_SHIPPED

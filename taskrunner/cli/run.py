@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +21,10 @@ from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import ConfigError, DefinitionError, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.selection import Selection
+
+if TYPE_CHECKING:
+    from taskrunner.cli.follow import Follower
+    from taskrunner.cli.local_run import LocalRun
 
 #: A year: beyond it nobody waits, and dates end somewhere.
 LONGEST_DELAY_S = 366 * 86_400
@@ -40,12 +45,13 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
 @click.command(
     help="Run DEFINITION here and follow it to its end: the real service on a loopback port, a "
     "real agent for each worker group and resource. Exit code 0 when everything FINISHED, "
-    "1 when not, 2 for wrong options.",
+    "1 when not, 2 for wrong options, 130 after Ctrl-C.",
 )
 @click.argument("definition", metavar="DEFINITION")
 @click.option("--param", "params", multiple=True, metavar="ID=VALUE", help="A parameter's value.")
 @click.option("--parameters-file", metavar="FILE", help="Declarations of parameters, in JSON.")
 @click.option("--values-file", metavar="FILE", help="Values of parameters, in JSON.")
+@click.option("--resource", metavar="NAME", help="Which pipeline of a template or plan.")
 @_moment_option("--at", text="Run the occurrence that starts at or contains TIME (UTC).")
 @_moment_option("--from", "since", text="Run the occurrences that start at TIME or later ...")
 @_moment_option("--to", "until", text="... and at TIME or before.")
@@ -78,6 +84,14 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     help="No wait between attempts is longer.",
 )
 @click.option(
+    "--keep-runs",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Keep the folders of so many runs, this one included, and remove older ones. 0: keep all.",
+)
+@click.option(
     "--tasks",
     type=click.IntRange(1, 64),
     default=4,
@@ -92,7 +106,6 @@ def command(**options: Any) -> int:
     """Compose a local run from the command line, run it, and report."""
     from taskrunner import logs
     from taskrunner.cli.local_run import LocalOptions, LocalRun
-    from taskrunner.cli.report import json_report, print_report
     from taskrunner.clock import SystemClock
 
     # At a terminal or not: what a run has to say stands in its report.
@@ -111,21 +124,51 @@ def command(**options: Any) -> int:
         tasks=options["tasks"],
     )
     run = LocalRun(definition, local, SystemClock())
+    try:
+        return _run(run, options)
+    finally:
+        run.close()
+
+
+def _run(run: LocalRun, options: Mapping[str, Any]) -> int:
+    """Run it, report, and say what is kept; returns the exit code."""
+    from taskrunner.cli.report import print_report
+    from taskrunner.cli.run_document import json_report
+    from taskrunner.cli.run_folders import remove_old_runs
+
+    keep, form = options["keep_runs"], options["form"]
+    removed = remove_old_runs(run.folder.parent, keep=keep) if keep else 0
     console = _console()
-    outcome = run.run(_follower(console, options["form"], str(options["definition"])))
-    if options["form"] == "json":
-        click.echo(json_report(outcome.snapshot, interrupted=outcome.interrupted))
+    follower = _follower(console, form, str(options["definition"]))
+    try:
+        outcome = run.run(follower)
+    except KeyboardInterrupt:
+        click.echo(f"taskrunner: ended at once; what there is of it is in {run.folder}", err=True)
+        return 128 + (run.signal or signal.SIGINT)
+    runs = _kept(run.folder.parent, keep=keep, removed=removed)
+    if form == "json":
+        click.echo(json_report(outcome))
+        if removed:
+            click.echo(runs, err=True)
     else:
-        print_report(
-            console,
-            outcome.snapshot,
-            outcome.places,
-            took_s=outcome.took_s,
-            interrupted=outcome.interrupted,
-        )
+        print_report(console, outcome, alarms=follower.untold(outcome.snapshot), runs=runs)
     if outcome.trouble is not None:
         raise TaskrunnerError(outcome.trouble)
-    return 0 if outcome.snapshot.succeeded else 1
+    if outcome.snapshot.succeeded:
+        return 0
+    # As shells have it: 130 for Ctrl-C, 143 for SIGTERM.
+    return 1 if outcome.interrupted is None else 128 + outcome.interrupted
+
+
+def _kept(runs: Path, *, keep: int, removed: int) -> str:
+    """What is kept of earlier runs."""
+    from taskrunner.cli.run_folders import kept_runs
+
+    found = kept_runs(runs)
+    most = f" of at most {keep}" if keep else ""
+    gone = f"; {removed} older removed" if removed else ""
+    size = f"{found.bytes / 1_000_000:,.1f} MB"
+    return f"Runs kept: {found.count}{most}, {size}, in {runs}{gone} (--keep-runs)"
 
 
 def _load(options: Mapping[str, Any]) -> Definition:
@@ -139,6 +182,7 @@ def _load(options: Mapping[str, Any]) -> Definition:
         parameters_file=options["parameters_file"],
         values_file=options["values_file"],
         params=options["params"],
+        resource=options["resource"],
     )
     document = load_document(sources)
     report = validate_document(document, now=SystemClock().now())
@@ -216,9 +260,9 @@ def _console() -> Any:
     return Console(highlight=False, width=width)
 
 
-def _follower(console: Any, form: str, title: str) -> Any:
+def _follower(console: Any, form: str, title: str) -> Follower:
     from taskrunner.cli.follow import LineFollower, SilentFollower, TableFollower
 
     if form == "json":
-        return SilentFollower()
+        return SilentFollower(sys.stderr)
     return TableFollower(console, title) if console.is_terminal else LineFollower(sys.stdout)

@@ -104,13 +104,50 @@ def test_a_success(tmp_path: Path) -> None:
 def test_json_is_one_document_and_nothing_else(tmp_path: Path) -> None:
     code, document = result(tmp_path, write(tmp_path, ON_DEMAND, shell("A")))
     assert code == 0
-    assert list(document) == ["pipelineId", "status", "instances", "alarms"]
     (found,) = document["instances"]
-    assert list(found) == [
-        *("id", "component", "type", "status", "scheduledStart", "scheduledEnd", "attempts"),
-    ]
-    assert list(found["attempts"][0]) == ["id", "status", "errorId", "errorMessage"]
+    (attempt,) = found["attempts"]
+    folder = Path(attempt["logFolder"])
+    assert folder.is_relative_to(document["folder"])
+    assert folder / "Activity.log" in map(Path, attempt["logFiles"])
+    for timed in (document, found, attempt):
+        assert timed["start"] <= timed["end"]
+        assert timed["durationSeconds"] >= 0
     assert document["status"] == "FINISHED"
+
+
+def test_json_says_where_outputs_are(tmp_path: Path) -> None:
+    node = {"id": "Out", "type": "S3DataNode", "directoryPath": "s3://bucket/out"}
+    activity = shell("A", "echo hello > $OUTPUT1_STAGING_DIR/x", stage="true", output=ref("Out"))
+    code, document = result(tmp_path, write(tmp_path, ON_DEMAND, activity, node))
+    assert code == 0
+    (output,) = next(i for i in document["instances"] if i["component"] == "A")["outputs"]
+    assert (output["node"], output["uri"]) == ("Out", "s3://bucket/out")
+    assert (Path(output["path"]) / "x").read_text() == "hello\n"
+
+
+def test_old_runs_are_removed_and_what_is_kept_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path, ON_DEMAND, shell("A"))
+    assert run(tmp_path, file).returncode == 0
+    (first,) = (tmp_path / "work" / "runs").iterdir()
+    done = run(tmp_path, file, "--keep-runs", "1")
+    (told,) = (line for line in done.stdout.splitlines() if line.startswith("Runs kept: "))
+    assert told.startswith("Runs kept: 1 of at most 1, ")
+    assert told.endswith("; 1 older removed (--keep-runs)")
+    (second,) = (tmp_path / "work" / "runs").iterdir()
+    assert second != first
+    done = run(tmp_path, file, "--keep-runs", "0")
+    assert "Runs kept: 2, " in done.stdout
+    done = run(tmp_path, file, "--keep-runs", "2", "--format", "json")
+    assert json.loads(done.stdout)["status"] == "FINISHED"
+    assert done.stderr.startswith("Runs kept: 2 of at most 2, ")
+
+
+def test_an_alarm_is_told_once(tmp_path: Path) -> None:
+    alarm = {"id": "Tell", "type": "SnsAlarm", "topicArn": "arn:aws:sns:us-east-1:1:t"}
+    alarm |= {"subject": "it failed", "message": "look", "role": "r"}
+    failing = shell("A", "exit 3", maximumRetries="0", onFail=ref("Tell"))
+    done = run(tmp_path, write(tmp_path, ON_DEMAND, failing, alarm))
+    assert done.stdout.count("it failed: look") == 1
 
 
 def test_a_retry_and_then_success(tmp_path: Path) -> None:
@@ -125,6 +162,10 @@ def test_a_retry_and_then_success(tmp_path: Path) -> None:
     assert (first["status"], second["status"]) == ("FAILED", "FINISHED")
     assert "not yet" in first["errorMessage"]
     assert second["errorMessage"] is None
+    flag.unlink()
+    done = run(tmp_path, write(tmp_path, ON_DEMAND, activity), "--retry-delay-cap", "0.2")
+    told = "Tried again after 0.2 s, sooner than retryDelay: A (10 minutes) (--retry-delay-cap)"
+    assert done.stdout.count(told) == 1
 
 
 def test_a_failure_says_why_and_what_never_ran(tmp_path: Path) -> None:
@@ -239,6 +280,7 @@ def test_parameters_of_the_definition_itself(tmp_path: Path) -> None:
         (["--retry-delay-cap", "nan"], "--retry-delay-cap"),
         (["--retry-delay-cap", "-1"], "--retry-delay-cap"),
         (["--tasks", "0"], "--tasks"),
+        (["--keep-runs", "-1"], "--keep-runs"),
         (["--format", "xml"], "--format"),
         (["--no-such-option"], "--no-such-option"),
         (["--work-dir", "/proc/nowhere"], "/proc/nowhere"),
@@ -310,10 +352,10 @@ def test_a_full_disk_behind_the_output_is_one_line(form: str, tmp_path: Path) ->
 
 
 @contextmanager
-def sleeping(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def sleeping(folder: Path, *options: str, command: str = "true") -> Iterator[subprocess.Popen[str]]:
     """A run whose command has started to sleep."""
-    command = f"cd {folder}; touch started; sleep 1000"
-    file = write(folder, ON_DEMAND, shell("A", command), shell("B", dependsOn=ref("A")))
+    sleep = f"{command}; cd {folder}; touch started; sleep 1000"
+    file = write(folder, ON_DEMAND, shell("A", sleep), shell("B", dependsOn=ref("A")))
     process = subprocess.Popen(
         argv(folder, file, *options),
         stdout=subprocess.PIPE,
@@ -337,8 +379,8 @@ def test_a_signal_cancels_the_run_and_leaves_nothing(sign: signal.Signals, tmp_p
         process.send_signal(sign)
         out, err = process.communicate(timeout=PATIENCE_S)
         assert processes_of(tmp_path) == []
-    assert process.returncode == 1
-    assert err == ""
+    assert process.returncode == 128 + sign
+    assert err == "Stopping: waiting up to 15 s for A; Ctrl-C again ends it at once\n"
     document = json.loads(out)
     assert document["status"] == "CANCELED"
     assert statuses(document) == {"A": "CANCELED", "B": "CANCELED"}
@@ -349,7 +391,8 @@ def test_an_interrupted_run_says_so(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_S)
     assert err == ""
-    assert "stopping; once more ends it at once" in out
+    assert process.returncode == 130
+    assert "Stopping: waiting up to 15 s for A; Ctrl-C again ends it at once\n" in out
     assert "Stopped on request: what had not ended was canceled." in out
     assert out.splitlines()[-1].startswith("CANCELED: 2 CANCELED in ")
 
@@ -359,8 +402,27 @@ def test_ctrl_c_in_the_terminal_reaches_the_whole_group(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE_S)
         assert processes_of(tmp_path) == []
-    assert (process.returncode, err) == (1, "")
+    assert (process.returncode, err) == (130, "")
     assert "CANCELED" in out
+
+
+def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+    """Also what ignores every kind request."""
+    with sleeping(tmp_path, command="trap '' TERM INT") as process:
+        process.send_signal(signal.SIGINT)
+        told = ""
+        assert process.stdout is not None
+        while "Ctrl-C again ends it at once" not in told:
+            line = process.stdout.readline()
+            assert line, "it ended without a word"
+            told += line
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        wait_for("the end of all", lambda: not processes_of(tmp_path))
+    assert process.returncode == 130
+    folder = tmp_path / "work" / "runs"
+    assert err.startswith(f"taskrunner: ended at once; what there is of it is in {folder}/")
+    assert "Traceback" not in out + err
 
 
 def test_what_nohup_ignores_is_ignored(tmp_path: Path) -> None:

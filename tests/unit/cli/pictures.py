@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from taskrunner.cli.outcome import Outcome, Places
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus, PipelineState
@@ -84,3 +86,20 @@ def picture(
         alarms=alarms,
         blocked=blocked or {},
     )
+
+
+def places(**given: Any) -> Places:
+    fields: dict[str, Any] = {"folder": Path("/w/runs/r"), "logs": Path("/w/runs/r/logs")}
+    return Places(**{**fields, **given})
+
+
+def outcome(snapshot: Snapshot, where: Places | None = None, **given: Any) -> Outcome:
+    fields: dict[str, Any] = {
+        "snapshot": snapshot,
+        "places": where or places(),
+        "source": "p.json",
+        "began": START,
+        "took_s": 12.3,
+        "longest_wait_s": 2.0,
+    }
+    return Outcome(**{**fields, **given})

@@ -2,27 +2,14 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import timedelta
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from taskrunner.cli.follow import (
-    LineFollower,
-    SilentFollower,
-    TableFollower,
-    duration,
-    instance_table,
-)
-from taskrunner.cli.plain import visible
+from taskrunner.cli.follow import LineFollower, SilentFollower, TableFollower
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import InstanceStatus
-from tests.unit.cli.pictures import START, alarm, attempt, instance, picture
-
-WIDTHS = [60, 90, 120]
-
+from tests.unit.cli.pictures import alarm, attempt, instance, picture
 
 # -- lines ----------------------------------------------------------------------------------
 
@@ -69,13 +56,33 @@ def test_a_data_node_that_finished_is_no_news_but_one_that_failed_is() -> None:
     assert lines_of(picture(fine, broken)) == ["@E_2026-02-13T02:00:00 CASCADE_FAILED"]
 
 
-def test_each_alarm_is_told_once() -> None:
+def test_each_alarm_is_told_once_when_it_has_been_tried() -> None:
     row = instance("A", "FAILED")
-    one, two = alarm(row), alarm(row, alarm_id="2", subject="again")
+    new, one, two = alarm(row, tries=0), alarm(row), alarm(row, alarm_id="2", subject="again")
     printed = lines_of(
-        picture(row, alarms=(one,)), picture(row, alarms=(one,)), picture(row, alarms=(one, two))
+        picture(row, alarms=(new,)),
+        picture(row, alarms=(one,)),
+        picture(row, alarms=(one,)),
+        picture(row, alarms=(one, two)),
     )
-    assert printed[1:] == ["  ALARM it failed: look at it", "  ALARM again: look at it"]
+    assert printed[1:] == ["  Alarm: it failed: look at it", "  Alarm: again: look at it"]
+
+
+def test_an_alarm_that_was_not_published_says_why() -> None:
+    row = instance("A", "FAILED")
+    failed = alarm(row, status="FAILED", error="no such topic")
+    printed = lines_of(picture(row, alarms=(failed,)))
+    assert printed[1] == "  Alarm (not published: no such topic): it failed: look at it"
+
+
+def test_the_report_is_left_the_alarms_that_no_line_has_told() -> None:
+    row = instance("A", "FAILED")
+    told, new = alarm(row), alarm(row, alarm_id="2", tries=0)
+    follower = LineFollower(io.StringIO())
+    snapshot = picture(row, alarms=(told, new))
+    assert follower.untold(snapshot) == (told, new)
+    follower.show(snapshot)
+    assert follower.untold(snapshot) == (new,)
 
 
 def test_what_is_said_is_a_line() -> None:
@@ -89,83 +96,22 @@ def test_an_id_cannot_write_lines_of_its_own() -> None:
     assert lines_of(picture(row)) == [r"@A\nB FINISHED\x1b[2J RUNNING"]
 
 
-def test_for_json_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    follower = SilentFollower()
-    follower.show(picture(instance("A", "FAILED")))
+def test_for_json_nothing_is_shown_and_what_is_said_stays_off_the_document(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    err = io.StringIO()
+    follower = SilentFollower(err)
+    snapshot = picture(instance("A", "FAILED"), alarms=(alarm(instance("A")),))
+    follower.show(snapshot)
     follower.say("stopping")
     follower.close()
+    assert err.getvalue() == "stopping\n"
+    assert follower.untold(snapshot) == snapshot.alarms
     printed = capsys.readouterr()
     assert printed.out + printed.err == ""
 
 
 # -- the table ------------------------------------------------------------------------------
-
-
-def drawn(snapshot: Snapshot, width: int) -> list[str]:
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    with console.capture() as capture:
-        console.print(instance_table(snapshot, list(snapshot.instances), width))
-    return [line.rstrip() for line in capture.get().splitlines()]
-
-
-def crowded(status: str) -> Snapshot:
-    """The widest of everything."""
-    row = instance(
-        "A" * 60,
-        status,
-        attempt_count=10,
-        actual_start=START - timedelta(minutes=58, seconds=59),
-        error_message="a rather long story of what has gone wrong this time " * 3,
-    )
-    return picture(row, instance("B"))
-
-
-@pytest.mark.parametrize("status", list(InstanceStatus))
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_narrow_terminal_never_cuts_the_status(status: InstanceStatus, width: int) -> None:
-    lines = drawn(crowded(status), width)
-    assert any(re.search(rf"\b{status}(\s|$)", line) for line in lines), lines
-    assert any(re.search(r" 10 +59 m 59 s(\s|$)", line) for line in lines), lines
-    assert len(lines) == 3
-    assert max(map(len, lines)) <= width
-
-
-@pytest.mark.parametrize(
-    ("width", "columns"),
-    [
-        (60, ["Component", "Status", "Attempt", "Elapsed"]),
-        (90, ["Component", "Period", "Status", "Attempt", "Elapsed"]),
-        (120, ["Component", "Period", "Type", "Status", "Attempt", "Elapsed", "Progress"]),
-    ],
-)
-def test_wider_terminals_are_shown_more(width: int, columns: list[str]) -> None:
-    row = instance("A", "RUNNING", attempt_count=1, actual_start=START)
-    header = drawn(picture(row), width)[0].split()
-    assert [name for name in header if name in columns] == columns
-    assert ("Type" in header) == ("Type" in columns)
-    assert ("Period" in header) == ("Period" in columns)
-
-
-def test_a_row_says_all_of_an_instance() -> None:
-    row = instance("Copy", "RUNNING", attempt_count=2, actual_start=START, type="CopyActivity")
-    snapshot = picture(row, attempts=(attempt(row, 2, "RUNNING", progress={"rows": "12345"}),))
-    assert drawn(snapshot, 120)[1].split() == [
-        *("Copy", "2026-02-13T02:00:00", "CopyActivity", "RUNNING", "2", "1", "m", "0", "s"),
-        *("12,345", "rows"),
-    ]
-
-
-def test_brackets_of_ids_and_messages_are_not_markup() -> None:
-    row = instance("A[red]", "FAILED", error_message="[bold]no[/bold] [/]", attempt_count=1)
-    line = drawn(picture(row), 120)[1]
-    assert "A[red]" in line
-    assert "[bold]no[/bold] [/]" in line
-
-
-def test_control_characters_of_ids_are_written_out() -> None:
-    lines = drawn(picture(instance("A\n\x1b[2JB")), 120)
-    assert len(lines) == 2
-    assert r"A\n\x1b[2JB" in lines[1]
 
 
 class Terminal:
@@ -218,45 +164,29 @@ def test_rows_stay_in_the_order_of_the_run_when_some_are_left_out() -> None:
     assert shown.index("FAILED") < shown.index("RUNNING")
 
 
-def test_what_is_said_stands_over_the_table() -> None:
+def test_what_is_said_is_printed_at_once_and_stays_above_the_table() -> None:
     terminal = Terminal(40)
-    terminal.follower.say("stopping; once more ends it at once")
-    assert "stopping; once more" in terminal.show(picture(instance("A", "RUNNING")))
+    terminal.show(picture(instance("A", "RUNNING")))
+    before = len(terminal.out.getvalue())
+    terminal.follower.say("Stopping: waiting for [A]")
+    assert "Stopping: waiting for [A]\n" in terminal.out.getvalue()[before:]
+    assert "Stopping" not in terminal.show(picture(instance("A", "RUNNING")))
+    assert "orders.json" in terminal.show(picture(instance("A", "RUNNING")))
     terminal.follower.close()
 
 
-# -- words ----------------------------------------------------------------------------------
+def test_the_table_tells_no_alarms() -> None:
+    terminal = Terminal(40)
+    snapshot = picture(instance("A", "FAILED"), alarms=(alarm(instance("A")),))
+    terminal.show(snapshot)
+    assert terminal.follower.untold(snapshot) == snapshot.alarms
+    terminal.follower.close()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"),
-        (0.44, "0.4 s"),
-        (9.4, "9.4 s"),
-        (12.4, "12 s"),
-        (59.4, "59 s"),
-        (59.6, "1 m 0 s"),
-        (185, "3 m 5 s"),
-        (3599.6, "1 h 0 m"),
-        (7800, "2 h 10 m"),
-        (360_000, "100 h 0 m"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("Orders täglich 日", "Orders täglich 日"),
-        ("a\nb\tc", r"a\nb\tc"),
-        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
-        ("\u202egnp.exe", r"\u202egnp.exe"),
-        ("", ""),
-    ],
-)
-def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
-    found: Any = visible(text)
-    assert found == shown
+def test_a_long_path_takes_one_line() -> None:
+    terminal = Terminal(40, title="/a/long/way/" * 20 + "orders.json")
+    shown = terminal.show(picture(instance("A", "RUNNING")))
+    terminal.follower.close()
+    (title,) = (line for line in shown.splitlines() if "/a/long" in line)
+    assert title.rstrip().endswith("orders.json")
+    assert len(title.rstrip()) <= 120

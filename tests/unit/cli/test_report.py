@@ -1,146 +1,61 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from taskrunner.cli.report import Places, json_report, print_report, verdict
+from taskrunner.cli.outcome import CutWait, Output, Places
+from taskrunner.cli.report import print_report
 from taskrunner.cli.snapshot import Snapshot
-from taskrunner.testing import ServiceInProcess
-from tests.unit.cli.pictures import alarm, attempt, instance, picture
-from tests.unit.service import worlds
-from tests.unit.service.worlds import ON_DEMAND, ref, shell
+from tests.unit.cli.pictures import alarm, attempt, instance, outcome, picture, places
 
 T = "2026-02-13T02:00:00"
 
 
-# -- for programs ---------------------------------------------------------------------------
-
-
-def told(snapshot: Snapshot, *, interrupted: bool = False) -> Any:
-    return json.loads(json_report(snapshot, interrupted=interrupted))
-
-
-def test_the_json_document_is_exactly_this(world: ServiceInProcess) -> None:
-    pipeline = world.run(
-        [ON_DEMAND, shell("A", maximumRetries="0", onFail=ref("Tell")), worlds.alarm("Tell")]
-    )
-    world.conclude(world.take(), "FAILED", "CommandFailed", "exit code 3\nlast words")
-    assert told(Snapshot.take(world.service, pipeline)) == {
-        "pipelineId": pipeline,
-        "status": "FAILED",
-        "instances": [
-            {
-                "id": f"@A_{T}",
-                "component": "A",
-                "type": "ShellCommandActivity",
-                "status": "FAILED",
-                "scheduledStart": T,
-                "scheduledEnd": T,
-                "attempts": [
-                    {
-                        "id": f"@A_{T}_Attempt=1",
-                        "status": "FAILED",
-                        "errorId": "CommandFailed",
-                        "errorMessage": "exit code 3\nlast words",
-                    }
-                ],
-            }
-        ],
-        "alarms": [
-            {
-                "topicArn": "arn:aws:sns:us-east-1:1:t",
-                "subject": "A FAILED",
-                "message": f"at {T}",
-            }
-        ],
-    }
-
-
-def test_what_went_well_has_no_error_and_what_never_ran_no_attempts() -> None:
-    row, waiting = instance("A"), instance("B", "CANCELED")
-    document = told(picture(row, waiting, attempts=(attempt(row),)))
-    (done,), none = (item["attempts"] for item in document["instances"])
-    assert (done["errorId"], done["errorMessage"]) == (None, None)
-    assert none == []
-    assert document["alarms"] == []
-
-
-def test_every_attempt_is_told_in_order() -> None:
-    row = instance("A", attempt_count=2)
-    tries = (attempt(row, 1, "FAILED", error_id="X", error_message="no"), attempt(row, 2))
-    (shown,) = told(picture(row, attempts=tries))["instances"]
-    assert [one["status"] for one in shown["attempts"]] == ["FAILED", "FINISHED"]
-
-
-def test_data_nodes_and_whatever_ids_there_are_stand_in_the_document() -> None:
-    row = instance('Tä"g\n日', category="datanode", type="S3DataNode")
-    (shown,) = told(picture(row))["instances"]
-    assert shown["component"] == 'Tä"g\n日'
-
-
-@pytest.mark.parametrize(
-    ("status", "interrupted", "word"),
-    [
-        ("FINISHED", False, "FINISHED"),
-        ("FINISHED", True, "FINISHED"),
-        ("FAILED", False, "FAILED"),
-        ("CANCELED", True, "CANCELED"),
-        ("CANCELED", False, "FAILED"),
-        ("WAITING_ON_DEPENDENCIES", False, "FAILED"),
-    ],
-)
-def test_the_verdict(status: str, interrupted: bool, word: str) -> None:
-    snapshot = picture(instance("A", status))
-    assert verdict(snapshot, interrupted=interrupted) == word
-    assert told(snapshot, interrupted=interrupted)["status"] == word
-
-
-# -- for people -----------------------------------------------------------------------------
-
-
-def places(**given: Any) -> Places:
-    fields: dict[str, Any] = {
-        "s3_root": None,
-        "logs": Path("/w/logs/df-1"),
-        "outputs": (),
-        "log_uris": (),
-    }
-    return Places(**{**fields, **given})
-
-
 def printed(
-    snapshot: Snapshot, where: Places | None = None, *, interrupted: bool = False, width: int = 200
+    snapshot: Snapshot, where: Places | None = None, *, width: int = 200, **given: Any
 ) -> list[str]:
     """What follows after the table."""
     out = io.StringIO()
     console = Console(file=out, width=width, color_system=None, highlight=False)
-    print_report(console, snapshot, where or places(), took_s=12.3, interrupted=interrupted)
+    told = outcome(snapshot, where, **given)
+    print_report(console, told, alarms=snapshot.alarms, runs="Runs kept: 1")
     _table, _, rest = out.getvalue().partition("\n\n")
     return rest.splitlines()
 
 
+def output(uri: str) -> Output:
+    return Output(node="Out", type="S3DataNode", uri=uri)
+
+
 def test_a_success_says_where_everything_is() -> None:
+    a, b = instance("A"), instance("B")
+    table = Output(node="T", type="SqlDataNode", table="t")
     where = places(
         s3_root=Path("/w/s3"),
-        outputs=("s3://b/out/day", "/tmp/plain"),
-        log_uris=("s3://b/logs/df-1",),
+        outputs={
+            a.instance_id: (output("s3://b/out/day"), output("/tmp/plain"), table),
+            b.instance_id: (output("/tmp/plain"),),
+        },
+        log_uris={a.instance_id: "s3://b/logs", b.instance_id: "s3://b/logs"},
     )
-    assert printed(picture(instance("A"), instance("B")), where) == [
+    snapshot = picture(a, b, attempts=(attempt(a), attempt(b)))
+    assert printed(snapshot, where) == [
         "Output: /w/s3/b/out/day",
         "Output: /tmp/plain",
         "Logs:   /w/s3/b/logs/df-1",
-        "Local logs: /w/logs/df-1",
+        "Local logs: /w/runs/r/logs/df-1",
+        "Runs kept: 1",
         "FINISHED: 2 FINISHED in 12 s (pipeline df-1)",
     ]
 
 
 def test_on_a_real_s3_the_uris_are_shown_as_they_are() -> None:
-    lines = printed(picture(instance("A")), places(outputs=("s3://b/k",)))
+    row = instance("A")
+    lines = printed(picture(row), places(outputs={row.instance_id: (output("s3://b/k"),)}))
     assert lines[0] == "Output: s3://b/k"
 
 
@@ -180,7 +95,7 @@ def test_a_cascade_says_so() -> None:
 
 def test_an_interrupted_run_says_it_once_and_not_for_every_instance() -> None:
     rows = [instance(name, "CANCELED") for name in "ABC"]
-    lines = printed(picture(*rows), interrupted=True)
+    lines = printed(picture(*rows), interrupted=2)
     assert lines[0] == "Stopped on request: what had not ended was canceled."
     assert [line for line in lines if line.startswith("@")] == []
     assert lines[-1].startswith("CANCELED: 3 CANCELED in ")
@@ -188,7 +103,7 @@ def test_an_interrupted_run_says_it_once_and_not_for_every_instance() -> None:
 
 def test_what_had_failed_before_the_interruption_is_still_told() -> None:
     failed = instance("A", "FAILED", error_id="X", error_message="no", attempt_count=1)
-    lines = printed(picture(failed, instance("B", "CANCELED")), interrupted=True)
+    lines = printed(picture(failed, instance("B", "CANCELED")), interrupted=2)
     assert f"@A_{T} FAILED: [X] no" in lines
 
 
@@ -221,10 +136,38 @@ def test_data_nodes_are_neither_in_the_table_nor_counted() -> None:
     out = io.StringIO()
     console = Console(file=out, width=200, color_system=None)
     node = instance("Node", "CASCADE_FAILED", category="datanode")
-    print_report(console, picture(instance("A"), node), places(), took_s=1, interrupted=False)
+    told = outcome(picture(instance("A"), node))
+    print_report(console, told, alarms=(), runs="")
     assert "Node" not in out.getvalue()
 
 
 def test_brackets_in_reasons_are_not_markup() -> None:
     row = instance("A", "FAILED", error_id="X", error_message="[red]no[/] [/blue]")
     assert printed(picture(row))[0] == f"@A_{T} FAILED: [X] [red]no[/] [/blue]"
+
+
+def test_alarms_that_were_told_before_are_not_told_again() -> None:
+    row = instance("A", "FAILED")
+    out = io.StringIO()
+    told = outcome(picture(row, alarms=(alarm(row),)))
+    print_report(Console(file=out, width=200), told, alarms=(), runs="")
+    assert "it failed" not in out.getvalue()
+
+
+def test_logs_that_were_sent_nowhere_are_not_where_they_should_be() -> None:
+    row, unsent = instance("A"), instance("B")
+    where = places(log_uris={row.instance_id: "s3://b/l", unsent.instance_id: "s3://b/l"})
+    lost = attempt(unsent, error_id="LogsNotShipped", error_message="no such bucket")
+    assert not any(
+        "s3://" in line for line in printed(picture(row, unsent, attempts=(lost,)), where)
+    )
+    sent = printed(picture(row, unsent, attempts=(lost, attempt(row))), where)
+    assert [line for line in sent if "s3://" in line] == ["Logs:   s3://b/l/df-1"]
+
+
+def test_waits_that_were_cut_are_told_once_with_the_option() -> None:
+    cut = (CutWait(component="A", delay="10 minutes"), CutWait(component="B", delay="1 hour"))
+    lines = printed(picture(instance("A")), cut_waits=cut)
+    (line,) = (line for line in lines if "retryDelay" in line)
+    assert line.endswith("sooner than retryDelay: A (10 minutes), B (1 hour) (--retry-delay-cap)")
+    assert not any("retryDelay" in line for line in printed(picture(instance("A"))))
