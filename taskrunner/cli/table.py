@@ -30,7 +30,7 @@ _STYLES: Mapping[InstanceStatus, str] = {
 #: Between two columns.
 _GAP = 2
 #: From this width on columns have their long names, and periods are whole.
-WIDE = 100
+WIDE = 110
 #: Component and Progress: the least that is of use, what is better, what is good, and the most.
 _COMPONENT = (9, 16, 24, 40)
 _PROGRESS = (14, 20, 30, 60)
@@ -135,7 +135,8 @@ def _columns(snapshot: Snapshot, rows: Sequence[InstanceRow], width: int) -> dic
     # Steady while seconds become minutes.
     columns["elapsed"].least = max(9, columns["elapsed"].natural)
     columns["component"].least = _COMPONENT[0]
-    columns["progress"].least = _PROGRESS[0]
+    # Its name alone, while nothing has anything to say.
+    columns["progress"].least = _PROGRESS[0] if any(texts["progress"]) else len(names["progress"])
     return columns
 
 

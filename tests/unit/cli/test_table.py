@@ -55,7 +55,8 @@ def header(snapshot: Snapshot, width: int) -> list[str]:
         (40, ["Component", "Status"]),
         (60, ["Component", "Status", "Try", "Elapsed"]),
         (80, ["Component", "Status", "Try", "Elapsed", "Progress"]),
-        (100, ["Component", "Status", "Attempt", "Elapsed", "Progress"]),
+        (100, ["Component", "Status", "Try", "Elapsed", "Progress"]),
+        (110, ["Component", "Status", "Attempt", "Elapsed", "Progress"]),
         (150, ["Component", "Period", "Status", "Attempt", "Elapsed", "Progress"]),
         (190, ["Component", "Period", "Type", "Status", "Attempt", "Elapsed", "Progress"]),
     ],
@@ -107,6 +108,15 @@ def test_long_ids_are_cut_so_that_they_can_be_told_apart(width: int) -> None:
     assert len({re.split(r"\s", line)[0] for line in lines[1:]}) == 3
     assert len(lines) == 4
     assert max(map(len, lines)) <= width
+
+
+def test_ids_have_the_room_that_progress_does_not_need() -> None:
+    rows = [
+        instance("ExportOrdersOfTheNorth", "WAITING_ON_DEPENDENCIES", scheduled_start=start)
+        for start in (START, START + timedelta(days=1))
+    ]
+    assert "ExportOrdersOfTheNorth" in drawn(picture(*rows), 100)[1]
+    assert "ExportOr…heNorth" in drawn(picture(*rows), 80)[1]
 
 
 def test_progress_at_80_columns_says_something() -> None:
