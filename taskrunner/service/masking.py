@@ -21,7 +21,6 @@ from taskrunner.model.document import (
 from taskrunner.model.masks import MASK as MASK  # noqa: PLC0414 - it is the service's word
 
 
-
 def is_secret(name: str) -> bool:
     """Whether the values of a field or parameter of this name are secret."""
     return name.startswith("*")
