@@ -1,4 +1,4 @@
-"""Wraps the prose of README, CONTRIBUTING, docs and examples at 100 columns.
+"""Wraps the prose of README, changelog, CONTRIBUTING, docs and examples at 100 columns.
 
 Only paragraphs and list items with a line that is too long are filled anew; code and tables stay.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 100
-PATTERNS = ("README.md", "CONTRIBUTING.md", "docs/*.md", "examples/**/*.md")
+PATTERNS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "examples/**/*.md")
 ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
 #: Code in a line, and links: these are not broken.
 WHOLE = re.compile(r"`[^`]+`|\[[^\]]+\]\([^)]*\)")
