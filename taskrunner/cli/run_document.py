@@ -11,6 +11,7 @@ from taskrunner.agent.ipc.names import safe_name
 from taskrunner.cli.outcome import Outcome, Output, Places
 from taskrunner.errors import ErrorId
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import AlarmStatus
 from taskrunner.model.times import format_datetime
 from taskrunner.service.store.rows import AlarmRow
 
@@ -99,11 +100,13 @@ def _log_uri(places: Places, row: InstanceRow, attempt: AttemptRow) -> str | Non
 
 
 def _alarm(alarm: AlarmRow) -> dict[str, object]:
+    told = alarm.status in {AlarmStatus.SENT, AlarmStatus.LOGGED}
     return {
         "instance": alarm.instance_id,
         "event": alarm.event,
         "topicArn": alarm.topic_arn,
         "subject": alarm.subject,
         "message": alarm.message,
-        "error": None if alarm.status == "SENT" else alarm.error or "not published yet",
+        "status": alarm.status,
+        "error": None if told else alarm.error or "not published yet",
     }

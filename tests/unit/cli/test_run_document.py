@@ -66,6 +66,7 @@ def test_the_document_is_exactly_this(world: ServiceInProcess, tmp_path: Path) -
                 "topicArn": "arn:aws:sns:us-east-1:1:t",
                 "subject": "B FAILED",
                 "message": f"at {T}",
+                "status": "LOGGED",
                 "error": None,
             }
         ],
@@ -178,9 +179,19 @@ def test_data_nodes_and_whatever_ids_there_are_stand_in_the_document() -> None:
 
 def test_alarms_say_what_kept_them_from_being_published() -> None:
     row = instance("A")
-    alarms = (alarm(row), alarm(row, alarm_id="2", status="FAILED", error="no such topic"))
+    alarms = (
+        alarm(row),
+        alarm(row, alarm_id="2", status="LOGGED"),
+        alarm(row, alarm_id="3", status="FAILED", error="no such topic"),
+        alarm(row, alarm_id="4", status="PENDING"),
+    )
     shown = told(picture(row, alarms=alarms))["alarms"]
-    assert [one["error"] for one in shown] == [None, "no such topic"]
+    assert [(one["status"], one["error"]) for one in shown] == [
+        ("SENT", None),
+        ("LOGGED", None),
+        ("FAILED", "no such topic"),
+        ("PENDING", "not published yet"),
+    ]
 
 
 def test_why_a_run_was_given_up_is_in_the_document() -> None:
