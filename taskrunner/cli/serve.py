@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ import click
 from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import UsageError
+from taskrunner.host.process import raise_descriptor_limit
 from taskrunner.host.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Options:
     s3_endpoint: str | None
     ack_timeout: float
     lease_timeout: float
+    max_connections: int | None
     log_level: str
     log_format: str
 
@@ -123,6 +125,13 @@ class Options:
     help="How long a runner may be silent before its task is handed out again.",
 )
 @click.option(
+    "--max-connections",
+    type=click.IntRange(min=16),
+    metavar="N",
+    show_default="as the limit of open files allows, at most 10000",
+    help="How many connections are held at once. Half of them may be waiting polls of one key.",
+)
+@click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
 @click.option(
@@ -147,11 +156,28 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
 
     logs.configure(level=options.log_level, form=options.log_format)
     address = Address.parse(options.listen)
-    authenticator = _authenticator(options, address)
+    authenticator, reload = _authenticator(options, address)
+    _take_descriptors(options)
     # The store and its neighbours hold secrets of pipelines.
     os.umask(0o077)
-    with closing(bind(address)) as sock:
-        return _serve_on(sock, options, authenticator, environ)
+    # Until there are keys to be reloaded, SIGHUP would end us.
+    with _on_signals({signal.SIGHUP: lambda: None}), closing(bind(address)) as sock:
+        return _serve_on(sock, options, authenticator, environ, reload)
+
+
+def _take_descriptors(options: Options) -> None:
+    """Have as many open files as there may be, and no more connections than fit into them."""
+    from taskrunner.service.connections import most_connections
+
+    # Agents of local resources would hand a high limit on to commands, which may not bear it.
+    if options.resources == "none":
+        raise_descriptor_limit()
+    most = most_connections()
+    if options.max_connections is not None and options.max_connections > most:
+        raise UsageError(
+            f"--max-connections {options.max_connections}: with this limit of open files "
+            f"(ulimit -n, LimitNOFILE=) there can be {most}"
+        )
 
 
 def _serve_on(
@@ -159,6 +185,7 @@ def _serve_on(
     options: Options,
     authenticator: Authenticator,
     environ: Mapping[str, str],
+    reload: Callable[[], None],
 ) -> int:
     from taskrunner.plugins.types import know_plugin_types
     from taskrunner.service.app import EdgeSettings, create_app
@@ -188,12 +215,14 @@ def _serve_on(
             service,
             handlers=HANDLERS,
             authenticator=authenticator,
-            settings=EdgeSettings(host_names=_host_names(options)),
+            settings=EdgeSettings(
+                host_names=_host_names(options), connections=options.max_connections
+            ),
         )
         server = ServiceServer(app, sock)
         service.start()
         _announce(options, server)
-        _run_until_signalled(server)
+        _run_until_signalled(server, reload)
     if ended:
         click.echo(f"taskrunner serve: a background loop died: {ended[0]}", err=True)
         return ExitCode.LOOP_DIED
@@ -211,17 +240,21 @@ def _settings(options: Options, environ: Mapping[str, str]) -> ServiceSettings:
     )
 
 
-def _authenticator(options: Options, address: Address) -> Authenticator:
+def _authenticator(options: Options, address: Address) -> tuple[Authenticator, Callable[[], None]]:
+    """Who may call, and what has the keys read anew."""
     from taskrunner.clock import SystemClock
     from taskrunner.service.auth import NoAuthenticator, SigV4Authenticator
-    from taskrunner.service.auth_keys import read_keys
+    from taskrunner.service.key_file import KeyFile
     from taskrunner.wire.endpoint import is_loopback
 
     if options.no_auth and options.credentials_file is not None:
         raise UsageError("--no-auth and --credentials-file: one or the other")
     if options.credentials_file is not None:
-        keys = read_keys(options.credentials_file)
-        return SigV4Authenticator(keys, region=options.region, clock=SystemClock())
+        keys = KeyFile(options.credentials_file)
+        authenticator = SigV4Authenticator(
+            keys, region=options.region, clock=SystemClock(), refresh=keys.refresh
+        )
+        return authenticator, keys.ask
     if not options.no_auth:
         raise UsageError(
             "who may call? Name the access keys with --credentials-file FILE, or take calls from "
@@ -232,7 +265,7 @@ def _authenticator(options: Options, address: Address) -> Authenticator:
             f"--no-auth on {address}: whoever reaches that address could run commands on your "
             "hosts; listen on 127.0.0.1, or use --credentials-file"
         )
-    return NoAuthenticator()
+    return NoAuthenticator(), lambda: None
 
 
 def _default_database(environ: Mapping[str, str]) -> str:
@@ -310,16 +343,23 @@ def _announce(options: Options, server: ServiceServer) -> None:
     Notifier.from_environment(os.environ).send(READY="1", STATUS=f"listening on {url}")
 
 
-def _run_until_signalled(server: ServiceServer) -> None:
-    """Serve; SIGTERM and SIGINT stop it cleanly, a second one at once."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.stop()
-
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
+def _run_until_signalled(server: ServiceServer, reload: Callable[[], None]) -> None:
+    """Serve; SIGTERM and SIGINT stop it cleanly, a second one at once. SIGHUP has keys reloaded."""
+    stop = server.stop
+    with _on_signals({signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}):
         server.run()
+
+
+@contextmanager
+def _on_signals(actions: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    """Have signals do something else for a while."""
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        actions[signal.Signals(number)]()
+
+    before = {number: signal.signal(number, handler) for number in actions}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, was in before.items():
+            signal.signal(number, was)

@@ -7,11 +7,11 @@ for work occupies none of them.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
@@ -20,8 +20,9 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import (
     DefinitionError,
     InternalService,
@@ -30,18 +31,27 @@ from taskrunner.errors import (
     UsageError,
 )
 from taskrunner.logs import get_logger
-from taskrunner.model.task import Task
 from taskrunner.service.auth import Authenticator, Permit
-from taskrunner.service.bodies import BODY_TIMEOUT_S, ClientGone, body_limit, read_body
+from taskrunner.service.bodies import (
+    BODY_TIMEOUT_S,
+    BodyRoom,
+    ClientGone,
+    body_limit,
+    pass_over,
+    read_body,
+)
 from taskrunner.service.callers import Caller
+from taskrunner.service.connections import most_connections, origin_of
 from taskrunner.service.engine import Service
 from taskrunner.service.hosts import HostGuard
-from taskrunner.service.polls import Polls
+from taskrunner.service.http_protocol import CONNECTION
+from taskrunner.service.poll_calls import POLL, PollCalls
+from taskrunner.service.replays import Replays
 from taskrunner.service.replies import fault_reply, json_reply, new_request_id
+from taskrunner.service.shares import CostlyCalls, HeldPolls
 from taskrunner.wire.codec import TARGET_PREFIX, decode_input, encode_output
-from taskrunner.wire.faults import BadSerialization, UnknownOperation
+from taskrunner.wire.faults import BadSerialization, BodyTooSlow, UnknownOperation
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.outputs import PollForTaskOutput
 
 log = get_logger()
 
@@ -50,8 +60,11 @@ T = TypeVar("T")
 #: (service, caller, typed request) -> typed reply; raises ServiceFault.
 Handler = Callable[[Service, Caller, Any], Any]
 
-#: The operation whose handler makes one try; the edge waits and calls it again.
-POLL = "PollForTask"
+#: Calls that may take long, and do not change anything: few at once, so that they hold up nobody.
+COSTLY = frozenset({"EvaluateExpression", "ValidatePipelineDefinition"})
+COSTLY_AT_ONCE, COSTLY_OF_KEY, COSTLY_WAITING = 2, 8, 32
+#: What is too old is forgotten about once a minute.
+_TICKS_TO_FORGET = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +77,11 @@ class EdgeSettings:
     poll_hold_s: float = 85.0
     body_timeout_s: float = BODY_TIMEOUT_S
     threads: int = 16
+    #: The most connections that are held, else what the limit of descriptors allows.
+    connections: int | None = None
+    #: How often keys are looked at whether they have changed.
+    key_check_s: float = 1.0
+    clock: Clock = field(default_factory=SystemClock)
 
 
 def create_app(
@@ -79,7 +97,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        house = asyncio.create_task(api.keep_house())
         yield
+        house.cancel()
+        with suppress(asyncio.CancelledError):
+            await house
         api.close()
 
     app = Starlette(
@@ -93,6 +115,7 @@ def create_app(
     )
     app.state.stop = api.polls.close
     app.state.waiting_polls = lambda: api.polls.waiting
+    app.state.connections = api.connections
     return app
 
 
@@ -115,43 +138,69 @@ class _Api:
         self._authenticator = authenticator
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="handler")
-        self.polls = Polls(service.work_ready, hold_s=settings.poll_hold_s)
+        self._replays = Replays(lambda: service.store)
+        self._bodies = BodyRoom()
+        self.connections = settings.connections or most_connections()
+        self.polls = PollCalls(
+            service,
+            self.in_pool,
+            self._replays,
+            hold_s=settings.poll_hold_s,
+            held=HeldPolls(most=self.connections * 3 // 4, most_of_key=self.connections // 2),
+        )
+        self._costly = CostlyCalls(
+            at_once=COSTLY_AT_ONCE, most_of_key=COSTLY_OF_KEY, most=COSTLY_WAITING
+        )
 
     def close(self) -> None:
         """Wait for handlers that are at work."""
         self._pool.shutdown()
 
+    async def keep_house(self) -> None:
+        """Take note of keys that change, and forget what is too old, until canceled."""
+        ticks = 0
+        while True:
+            await asyncio.sleep(self._settings.key_check_s)
+            ticks += 1
+            try:
+                await self.in_pool(self._authenticator.refresh)
+                self.polls.held.end_those_of_changed_keys(self._authenticator.check_still)
+                if ticks % _TICKS_TO_FORGET == 0:
+                    now = self._settings.clock.now()
+                    await self.in_pool(partial(self._replays.remove_old, now))
+            except Exception:
+                log.exception("the edge could not look after keys and old calls; it goes on")
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_request_id()
+        call = _Incoming(scope, receive, self._bodies)
         try:
-            body = await self._answer(scope, receive, request_id)
+            body = await self._answer(call, request_id)
             response = json_reply(body, request_id=request_id)
         except ServiceFault as fault:
             response = fault_reply(fault, request_id=request_id)
+            if not await call.passed_over(fault):
+                response.headers["connection"] = "close"
         except ClientGone:
             return
+        finally:
+            call.body.done()
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> bytes:
-        headers = _joined(Headers(scope=scope))
+    async def _answer(self, call: _Incoming, request_id: str) -> bytes:
+        headers = call.headers
         operation = _operation(headers, self._handlers)
+        # Nobody who cannot name a key has us wait for a body, or keep one.
+        self._authenticator.check_headers(headers)
         body = await read_body(
-            receive,
+            call.receive,
             declared=headers.get("content-length"),
             limit=body_limit(operation),
+            body=call.body,
             timeout_s=self._settings.body_timeout_s,
         )
-        request = HttpRequest(
-            method=scope["method"],
-            path=scope.get("raw_path", b"/").decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-            body=body,
-        )
         try:
-            if operation == POLL:
-                return await self._poll(request, receive)
-            return await self._in_pool(lambda: self._perform(operation, request))
+            return await self._done(operation, call, call.request(body))
         except (ServiceFault, ClientGone):
             raise
         except (DefinitionError, UsageError) as error:
@@ -161,10 +210,26 @@ class _Api:
             message = f"The service failed; its log has more under request id {request_id}."
             raise InternalService(message) from error
 
-    def _perform(self, operation: str, request: HttpRequest) -> bytes:
+    async def _done(self, operation: str, call: _Incoming, request: HttpRequest) -> bytes:
+        if operation != POLL and operation not in COSTLY:
+            # One turn of a thread for all of it: most calls are short.
+            loop = asyncio.get_running_loop()
+            return await self.in_pool(
+                lambda: self._perform(
+                    operation, request, lambda: loop.call_soon_threadsafe(call.proved)
+                )
+            )
+        permit, message = await self.in_pool(lambda: self._admit(operation, request))
+        call.proved()
+        if operation == POLL:
+            return await self.polls.answer(permit, message, self._handlers[POLL], call.receive)
+        async with self._costly.turn(permit):
+            return await self.in_pool(lambda: self._carry_out(operation, permit, message))
+
+    def _perform(self, operation: str, request: HttpRequest, proved: Callable[[], object]) -> bytes:
         permit, message = self._admit(operation, request)
-        reply = self._handlers[operation](self._service, permit.caller, message)
-        return encode_output(operation, reply)
+        proved()
+        return self._carry_out(operation, permit, message)
 
     def _admit(self, operation: str, request: HttpRequest) -> tuple[Permit, Any]:
         permit = self._authenticator.authenticate(request)
@@ -173,70 +238,60 @@ class _Api:
         permit.check_request(message)
         return permit, message
 
-    async def _poll(self, request: HttpRequest, receive: Receive) -> bytes:
-        permit, message = await self._in_pool(lambda: self._admit(POLL, request))
-        handler, handover = self._handlers[POLL], _Handover()
+    def _carry_out(self, operation: str, permit: Permit, message: Any) -> bytes:
+        def work() -> bytes:
+            reply = self._handlers[operation](self._service, permit.caller, message)
+            return encode_output(operation, reply)
 
-        def claim() -> PollForTaskOutput | None:
-            reply: PollForTaskOutput = handler(self._service, permit.caller, message)
-            if reply.task_object is None:
-                return None
-            if not handover.take(reply.task_object):
-                self._service.give_back(reply.task_object, permit.caller)
-            return reply
+        if permit.proof is None:
+            return work()
+        pipeline_id: str | None = getattr(message, "pipeline_id", None)
+        return self._replays.answer(permit.proof, operation, pipeline_id, work)
 
-        waiting = asyncio.ensure_future(
-            self.polls.wait(
-                message.worker_group,
-                lambda: self._in_pool(claim),
-                account=permit.caller.account,
-            )
-        )
-        try:
-            reply = await _unless_gone(waiting, receive)
-        except ClientGone:
-            if (task := handover.leave()) is not None:
-                await self._in_pool(lambda: self._service.give_back(task, permit.caller))
-            raise
-        return encode_output(POLL, reply or PollForTaskOutput())
-
-    async def _in_pool(self, call: Callable[[], T]) -> T:
+    async def in_pool(self, call: Callable[[], T]) -> T:
+        """What `call` returns in a thread for handlers."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
 
-class _Handover:
-    """What one poll was given, in a thread, and whether anybody still waits for it, on the loop."""
+class _Incoming:
+    """One request as it comes in."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._left = False
-        self._task: Task | None = None
+    def __init__(self, scope: Scope, receive: Receive, bodies: BodyRoom) -> None:
+        self._scope = scope
+        self._receive = receive
+        client = scope.get("client")
+        self.headers = _joined(Headers(scope=scope))
+        self.body = bodies.enter(origin_of(client[0]) if client else "")
+        self._whole = False
 
-    def take(self, task: Task) -> bool:
-        """Note a task; false when nobody waits any more."""
-        with self._lock:
-            self._task = task
-            return not self._left
+    async def receive(self) -> Message:
+        """The next part of the body, or that the client has gone."""
+        message = await self._receive()
+        self._whole = self._whole or not message.get("more_body", False)
+        return message
 
-    def leave(self) -> Task | None:
-        """Wait no more; returns what was given in vain."""
-        with self._lock:
-            self._left = True
-            return self._task
+    def request(self, body: bytes) -> HttpRequest:
+        """All of it, as it was signed."""
+        return HttpRequest(
+            method=self._scope["method"],
+            path=self._scope.get("raw_path", b"/").decode("latin-1"),
+            query=self._scope["query_string"].decode("latin-1"),
+            headers=self.headers,
+            body=body,
+        )
 
+    def proved(self) -> None:
+        """It is from the holder of a key: from now on it takes that key's share."""
+        self.body.done()
+        connection = self._scope.get(CONNECTION)
+        if connection is not None:
+            connection.proved()
 
-async def _unless_gone(work: asyncio.Future[T], receive: Receive) -> T:
-    """The result of `work`; raises ClientGone, and ends the work, once nobody waits for it."""
-    gone: asyncio.Future[Any] = asyncio.ensure_future(receive())
-    both: set[asyncio.Future[Any]] = {work, gone}
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            raise ClientGone
-        return work.result()
-    finally:
-        gone.cancel()
-        work.cancel()
+    async def passed_over(self, fault: ServiceFault) -> bool:
+        """Let the rest of a body go by that is answered with a fault; whether it came whole."""
+        if not (self._whole or isinstance(fault, BodyTooSlow) or "expect" in self.headers):
+            self._whole = await pass_over(self.receive)
+        return self._whole
 
 
 def _joined(headers: Headers) -> dict[str, str]:

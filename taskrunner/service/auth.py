@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from taskrunner.clock import Clock
 from taskrunner.service.auth_keys import Key
 from taskrunner.service.callers import ANONYMOUS, Caller
-from taskrunner.wire.faults import AccessDenied
+from taskrunner.wire.faults import AccessDenied, UnknownClient
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.sigv4 import Verifier
+from taskrunner.wire.sigv4 import Proof, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,15 @@ class Permit:
 
     caller: Caller
     actions: frozenset[str] | None = None
+    #: The key as it was then; None: no key was needed.
+    key: Key | None = None
+    #: Which request the permit is for; None: nothing tells it from its copies.
+    proof: Proof | None = None
+
+    @property
+    def holder(self) -> str:
+        """Whose share of the service the call takes."""
+        return self.key.id if self.key else self.caller.user
 
     def check_action(self, operation: str) -> None:
         """Raise AccessDenied unless the caller may call the operation."""
@@ -40,33 +49,85 @@ class Permit:
 class Authenticator(Protocol):
     """Tells who sent a request."""
 
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Raise a ServiceFault when these headers cannot be those of a permitted request."""
+        ...
+
     def authenticate(self, request: HttpRequest) -> Permit:
         """The sender's permit; raises a ServiceFault when it cannot be told."""
+        ...
+
+    def refresh(self) -> None:
+        """Take note of keys that have changed; to be called about once a second."""
+        ...
+
+    def check_still(self, permit: Permit) -> bool:
+        """Whether the permit's key is what it was; raises a ServiceFault when it is gone."""
         ...
 
 
 class NoAuthenticator:
     """Takes everyone for the same anonymous user: for loopback only."""
 
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Any are right."""
+
     def authenticate(self, request: HttpRequest) -> Permit:
         """The permit to do anything."""
         return Permit(caller=ANONYMOUS)
+
+    def refresh(self) -> None:
+        """There are no keys."""
+
+    def check_still(self, permit: Permit) -> bool:
+        """It is for ever."""
+        return True
 
 
 class SigV4Authenticator:
     """Wants every request signed by one of the keys."""
 
-    def __init__(self, keys: Mapping[str, Key], *, region: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, Key],
+        *,
+        region: str,
+        clock: Clock,
+        refresh: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`keys` may change at any time; `refresh` has them changed."""
         self._keys = keys
+        self._refresh = refresh
         self._verifier = Verifier(self._secret_of, region=region, clock=clock)
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Raise a ServiceFault when these headers cannot be those of a permitted request."""
+        self._verifier.check_headers(headers)
 
     def authenticate(self, request: HttpRequest) -> Permit:
         """The permit of the key that signed; raises a ServiceFault without a right signature."""
-        key = self._keys[self._verifier.verify(request)]
+        proof = self._verifier.prove(request)
+        key = self._key(proof.key_id)
         return Permit(
             caller=Caller(account=key.account, user=key.user, worker_groups=key.worker_groups),
             actions=key.actions,
+            key=key,
+            proof=proof,
         )
+
+    def refresh(self) -> None:
+        """Take note of keys that have changed."""
+        self._refresh()
+
+    def check_still(self, permit: Permit) -> bool:
+        """Whether the permit's key is what it was; raises UnknownClient when it is gone."""
+        return permit.key is None or self._key(permit.key.id) == permit.key
+
+    def _key(self, key_id: str) -> Key:
+        key = self._keys.get(key_id)
+        if key is None:
+            raise UnknownClient(f"The access key {key_id} is not known here any more.")
+        return key
 
     def _secret_of(self, key_id: str) -> str | None:
         key = self._keys.get(key_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,11 +12,16 @@ import uvicorn
 from starlette.applications import Starlette
 
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.service.acceptor import Acceptor
+from taskrunner.service.connections import Connections
+from taskrunner.service.http_protocol import EdgeProtocol, Patience
 
 #: Longer than the minute between an agent's reports, so that they share a connection.
 _KEEP_ALIVE_S = 75
 _GRACE_S = 10
 _BACKLOG = 2048
+#: What clients can cause the HTTP library to warn of is told once in this time.
+_WARN_AGAIN_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,13 @@ def _words(error: OSError) -> str:
 class ServiceServer:
     """Serves an application of `create_app` on a bound socket."""
 
-    def __init__(self, app: Starlette, sock: socket.socket) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        sock: socket.socket,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
         self._sock = sock
         config = uvicorn.Config(
             app,
@@ -89,8 +101,10 @@ class ServiceServer:
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             server_header=False,
+            ws="none",
         )
-        self._server = _Server(config, app)
+        places = Connections(app.state.connections)
+        self._server = _Server(config, app, places, patience or Patience())
 
     @property
     def url(self) -> str:
@@ -99,9 +113,12 @@ class ServiceServer:
 
     def run(self) -> None:
         """Serve until stopped; waiting polls are answered, calls in progress finish."""
+        library, quiet = logging.getLogger("uvicorn.error"), _WarningsOnce()
+        library.addFilter(quiet)
         try:
             self._server.run(sockets=[self._sock])
         finally:
+            library.removeFilter(quiet)
             self._sock.close()
 
     def stop(self) -> None:
@@ -111,15 +128,59 @@ class ServiceServer:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+    """uvicorn's, with connections of our own taking."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, places: Connections, patience: Patience
+    ) -> None:
         super().__init__(config)
         self._app = app
+        self._places, self._patience = places, patience
+        self._acceptors: list[Acceptor] = []
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         """Leave signals to the command line."""
         return nullcontext()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then take connections."""
+        await super().startup(sockets=[])
+        self._acceptors = [Acceptor(sock, self._places, self._protocol) for sock in sockets or []]
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def _protocol(self, origin: str) -> EdgeProtocol:
+        return EdgeProtocol(
+            self.config,
+            self.server_state,
+            self.lifespan.state,
+            connections=self._places,
+            origin=origin,
+            patience=self._patience,
+        )
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer waiting polls first: they would hold the end up for a minute and a half."""
+        for acceptor in self._acceptors:
+            acceptor.stop()
         self._app.state.stop()
         await super().shutdown(sockets)
+
+
+class _WarningsOnce(logging.Filter):
+    """Lets a warning through once in a while: its cause is what strangers send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log it."""
+        if record.levelno != logging.WARNING:
+            return True
+        now = record.created
+        before = self._told.get(str(record.msg))
+        if before is not None and now - before < _WARN_AGAIN_S:
+            return False
+        self._told[str(record.msg)] = now
+        return True

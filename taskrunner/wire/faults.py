@@ -34,9 +34,22 @@ class IncompleteSignature(ServiceFault):
 
 
 class BadSignature(ServiceFault):
-    """The signature is not that of a known key over this request at this time."""
+    """The signature is not that of a key over this request, at this time, for this service."""
 
     code = "InvalidSignatureException"
+    status = 400
+
+
+class UnknownClient(BadSignature):
+    """There is no such key, or no more."""
+
+    code = "UnrecognizedClientException"
+
+
+class Throttled(ServiceFault):
+    """Not now: the same call, signed anew, may be taken in a moment. SDKs do so by themselves."""
+
+    code = "ThrottlingException"
     status = 400
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from taskrunner.wire.sigv4 import ALGORITHM, SERVICE, signature
 
 #: What proxies may change on the way is not covered.
 _UNSIGNED = frozenset({"user-agent"})
+#: The date has no fractions: this tells two equal calls within a second from a call and its copy.
+_INVOCATION = "amz-sdk-invocation-id"
 
 
 class Signer(Protocol):
@@ -39,7 +42,7 @@ class SigV4Signer:
         """
         keys = self.source.current()
         date = f"{self._clock.now():%Y%m%dT%H%M%SZ}"
-        headers = {**request.headers, "x-amz-date": date}
+        headers = {**request.headers, "x-amz-date": date, _INVOCATION: str(uuid.uuid4())}
         if keys.token is not None:
             headers["x-amz-security-token"] = keys.token
         signed = tuple(sorted(headers.keys() - _UNSIGNED))

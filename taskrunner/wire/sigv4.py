@@ -1,7 +1,7 @@
 """AWS Signature Version 4, verified: a request is from the holder of a key, whole, and of now.
 
-Replays within the five minutes are possible by the nature of the signature (an SDK's own retry is
-one); operations are idempotent or fenced instead.
+Replays within the five minutes are possible by the nature of the signature (an SDK's own retry
+within a second is one): a `Proof` tells one request from another, so that its copies can be known.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote_plus
 
 from taskrunner.clock import Clock
-from taskrunner.wire.faults import BadSignature, IncompleteSignature, MissingAuthentication
+from taskrunner.wire.faults import (
+    BadSignature,
+    IncompleteSignature,
+    MissingAuthentication,
+    UnknownClient,
+)
 from taskrunner.wire.http import HttpRequest
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -26,8 +31,11 @@ MAX_SKEW = timedelta(minutes=5)
 REQUIRED_SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})
 
 _MAX_AUTHORIZATION = 4096
-#: Stands in for the secret of an unknown key, so that both kinds of wrong take the same time.
-_NO_SECRET = "0" * 40
+
+_NOT_THEIRS = (
+    "The request signature does not match: the access key id is not known here, or the secret "
+    "access key is not the one that belongs to it, or the request was changed on its way."
+)
 
 _AUTHORIZATION = re.compile(
     r"Credential=(?P<id>[^/,\s]{1,128})/(?P<scope>[^,\s]{1,200}),\s*"
@@ -43,6 +51,21 @@ class _Authorization:
     signature: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A request that was found to be a key's: key and signature are those of no other request."""
+
+    key_id: str
+    signature: str
+    signed_at: datetime
+    verified_at: datetime
+
+    @property
+    def good_until(self) -> datetime:
+        """When copies of the request are refused for their age, at the latest."""
+        return self.signed_at + MAX_SKEW
+
+
 class Verifier:
     """Checks signatures against the secrets of known keys."""
 
@@ -53,26 +76,46 @@ class Verifier:
         self._region = region
         self._clock = clock
 
-    def verify(self, request: HttpRequest) -> str:
-        """The id of the key that signed the request.
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Find out whether the signature could be right, before there is a body.
 
-        Raises MissingAuthentication, IncompleteSignature or BadSignature; an unknown key and a
-        wrong secret get the same answer in the same time.
+        Raises what `verify` does, but for a wrong signature of a known key.
         """
-        claim = _parse(request.headers)
-        moment = self._check_date(request.headers["x-amz-date"])
-        self._check_scope(claim.scope, moment)
+        self._claim(headers)
+
+    def verify(self, request: HttpRequest) -> str:
+        """The id of the key that signed the request; raises what `prove` does."""
+        return self.prove(request).key_id
+
+    def prove(self, request: HttpRequest) -> Proof:
+        """Whose request it is.
+
+        Raises MissingAuthentication, IncompleteSignature or BadSignature: UnknownClient for an
+        unknown key. Ids of keys are no secret, so that this may be told at once.
+        """
+        claim, moment, secret = self._claim(request.headers)
         _check_body_hash(request)
-        secret = self._secret_of(claim.key_id)
         expected = signature(
-            secret or _NO_SECRET, request, scope=claim.scope, signed_headers=claim.signed_headers
+            secret, request, scope=claim.scope, signed_headers=claim.signed_headers
         )
-        if not hmac.compare_digest(expected, claim.signature) or secret is None:
-            raise BadSignature(
-                "The request signature does not match: the access key id is not known here, "
-                "or the secret access key is not the one that belongs to it."
-            )
-        return claim.key_id
+        if not hmac.compare_digest(expected, claim.signature):
+            raise BadSignature(_NOT_THEIRS)
+        return Proof(
+            key_id=claim.key_id,
+            signature=claim.signature,
+            signed_at=moment,
+            verified_at=self._clock.now(),
+        )
+
+    def _claim(self, headers: Mapping[str, str]) -> tuple[_Authorization, datetime, str]:
+        """What the headers say: who signed, when, and the secret that it must be signed with."""
+        claim = _parse(headers)
+        moment = self._check_date(headers["x-amz-date"])
+        self._check_scope(claim.scope, moment)
+        secret = self._secret_of(claim.key_id)
+        if secret is None:
+            raise UnknownClient(_NOT_THEIRS)
+        return claim, moment, secret
 
     def _check_date(self, text: str) -> datetime:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,12 +18,22 @@ from botocore.credentials import Credentials
 
 from taskrunner.clock import SystemClock
 from taskrunner.errors import StoreError
-from taskrunner.service.app import EdgeSettings, Handler, create_app
+from taskrunner.service.app import (
+    COSTLY,
+    COSTLY_AT_ONCE,
+    COSTLY_OF_KEY,
+    COSTLY_WAITING,
+    EdgeSettings,
+    Handler,
+    create_app,
+)
 from taskrunner.service.auth import SigV4Authenticator
 from taskrunner.service.auth_keys import ROLES, Key
-from taskrunner.service.bodies import BODY_TIMEOUT_S, body_limit
+from taskrunner.service.bodies import BODY_TIMEOUT_S, BodyRoom, body_limit
 from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.connections import most_connections
 from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.http_protocol import Patience
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.operations import OPERATIONS
 from tests.protocol_document import codes_in, table
@@ -158,14 +170,19 @@ def signature(who: Key, headers: Mapping[str, str], body: bytes, region: str) ->
     request = AWSRequest(
         method="POST",
         url=f"http://{headers['host']}/",
-        headers={"Host": headers["host"], "X-Amz-Target": headers["x-amz-target"]},
+        headers={
+            "Host": headers["host"],
+            "X-Amz-Target": headers["x-amz-target"],
+            # Minutes of the service's clock pass within a second here: this tells calls apart.
+            "Amz-Sdk-Invocation-Id": str(uuid.uuid4()),
+        },
         data=body,
     )
     SigV4Auth(Credentials(who.id, who.secret), "datapipeline", region).add_auth(request)
     return {
         name.lower(): value
         for name, value in request.headers.items()
-        if name.lower() in {"authorization", "x-amz-date"}
+        if name.lower() in {"authorization", "x-amz-date", "amz-sdk-invocation-id"}
     }
 
 
@@ -355,7 +372,8 @@ def badly_signed(desk: Desk) -> None:
     unknown = replace(KEYS["admin"], id="AKNOBODY")
     wrong = replace(KEYS["admin"], secret="wrong-but-long-enough")
     answers = [desk.ask("ListPipelines", by=who) for who in (unknown, wrong)]
-    assert answers[0].body == answers[1].body
+    assert answers[0].json["message"] == answers[1].json["message"]
+    fault(answers.pop(0), "UnrecognizedClientException")
     answers.append(desk.ask("ListPipelines", parts=[b'{"marker": "x"}']))
     answers.append(desk.ask("ListPipelines", ahead=6 * MINUTE))
     answers.append(desk.ask("ListPipelines", ahead=-6 * MINUTE))
@@ -369,6 +387,15 @@ def not_allowed(desk: Desk) -> None:
     fault(desk.ask("CreatePipeline", by="runner"), "AccessDeniedException")
     answer = desk.ask("PollForTask", {"workerGroup": "theirs"}, by="one group")
     fault(answer, "AccessDeniedException")
+
+
+def too_many_polls(desk: Desk) -> None:
+    """One connection may hold no poll, nor two; four are enough for two."""
+    body = {"workerGroup": "wg"}
+    settings = EdgeSettings(poll_hold_s=0.01, connections=1)
+    fault(desk.ask("PollForTask", body, settings=settings), "ThrottlingException")
+    settings = EdgeSettings(poll_hold_s=0.01, connections=4)
+    assert desk.ask("PollForTask", body, settings=settings).json == {}
 
 
 def our_own_failure(desk: Desk) -> None:
@@ -391,8 +418,10 @@ ERRORS: Mapping[str, Check] = {
     "UnknownOperationException": no_operation,
     "MissingAuthenticationTokenException": not_signed,
     "IncompleteSignatureException": not_signed,
+    "UnrecognizedClientException": badly_signed,
     "InvalidSignatureException": badly_signed,
     "AccessDeniedException": not_allowed,
+    "ThrottlingException": too_many_polls,
     "InternalServiceError": our_own_failure,
 }
 ERROR_ROWS = [
@@ -464,13 +493,14 @@ def test_the_wire_is_as_described(desk: Desk, row: str) -> None:
 
 
 def long_bodies(desk: Desk) -> None:
-    for operation in (
-        "PutPipelineDefinition",
-        "ValidatePipelineDefinition",
-        "EvaluateExpression",
-    ):
+    for operation in ("PutPipelineDefinition", "ValidatePipelineDefinition"):
         assert body_limit(operation) == 5 * 1024 * 1024
         fault(too_long(desk, operation), "RequestEntityTooLargeException", 413)
+
+
+def expressions(desk: Desk) -> None:
+    assert body_limit("EvaluateExpression") == 64 * 1024
+    fault(too_long(desk, "EvaluateExpression"), "RequestEntityTooLargeException", 413)
 
 
 def other_bodies(desk: Desk) -> None:
@@ -494,6 +524,38 @@ def slow_bodies(desk: Desk) -> None:
     fault(answer, "RequestTimeoutException", 408)
 
 
+def many_bodies(desk: Desk) -> None:
+    """That the slowest goes is tested beside the module."""
+    room = BodyRoom()
+    body = room.enter("a")
+    room.take(body, 32 * 1024 * 1024)
+    assert not body.crowded_out
+
+
+def patience(desk: Desk) -> None:
+    """That connections are closed is tested with real ones."""
+    assert Patience() == Patience(headers_s=10, reply_s=30)
+
+
+def connections(desk: Desk) -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert most_connections() == min(10_000, limit - max(128, limit // 8))
+
+
+def costly_calls(desk: Desk) -> None:
+    """How many wait of one key and of all is tested beside the module."""
+    assert (
+        {"EvaluateExpression", "ValidatePipelineDefinition"},
+        2,
+        8,
+        32,
+    ) == (COSTLY, COSTLY_AT_ONCE, COSTLY_OF_KEY, COSTLY_WAITING)
+
+
+def shares(desk: Desk) -> None:
+    too_many_polls(desk)
+
+
 def poll_hold(desk: Desk) -> None:
     assert EdgeSettings().poll_hold_s == 85
     settings = EdgeSettings(poll_hold_s=0.05)
@@ -510,10 +572,17 @@ def host_header(desk: Desk) -> None:
 
 
 LIMITS: Mapping[str, Check] = {
-    "Body of PutPipelineDefinition, ValidatePipelineDefinition, EvaluateExpression": long_bodies,
+    "Body of PutPipelineDefinition, ValidatePipelineDefinition": long_bodies,
+    "Body of EvaluateExpression": expressions,
     "Body of any other call": other_bodies,
+    "Time for headers to arrive": patience,
     "Time for a body to arrive": slow_bodies,
+    "Bodies that are on their way in or not authenticated yet": many_bodies,
+    "Time for a reply to be taken": patience,
+    "Connections": connections,
     "Hold of PollForTask": poll_hold,
+    "Polls held of one key; of all keys": shares,
+    "EvaluateExpression, ValidatePipelineDefinition": costly_calls,
     "`Host` header": host_header,
 }
 

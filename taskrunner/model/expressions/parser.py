@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import threading
+from collections import OrderedDict
 
 from taskrunner.errors import ExpressionError
 from taskrunner.model.expressions.tokens import Lexer, Token, unquote, wrong
@@ -33,9 +34,52 @@ _SUM, _PRODUCT, _NEGATION, _POWER, _DOT = range(1, 6)
 _STRENGTH = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "^": _POWER, ".": _DOT}
 
 
-@lru_cache(maxsize=16_384)
+#: Characters of all texts whose trees are kept: a tree takes some 60 bytes for each.
+_MOST_KEPT = 1_000_000
+_LONGEST_KEPT = 10_000
+
+
+class _Kept:
+    """The trees of the texts that were parsed last, as many as there is room for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._trees: OrderedDict[str, Template] = OrderedDict()
+        self.size = 0
+
+    def get(self, text: str) -> Template | None:
+        with self._lock:
+            tree = self._trees.get(text)
+            if tree is not None:
+                self._trees.move_to_end(text)
+        return tree
+
+    def put(self, text: str, tree: Template) -> None:
+        if len(text) > _LONGEST_KEPT:
+            return
+        with self._lock:
+            if text not in self._trees:
+                self._trees[text] = tree
+                self.size += len(text)
+            while self.size > _MOST_KEPT:
+                self.size -= len(self._trees.popitem(last=False)[0])
+
+
+_kept = _Kept()
+
+
 def parse(text: str) -> Template:
     """Parse a field's text, literal text included; raises ExpressionError."""
+    if "#{" not in text:
+        return Template((text,))
+    tree = _kept.get(text)
+    if tree is None:
+        tree = _parse(text)
+        _kept.put(text, tree)
+    return tree
+
+
+def _parse(text: str) -> Template:
     parts: list[str | Expression] = []
     position = 0
     while (start := text.find("#{", position)) >= 0:

@@ -204,3 +204,20 @@ runners = sa.Table(
     sa.Column("hostname", sa.Text),
     sa.Column("last_seen_at", UtcDateTime, nullable=False),
 )
+
+# Signed calls that changed something, until no copy of them would be taken for its age any more.
+answered_calls = sa.Table(
+    "answered_calls",
+    METADATA,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("signature", sa.Text, primary_key=True),
+    sa.Column("operation", sa.Text, nullable=False),
+    # Which pipeline it was about; null: one was made, or none is named.
+    sa.Column("pipeline_id", sa.Text),
+    # The hand-out that a poll brought.
+    sa.Column("task_id", sa.Text),
+    # The reply's body; null while the call is under way.
+    sa.Column("answer", sa.LargeBinary),
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+    sa.Column("good_until", UtcDateTime, nullable=False, index=True),
+)

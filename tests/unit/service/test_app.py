@@ -43,7 +43,7 @@ class Nothing:
         self.given_back.append((task.task_id, caller))
 
 
-class Restricted:
+class Restricted(NoAuthenticator):
     """Lets one action through, for one worker group."""
 
     def authenticate(self, request: HttpRequest) -> Permit:

@@ -29,6 +29,7 @@ HEADERS = {
     "x-amz-target": "DataPipeline.PollForTask",
     "user-agent": "taskrunner",
 }
+INVOCATION = "amz-sdk-invocation-id"
 IN_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
@@ -65,10 +66,21 @@ def test_it_signs_as_botocore_does(body: bytes, token: str | None) -> None:
 
     ours = signer(keys).sign(request)
 
-    assert ours["authorization"] == by_botocore(keys, request)
+    sent = HttpRequest(headers={**HEADERS, INVOCATION: ours[INVOCATION]}, body=body)
+    assert ours["authorization"] == by_botocore(keys, sent)
     assert ours["x-amz-date"] == STAMP
     assert ours.get("x-amz-security-token") == token
     assert HEADERS.items() <= ours.items()
+
+
+def test_equal_calls_of_one_second_have_signatures_of_their_own() -> None:
+    """Otherwise the second would be taken for a copy of the first."""
+    request = HttpRequest(headers=HEADERS, body=b"{}")
+
+    first, second = signer().sign(request), signer().sign(request)
+
+    assert first["x-amz-date"] == second["x-amz-date"]
+    assert first["authorization"] != second["authorization"]
 
 
 def test_what_it_signs_the_service_takes() -> None:

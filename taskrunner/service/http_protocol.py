@@ -1,0 +1,160 @@
+"""One HTTP connection: uvicorn's, with an end to everything that a client can be slow with."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from taskrunner.service.connections import Connections
+
+#: Where the application finds the connection that a request came by.
+CONNECTION = "taskrunner.connection"
+#: What may wait behind a request that is being answered: clients of this API do not pipeline.
+_MOST_AHEAD = 64 * 1024
+_LINGER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long clients are waited for, in seconds."""
+
+    #: From the connection, or the first byte of a further request, to the end of its headers.
+    headers_s: float = 10.0
+    #: For a reply to be taken off the connection.
+    reply_s: float = 30.0
+
+
+class EdgeProtocol(H11Protocol):
+    """A connection with a place among `Connections`, and with deadlines."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        connections: Connections,
+        origin: str,
+        patience: Patience,
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._application: ASGIApp = self.app
+        self.app = self._with_connection
+        self._places, self._origin, self._patience = connections, origin, patience
+        self._waiting_for_headers: asyncio.TimerHandle | None = None
+        self._waiting_for_reader: asyncio.TimerHandle | None = None
+        self._closed = False
+        self._places.enter(self, origin)
+
+    async def _with_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CONNECTION] = self
+        await self._application(scope, receive, send)
+
+    # -- what the application and the places say ------------------------------------------------
+
+    def proved(self) -> None:
+        """The present request is from the holder of a key: it is answered, come what may."""
+        if not self._closed:
+            self._places.busy(self, self._origin)
+
+    def close_now(self) -> None:
+        """Close without a word; before the connection is made too."""
+        self._closed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def give_up(self) -> None:
+        """Free the place of a connection that could not be made."""
+        self._places.leave(self, self._origin)
+
+    # -- asyncio ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for headers."""
+        super().connection_made(transport)
+        if self._closed:
+            transport.abort()
+            return
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Free the place."""
+        self._closed = True
+        self._headers_came()
+        self._reader_came()
+        self._places.leave(self, self._origin)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Have headers that were begun end in time."""
+        super().data_received(data)
+        self._look()
+        waiting_behind = self.conn.their_state is h11.DONE and self.conn.our_state is not h11.DONE
+        if waiting_behind and len(self.conn.trailing_data[0]) > _MOST_AHEAD:
+            self.close_now()
+
+    def on_response_complete(self) -> None:
+        """The connection is idle again."""
+        super().on_response_complete()
+        if self._closed:
+            return
+        self._places.idle(self, self._origin)
+        self._look()
+        if self.transport.is_closing():
+            self._limit_reader()
+        elif self.conn.their_state is h11.SEND_BODY:
+            # Answered amid a body: who sends it is to see that, but not to go on for ever.
+            self.loop.call_later(_LINGER_S, self.close_now)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and do not wait long until that is read."""
+        super().send_400_response(msg)
+        self._limit_reader()
+
+    def pause_writing(self) -> None:
+        """The client does not take its reply: not for ever."""
+        super().pause_writing()
+        self._limit_reader()
+
+    def resume_writing(self) -> None:
+        """It does."""
+        super().resume_writing()
+        self._reader_came()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, even when a reply still waits to be taken."""
+        super().timeout_keep_alive_handler()
+        self._limit_reader()
+
+    # -- deadlines --------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Wait for headers where they have been begun, no more where they are complete."""
+        if self.conn.their_state is not h11.IDLE:
+            self._headers_came()
+        elif self.conn.trailing_data[0] and self._waiting_for_headers is None:
+            self._await_headers()
+
+    def _await_headers(self) -> None:
+        self._waiting_for_headers = self.loop.call_later(self._patience.headers_s, self.close_now)
+
+    def _headers_came(self) -> None:
+        if self._waiting_for_headers is not None:
+            self._waiting_for_headers.cancel()
+            self._waiting_for_headers = None
+
+    def _limit_reader(self) -> None:
+        if self._waiting_for_reader is None and not self._closed:
+            self._waiting_for_reader = self.loop.call_later(self._patience.reply_s, self.close_now)
+
+    def _reader_came(self) -> None:
+        if self._waiting_for_reader is not None:
+            self._waiting_for_reader.cancel()
+            self._waiting_for_reader = None

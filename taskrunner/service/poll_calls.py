@@ -1,0 +1,181 @@
+"""PollForTask at the edge: held without a thread, given up when nobody waits for it any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from starlette.types import Receive
+
+from taskrunner.errors import ServiceFault
+from taskrunner.model.task import Task
+from taskrunner.service.auth import Permit
+from taskrunner.service.bodies import ClientGone
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
+from taskrunner.service.polls import Polls
+from taskrunner.service.replays import Replays
+from taskrunner.service.shares import HeldPoll, HeldPolls
+from taskrunner.wire.codec import encode_output
+from taskrunner.wire.inputs import PollForTaskInput
+from taskrunner.wire.outputs import PollForTaskOutput
+
+T = TypeVar("T")
+
+#: The operation whose handler makes one try; the edge waits and calls it again.
+POLL = "PollForTask"
+_EMPTY = encode_output(POLL, PollForTaskOutput())
+#: A copy of a poll is answered empty after this time: by then the next poll has another signature.
+_COPY_S = 1.0
+
+
+class _InPool(Protocol):
+    """Runs a call in a thread for handlers."""
+
+    def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
+        """What the call returns."""
+        ...
+
+
+class PollCalls:
+    """Answers polls."""
+
+    def __init__(
+        self,
+        service: Service,
+        in_pool: _InPool,
+        replays: Replays,
+        *,
+        hold_s: float,
+        held: HeldPolls,
+    ) -> None:
+        self.held = held
+        self._service = service
+        self._in_pool = in_pool
+        self._replays = replays
+        self._polls = Polls(service.work_ready, hold_s=hold_s)
+
+    @property
+    def waiting(self) -> int:
+        """How many polls wait for work."""
+        return self._polls.waiting
+
+    def close(self) -> None:
+        """Answer every poll, now and from now on, without waiting."""
+        self._polls.close()
+
+    async def answer(
+        self,
+        permit: Permit,
+        message: PollForTaskInput,
+        handler: Callable[[Service, Caller, Any], Any],
+        receive: Receive,
+    ) -> bytes:
+        """A task, or nothing once there was none for long; raises ServiceFault or ClientGone."""
+        proof = permit.proof
+        if proof is None:
+            return await self._held(permit, message, handler, receive)
+        earlier = await self._in_pool(lambda: self._replays.begin_poll(proof))
+        if earlier is not None:
+            return earlier or await self._empty_copy()
+        try:
+            return await self._held(permit, message, handler, receive)
+        except BaseException:
+            self._replays.abandon_poll(proof)
+            raise
+
+    async def _empty_copy(self) -> bytes:
+        await asyncio.sleep(_COPY_S)
+        return _EMPTY
+
+    async def _held(
+        self,
+        permit: Permit,
+        message: PollForTaskInput,
+        handler: Callable[[Service, Caller, Any], Any],
+        receive: Receive,
+    ) -> bytes:
+        handover = _Handover()
+
+        def claim() -> bytes | None:
+            reply: PollForTaskOutput = handler(self._service, permit.caller, message)
+            task = reply.task_object
+            return None if task is None else self._hand(permit, handover, task, reply)
+
+        with self.held.place(permit) as poll:
+            waiting = asyncio.ensure_future(
+                self._polls.wait(
+                    message.worker_group,
+                    lambda: self._in_pool(claim),
+                    account=permit.caller.account,
+                )
+            )
+            try:
+                answer = await _first_of(waiting, receive, poll)
+            except (ClientGone, ServiceFault):
+                await self._leave(handover, permit)
+                raise
+            if answer is None:
+                await self._leave(handover, permit)  # of a poll that was ended in a claim
+            return answer or _EMPTY
+
+    def _hand(
+        self, permit: Permit, handover: _Handover, task: Task, reply: PollForTaskOutput
+    ) -> bytes:
+        """The reply that has a task, unless it is not for this poll any more; in a thread."""
+        answer = encode_output(POLL, reply)
+        kept = permit.proof is None or self._replays.keep_hand_out(
+            permit.proof, task.task_id, answer
+        )
+        if kept and handover.take(task):
+            return answer
+        self._service.give_back(task, permit.caller)
+        return _EMPTY
+
+    async def _leave(self, handover: _Handover, permit: Permit) -> None:
+        """Give back what comes, or came, for a poll that is over."""
+        if (task := handover.leave()) is not None:
+            await self._in_pool(lambda: self._service.give_back(task, permit.caller))
+
+
+class _Handover:
+    """What one poll was given, in a thread, and whether anybody still waits for it, on the loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = False
+        self._task: Task | None = None
+
+    def take(self, task: Task) -> bool:
+        """Note a task; false when nobody waits any more."""
+        with self._lock:
+            self._task = task
+            return not self._left
+
+    def leave(self) -> Task | None:
+        """Wait no more; returns what was given in vain."""
+        with self._lock:
+            self._left = True
+            return self._task
+
+
+async def _first_of(
+    work: asyncio.Future[bytes | None], receive: Receive, poll: HeldPoll
+) -> bytes | None:
+    """The result of `work`, unless the poll is over before.
+
+    Raises ClientGone, and ends the work, once nobody waits for it; the poll's fault, if it has one.
+    """
+    gone: asyncio.Future[Any] = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait({work, gone, poll.over}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientGone
+        if poll.over.done() and not work.done():
+            return poll.over.result()
+        return work.result()
+    finally:
+        gone.cancel()
+        work.cancel()

@@ -1,0 +1,90 @@
+"""Rows of `answered_calls`: which signed calls were made, and what they were answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.rows import FromRow
+from taskrunner.service.store.tables import answered_calls, handouts
+
+_T = answered_calls.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredCall(FromRow):
+    """A signed call that changes something."""
+
+    key_id: str
+    signature: str
+    operation: str
+    begun_at: datetime
+    good_until: datetime
+    pipeline_id: str | None = None
+    task_id: str | None = None
+    #: None: it is under way.
+    answer: bytes | None = None
+
+
+def insert(conn: Connection, call: AnsweredCall) -> None:
+    """Note a call; IntegrityError when it is there already."""
+    conn.execute(
+        answered_calls.insert().values(
+            key_id=call.key_id,
+            signature=call.signature,
+            operation=call.operation,
+            begun_at=call.begun_at,
+            good_until=call.good_until,
+            pipeline_id=call.pipeline_id,
+            task_id=call.task_id,
+            answer=call.answer,
+        )
+    )
+
+
+def find(conn: Connection, key_id: str, signature: str) -> AnsweredCall | None:
+    """The call, if it was made."""
+    found = conn.execute(sa.select(answered_calls).where(*_is(key_id, signature)))
+    row = found.mappings().first()
+    return None if row is None else AnsweredCall.from_row(row)
+
+
+def complete(conn: Connection, key_id: str, signature: str, answer: bytes) -> None:
+    """Note what the call was answered."""
+    conn.execute(answered_calls.update().where(*_is(key_id, signature)).values(answer=answer))
+
+
+def remove(conn: Connection, key_id: str, signature: str) -> None:
+    """Forget a call: it has changed nothing."""
+    conn.execute(answered_calls.delete().where(*_is(key_id, signature)))
+
+
+def any_old(conn: Connection, now: datetime) -> bool:
+    """Whether there is anything for `remove_old`."""
+    old = sa.select(_T.signature).where(_T.good_until < now).limit(1)
+    return conn.execute(old).first() is not None
+
+
+def remove_old(conn: Connection, now: datetime) -> None:
+    """Forget the calls whose copies are refused for their age."""
+    conn.execute(answered_calls.delete().where(_T.good_until < now))
+
+
+def changed_since(conn: Connection, call: AnsweredCall) -> bool:
+    """Whether a later call may have changed what this one had changed."""
+    same = _T.pipeline_id == call.pipeline_id if call.pipeline_id else _T.key_id == call.key_id
+    later = sa.select(_T.signature).where(same, _T.begun_at > call.begun_at, _T.task_id.is_(None))
+    return conn.execute(later.limit(1)).first() is not None
+
+
+def unacknowledged(conn: Connection, task_id: str) -> bool:
+    """Whether a hand-out still waits for its runner."""
+    query = sa.select(handouts.c.state).where(handouts.c.task_id == task_id)
+    return conn.execute(query).scalar_one_or_none() == "ASSIGNED"
+
+
+def _is(key_id: str, signature: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return (_T.key_id == key_id, _T.signature == signature)
