@@ -96,9 +96,12 @@ class Acceptor:
         except OSError as error:
             protocol.give_up()
             accepted.close()
-            self._tell(
-                f"a connection could not be opened: {(error.strerror or str(error)).lower()}"
-            )
+            reason = (error.strerror or str(error)).lower()
+            self._tell(f"a connection could not be opened: {reason}")
+        except asyncio.CancelledError:
+            protocol.close_now()
+            accepted.close()
+            raise
 
     def _tell(self, what: str, **facts: object) -> None:
         now = self._loop.time()

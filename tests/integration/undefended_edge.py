@@ -1,0 +1,19 @@
+"""`taskrunner` with the edge of the HTTP library alone: tests of the edge must fail with it.
+
+python -m tests.integration.undefended_edge serve ...
+"""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from taskrunner.cli import main
+from taskrunner.service import server
+
+server._Server.startup = uvicorn.Server.startup  # type: ignore[method-assign]
+server._WarningsOnce.filter = lambda _self, _record: True  # type: ignore[method-assign]
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

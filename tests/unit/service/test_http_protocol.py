@@ -1,0 +1,219 @@
+"""The deadlines of connections, over real ones of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from taskrunner.service.acceptor import Acceptor
+from taskrunner.service.connections import Connections
+from taskrunner.service.http_protocol import CONNECTION, EdgeProtocol, Patience
+from taskrunner.service.server import Address, ServiceServer, bind
+
+REQUEST = b"GET /%s HTTP/1.1\r\nhost: x\r\n\r\n"
+SIZE = 64 * 1024 * 1024
+#: Longer than any deadline of these tests; waited for in vain only when a test fails.
+LONG_S = 30
+SHORT = Patience(headers_s=0.1, reply_s=0.1)
+
+
+class Edge:
+    """A server in a thread, with four connections at the most."""
+
+    def __init__(self, *, patience: Patience, connections: int = 4) -> None:
+        self.release = threading.Event()
+        self.proved = threading.Semaphore(0)
+        routes = [
+            Route("/ok", self._ok),
+            Route("/long", self._long),
+            Route("/held", self._held),
+            Route("/watched", self._watched),
+            Route("/body", self._ok, methods=["POST"]),
+        ]
+        app = Starlette(routes=routes)
+        app.state.connections = connections
+        app.state.stop = self.release.set
+        self._socket = bind(Address(host="127.0.0.1", port=0))
+        self.address = self._socket.getsockname()
+        self.server = ServiceServer(app, self._socket, patience=patience)
+        self.thread = threading.Thread(target=self.server.run)
+
+    async def _ok(self, _request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def _long(self, _request: Request) -> Response:
+        return PlainTextResponse("x" * SIZE)
+
+    async def _watched(self, request: Request) -> Response:
+        """As polls do, until the client has gone."""
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        return PlainTextResponse("nobody reads this")
+
+    async def _held(self, request: Request) -> Response:
+        connection = request.scope[CONNECTION]
+        assert isinstance(connection, EdgeProtocol)
+        connection.proved()
+        self.proved.release()
+        await asyncio.to_thread(self.release.wait)
+        return PlainTextResponse("held")
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        sock = socket.create_connection(self.address, timeout=LONG_S)
+        sock.sendall(sent)
+        return sock
+
+
+@contextmanager
+def edge(*, patience: Patience | None = None, connections: int = 4) -> Iterator[Edge]:
+    running = Edge(patience=patience or Patience(), connections=connections)
+    running.thread.start()
+    try:
+        yield running
+    finally:
+        running.server.stop()
+        running.thread.join()
+
+
+def read(sock: socket.socket, wanted: bytes) -> None:
+    """Read until `wanted` has come."""
+    got = b""
+    while wanted not in got:
+        part = sock.recv(4096)
+        assert part, got
+        got += part
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Whether the server closes the connection; waits for it."""
+    try:
+        while sock.recv(4096):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nhost:"])
+def test_headers_that_do_not_come_end_the_connection(sent: bytes) -> None:
+    with edge(patience=SHORT) as running, running.connect(sent) as sock:
+        assert is_closed(sock)
+
+
+def test_headers_of_a_further_request_have_their_time_too() -> None:
+    with edge(patience=SHORT) as running, running.connect(REQUEST % b"ok") as sock:
+        read(sock, b"\r\n\r\nok")
+        sock.sendall(b"GET")
+        assert is_closed(sock)
+
+
+def test_a_connection_between_two_requests_is_kept() -> None:
+    with edge(patience=SHORT) as running, running.connect(REQUEST % b"ok") as sock:
+        read(sock, b"\r\n\r\nok")
+        with running.connect() as silent:
+            assert is_closed(silent)
+        sock.sendall(REQUEST % b"ok")
+        read(sock, b"\r\n\r\nok")
+
+
+def test_a_reply_that_is_not_taken_ends_the_connection() -> None:
+    with edge(patience=SHORT) as running, running.connect(REQUEST % b"long") as sock:
+        read(sock, b"200 OK")
+        with running.connect() as other:
+            assert is_closed(other)  # by now as much time has passed
+        got = 0
+        with suppress(ConnectionResetError):
+            while part := sock.recv(1024 * 1024):
+                got += len(part)
+        assert got < SIZE
+
+
+def test_a_body_that_goes_on_after_its_answer_ends() -> None:
+    head = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
+    with edge() as running, running.connect(head) as sock:
+        read(sock, b" 200 ")
+        assert is_closed(sock)
+
+
+def test_what_waits_behind_a_request_is_bounded() -> None:
+    with edge() as running, running.connect(REQUEST % b"watched") as sock:
+        with suppress(ConnectionError):
+            sock.sendall(b"x" * 1024 * 1024)
+        assert is_closed(sock)
+
+
+def test_a_newcomer_takes_the_place_of_who_was_silent_longest() -> None:
+    with edge(connections=3) as running, ExitStack() as stack:
+        held = stack.enter_context(running.connect(REQUEST % b"held"))
+        assert running.proved.acquire(timeout=LONG_S)
+        silent = [stack.enter_context(running.connect()) for _ in range(2)]
+        with running.connect(REQUEST % b"ok") as newcomer:
+            read(newcomer, b"\r\n\r\nok")
+        assert is_closed(silent[0])
+        running.release.set()
+        read(held, b"\r\n\r\nheld")
+
+
+def test_when_all_are_at_work_newcomers_wait() -> None:
+    with edge(connections=2) as running, ExitStack() as stack:
+        first, second = [running.connect(REQUEST % b"held") for _ in range(2)]
+        stack.callback(second.close)
+        for _ in range(2):
+            assert running.proved.acquire(timeout=LONG_S)
+        with running.connect(REQUEST % b"ok") as newcomer:
+            first.close()
+            read(newcomer, b"\r\n\r\nok")
+
+
+def test_what_strangers_send_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    with edge(connections=50) as running, caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            with running.connect(b"garbage\r\n\r\n") as sock:
+                read(sock, b" 400 ")
+    assert len([r for r in caplog.records if "Invalid HTTP" in r.getMessage()]) == 1
+
+
+class Exhausted(socket.socket):
+    """A listening socket of a process that has no descriptors left for a while."""
+
+    failures = 50
+    tries = 0
+
+    def accept(self) -> tuple[socket.socket, object]:
+        self.tries += 1
+        if self.tries <= self.failures:
+            raise OSError(errno.EMFILE, "Too many open files")
+        raise BlockingIOError
+
+
+def test_without_descriptors_it_waits_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> int:
+        with Exhausted() as sock, socket.socket() as client:
+            sock.failures = 3
+            sock.bind(("127.0.0.1", 0))
+            sock.listen()
+            client.connect(sock.getsockname())
+            acceptor = Acceptor(sock, Connections(100), lambda _origin: pytest.fail("accepted"))
+            acceptor.start()
+            while sock.tries <= sock.failures:
+                await asyncio.sleep(0.01)
+            acceptor.stop()
+            return sock.tries
+
+    assert asyncio.run(main()) >= 4
+    assert [r.getMessage() for r in caplog.records] == [
+        "no connection can be taken: too many open files"
+    ]

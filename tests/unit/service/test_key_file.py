@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from taskrunner.errors import ConfigError
+from taskrunner.service.key_file import KeyFile
+
+SECRET = "0123456789abcdef"
+
+
+def write(path: Path, *ids: str, secret: str = SECRET) -> None:
+    """Replace the file, as editors do."""
+    new = path.with_suffix(".new")
+    new.touch(0o600)
+    new.write_text("".join(f'[[keys]]\nid="{i}"\nsecret="{secret}"\nrole="admin"\n' for i in ids))
+    new.replace(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "keys.toml"
+    write(path, "AKONE", "AKTWO")
+    return path
+
+
+def test_a_file_that_changes_is_read_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys = KeyFile(path)
+    assert sorted(keys) == ["AKONE", "AKTWO"]
+
+    write(path, "AKTWO", "AKTHREE", secret=SECRET + "x")
+    assert sorted(keys) == ["AKONE", "AKTWO"]
+    with caplog.at_level(logging.INFO):
+        keys.refresh()
+
+    assert sorted(keys) == ["AKTHREE", "AKTWO"]
+    assert len(keys) == 2
+    assert keys["AKTWO"].secret == SECRET + "x"
+    assert "new: AKTHREE; changed: AKTWO; revoked: AKONE" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_a_broken_file_changes_nothing_and_is_told_of_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = KeyFile(path)
+    path.write_text("[[keys")
+
+    for _ in range(3):
+        keys.refresh()
+
+    assert sorted(keys) == ["AKONE", "AKTWO"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert str(path) in caplog.text
+
+
+def test_a_file_that_is_gone_changes_nothing(path: Path) -> None:
+    keys = KeyFile(path)
+    path.unlink()
+
+    keys.refresh()
+
+    assert sorted(keys) == ["AKONE", "AKTWO"]
+    write(path, "AKTHREE")
+    keys.refresh()
+    assert list(keys) == ["AKTHREE"]
+
+
+def test_it_is_read_when_asked_though_it_looks_the_same(path: Path) -> None:
+    keys = KeyFile(path)
+    before = path.stat()
+    path.write_text(path.read_text().replace("AKONE", "AKNEW"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    keys.refresh()
+    assert "AKONE" in keys
+    keys.ask()
+    keys.refresh()
+
+    assert "AKNEW" in keys
+    assert "AKONE" not in keys
+
+
+def test_it_must_be_right_at_first(path: Path) -> None:
+    path.write_text("[[keys")
+
+    with pytest.raises(ConfigError):
+        KeyFile(path)
