@@ -23,6 +23,7 @@ _RETRY_S = 0.1
 #: An overload is told of once in this time.
 _TELL_S = 300.0
 _FULL = "as many connections are open as may be: those idle longest are closed for new ones"
+_ALL_AT_WORK = "as many connections are open as may be, all at work: new ones have to wait"
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -58,11 +59,10 @@ class Acceptor:
 
     def _accept(self) -> None:
         for _ in range(_BATCH):
-            if self._connections.taken >= self._connections.most:
-                self._tell(_FULL, connections=self._connections.most)
-                if not self._connections.make_room():
-                    self._wait()
-                    return
+            if not self._connections.has_room():
+                self._tell(_ALL_AT_WORK, connections=self._connections.most)
+                self._wait()
+                return
             try:
                 accepted, address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -70,6 +70,8 @@ class Acceptor:
             except OSError as error:
                 self._refused(error)
                 return
+            if self._connections.make_room():
+                self._tell(_FULL, connections=self._connections.most)
             self._open(accepted, origin_of(str(address[0])))
 
     def _refused(self, error: OSError) -> None:

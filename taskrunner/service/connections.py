@@ -63,9 +63,13 @@ class Connections:
         """How many places are taken."""
         return self._taken
 
+    def has_room(self) -> bool:
+        """Whether there is a place, or one can be had; false: all are taken and at work."""
+        return self._taken < self.most or bool(self._idle)
+
     def make_room(self) -> bool:
-        """Have one place free, if need be by closing a connection; false: all are at work."""
-        return self._taken < self.most or self.close_one()
+        """Have one place free; true when a connection had to be closed for it."""
+        return self._taken >= self.most and self.close_one()
 
     def close_one(self) -> bool:
         """Close the connection that can best be done without; false: all are at work."""

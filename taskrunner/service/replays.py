@@ -21,8 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from taskrunner.errors import StoreError
 from taskrunner.logs import get_logger
 from taskrunner.service.store import answered_calls
-from taskrunner.service.store.answered_calls import AnsweredCall
 from taskrunner.service.store.database import Store
+from taskrunner.service.store.rows import AnsweredCall
 from taskrunner.wire.faults import Throttled
 from taskrunner.wire.sigv4 import Proof
 

@@ -30,7 +30,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.records import stream
-from taskrunner.service.store.rows import AlarmRow, HandoutRow, PipelineRow, ScheduleRow
+from taskrunner.service.store.rows import AlarmRow, AnsweredCall, HandoutRow, PipelineRow, ScheduleRow
 from taskrunner.service.store.tables import METADATA, runners
 
 NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)
@@ -103,6 +103,7 @@ def attempt(instance: str = "A", number: int = 1, **changes: Any) -> AttemptRow:
         ("attempts", AttemptRow),
         ("handouts", HandoutRow),
         ("alarms", AlarmRow),
+        ("answered_calls", AnsweredCall),
     ],
 )
 def test_a_row_class_has_a_field_for_every_column(table: str, cls: type[Row]) -> None:

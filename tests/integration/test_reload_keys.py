@@ -63,5 +63,5 @@ def test_sighup_reloads_and_ends_nothing(tmp_path: Path) -> None:
         assert service.process.poll() is None
         log = service.log.read_text()
     assert "the old ones are in force" in log
-    assert "revoked: AKRUNNER" in log
+    assert '"revoked": ["AKRUNNER"]' in log
     assert service.process.returncode == 0

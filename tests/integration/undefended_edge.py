@@ -13,7 +13,6 @@ from taskrunner.cli import main
 from taskrunner.service import server
 
 server._Server.startup = uvicorn.Server.startup  # type: ignore[method-assign]
-server._WarningsOnce.filter = lambda _self, _record: True  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

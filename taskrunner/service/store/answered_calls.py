@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.rows import FromRow
+from taskrunner.service.store.records import fetch_first
+from taskrunner.service.store.rows import AnsweredCall
 from taskrunner.service.store.tables import answered_calls, handouts
 
 _T = answered_calls.c
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredCall(FromRow):
-    """A signed call that changes something."""
-
-    key_id: str
-    signature: str
-    operation: str
-    begun_at: datetime
-    good_until: datetime
-    pipeline_id: str | None = None
-    task_id: str | None = None
-    #: None: it is under way.
-    answer: bytes | None = None
-
-
 def insert(conn: Connection, call: AnsweredCall) -> None:
     """Note a call; IntegrityError when it is there already."""
-    conn.execute(
-        answered_calls.insert().values(
-            key_id=call.key_id,
-            signature=call.signature,
-            operation=call.operation,
-            begun_at=call.begun_at,
-            good_until=call.good_until,
-            pipeline_id=call.pipeline_id,
-            task_id=call.task_id,
-            answer=call.answer,
-        )
-    )
+    conn.execute(answered_calls.insert(), call.columns())
 
 
 def find(conn: Connection, key_id: str, signature: str) -> AnsweredCall | None:
     """The call, if it was made."""
-    found = conn.execute(sa.select(answered_calls).where(*_is(key_id, signature)))
-    row = found.mappings().first()
-    return None if row is None else AnsweredCall.from_row(row)
+    return fetch_first(conn, AnsweredCall, sa.select(answered_calls).where(*_is(key_id, signature)))
 
 
 def complete(conn: Connection, key_id: str, signature: str, answer: bytes) -> None:

@@ -76,3 +76,18 @@ class AlarmRow(Row):
     created_at: datetime
     error: str | None = None
     next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredCall(Row):
+    """A signed call that changes something."""
+
+    key_id: str
+    signature: str
+    operation: str
+    begun_at: datetime
+    good_until: datetime
+    pipeline_id: str | None = None
+    task_id: str | None = None
+    #: None: it is under way.
+    answer: bytes | None = None

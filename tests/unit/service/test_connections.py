@@ -21,7 +21,8 @@ def test_while_there_is_room_nobody_is_closed() -> None:
     places = Connections(3)
     held = [Connection(places, "a") for _ in range(2)]
 
-    assert places.make_room()
+    assert places.has_room()
+    assert not places.make_room()
     assert [one.closed for one in held] == [False, False]
 
 
@@ -31,6 +32,7 @@ def test_the_one_that_was_idle_longest_goes() -> None:
     places.busy(first, "a")
     places.idle(first, "a")
 
+    assert places.has_room()
     assert places.make_room()
     assert [one.closed for one in (first, second, third)] == [False, True, False]
     assert places.taken == 2
@@ -52,7 +54,7 @@ def test_who_is_at_work_is_not_closed() -> None:
     for one in held:
         places.busy(one, "a")
 
-    assert not places.make_room()
+    assert not places.has_room()
     assert not places.close_one()
     assert [one.closed for one in held] == [False, False]
 

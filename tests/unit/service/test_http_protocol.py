@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from taskrunner.service.acceptor import Acceptor
 from taskrunner.service.connections import Connections
@@ -199,7 +200,7 @@ class Exhausted(socket.socket):
         raise BlockingIOError
 
 
-def test_without_descriptors_it_waits_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_descriptors_it_waits_and_says_so_once() -> None:
     async def main() -> int:
         with Exhausted() as sock, socket.socket() as client:
             sock.failures = 3
@@ -213,7 +214,8 @@ def test_without_descriptors_it_waits_and_says_so_once(caplog: pytest.LogCapture
             acceptor.stop()
             return sock.tries
 
-    assert asyncio.run(main()) >= 4
-    assert [r.getMessage() for r in caplog.records] == [
-        "no connection can be taken: too many open files"
+    with capture_logs() as log:
+        assert asyncio.run(main()) >= 4
+    assert [(record["event"], record["error"]) for record in log] == [
+        ("no connection can be taken", "too many open files")
     ]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskrunner.errors import ConfigError
 from taskrunner.service.key_file import KeyFile
@@ -27,34 +27,35 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_that_changes_is_read_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_changes_is_read_anew(path: Path) -> None:
     keys = KeyFile(path)
     assert sorted(keys) == ["AKONE", "AKTWO"]
 
     write(path, "AKTWO", "AKTHREE", secret=SECRET + "x")
     assert sorted(keys) == ["AKONE", "AKTWO"]
-    with caplog.at_level(logging.INFO):
+    with capture_logs() as log:
         keys.refresh()
 
     assert sorted(keys) == ["AKTHREE", "AKTWO"]
     assert len(keys) == 2
     assert keys["AKTWO"].secret == SECRET + "x"
-    assert "new: AKTHREE; changed: AKTWO; revoked: AKONE" in caplog.text
-    assert SECRET not in caplog.text
+    (record,) = log
+    assert (record["new"], record["changed"]) == (["AKTHREE"], ["AKTWO"])
+    assert record["revoked"] == ["AKONE"]
+    assert SECRET not in str(log)
 
 
-def test_a_broken_file_changes_nothing_and_is_told_of_once(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_file_changes_nothing_and_is_told_of_once(path: Path) -> None:
     keys = KeyFile(path)
     path.write_text("[[keys")
 
-    for _ in range(3):
-        keys.refresh()
+    with capture_logs() as log:
+        for _ in range(3):
+            keys.refresh()
 
     assert sorted(keys) == ["AKONE", "AKTWO"]
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
-    assert str(path) in caplog.text
+    assert [record["log_level"] for record in log] == ["error"]
+    assert str(path) in log[0]["error"]
 
 
 def test_a_file_that_is_gone_changes_nothing(path: Path) -> None:

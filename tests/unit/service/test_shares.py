@@ -61,7 +61,7 @@ def test_polls_of_keys_that_changed_are_ended() -> None:
             polls.end_those_of_changed_keys(check)
 
             assert not same.over.done()
-            assert changed.over.result() is None  # type: ignore[func-returns-value]
+            assert changed.over.result() is None
             with pytest.raises(UnknownClient):
                 gone.over.result()
 
