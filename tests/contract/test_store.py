@@ -30,7 +30,13 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.records import stream
-from taskrunner.service.store.rows import AlarmRow, AnsweredCall, HandoutRow, PipelineRow, ScheduleRow
+from taskrunner.service.store.rows import (
+    AlarmRow,
+    AnsweredCall,
+    HandoutRow,
+    PipelineRow,
+    ScheduleRow,
+)
 from taskrunner.service.store.tables import METADATA, runners
 
 NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)

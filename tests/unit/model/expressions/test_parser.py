@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.errors import ExpressionError
-from taskrunner.model.expressions import check
+from taskrunner.model.expressions import check, parser
 from taskrunner.model.expressions.parser import MAX_DEPTH, parse, pieces
 from taskrunner.model.expressions.tree import Attribute, Call, Chain, Literal, Name, Negate
 
@@ -133,3 +133,17 @@ def test_hostile_nesting_is_an_expression_error(source: str) -> None:
 
 def test_a_long_flat_expression_is_fine() -> None:
     check(f"#{{{'1 + ' * 5000}1}}")
+
+
+def test_what_was_parsed_is_kept_as_far_as_there_is_room() -> None:
+    """Each call once kept 300 MB: trees of any length, of thousands of texts."""
+    short = "#{a + 1}"
+    assert parse(short) is parse(short)
+
+    long = "#{" + "+".join(["a"] * 6_000) + "}"
+    assert parse(long) is not parse(long)
+
+    for number in range(250):
+        parse("#{" + "+".join(["a"] * 4_000) + f"+{number}}}")
+    assert parser._kept.size <= 1_000_000
+    assert parse(short) == parse(short)
