@@ -42,6 +42,7 @@ from taskrunner.service.bodies import (
 )
 from taskrunner.service.callers import Caller
 from taskrunner.service.connections import most_connections, origin_of
+from taskrunner.service.costly import check_expressions
 from taskrunner.service.engine import Service
 from taskrunner.service.hosts import HostGuard
 from taskrunner.service.http_protocol import CONNECTION
@@ -236,6 +237,7 @@ class _Api:
         permit.check_action(operation)
         message = decode_input(operation, request.body)
         permit.check_request(message)
+        check_expressions(message)
         return permit, message
 
     def _carry_out(self, operation: str, permit: Permit, message: Any) -> bytes:

@@ -389,6 +389,25 @@ def not_allowed(desk: Desk) -> None:
     fault(answer, "AccessDeniedException")
 
 
+@pytest.mark.parametrize(
+    ("who", "ahead", "code"),
+    [
+        (replace(KEYS["admin"], id="AKNOBODY"), 0 * MINUTE, "UnrecognizedClientException"),
+        (KEYS["admin"], 6 * MINUTE, "InvalidSignatureException"),
+        (None, 0 * MINUTE, "MissingAuthenticationTokenException"),
+    ],
+)
+def test_nobody_is_waited_for_whose_headers_cannot_be_right(
+    desk: Desk, who: Key | None, ahead: timedelta, code: str
+) -> None:
+    answer = desk.ask("PutPipelineDefinition", by=who, ahead=ahead, stall=True)
+    fault(answer, code)
+    assert answer.headers["connection"] == "close"
+    # A known key and a signature that may be right are waited for.
+    settings = EdgeSettings(body_timeout_s=0.05)
+    fault(desk.ask("ListPipelines", stall=True, settings=settings), "RequestTimeoutException", 408)
+
+
 def too_many_polls(desk: Desk) -> None:
     """One connection may hold no poll, nor two; four are enough for two."""
     body = {"workerGroup": "wg"}
@@ -524,6 +543,18 @@ def slow_bodies(desk: Desk) -> None:
     fault(answer, "RequestTimeoutException", 408)
 
 
+def many_expressions(desk: Desk) -> None:
+    pipeline = desk.world.put(OBJECTS)
+    text = "plain #{" + "+".join(["1"] * 5_000) + "}"
+    fields = [{"key": f"x{number}", "stringValue": text} for number in range(51)]
+    objects = [{"id": "A", "name": "A", "fields": fields}]
+    body = {"pipelineId": pipeline, "pipelineObjects": objects}
+    for operation in ("PutPipelineDefinition", "ValidatePipelineDefinition"):
+        answer = desk.ask(operation, body)
+        fault(answer, "InvalidRequestException")
+        assert "500000" in answer.json["message"]
+
+
 def many_bodies(desk: Desk) -> None:
     """That the slowest goes is tested beside the module."""
     room = BodyRoom()
@@ -571,6 +602,7 @@ LIMITS: Mapping[str, Check] = {
     "Body of PutPipelineDefinition, ValidatePipelineDefinition": long_bodies,
     "Body of EvaluateExpression": expressions,
     "Body of any other call": other_bodies,
+    "Expressions of a definition that is put or validated": many_expressions,
     "Time for headers to arrive": patience,
     "Time for a body to arrive": slow_bodies,
     "Bodies that are on their way in or not authenticated yet": many_bodies,

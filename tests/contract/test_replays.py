@@ -171,8 +171,7 @@ def activate(line: Line) -> tuple[Signed, Callable[[], object]]:
 
 def change(line: Line) -> tuple[Signed, Callable[[], object]]:
     pipeline = line.made()
-    row = line.world.service.pipeline
-    return put(pipeline, "false"), lambda: row(pipeline).latest_version
+    return put(pipeline, "false"), lambda: line.world.service.pipeline(pipeline).latest_version
 
 
 def deactivate(line: Line) -> tuple[Signed, Callable[[], object]]:
