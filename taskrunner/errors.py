@@ -15,6 +15,7 @@ TaskrunnerError                what went wrong, where, what was wanted: one mess
 |   +-- InvalidRequest, PipelineNotFound, PipelineDeleted, TaskNotFound, InternalService
 +-- TaskError                  an attempt failed: errorId and message of its verdict
 |   +-- PermanentTaskError     ... and trying again would give the same (no retry)
+|       +-- PathNotAllowed     ... since it names a local file that tasks may not open
 +-- StoreError                 the service's database refused or is unusable
 
 Canceled(BaseException)        the attempt must stop now; activities let it pass
@@ -22,6 +23,7 @@ Canceled(BaseException)        the attempt must stop now; activities let it pass
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -182,6 +184,24 @@ class TaskError(TaskrunnerError):
 
 class PermanentTaskError(TaskError):
     """An attempt failed and another one would fail the same way."""
+
+
+class PathNotAllowed(PermanentTaskError):
+    """A definition names a local file which the operator does not let its tasks open."""
+
+    def __init__(self, path: str, listed: Sequence[str], *, reason: str = "") -> None:
+        #: The file, as it was named.
+        self.path = path
+        has = f"has {', '.join(listed)}" if listed else "is empty"
+        why = reason or "without run_as_user, tasks open local files only below local_paths"
+        super().__init__(
+            f"{path!r} may not be opened: {why} (local_paths {has})", error_id=ErrorId.NOT_ALLOWED
+        )
+
+    def named_by(self, field: str) -> PathNotAllowed:
+        """The same, told of the field that names the file."""
+        self.args = (f"{field}: {self}",)
+        return self
 
 
 class StoreError(TaskrunnerError):

@@ -5,18 +5,31 @@ from __future__ import annotations
 import importlib
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 
 from taskrunner.activities.registry import Registry
 from taskrunner.agent.attempt_process.child import run_attempt
 from taskrunner.agent.attempt_process.folders import remove_as_user
 from taskrunner.agent.forks.forkserver import Role
 from taskrunner.agent.ipc.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
+from taskrunner.data.settings import DataSettings
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.host.users import User
 
 #: A bad network costs a log the part under way, not all that went before.
 _TRIES = 7
 #: Small, and used by most tasks: loaded once here, it costs no task any time.
 _WARM = ("taskrunner.activities.shell",)
+
+
+def log_data(settings: AttemptSettings, user: str | None) -> DataSettings:
+    """Where logs may be pushed on this host: with a user's rights, or where the operator says."""
+    if user is not None:
+        local = LocalFiles(user=settings.users.get(user) or User.named(user))
+    else:
+        listed = settings.data.local.folders
+        local = replace(settings.data.local, folders=(*listed, *settings.log_places))
+    return replace(settings.data, local=local)
 
 
 def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
@@ -33,7 +46,7 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
         from taskrunner.data.objects.store import open_store
 
         with socket.socket(fileno=descriptor) as sock:
-            serve_uploads(sock, lambda: open_store(settings.data, tries=_TRIES))
+            serve_uploads(sock, lambda user: open_store(log_data(settings, user), tries=_TRIES))
 
     def cleaner(payload: bytes, _descriptor: int | None) -> None:
         remove_as_user(payload, settings.users)

@@ -32,6 +32,7 @@ from taskrunner.config.settings import Settings
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, TaskrunnerError, UsageError
 from taskrunner.host.cgroups import Bounds
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.host.process import become_subreaper, raise_descriptor_limit
 from taskrunner.host.program import REMEDY, closed_to
 from taskrunner.host.users import User
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from taskrunner.agent.agent import Notices
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.ec2.host import Ec2Host
+    from taskrunner.agent.handouts.allowance import Allowance
     from taskrunner.agent.logs.agentlog import HourlyLog
     from taskrunner.wire.runner import RunnerApi
 
@@ -82,6 +84,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         limits=isolation.limits,
         groups=isolation.groups,
         max_log_size=settings.max_log_size,
+        log_places=log_places(settings),
         users={user.name: user for user in users.values()},
     )
     # Before any thread, and before what only the agent itself needs is imported.
@@ -242,7 +245,6 @@ def _agent_settings(
     setup: Setup, *, endpoint: str, host: Ec2Host | None, own_log: HourlyLog | None
 ) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
-    from taskrunner.agent.handouts.allowance import Allowance
     from taskrunner.agent.handouts.attempt import AttemptRules
     from taskrunner.agent.logs.janitor import Retention
     from taskrunner.agent.logs.logcare import LogSettings
@@ -272,9 +274,31 @@ def _agent_settings(
             lease_s=settings.lease_timeout,
             kill_grace_s=settings.kill_grace,
             longest_s=settings.task_time,
-            allowance=Allowance(types=settings.allow_types, log_uris=settings.allow_log_uris),
+            allowance=_allowance(setup),
         ),
     )
+
+
+def _allowance(setup: Setup) -> Allowance:
+    from taskrunner.agent.handouts.allowance import Allowance
+
+    settings = setup.loaded.settings
+    places = (*settings.local_paths, *log_places(settings))
+    return Allowance(
+        types=settings.allow_types,
+        log_uris=settings.allow_log_uris,
+        local_logs=LocalFiles(folders=places),
+        with_user=frozenset(setup.users),
+    )
+
+
+def log_places(settings: Settings) -> tuple[Path, ...]:
+    """The folders of this host that the operator has named for logs."""
+    from taskrunner.data.objects.location import local_path
+
+    named = [uri for uri in (settings.log_uri, *settings.allow_log_uris) if uri]
+    found = (local_path(uri) for uri in named)
+    return tuple(path for path in found if path is not None)
 
 
 def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices | None:
@@ -330,6 +354,7 @@ def data_settings(settings: Settings) -> DataSettings:
         s3_endpoint=settings.s3_endpoint,
         region=settings.region,
         databases=settings.databases,
+        local=LocalFiles(folders=settings.local_paths),
     )
 
 

@@ -22,6 +22,7 @@ from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.instances import Category
+from taskrunner.model.parameters import parameter_values
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.actions.publisher import Keeper, Publisher, SnsPublisher
@@ -40,6 +41,8 @@ CANCEL_GRACE_S = 10.0
 NAMED, NAME_WIDTH = 3, 24
 #: How long the end of a run waits for alarms to be tried, in seconds.
 ALARMS_S = 30.0
+#: As long as the kernel takes.
+_LONGEST_PATH = 4096
 #: An agent that ends by itself is started anew so often.
 AGENT_RESTARTS = 3
 
@@ -58,6 +61,8 @@ class LocalOptions:
     #: Publish alarms to SNS; otherwise they are only shown.
     publish: bool = False
     tasks: int = 4
+    #: The folders and files of this host that the definition may name, besides its own folders.
+    local_paths: tuple[Path, ...] = ()
 
 
 class LocalRun:
@@ -159,10 +164,18 @@ class LocalRun:
             args += ["--s3-root", str(options.s3_root)]
         if options.s3_endpoint is not None:
             args += ["--s3-endpoint", options.s3_endpoint]
+        for path in self._local_paths():
+            args += ["--local-paths", str(path)]
         config = self.folder / "agent.toml"
         config.touch()
         env = agent_environment(os.environ, url=url, databases=options.databases, config=config)
         return LocalProcesses(args, folder=self.folder / "agents", logs=self.logs, env=env)
+
+    def _local_paths(self) -> list[Path]:
+        """What the run is told, its own folders, and the files that parameters' values name."""
+        options = self._options
+        own = [options.work_dir, *([] if options.s3_root is None else [options.s3_root])]
+        return list(dict.fromkeys([*options.local_paths, *own, *_named_files(self._definition)]))
 
     def _activate(self, service: Service) -> str:
         name = Path(self._definition.source or "pipeline").stem
@@ -230,6 +243,18 @@ def _stopping(snapshot: Snapshot) -> str:
     named = ", ".join(distinct(running[:NAMED], NAME_WIDTH).values())
     more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
     return f"Stopping: waiting up to {1.5 * CANCEL_GRACE_S:.0f} s for {named}{more}; {once_more}"
+
+
+def _named_files(definition: Definition) -> Iterator[Path]:
+    """Files that the values of parameters name: so whoever runs it says where things are."""
+    for name, texts in parameter_values(definition).items():
+        for text in texts:
+            # Command lines can be read by others, so that no secret may get there.
+            plain = not name.startswith("*") and text.isprintable() and len(text) < _LONGEST_PATH
+            straight = text.startswith("/") and ".." not in text.split("/")
+            # Not a folder: only what is named is meant, and not all that is below it.
+            if plain and straight and not os.path.isdir(text):  # noqa: PTH112  false if it cannot
+                yield Path(text)
 
 
 def _cancel(service: Service, pipeline_id: str) -> None:

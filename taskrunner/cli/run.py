@@ -67,6 +67,13 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     "[$TASKRUNNER_DATABASES: a JSON object]",
 )
 @click.option(
+    "--local-paths",
+    multiple=True,
+    metavar="PATH",
+    help="A folder (or file) in which the definition may name local files, besides the current "
+    "folder and the files that values of parameters name.",
+)
+@click.option(
     "--work-dir",
     metavar="DIR",
     default="taskrunner-work",
@@ -122,6 +129,7 @@ def command(**options: Any) -> int:
         retry_delay_cap=timedelta(seconds=options["retry_delay_cap"]),
         publish=options["aws"] or _names_sns_endpoint(os.environ),
         tasks=options["tasks"],
+        local_paths=(Path.cwd(), *(Path(path).absolute() for path in options["local_paths"])),
     )
     run = LocalRun(definition, local, SystemClock())
     try:

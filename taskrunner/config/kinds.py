@@ -34,6 +34,14 @@ def path(raw: object) -> Path:
         raise ValueError(f"a path; no home folder is known for {value.split('/')[0]}") from None
 
 
+def paths(raw: object) -> tuple[Path, ...]:
+    """Several folders or files, each an absolute path without a detour; ~ is the home folder."""
+    found = tuple(path(item) for item in texts(raw))
+    if any(".." in item.parts for item in found):
+        raise ValueError("paths without .. in them")
+    return found
+
+
 def texts(raw: object) -> tuple[str, ...]:
     """Several texts: repeated flags, a list in the file, or commas in a variable."""
     items = raw.split(",") if isinstance(raw, str) else raw

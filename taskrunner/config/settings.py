@@ -19,6 +19,7 @@ from taskrunner.config.kinds import (
     mapping,
     one_of,
     path,
+    paths,
     seconds,
     space,
     switch,
@@ -235,6 +236,14 @@ class Settings:
         "URI",
         multiple=True,
         example=["s3://bucket/logs"],
+    )
+    local_paths: tuple[Path, ...] = setting(
+        (),
+        "Folders (or files) in which definitions may name local files, without run_as_user.",
+        paths,
+        "PATH",
+        multiple=True,
+        example=["/srv/data"],
     )
     block_imds: bool = setting(
         False,

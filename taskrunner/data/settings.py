@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taskrunner.config.kinds import url
 from taskrunner.errors import ConfigError
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.logins import hide_passwords
 
 
@@ -23,6 +24,8 @@ class DataSettings:
     region: str | None = None
     #: Object id of a database -> URL used in its place.
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Which local files a definition may name, and with whose rights they are opened.
+    local: LocalFiles = field(default_factory=LocalFiles)
 
 
 def check_endpoint(text: str) -> str:

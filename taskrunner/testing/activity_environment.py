@@ -6,8 +6,10 @@ with ActivityEnvironment() as environment:
     environment.run(MyActivity(), new_task("MyActivity", {"input": Ref("Source")}, source))
     assert environment.progress_reports[-1] == {"rows": 3}
 
-`s3://` is a folder of its own unless you say otherwise: nothing reaches AWS. What the agent does
-around a plugin is not done here: logs and progress are as they were given, with secrets in them.
+`s3://` is a folder of its own unless you say otherwise: nothing reaches AWS. Local files are only
+those of its own folder, and of others if you say so:
+`DataSettings(local=LocalFiles(folders=(tmp_path,)))`. What the agent does around a
+plugin is not done here: logs and progress are as they were given, with secrets in them.
 """
 
 from __future__ import annotations
@@ -93,6 +95,8 @@ class ActivityEnvironment:
         if self.data.s3_root is None and self.data.s3_endpoint is None:
             # Whoever names databases only must not come to write to AWS.
             self.data = replace(self.data, s3_root=self._folder / "s3")
+        local = replace(self.data.local, own=(*self.data.local.own, self._folder))
+        self.data = replace(self.data, local=local)
         self.objects = objects or open_store(self.data)
         self.work_dir = self._folder / "work"
         self.work_dir.mkdir()

@@ -11,7 +11,8 @@ import os
 import resource
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from taskrunner.activities.base import Activity, Precondition
@@ -21,20 +22,22 @@ from taskrunner.agent.attempt_process.cancellation import Cancellation
 from taskrunner.agent.attempt_process.context import AttemptContext, CommandRules
 from taskrunner.agent.attempt_process.environment import METADATA_DISABLED, passed_secrets
 from taskrunner.agent.attempt_process.folders import make_folders
+from taskrunner.agent.attempt_process.named_paths import placed
 from taskrunner.agent.attempt_process.result_file import ResultFile
 from taskrunner.agent.attempt_process.staging import staged
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.attempt_roles import AttemptSettings
 from taskrunner.agent.ipc.job import Job
+from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
-from taskrunner.errors import Canceled
+from taskrunner.errors import Canceled, PathNotAllowed
 from taskrunner.host.cgroups import Group, Used
 from taskrunner.host.process import RunAs, kill_descendants
-from taskrunner.host.users import Rights, User, forbid_new_privileges
+from taskrunner.host.users import User, forbid_new_privileges
 from taskrunner.logins import SHORTEST
 from taskrunner.wire.api import Verdict
 
@@ -69,7 +72,7 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry, own:
     )
     ctx = AttemptContext(
         job,
-        data=settings.data,
+        data=_data(settings, job.files, user),
         rules=_rules(settings, user, own),
         output_filter=logs.output_filter,
         cancellation=cancellation,
@@ -116,6 +119,8 @@ def perform(
         ctx.log.warning("Canceled: the attempt was told to stop")
         verdict = CANCELED
     except BaseException as error:
+        if isinstance(error, PathNotAllowed):
+            error = placed(error, ctx.task)
         ctx.log.error("%s failed: %s", kind, error, exc_info=error)  # noqa: TRY400
         verdict = verdicts.from_exception(error, ctx.mask)
     minutes, seconds = divmod(int(clock.monotonic() - started), 60)
@@ -160,12 +165,18 @@ def _rules(settings: AttemptSettings, user: User | None, own: User) -> CommandRu
     )
 
 
-def open_store(settings: DataSettings, rights: Rights = nullcontext) -> ObjectStore:
-    """The store that the settings describe, with these rights to local files."""
+def _data(settings: AttemptSettings, files: AttemptFiles, user: User | None) -> DataSettings:
+    """The data plane's settings for one attempt: local files are its user's, or are bounded."""
+    local = replace(settings.data.local, own=(files.work_dir,), user=user)
+    return replace(settings.data, local=local)
+
+
+def open_store(settings: DataSettings) -> ObjectStore:
+    """The store that the settings describe."""
     # Here because the S3 library is large: most shell commands need none of it.
     from taskrunner.data.objects import store
 
-    return store.open_store(settings, rights)
+    return store.open_store(settings)
 
 
 def _end_leftovers(ctx: AttemptContext) -> None:

@@ -22,7 +22,7 @@ from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.host import durable
 from taskrunner.host.process import Command, Filter, RunAs
-from taskrunner.host.users import Rights, User
+from taskrunner.host.users import User
 from taskrunner.model.task import Task
 
 #: How often progress is written for the agent to pick up; calls in between cost next to nothing.
@@ -55,7 +55,7 @@ class AttemptContext:
         output_filter: Callable[[Path], Filter] | None,
         cancellation: Cancellation,
         clock: Clock,
-        open_store: Callable[[DataSettings, Rights], ObjectStore],
+        open_store: Callable[[DataSettings], ObjectStore],
     ) -> None:
         self.task: Task = job.task
         self.data = data
@@ -82,7 +82,7 @@ class AttemptContext:
     @cached_property
     def objects(self) -> ObjectStore:
         """Objects by URI; the S3 library is loaded at the first use."""
-        return self._open_store(self.data, self.files.rights)
+        return self._open_store(self.data)
 
     def progress(self, **fields: str | int) -> None:
         """Keep the newest values; they are written at most once a second."""

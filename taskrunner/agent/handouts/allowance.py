@@ -6,11 +6,12 @@ allowed is refused before its plugin is looked at, a log URI before anything is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from taskrunner.data.objects.location import parse
-from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.data.objects.location import local_path, parse
+from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
+from taskrunner.host.local_files import ANYWHERE, LocalFiles
 from taskrunner.model.task import Task
 
 _MOST_SHOWN = 200
@@ -18,10 +19,17 @@ _MOST_SHOWN = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The settings allow_types and allow_log_uris; what is empty allows everything."""
+    """The settings allow_types and allow_log_uris; what is empty allows everything.
+
+    Of places on this host `local_logs` says which logs may be pushed to.
+    """
 
     types: Sequence[str] = ()
     log_uris: Sequence[str] = ()
+    #: local_paths, and the local places of log_uri and allow_log_uris; not for a task with a user.
+    local_logs: LocalFiles = ANYWHERE
+    #: The worker groups whose tasks have a user, by whose rights their logs are pushed.
+    with_user: Collection[str] = ()
 
     def check(self, task: Task) -> None:
         """Raise PermanentTaskError for a task that may not run here."""
@@ -38,6 +46,19 @@ class Allowance:
                 f"{task.component_id!r} wants its logs at {_shown(uri)}, where this agent pushes "
                 f"none; allow_log_uris has {', '.join(self.log_uris)}"
             )
+
+        if uri and task.worker_group not in self.with_user:
+            self._check_local(uri, task)
+
+    def _check_local(self, uri: str, task: Task) -> None:
+        """It is held to again when it is written to; run, the task's logs would be nowhere."""
+        if (path := local_path(uri)) is None:
+            return
+        try:
+            self.local_logs.check(path)
+        except PathNotAllowed as error:
+            field = f"{task.main.type} {task.component_id!r}, field 'pipelineLogUri'"
+            raise error.named_by(field) from None
 
     def takes_logs_at(self, uri: str) -> bool:
         """Whether logs may be pushed under this URI."""

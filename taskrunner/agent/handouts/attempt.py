@@ -293,7 +293,7 @@ def ship_logs(entry: Entry, services: AttemptServices) -> None:
     """Push the logs; a passing failure is retried, any other is told in the verdict."""
     for number in range(1, _SHIP_TRIES + 1):
         try:
-            services.shipper.ship(entry.files.uploads())
+            services.shipper.ship(entry.files.uploads(), as_user=entry.files.logs_as)
         except TaskError as error:
             failure = error
         else:
@@ -325,7 +325,7 @@ def _drop_parts(entry: Entry, services: AttemptServices) -> None:
     ]
     try:
         if uris:
-            services.shipper.drop(uris)
+            services.shipper.drop(uris, as_user=entry.files.logs_as)
     except TaskError as error:
         log.warning("parts of logs stay", attempt_id=entry.attempt_id, error=str(error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from taskrunner.agent.ipc.resource_limits import ResourceLimits
 from taskrunner.data.settings import DataSettings
@@ -35,5 +36,7 @@ class AttemptSettings:
     groups: Groups | None = None
     #: Bytes of a log beyond which its middle is left out.
     max_log_size: int = 1 << 30
+    #: The local folders that the operator has named for logs.
+    log_places: tuple[Path, ...] = ()
     #: The users that commands run as, by name.
     users: Mapping[str, User] = field(default_factory=dict)

@@ -53,6 +53,8 @@ class AttemptFiles:
     log_uri: str | None
     #: The user that the task's commands run as; None: the agent's own.
     user: str | None = None
+    #: Whose rights its logs are pushed with, where the task says where to; None: the agent's.
+    logs_as: str | None = None
 
     @classmethod
     def of(
@@ -68,19 +70,20 @@ class AttemptFiles:
 
         Logs stay there when the task asks for a place that `takes_logs_at` refuses.
         """
-        ids, base = [task.pipeline_id], default_log_uri
+        ids, base, logs_as = [task.pipeline_id], default_log_uri, None
         # Without its own object the task is wrong, which is found, and logged, when it runs.
         if task.attempt_id in task.objects:
             ids += [task.component_id, task.instance_id]
             wanted = task.main.get("pipelineLogUri")
             if wanted:
-                base = wanted if takes_logs_at(wanted) else None
+                base, logs_as = wanted if takes_logs_at(wanted) else None, user
         parts = [safe_name(part) for part in (*ids, task.attempt_id)]
         return cls(
             log_dir=output.joinpath("logs", *parts),
             scratch=output / "tmp" / f"{parts[0]}-{token_of(task.task_id)}",
             log_uri="/".join([base.rstrip("/"), *parts]) if base else None,
             user=user,
+            logs_as=logs_as,
         )
 
     @property

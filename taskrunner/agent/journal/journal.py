@@ -165,6 +165,7 @@ class Journal:
             "scratch": str(files.scratch),
             "logUri": files.log_uri,
             "user": files.user,
+            "logsAs": files.logs_as,
         }
         try:
             # A hand-out is taken only when there is room to tell of its end.
@@ -269,12 +270,13 @@ def _steps(data: bytes) -> Iterator[dict[str, object]]:
 def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry | None:
     if not step.keys() >= _ACCEPTANCE:
         return None
-    log_uri, user = step.get("logUri"), step.get("user")
+    log_uri, user, logs_as = (step.get(key) for key in ("logUri", "user", "logsAs"))
     files = AttemptFiles(
         log_dir=Path(str(step["logDir"])),
         scratch=Path(str(step["scratch"])),
         log_uri=log_uri if isinstance(log_uri, str) else None,
         user=user if isinstance(user, str) else None,
+        logs_as=logs_as if isinstance(logs_as, str) else None,
     )
     return Entry(
         path=path,

@@ -39,7 +39,16 @@ PASSING = frozenset({ErrorId.CONNECTION_FAILED, ErrorId.INTERNAL})
 class PartShipper(Protocol):
     """What pushes a part; see LogShipper."""
 
-    def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
+    def push(
+        self,
+        path: Path,
+        uri: str,
+        start: int,
+        end: int,
+        done: Done,
+        *,
+        as_user: str | None = None,
+    ) -> None:
         """Push a range of a file and come back at once; only `done` is told of failures."""
         ...
 
@@ -122,7 +131,13 @@ class LogParts:
             followed.idle.clear()
         entry.part_begun(name, *part)
         path, uri = entry.files.log_dir / name, entry.files.part_uri(name, *part)
-        self._shipper.push(path, uri, *part, lambda error: self._ended(followed, name, part, error))
+        self._shipper.push(
+            path,
+            uri,
+            *part,
+            lambda error: self._ended(followed, name, part, error),
+            as_user=entry.files.logs_as,
+        )
 
     @staticmethod
     def _plan(followed: _Followed, name: str) -> tuple[int, int] | None:

@@ -57,23 +57,36 @@ class LogShipper:
         with self._lock:
             return 0 if self._connection is None else self._connection.waiting()
 
-    def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
-        """Push each file; raises the TaskError of the first one that failed."""
-        if uploads:
-            self._wait([{"path": str(path), "uri": uri} for path, uri in uploads])
+    def ship(self, uploads: Sequence[tuple[Path, str]], *, as_user: str | None = None) -> None:
+        """Push each file; raises the TaskError of the first one that failed.
 
-    def drop(self, uris: Sequence[str]) -> None:
+        `as_user` is whose rights count where that is a place on this host, if not the agent's.
+        """
+        if uploads:
+            works = [{"path": str(path), "uri": uri, "as": as_user} for path, uri in uploads]
+            self._wait(works)
+
+    def drop(self, uris: Sequence[str], *, as_user: str | None = None) -> None:
         """Remove objects that are not needed any more; raises TaskError."""
         if uris:
-            self._wait([{"drop": list(uris), "uri": uris[0]}])
+            self._wait([{"drop": list(uris), "uri": uris[0], "as": as_user}])
 
-    def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
+    def push(
+        self,
+        path: Path,
+        uri: str,
+        start: int,
+        end: int,
+        done: Done,
+        *,
+        as_user: str | None = None,
+    ) -> None:
         """Push a range of a file and come back at once; `done` gets the error, or None.
 
         It is called by the thread that reads the answers, or this one, and must not block.
         Nothing is raised here, whatever the host is out of.
         """
-        work = {"path": str(path), "uri": uri, "start": start, "end": end}
+        work = {"path": str(path), "uri": uri, "start": start, "end": end, "as": as_user}
         try:
             with self._connected() as connection:
                 connection.send(work, done)

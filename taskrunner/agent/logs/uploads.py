@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +93,18 @@ def _compress(
     stream.finish()
 
 
-def serve_uploads(sock: socket.socket, open_store: Callable[[], ObjectStore]) -> None:
-    """The shipper's loop: one message a piece of work; ends when the agent closes the socket."""
+def serve_uploads(sock: socket.socket, open_store: Callable[[str | None], ObjectStore]) -> None:
+    """The shipper's loop: one message a piece of work; ends when the agent closes the socket.
+
+    `open_store` takes the user whose rights count on this host, if they are not the agent's.
+    """
+    stores = cache(open_store)
     _give_memory_back()
     answering = threading.Lock()
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _THREADS)) as compressing:
-        uploader = Uploader(open_store(), compressing)
 
         def work(head: Any) -> None:
+            uploader = Uploader(stores(head.get("as")), compressing)
             answer = {"id": head["id"], **_attempt(uploader, head)}
             with answering:
                 frames.send(sock, answer)

@@ -18,7 +18,7 @@ from typing import ClassVar, Self
 from taskrunner.data.databases.schemes import Scheme
 from taskrunner.data.databases.script import Dialect, Statement, parse_statement
 from taskrunner.data.databases.spec import DatabaseSpec
-from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
 
 __all__ = [
     "Batch",
@@ -213,6 +213,8 @@ class Inserter:
         try:
             rows = map(self._convert, batch) if self._converters else batch
             self._database.insert(self._statement, rows)
+        except PathNotAllowed:  # whichever rows it was
+            raise
         except TaskError as error:
             last = first + len(batch) - 1
             message = f"{error} (in rows {first} to {last} for table {self._table!r})"

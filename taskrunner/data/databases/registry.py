@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from taskrunner.data.databases.base import Database
 from taskrunner.data.databases.lookup import AwsLookup, Lookup
-from taskrunner.data.databases.schemes import forms
+from taskrunner.data.databases.schemes import MYSQL, forms, scheme_of
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError, TaskError
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.model.task import TaskObject
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind
+
+#: PostgreSQL's word for the certificates that the system trusts; no file is called so.
+SYSTEM_CA = "system"
+_MOST_CERTIFICATES = 16 << 20
+_NOT_READ = ErrorId.ACTIVITY_FAILED
+_ERROR_IDS = {errno.ENOENT: ErrorId.NOT_FOUND, errno.EACCES: ErrorId.ACCESS_DENIED}
 
 
 def open_database(described: TaskObject, settings: DataSettings) -> Database:
@@ -27,6 +38,8 @@ def open_database(described: TaskObject, settings: DataSettings) -> Database:
         message = f"{spec}: there is no driver for {spec.scheme!r} on this host; known: {known}"
         raise PermanentTaskError(message, error_id=ErrorId.UNSUPPORTED_TYPE)
     driver: type[Database] = found.load()
+    if driver.scheme.is_file:
+        spec.local.check(Path(spec.database))
     return driver(spec)
 
 
@@ -56,11 +69,41 @@ def spec_of(described: TaskObject, settings: DataSettings, *, lookup: Lookup) ->
     name = described.component_id
     redirected = settings.databases.get(name)
     if redirected is not None:
-        return from_url(name, redirected, login)
+        return _redirected(name, redirected, login, settings)
     if described.get("connectionString"):
-        return from_jdbc(name, described.required("connectionString"), login)
-    region = described.get("region", settings.region)
-    return from_jdbc(name, _looked_up(described, lookup, region), login)
+        spec = from_jdbc(name, described.required("connectionString"), login)
+    else:
+        region = described.get("region", settings.region)
+        spec = from_jdbc(name, _looked_up(described, lookup, region), login)
+    return _with_certificates(replace(spec, local=settings.local))
+
+
+def _redirected(name: str, url: str, login: Login, settings: DataSettings) -> DatabaseSpec:
+    """Where the operator says it is: the file that the URL names is his, all else is not."""
+    spec = from_url(name, url, login)
+    own = from_url(name, url, replace(login, properties=()))
+    if spec.options.ssl_ca != own.options.ssl_ca:
+        spec = _with_certificates(replace(spec, local=settings.local))
+    named = (Path(spec.database),) if scheme_of(spec.scheme).is_file else ()
+    return replace(spec, local=LocalFiles(folders=named))
+
+
+def _with_certificates(spec: DatabaseSpec) -> DatabaseSpec:
+    """With a copy of the certificates that the definition names: drivers open files themselves."""
+    path = spec.options.ssl_ca
+    if path is None or (path == SYSTEM_CA and spec.scheme != MYSQL.name):
+        return spec
+    try:
+        with os.fdopen(spec.local.open(Path(path)), "rb") as file:
+            data = file.read(_MOST_CERTIFICATES)
+    except OSError as error:
+        message = f"{spec}: cannot read the certificates in {path}: {error.strerror}"
+        raise TaskError(message, error_id=_ERROR_IDS.get(error.errno or 0, _NOT_READ)) from error
+    # It lasts as long as this process: a driver may read it again when it connects again.
+    copy = os.memfd_create("certificates")
+    with os.fdopen(os.dup(copy), "wb") as target:
+        target.write(data)
+    return replace(spec, options=replace(spec.options, ssl_ca=f"/proc/self/fd/{copy}"))
 
 
 def _looked_up(described: TaskObject, lookup: Lookup, region: str | None) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.data.databases.schemes import Scheme, scheme_of
 from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.logins import hide_secret
 
 
@@ -38,6 +39,8 @@ class DatabaseSpec:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
+    #: Which local files may be opened for it, and with whose rights.
+    local: LocalFiles = field(default=LocalFiles(), repr=False)
 
     def __str__(self) -> str:
         if not self.host:

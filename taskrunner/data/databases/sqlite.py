@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from taskrunner.data.databases.base import (
     Batch,
@@ -18,6 +18,8 @@ from taskrunner.data.databases.base import (
 )
 from taskrunner.data.databases.schemes import SQLITE
 from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.databases.spec import DatabaseSpec
+from taskrunner.data.databases.sqlite_files import SqliteFiles
 from taskrunner.data.databases.values import binary_of, text_of
 from taskrunner.errors import ErrorId, TaskError
 
@@ -52,34 +54,43 @@ class SqliteDatabase(Database):
     _opened: sqlite3.Connection | None = None
     _managed = False
 
+    def __init__(self, spec: DatabaseSpec) -> None:
+        super().__init__(spec)
+        self._files = SqliteFiles(self._path, spec.local)
+
     def connect(self) -> None:
         """See that the file is there, or could be made."""
-        if not self._path.parent.is_dir():
+        self.spec.local.check(self._path)
+        with self.spec.local.rights():
+            found = os.path.isdir(self._path.parent)  # noqa: PTH112  false where it is closed
+        if not found:
             message = f"cannot open the {self.spec}: there is no folder {self._path.parent}"
             raise TaskError(message, error_id=ErrorId.NOT_FOUND)
 
     def close(self) -> None:
         """Close the file; an open transaction is undone."""
         if self._opened is not None:
-            with suppress(sqlite3.Error):
+            # The last one to close it removes its journal.
+            with suppress(sqlite3.Error), self.spec.local.rights():
                 self._opened.close()
 
     @contextmanager
     def stream(self, query: str) -> Iterator[Result]:
         """Step through a query's rows."""
-        if not self._path.exists():
+        if not self._exists():
             message = f"cannot read the {self.spec}: there is no such file"
             raise TaskError(message, error_id=ErrorId.NOT_FOUND)
         with self._problems("run the query"):
             cursor = self._connection.execute(query)
-        with closing(cursor):
+        with ExitStack() as ending:
+            ending.callback(self._end, cursor)
             columns = tuple(column[0] for column in cursor.description or ())
             yield Result(columns=columns, batches=self._batches(cursor))
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Look a table or view up in the file's own list."""
         schema, table = self.split_name(table, schema)
-        if not self._path.exists():
+        if not self._exists():
             return None
         prefix = f"{self.quote(schema)}." if schema else ""
         query = (
@@ -109,6 +120,8 @@ class SqliteDatabase(Database):
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""
         sql = statement.with_markers("?", percent="%")
+        # What makes the rows is not to run with other rights.
+        rows = list(rows)
         with self._problems("insert rows"):
             self._connection.executemany(sql, rows)
 
@@ -142,16 +155,19 @@ class SqliteDatabase(Database):
     def _path(self) -> Path:
         return Path(self.spec.database)
 
+    def _exists(self) -> bool:
+        with self.spec.local.rights():
+            return os.path.exists(self._path)  # noqa: PTH110  false where it cannot be known
+
+    def _end(self, cursor: sqlite3.Cursor) -> None:
+        with self.spec.local.rights():
+            cursor.close()
+
     @property
     def _connection(self) -> sqlite3.Connection:
-        """Opened when first used, since opening makes the file."""
+        """Opened when first used, since opening makes the file; with the rights held."""
         if self._opened is None:
-            self._opened = sqlite3.connect(
-                f"file:{quote(str(self._path))}",
-                uri=True,
-                timeout=_BUSY_TIMEOUT_S,
-                isolation_level=None,
-            )
+            self._opened = self._files.open(timeout_s=_BUSY_TIMEOUT_S)
         return self._opened
 
     def _batches(self, cursor: sqlite3.Cursor) -> Iterator[Batch]:
@@ -164,9 +180,13 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def _problems(self, doing: str) -> Iterator[None]:
+        """Call SQLite with the rights that its files are opened with; tell its errors as ours."""
         try:
-            yield
+            with self.spec.local.rights():
+                yield
         except (sqlite3.Error, UnicodeError, OverflowError) as error:
+            if refusal := self._files.refusal():
+                raise refusal from error
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             message = f"cannot {doing}: {self.spec}: {error}"
             error_id = _ERROR_IDS.get(code, ErrorId.ACTIVITY_FAILED)

@@ -11,23 +11,25 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 from urllib.parse import quote
 
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.location import Location, unusable
-from taskrunner.errors import ErrorId, TaskError
-from taskrunner.host.users import Rights
+from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
+from taskrunner.host.local_files import ANYWHERE, LocalFiles
 
 CHUNK = 1 << 20
 #: How many files of a folder are looked at in one go.
 _AT_ONCE = 1000
 _SUFFIX = ".taskrunner-part"
+#: Of a database `x` SQLite reads `x-journal` and so on, which may name further files.
+SQLITE_SUFFIXES = ("-journal", "-wal", "-shm")
 #: What the kernel says where a file system has no nameless files.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 #: A folder is no object, and what lies below an object is none either.
@@ -65,10 +67,10 @@ class _Stream:
 class FileBackend:
     """Objects as files at their own paths: `file:///path` and `/path`."""
 
-    def __init__(self, *, nameless: bool = True, rights: Rights = nullcontext) -> None:
-        """`rights` are those with which files are looked for, opened and given their names."""
+    def __init__(self, *, nameless: bool = True, local: LocalFiles = ANYWHERE) -> None:
+        """`local` says which files may be opened, and with whose rights."""
         self._nameless = nameless
-        self._rights = rights
+        self._local = local
 
     def path(self, location: Location) -> Path:
         """The file of a location; raises PermanentTaskError when it cannot be one."""
@@ -90,8 +92,8 @@ class FileBackend:
     def open_read(self, location: Location) -> Iterator[ObjectReader]:
         """Stream a file."""
         path = self.path(location)
-        with _problems(location.uri, "read"), self._rights():
-            file = path.open("rb")
+        with _problems(location.uri, "read"):
+            file = os.fdopen(self._local.open(path), "rb")
         with file:
             yield _Stream(file, location.uri)
 
@@ -101,30 +103,37 @@ class FileBackend:
     ) -> Iterator[ObjectWriter]:
         """Write a file whole or not at all; `encrypt` means nothing here."""
         path = self.path(location)
-        with _problems(location.uri, "write"), self._rights():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise unusable(
-                    location.uri, "there are objects below it, and a folder of that name"
-                )
-            file, hidden = _unfinished(path, nameless=self._nameless)
+        self._check_name(location, path.name)
+        with _problems(location.uri, "write"):
+            folder = self._local.parent(path, make=True)
+        hidden = f".{os.urandom(12).hex()}{_SUFFIX}"
         try:
+            with _problems(location.uri, "write"), self._local.rights():
+                if _is_folder(path.name, folder):
+                    raise unusable(
+                        location.uri, "there are objects below it, and a folder of that name"
+                    )
+                file = _unfinished(folder, hidden, nameless=self._nameless)
             with file:
                 yield _Stream(file, location.uri)
-                with _problems(location.uri, "write"), self._rights():
-                    _publish(file, hidden, path)
+                with _problems(location.uri, "write"), self._local.rights():
+                    _publish(file, folder, hidden, path.name)
         finally:
-            with suppress(OSError), self._rights():
-                hidden.unlink(missing_ok=True)
+            with suppress(OSError), self._local.rights():
+                os.unlink(hidden, dir_fd=folder)
+            os.close(folder)
+
+    def _check_name(self, location: Location, name: str) -> None:
+        """Refuse what SQLite would take for its own: it trusts the paths in such files."""
+        if self._local.bounded and name.endswith(SQLITE_SUFFIXES):
+            raise unusable(location.uri, "names that end so stand for SQLite's own files")
 
     def stat(self, location: Location) -> ObjectInfo | None:
         """A file's size and time; None for folders and for nothing."""
         if not location.is_object:
             return None
         try:
-            path = self.path(location)
-            with self._rights():
-                status = path.stat()
+            status = self._local.stat(self.path(location))
         except _NOTHING_THERE:
             return None
         except OSError as error:
@@ -134,18 +143,36 @@ class FileBackend:
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Walk the folder in the order that S3 lists keys."""
         folder, start, uri_of = self._prefix(prefix)
-        for name, status in self._statuses(prefix.uri, folder, start):
-            yield _info(uri_of(name), status)
+        with ExitStack() as open_folders:
+            with _problems(prefix.uri, "list"):
+                try:
+                    top = _opened(self._local.open_folder(folder), open_folders)
+                except _NOTHING_THERE:
+                    return
+            for name, status in self._statuses(prefix.uri, _walk(top, "", start)):
+                yield _info(uri_of(name), status)
 
-    def _statuses(self, uri: str, folder: Path, start: str) -> Iterator[tuple[str, os.stat_result]]:
+    def _statuses(self, uri: str, walk: _Walk) -> Iterator[tuple[str, os.stat_result]]:
         """Name and status of every file; a few at a time, since rights last as long as a block."""
-        walk = _walk(folder, "", start)
         while True:
-            with _problems(uri, "list"), self._rights():
-                found = [(name, _status(entry)) for name, entry in islice(walk, _AT_ONCE)]
+            with _problems(uri, "list"), self._local.rights():
+                found = [
+                    (name, self._status(folder, entry))
+                    for name, folder, entry in islice(walk, _AT_ONCE)
+                ]
             yield from ((name, status) for name, status in found if status is not None)
             if not found:
                 return
+
+    def _status(self, folder: int, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """None for what is no file, has gone meanwhile, or leads where no task may go."""
+        try:
+            if not (self._local.bounded and entry.is_symlink()):
+                return entry.stat() if entry.is_file() else None
+            status = self._local.stat(Path(f"/proc/self/fd/{folder}") / entry.name)
+        except (FileNotFoundError, PathNotAllowed):
+            return None
+        return status if S_ISREG(status.st_mode) else None
 
     def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
         """Copy a file's bytes."""
@@ -157,8 +184,14 @@ class FileBackend:
 
     def delete(self, location: Location) -> None:
         """Remove a file."""
-        with _problems(location.uri, "delete"), suppress(*_NOTHING_THERE), self._rights():
-            self.path(location).unlink()
+        path = self.path(location)
+        with _problems(location.uri, "delete"), suppress(*_NOTHING_THERE):
+            folder = self._local.parent(path)
+            try:
+                with self._local.rights():
+                    os.unlink(path.name, dir_fd=folder)
+            finally:
+                os.close(folder)
 
 
 class FolderBackend(FileBackend):
@@ -192,53 +225,67 @@ class FolderBackend(FileBackend):
         return key
 
 
-def _unfinished(path: Path, *, nameless: bool) -> tuple[BinaryIO, Path]:
-    """A new file in the object's folder, and the hidden name that it has or will have."""
-    hidden = path.with_name(f".{os.urandom(12).hex()}{_SUFFIX}")
+def _is_folder(name: str, folder: int) -> bool:
+    with suppress(FileNotFoundError):
+        return S_ISDIR(os.stat(name, dir_fd=folder).st_mode)
+    return False
+
+
+def _unfinished(folder: int, hidden: str, *, nameless: bool) -> BinaryIO:
+    """A new file in the object's folder; it has the hidden name where it must have one."""
     if nameless and hasattr(os, "O_TMPFILE"):
+        flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
         try:
-            descriptor = os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
-            return os.fdopen(descriptor, "w+b"), hidden
+            return os.fdopen(os.open(".", flags, 0o666, dir_fd=folder), "w+b")
         except OSError as error:
             if error.errno not in _NO_NAMELESS:
                 raise
-    return hidden.open("xb"), hidden
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    return os.fdopen(os.open(hidden, flags, 0o666, dir_fd=folder), "wb")
 
 
-def _publish(file: BinaryIO, hidden: Path, path: Path) -> None:
+def _publish(file: BinaryIO, folder: int, hidden: str, name: str) -> None:
     """Give a finished file its name; it replaces an older one at once."""
     file.flush()
     os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY)
+    if not os.fstat(file.fileno()).st_nlink:
+        # A nameless file cannot replace another, so it gets a hidden name first. The folder's
+        # descriptor for the source is there because only then does Python follow the link in /proc.
+        source = f"/proc/self/fd/{file.fileno()}"
+        os.link(source, hidden, src_dir_fd=folder, dst_dir_fd=folder)
+    os.replace(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)
+    # What leads to the folder says nothing to the disk.
+    listing = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
     try:
-        if not hidden.exists():
-            # A nameless file cannot replace another, so it gets a hidden name first. The folder's
-            # descriptor is there because only then does Python follow the link in /proc.
-            os.link(f"/proc/self/fd/{file.fileno()}", hidden, src_dir_fd=folder)
-        hidden.replace(path)
-        os.fsync(folder)
+        os.fsync(listing)
     finally:
-        os.close(folder)
+        os.close(listing)
 
 
-def _walk(folder: Path, base: str, start: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted((e for e in entries if e.name.startswith(start)), key=_key_order)
-    except _NOTHING_THERE:
-        return
+#: A file's name below the folder that is walked, the folder that it is in, and its entry there.
+_Walk = Iterator[tuple[str, int, os.DirEntry[str]]]
+
+
+def _opened(descriptor: int, until: ExitStack) -> int:
+    until.callback(os.close, descriptor)
+    return descriptor
+
+
+def _walk(folder: int, base: str, start: str) -> _Walk:
+    """All that is no folder; links to folders are not followed, whoever puts them there."""
+    with os.scandir(folder) as entries:
+        found = sorted((e for e in entries if e.name.startswith(start)), key=_key_order)
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{base}{entry.name}/", "")
-        elif entry.is_file() and not _is_hidden(entry.name):
-            yield base + entry.name, entry
-
-
-def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
-    try:
-        return entry.stat()
-    except FileNotFoundError:  # it has gone meanwhile
-        return None
+            with ExitStack() as open_folders:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                try:
+                    below = _opened(os.open(entry.name, flags, dir_fd=folder), open_folders)
+                except _NOTHING_THERE:
+                    continue
+                yield from _walk(below, f"{base}{entry.name}/", "")
+        elif not _is_hidden(entry.name):
+            yield base + entry.name, folder, entry
 
 
 def _key_order(entry: os.DirEntry[str]) -> bytes:

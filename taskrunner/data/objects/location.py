@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 from taskrunner.errors import ErrorId, PermanentTaskError
@@ -40,6 +41,15 @@ def parse(uri: str) -> Location:
     if uri.startswith("/"):
         return Location("file", "", uri, uri)
     raise unusable(uri, "wanted s3://bucket/key, file:///path or an absolute path")
+
+
+def local_path(uri: str) -> Path | None:
+    """The file or folder of this host that a URI names; None where it names none."""
+    try:
+        found = parse(uri)
+    except PermanentTaskError:
+        return None
+    return Path(found.key) if found.scheme == "file" else None
 
 
 def unusable(uri: str, reason: str) -> PermanentTaskError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -18,21 +18,21 @@ from taskrunner.data.objects.base import (
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import Location, parse
 from taskrunner.data.settings import DataSettings
-from taskrunner.host.users import Rights
 
 _CHUNK = 1 << 20
 
 
-def open_store(
-    settings: DataSettings, rights: Rights = nullcontext, *, tries: int | None = None
-) -> ObjectStore:
+def open_store(settings: DataSettings, *, tries: int | None = None) -> ObjectStore:
     """The store that the settings describe; S3's library is loaded only where it is used.
 
-    `rights` are those to local files; a folder that stands for S3 is the agent's. `tries`: how
-    often a call is made before it counts as failed, if not as often as usual.
+    A folder that stands for S3 is the operator's: what the settings say of local files is not for
+    it. `tries`: how often a call is made before it counts as failed, if not as often as usual.
     """
     return RoutingStore(
-        {"file": lambda: FileBackend(rights=rights), "s3": lambda: _s3(settings, tries)}
+        {
+            "file": lambda: FileBackend(local=settings.local),
+            "s3": lambda: _s3(settings, tries),
+        }
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from taskrunner.activities.copy import CopyActivity, file_name
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import PermanentTaskError
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.model.document import Ref
 from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
 
@@ -27,7 +28,8 @@ def test_a_table_is_copied_and_told(tmp_path: Path) -> None:
     target = new_object("Out", "S3DataNode", {"directoryPath": "s3://bucket/out"})
     fields = {"input": Ref("In"), "output": Ref("Out")}
     task = new_task("CopyActivity", fields, source, target, database, component_id="Copy")
-    with ActivityEnvironment(data=DataSettings(s3_root=tmp_path / "s3")) as environment:
+    data = DataSettings(s3_root=tmp_path / "s3", local=LocalFiles(folders=(tmp_path,)))
+    with ActivityEnvironment(data=data) as environment:
         environment.run(CopyActivity(), task)
     written = tmp_path / "s3/bucket/out/Copy_2026-01-01T00-00-00.csv"
     assert written.read_bytes() == b"1,\n"

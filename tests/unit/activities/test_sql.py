@@ -10,13 +10,15 @@ import pytest
 from taskrunner.activities.sql import SqlActivity
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.model.document import PipelineObject, Ref, Value
 from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[ActivityEnvironment]:
-    with ActivityEnvironment(data=DataSettings(s3_root=tmp_path / "s3")) as environment:
+    data = DataSettings(s3_root=tmp_path / "s3", local=LocalFiles(folders=(tmp_path,)))
+    with ActivityEnvironment(data=data) as environment:
         yield environment
 
 

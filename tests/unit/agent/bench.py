@@ -12,6 +12,7 @@ from taskrunner.agent.ipc.names import LOG_NAMES, AttemptFiles
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.model.task import Task
 from tests.unit.agent.fakes import FakeClock
 
@@ -31,7 +32,7 @@ class Bench:
         masker = Masker(secrets_of(task, {}))
         self.ctx = AttemptContext(
             Job(task=task, files=self.files, mark="mark"),
-            data=DataSettings(s3_root=self.s3),
+            data=DataSettings(s3_root=self.s3, local=LocalFiles(folders=(folder,))),
             rules=CommandRules(pass_env=pass_env),
             output_filter=(lambda _path: masker.stream()) if masker else None,
             cancellation=self.cancellation,

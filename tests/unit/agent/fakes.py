@@ -215,12 +215,12 @@ class FakeShipper:
         self.shipped: list[Sequence[tuple[Path, str]]] = []
         self.dropped: list[str] = []
 
-    def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
+    def ship(self, uploads: Sequence[tuple[Path, str]], *, as_user: str | None = None) -> None:
         if self.failures:
             raise self.failures.pop(0)
         self.shipped.append(uploads)
 
-    def drop(self, uris: Sequence[str]) -> None:
+    def drop(self, uris: Sequence[str], *, as_user: str | None = None) -> None:
         self.dropped += uris
 
 

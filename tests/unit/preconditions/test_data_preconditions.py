@@ -10,6 +10,7 @@ import pytest
 from taskrunner.activities.base import Precondition
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import PermanentTaskError, TaskError
+from taskrunner.host.local_files import LocalFiles
 from taskrunner.model.document import PipelineObject, Ref, Value
 from taskrunner.preconditions.exists import Exists
 from taskrunner.preconditions.s3_key_exists import S3KeyExists
@@ -19,7 +20,8 @@ from taskrunner.testing.activity_environment import ActivityEnvironment, new_obj
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[ActivityEnvironment]:
-    with ActivityEnvironment(data=DataSettings(s3_root=tmp_path / "s3")) as environment:
+    data = DataSettings(s3_root=tmp_path / "s3", local=LocalFiles(folders=(tmp_path,)))
+    with ActivityEnvironment(data=data) as environment:
         with environment.objects.open_write("s3://bucket/folder/key") as writer:
             writer.write(b"")
         yield environment

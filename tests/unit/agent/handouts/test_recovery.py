@@ -90,7 +90,7 @@ class Bucket(FakeShipper):
         self.open = threading.Event()
         self.asked = 0
 
-    def ship(self, uploads: Sequence[tuple[Path, str]]) -> None:
+    def ship(self, uploads: Sequence[tuple[Path, str]], *, as_user: str | None = None) -> None:
         self.asked += 1
         assert self.open.wait(60)
         super().ship(uploads)

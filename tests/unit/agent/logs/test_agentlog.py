@@ -27,7 +27,16 @@ class Shipper:
         self.pushed: list[tuple[str, str, int, int]] = []
         self.failure: TaskError | None = None
 
-    def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
+    def push(
+        self,
+        path: Path,
+        uri: str,
+        start: int,
+        end: int,
+        done: Done,
+        *,
+        as_user: str | None = None,
+    ) -> None:
         self.pushed.append((path.name, uri, start, end))
         done(self.failure)
 

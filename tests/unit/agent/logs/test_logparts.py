@@ -24,7 +24,16 @@ class Shipper:
         self.ends: list[Done] = []
         self.broken = False
 
-    def push(self, path: Path, uri: str, start: int, end: int, done: Done) -> None:
+    def push(
+        self,
+        path: Path,
+        uri: str,
+        start: int,
+        end: int,
+        done: Done,
+        *,
+        as_user: str | None = None,
+    ) -> None:
         if self.broken:
             done(TaskError("too many open files", error_id=ErrorId.CONNECTION_FAILED))
             return

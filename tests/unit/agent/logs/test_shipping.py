@@ -52,7 +52,7 @@ class ThreadSpawner(FakeSpawner):
         def serve() -> None:
             with sock:
                 if not self.die:
-                    serve_uploads(sock, lambda: open_store(settings))
+                    serve_uploads(sock, lambda _user: open_store(settings))
 
         self.threads.append(threading.Thread(target=serve))
         self.threads[-1].start()

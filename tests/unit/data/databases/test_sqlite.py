@@ -9,13 +9,16 @@ from taskrunner.data.databases.base import Row, Target
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.databases.sqlite import SqliteDatabase
 from taskrunner.errors import TaskError
+from taskrunner.host.local_files import LocalFiles
 
 BYTES = b"\x00\xff\n,"
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> SqliteDatabase:
-    return SqliteDatabase(DatabaseSpec(id="Db", scheme="sqlite", database=f"{tmp_path}/x.db"))
+    local = LocalFiles(folders=(tmp_path,))
+    path = f"{tmp_path}/x.db"
+    return SqliteDatabase(DatabaseSpec(id="Db", scheme="sqlite", database=path, local=local))
 
 
 def run(database: SqliteDatabase, sql: str) -> list[tuple[object, ...]]:
