@@ -47,7 +47,7 @@ class LocalFiles:
     def check(self, path: Path) -> None:
         """Raise PathNotAllowed for a path that now leads elsewhere than it may."""
         if self.bounded:
-            self._check(Path(os.path.realpath(path)), path)
+            self._check(self._resolved(path), path)
 
     def open(self, path: Path) -> int:
         """A descriptor for reading a regular file. Raises OSError, PathNotAllowed."""
@@ -92,9 +92,17 @@ class LocalFiles:
 
     def real(self, path: Path) -> Path:
         """Where a file really is, or would be made. Raises OSError, PathNotAllowed."""
-        self.check(path)
         with self.rights():
+            real = self._resolved(path)
+        self._check(real, path)
+        return real
+
+    def _resolved(self, path: Path) -> Path:
+        try:
             return Path(os.path.realpath(path))
+        except OSError as error:
+            # A link that was none any more when it was read: somebody changes it just now.
+            raise self._refusal(path) from error
 
     @contextmanager
     def _found(self, path: Path) -> Iterator[Path]:
@@ -136,7 +144,10 @@ class LocalFiles:
             return
         listed = (Path(os.path.realpath(folder)) for folder in (*self.folders, *self.own))
         if ".." in real.parts or not any(real.is_relative_to(folder) for folder in listed):
-            raise PathNotAllowed(str(named), [str(folder) for folder in self.folders])
+            raise self._refusal(named)
+
+    def _refusal(self, named: Path) -> PathNotAllowed:
+        return PathNotAllowed(str(named), [str(folder) for folder in self.folders])
 
 
 #: Files that the operator names: whatever the agent may.

@@ -150,6 +150,16 @@ def _no_control_groups() -> None:
     cgroups.find_groups = find_groups  # type: ignore[assignment]
 
 
+def _local_files_unchecked() -> None:
+    """Whatever a definition names on this host is opened as the agent would open its own."""
+    from contextlib import nullcontext
+
+    from taskrunner.host.local_files import LocalFiles
+
+    LocalFiles.bounded = property(lambda _self: False)  # type: ignore[assignment]
+    LocalFiles.rights = lambda _self: nullcontext()  # type: ignore[method-assign]
+
+
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.
 MUTANTS: Mapping[str, Callable[[], None]] = {
     "end-not-journaled": _end_not_journaled,
@@ -164,6 +174,7 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
     "no-control-groups": _no_control_groups,
     "no-second-try": _no_second_try,
     **STORM_MUTANTS,
+    "local-files-unchecked": _local_files_unchecked,
     "trees-left-alone": _trees_left_alone,
     "unmasked": _unmasked,
 }
