@@ -23,7 +23,7 @@ from taskrunner.config.load import Examined, examine, half_a_key, missing
 from taskrunner.config.options import FORMAT, settings_options
 from taskrunner.doctor.case import Case, Finding, Result, failed, passed, warned
 from taskrunner.doctor.groups import check_groups
-from taskrunner.doctor.host import check_disk, check_drivers, check_user
+from taskrunner.doctor.host import check_disk, check_drivers, check_local_files, check_user
 from taskrunner.doctor.identity import check_credentials, check_identity
 from taskrunner.doctor.permissions import check_permissions
 from taskrunner.doctor.resource_limits import check_limits
@@ -60,6 +60,7 @@ _HERE: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     check_disk,
     check_agent,
     check_user,
+    check_local_files,
     check_limits,
 )
 

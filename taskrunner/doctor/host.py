@@ -107,6 +107,28 @@ def check_user(case: Case) -> Iterator[Finding]:
         yield _check_task_user(user, uid, pid)
 
 
+def check_local_files(case: Case) -> Iterator[Finding]:
+    """Which local files definitions may name, and whether the agent's own are among them."""
+    settings, name = case.settings, "local_paths"
+    groups = [g for g in settings.worker_group if not {"", g} & settings.run_as_user.keys()]
+    bare = groups or not (settings.worker_group or settings.run_as_user)
+    if not bare:
+        if settings.local_paths:
+            found = "not asked: every worker group has a run_as_user, whose rights count"
+            yield warned(name, found, "leave it out")
+        return
+    work = Path(os.path.realpath(settings.work_dir))
+    for path in settings.local_paths:
+        real = Path(os.path.realpath(path))
+        if work.is_relative_to(real) or real.is_relative_to(work):
+            found = f"{path} holds files of the agent, which definitions may then read and write"
+            yield warned(name, found, "list folders that hold nothing but data")
+        elif not path.exists():
+            yield warned(name, f"{path} is not there", f"make it (mkdir {path}), or leave it out")
+    listed = ", ".join(map(str, settings.local_paths))
+    yield passed(name, f"definitions may name local files below {listed or 'no folder'}")
+
+
 #: CAP_KILL, CAP_SETGID, CAP_SETUID.
 _TO_CHANGE_USERS = 1 << 5 | 1 << 6 | 1 << 7
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 from taskrunner.data.objects import open_store
 from taskrunner.doctor.case import Case, Finding, failed, passed
 from taskrunner.errors import ErrorId, TaskError
+from taskrunner.host.local_files import ANYWHERE
 
 _REMEDIES = {
     ErrorId.ACCESS_DENIED: "allow these credentials s3:PutObject (and s3:DeleteObject, for this "
@@ -26,7 +28,8 @@ def check_log_uri(case: Case) -> Iterator[Finding]:
         return
     uri = f"{base.rstrip('/')}/taskrunner-doctor-{uuid.uuid4().hex}"
     try:
-        store = open_store(case.data)
+        # It is the operator's own: no definition names it.
+        store = open_store(replace(case.data, local=ANYWHERE))
         with store.open_write(uri) as writer:
             writer.write(b"written by taskrunner doctor; may be deleted\n")
     except TaskError as error:

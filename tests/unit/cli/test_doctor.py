@@ -18,7 +18,13 @@ from taskrunner.cli.agent import data_settings
 from taskrunner.config.load import load
 from taskrunner.doctor.case import Case, Finding, Result
 from taskrunner.doctor.groups import check_groups
-from taskrunner.doctor.host import _check_task_user, check_disk, check_drivers, check_user
+from taskrunner.doctor.host import (
+    _check_task_user,
+    check_disk,
+    check_drivers,
+    check_local_files,
+    check_user,
+)
 from taskrunner.doctor.identity import check_identity
 from taskrunner.doctor.permissions import check_permissions
 from taskrunner.doctor.resource_limits import check_limits
@@ -327,6 +333,41 @@ def test_a_program_that_tasks_users_cannot_read_is_warned_of() -> None:
     if os.geteuid() == 0:
         assert finding.found == f"/opt/x is closed to {other.pw_name}, and tasks may need it"
         assert "a venv in /opt/taskrunner" in str(finding.remedy)
+
+
+def test_local_files_of_definitions_are_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for folder in (data, tmp_path / "work"):
+        folder.mkdir()
+    case = _case(tmp_path / "work", local_paths=(str(data), "/no/such"))
+    missing, all_of_it = check_local_files(case)
+    assert (missing.result, missing.found) == (Result.WARN, "/no/such is not there")
+    assert all_of_it.result is Result.PASS
+    assert all_of_it.found == f"definitions may name local files below {data}, /no/such"
+    (nothing,) = check_local_files(_case(tmp_path / "work"))
+    assert nothing.found == "definitions may name local files below no folder"
+
+
+@pytest.mark.parametrize("path", ["/", "{}", "{}/journal"])
+def test_the_agents_own_files_among_the_local_paths_are_warned_of(
+    tmp_path: Path, path: str
+) -> None:
+    case = _case(tmp_path, local_paths=(path.format(tmp_path),))
+    warning, _ = check_local_files(case)
+    assert warning.result is Result.WARN
+    assert "holds files of the agent" in warning.found
+
+
+def test_local_paths_that_no_group_asks_for_are_warned_of(tmp_path: Path) -> None:
+    users = {"wg": "somebody"}
+    (warning,) = check_local_files(_case(tmp_path, run_as_user=users, local_paths=("/srv",)))
+    assert "every worker group has a run_as_user" in warning.found
+    assert list(check_local_files(_case(tmp_path, run_as_user={"": "somebody"}))) == []
+
+
+def test_the_operators_own_log_uri_needs_no_permission(tmp_path: Path) -> None:
+    (finding,) = check_log_uri(_case(tmp_path, log_uri=f"{tmp_path}/logs"))
+    assert finding.result is Result.PASS
 
 
 def test_a_type_that_is_allowed_and_not_there_is_warned_of(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.agent.handouts.allowance import Allowance, is_under
-from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError
+from taskrunner.host.local_files import LocalFiles
 from tests.unit.agent.fakes import make_task
 
 PLACE = "s3://bucket/logs"
@@ -13,6 +17,17 @@ PLACE = "s3://bucket/logs"
 
 def test_nothing_given_allows_everything() -> None:
     Allowance().check(make_task({"pipelineLogUri": "s3://anywhere/at/all"}))
+
+
+def test_local_logs_go_only_where_the_operator_says() -> None:
+    allowance = Allowance(local_logs=LocalFiles(folders=(Path("/srv"),)), with_user={"group"})
+    allowance.check(make_task({"pipelineLogUri": "file:///srv/logs"}))
+    allowance.check(make_task({"pipelineLogUri": "s3://anywhere/at/all"}))
+    task = make_task({"pipelineLogUri": "/srv/../root/logs"})
+    with pytest.raises(PathNotAllowed, match=r"'Work', field 'pipelineLogUri': '/srv/\.\./root"):
+        allowance.check(task)
+    # With a user it is that user's rights which decide, when the logs are pushed.
+    allowance.check(replace(task, worker_group="group"))
 
 
 def test_a_type_that_is_not_listed_is_refused_for_good() -> None:
