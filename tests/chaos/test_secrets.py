@@ -62,6 +62,7 @@ class Scene:
             *("--log-uri", "s3://bucket/agent-logs", "--log-interval", "1"),
             *("--progress-interval", "0.3", "--log-level", "debug", "--log-format", "json"),
             *("--database-file", str(self.folder / "databases")),
+            *("--local-paths", str(self.folder)),
         ]
 
     @contextmanager

@@ -253,6 +253,45 @@ def test_parameters_from_files_and_flags(tmp_path: Path) -> None:
         assert (tmp_path / "words").read_text() == f"{words}\n"
 
 
+def test_local_files_are_those_of_the_current_folder_and_what_the_caller_names(
+    tmp_path: Path,
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere / "listed"):
+        folder.mkdir(parents=True)
+    places = {
+        "Here": f"{here}/x.db",
+        "Named": "#{myFile}",
+        "Listed": f"{elsewhere}/listed/x.db",
+        "Redirected": "/no/such/place/x.db",
+        "Outside": f"{elsewhere}/outside.db",
+    }
+    objects: list[dict[str, Any]] = [ON_DEMAND]
+    for name, path in places.items():
+        login = {"username": "u", "*password": "none", "jdbcDriverClass": "org.sqlite.JDBC"}
+        url = f"jdbc:sqlite:{path}"
+        objects += [
+            {"id": f"{name}Db", "type": "JdbcDatabase", "connectionString": url, **login},
+            {
+                "id": name,
+                "type": "SqlActivity",
+                "database": ref(f"{name}Db"),
+                "script": "create table t (v text)",
+                "maximumRetries": "0",
+            },
+        ]
+    declared = [{"id": "myFile", "type": "String", "default": f"{elsewhere}/named.db"}]
+    file = write(here, *objects, parameters=declared)
+    url = f"sqlite://{elsewhere}/redirected.db"
+    options = ("--local-paths", str(elsewhere / "listed"), "--database", f"RedirectedDb={url}")
+    _, found = result(here, file, *options)
+    wanted = {name: "FAILED" if name == "Outside" else "FINISHED" for name in places}
+    assert statuses(found) == wanted
+    assert "NotAllowed" in json.dumps(attempts(found, "Outside"))
+    made = {path.name for path in elsewhere.rglob("*.db")}
+    assert made == {"named.db", "redirected.db", "x.db"}
+
+
 def test_parameters_of_the_definition_itself(tmp_path: Path) -> None:
     file = parameters(
         tmp_path, parameters=declared("default", "default"), values={"myOther": "value"}
