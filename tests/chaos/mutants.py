@@ -157,7 +157,7 @@ def _local_files_unchecked() -> None:
     from taskrunner.host.local_files import LocalFiles
 
     LocalFiles.bounded = property(lambda _self: False)  # type: ignore[assignment]
-    LocalFiles.rights = lambda _self: nullcontext()  # type: ignore[method-assign]
+    LocalFiles.rights = lambda _self: nullcontext()  # type: ignore[assignment,method-assign]
 
 
 #: Name of the defence that is off -> what takes it away. Each says which invariant must then break.

@@ -133,7 +133,7 @@ def test_without_a_user_only_what_the_operator_lists_is_opened(service: FakeServ
     with agent_of(service, user=False) as (house, agent):
         outcome = attacked(service, house, agent)
     assert outcome.reached == {}
-    told = {n: v.get("errorMessage") for n, v in outcome.verdicts.items() if v.get("errorMessage")}
+    told = {n: str(v.get("errorMessage", "")) for n, v in outcome.verdicts.items()}
     others = outcome.verdicts.keys() - outcome.refused
     assert others == OTHERWISE.keys(), {name: told.get(name) for name in others}
     assert told["file"].startswith("S3DataNode 'In', field 'filePath': "), told["file"]
