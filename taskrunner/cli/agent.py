@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from taskrunner.agent.agent import Notices
     from taskrunner.agent.agent_settings import AgentSettings
     from taskrunner.agent.ec2.host import Ec2Host
-    from taskrunner.agent.handouts.allowance import Allowance
     from taskrunner.agent.logs.agentlog import HourlyLog
     from taskrunner.wire.runner import RunnerApi
 
@@ -64,6 +63,8 @@ def _run(config: str | None, exit_with_parent: int | None, **flags: object) -> i
 
 
 def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, object]) -> int:
+    from taskrunner.data.objects.location import log_places
+
     parent = _expected_parent(exit_with_parent)
     if any(flags.pop(flag.lstrip("-").lower()) for flag in _UNSUPPORTED):
         raise UsageError(f"{' and '.join(_UNSUPPORTED)}: NTLM proxies are not supported")
@@ -84,7 +85,7 @@ def _start(config: str | None, exit_with_parent: int | None, flags: dict[str, ob
         limits=isolation.limits,
         groups=isolation.groups,
         max_log_size=settings.max_log_size,
-        log_places=log_places(settings),
+        log_places=log_places(settings.log_uri, settings.allow_log_uris),
         users={user.name: user for user in users.values()},
     )
     # Before any thread, and before what only the agent itself needs is imported.
@@ -245,6 +246,7 @@ def _agent_settings(
     setup: Setup, *, endpoint: str, host: Ec2Host | None, own_log: HourlyLog | None
 ) -> AgentSettings:
     from taskrunner.agent.agent_settings import AgentSettings
+    from taskrunner.agent.handouts.allowance import Allowance
     from taskrunner.agent.handouts.attempt import AttemptRules
     from taskrunner.agent.logs.janitor import Retention
     from taskrunner.agent.logs.logcare import LogSettings
@@ -274,31 +276,9 @@ def _agent_settings(
             lease_s=settings.lease_timeout,
             kill_grace_s=settings.kill_grace,
             longest_s=settings.task_time,
-            allowance=_allowance(setup),
+            allowance=Allowance.of(settings, with_user=setup.users),
         ),
     )
-
-
-def _allowance(setup: Setup) -> Allowance:
-    from taskrunner.agent.handouts.allowance import Allowance
-
-    settings = setup.loaded.settings
-    places = (*settings.local_paths, *log_places(settings))
-    return Allowance(
-        types=settings.allow_types,
-        log_uris=settings.allow_log_uris,
-        local_logs=LocalFiles(folders=places),
-        with_user=frozenset(setup.users),
-    )
-
-
-def log_places(settings: Settings) -> tuple[Path, ...]:
-    """The folders of this host that the operator has named for logs."""
-    from taskrunner.data.objects.location import local_path
-
-    named = [uri for uri in (settings.log_uri, *settings.allow_log_uris) if uri]
-    found = (local_path(uri) for uri in named)
-    return tuple(path for path in found if path is not None)
 
 
 def _notices(settings: Settings, host: Ec2Host | None, clock: Clock) -> Notices | None:

@@ -256,7 +256,7 @@ def _statements(house: House) -> Iterator[Attack]:
     }
     for name, (what, arguments) in targets.items():
         script = spill.format(what, house.open / f"{name}.spilt")
-        more = {"scriptArgument": list(arguments)} if arguments else {}
+        more: dict[str, Any] = {"scriptArgument": list(arguments)} if arguments else {}
         yield _sql(house, name, script=script, **more)
     making = {
         "attach-new": ("attach '{0}/made-by-attach' as x; create table x.t(v)", "made-by-attach"),
@@ -345,7 +345,8 @@ def _questions(house: House) -> Iterator[Attack]:
             name=name, kind="Exists", fields=fields, objects={"Node": node}, answer="FINISHED"
         )
     table = {"type": "SqlDataNode", "table": "t", "database": {"ref": "Db"}}
-    objects = {"Node": table, "Db": _database(f"jdbc:sqlite:{house.vault}/known.db")}
+    database = _database(f"jdbc:sqlite:{house.vault}/known.db")
+    objects: dict[str, Mapping[str, Any]] = {"Node": table, "Db": database}
     fields = {"node": {"ref": "Node"}}
     yield Attack(
         name="exists-table", kind="Exists", fields=fields, objects=objects, answer="FINISHED"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from taskrunner.data.objects.location import local_path, parse
+from taskrunner.config.settings import Settings
+from taskrunner.data.objects.location import local_path, log_places, parse
 from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
 from taskrunner.host.local_files import ANYWHERE, LocalFiles
 from taskrunner.model.task import Task
@@ -30,6 +31,17 @@ class Allowance:
     local_logs: LocalFiles = ANYWHERE
     #: The worker groups whose tasks have a user, by whose rights their logs are pushed.
     with_user: Collection[str] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, *, with_user: Collection[str]) -> Allowance:
+        """What the settings allow."""
+        places = log_places(settings.log_uri, settings.allow_log_uris)
+        return cls(
+            types=settings.allow_types,
+            log_uris=settings.allow_log_uris,
+            local_logs=LocalFiles(folders=(*settings.local_paths, *places)),
+            with_user=frozenset(with_user),
+        )
 
     def check(self, task: Task) -> None:
         """Raise PermanentTaskError for a task that may not run here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -50,6 +51,12 @@ def local_path(uri: str) -> Path | None:
     except PermanentTaskError:
         return None
     return Path(found.key) if found.scheme == "file" else None
+
+
+def log_places(log_uri: str | None, allowed: Iterable[str]) -> tuple[Path, ...]:
+    """The folders of this host among the places that the operator has named for logs."""
+    found = (local_path(uri) for uri in (log_uri, *allowed) if uri)
+    return tuple(path for path in found if path is not None)
 
 
 def unusable(uri: str, reason: str) -> PermanentTaskError:
