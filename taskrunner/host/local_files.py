@@ -100,8 +100,9 @@ class LocalFiles:
     def _resolved(self, path: Path) -> Path:
         try:
             return Path(os.path.realpath(path))
-        except OSError as error:
-            # A link that was none any more when it was read: somebody changes it just now.
+        except (OSError, ValueError) as error:
+            # A link that was none any more when it was read, since somebody changes it just now; or
+            # characters that no name can have.
             raise self._refusal(path) from error
 
     @contextmanager
@@ -113,7 +114,7 @@ class LocalFiles:
                 return
             try:
                 descriptor = os.open(path, _PATH)
-            except OSError:
+            except (OSError, ValueError):
                 # What is not there is refused in the same words as what is.
                 self.check(path)
                 raise

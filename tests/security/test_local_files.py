@@ -148,6 +148,27 @@ def test_with_a_user_nothing_is_opened_that_the_user_may_not(service: FakeServic
     assert outcome.reached == {}
 
 
+def test_local_logs_are_the_users_and_those_of_the_operator_the_agents(
+    service: FakeService,
+) -> None:
+    with agent_of(service, user=True) as (house, agent):
+        for name, fields in (
+            ("theirs", {"pipelineLogUri": f"file://{house.open}/logs"}),
+            ("staged", {"stdout": f"{house.open}/copies/out"}),
+        ):
+            attack = Attack(
+                name=name, kind="ShellCommandActivity", fields={"command": "echo x", **fields}
+            )
+            service.tasks.put(attack.task())
+            verdict = service.verdict(name)
+            assert (verdict["taskStatus"], verdict.get("errorId")) == ("FINISHED", None), verdict
+        files = [*(house.open / "logs").rglob("*.gz"), house.open / "copies" / "out"]
+        owners = {path.name: path.stat().st_uid for path in files}
+        assert owners.keys() == {"Activity.log.gz", "StdOutput.gz", "out"}
+        assert set(owners.values()) == {people().task.pw_uid}
+        assert agent.s3.is_dir()
+
+
 @pytest.mark.parametrize("user", [False, True])
 def test_without_the_defence_the_same_attacks_reach(service: FakeService, user: bool) -> None:
     with agent_of(service, user=user, program=MUTANT) as (house, agent):

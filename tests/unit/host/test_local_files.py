@@ -79,6 +79,15 @@ def test_no_folder_is_made_outside(folder: Path, path: str) -> None:
     assert sorted(p.name for p in folder.parent.iterdir()) == ["listed", "outside"]
 
 
+@pytest.mark.parametrize("name", ["\ud800", "x" * 5000, "a\0b"])
+def test_names_that_no_file_can_have_are_refused(folder: Path, name: str) -> None:
+    local = LocalFiles(folders=(folder / "in",))
+    with pytest.raises(PathNotAllowed):
+        local.check(folder / name)
+    with pytest.raises(PathNotAllowed):
+        local.open(folder / name)
+
+
 def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "fifo")
     local = LocalFiles(folders=(folder,))

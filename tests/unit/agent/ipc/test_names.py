@@ -46,6 +46,14 @@ def test_without_a_log_uri_of_the_pipeline_the_agents_own_holds(
     assert default is None or str(files.log_uri).startswith("s3://mine/df-1/")
 
 
+def test_only_logs_that_go_where_the_task_says_have_its_users_rights(tmp_path: Path) -> None:
+    for fields, owner in (({"pipelineLogUri": "/srv/logs"}, "dptask"), ({}, None)):
+        files = AttemptFiles.of(
+            make_task(fields), output=tmp_path, default_log_uri="/var/logs", user="dptask"
+        )
+        assert (files.user, files.logs_as) == ("dptask", owner)
+
+
 def test_logs_that_may_not_go_where_the_task_wants_them_go_nowhere(tmp_path: Path) -> None:
     task = make_task({"pipelineLogUri": "s3://theirs/logs"})
     files = AttemptFiles.of(

@@ -44,6 +44,15 @@ def test_a_new_agent_reads_what_the_last_one_had_recorded(tmp_path: Path) -> Non
     )
 
 
+def test_whose_rights_logs_are_pushed_with_outlives_the_agent(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    task = make_task({"pipelineLogUri": "/srv/logs"})
+    files = AttemptFiles.of(task, output=Path("/out"), default_log_uri=None, user="dptask")
+    assert journal.accept(task, files) is not None
+    (read,) = _reopened(journal, tmp_path).open_entries()
+    assert read.files.logs_as == "dptask"
+
+
 def test_the_last_verdict_counts(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     entry = _accept(journal)
