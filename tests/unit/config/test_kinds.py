@@ -11,6 +11,7 @@ from taskrunner.config.kinds import (
     listen,
     mapping,
     path,
+    paths,
     space,
     texts,
     uri,
@@ -185,3 +186,13 @@ def test_what_is_no_path_is_refused(given: object, wanted: str) -> None:
 def test_names_are_texts(given: object) -> None:
     with pytest.raises(ValueError, match="one or more names"):
         texts(given)
+
+
+def test_paths_are_absolute_and_lead_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert paths("/srv/a, ~/b") == (Path("/srv/a"), Path("/home/me/b"))
+    assert paths(["/with,comma"]) == (Path("/with,comma"),)
+    assert paths(["c"]) == (Path.cwd() / "c",)
+    for wrong in ("/srv/../etc", "", ["/a", 1]):
+        with pytest.raises(ValueError, match=r"paths without|one or more"):
+            paths(wrong)
