@@ -125,7 +125,7 @@ def _journal_naming(victim: Path) -> bytes:
     return head.ljust(512, b"\0") + tail
 
 
-def _copy(
+def copy_of(
     name: str,
     source: Mapping[str, Any],
     target: Mapping[str, Any] | None = None,
@@ -174,8 +174,8 @@ def _reading_files(house: House) -> Iterator[Attack]:
         "file-proc-cwd-up": f"/proc/self/cwd/{'../' * 20}{secret}",
     }
     for name, path in paths.items():
-        yield _copy(name, _file(path))
-    yield _copy("environment", _file("/proc/self/environ"))
+        yield copy_of(name, _file(path))
+    yield copy_of("environment", _file("/proc/self/environ"))
     folders = {
         "folder": house.home,
         "folder-url": f"file://{quote(str(house.home))}",
@@ -183,8 +183,10 @@ def _reading_files(house: House) -> Iterator[Attack]:
         "folder-of-links": inside / "links",
     }
     for name, path in folders.items():
-        yield _copy(name, _folder(path), _folder(f"s3://bucket/{name}"))
-    yield _copy("file-to-table", _file(secret), {"url": f"jdbc:sqlite:{inside}/took.db", **_TAKES})
+        yield copy_of(name, _folder(path), _folder(f"s3://bucket/{name}"))
+    yield copy_of(
+        "file-to-table", _file(secret), {"url": f"jdbc:sqlite:{inside}/took.db", **_TAKES}
+    )
 
 
 #: A table that is made of what is loaded.
@@ -225,9 +227,9 @@ def _reading_databases(house: House) -> Iterator[Attack]:
         "db-upper": f"jdbc:SQLite:{secret}",
     }
     for name, url in urls.items():
-        yield _copy(name, {"url": url, "table": "t"})
+        yield copy_of(name, {"url": url, "table": "t"})
     attach = f"attach '{secret}' as x"
-    yield _copy("select-attach", {"url": _own(house), "table": "t", "selectQuery": attach})
+    yield copy_of("select-attach", {"url": _own(house), "table": "t", "selectQuery": attach})
 
 
 def _own(house: House) -> str:
@@ -297,13 +299,13 @@ def _writing(house: House) -> Iterator[Attack]:
         "write-new-folder": f"{link}/write-new-folder/deep/file",
     }
     for name, path in paths.items():
-        yield _copy(name, source, _file(path), f".ssh/{name}")
-    yield _copy("write-folder", source, _folder(vault), ".ssh/in.csv")
-    yield _copy(
+        yield copy_of(name, source, _file(path), f".ssh/{name}")
+    yield copy_of("write-folder", source, _folder(vault), ".ssh/in.csv")
+    yield copy_of(
         "write-db", source, {"url": f"jdbc:sqlite:{vault}/made.db", **_TAKES}, ".ssh/made.db"
     )
     new = {"url": f"jdbc:sqlite:{house.open}/new.db", **_TAKES}
-    yield _copy("write-db-link", source, new, ".ssh/made-by-link.db")
+    yield copy_of("write-db-link", source, new, ".ssh/made-by-link.db")
     changed = f"jdbc:sqlite:{house.home}/change.db"
     yield _sql(house, "change-db", changed, script="delete from t", changes="change.db")
     yield from _outputs(house, link)

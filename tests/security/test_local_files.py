@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ import pytest
 
 from tests.integration.agent_harness import AgentProcess, FakeService, running_agent
 from tests.integration.other_users import people, shared_folder
-from tests.security.hostile_definitions import CANARY, KEY, Attack, House
+from tests.security.hostile_definitions import CANARY, KEY, Attack, House, copy_of
+
+pytestmark = pytest.mark.xdist_group("alone")
 
 #: The agent without what is tested here.
 MUTANT = ("tests.chaos.mutants", "local-files-unchecked")
@@ -54,24 +57,35 @@ class Outcome:
 
 @contextmanager
 def agent_of(
-    service: FakeService, *, user: bool, program: tuple[str, ...] = ("taskrunner",)
+    service: FakeService,
+    *,
+    user: bool,
+    root: bool = False,
+    program: tuple[str, ...] = ("taskrunner",),
 ) -> Iterator[tuple[House, AgentProcess]]:
-    """An agent as its unit starts it, in a house of its own."""
+    """An agent as its unit starts it, or root, in a house of its own."""
     who = people()
-    with shared_folder(who.agent) as folder:
+    owner = pwd.getpwuid(0) if root else who.agent
+    with shared_folder(owner) as folder:
         house = House(root=folder)
         house.furnish()
         source = folder / "s3" / "bucket" / "in.csv"
         source.parent.mkdir(parents=True)
         source.write_text("1\n")
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, who.agent.pw_uid, who.agent.pw_gid, follow_symlinks=False)
+            os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
         # Without users to change to it needs none of the rights for it, which would protect it.
         options = ["--run-as-user", who.task.pw_name] if user else []
         options += [] if user else ["--local-paths", str(house.open)]
         under = who.unprivileged() if user else who.unprivileged(capabilities="")
+        environ = {} if root else who.environ
         with running_agent(
-            service, folder, *options, under=under, environ=who.environ, program=program
+            service,
+            folder,
+            *options,
+            under=() if root else under,
+            environ=environ,
+            program=program,
         ) as agent:
             yield house, agent
 
@@ -142,16 +156,18 @@ def test_without_a_user_only_what_the_operator_lists_is_opened(service: FakeServ
     assert "field 'script'" in told["attach"], told["attach"]
 
 
-def test_with_a_user_nothing_is_opened_that_the_user_may_not(service: FakeService) -> None:
-    with agent_of(service, user=True) as (house, agent):
+@pytest.mark.parametrize("root", [False, True])
+def test_with_a_user_nothing_is_opened_that_the_user_may_not(
+    service: FakeService, root: bool
+) -> None:
+    with agent_of(service, user=True, root=root) as (house, agent):
         outcome = attacked(service, house, agent)
     assert outcome.reached == {}
 
 
-def test_local_logs_are_the_users_and_those_of_the_operator_the_agents(
-    service: FakeService,
-) -> None:
-    with agent_of(service, user=True) as (house, agent):
+@pytest.mark.parametrize("root", [False, True])
+def test_what_a_user_may_open_is_the_users(service: FakeService, root: bool) -> None:
+    with agent_of(service, user=True, root=root) as (house, agent):
         for name, fields in (
             ("theirs", {"pipelineLogUri": f"file://{house.open}/logs"}),
             ("staged", {"stdout": f"{house.open}/copies/out"}),
@@ -162,11 +178,25 @@ def test_local_logs_are_the_users_and_those_of_the_operator_the_agents(
             service.tasks.put(attack.task())
             verdict = service.verdict(name)
             assert (verdict["taskStatus"], verdict.get("errorId")) == ("FINISHED", None), verdict
-        files = [*(house.open / "logs").rglob("*.gz"), house.open / "copies" / "out"]
+        source = {"type": "S3DataNode", "filePath": "s3://bucket/in.csv"}
+        new = {"table": "t", "createTableSql": "create table t (v text)"}
+        load = copy_of("load", source, {"url": f"jdbc:sqlite:{house.open}/new/rows.db", **new})
+        (house.open / "new").mkdir()
+        (house.open / "new").chmod(0o777)
+        unload = copy_of("unload", {"url": f"jdbc:sqlite:{house.open}/new/rows.db", "table": "t"})
+        for attack in (load, unload):
+            service.tasks.put(attack.task())
+            verdict = service.verdict(attack.name)
+            assert verdict["taskStatus"] == "FINISHED", verdict
+        assert (agent.s3 / "bucket" / "unload" / "out").read_text() == "1\n"
+        files = [
+            house.open / "new" / "rows.db",
+            *(house.open / "logs").rglob("*.gz"),
+            house.open / "copies" / "out",
+        ]
         owners = {path.name: path.stat().st_uid for path in files}
-        assert owners.keys() == {"Activity.log.gz", "StdOutput.gz", "out"}
+        assert owners.keys() == {"Activity.log.gz", "StdOutput.gz", "out", "rows.db"}
         assert set(owners.values()) == {people().task.pw_uid}
-        assert agent.s3.is_dir()
 
 
 @pytest.mark.parametrize("user", [False, True])
