@@ -160,6 +160,10 @@ class Storm:
         """How many tasks have come to an end."""
         return self.ledger.count(_COUNT_DONE)
 
+    def at_work(self) -> bool:
+        """Whether there is something to hit: a task runs, or none is left."""
+        return any(host.alive and host.busy for host in self.hosts) or self.done() >= self.expected
+
     def wait_until(self, what: str, holds: Callable[[], object], within_s: float) -> bool:
         """Keep hosts running until something holds; false when it did not in time."""
         until = _CLOCK.monotonic() + within_s

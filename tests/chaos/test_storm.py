@@ -29,6 +29,8 @@ def kill_all_the_time(
         if number * batches // kills >= len(world.pipelines):
             world.add_tasks(_BATCH, seconds)
         pause_for(world.chance.expovariate(1 / pace_s))
+        # On a busy machine all kills would be over before the first task begins.
+        world.wait_until("a task to hit", world.at_work, 60)
         if number * service_kills // kills != (number + 1) * service_kills // kills:
             world.kill_service()
         world.kill_one()
