@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         print("check_leftovers: cannot become the reaper of orphans", file=sys.stderr)
         return 2
-    folder = Path(tempfile.mkdtemp(prefix="taskrunner-check-"))
+    folder = Path(tempfile.mkdtemp(prefix="check-"))
     folder.chmod(0o755)  # database servers run as another user and must get to their folders
     try:
         code = run(arguments[1:], folder)
