@@ -105,8 +105,10 @@ def copied_program() -> Path:
     libraries = Path(sysconfig.get_path("purelib"))
     copy = Path(tempfile.mkdtemp(prefix="taskrunner-program-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    for name in ("taskrunner", "systemd"):
-        shutil.copytree(_REPOSITORY / name, copy / name)
+    # With the tests, whose mutants are programs too.
+    for name in ("taskrunner", "systemd", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(_REPOSITORY / name, copy / name, ignore=ignored)
     shutil.copy(_REPOSITORY / "config.example.toml", copy)
     for file in _files_of_libraries(libraries):
         target = copy / file.relative_to(libraries)

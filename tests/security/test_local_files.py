@@ -55,6 +55,12 @@ class Outcome:
         return {n for n, told in self.verdicts.items() if told.get("errorId") == "NotAllowed"}
 
 
+@pytest.fixture(autouse=True)
+def _open_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start agents where each user gets: one of the attacks goes by the folder they start in."""
+    monkeypatch.chdir("/")
+
+
 @contextmanager
 def agent_of(
     service: FakeService,
