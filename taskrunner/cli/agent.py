@@ -310,8 +310,6 @@ def _say(text: str) -> None:
 
 def export_credentials(settings: Settings, environ: MutableMapping[str, str]) -> None:
     """Hand credentials and proxy to the libraries by the variables that all of them read."""
-    if (settings.access_id is None) != (settings.secret_key is None):
-        raise ConfigError("an access key has two parts: set both access_id and secret_key")
     if settings.access_id and settings.secret_key:
         environ["AWS_ACCESS_KEY_ID"] = settings.access_id
         environ["AWS_SECRET_ACCESS_KEY"] = settings.secret_key

@@ -18,7 +18,7 @@ from taskrunner.model.document import (
     ParameterValue,
     PipelineObject,
 )
-from taskrunner.model.masks import MASK as MASK  # noqa: PLC0414 - it is the service's word
+from taskrunner.model.masks import MASK
 
 
 def is_secret(name: str) -> bool:

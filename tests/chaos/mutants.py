@@ -65,10 +65,10 @@ def _notice_ignored() -> None:
 
 def _lease_unwatched() -> None:
     """A6: an agent that works on, however long the service has not answered it."""
-    from taskrunner.agent.handouts import deadlines as limits
+    from taskrunner.agent.handouts import deadlines
 
-    limits._PART_OF_LEASE = 1000.0
-    limits._PART_OF_INTERVAL = 0.2
+    deadlines._PART_OF_LEASE = 1000.0
+    deadlines._PART_OF_INTERVAL = 0.2
 
 
 def _body_without_deadline() -> None:

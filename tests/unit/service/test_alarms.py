@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.service.masking import MASK
+from taskrunner.model.masks import MASK
 from taskrunner.testing import ServiceInProcess
 from tests.unit.service.worlds import ON_DEMAND, FakeProvider, T, alarm, ec2, ref, shell
 

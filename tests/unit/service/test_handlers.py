@@ -13,10 +13,10 @@ from taskrunner.errors import (
     ServiceFault,
 )
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject, Ref
+from taskrunner.model.masks import MASK
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.handlers import definitions, pipelines
-from taskrunner.service.masking import MASK
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.wire.inputs import (
     ActivatePipelineInput,

@@ -11,8 +11,9 @@ from taskrunner.model.document import (
     PipelineObject,
     Ref,
 )
+from taskrunner.model.masks import MASK
 from taskrunner.model.writer import dumps_api
-from taskrunner.service.masking import MASK, hidden, mask, unmask
+from taskrunner.service.masking import hidden, mask, unmask
 
 STORED = Definition(
     objects=(
