@@ -27,6 +27,7 @@ from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects, check_status, set_status
 from taskrunner.service.resources.base import ExternalResources, ResourceProvider
 from taskrunner.service.resources.manager import ResourceManager
+from taskrunner.service.resources.placing import unplaced
 from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
@@ -67,7 +68,13 @@ class Service:
         )
         load = self._definitions.get
         self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
-        self.resources = ResourceManager(self.store, provider or ExternalResources(), load)
+        self.resources = ResourceManager(
+            self.store,
+            provider or ExternalResources(),
+            load,
+            rules=settings.resources,
+            work_ready=self.work_ready,
+        )
         self.alarms = AlarmLoop(self.store, publisher or Recorder())
         #: Hears the service's other processes. A SQLite file has no other: it has one owner.
         self.listener = (
@@ -274,6 +281,18 @@ class Service:
             return own if (pipeline_id, version) == key else self.loaded(pipeline_id, version)
 
         return row, load
+
+    def unplaced(self, pipeline_id: str, definition: Definition | None = None) -> Mapping[str, str]:
+        """The resources that no rule sends anywhere, by id, and what is to be said of each.
+
+        Of a definition, or of the one that was put last.
+        """
+        row = self.pipeline(pipeline_id)
+        if definition is None:
+            loaded = self.loaded(pipeline_id, row.latest_version)
+        else:
+            loaded = self._definitions.uncommitted(definition)
+        return unplaced(row, loaded, self.settings.resources)
 
     def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
         """Stop a pipeline. Raises InvalidRequest when it is not active."""

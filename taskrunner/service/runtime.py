@@ -110,6 +110,18 @@ def _resource(instance: Instance) -> tuple[Ref, ...]:
     return instance.neighbours.refs(resource) if resource else ()
 
 
+def _waiting_on(instance: Instance) -> tuple[Ref, ...]:
+    """The resource whose runner has not come yet; its errorMessage may say why."""
+    if instance.row.status is not InstanceStatus.WAITING_FOR_RUNNER:
+        return ()
+    around = instance.neighbours.by_id
+    return tuple(
+        ref
+        for ref in _resource(instance)
+        if ref.id in around and around[ref.id].status is InstanceStatus.CREATING
+    )
+
+
 def _instances_of(instance: Instance, components: Iterable[str]) -> tuple[Ref, ...]:
     return tuple(ref for key in components for ref in instance.neighbours.refs(Ref(key)))
 
@@ -192,6 +204,7 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
         in_expressions=False,
     ),
     _F("@resource", _resource, only=_ACTIVITY, in_expressions=False),
+    _F("@waitingOn", _waiting_on, only=_ACTIVITY, in_expressions=False),
     _F("@attemptCount", _attempts_made, Column("number"), only=_TRIED),
     _F("@triesLeft", _tries_left, only=_TRIED),
     _F("@headAttempt", _head_attempt, only=_TRIED),

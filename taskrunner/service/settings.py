@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from taskrunner.model.selection import Selection
+from taskrunner.service.resources.rules import Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +22,5 @@ class ServiceSettings:
     selection: Selection | None = None
     #: Waits between attempts are cut to this (local runs).
     retry_delay_cap: timedelta | None = None
+    #: Where resources run; None: the provider of resources launches each.
+    resources: Rules | None = None

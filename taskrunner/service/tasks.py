@@ -226,6 +226,8 @@ class Tasks:
                 status=InstanceStatus.RUNNING,
                 actual_start=found.actual_start or self.now,
                 due_at=self.now,
+                # Which said that it waits for just this.
+                error_message=None,
             )
 
     def _arriving(self, worker_group: str) -> InstanceRow | None:

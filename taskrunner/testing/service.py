@@ -22,6 +22,7 @@ from taskrunner.service.actions.publisher import Publisher
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.resources.base import ResourceProvider
+from taskrunner.service.resources.rules import Rules
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
@@ -94,13 +95,22 @@ class ServiceInProcess:
         self.service.stop()
         self._folder.cleanup()
 
-    def reopen(self) -> None:
-        """Restart the service on the same store: whatever it held in memory is gone."""
+    def reopen(self, *, resources: Rules | None = None) -> None:
+        """Restart the service on the same store: whatever it held in memory is gone.
+
+        With `resources` the operator has changed where resources run.
+        """
         self.service.stop()
+        if resources is not None:
+            self._settings = replace(self._settings, resources=resources)
         self.service = self._open()
 
     def reset(
-        self, *, provider: ResourceProvider | None = None, publisher: Publisher | None = None
+        self,
+        *,
+        provider: ResourceProvider | None = None,
+        publisher: Publisher | None = None,
+        resources: Rules | None = None,
     ) -> Self:
         """Begin afresh on an empty store with a new clock: quicker than another of these."""
         store = self.service.store
@@ -108,6 +118,7 @@ class ServiceInProcess:
             for table in METADATA.sorted_tables:
                 conn.execute(table.delete())
         self._provider, self._publisher = provider, publisher
+        self._settings = replace(self._settings, resources=resources)
         self.clock = FakeClock()
         self.service = self._open(store)
         return self

@@ -12,6 +12,7 @@ from taskrunner.model.validate import Finding, Report, validate
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.masking import mask, unmask
+from taskrunner.service.resources.placing import nowhere_to_run
 from taskrunner.wire.inputs import (
     GetPipelineDefinitionInput,
     PutPipelineDefinitionInput,
@@ -33,7 +34,8 @@ def put_pipeline_definition(
     """Replace a definition; one with errors is stored too, but cannot be activated."""
     service.pipeline(request.pipeline_id, caller)
     version = service.change_definition(request.pipeline_id, partial(_filled, _given(request)))
-    report = validate(service.loaded(request.pipeline_id, version).definition)
+    definition = service.loaded(request.pipeline_id, version).definition
+    report = _report(service, request.pipeline_id, definition)
     return PutPipelineDefinitionOutput(
         errored=bool(report.errors),
         validation_errors=_errors(report),
@@ -46,7 +48,7 @@ def validate_pipeline_definition(
 ) -> ValidatePipelineDefinitionOutput:
     """Say what is wrong with a definition, without storing it."""
     stored = _stored(service, caller, request.pipeline_id)
-    report = validate(_filled(_given(request), stored))
+    report = _report(service, request.pipeline_id, _filled(_given(request), stored))
     return ValidatePipelineDefinitionOutput(
         errored=bool(report.errors),
         validation_errors=_errors(report),
@@ -67,6 +69,18 @@ def get_pipeline_definition(
         parameter_objects=shown.parameters,
         parameter_values=shown.values,
     )
+
+
+def _report(service: Service, pipeline_id: str, definition: Definition) -> Report:
+    """What is wrong with a definition, here where the operator says where resources run."""
+    report = validate(definition)
+    if report.errors:
+        return report
+    nowhere = tuple(
+        nowhere_to_run(component_id, message)
+        for component_id, message in service.unplaced(pipeline_id, definition).items()
+    )
+    return replace(report, warnings=(*report.warnings, *nowhere))
 
 
 def _stored(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
+from taskrunner.logs import get_logger
 from taskrunner.model.document import Definition, Field, ParameterValue
 from taskrunner.model.parameters import with_values
 from taskrunner.model.times import format_datetime
@@ -35,6 +36,8 @@ from taskrunner.wire.outputs import (
     RemoveTagsOutput,
 )
 from taskrunner.wire.structures import PipelineDescription, PipelineIdName, Tag
+
+log = get_logger()
 
 #: The form of our pipeline ids, which are also the markers of pages.
 _PIPELINE_ID = re.compile(r"df-[A-Z0-9]+")
@@ -158,6 +161,14 @@ def activate_pipeline(
         return checked if latest is stored else _checked(request.parameter_values, latest)
 
     service.activate(request.pipeline_id, prepare, request.start_timestamp)
+    # The reply has no room for warnings; that to PutPipelineDefinition has it too.
+    for component_id, message in service.unplaced(request.pipeline_id).items():
+        log.warning(
+            "a resource runs nowhere",
+            reason=message,
+            pipeline_id=request.pipeline_id,
+            component_id=component_id,
+        )
     return ActivatePipelineOutput()
 
 

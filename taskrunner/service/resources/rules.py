@@ -63,7 +63,9 @@ class Target:
 
 def _group(name: str) -> str:
     if not name or name != name.strip() or not name.isprintable() or len(name) > _LONGEST_GROUP:
-        wanted = f"wanted group=NAME, the name of a worker group in 1 to {_LONGEST_GROUP} characters"
+        wanted = (
+            f"wanted group=NAME, the name of a worker group in 1 to {_LONGEST_GROUP} characters"
+        )
         raise ValueError(f"found {f'group={name[:40]}'!r}, {wanted}")
     if name.startswith(_MANAGED):
         raise ValueError(
@@ -151,6 +153,11 @@ class Rules:
     def first(self, resource: Resource) -> Rule | None:
         """The first rule that matches."""
         return next((rule for rule in self.rules if rule.matches(resource)), None)
+
+    @property
+    def match_all(self) -> bool:
+        """Whether every resource meets some rule."""
+        return any(rule.matches_all for rule in self.rules)
 
     def sends_to(self, where: Where) -> bool:
         """Whether any rule has such a target."""

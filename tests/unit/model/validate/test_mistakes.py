@@ -435,6 +435,7 @@ ELSEWHERE = {
     "no-definition",
     "repeated-key",
     "unresolved-value",
+    "resource-nowhere",
 }
 
 

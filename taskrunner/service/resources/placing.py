@@ -1,0 +1,112 @@
+"""Carrying out where a resource runs: its handle, and the worker group of those who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.instances import Category, Components, DependencyKind
+from taskrunner.model.rows import InstanceRow
+from taskrunner.model.validate import Finding
+from taskrunner.service.definitions import LoadedDefinition
+from taskrunner.service.rerun import in_portions
+from taskrunner.service.resources.rules import Resource, Rules, Where
+from taskrunner.service.store import links
+from taskrunner.service.store.places import move_to_group
+from taskrunner.service.store.rows import PipelineRow
+
+#: What the handles of resources begin with for which nothing is launched.
+GROUP_HANDLE, _EXTERNAL = "group:", "external:"
+
+
+def group_of(handle: str | None) -> str | None:
+    """The worker group that a resource's work goes to in place of its own."""
+    return handle.removeprefix(GROUP_HANDLE) if handle and handle.startswith(GROUP_HANDLE) else None
+
+
+def is_awaited(handle: str | None) -> bool:
+    """Whether somebody else is to start the resource's runner."""
+    return bool(handle and handle.startswith(_EXTERNAL))
+
+
+def is_launched(handle: str | None) -> bool:
+    """Whether a provider has launched something."""
+    return bool(handle) and not is_awaited(handle) and group_of(handle) is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a resource is to run now."""
+
+    #: Its handle, or none: a provider has one once it has launched something.
+    handle: str | None
+    #: The worker group of those who use it.
+    group: str
+    #: What is to be said while it waits for a runner.
+    waits: str | None = None
+    #: Whether nobody said that it should wait.
+    unmatched: bool = False
+
+
+def place_of(row: InstanceRow, pipeline: PipelineRow, rules: Rules | None) -> Place:
+    """What the rules say of a resource's instance; without rules, whatever there is launches it."""
+    own = row.worker_group or ""
+    if rules is None:
+        return Place(handle=None, group=own)
+    resource = Resource(
+        type=row.type, id=row.component_id, pipeline=pipeline.name, tags=dict(pipeline.tags)
+    )
+    rule = rules.first(resource)
+    external = f"{_EXTERNAL}{own}"
+    by_hand = f"an agent of the worker group {own!r}, started by hand, takes its work"
+    if rule is None:
+        waits = f"{rules.unmatched(resource)}. Until then {by_hand}"
+        return Place(handle=external, group=own, waits=waits, unmatched=True)
+    if rule.target.where is Where.GROUP:
+        return Place(handle=f"{GROUP_HANDLE}{rule.target.group}", group=rule.target.group)
+    if rule.target.where is Where.LOCAL:
+        return Place(handle=None, group=own)
+    return Place(handle=external, group=own, waits=f"nothing is started, by {rule}: {by_hand}")
+
+
+def used_resources(
+    components: Components, pipeline: str, tags: Mapping[str, str]
+) -> Iterator[Resource]:
+    """The resources of a definition that something runs on."""
+    for component_id, category in components.runnable.items():
+        if category is Category.RESOURCE and components.used_by(component_id):
+            type_name = components.objects[component_id].type or ""
+            yield Resource(type=type_name, id=component_id, pipeline=pipeline, tags=tags)
+
+
+def unplaced(
+    pipeline: PipelineRow, loaded: LoadedDefinition, rules: Rules | None
+) -> Mapping[str, str]:
+    """The resources in use that no rule matches, by id, and what is to be said of each."""
+    if rules is None or rules.match_all:
+        return {}
+    used = used_resources(loaded.components, pipeline.name, dict(pipeline.tags))
+    return {found.id: rules.unmatched(found) for found in used if rules.first(found) is None}
+
+
+def nowhere_to_run(component_id: str, message: str) -> Finding:
+    """The finding that no rule matches a resource."""
+    code = "resource-nowhere"
+    return Finding(id=component_id, field=None, code=code, message=message, line=None, column=None)
+
+
+def move_users(conn: Connection, resource: InstanceRow, group: str) -> bool:
+    """Have those who use a resource wait in a worker group; whether any waited in another.
+
+    What is handed out stays with its runner; only if it comes back does it go to the group.
+    """
+    found = links.dependents_of(conn, resource.pipeline_id, [resource.instance_id])
+    users = [
+        user.instance_id
+        for user in found.get(resource.instance_id, ())
+        if user.kind is DependencyKind.RESOURCE
+    ]
+    moved = [move_to_group(conn, resource.pipeline_id, some, group) for some in in_portions(users)]
+    return any(moved)
