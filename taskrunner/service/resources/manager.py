@@ -109,9 +109,7 @@ class ResourceManager:
     def _step(self, row: InstanceRow, now: datetime, place: Place | None) -> bool:
         handle = row.resource_handle
         if row.status is InstanceStatus.SHUTTING_DOWN:
-            if handle is None or not self._ended(handle):
-                return False
-            return self._update(row, now, resource_handle=None)
+            return handle is not None and self._shut_down(row, now, handle)
         if place is not None and place.handle is not None:
             return self._await(row, now, place)
         if handle is None:
@@ -120,14 +118,19 @@ class ResourceManager:
             # An agent of its own in place of somebody else's: launched in the next round.
             values = {"status": InstanceStatus.CREATING, "error_message": None}
             return self._change(row, now, place.group, resource_handle=None, **values)
-        if not is_launched(handle) or self.provider.alive(handle):
+        return is_launched(handle) and self._watch(row, now, handle)
+
+    def _shut_down(self, row: InstanceRow, now: datetime, handle: str) -> bool:
+        if is_launched(handle) and not self.provider.end(handle):
+            return False
+        return self._update(row, now, resource_handle=None)
+
+    def _watch(self, row: InstanceRow, now: datetime, handle: str) -> bool:
+        if self.provider.alive(handle):
             return False
         reason = self.provider.reason(row)
         message = "its runner ended unexpectedly"
         return self._failed(row, now, f"{message}: {reason}" if reason else message)
-
-    def _ended(self, handle: str) -> bool:
-        return not is_launched(handle) or self.provider.end(handle)
 
     def _await(self, row: InstanceRow, now: datetime, place: Place) -> bool:
         """Leave a resource's work to runners that somebody else starts."""

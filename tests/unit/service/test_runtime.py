@@ -47,6 +47,8 @@ def pipeline(world: ServiceInProcess) -> str:
             shell("Copy", parent=ref("Base"), input=ref("In"), output=ref("Out"), runsOn=ref("R")),
             shell("Use", input=ref("Out"), attemptTimeout="2 hours"),
             shell("Keep", runsOn=ref("R")),
+            shell("Waits", runsOn=ref("Slow")),
+            ec2("Slow"),
         ]
     )
     world.work_off()
@@ -117,8 +119,14 @@ def test_the_walk_has_seen_every_field_of_the_table(
         ("errorMessage", "EQ", "broken", ["Copy"]),
         ("errorStackTrace", "EQ", "trace", ["Copy"]),
         ("type", "EQ", "S3DataNode", ["In", "Out"]),
-        ("type", "EQ", "S3DataNode|Ec2Resource", ["In", "Out", "R"]),
-        ("workerGroup", "EQ", "wg", ["Base", "Copy", "In", "Keep", "Out", "P", "R", "Use"]),
+        ("type", "EQ", "S3DataNode|Ec2Resource", ["In", "Out", "R", "Slow"]),
+        (
+            "workerGroup",
+            "EQ",
+            "wg",
+            ["Base", "Copy", "In", "Keep", "Out", "P", "R", "Slow", "Use", "Waits"],
+        ),
+        ("@waitingOn", "REF_EQ", f"@Slow_{T}", ["Waits"]),
         ("@headAttempt", "REF_EQ", f"@Copy_{T}_Attempt=1", ["Copy"]),
         ("@status", "EQ", "CASCADE_FAILED", ["Out", "Use"]),
         ("@cascadeFailedOn", "REF_EQ", f"@Copy_{T}", ["Out"]),
