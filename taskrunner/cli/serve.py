@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskrunner.agent.lifecycle import ExitCode
-from taskrunner.data.settings import check_endpoint
 from taskrunner.errors import UsageError
 from taskrunner.host.process import raise_descriptor_limit
 from taskrunner.host.systemd import Notifier
 
 if TYPE_CHECKING:
+    from taskrunner.cli.served_resources import ServedResources
     from taskrunner.service.actions.publisher import Publisher
     from taskrunner.service.auth import Authenticator
-    from taskrunner.service.resources.local import LocalProcesses
+    from taskrunner.service.resources.rules import Rules
     from taskrunner.service.server import Address, ServiceServer
     from taskrunner.service.settings import ServiceSettings
 
@@ -41,7 +41,9 @@ class Options:
     credentials_file: Path | None
     region: str
     host_name: tuple[str, ...]
-    resources: str
+    resources: str | None
+    run_as_user: str | None
+    tasks_as_service_user: bool
     alarms: str
     work_dir: Path | None
     s3_root: Path | None
@@ -87,9 +89,21 @@ class Options:
 )
 @click.option(
     "--resources",
-    type=click.Choice(["none", "local"]),
-    default="none",
-    help="What an Ec2Resource or EmrCluster becomes: nothing, or an agent process of this host.",
+    metavar="WHERE|FILE",
+    help="Where what runs on an Ec2Resource or EmrCluster goes: group=NAME (the agents of that "
+    "worker group), local (an agent process of this host), none (an agent that you start for it), "
+    "or a TOML file of rules; see docs/resources.md.",
+)
+@click.option(
+    "--run-as-user",
+    metavar="USER",
+    help="User that tasks of local resources run as; the service needs the rights to change users.",
+)
+@click.option(
+    "--tasks-as-service-user",
+    is_flag=True,
+    help="Let tasks of local resources run as this service's own user, who can read its keys and "
+    "its store.",
 )
 @click.option(
     "--alarms",
@@ -157,20 +171,36 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
     logs.configure(level=options.log_level, form=options.log_format)
     address = Address.parse(options.listen)
     authenticator, reload = _authenticator(options, address)
-    _take_descriptors(options)
     # The store and its neighbours hold secrets of pipelines.
     os.umask(0o077)
+    resources = _resources(options, environ)
+    _take_descriptors(options, resources)
     # Until there are keys to be reloaded, SIGHUP would end us.
     with _on_signals({signal.SIGHUP: lambda: None}), closing(bind(address)) as sock:
-        return _serve_on(sock, options, authenticator, environ, reload)
+        return _serve_on(sock, options, resources, authenticator, environ, reload)
 
 
-def _take_descriptors(options: Options) -> None:
+def _resources(options: Options, environ: Mapping[str, str]) -> ServedResources:
+    from taskrunner.cli.local_agents import LocalAgents
+    from taskrunner.cli.served_resources import served_resources
+
+    local = LocalAgents(
+        folder=(options.work_dir or _state_folder(environ) / "resources").absolute(),
+        region=options.region,
+        s3_root=options.s3_root,
+        s3_endpoint=options.s3_endpoint,
+        run_as_user=options.run_as_user,
+        as_service_user=options.tasks_as_service_user,
+    )
+    return served_resources(options.resources, local, environ, keys=options.credentials_file)
+
+
+def _take_descriptors(options: Options, resources: ServedResources) -> None:
     """Have as many open files as there may be, and no more connections than fit into them."""
     from taskrunner.service.connections import most_connections
 
     # Agents of local resources would hand a high limit on to commands, which may not bear it.
-    if options.resources == "none":
+    if resources.local is None:
         raise_descriptor_limit()
     most = most_connections()
     if options.max_connections is not None and options.max_connections > most:
@@ -183,6 +213,7 @@ def _take_descriptors(options: Options) -> None:
 def _serve_on(
     sock: socket.socket,
     options: Options,
+    resources: ServedResources,
     authenticator: Authenticator,
     environ: Mapping[str, str],
     reload: Callable[[], None],
@@ -201,16 +232,17 @@ def _serve_on(
         server.stop()
 
     with ExitStack() as stack:
-        local = _local_resources(options, url_of(sock), environ)
+        local = resources.processes(url_of(sock), environ)
         if local is not None:
             stack.callback(local.close)
         service = Service(
-            _settings(options, environ),
+            _settings(options, resources.rules, environ),
             provider=local,
             publisher=_publisher(options),
             failed=failed,
         )
         stack.callback(service.stop)
+        resources.check_private(options.credentials_file, service.settings.database_url)
         app = create_app(
             service,
             handlers=HANDLERS,
@@ -221,7 +253,7 @@ def _serve_on(
         )
         server = ServiceServer(app, sock)
         service.start()
-        _announce(options, server)
+        _announce(options, resources, server)
         _run_until_signalled(server, reload)
     if ended:
         click.echo(f"taskrunner serve: a background loop died: {ended[0]}", err=True)
@@ -230,13 +262,14 @@ def _serve_on(
     return 0
 
 
-def _settings(options: Options, environ: Mapping[str, str]) -> ServiceSettings:
+def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> ServiceSettings:
     from taskrunner.service.settings import ServiceSettings
 
     return ServiceSettings(
         database_url=options.database_url or _default_database(environ),
         ack_timeout_s=options.ack_timeout,
         lease_timeout_s=options.lease_timeout,
+        resources=rules,
     )
 
 
@@ -277,32 +310,6 @@ def _state_folder(environ: Mapping[str, str]) -> Path:
     return (Path(state) if state else Path.home() / ".local" / "state") / "taskrunner"
 
 
-def _local_resources(
-    options: Options, url: str, environ: Mapping[str, str]
-) -> LocalProcesses | None:
-    if options.resources == "none":
-        return None
-    from taskrunner.service.resources.local import LocalProcesses
-
-    folder = options.work_dir or _state_folder(environ) / "resources"
-    args = ["--region", options.region]
-    if options.s3_root is not None:
-        args += ["--s3-root", str(options.s3_root)]
-    if options.s3_endpoint is not None:
-        args += ["--s3-endpoint", check_endpoint(options.s3_endpoint)]
-    env = resource_environment(environ, url)
-    return LocalProcesses(args, folder=folder, logs=folder / "logs", env=env)
-
-
-def resource_environment(environ: Mapping[str, str], url: str) -> dict[str, str]:
-    """What the agents of local resources are told: the service's own variables are for them too.
-
-    The file in /etc is not, unless it is named: it is that of the agent installed on this host.
-    """
-    config = environ.get("TASKRUNNER_CONFIG") or os.devnull
-    return {**environ, "TASKRUNNER_CONFIG": config, "TASKRUNNER_ENDPOINT": url}
-
-
 def _publisher(options: Options) -> Publisher:
     from taskrunner.service.actions.publisher import Recorder, SnsPublisher
 
@@ -325,7 +332,7 @@ def _host_names(options: Options) -> tuple[str, ...]:
     return (*options.host_name, socket.gethostname(), socket.getfqdn())
 
 
-def _announce(options: Options, server: ServiceServer) -> None:
+def _announce(options: Options, resources: ServedResources, server: ServiceServer) -> None:
     url = server.url
     lines = [
         f"taskrunner serve: listening on {url}",
@@ -338,7 +345,7 @@ def _announce(options: Options, server: ServiceServer) -> None:
         lines.append("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local  # any will do")
     else:
         lines.append("  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...  # one of the keys")
-    lines += ["An agent:", f"  taskrunner --worker-group NAME --endpoint {url}"]
+    lines += ["An agent:", f"  taskrunner --worker-group NAME --endpoint {url}", *resources.lines()]
     click.echo("\n".join(lines))
     Notifier.from_environment(os.environ).send(READY="1", STATUS=f"listening on {url}")
 

@@ -107,14 +107,14 @@ def open_way(work_dir: Path, users: Mapping[str, User]) -> None:
         folder.mkdir(exist_ok=True, mode=0o700)
         folder.chmod(mode)
     for user in {user.uid: user for user in users.values()}.values():
-        if stuck := said_as(user, lambda: _barrier(tasks)):
+        if stuck := said_as(user, lambda: barrier(tasks)):
             raise ConfigError(
                 f"run_as_user: {user.name!r} cannot get to its folders, since {stuck} is closed "
                 "to others; set --work-dir to a place such as /var/lib/taskrunner"
             )
 
 
-def _barrier(folder: Path) -> str:
+def barrier(folder: Path) -> str:
     """The outermost folder of the path that this user may not enter."""
     way = [*reversed(folder.parents), folder]
     return next((str(part) for part in way if not os.access(part, os.X_OK)), "")

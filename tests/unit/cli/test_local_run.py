@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from taskrunner.cli.local_run import agent_environment
-from taskrunner.cli.serve import resource_environment
 from taskrunner.config.load import load
 
 OF_THE_INSTALLED_AGENT = {
@@ -47,15 +46,3 @@ def test_what_the_caller_passes_on_and_whose_task_it_is_stays(tmp_path: Path) ->
     told = _told(tmp_path, TASKRUNNER_PASS_ENV="MY_*", TASKRUNNER_ATTEMPT="token", MY_OWN="x")
     assert (told["TASKRUNNER_PASS_ENV"], told["MY_OWN"]) == ("MY_*,HOME", "x")
     assert told["TASKRUNNER_ATTEMPT"] == "token"
-
-
-def test_agents_of_local_resources_have_the_services_variables_and_no_file_of_another() -> None:
-    told = resource_environment({"TASKRUNNER_ALLOW_ROOT": "true"}, "http://here")
-    loaded = load({"worker_group": ("wg",)}, told)
-    assert (loaded.settings.allow_root, loaded.settings.endpoint) == (True, "http://here")
-    assert told["TASKRUNNER_CONFIG"] == "/dev/null"
-    named = {"TASKRUNNER_CONFIG": "/etc/taskrunner/resources.toml"}
-    assert resource_environment(named, "http://here") == {
-        **named,
-        "TASKRUNNER_ENDPOINT": "http://here",
-    }
