@@ -71,10 +71,10 @@ Every type below is read, checked and planned. Not all can be carried out: an at
 that cannot fails with the errorId `UnsupportedType`. A [plugin](plugins.md) can bring it.
 """
 RUNS_TAIL = """
-Resources: no machine is made. An Ec2Resource or EmrCluster becomes an agent process on this host
-(`taskrunner run`, `serve --resources local`), or nothing, and an agent that you start takes its
-work. Nothing of EMR's (steps, bootstrap actions, applications) is there. Of an HttpProxy nothing is
-applied: the agent has proxy settings of its own."""
+Resources: no machine is made. What runs on an Ec2Resource or EmrCluster goes where the operator's
+rules say: to the agents of a worker group, or to an agent process on this host. See
+[where resources run](resources.md). Nothing of EMR's (steps, bootstrap actions, applications) is
+there. Of an HttpProxy nothing is applied: the agent has proxy settings of its own."""
 VALIDATION_HEAD = """# What validation reports
 
 Generated from `taskrunner/model/validate/codes.py` by `scripts/generate_docs.py`.

@@ -21,7 +21,7 @@ from taskrunner.cli.snapshot import Snapshot
 from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
-from taskrunner.model.instances import Category
+from taskrunner.model.instances import Category, Components
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
@@ -31,6 +31,8 @@ from taskrunner.service.engine import Service
 from taskrunner.service.loopback import LoopbackServer
 from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
+from taskrunner.service.resources.placing import used_resources
+from taskrunner.service.resources.rules import Rules, Where
 from taskrunner.service.settings import ServiceSettings
 
 #: How often a run is looked at, in seconds.
@@ -63,6 +65,8 @@ class LocalOptions:
     tasks: int = 4
     #: The folders and files of this host that the definition may name, besides its own folders.
     local_paths: tuple[Path, ...] = ()
+    #: Where resources run; what no rule matches becomes an agent here.
+    resources: Rules = field(default_factory=Rules)
 
 
 class LocalRun:
@@ -143,6 +147,7 @@ class LocalRun:
             database_url=f"sqlite:///{self.folder / 'service.db'}",
             selection=self._options.selection,
             retry_delay_cap=self._options.retry_delay_cap,
+            resources=self._options.resources.otherwise("local", "taskrunner run"),
         )
         publisher: Publisher = SnsPublisher() if self._options.publish else Keeper()
         return Service(
@@ -181,7 +186,9 @@ class LocalRun:
         name = Path(self._definition.source or "pipeline").stem
         pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
         version = service.put_definition(pipeline_id, self._definition)
-        on_demand = service.loaded(pipeline_id, version).on_demand
+        loaded = service.loaded(pipeline_id, version)
+        _refuse_nowhere(loaded.components, name, self._options.resources)
+        on_demand = loaded.on_demand
         if on_demand and self._options.selection != Selection():
             raise UsageError(
                 "--at, --from and --to choose among the periods of a schedule; this pipeline runs "
@@ -228,6 +235,18 @@ class LocalRun:
         except (TaskrunnerError, ResourceFailure) as error:
             # What has run so far is still to be reported.
             self._broken.append(str(error))
+
+
+def _refuse_nowhere(components: Components, pipeline: str, rules: Rules) -> None:
+    """Refuse to wait for agents that nobody starts. Raises UsageError."""
+    for resource in used_resources(components, pipeline, {}):
+        rule = rules.first(resource)
+        if rule is not None and rule.target.where is Where.NONE:
+            raise UsageError(
+                f"--resources: {rule} leaves the agent for {resource.type} {resource.id!r} to "
+                "somebody else, and nobody reaches a run on this machine: wanted local or "
+                "group=NAME"
+            )
 
 
 def _stopping(snapshot: Snapshot) -> str:

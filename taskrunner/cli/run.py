@@ -25,6 +25,7 @@ from taskrunner.model.selection import Selection
 if TYPE_CHECKING:
     from taskrunner.cli.follow import Follower
     from taskrunner.cli.local_run import LocalRun
+    from taskrunner.service.resources.rules import Rules
 
 #: A year: beyond it nobody waits, and dates end somewhere.
 LONGEST_DELAY_S = 366 * 86_400
@@ -72,6 +73,13 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     metavar="PATH",
     help="A folder (or file) in which the definition may name local files, besides the current "
     "folder and the files that values of parameters name.",
+)
+@click.option(
+    "--resources",
+    metavar="WHERE|FILE",
+    help="Where what runs on an Ec2Resource or EmrCluster goes, as for `taskrunner serve`: local "
+    "(an agent of its own, the default), group=NAME (the agent of a worker group), or a file of "
+    "rules.",
 )
 @click.option(
     "--work-dir",
@@ -130,12 +138,20 @@ def command(**options: Any) -> int:
         publish=options["aws"] or _names_sns_endpoint(os.environ),
         tasks=options["tasks"],
         local_paths=(Path.cwd(), *(Path(path).absolute() for path in options["local_paths"])),
+        resources=_resources(options["resources"]),
     )
     run = LocalRun(definition, local, SystemClock())
     try:
         return _run(run, options)
     finally:
         run.close()
+
+
+def _resources(given: str | None) -> Rules:
+    from taskrunner.cli.resource_rules import given_rules
+    from taskrunner.service.resources.rules import Rules
+
+    return given_rules(given) if given is not None else Rules()
 
 
 def _run(run: LocalRun, options: Mapping[str, Any]) -> int:

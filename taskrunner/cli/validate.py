@@ -7,13 +7,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.clock import SystemClock
-from taskrunner.errors import DefinitionError
+from taskrunner.errors import DefinitionError, UsageError
 from taskrunner.model.validate import Finding, Report, unreadable, validate_document
+
+if TYPE_CHECKING:
+    from taskrunner.cli.places import Places
 
 
 @click.command(help="Report everything that is wrong in FILE (- for standard input).")
@@ -22,34 +27,35 @@ from taskrunner.model.validate import Finding, Report, unreadable, validate_docu
 @click.option("--values-file", metavar="F", help="Values: {'values': {id: value}}.")
 @click.option("--param", "params", multiple=True, metavar="ID=VALUE", help="Repeat for more.")
 @click.option("--resource", metavar="NAME", help="Which pipeline of a template or plan.")
+@click.option(
+    "--resources",
+    metavar="WHERE|FILE",
+    help="The rules of the service that it is for (`taskrunner serve --resources`): says where "
+    "each resource runs, and warns of those that no rule matches.",
+)
+@click.option(
+    "--pipeline-name", metavar="NAME", help="For rules that ask for it; FILE's name without it."
+)
+@click.option(
+    "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag, for rules that ask for it."
+)
 @click.option("--aws-limits", is_flag=True, help="AWS's limits are errors, not warnings.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-def command(
-    path: str,
-    parameters_file: str | None,
-    values_file: str | None,
-    params: tuple[str, ...],
-    resource: str | None,
-    *,
-    aws_limits: bool,
-    form: str,
-) -> int:
+def command(path: str, *, aws_limits: bool, form: str, **options: Any) -> int:
     """Print the findings; 0 when there is no error, 1 when there is."""
-    sources = Sources(
-        path=path,
-        parameters_file=parameters_file,
-        values_file=values_file,
-        params=params,
-        resource=resource,
+    places = _places(
+        path, options.pop("resources"), options.pop("pipeline_name"), options.pop("tags")
     )
+    sources = Sources(path=path, **options)
     with _no_collector():
-        report = _report(sources, aws_limits=aws_limits)
+        report = _report(sources, places, aws_limits=aws_limits)
     if form == "json":
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
-        click.echo("\n".join([*finding_lines(path, report), summary(path, report)]))
+        told = places.lines() if places is not None else ()
+        click.echo("\n".join([*finding_lines(path, report), *told, summary(path, report)]))
     return 0 if report.valid else 1
 
 
@@ -65,13 +71,30 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _report(sources: Sources, *, aws_limits: bool) -> Report:
+def _places(
+    path: str, resources: str | None, pipeline_name: str | None, tags: tuple[str, ...]
+) -> Places | None:
+    """Where resources run, if that is asked. Raises UsageError."""
+    if resources is None:
+        if pipeline_name is not None or tags:
+            raise UsageError("--pipeline-name and --tag are for --resources")
+        return None
+    from taskrunner.cli.places import Places
+    from taskrunner.cli.resource_rules import given_rules
+
+    return Places.of(given_rules(resources), pipeline_name or Path(path).stem, tags)
+
+
+def _report(sources: Sources, places: Places | None, *, aws_limits: bool) -> Report:
     try:
         document = load_document(sources)
     except DefinitionError as error:
         report = unreadable(error)
         return report if error.place.source == sources.path else _of_other_file(report, error)
-    return validate_document(document, aws_limits=aws_limits, now=SystemClock().now())
+    report = validate_document(document, aws_limits=aws_limits, now=SystemClock().now())
+    if places is None or not report.valid:
+        return report
+    return replace(report, warnings=(*report.warnings, *places.look(document.definition)))
 
 
 def _of_other_file(report: Report, error: DefinitionError) -> Report:

@@ -95,7 +95,9 @@ def _judge(
     return warned(
         name,
         f"no pipeline of these credentials and this region names it; named are: {known}",
-        "check the name, the region and the account; or put a definition that names it",
+        "check the name, the region and the account; put a definition that names it; or have a "
+        f"rule of the service send work of resources to it (taskrunner serve --resources "
+        f"group={group})",
     )
 
 

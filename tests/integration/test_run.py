@@ -485,3 +485,26 @@ def test_killed_it_leaves_no_process_either(tmp_path: Path) -> None:
         assert len(processes_of(tmp_path)) > 2
         process.kill()
         wait_for("the end of all", lambda: not processes_of(tmp_path))
+
+
+def test_a_group_has_one_agent_for_all_resources(tmp_path: Path) -> None:
+    definition = write(
+        tmp_path,
+        {"id": "Default", "scheduleType": "ondemand", "role": "r", "resourceRole": "r"},
+        *({"id": key, "type": "Ec2Resource"} for key in ("One", "Two", "Three")),
+        shell("A", runsOn=ref("One")),
+        shell("B", runsOn=ref("Two"), dependsOn=ref("A")),
+        shell("C", runsOn=ref("Three")),
+    )
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[resources]]\nid = "T*"\npipeline = "p"\nrun = "group=shared"\n'
+        '[[resources]]\ntype = "EmrCluster"\nrun = "none"\n'
+    )
+    code, document = result(tmp_path, definition, "--resources", str(rules))
+    assert code == 0
+    assert set(statuses(document).values()) == {"FINISHED"}
+    (agents,) = tmp_path.glob("work/runs/*/agents")
+    names = sorted(path.name.split("-")[0].split("_")[0] for path in agents.iterdir())
+    # What no rule matches has an agent of its own.
+    assert names == ["resource", "shared"]
