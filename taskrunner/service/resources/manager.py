@@ -18,9 +18,9 @@ from taskrunner.model.states import InstanceStatus
 from taskrunner.service.actions.alarms import notify
 from taskrunner.service.advance import finish_pipelines
 from taskrunner.service.definitions import Load, Moment
+from taskrunner.service.rerun import in_portions
 from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
 from taskrunner.service.resources.placing import (
-    GROUP_HANDLE,
     Place,
     group_of,
     is_awaited,
@@ -33,7 +33,7 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
-from taskrunner.service.store.places import pipelines_by_id, waited_for_in_own_group
+from taskrunner.service.store.places import pipelines_by_id, with_work
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.wakeups import WorkReady
 
@@ -62,9 +62,10 @@ class ResourceManager:
         """One round over the live resources; whether any instance was changed."""
         with self.store.read() as conn:
             rows = instance_store.with_category(conn, Category.RESOURCE, _LIVE)
-            unsure = [row for row in rows if self._is_unsure(row)]
-            known = pipelines_by_id(conn, {row.pipeline_id for row in unsure}) if unsure else {}
+            unsure = sorted({row.pipeline_id for row in rows if self._is_unsure(row)})
+            found = [pipelines_by_id(conn, some) for some in in_portions(unsure)]
             late = self._with_late_users(conn, rows)
+        known = {key: row for some in found for key, row in some.items()}
         changed = [self._step(row, now, self._place(row, known)) for row in rows]
         changed += [self._take_along(row, now) for row in late]
         self._started = True
@@ -88,19 +89,20 @@ class ResourceManager:
         if self.rules is None and row.resource_handle is None:
             return Place(handle=None, group=row.worker_group or "")
         pipeline = known.get(row.pipeline_id)
-        unsure = pipeline is not None and self._is_unsure(row)
-        return place_of(row, pipeline, self.rules) if pipeline and unsure and self.rules else None
+        if self.rules is None or pipeline is None or not self._is_unsure(row):
+            return None
+        return place_of(row, pipeline, self.rules)
 
     @staticmethod
     def _with_late_users(conn: Connection, rows: Iterable[InstanceRow]) -> list[InstanceRow]:
         """The resources placed in a group some of whose users came later, and wait elsewhere."""
         placed = {
-            (row.pipeline_id, row.instance_id): row
+            row.worker_group: row
             for row in rows
-            if group_of(row.resource_handle) is not None
+            if row.worker_group and group_of(row.resource_handle) is not None
         }
-        found = waited_for_in_own_group(conn, GROUP_HANDLE) if placed else set()
-        return [placed[key] for key in found & placed.keys()]
+        found = [with_work(conn, some) for some in in_portions(list(placed))]
+        return [placed[group] for groups in found for group in sorted(groups)]
 
     def _take_along(self, row: InstanceRow, now: datetime) -> bool:
         group = group_of(row.resource_handle)

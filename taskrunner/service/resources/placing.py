@@ -18,12 +18,12 @@ from taskrunner.service.store.places import move_to_group
 from taskrunner.service.store.rows import PipelineRow
 
 #: What the handles of resources begin with for which nothing is launched.
-GROUP_HANDLE, _EXTERNAL = "group:", "external:"
+_GROUP, _EXTERNAL = "group:", "external:"
 
 
 def group_of(handle: str | None) -> str | None:
     """The worker group that a resource's work goes to in place of its own."""
-    return handle.removeprefix(GROUP_HANDLE) if handle and handle.startswith(GROUP_HANDLE) else None
+    return handle.removeprefix(_GROUP) if handle and handle.startswith(_GROUP) else None
 
 
 def is_awaited(handle: str | None) -> bool:
@@ -50,11 +50,9 @@ class Place:
     unmatched: bool = False
 
 
-def place_of(row: InstanceRow, pipeline: PipelineRow, rules: Rules | None) -> Place:
-    """What the rules say of a resource's instance; without rules, whatever there is launches it."""
+def place_of(row: InstanceRow, pipeline: PipelineRow, rules: Rules) -> Place:
+    """What the rules say of a resource's instance."""
     own = row.worker_group or ""
-    if rules is None:
-        return Place(handle=None, group=own)
     resource = Resource(
         type=row.type, id=row.component_id, pipeline=pipeline.name, tags=dict(pipeline.tags)
     )
@@ -65,7 +63,7 @@ def place_of(row: InstanceRow, pipeline: PipelineRow, rules: Rules | None) -> Pl
         waits = f"{rules.unmatched(resource)}. Until then {by_hand}"
         return Place(handle=external, group=own, waits=waits, unmatched=True)
     if rule.target.where is Where.GROUP:
-        return Place(handle=f"{GROUP_HANDLE}{rule.target.group}", group=rule.target.group)
+        return Place(handle=f"{_GROUP}{rule.target.group}", group=rule.target.group)
     if rule.target.where is Where.LOCAL:
         return Place(handle=None, group=own)
     return Place(handle=external, group=own, waits=f"nothing is started, by {rule}: {by_hand}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
-from taskrunner.model.instances import Category
 from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.service.store.records import fetch
 from taskrunner.service.store.rows import PipelineRow
@@ -38,23 +37,10 @@ _MOVE_ATTEMPTS = (
     )
     .values(worker_group=_GROUP)
 )
-_WAITS_IN_OWN_GROUP = (
-    sa.select(instances.c.pipeline_id, instances.c.instance_id)
-    .where(
-        instances.c.category == Category.RESOURCE,
-        instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-        instances.c.resource_handle.startswith(sa.bindparam("handles", type_=sa.Text)),
-    )
-    .where(
-        sa.select(sa.literal(1))
-        .select_from(attempts)
-        .where(
-            attempts.c.worker_group == instances.c.worker_group,
-            attempts.c.queue == Queue.READY,
-            attempts.c.pipeline_id == instances.c.pipeline_id,
-        )
-        .exists()
-    )
+_WITH_WORK = (
+    sa.select(attempts.c.worker_group)
+    .where(attempts.c.worker_group.in_(_IDS), attempts.c.queue == Queue.READY)
+    .distinct()
 )
 
 
@@ -68,18 +54,14 @@ def move_to_group(
     return conn.execute(_MOVE_ATTEMPTS, wanted).rowcount + moved > 0
 
 
-def waited_for_in_own_group(conn: Connection, handles: str) -> set[tuple[str, str]]:
-    """The resources, of those whose handles begin so, that have work in their own worker group.
-
-    By the ids of pipeline and instance.
-    """
-    found = conn.execute(_WAITS_IN_OWN_GROUP, {"handles": handles})
-    return {(pipeline_id, instance_id) for pipeline_id, instance_id in found}
+def with_work(conn: Connection, worker_groups: Sequence[str]) -> set[str]:
+    """Those of these worker groups in whose queues something waits."""
+    return {*conn.execute(_WITH_WORK, {"ids": list(worker_groups)}).scalars()}
 
 
-def pipelines_by_id(conn: Connection, pipeline_ids: Iterable[str]) -> dict[str, PipelineRow]:
+def pipelines_by_id(conn: Connection, pipeline_ids: Sequence[str]) -> dict[str, PipelineRow]:
     """The pipelines of these that have not been deleted."""
     statement = sa.select(pipelines).where(
-        pipelines.c.pipeline_id.in_(sorted(set(pipeline_ids))), pipelines.c.deleted_at.is_(None)
+        pipelines.c.pipeline_id.in_(pipeline_ids), pipelines.c.deleted_at.is_(None)
     )
     return {row.pipeline_id: row for row in fetch(conn, PipelineRow, statement)}
