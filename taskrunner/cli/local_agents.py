@@ -70,13 +70,15 @@ class LocalAgents:
         from taskrunner.cli.start_checks import Process, check_start
         from taskrunner.config.load import load
 
-        if self.run_as_user is not None and self.as_service_user:
-            raise UsageError("--run-as-user and --tasks-as-service-user: one or the other")
         flags: dict[str, object] = {"worker_group": ("resource:",)}
         if self.run_as_user is not None:
             flags["run_as_user"] = (self.run_as_user,)
         settings = load(flags, resource_environment(environ, "http://localhost")).settings
         name = settings.run_as_user.get("")
+        if name is not None and self.as_service_user:
+            raise UsageError(
+                f"--tasks-as-service-user, and a user for tasks ({name}): one or the other"
+            )
         this = Process.this()
         if name is None:
             self._check_own_user(this, keys=keys, allow_root=settings.allow_root)

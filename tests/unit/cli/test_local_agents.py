@@ -64,10 +64,13 @@ def test_unless_that_is_asked_for_or_nobody_needs_a_key(tmp_path: Path) -> None:
     assert agents(tmp_path).task_user(ROOT_IS_MEANT, keys=None) is None
 
 
-def test_both_users_are_one_too_many(tmp_path: Path) -> None:
-    both = agents(tmp_path, as_service_user=True, run_as_user="nobody")
-    with pytest.raises(UsageError, match="one or the other"):
-        both.task_user(ROOT_IS_MEANT, keys=None)
+@pytest.mark.parametrize("how", ["flag", "variable"])
+def test_both_users_are_one_too_many(tmp_path: Path, how: str) -> None:
+    named = "nobody" if how == "flag" else None
+    environ = {"TASKRUNNER_RUN_AS_USER": "nobody"} if how == "variable" else {}
+    both = agents(tmp_path, as_service_user=True, run_as_user=named)
+    with pytest.raises(UsageError, match=r"a user for tasks \(nobody\): one or the other"):
+        both.task_user({**ROOT_IS_MEANT, **environ}, keys=None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is refused only to root")
