@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
 from itertools import islice
 
@@ -11,19 +12,23 @@ from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.service import Way
 from taskrunner.errors import WireError
 from taskrunner.wire.client import Client
-from taskrunner.wire.inputs import GetPipelineDefinitionInput, ListPipelinesInput
+from taskrunner.wire.inputs import GetPipelineDefinitionInput, ListPipelinesInput, QueryObjectsInput
 from taskrunner.wire.outputs import GetPipelineDefinitionOutput
-from taskrunner.wire.structures import PipelineIdName
+from taskrunner.wire.structures import Operator, PipelineIdName, Query, Selector
 
 _MOST_PIPELINES = 100
 _MOST_NAMED = 5
+#: How the ids of resources begin whose work the service sends to a worker group.
+_PLACED = "group:"
+#: A pipeline and its definition.
+_Found = tuple[PipelineIdName, GetPipelineDefinitionOutput]
 
 
 def check_groups(case: Case, way: Way) -> Iterator[Finding]:
     """One finding for each worker group."""
     try:
         pipelines = list(islice(_pipelines(way.client), _MOST_PIPELINES + 1))
-        users = _users(way.client, pipelines[:_MOST_PIPELINES])
+        found = list(_definitions(way.client, pipelines[:_MOST_PIPELINES]))
     except WireError as error:
         yield warned(
             "worker group",
@@ -32,9 +37,14 @@ def check_groups(case: Case, way: Way) -> Iterator[Finding]:
             "that may ListPipelines and GetPipelineDefinition, for example by AWS_PROFILE",
         )
         return
-    whole = len(pipelines) <= _MOST_PIPELINES
+    users, whole = _users(found), len(pipelines) <= _MOST_PIPELINES
     for group in case.settings.worker_group:
-        yield _judge(group, users, case.settings.worker_group, whole=whole)
+        if group not in users and (sending := _sent_by_rules(way.client, found, group)):
+            # What a service's rules are called is the service's; the handle is what they left.
+            said = f"by a rule of the service it has the work of resources of {_listed(sending)}"
+            yield passed(f"worker group {group}", f"{said} (@resourceId {_PLACED}{group})")
+        else:
+            yield _judge(group, users, case.settings.worker_group, whole=whole)
 
 
 def _pipelines(client: Client) -> Iterator[PipelineIdName]:
@@ -47,14 +57,40 @@ def _pipelines(client: Client) -> Iterator[PipelineIdName]:
             return
 
 
-def _users(client: Client, pipelines: list[PipelineIdName]) -> dict[str, list[str]]:
-    """Worker group -> names of the pipelines that name it."""
-    users: dict[str, list[str]] = {}
+def _definitions(client: Client, pipelines: Iterable[PipelineIdName]) -> Iterator[_Found]:
     for pipeline in pipelines:
         request = GetPipelineDefinitionInput(pipeline_id=pipeline.id or "")
-        for group in _groups(client.call(request)):
-            users.setdefault(group, []).append(pipeline.name or pipeline.id or "")
+        yield pipeline, client.call(request)
+
+
+def _users(found: Iterable[_Found]) -> dict[str, list[str]]:
+    """Worker group -> names of the pipelines that name it."""
+    users: dict[str, list[str]] = {}
+    for pipeline, definition in found:
+        for group in _groups(definition):
+            users.setdefault(group, []).append(_name(pipeline))
     return users
+
+
+def _name(pipeline: PipelineIdName) -> str:
+    return pipeline.name or pipeline.id or ""
+
+
+def _sent_by_rules(client: Client, found: Iterable[_Found], group: str) -> list[str]:
+    """The pipelines of whose resources the service has sent work to this group."""
+    equal = Operator(type="EQ", values=(f"{_PLACED}{group}",))
+    query = Query(selectors=(Selector(field_name="@resourceId", operator=equal),))
+    sending: list[str] = []
+    # Who may not ask is told what the definitions say.
+    with suppress(WireError):
+        for pipeline, definition in found:
+            if any(obj.has("runsOn") for obj in definition.pipeline_objects):
+                asked = QueryObjectsInput(
+                    pipeline_id=pipeline.id or "", sphere="INSTANCE", query=query, limit=1
+                )
+                if client.call(asked).ids:
+                    sending.append(_name(pipeline))
+    return sending
 
 
 def _groups(definition: GetPipelineDefinitionOutput) -> set[str]:

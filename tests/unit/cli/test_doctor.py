@@ -205,6 +205,44 @@ def test_a_name_that_is_nearly_the_groups_is_told_whoever_else_has_it_right(
         assert results == [Result.PASS, Result.PASS], "what the agent serves too is no mistake"
 
 
+@pytest.mark.parametrize(
+    ("group", "queried", "result", "found"),
+    [
+        ("hadoop", {"ids": ["@R_1"]}, Result.PASS, "by a rule of the service it has the work of"),
+        ("hadoop", {"ids": []}, Result.WARN, "named are: prod"),
+        ("hadoop", "AccessDeniedException", Result.WARN, "named are: prod"),
+        ("prod", "AccessDeniedException", Result.PASS, "named by two"),
+    ],
+)
+def test_a_worker_group_may_have_its_work_by_a_rule_of_the_service(
+    tmp_path: Path, group: str, queried: Any, result: Result, found: str
+) -> None:
+    fields = {
+        "1": [{"key": "runsOn", "refValue": "R"}],
+        "2": [{"key": "workerGroup", "stringValue": "prod"}],
+    }
+
+    def answer(operation: str, body: dict[str, Any]) -> Any:
+        if operation == "ListPipelines":
+            return {"pipelineIdList": [{"id": "1", "name": "one"}, {"id": "2", "name": "two"}]}
+        if operation == "QueryObjects":
+            return queried
+        own = fields[body["pipelineId"]]
+        return {"pipelineObjects": [{"id": "A", "name": "A", "fields": own}]}
+
+    case = _case(tmp_path, worker_group=(group,))
+    way, service = _way(case, answer)
+    (finding,) = check_groups(case, way)
+    assert finding.result is result
+    assert found in finding.found
+    asked = [body for operation, body in service.calls if operation == "QueryObjects"]
+    # Only of a pipeline with resources, and only where no definition names the group.
+    assert [body["pipelineId"] for body in asked] == (["1"] if group == "hadoop" else [])
+    for body in asked:
+        (selector,) = body["query"]["selectors"]
+        assert selector["operator"] == {"type": "EQ", "values": ["group:hadoop"]}
+
+
 def test_a_worker_group_that_may_not_be_looked_up_is_unknown(tmp_path: Path) -> None:
     case = _case(tmp_path)
     way, _ = _way(case, lambda _operation, _body: "AccessDeniedException")
