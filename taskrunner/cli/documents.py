@@ -71,7 +71,8 @@ def parse_params(params: Iterable[str]) -> dict[str, list[str]]:
     for word in params:
         key, sign, value = word.partition("=")
         if not key or not sign:
-            raise UsageError(f"--param: found {word!r}, wanted id=value")
+            # It is not told: where the id was forgotten it is a value, which may be a secret.
+            raise UsageError("--param: found a word without an id or =, wanted id=value")
         values.setdefault(key, []).append(value)
     return values
 

@@ -105,8 +105,8 @@ def find_places(service: Service, snapshot: Snapshot, places: Places) -> Places:
         loaded = service.loaded(row.pipeline_id, row.version)
         moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
         if row.category == Category.ACTIVITY and row.status is InstanceStatus.FINISHED:
-            outputs[row.instance_id] = _outputs(loaded, row.component_id, moment)
-        if log_uri := loaded.text(row.component_id, "pipelineLogUri", moment):
+            outputs[row.instance_id] = _outputs(loaded.for_eyes, row.component_id, moment)
+        if log_uri := loaded.for_eyes.text(row.component_id, "pipelineLogUri", moment):
             log_uris[row.instance_id] = log_uri.rstrip("/")
     return Places(
         folder=places.folder,
@@ -151,7 +151,7 @@ def find_cut_waits(
             else (told.retry_delay, cut.retry_delay)
         )
         if given < wanted:
-            text = loaded.text(row.component_id, "retryDelay", moment)
+            text = loaded.for_eyes.text(row.component_id, "retryDelay", moment)
             default = f"{wanted.total_seconds() / 60:g} minutes"
             found[row.component_id] = CutWait(component=row.component_id, delay=text or default)
     return tuple(found.values())

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from taskrunner.errors import UsageError
 from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, ParameterObject, PipelineObject
-from taskrunner.model.masks import MASK, WHAT_IT_IS, parameter_for
+from taskrunner.model.masks import MASK, WHAT_IT_IS, is_secret_attribute, parameter_for
 
 #: Stands where a redirected database had a mask; its address brings the password that is used.
 _UNUSED = "-"
@@ -122,6 +122,8 @@ def _brings_login(url: str) -> bool:
 
 
 def _without_masked_default(parameter: ParameterObject) -> ParameterObject:
-    """A value is given, or the run would have been refused."""
-    kept = (pair for pair in parameter.attributes if pair != ("default", MASK))
+    """A value is given, or the run would have been refused; which ones it may be is not known."""
+    kept = [
+        (key, v) for key, v in parameter.attributes if v != MASK or not is_secret_attribute(key)
+    ]
     return replace(parameter, attributes=tuple(kept))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
+from taskrunner.secret import Secret, told
+
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.\d{1,9})?)?)?"
     r"(?:[Zz]|([+-])(\d{2}):?(\d{2}))?",
@@ -25,16 +27,19 @@ def parse_datetime(text: str) -> datetime:
     offset, and `makeDate(y,m,d)` are understood. Raises ValueError with a sentence that says what
     was found and wanted.
     """
-    text = text.strip()
+    stripped = text.strip()
     try:
-        if match := _ISO.fullmatch(text):
+        if match := _ISO.fullmatch(stripped):
             return _from_iso(match)
-        if match := _CALL.fullmatch(text):
+        if match := _CALL.fullmatch(stripped):
             year, month, day, hour, minute = (int(part or 0) for part in match.groups())
             return datetime(year, month, day, hour, minute, tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text!r} is not a date that exists: {error}") from None
-    raise ValueError(f"found {text!r}, wanted a date and time as YYYY-MM-DDTHH:MM:SS (UTC)")
+        why = "" if isinstance(text, Secret) else f": {error}"
+        raise ValueError(f"{told(stripped, text)!r} is not a date that exists{why}") from None
+    raise ValueError(
+        f"found {told(stripped, text)!r}, wanted a date and time as YYYY-MM-DDTHH:MM:SS (UTC)"
+    )
 
 
 def _from_iso(match: re.Match[str]) -> datetime:

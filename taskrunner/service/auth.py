@@ -11,7 +11,11 @@ from taskrunner.service.auth_keys import Key
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.wire.faults import AccessDenied, UnknownClient
 from taskrunner.wire.http import HttpRequest
+from taskrunner.wire.inputs import ActivatePipelineInput
 from taskrunner.wire.sigv4 import Proof, Verifier
+
+#: Whoever may call it may say what a pipeline runs.
+PUT = "PutPipelineDefinition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +42,24 @@ class Permit:
             )
 
     def check_request(self, request: object) -> None:
-        """Raise AccessDenied where the request names a worker group that is not the caller's."""
+        """Raise AccessDenied where the request asks for more than the action alone allows.
+
+        That is a worker group that is not the caller's, or values of parameters by somebody who
+        may not put definitions: they get into commands, and may name any secret.
+        """
+        if isinstance(request, ActivatePipelineInput) and request.parameter_values:
+            self._check_values()
         group, groups = getattr(request, "worker_group", None), self.caller.worker_groups
         if groups is not None and group is not None and group not in groups:
             raise AccessDenied(
                 f"User: {self.caller.user} is not authorized for the worker group {group!r}"
+            )
+
+    def _check_values(self) -> None:
+        if self.actions is not None and PUT not in self.actions:
+            raise AccessDenied(
+                f"User: {self.caller.user} is not authorized to perform: "
+                f"datapipeline:ActivatePipeline with parameterValues, which takes datapipeline:{PUT}"
             )
 
 

@@ -20,7 +20,8 @@ from taskrunner.model.parameters import parameter_values
 from taskrunner.model.policy import Policy
 from taskrunner.model.runs import DEFAULT_ACTIVE_RUNS
 from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
-from taskrunner.service.masking import is_secret, mask
+from taskrunner.secret import Secret, is_secret
+from taskrunner.service.masking import mask
 
 #: A version of a pipeline's definition, by the pipeline's id and the version's number.
 Load = Callable[[str, int], "LoadedDefinition"]
@@ -147,16 +148,17 @@ class LoadedDefinition:
         """The values of one field, expressions evaluated. Raises ExpressionError.
 
         A value that comes out empty is left out: the API knows no empty fields, and an optional
-        parameter that is not given takes its field away.
+        parameter that is not given takes its field away. What comes of a secret is a `Secret`.
         """
         scope: Scope | None = None
         found: list[Value] = []
         for value in self.objects[object_id].values(key):
             if isinstance(value, Ref) or key in VERBATIM or "#{" not in value:
-                found.append(value)
+                hide = is_secret(key) and isinstance(value, str)
+                found.append(Secret(str(value)) if hide else value)
             else:
                 scope = scope or self.scope(object_id, moment, node)
-                found.extend(text for text in evaluate(value, scope) if text)
+                found.extend(filter(None, evaluate(value, scope, secret=is_secret(key))))
         return tuple(found)
 
     def text(self, object_id: str, key: str, moment: Moment) -> str | None:

@@ -18,12 +18,8 @@ from taskrunner.model.document import (
     ParameterValue,
     PipelineObject,
 )
-from taskrunner.model.masks import MASK
-
-
-def is_secret(name: str) -> bool:
-    """Whether the values of a field or parameter of this name are secret."""
-    return name.startswith("*")
+from taskrunner.model.masks import MASK, is_secret_attribute
+from taskrunner.secret import is_secret
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
@@ -56,7 +52,9 @@ def masked_object(item: PipelineObject) -> PipelineObject:
 def _masked_parameter(item: ParameterObject) -> ParameterObject:
     if not is_secret(item.id):
         return item
-    attributes = tuple((key, MASK if key == "default" else text) for key, text in item.attributes)
+    attributes = tuple(
+        (key, MASK if is_secret_attribute(key) else text) for key, text in item.attributes
+    )
     return replace(item, attributes=attributes)
 
 
@@ -103,7 +101,7 @@ def _field(item: PipelineObject, field: Field, kept: _Kept) -> Field:
 
 def _attribute(item: ParameterObject, pair: tuple[str, str], kept: _Kept) -> tuple[str, str]:
     key, text = pair
-    if not (is_secret(item.id) and key == "default" and text == MASK):
+    if not (is_secret(item.id) and is_secret_attribute(key) and text == MASK):
         return pair
     return key, kept.take("parameter", item.id, key)
 
@@ -135,8 +133,9 @@ def _secrets(definition: Definition) -> Iterator[tuple[tuple[str, str, str], str
                 yield ("object", item.id, field.key), field.value
     for parameter in definition.parameters:
         if is_secret(parameter.id):
-            for text in parameter.attribute_values("default"):
-                yield ("parameter", parameter.id, "default"), text
+            for key, text in parameter.attributes:
+                if is_secret_attribute(key):
+                    yield ("parameter", parameter.id, key), text
     for value in definition.values:
         if is_secret(value.id):
             yield ("value", value.id, value.id), value.value

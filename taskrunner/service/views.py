@@ -13,6 +13,7 @@ from taskrunner.errors import DefinitionError
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.times import format_datetime
+from taskrunner.secret import Secret, is_secret
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.runtime import SHOWN, RuntimeValue, Subject, moment, runtime_values
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
@@ -23,6 +24,8 @@ NOT_FOLLOWED = frozenset(
 )
 #: Fields whose references become references to instances.
 TO_INSTANCES = frozenset({"input", "output", "dependsOn", "runsOn", "precondition"})
+#: A task's field with what expressions have made of its secrets.
+MADE_OF_SECRETS = "*mySecretText"
 #: Runtime fields of the objects that a task refers to.
 _OF_REFERRED = ("@componentParent", "@sphere", "@scheduledStartTime", "@scheduledEndTime")
 
@@ -153,16 +156,19 @@ def _evaluated(instance: Instance) -> list[Field]:
 
 
 def _secrets(loaded: LoadedDefinition, objects: Iterable[PipelineObject]) -> Iterator[Field]:
-    """The secret parameters that went into a task, so that its runner can keep them out of logs."""
-    texts = [text for obj in objects for field in obj.fields if (text := _text(field))]
+    """What is secret in a task's other fields, so that its runner can keep it out of logs.
+
+    That are the values of parameters, and what expressions have made of them.
+    """
+    fields = [field for obj in objects for field in obj.fields]
+    parts = {p for f in fields if isinstance(f.value, Secret) for p in f.value.parts}
     for name, held in loaded.secrets.items():
-        for secret in held:
-            if any(secret in text for text in texts):
+        for secret in dict.fromkeys(held):
+            if secret in parts:
                 yield Field(name, secret)
-
-
-def _text(field: Field) -> str:
-    return field.value if isinstance(field.value, str) else ""
+    known = {secret for held in loaded.secrets.values() for secret in held}
+    known |= {str(field.value) for field in fields if is_secret(field.key)}
+    yield from (Field(MADE_OF_SECRETS, part) for part in sorted(parts - known))
 
 
 def _followed(obj: PipelineObject) -> list[Ref]:

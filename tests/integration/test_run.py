@@ -310,7 +310,7 @@ def test_parameters_of_the_definition_itself(tmp_path: Path) -> None:
         (["--at", "yesterday"], "--at"),
         (["--at", "2026-02-12", "--from", "2026-02-12"], "give one of them"),
         (["--from", "2026-02-12", "--to", "2026-02-11"], "--to is before --from"),
-        (["--param", "noequals"], "--param: found 'noequals', wanted id=value"),
+        (["--param", "noequals"], "--param: found a word without an id or ="),
         (["--values-file", "missing.json"], "missing.json: cannot be read"),
         (["--s3-root", "x", "--aws"], "--s3-root and --aws exclude each other"),
         (["--database", "nourl"], "--database: wanted ID=URL, such as"),

@@ -9,7 +9,7 @@ from math import prod
 from taskrunner.errors import ExpressionError, Place
 from taskrunner.model.document import Field, PipelineObject
 from taskrunner.model.expressions.functions import FUNCTIONS
-from taskrunner.model.expressions.lookup import Frame, Lookup, Values
+from taskrunner.model.expressions.lookup import UNREADABLE, Frame, Lookup
 from taskrunner.model.expressions.operators import OPERATORS, negated
 from taskrunner.model.expressions.parser import parse
 from taskrunner.model.expressions.scope import VERBATIM, Scope
@@ -24,7 +24,16 @@ from taskrunner.model.expressions.tree import (
     Node,
 )
 from taskrunner.model.expressions.uses import call_problem
-from taskrunner.model.expressions.values import COERCIONS, MAX_TEXT, Scalar, render
+from taskrunner.model.expressions.values import (
+    COERCIONS,
+    MAX_TEXT,
+    WANTED,
+    Scalar,
+    Values,
+    render,
+    secret_of,
+)
+from taskrunner.secret import HIDDEN, Secret, is_secret
 
 #: How many values a list may have, so that lists of lists cannot fill memory.
 MAX_VALUES = 10_000
@@ -32,15 +41,16 @@ MAX_VALUES = 10_000
 _MAX_DEPTH = 120
 
 
-def evaluate(text: str, scope: Scope) -> tuple[str, ...]:
+def evaluate(text: str, scope: Scope, *, secret: bool = False) -> tuple[str, ...]:
     """The value of a field's text, printed; several when it is a list.
 
     Text without `#{` is returned as it is. Raises ExpressionError, and nothing else, for anything
-    that cannot be evaluated; its column counts from 1 at the start of the text.
+    that cannot be evaluated; its column counts from 1 at the start of the text. What comes of a
+    secret is a `Secret`, and not in the error; `secret` says that the text itself is one.
     """
     if "#{" not in text:
-        return (text,)
-    return _Evaluator(scope).printed(text)
+        return (Secret(text) if secret else text,)
+    return _Evaluator(scope).printed(text, secret=secret)
 
 
 def evaluate_object(scope: Scope, *, only: Collection[str] | None = None) -> PipelineObject:
@@ -68,7 +78,7 @@ def _has_expression(field: Field) -> bool:
 
 def _fields(field: Field, obj: PipelineObject, evaluator: _Evaluator) -> list[Field]:
     try:
-        values = evaluator.printed(str(field.value))
+        values = evaluator.printed(str(field.value), secret=is_secret(field.key))
     except ExpressionError as error:
         at = field.position
         place = Place(
@@ -91,29 +101,36 @@ class _Evaluator:
         self._lookup = Lookup(scope, self._text)
         self._depth = 0
 
-    def printed(self, text: str) -> tuple[str, ...]:
-        """Every value of a text of the scope's own object."""
+    def printed(self, text: str, *, secret: bool = False) -> tuple[str, ...]:
+        """Every value of a text of the scope's own object; `secret` where the text is a secret."""
         try:
-            return tuple(map(render, self._text(text, self._frame)))
+            values = self._text(text, self._frame)
         except RecursionError:
             raise wrong("the expression nests too deeply", text.find("#{") + 1) from None
+        except ExpressionError:
+            if secret:
+                raise wrong(UNREADABLE, 1) from None
+            raise
         finally:
             self._depth = 0
+        if secret:
+            values = Values.hidden(values.items, values.secret or ())
+        return tuple(_printed(item, values.secret) for item in values.items)
 
     def _text(self, text: str, frame: Frame) -> Values:
         template = parse(text)
         if not template.expressions:
-            return (text,)
+            return Values((text,))
         self._deeper(2, template.expressions[0].column)
         parts = [
-            (part,) if isinstance(part, str) else self._node(part.root, frame)
+            Values((part,)) if isinstance(part, str) else self._node(part.root, frame)
             for part in template.parts
         ]
         self._depth -= 2
         if len(parts) == 1:
             return parts[0]
         # Literal text around a list is written around each of its values.
-        return _spread(_joined, parts, template.expressions[0].column)
+        return _spread("the text", _joined, parts, template.expressions[0].column)
 
     def _node(self, node: Node, frame: Frame) -> Values:
         self._deeper(1, node.column)
@@ -127,7 +144,7 @@ class _Evaluator:
             raise wrong("expressions and the fields they refer to nest too deeply", column)
 
     def _literal(self, node: Literal, _frame: Frame) -> Values:
-        return (node.value,)
+        return Values((node.value,))
 
     def _name(self, node: Name, frame: Frame) -> Values:
         return self._lookup.name(node.name, frame, node.column)
@@ -138,29 +155,39 @@ class _Evaluator:
             steps.append(steps[-1].target)
         # Each value goes along with the object it was found in, which is what a reference in it
         # comes from.
-        found = [(value, frame) for value in self._node(steps[-1].target, frame)]
+        start = self._node(steps[-1].target, frame)
+        found, secret = [(value, frame) for value in start.items], start.secret
         for step in reversed(steps):
-            found = self._followed(found, step)
-        return tuple(value for value, _ in found)
+            found, secret = self._followed(found, step, secret)
+        return Values(tuple(value for value, _ in found), secret)
 
     def _followed(
-        self, found: Sequence[tuple[Scalar, Frame]], step: Attribute
-    ) -> list[tuple[Scalar, Frame]]:
+        self, found: Sequence[tuple[Scalar, Frame]], step: Attribute, secret: frozenset[str] | None
+    ) -> tuple[list[tuple[Scalar, Frame]], frozenset[str] | None]:
+        """The field of each of some objects; `secret` is what the way to them has come by."""
         reached: list[tuple[Scalar, Frame]] = []
         for target, holder in found:
-            values, inner = self._lookup.attribute(target, step.name, holder, step.column)
-            reached.extend((value, inner) for value in values)
+            try:
+                values, inner = self._lookup.attribute(target, step.name, holder, step.column)
+            except ExpressionError:
+                if secret is None:
+                    raise
+                message = f".{step.name} cannot be taken from {HIDDEN}; wanted a reference"
+                raise wrong(message, step.column) from None
+            secret = secret_of((values, Values((), secret)))
+            reached.extend((value, inner) for value in values.items)
             if len(reached) > MAX_VALUES:
                 raise wrong(f"the result is a list of more than {MAX_VALUES} values", step.column)
-        return reached
+        return reached, secret
 
     def _negate(self, node: Negate, frame: Frame) -> Values:
-        return _spread(negated, [self._node(node.operand, frame)], node.column)
+        return _spread("-", negated, [self._node(node.operand, frame)], node.column)
 
     def _chain(self, node: Chain, frame: Frame) -> Values:
         values = self._node(node.first, frame)
         for operator, operand, column in node.rest:
-            values = _spread(OPERATORS[operator], [values, self._node(operand, frame)], column)
+            operands = [values, self._node(operand, frame)]
+            values = _spread(operator, OPERATORS[operator], operands, column)
         return values
 
     def _call(self, node: Call, frame: Frame) -> Values:
@@ -172,36 +199,57 @@ class _Evaluator:
             _coerced(self._node(argument, frame), kind, function.name, argument.column)
             for argument, kind in zip(node.arguments, function.parameters, strict=True)
         ]
-        return _spread(function.call, arguments, node.column)
+        return _spread(function.name, function.call, arguments, node.column)
 
 
 def _coerced(values: Values, kind: str, function: str, column: int) -> Values:
     try:
-        return tuple(map(COERCIONS[kind], values))
+        return Values(tuple(map(COERCIONS[kind], values.items)), values.secret)
     except (ValueError, OverflowError) as error:
-        raise wrong(f"{function}: {error}", column) from None
+        reason = str(error) if values.secret is None else f"found {HIDDEN}, wanted {WANTED[kind]}"
+        raise wrong(f"{function}: {reason}", column) from None
+
+
+def _printed(item: Scalar, secret: frozenset[str] | None) -> str:
+    text = render(item)
+    return text if secret is None else Secret(text, secret)
 
 
 def _joined(*parts: Scalar) -> str:
     return "".join(map(render, parts))
 
 
-def _spread(compute: Callable[..., Scalar], operands: Sequence[Values], column: int) -> Values:
+def _spread(
+    name: str, compute: Callable[..., Scalar], operands: Sequence[Values], column: int
+) -> Values:
     """Compute for every combination of the operands' values: so a list is mapped and flattened."""
-    if prod(map(len, operands)) > MAX_VALUES:
+    items = [values.items for values in operands]
+    if prod(map(len, items)) > MAX_VALUES:
         raise wrong(f"the result is a list of more than {MAX_VALUES} values", column)
+    secret = secret_of(operands)
     results: list[Scalar] = []
     size = 0
     try:
-        for combination in product(*operands):
+        for combination in product(*items):
             value = compute(*combination)
             size += len(value) if isinstance(value, str) else 0
             if size > MAX_TEXT:
                 raise wrong(f"the result is longer than {MAX_TEXT} characters", column)
             results.append(value)
     except (ValueError, OverflowError) as error:
-        raise wrong(str(error), column) from None
-    return tuple(results)
+        reason = str(error) if secret is None else f"{name} cannot be worked out for {HIDDEN}"
+        raise wrong(reason, column) from None
+    return Values(
+        tuple(results), None if secret is None else secret | _new_secrets(results, secret)
+    )
+
+
+def _new_secrets(results: Sequence[Scalar], secret: frozenset[str]) -> set[str]:
+    """Those results in which no secret stands that is known already, such as a date's year."""
+    texts = set(map(render, results))
+    if len(texts) * len(secret) > MAX_VALUES:
+        return texts
+    return {text for text in texts if text and not any(part in text for part in secret)}
 
 
 _EVALUATE: dict[type[Node], Callable[..., Values]] = {

@@ -10,9 +10,16 @@ from taskrunner.errors import ExpressionError
 from taskrunner.model.document import Ref
 from taskrunner.model.expressions.scope import VERBATIM, Scope
 from taskrunner.model.expressions.tokens import wrong
-from taskrunner.model.expressions.values import Component, Scalar, as_number, render
+from taskrunner.model.expressions.values import (
+    Component,
+    Scalar,
+    Values,
+    as_number,
+    render,
+    secret_of,
+)
+from taskrunner.secret import HIDDEN, is_secret
 
-Values = tuple[Scalar, ...]
 _NUMBER_TYPES = frozenset({"Integer", "Double"})
 
 
@@ -22,6 +29,10 @@ class Frame:
 
     object_id: str
     node: str | None
+
+
+#: What is said of a secret text with an expression in it that is wrong.
+UNREADABLE = f"the expression in {HIDDEN} cannot be evaluated"
 
 
 class NestedError(ExpressionError):
@@ -42,16 +53,16 @@ class Lookup:
     def name(self, name: str, frame: Frame, column: int) -> Values:
         """The value of a bare name in a frame; raises ExpressionError for an unknown name."""
         if name == "node" and frame.node is not None:
-            return (Ref(frame.node),)
+            return Values((Ref(frame.node),))
         if name == "parent":
-            return (Component(frame.object_id),)
+            return Values((Component(frame.object_id),))
         # A field that takes its value from the parameter of the same name is no cycle.
         itself = (frame, name) in self._active and name in self._scope.parameters
         values = None if itself else self._field(name, frame, column)
         if values is None:
             values = self._parameter(name, frame, column)
         if values is None and name in self._scope.objects:
-            values = (Ref(name),)
+            values = Values((Ref(name),))
         if values is None:
             raise wrong(self._unknown(name, frame), column)
         return values
@@ -68,7 +79,7 @@ class Lookup:
             raise wrong(message, column)
         if isinstance(target, Component):
             if name in {"id", "@id"}:
-                return (target.id,), holder
+                return Values((target.id,)), holder
             inner = holder
         else:
             inner = Frame(target.id, None if target.id == holder.node else holder.object_id)
@@ -81,19 +92,20 @@ class Lookup:
         """The values of a field, evaluated; none when the object has no such field."""
         given = self._scope.runtime_of(frame.object_id, key)
         if given is not None:
-            return given
+            return Values(given)
         obj = self._scope.objects.get(frame.object_id)
         if key in {"id", "@id"}:
-            return (frame.object_id,)
+            return Values((frame.object_id,))
         if obj is None:
             return None
         if key == "name":
-            return (obj.name,)
+            return Values((obj.name,))
         raw = obj.values(key)
         if raw:
             verbatim = key in VERBATIM or key.startswith("@")
-            return raw if verbatim else self._evaluated(key, raw, frame, column)
-        return None if key.startswith(("@", "*")) else self._scope.runtime_of(obj.id, "@" + key)
+            return Values(raw) if verbatim else self._evaluated(key, raw, frame, column)
+        lent = None if key.startswith(("@", "*")) else self._scope.runtime_of(obj.id, "@" + key)
+        return None if lent is None else Values(lent)
 
     def _parameter(self, name: str, frame: Frame, column: int) -> Values | None:
         raw = self._scope.parameters.get(name)
@@ -102,12 +114,14 @@ class Lookup:
         values = self._evaluated(f"{name} (parameter)", tuple(raw), frame, column)
         if self._scope.parameter_types.get(name) not in _NUMBER_TYPES:
             return values
-        numbers = ((as_number(value), value) for value in values)
-        return tuple(value if number is None else number for number, value in numbers)
+        numbers = ((as_number(value), value) for value in values.items)
+        items = tuple(value if number is None else number for number, value in numbers)
+        return Values(items, values.secret)
 
     def _evaluated(self, key: str, raw: tuple[str | Ref, ...], frame: Frame, column: int) -> Values:
+        hide = is_secret(key)
         if not any(isinstance(value, str) and "#{" in value for value in raw):
-            return raw
+            return Values.hidden(raw) if hide else Values(raw)
         place = (frame, key)
         if place in self._known:
             return self._known[place]
@@ -116,15 +130,20 @@ class Lookup:
             raise wrong(f"{key} of {frame.object_id!r} refers to itself: {circle}", column)
         self._active[place] = None
         try:
-            found = [self._text(v, frame) if isinstance(v, str) else (v,) for v in raw]
-        except NestedError as error:
-            raise NestedError(error.message, column=column) from None
+            found = [self._text(v, frame) if isinstance(v, str) else Values((v,)) for v in raw]
         except ExpressionError as error:
             message = f"in {key} of {frame.object_id!r}: {error.message}"
+            if hide:
+                # What it is about may be a piece of the secret: the text itself is one.
+                message = f"in {key} of {frame.object_id!r}: {UNREADABLE}"
+            elif isinstance(error, NestedError):
+                message = error.message
             raise NestedError(message, column=column) from None
         finally:
             del self._active[place]
-        self._known[place] = values = tuple(value for values in found for value in values)
+        items, secret = tuple(v for values in found for v in values.items), secret_of(found)
+        values = Values.hidden(items, secret or ()) if hide else Values(items, secret)
+        self._known[place] = values
         return values
 
     def _unknown(self, name: str, frame: Frame) -> str:

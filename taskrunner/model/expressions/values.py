@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from taskrunner.model.document import Ref
@@ -17,6 +18,30 @@ MAX_TEXT = 1_000_000
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d{1,30}\.\d{0,30}|\.\d{1,30})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What an expression, or a part of one, comes to; `secret` tells what of it is not to be told.
+
+    It is a type of its own, not a tuple, so that nothing can be computed from values without a
+    thought for it: whatever is made of something secret is secret.
+    """
+
+    items: tuple[Scalar, ...]
+    #: The secret texts that went into these values; None: there is nothing secret about them.
+    secret: frozenset[str] | None = None
+
+    @classmethod
+    def hidden(cls, items: tuple[Scalar, ...], more: Iterable[str] = ()) -> Values:
+        """Values that are secrets themselves, besides what is secret in them already."""
+        return cls(items, frozenset(filter(None, map(render, items))).union(more))
+
+
+def secret_of(some: Iterable[Values]) -> frozenset[str] | None:
+    """What is secret in any of them."""
+    found = [values.secret for values in some if values.secret is not None]
+    return frozenset().union(*found) if found else None
 
 
 class Component(Ref):
@@ -61,6 +86,12 @@ def _integer(value: Scalar) -> int:
     return int(number)
 
 
+#: What a value for a parameter of a function has to be.
+WANTED: Mapping[str, str] = {
+    "DateTime": "a date and time as YYYY-MM-DDTHH:MM:SS (UTC)",
+    "int": "a whole number",
+    "String": "text",
+}
 #: Parameter type of a function -> how a value becomes one; raises ValueError with a sentence.
 COERCIONS: Mapping[str, Callable[[Scalar], Scalar]] = {
     "DateTime": _date,

@@ -27,7 +27,10 @@ _COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*(?![ \t\r\n\]}])")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?(?![0-9A-Za-z.+-])")
 _WORD = re.compile(r"[^\s,:{}\[\]\"]+")
 _LITERALS: dict[str, ScalarKind] = {"true": "boolean", "false": "boolean", "null": "null"}
-_SHOWN = 20
+#: Words that other languages have.
+_TAKEN_FOR_JSON = frozenset(
+    {"true", "false", "null", "none", "nil", "nan", "infinity", "-infinity", "undefined"}
+)
 
 
 def parse_json(text: str, source: str | None = None) -> Node:
@@ -96,7 +99,7 @@ class _Parser:
         key, end = self.string(at)
         end = self.skip(end)
         if self.text[end : end + 1] != ":":
-            raise self.error(f"found {self.seen(end)}, wanted ':' after the key {key!r}", end)
+            raise self.error(f"found {self.seen(end)}, wanted ':' after a key", end)
         position = self.position(at)
         node, end = self.value(self.skip(end + 1), depth + 1, position)
         return Member(key, node, position), end
@@ -165,12 +168,16 @@ class _Parser:
         return Position(line=line, column=at - self.lines[line - 1] + 1)
 
     def seen(self, at: int) -> str:
-        """What stands at an offset, short enough for a message."""
+        """What stands at an offset; a word only if it is one of those that people take for JSON.
+
+        Any other may be a piece of a password whose quotes are missing, or do not match.
+        """
         if at >= len(self.text):
             return "the end of the text"
         word = _WORD.match(self.text, at)
-        shown = word[0] if word else self.text[at]
-        return repr(shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "...")
+        if word is None or (len(word[0]) == 1 and not word[0].isalnum()):
+            return repr(self.text[at])
+        return repr(word[0]) if word[0].lower() in _TAKEN_FOR_JSON else "text without quotes"
 
     def error(self, message: str, at: int) -> Unreadable:
         """The error for an offset."""

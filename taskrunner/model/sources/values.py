@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from taskrunner.model.document import Position, Ref, Unresolved, Value
 from taskrunner.model.sources.problems import Problems
 from taskrunner.model.sources.tree import Intrinsic, ListNode, MapNode, Node, Scalar, describe
+from taskrunner.secret import is_secret
 
 
 def text_of(node: Node | None) -> str | None:
@@ -54,7 +55,7 @@ def _one(node: Node, problems: Problems, object_id: str, field_name: str) -> Val
     wanted = 'a string, {"ref": "<object id>"} or a list of these'
     problems.add(
         "null-value" if isinstance(node, Scalar) else "bad-value-shape",
-        f"found {_shown(node)}, wanted {wanted}",
+        f"found {describe(node) if is_secret(field_name) else _shown(node)}, wanted {wanted}",
         node.position,
         object_id=object_id,
         field_name=field_name,

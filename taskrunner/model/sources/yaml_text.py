@@ -159,7 +159,7 @@ class _Builder:
         """A copy of an anchored node, counted as if it were written out."""
         built = self.anchors.get(event.anchor)
         if built is None:
-            reason = f"the alias *{event.anchor} names no complete anchor before it"
+            reason = "an alias (*...) names no complete anchor before it"
             raise _error(reason, event.start_mark, self.source)
         self.size += built.size
         if self.size > MAX_NODES:

@@ -148,6 +148,19 @@ _LIMITS = {
 }
 
 
+#: Kinds whose messages are made of names alone, so that they may be shown of secrets too.
+NAMES_ONLY = frozenset(
+    {
+        "conflicting-fields", "deprecated-type", "duplicate-parameter", "forbidden-field",
+        "limit-field-bytes", "limit-fields", "limit-name-bytes", "limit-object-bytes",
+        "masked-secret", "missing-field", "missing-one-of", "parameter-name",
+        "parameter-not-array", "parameter-without-value", "plain-text-secret", "repeated-single",
+        "runtime-field", "several-values", "undeclared-parameter", "undocumented-field",
+        "unknown-field",
+    }
+)  # fmt: skip
+
+
 def _codes(texts: Mapping[str, str], severity: Severity) -> dict[str, Code]:
     return {name: Code(name=name, severity=severity, text=text) for name, text in texts.items()}
 

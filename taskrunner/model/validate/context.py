@@ -22,14 +22,23 @@ from taskrunner.model.document import (
     Value,
 )
 from taskrunner.model.inheritance import DEFAULT_ID, effective, inherit
+from taskrunner.model.masks import is_secret_attribute
 from taskrunner.model.parameters import parameter_values
-from taskrunner.model.validate.codes import CODES, Severity
+from taskrunner.model.validate.codes import CODES, NAMES_ONLY, Severity
 from taskrunner.model.validate.finding import Finding, Report
+from taskrunner.secret import HIDDEN, is_secret
 
 #: Comparisons of names that all suggestions of one run may cost together.
 _SUGGESTION_BUDGET = 20_000
 _LONGEST_MESSAGE = 500
 _LONGEST_NAME = 100
+
+
+def _is_about_secret(object_id: str | None, key: str | None) -> bool:
+    """Whether a message may have been made of a secret: a field's values, or a parameter's."""
+    return is_secret(key or "") or (
+        is_secret(object_id or "") and (key is None or is_secret_attribute(key))
+    )
 
 
 class Item:
@@ -116,8 +125,10 @@ class Findings:
         key: str | None = None,
         position: Position | None = None,
     ) -> None:
-        """Note a finding."""
+        """Note a finding; one about a secret says what is wrong with it in the code's own words."""
         severity = CODES[code].severity
+        if code not in NAMES_ONLY and _is_about_secret(object_id, key):
+            message = f"{CODES[code].text.rstrip('.')} (found {HIDDEN})"
         is_error = severity is Severity.ERROR or (severity is Severity.LIMIT and self.aws_limits)
         if len(message) > _LONGEST_MESSAGE:
             message = f"{message[:_LONGEST_MESSAGE]}..."

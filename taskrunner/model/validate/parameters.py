@@ -9,6 +9,7 @@ from taskrunner.model.document import ParameterObject, Position, Unresolved
 from taskrunner.model.masks import MASK
 from taskrunner.model.validate.context import Context
 from taskrunner.model.validate.values import number
+from taskrunner.secret import is_secret
 
 _TYPES = ("String", "Integer", "Double", "AWS::S3::ObjectKey")
 # AWS took `string` too, as published definitions show.
@@ -87,21 +88,23 @@ def _check_values(context: Context, parameter: ParameterObject) -> None:
 def _check_value(
     context: Context, parameter: ParameterObject, text: str, position: Position | None
 ) -> None:
-    masked = parameter.id.startswith("*") and text == MASK
+    masked = is_secret(parameter.id) and text == MASK
     if isinstance(text, Unresolved) or "#{" in text or masked:
         return
     kind = (parameter.attribute("type") or "string").lower()
     wrong = _wrong_type(kind, text)
     if wrong is not None:
-        message = f"found {_shown(parameter, text)}, {wrong}"
+        message = f"found {text!r}, {wrong}"
         _add(context, "wrong-parameter-type", message, parameter, None, position)
     if kind == "aws::s3::objectkey" and text and not text.startswith("s3://"):
-        message = f"found {_shown(parameter, text)}, wanted an S3 path: s3://bucket/key"
+        message = f"found {text!r}, wanted an S3 path: s3://bucket/key"
         _add(context, "not-s3-path", message, parameter, None, position)
     allowed = parameter.attribute_values("allowedValues")
+    if is_secret(parameter.id) and MASK in allowed:
+        return
     if allowed and text not in allowed:
         near = context.names.near(text, allowed)
-        message = f"found {_shown(parameter, text)}, wanted one of {_list(allowed)}{near}"
+        message = f"found {text!r}, wanted one of {_list(allowed)}{near}"
         _add(context, "value-not-allowed", message, parameter, None, position)
 
 
@@ -111,10 +114,6 @@ def _wrong_type(kind: str, text: str) -> str | None:
     if kind == "double" and number(text) is None:
         return "wanted a number (Double)"
     return None
-
-
-def _shown(parameter: ParameterObject, text: str) -> str:
-    return "a secret value" if parameter.id.startswith("*") else repr(text)
 
 
 def _list(allowed: Sequence[str]) -> str:

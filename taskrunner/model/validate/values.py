@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 
 from taskrunner.model.catalog import FieldSpec, Slot
 from taskrunner.model.document import Field
+from taskrunner.model.masks import MASK
 from taskrunner.model.period import Period
 from taskrunner.model.schedule import ONDEMAND_PERIOD
 from taskrunner.model.times import parse_datetime
 from taskrunner.model.validate.context import Context, Item
 from taskrunner.model.validate.fields import is_user_defined, spec_of
+from taskrunner.secret import is_secret
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -35,6 +37,8 @@ def check_values(context: Context) -> None:
 def _wrong(context: Context, item: Item, field: Field) -> Wrong | None:
     if field.value == "":
         return ("empty-value", "the value is empty; wanted a value, or no field at all")
+    if is_secret(field.key) and field.value == MASK:
+        return None
     spec = spec_of(item, field.key)
     text = context.known(field.value)
     if spec is None or text is None or spec.runtime:

@@ -46,9 +46,13 @@ def put_pipeline_definition(
 def validate_pipeline_definition(
     service: Service, caller: Caller, request: ValidatePipelineDefinitionInput
 ) -> ValidatePipelineDefinitionOutput:
-    """Say what is wrong with a definition, without storing it."""
+    """Say what is wrong with a definition, without storing it.
+
+    Masks stay masks: whoever may validate may not be told how a secret compares to a guess.
+    """
     stored = _stored(service, caller, request.pipeline_id)
-    report = _report(service, request.pipeline_id, _filled(_given(request), stored))
+    shown = mask(stored) if stored else None
+    report = _report(service, request.pipeline_id, _filled(_given(request), shown))
     return ValidatePipelineDefinitionOutput(
         errored=bool(report.errors),
         validation_errors=_errors(report),

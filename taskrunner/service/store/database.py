@@ -144,6 +144,7 @@ def _server_engine(url: URL) -> Engine:
             pool_size=16,
             max_overflow=16,
             pool_pre_ping=True,
+            hide_parameters=True,  # definitions hold secrets, and errors are logged
             connect_args={k: v for k, v in _CONNECTING.items() if k not in url.query},
         )
     except NoSuchModuleError as error:
@@ -157,7 +158,9 @@ def _sqlite_engine(url: URL, clock: Clock) -> Engine:
         )
     try:
         _make_private(Path(url.database))
-        engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+        wait = {"timeout": BUSY_TIMEOUT_S}
+        # Parameters are hidden in errors, which are logged: definitions hold secrets.
+        engine = sa.create_engine(url, hide_parameters=True, connect_args=wait)
     except NoSuchModuleError as error:
         raise ConfigError(f"--database-url: {error}") from None
     except OSError as error:

@@ -107,7 +107,7 @@ def test_a_mistake_is_shown_where_it_is(path: Path, capsys: pytest.CaptureFixtur
     ("arguments", "object_id", "message"),
     [
         (["1"], "Wrok", "has no object 'Wrok'; did you mean 'Work'?"),
-        (["--param", "myCount", "1"], "Work", "--param: found 'myCount', wanted id=value"),
+        (["--param", "myCount", "1"], "Work", "--param: found a word without an id or ="),
         (["--scheduled-start", "noon", "1"], "Work", "found 'noon', wanted a date and time"),
     ],
 )

@@ -6,12 +6,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from taskrunner.clock import SystemClock
+from taskrunner.model.document import ParameterValue
 from taskrunner.service.auth import NoAuthenticator, Permit, SigV4Authenticator
 from taskrunner.service.auth_keys import ROLES, Key
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.wire.faults import AccessDenied, BadSignature, MissingAuthentication
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.inputs import ListPipelinesInput, PollForTaskInput
+from taskrunner.wire.inputs import ActivatePipelineInput, ListPipelinesInput, PollForTaskInput
 from taskrunner.wire.operations import OPERATIONS
 
 KEY = Key(
@@ -90,3 +91,17 @@ def test_a_keys_worker_groups_bound_its_polls() -> None:
     permit.check_request(ListPipelinesInput())
     with pytest.raises(AccessDenied, match="'Prod'"):
         permit.check_request(PollForTaskInput(worker_group="Prod"))
+
+
+@pytest.mark.parametrize("role", [r for r in ROLES if "ActivatePipeline" in ROLES[r]])
+def test_values_for_an_activation_are_an_authors_right(role: str) -> None:
+    permit = Permit(caller=ANONYMOUS, actions=ROLES[role])
+    values = (ParameterValue(id="myWord", value="x"),)
+
+    permit.check_request(ActivatePipelineInput(pipeline_id="df-1"))
+    given = ActivatePipelineInput(pipeline_id="df-1", parameter_values=values)
+    if role == "operator":
+        with pytest.raises(AccessDenied, match="which takes datapipeline:PutPipelineDefinition"):
+            permit.check_request(given)
+    else:
+        permit.check_request(given)
