@@ -9,10 +9,16 @@ from typing import ClassVar
 from taskrunner.activities.base import Activity, CommandResult, Context
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.host.scripts import has_windows_line_ends
+from taskrunner.secret import Secret
 
 _SHELLS = (Path("/bin/bash"), Path("/bin/sh"))
 _HEAD = 4096
 _WINDOWS = "the script has Windows line ends (CRLF); save it with Unix line ends (LF)"
+
+_IN_PS = (
+    "a secret stands in scriptArgument: while the command runs, every user of this host can see it "
+    "in the list of processes (ps); in the field command it would stand in a file of the task's own"
+)
 
 
 class ShellCommandActivity(Activity):
@@ -33,7 +39,10 @@ def run_shell(ctx: Context) -> CommandResult:
     script = _script(ctx)
     with ctx.files.open(script) as file:
         head = file.read(_HEAD)
-    argv = [*_interpreter(head), str(script), *ctx.task.main.all("scriptArgument")]
+    arguments = ctx.task.main.all("scriptArgument")
+    if any(isinstance(argument, Secret) for argument in arguments):
+        ctx.log.warning("%s", _IN_PS)
+    argv = [*_interpreter(head), str(script), *arguments]
     result = ctx.run_command(argv, cwd=ctx.files.folder("cwd"))
     ctx.log.info("Command exited with %d", result.exit_code)
     if result.exit_code != 0 and has_windows_line_ends(head):

@@ -18,7 +18,7 @@ from taskrunner.model.document import (
     PipelineObject,
     Ref,
 )
-from taskrunner.model.task import Task
+from taskrunner.model.task import Task, with_secrets_marked
 
 T = TypeVar("T")
 Members = Mapping[str, Any]
@@ -84,7 +84,7 @@ def _build_task(members: Members) -> Task:
         task_id=members["taskId"],
         pipeline_id=members["pipelineId"],
         attempt_id=members["attemptId"],
-        objects=members["objects"],
+        objects=with_secrets_marked(members["objects"]),
     )
 
 

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from taskrunner.errors import ErrorId, PermanentTaskError
-from taskrunner.model.document import PipelineObject
+from taskrunner.model.document import Field, PipelineObject
+from taskrunner.secret import Secret, is_secret
+
+#: A shorter secret is looked for as a whole text only: it would be found in any.
+_SHORTEST_PART = 4
+
+
+def with_secrets_marked(objects: Mapping[str, PipelineObject]) -> Mapping[str, PipelineObject]:
+    """A task's objects, each text of theirs a `Secret` that holds one of the task's secrets.
+
+    Those are what fields hold whose name begins with `*`, which the service sends along.
+    """
+    fields = [field for obj in objects.values() for field in obj.fields if is_secret(field.key)]
+    secrets = {field.value for field in fields if isinstance(field.value, str)} - {""}
+    if not secrets:
+        return objects
+    return {
+        key: replace(obj, fields=tuple(_marked(field, secrets) for field in obj.fields))
+        for key, obj in objects.items()
+    }
+
+
+def _marked(field: Field, secrets: Collection[str]) -> Field:
+    text = field.value
+    if not isinstance(text, str) or field.key.startswith("@"):
+        return field
+    parts = {s for s in secrets if s == text or (len(s) >= _SHORTEST_PART and s in text)}
+    if not parts:
+        return field
+    return replace(field, value=Secret(text, parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,8 @@ class Permit:
     def _check_values(self) -> None:
         if self.actions is not None and PUT not in self.actions:
             raise AccessDenied(
-                f"User: {self.caller.user} is not authorized to perform: "
-                f"datapipeline:ActivatePipeline with parameterValues, which takes datapipeline:{PUT}"
+                f"User: {self.caller.user} is not authorized to perform: datapipeline:"
+                f"ActivatePipeline with parameterValues, which takes datapipeline:{PUT}"
             )
 
 

@@ -14,6 +14,7 @@ from taskrunner.data.objects.location import local_path, log_places, parse
 from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
 from taskrunner.host.local_files import ANYWHERE, LocalFiles
 from taskrunner.model.task import Task
+from taskrunner.secret import quoted
 
 _MOST_SHOWN = 200
 
@@ -48,15 +49,15 @@ class Allowance:
         kind = task.main.type
         if self.types and kind not in self.types:
             raise _refused(
-                f"{task.component_id!r} is a {_shown(kind)}, which this agent does not run; "
-                f"allow_types has {', '.join(self.types)}"
+                f"{task.component_id!r} is a {quoted(kind, _MOST_SHOWN)}, which this agent does "
+                f"not run; allow_types has {', '.join(self.types)}"
             )
         uri = task.main.get("pipelineLogUri")
         if uri and not self.takes_logs_at(uri):
             # Run all the same, its logs would be nowhere that its owner looks.
             raise _refused(
-                f"{task.component_id!r} wants its logs at {_shown(uri)}, where this agent pushes "
-                f"none; allow_log_uris has {', '.join(self.log_uris)}"
+                f"{task.component_id!r} wants its logs at {quoted(uri, _MOST_SHOWN)}, where this "
+                f"agent pushes none; allow_log_uris has {', '.join(self.log_uris)}"
             )
 
         if uri and task.worker_group not in self.with_user:
@@ -99,7 +100,3 @@ def _components(uri: str) -> tuple[str, ...] | None:
 
 def _refused(message: str) -> PermanentTaskError:
     return PermanentTaskError(message, error_id=ErrorId.NOT_ALLOWED)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "...")

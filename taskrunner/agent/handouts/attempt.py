@@ -304,8 +304,9 @@ def ship_logs(entry: Entry, services: AttemptServices) -> None:
         last = number == _SHIP_TRIES or failure.error_id not in PASSING
         if last or services.clock.wait(services.canceling, 2.0**number / 2):
             break
-    log.error("logs not shipped", attempt_id=entry.attempt_id, error=str(failure))
-    _tell_unshipped(entry, failure)
+    why = entry.files.why_not_pushed(failure)
+    log.error("logs not shipped", attempt_id=entry.attempt_id, error=why)
+    _tell_unshipped(entry, why)
 
 
 def _may_go(entry: Entry, services: AttemptServices, *, pushed: bool) -> None:
@@ -327,15 +328,16 @@ def _drop_parts(entry: Entry, services: AttemptServices) -> None:
         if uris:
             services.shipper.drop(uris, as_user=entry.files.logs_as)
     except TaskError as error:
-        log.warning("parts of logs stay", attempt_id=entry.attempt_id, error=str(error))
+        why = entry.files.why_not_pushed(error)
+        log.warning("parts of logs stay", attempt_id=entry.attempt_id, error=why)
 
 
-def _tell_unshipped(entry: Entry, error: TaskError) -> None:
+def _tell_unshipped(entry: Entry, why: str) -> None:
     verdict = entry.verdict
     if verdict is None:
         return
     if verdict.error_id is None:
-        told = replace(verdict, error_id=ErrorId.LOGS_NOT_SHIPPED, error_message=str(error))
+        told = replace(verdict, error_id=ErrorId.LOGS_NOT_SHIPPED, error_message=why)
     else:
-        told = replace(verdict, error_message=f"{verdict.error_message} ({error})")
+        told = replace(verdict, error_message=f"{verdict.error_message} ({why})")
     entry.exited(told)

@@ -8,6 +8,7 @@ from datetime import datetime
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.period import Period
 from taskrunner.model.task import Task
+from taskrunner.secret import HIDDEN, Secret
 
 #: An agent that cannot report ends its own work in good time before the lease does.
 _PART_OF_LEASE = 0.8
@@ -40,7 +41,8 @@ class Deadlines:
         """
         lease = _seconds(task, "reportProgressTimeout", now) or lease_s
         timeout_s = _seconds(task, "attemptTimeout", now)
-        text = f"its attemptTimeout of {task.main.get('attemptTimeout')}"
+        given = task.main.get("attemptTimeout")
+        text = f"its attemptTimeout of {HIDDEN if isinstance(given, Secret) else given}"
         if longest_s is not None and (timeout_s is None or timeout_s > longest_s):
             timeout_s, text = longest_s, f"the {longest_s:g} seconds of this agent's task_time"
         return cls(

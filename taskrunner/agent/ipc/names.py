@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskrunner.errors import TaskError
 from taskrunner.model.task import Task
+from taskrunner.secret import Secret, told
 
 #: The logs of an attempt, under the names that AWS's Task Runner gives them.
 LOG_NAMES = ("Activity.log", "StdOutput", "StdError")
@@ -81,7 +83,7 @@ class AttemptFiles:
         return cls(
             log_dir=output.joinpath("logs", *parts),
             scratch=output / "tmp" / f"{parts[0]}-{token_of(task.task_id)}",
-            log_uri="/".join([base.rstrip("/"), *parts]) if base else None,
+            log_uri=told("/".join([base.rstrip("/"), *parts]), base) if base else None,
             user=user,
             logs_as=logs_as,
         )
@@ -114,6 +116,12 @@ class AttemptFiles:
     def part_uri(self, name: str, start: int, end: int) -> str:
         """The object of a range of a log: in AWS's form, which sorts in the log's order."""
         return f"{self.log_uri}/{name}@{start:015d}-{end:015d}.gz"
+
+    def why_not_pushed(self, error: TaskError) -> str:
+        """What is said of logs that could not be pushed; not where to, if that is secret."""
+        if not isinstance(self.log_uri, Secret):
+            return str(error)
+        return f"the logs could not be pushed ({error.error_id}); pipelineLogUri is secret"
 
     def uploads(self) -> list[tuple[Path, str]]:
         """Each log that is not empty, with the object it becomes; none without a log URI."""

@@ -24,6 +24,7 @@ from taskrunner.errors import ConfigError
 from taskrunner.host import durable
 from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
+from taskrunner.secret import Secret
 from taskrunner.wire.api import Verdict
 
 log = get_logger()
@@ -164,6 +165,7 @@ class Journal:
             "logDir": str(files.log_dir),
             "scratch": str(files.scratch),
             "logUri": files.log_uri,
+            "logUriIsSecret": isinstance(files.log_uri, Secret),
             "user": files.user,
             "logsAs": files.logs_as,
         }
@@ -274,7 +276,7 @@ def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry
     files = AttemptFiles(
         log_dir=Path(str(step["logDir"])),
         scratch=Path(str(step["scratch"])),
-        log_uri=log_uri if isinstance(log_uri, str) else None,
+        log_uri=_text(log_uri, secret=step.get("logUriIsSecret") is True),
         user=user if isinstance(user, str) else None,
         logs_as=logs_as if isinstance(logs_as, str) else None,
     )
@@ -285,6 +287,12 @@ def _accepted(journal: Journal, path: Path, step: Mapping[str, object]) -> Entry
         files=files,
         _journal=journal,
     )
+
+
+def _text(found: object, *, secret: bool) -> str | None:
+    if not isinstance(found, str):
+        return None
+    return Secret(found) if secret else found
 
 
 def _apply(entry: Entry, step: Mapping[str, object]) -> None:

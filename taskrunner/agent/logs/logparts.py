@@ -167,7 +167,8 @@ class LogParts:
         elif error.error_id not in PASSING:
             # A refusal stays one: the verdict will tell, and parts may do without.
             followed.given_up.add(name)
-            log.warning("no more parts of a log are pushed", error=str(error))
+            why = followed.entry.files.why_not_pushed(error)
+            log.warning("no more parts of a log are pushed", error=why)
         with self._lock:
             followed.under_way.discard(name)
             if not followed.under_way:

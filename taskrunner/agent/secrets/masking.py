@@ -12,7 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from taskrunner.agent.secrets.fragments import Fragments
-from taskrunner.agent.secrets.secret_forms import forms_of, long_forms_of, wrappable_forms_of
+from taskrunner.agent.secrets.secret_forms import (
+    forms_of,
+    long_forms_of,
+    short_forms_of,
+    wrappable_forms_of,
+)
 from taskrunner.model.task import Task
 
 MASK = "*********"
@@ -50,14 +55,16 @@ class Masker:
     """Replaces each secret, in its usual encodings too, by asterisks."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        given = set(secrets)
+        given = set(map(str, secrets))
         forms = frozenset[bytes]().union(*map(forms_of, given))
         wrappable = frozenset[bytes]().union(*map(wrappable_forms_of, given))
         #: Secrets that are too short to be hidden.
         self.too_short = sum(1 for secret in given if secret and not forms_of(secret))
         self._forms = _Forms(forms)
         self._wrappable = _Forms(wrappable)
-        self._fragments = Fragments(frozenset[bytes]().union(*map(long_forms_of, given)))
+        long = frozenset[bytes]().union(*map(long_forms_of, given))
+        short = frozenset[bytes]().union(*map(short_forms_of, given))
+        self._fragments = (Fragments(long), Fragments(short, short=True))
 
     def __bool__(self) -> bool:
         return bool(self._forms)
@@ -67,7 +74,8 @@ class Masker:
         if not self:
             return text
         raw = text.encode("utf-8", "surrogatepass")
-        spans = list(_merged(sorted([*self.spans(raw), *self._fragments.find(raw)])))
+        parts = [span for fragments in self._fragments for span in fragments.find(raw)]
+        spans = list(_merged(sorted([*self.spans(raw), *parts])))
         return _hidden(raw, spans, 0, len(raw)).decode("utf-8", "surrogatepass") if spans else text
 
     def stream(self) -> StreamMask:

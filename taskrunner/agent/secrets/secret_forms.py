@@ -16,8 +16,8 @@ from taskrunner.logins import SHORTEST, is_findable
 
 #: Tools break base64 into lines of 64 or 76 characters; what is shorter is found without.
 _SHORTEST_WRAPPED = 40
-#: Of shorter secrets, what an error message cuts off is not looked for.
-_SHORTEST_QUOTED = 32
+#: From this length on, a part of a secret is found by fewer and longer runs.
+_SHORTEST_LONG = 32
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 _PLAIN = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
 
@@ -35,8 +35,16 @@ def wrappable_forms_of(secret: str) -> frozenset[bytes]:
 
 def long_forms_of(secret: str) -> frozenset[bytes]:
     """The forms of a long secret of which a part gives much away, as in the quotes of an error."""
-    if len(secret) < _SHORTEST_QUOTED:
-        return frozenset()
+    return _quotable(secret) if len(secret) >= _SHORTEST_LONG else frozenset()
+
+
+def short_forms_of(secret: str) -> frozenset[bytes]:
+    """The same of one that is not long: what is quoted of it may be most of it."""
+    short = len(secret) < _SHORTEST_LONG and is_findable(secret)
+    return _quotable(secret) if short else frozenset()
+
+
+def _quotable(secret: str) -> frozenset[bytes]:
     texts = (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1])
     return frozenset(map(_bytes, texts))
 

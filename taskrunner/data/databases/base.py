@@ -19,6 +19,7 @@ from taskrunner.data.databases.schemes import Scheme
 from taskrunner.data.databases.script import Dialect, Statement, parse_statement
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
+from taskrunner.secret import quoted
 
 __all__ = [
     "Batch",
@@ -225,7 +226,7 @@ class Inserter:
         if statement.placeholders != width:
             message = (
                 f"insertQuery has {statement.placeholders} placeholders ('?') "
-                f"for rows of {width} values: {query[:200]!r}"
+                f"for rows of {width} values: {quoted(query, 200)}"
             )
             raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         return statement

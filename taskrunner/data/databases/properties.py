@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.secret import Secret, told
 
 _MAX_TIMEOUT_S = 600.0
 
@@ -151,15 +152,16 @@ def parse_options(
         if change is None:
             allowed = ", ".join(sorted(honoured)) or "none"
             raise _invalid(
-                f"{where}: the connection property {name!r} is not allowed "
-                f"(honoured for {scheme}: {allowed})"
+                f"{where}: the connection property {told(name, text)!r} is not allowed "
+                f"(honoured{'' if isinstance(text, Secret) else f' for {scheme}'}: {allowed})"
             )
         try:
             options = change(options, value)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError):
             raise _invalid(
-                f"{where}: the connection property {name}={value} has no usable value"
-            ) from error
+                f"{where}: the connection property {name} has no usable value: "
+                f"{told(value, text)!r}"
+            ) from None
     return options
 
 

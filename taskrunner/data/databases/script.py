@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.secret import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ def parse_statement(query: str, dialect: Dialect, *, percent_s: bool = False) ->
     """A text that must be one statement; with `percent_s`, `%s` is a placeholder as `?` is."""
     found = split(query, dialect)
     if len(found) != 1:
-        message = f"found {len(found)} SQL statements, wanted one: {query[:200]!r}"
+        message = f"found {len(found)} SQL statements, wanted one: {quoted(query, 200)}"
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
     if not percent_s:
         return found[0]

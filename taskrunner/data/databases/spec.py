@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.data.databases.schemes import Scheme, scheme_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.host.local_files import LocalFiles
 from taskrunner.logins import hide_secret
+from taskrunner.secret import Secret, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,8 @@ class DatabaseSpec:
     local: LocalFiles = field(default=LocalFiles(), repr=False)
 
     def __str__(self) -> str:
+        if isinstance(self.host or self.database, Secret):
+            return f"database {self.id!r} (its address is secret)"
         if not self.host:
             return f"database {self.id!r} ({self.database})"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -58,6 +61,7 @@ class DatabaseSpec:
 def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseSpec:
     """Read `jdbc:mysql://host:port/db?a=b` and its kin; raises PermanentTaskError."""
     name, _, rest = connection_string.strip().removeprefix("jdbc:").partition(":")
+    rest = told(rest, connection_string)
     if not connection_string.strip().startswith("jdbc:") or not rest:
         raise _invalid(object_id, "the connection string has not the form jdbc:scheme://host/name")
     scheme = _scheme(object_id, name)
@@ -66,7 +70,8 @@ def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseS
     if not rest.startswith("//"):
         # jdbc:postgresql:name is the database of that name on this host.
         rest = f"//localhost/{rest}"
-    return _server(object_id, scheme, urlsplit(f"{name}:{rest}"), login)
+    url = told(f"{name}:{rest}", connection_string)
+    return _server(object_id, scheme, url, login)
 
 
 def from_url(object_id: str, url: str, login: Login) -> DatabaseSpec:
@@ -77,7 +82,7 @@ def from_url(object_id: str, url: str, login: Login) -> DatabaseSpec:
     scheme = _scheme(object_id, name)
     if scheme.is_file:
         return _file(object_id, scheme, unquote(rest))
-    return _server(object_id, scheme, urlsplit(url), login)
+    return _server(object_id, scheme, url, login)
 
 
 def _scheme(object_id: str, name: str) -> Scheme:
@@ -91,7 +96,7 @@ def _scheme(object_id: str, name: str) -> Scheme:
 
 def _file(object_id: str, scheme: Scheme, rest: str) -> DatabaseSpec:
     path = rest.removeprefix("file:").partition("?")[0]
-    path = re.sub("^//+", "/", path)
+    path = told(re.sub("^//+", "/", path), rest)
     if not path.startswith("/"):
         kind = scheme.title or scheme.name
         message = f"a {kind} database needs an absolute path, found {path!r}"
@@ -99,7 +104,8 @@ def _file(object_id: str, scheme: Scheme, rest: str) -> DatabaseSpec:
     return DatabaseSpec(id=object_id, scheme=scheme.name, database=path)
 
 
-def _server(object_id: str, scheme: Scheme, url: SplitResult, login: Login) -> DatabaseSpec:
+def _server(object_id: str, scheme: Scheme, address: str, login: Login) -> DatabaseSpec:
+    url = urlsplit(str(address))
     try:
         port = url.port or scheme.port
     except ValueError:
@@ -108,11 +114,12 @@ def _server(object_id: str, scheme: Scheme, url: SplitResult, login: Login) -> D
         raise _invalid(object_id, "its address names no host")
     given = dict(parse_qsl(url.query.replace(";", "&"), keep_blank_values=True))
     user, password = given.pop("user", None), given.pop("password", None)
-    properties = [*login.properties, *(f"{key}={value}" for key, value in given.items())]
+    own = (told(f"{key}={value}", address) for key, value in given.items())
+    properties = [*login.properties, *own]
     return DatabaseSpec(
         id=object_id,
-        scheme=scheme.name,
-        host=url.hostname,
+        scheme=told(scheme.name, address),
+        host=told(url.hostname, address),
         port=port,
         database=unquote(url.path.strip("/")) or login.database or "",
         username=_first(_unquoted(url.username), user, login.username),

@@ -135,10 +135,15 @@ def test_no_split_lets_a_secret_through(
     cuts = data.draw(st.lists(st.integers(0, len(raw)), max_size=8))
     out = feed(masker, raw, cuts)
     assert out == feed(masker, raw, [])
-    assert out.decode() == masker.text(text)
+    whole, place = b"", 0
+    for start, end in masker.spans(raw):
+        whole, place = whole + raw[place:start] + MASK.encode(), end
+    assert out == whole + raw[place:]
+
     for secret in secrets:
         if len(secret.strip()) >= 8:
             assert secret not in out.decode()
+            assert secret not in masker.text(text)
     # Nothing but secrets is taken out, nothing but asterisks put in.
     if not any(part in text for secret in secrets for part in secret.split("\n")):
         assert out == raw
@@ -173,6 +178,18 @@ def test_a_part_of_a_long_secret_that_a_message_quotes() -> None:
     assert masker.text(f"a {secret[:SHORTEST_PART]} b") == f"a {MASK} b"
     few = secret[: SHORTEST_PART - 1]
     assert masker.text(f"a {few} b") == f"a {few} b"
+
+
+@pytest.mark.parametrize("secret", ["c0rrect-horse", "battery-staple-of-thirty-letters"[:31]])
+def test_most_of_a_shorter_secret_that_a_message_quotes(secret: str) -> None:
+    masker = Masker([secret])
+    for size in range(8, len(secret) + 1):
+        for start in range(len(secret) - size + 1):
+            part = secret[start : start + size]
+            assert masker.text(f'syntax error at or near "{part}"') == (
+                f'syntax error at or near "{MASK}"'
+            )
+    assert masker.text(f"near {secret[:7]}") == f"near {secret[:7]}"
 
 
 def test_lone_surrogates_are_no_trouble() -> None:
