@@ -39,7 +39,7 @@ class SqlActivity(Activity):
 def _run(ctx: Context, database: Database, statements: list[Statement]) -> None:
     def done(statement: Statement, number: int, count: int) -> None:
         rows = f", {count} rows" if count >= 0 else ""
-        where = f"{statement.verb}, line {statement.line}"
+        where = f"{statement.kind}, line {statement.line}"
         ctx.log.info("Statement %d (%s) done%s", number, where, rows)
         ctx.progress(statements=number, percent=100 * number // len(statements))
         ctx.check_canceled()

@@ -104,7 +104,7 @@ def _alarm(alarm: AlarmRow) -> dict[str, object]:
     return {
         "instance": alarm.instance_id,
         "event": alarm.event,
-        "topicArn": alarm.topic_arn,
+        "topicArn": alarm.shown_topic,
         "subject": alarm.subject,
         "message": alarm.message,
         "status": alarm.status,

@@ -181,7 +181,7 @@ class MySqlDatabase(Database):
         """Run one statement; most that change tables end the transaction, as the server has it."""
         sql = statement.text if values is None else statement.with_markers("%s", percent="%%")
         with (
-            self._problems(f"run the {statement.verb} in line {statement.line}"),
+            self._problems(f"run the {statement.kind} in line {statement.line}"),
             closing(self._connection.cursor(SSCursor)) as cursor,
         ):
             cursor.execute(sql, values)

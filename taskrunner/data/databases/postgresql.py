@@ -188,7 +188,7 @@ class PostgreSqlDatabase(Database):
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement, its values written into it as literals: that works in any."""
-        with self._problems(f"run the {statement.verb} in line {statement.line}"):
+        with self._problems(f"run the {statement.kind} in line {statement.line}"):
             if not alone:
                 return self._execute(statement, values)
             self._connection.commit()

@@ -51,6 +51,11 @@ class Statement:
     text: str
 
     @property
+    def kind(self) -> str:
+        """What messages call it: its verb, if SQL has it; else it may be a piece of a secret."""
+        return self.verb if self.verb in _VERBS else "statement"
+
+    @property
     def placeholders(self) -> int:
         """How many values it takes."""
         return len(self.parts) - 1
@@ -60,6 +65,9 @@ class Statement:
         return marker.join(part.replace("%", percent) for part in self.parts)
 
 
+_VERBS = frozenset(
+    ["ALTER", "ANALYZE", "ATTACH", "BEGIN", "CALL", "CHECKPOINT", "CLOSE", "CLUSTER", "COMMENT", "COMMIT", "COPY", "CREATE", "DECLARE", "DELETE", "DETACH", "DO", "DROP", "END", "EXEC", "EXECUTE", "EXPLAIN", "FETCH", "FLUSH", "GRANT", "HANDLER", "IMPORT", "INSERT", "KILL", "LOAD", "LOCK", "MERGE", "OPTIMIZE", "PRAGMA", "PREPARE", "REFRESH", "REINDEX", "RELEASE", "RENAME", "REPLACE", "RESET", "REVOKE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW", "START", "TABLE", "TRUNCATE", "UNLOAD", "UNLOCK", "UPDATE", "USE", "VACUUM", "VALUES", "WITH"]
+)
 _WORD = r"(?P<word>[A-Za-z_\x80-\U0010ffff][\w$]*+)"
 _COMMON = r"(?P<question>\?\??)|(?P<semicolon>;)|(?P<percent>%s)|(?P<other>[\s\d(),.=<>+*]++|.)"
 _NESTED = re.compile(r"/\*|\*/")

@@ -130,7 +130,7 @@ class SqliteDatabase(Database):
         sql = statement.text if values is None else statement.with_markers("?", percent="%")
         if alone:
             self.commit()
-        with self._problems(f"run the {statement.verb} in line {statement.line}"):
+        with self._problems(f"run the {statement.kind} in line {statement.line}"):
             if not (alone or self._managed or self._connection.in_transaction):
                 self._connection.execute("BEGIN")
             with closing(self._connection.execute(sql, values or ())) as cursor:

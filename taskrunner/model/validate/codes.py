@@ -114,6 +114,7 @@ _WARNINGS = {
     "undated-output": "Every run of the schedule writes to one place.",
     "mixed-schedule-types": "Some objects run at the start of an interval, some at its end.",
     "plain-text-secret": "A secret stands in the file as it is.",
+    "secret-argument": "A secret stands in scriptArgument, which every user of the host can see.",
     "masked-secret": "A mask stands where a secret was; only the pipeline it is from has it.",
     "deprecated-type": "Another type replaces this one.",
     "unknown-region": "Not the code of an AWS region.",

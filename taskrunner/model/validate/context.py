@@ -245,6 +245,12 @@ class Context:
         return parameter_values(self.definition)
 
     @cached_property
+    def secret_names(self) -> frozenset[str]:
+        """The names of fields and parameters that are secret."""
+        fields = {field.key for item in self.definition.objects for field in item.fields}
+        return frozenset(filter(is_secret, fields | self.declared.keys() | self.given.keys()))
+
+    @cached_property
     def on_demand(self) -> bool:
         """Whether Default makes this a pipeline on demand."""
         default = self.objects.get(DEFAULT_ID)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from taskrunner.model.document import Field, ParameterObject, ParameterValue, Unresolved
 from taskrunner.model.masks import MASK, WHAT_IT_IS, parameter_for
@@ -12,6 +13,7 @@ from taskrunner.model.validate.schedules import is_backfilled
 _SECRET_NAME = re.compile(
     r"passw(or)?d|secret(?!s?(Name|Arn|Id))|accessKey$|privateKey", re.IGNORECASE
 )
+_COMMANDS = frozenset({"ShellCommandActivity", "ShellCommandPrecondition"})
 _S3_FIELDS = frozenset({"directoryPath", "filePath", "manifestFilePath", "pipelineLogUri"})
 _NAME = re.compile(r"[A-Za-z_*][A-Za-z0-9_*]*")
 _IN_URL = re.compile(r"(?i:[?&;]password=)[^#&;]|://[^/:@#]+:[^/@#]+@")
@@ -30,6 +32,7 @@ def check_pitfalls(context: Context) -> None:
         for field in item.own.fields:
             if isinstance(field.value, str):
                 _check_secret(context, item, field)
+                _check_argument(context, item, field)
                 _check_path(context, item, field)
                 if backfilled and field.key == "failureAndRerunMode":
                     _check_cascade(context, item, field)
@@ -58,6 +61,19 @@ def _check_secret(context: Context, item: Item, field: Field) -> None:
         return
     message = f"a secret stands here as plain text; use a parameter: #{{{name}}}"
     context.note("plain-text-secret", message, item, field.key)
+
+
+def _check_argument(context: Context, item: Item, field: Field) -> None:
+    """Arguments stand in the list of processes while the command runs; SQL's do not."""
+    if field.key != "scriptArgument" or (item.type and item.type.name not in _COMMANDS):
+        return
+    if isinstance(field.value, str) and _names_secret(context, item, field.value):
+        message = (
+            "a secret stands in scriptArgument: while the command runs, every user of the host can "
+            "see it in the list of processes (ps); write it into command, which is a file of the "
+            "task's own there"
+        )
+        context.note("secret-argument", message, item, field.key)
 
 
 def _check_defaults(context: Context) -> None:
@@ -146,15 +162,27 @@ def _check_outputs(context: Context) -> None:
 
 def _is_dated(context: Context, item: Item, text: str) -> bool:
     """Whether the text holds something of the run, directly or through parameters and fields."""
+    return _comes_to(context, item, text, lambda t: isinstance(t, Unresolved) or "@" in t)
+
+
+def _names_secret(context: Context, item: Item, text: str) -> bool:
+    """Whether the text holds a secret, directly or through parameters and fields."""
+
+    def is_it(text: str) -> bool:
+        return "#{" in text and not context.secret_names.isdisjoint(_NAME.findall(text))
+
+    return bool(context.secret_names) and _comes_to(context, item, text, is_it)
+
+
+def _comes_to(context: Context, item: Item, text: str, is_it: Callable[[str], bool]) -> bool:
+    """Whether a text, or one that its expressions name, is what is looked for; or may be."""
     waiting, seen = [text], {text}
     while waiting and len(seen) < _MAX_TEXTS:
         text = waiting.pop()
-        if isinstance(text, Unresolved):
+        if ("#{" in text or isinstance(text, Unresolved)) and is_it(text):
             return True
         if "#{" not in text:
             continue
-        if "@" in text:
-            return True
         for name in set(_NAME.findall(text)):
             values = (*context.parameters.get(name, ()), *item.values(name))
             following = {v for v in values if isinstance(v, str)} - seen

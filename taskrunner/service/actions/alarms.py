@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.errors import DefinitionError
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import AlarmStatus
+from taskrunner.secret import Secret
 from taskrunner.service.actions.texts import fill
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.masking import hidden
@@ -79,4 +80,5 @@ def _topic(loaded: LoadedDefinition, row: InstanceRow, action_id: str, moment: M
     except DefinitionError:
         # Publishing fails then, and names what was to be a topic.
         values = loaded.objects[action_id].values("topicArn")
-    return str(values[0]) if values else ""
+    topic = values[0] if values else ""
+    return f"*{topic}" if isinstance(topic, Secret) else str(topic)

@@ -43,7 +43,7 @@ class Recorder:
             "alarm",
             subject=alarm.subject,
             message=alarm.message,
-            topic=alarm.topic_arn,
+            topic=alarm.shown_topic,
             pipeline_id=alarm.pipeline_id,
             instance_id=alarm.instance_id,
             action=alarm.action_id,
@@ -69,12 +69,12 @@ class SnsPublisher:
 
     def publish(self, alarm: AlarmRow) -> AlarmStatus:
         """Publish to the alarm's topic; raises what boto3 raises."""
-        parts = alarm.topic_arn.split(":")
+        parts = alarm.topic.split(":")
         region = parts[3] if len(parts) > 3 and parts[3] else None
         if region not in self._clients:
             self._clients[region] = self._make_client(region)
         self._clients[region].publish(
-            TopicArn=alarm.topic_arn,
+            TopicArn=alarm.topic,
             # SNS refuses line breaks and more than 100 characters in a subject, and an empty one.
             Subject=" ".join(alarm.subject.split())[:SUBJECT_CHARACTERS] or "(no subject)",
             Message=alarm.message or " ",
@@ -118,13 +118,14 @@ class AlarmLoop:
         try:
             status = self.publisher.publish(alarm)
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            text = str(error).replace(alarm.topic or alarm.shown_topic, alarm.shown_topic)
+            reason = f"{type(error).__name__}: {text}"
             wait = min(FIRST_WAIT * 2 ** (tries - 1), LAST_WAIT)
             given_up = tries >= MOST_TRIES
             log.warning(
                 "alarm could not be published",
                 error=reason,
-                topic=alarm.topic_arn,
+                topic=alarm.shown_topic,
                 pipeline_id=alarm.pipeline_id,
                 alarm_id=alarm.alarm_id,
                 given_up=given_up,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskrunner.model.masks import MASK
 from taskrunner.model.rows import Row
 from taskrunner.model.states import PipelineState
+from taskrunner.secret import is_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class AlarmRow(Row):
     instance_id: str
     action_id: str
     event: str
+    #: Where it goes to; one that begins with a star is secret, and has the star in the store only.
     topic_arn: str
     subject: str
     message: str
@@ -76,6 +79,16 @@ class AlarmRow(Row):
     created_at: datetime
     error: str | None = None
     next_at: datetime | None = None
+
+    @property
+    def topic(self) -> str:
+        """Where it is sent."""
+        return self.topic_arn.removeprefix("*")
+
+    @property
+    def shown_topic(self) -> str:
+        """What is said of where it is sent."""
+        return MASK if is_secret(self.topic_arn) else self.topic_arn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,8 @@ def test_a_topic_may_be_a_secret_and_one_that_cannot_be_evaluated_stays_to_be_se
     )
     world.work_off()
     said = {raised.action_id: raised for raised in world.alarms(pipeline)}
-    assert (said["Good"].topic_arn, said["Good"].subject) == (topic, f"to {MASK}")
+    assert (said["Good"].topic, said["Good"].subject) == (topic, f"to {MASK}")
+    assert said["Good"].shown_topic == MASK
     assert said["Lost"].topic_arn == "#{myMissing}"
 
 

@@ -318,6 +318,19 @@ CASES = [
     ),
     Case("plain-text-secret", parameter("*mySecret", default="x"), "*mySecret", "default"),
     Case(
+        "secret-argument",
+        put("Shell", scriptArgument=["plain", "--key=#{*mySecret}"]),
+        "Shell",
+        "scriptArgument",
+        ("ps", "command"),
+    ),
+    Case(
+        "secret-argument",
+        put("Shell", scriptArgument="#{myKey}", myKey="#{Database.*password}"),
+        "Shell",
+        "scriptArgument",
+    ),
+    Case(
         "masked-secret",
         put("Database", star_password="*****"),
         "Database",

@@ -124,6 +124,13 @@ def test_secrets_are_not_in_messages() -> None:
     assert "hunter2" not in str(report)
 
 
+def test_arguments_of_statements_are_in_no_list_of_processes() -> None:
+    sql = add(id="Sql", type="SqlActivity", script="x", scriptArgument="#{*mySecret}")
+    assert "secret-argument" not in codes(clean(sql).warnings)
+    plain = put("Shell", scriptArgument=["#{2*3}", "*.csv #{myWord}"])
+    assert "secret-argument" not in codes(clean(plain).warnings)
+
+
 def test_messages_are_short_however_long_the_value_is() -> None:
     report = clean(put("Daily", period="x" * 5_000))
     assert len(report.errors[0].message) < 600
