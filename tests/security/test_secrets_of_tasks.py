@@ -31,6 +31,8 @@ from tests.integration.test_run import ON_DEMAND, run, write
 from tests.security.canaries import WORD, tells
 from tests.security.undefended_secrets import without
 
+#: A secret that can be the first word of a statement.
+VERB = "c0rrecthorse"
 #: The agent without what is tested here.
 MUTANT = ("tests.chaos.mutants", "unmasked")
 
@@ -84,7 +86,7 @@ def works(folder: Path) -> list[Work]:
     db = {"type": "JdbcDatabase", "connectionString": sqlite, "username": "u"}
     return [
         _shell("stderr", f"echo no {WORD} >&2; exit 3"),
-        _shell("output", f"echo {WORD}; echo {WORD.upper()} | base64; exit 4"),
+        _shell("output", f"echo {WORD}; echo {WORD} | base64; exit 4"),
         _shell("argument", "echo $1 >&2; exit 5", scriptArgument=["x", WORD]),
         _shell("timeout", attemptTimeout=WORD),
         _shell("lease", reportProgressTimeout=f"{WORD} minutes"),
@@ -94,9 +96,8 @@ def works(folder: Path) -> list[Work]:
         _shell("stderr uri", stderr=f"s3:///{WORD}"),
         Work(name="script", fields={"command": "", "scriptUri": f"s3://bucket/{WORD}.sh"}),
         Work(name="script uri", fields={"command": "", "scriptUri": WORD}),
-        Work(name="type", kind=WORD),
         _sql("syntax", WORD, connectionString=sqlite),
-        _sql("verb", f"{WORD.replace('-', '')}x from y", connectionString=sqlite),
+        _sql("verb", f"{VERB} x from y", connectionString=sqlite, **{"*myVerb": VERB}),
         _sql("table", f'select * from "{WORD}"', connectionString=sqlite),
         _sql("quote", f"select '{WORD}' '{WORD[1:]}' x y", connectionString=sqlite),
         _sql("no statement", f"-- {WORD}", connectionString=sqlite),
@@ -175,7 +176,7 @@ def reported(service: FakeService, folder: Path, *program: str) -> Reported:
     rest["reports"] = json.dumps(service.events)
     for path in (agent.work_dir / "output" / "logs").rglob("*"):
         if path.is_file():
-            rest[f"{path.parent.name} {path.name}"] = path.read_text(errors="replace")
+            rest[str(path)] = path.read_text(errors="replace")
     return Reported(verdicts, rest)
 
 
@@ -195,7 +196,7 @@ def test_nothing_that_an_agent_says_of_its_tasks_has_a_secret(
 def test_an_agent_that_looks_for_no_secret_tells_them(service: FakeService, tmp_path: Path) -> None:
     said = reported(service, tmp_path, *MUTANT)
     told = {name for name, text in said.verdicts.items() if tells(text)}
-    assert {"stderr", "script", "syntax", "table", "missing", "a table"} <= told
+    assert {"stderr", "script", "table", "missing", "verb", "a local file"} <= told
     assert any(tells(text) for name, text in said.rest.items() if "Activity.log" in name)
 
 
