@@ -22,6 +22,8 @@ from taskrunner.model.states import AttemptStatus, InstanceStatus
 from taskrunner.model.task import Task
 from taskrunner.service.callers import Caller
 from taskrunner.service.definitions import Load
+from taskrunner.service.masking import hidden
+from taskrunner.service.runtime import moment
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
@@ -161,6 +163,7 @@ class Tasks:
         if handout.state == "SUPERSEDED":
             raise TaskNotFound("the task has been given to another runner or was canceled")
         attempt = self._attempt(handout)
+        message, stack_trace = self._without_secrets(attempt, message, stack_trace)
         if status == "FALSE":
             accepted = self._not_yet(attempt, message)
         elif status in _VERDICTS:
@@ -172,6 +175,15 @@ class Tasks:
             accepted and attempt_store.close_handout(self.conn, task_id, "DONE", verdict=digest)
         ):
             raise TaskNotFound("the task has been given to another runner or was canceled")
+
+    def _without_secrets(self, attempt: AttemptRow, *texts: str | None) -> tuple[str | None, ...]:
+        """What a runner says, as it may be shown: not every runner takes care of secrets."""
+        if not any(texts):
+            return texts
+        row = self._instance(attempt)
+        loaded = self.load(row.pipeline_id, row.version)
+        secrets = loaded.secret_texts(moment(loaded, row))
+        return tuple(text and hidden(text, secrets) for text in texts)
 
     def _not_yet(self, attempt: AttemptRow, message: str | None) -> bool:
         if self._instance(attempt).category != Category.PRECONDITION:

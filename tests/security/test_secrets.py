@@ -381,9 +381,11 @@ def world_of(word: str, number: str) -> Json:
     }
 
 
-def _masked(parameters: Sequence[Json], values: Sequence[Json] = (), **fields: str) -> Json:
+def _masked(
+    parameters: Sequence[Json], values: Sequence[Json] = (), fields: Mapping[str, str] | None = None
+) -> Json:
     """A definition to be validated, with masks where the stored one has secrets."""
-    items = [{"key": key, "stringValue": value} for key, value in fields.items()]
+    items = [{"key": key, "stringValue": value} for key, value in (fields or {}).items()]
     objects = [{"id": "Db", "name": "Db", "fields": items}] if items else []
     return {
         "pipelineObjects": objects,
@@ -417,10 +419,10 @@ VALIDATIONS: tuple[Json, ...] = (
     _masked([_declared("*myNumber", type="Integer", default=MASK)]),
     _masked([_declared("*myNumber", type="Double", default=MASK)]),
     _masked([_declared("*myNumber", allowedValues=[RIGHT_NUMBER], default=MASK)]),
-    _masked([], **{"type": "Schedule", "*myPeriod": MASK, "period": "#{*myPeriod}"}),
+    _masked([], (), {"type": "Schedule", "*myPeriod": MASK, "period": "#{*myPeriod}"}),
     _masked([], type="Schedule", period="#{*myNumber} days"),
-    _masked([], **{"type": "JdbcDatabase", "*password": MASK, "myX": "#{*password}"}),
-    _masked([], **{"type": "ShellCommandActivity", "*stage": MASK, "command": "#{*password}"}),
+    _masked([], (), {"type": "JdbcDatabase", "*password": MASK, "myX": "#{*password}"}),
+    _masked([], (), {"type": "ShellCommandActivity", "*stage": MASK, "command": "#{*password}"}),
 )
 EVALUATIONS = (
     "*myWord", "*myNumber", "*myKey", "myField", "command", "Db.*password", "Db.connectionString",
@@ -454,7 +456,7 @@ COMPARED: Mapping[str, Sequence[Sequence[str]]] = {
 
 def questions(pipeline_id: str) -> Iterator[tuple[str, Json]]:
     """All that can be asked with a guess, of every operation that looks at a pipeline."""
-    own = {"pipelineId": pipeline_id}
+    own: Json = {"pipelineId": pipeline_id}
     for members in VALIDATIONS:
         yield "ValidatePipelineDefinition", {**own, **members}
     for object_id in ("A", "@A_{start}", "@A_{start}_Attempt=1"):

@@ -156,8 +156,8 @@ def reported(service: FakeService, folder: Path, *program: str) -> Reported:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = ("--health-listen", str(port), "--local-paths", str(folder / "open"))
-    given = {"program": program} if program else {}
-    with running_agent(service, folder, *options, "--tasks", "2", **given) as agent:
+    run_by = program or ("taskrunner",)
+    with running_agent(service, folder, *options, "--tasks", "2", program=run_by) as agent:
         verdicts = {}
         for work in works(folder):
             service.tasks.put(work.task())

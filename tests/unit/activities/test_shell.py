@@ -7,6 +7,7 @@ import pytest
 from taskrunner.activities.shell import ShellCommandActivity, run_shell
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.document import Value
+from taskrunner.secret import Secret
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.fakes import make_task
 
@@ -117,3 +118,14 @@ def test_windows_line_ends_are_no_fault_of_what_succeeds_or_has_none(tmp_path: P
     with pytest.raises(TaskError) as caught:
         ShellCommandActivity().run(_bench(tmp_path / "2", command="printf 'a\\r\\n'\nexit 3").ctx)
     assert str(caught.value) == "command exited with 3"
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_a_secret_among_the_arguments_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, secret: bool
+) -> None:
+    argument = Secret("hunter2") if secret else "hunter2"
+    bench = _bench(tmp_path, command='echo "$1"', scriptArgument=[argument])
+    ShellCommandActivity().run(bench.ctx)
+    assert bench.stdout == "hunter2\n"
+    assert ("list of processes" in caplog.text) == secret

@@ -4,7 +4,8 @@ import pytest
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.document import Field, PipelineObject, Ref
-from taskrunner.model.task import Task, TaskObject
+from taskrunner.model.task import Task, TaskObject, with_secrets_marked
+from taskrunner.secret import Secret
 
 ATTEMPT = "@Copy_2026-02-13T02:00:00_Attempt=2"
 INSTANCE = "@Copy_2026-02-13T02:00:00"
@@ -89,3 +90,36 @@ def test_a_flag_is_true_or_false(text: str) -> None:
 def test_views_are_equal_by_what_they_show() -> None:
     assert main(stage="true") == main(stage="true")
     assert "Task(" not in repr(main())
+
+
+def test_fields_that_hold_a_secret_of_the_task_are_marked() -> None:
+    fields: dict[str, str | Ref] = {
+        "*key": "hunter2",
+        "*pin": "47",
+        "*none": "",
+        "@status": "hunter2",
+    }
+    used = {
+        "command": "login hunter2",
+        "flag": "47",
+        "count": "4711",
+        "plain": "x",
+        "ref": Ref("O"),
+    }
+    pairs = tuple(Field(key, value) for key, value in {**fields, **used}.items())
+    objects = {
+        "A": PipelineObject(id="A", name="A", fields=pairs),
+        "O": PipelineObject(id="O", name="O", fields=(Field("url", "h/hunter2"),)),
+    }
+    marked = with_secrets_marked(objects)
+    assert marked == objects
+    found = {f.key: f.value for obj in marked.values() for f in obj.fields}
+    secret = {key for key, value in found.items() if isinstance(value, Secret)}
+    # A short one is looked for as the whole of a text only, and what the service sets is its own.
+    assert secret == {"*key", "*pin", "command", "flag", "url"}
+    assert found["command"].parts == {"hunter2"}  # type: ignore[union-attr]
+
+
+def test_a_task_without_secrets_is_left_as_it_is() -> None:
+    objects = {"A": PipelineObject(id="A", name="A", fields=(Field("command", "x"),))}
+    assert with_secrets_marked(objects) is objects

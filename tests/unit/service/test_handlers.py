@@ -367,3 +367,25 @@ def test_an_active_pipeline_can_be_deactivated(service: Service, pipeline_id: st
 
     state = field_of(described(service, pipeline_id), "@pipelineState")
     assert state in {"INACTIVE", "DEACTIVATING"}
+
+
+def test_validation_fills_no_secret_in_for_its_mask(service: Service, pipeline_id: str) -> None:
+    secret = ParameterObject(id="*myP", attributes=(("type", "String"),))
+    value = ParameterValue(id="*myP", value="canary")
+    put(service, pipeline_id, DEFAULT, shell(), parameters=(secret,), values=(value,))
+
+    def said(*allowed: str, owner: str = "*myP") -> tuple[bool, object, object]:
+        attributes = (("type", "Integer"), *(("allowedValues", text) for text in allowed))
+        request = ValidatePipelineDefinitionInput(
+            pipeline_id=pipeline_id,
+            pipeline_objects=(DEFAULT, shell()),
+            parameter_objects=(ParameterObject(id="*myP", attributes=attributes),),
+            parameter_values=(ParameterValue(id=owner, value=MASK),),
+        )
+        reply = definitions.validate_pipeline_definition(service, ADA, request)
+        return reply.errored or False, reply.validation_errors, reply.validation_warnings
+
+    assert said("canary") == said("canaries", "x") == said()
+    assert not said()[0]
+    with pytest.raises(InvalidRequest, match="only stands for a secret that is stored"):
+        said(owner="*myOther")

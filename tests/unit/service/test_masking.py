@@ -92,3 +92,11 @@ def test_a_short_secret_leaves_an_alarms_words_alone() -> None:
     """One rule for whatever people read: what is found by its letters has 8 of them."""
     text = "the root user failed in 2026"
     assert hidden(text, ["root", "2026", "failed", "e", "1234567"]) == text
+
+
+def test_the_values_that_a_secret_parameter_may_have_are_secret_and_survive_their_masks() -> None:
+    pairs = (("allowedValues", "canary-1"), ("allowedValues", "canary-2"), ("default", "canary-2"))
+    stored = Definition(parameters=(ParameterObject(id="*myP", attributes=pairs),))
+    shown = mask(stored)
+    assert shown.parameters[0].attributes == tuple((key, MASK) for key, _ in pairs)
+    assert unmask(shown, stored) == stored

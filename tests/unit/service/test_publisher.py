@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 import pytest
 from structlog.testing import capture_logs
 
+from taskrunner.model.masks import MASK
+from taskrunner.model.states import AlarmStatus
 from taskrunner.service.actions.publisher import (
     HELD,
     MOST_TRIES,
@@ -196,3 +198,24 @@ def test_subjects_are_made_to_fit_sns(subject: str, sent: str) -> None:
     sns = Sns()
     SnsPublisher(sns.make).publish(replace(ROW, subject=subject, message=""))
     assert (sns.told[0]["Subject"], sns.told[0]["Message"]) == (sent, " ")
+
+
+class Refusing:
+    """A topic that repeats what it was asked for."""
+
+    def publish(self, alarm: AlarmRow) -> AlarmStatus:
+        raise ValueError(f"no topic {alarm.topic}")
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "shown"), [("*arn:hush", "arn:hush", MASK), ("arn:t", "arn:t", "arn:t")]
+)
+def test_a_secret_topic_is_sent_to_and_told_nobody(
+    world: ServiceInProcess, stored: str, sent: str, shown: str
+) -> None:
+    sns = Sns()
+    row = replace(ROW, topic_arn=stored)
+    SnsPublisher(sns.make).publish(row)
+    assert (sns.told[0]["TopicArn"], row.shown_topic) == (sent, shown)
+    outcome = AlarmLoop(world.service.store, Refusing())._publish(row, NOW)
+    assert outcome["error"] == f"ValueError: no topic {shown}"

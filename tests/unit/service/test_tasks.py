@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from taskrunner.errors import ErrorId, InvalidRequest, TaskNotFound
+from taskrunner.model.masks import MASK
 from taskrunner.model.planner import MOST_STALLS
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.settings import ServiceSettings
@@ -374,3 +375,21 @@ def test_the_service_remembers_hand_outs_over_a_restart(world: ServiceInProcess)
     assert world.service.report_progress(task.task_id, {}) is False
     world.conclude(task)
     assert world.statuses(pipeline) == {A: "FINISHED"}
+
+
+def test_what_a_runner_says_is_kept_without_the_secrets_of_its_task(
+    world: ServiceInProcess,
+) -> None:
+    objects = {
+        "objects": [ON_DEMAND, shell("A", command="login #{*myToken}", **{"*key": "s3cret-key"})],
+        "parameters": [{"id": "*myToken", "type": "String"}],
+        "values": {"*myToken": "tok-4711"},
+    }
+    pipeline = world.run(objects)
+    task = world.take()
+    said = "no tok-4711 for s3cret-key"
+    for _ in range(2):  # the same verdict again is the same still
+        world.service.set_task_status(task.task_id, "FAILED", "E", said, said)
+    (attempt,) = world.attempts(pipeline)
+    shown = f"no {MASK} for {MASK}"
+    assert (attempt.error_message, attempt.error_stack_trace) == (shown, shown)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from taskrunner.errors import InvalidRequest
+from taskrunner.model.codec import OBJECT
+from taskrunner.model.document import PipelineObject
 from taskrunner.model.task import Task
+from taskrunner.service.views import MADE_OF_SECRETS
 from taskrunner.testing import ServiceInProcess
 from tests.unit.service.worlds import (
     ON_DEMAND,
@@ -20,6 +24,11 @@ from tests.unit.service.worlds import (
     shell,
     values,
 )
+
+
+def written(*objects: PipelineObject) -> str:
+    """Objects as they go over the wire."""
+    return json.dumps([OBJECT.encode(obj) for obj in objects])
 
 
 def at(component: str) -> str:
@@ -245,8 +254,8 @@ def test_no_secret_can_be_looked_at(
 ) -> None:
     pipeline = with_secrets(world)
     obj = world.describe(pipeline, object_id, evaluate=evaluate)
-    assert "s3cret" not in repr(obj)
-    assert "t0ken" not in repr(obj)
+    assert "s3cret" not in written(obj)
+    assert "t0ken" not in written(obj)
 
 
 def test_no_secret_can_be_asked_for(world: ServiceInProcess) -> None:
@@ -262,9 +271,24 @@ def test_a_task_names_the_secret_parameters_that_went_into_it(world: ServiceInPr
     task = world.take()
     assert task.main.get("command") == "login t0ken"
     assert task.main.get("*myToken") == "t0ken"
-    assert "0ther" not in repr(task.objects)
+    assert "0ther" not in written(*task.objects.values())
     world.conclude(task)
-    assert "t0ken" not in repr(world.take().objects)
+    assert "t0ken" not in written(*world.take().objects.values())
+
+
+def test_a_task_tells_what_was_made_of_its_secrets(world: ServiceInProcess) -> None:
+    work = shell("A", command="#{*myYear + 1} #{format(*myDay, 'ddMMyyyy')}")
+    world.run(
+        {
+            "objects": [ON_DEMAND, work],
+            "parameters": [{"id": "*myYear", "type": "Integer"}, {"id": "*myDay"}],
+            "values": {"*myYear": "20251231", "*myDay": "2026-02-13"},
+        }
+    )
+    task = world.take()
+    assert task.main.get("command") == "20251232 13022026"
+    assert (task.main.get("*myYear"), task.main.get("*myDay")) == ("20251231", "2026-02-13")
+    assert task.main.all(MADE_OF_SECRETS) == ("13022026", "20251232")
 
 
 # -- tasks ----------------------------------------------------------------------------------
@@ -305,7 +329,7 @@ def test_a_task_holds_nothing_else(copy_task: Task) -> None:
         at("R"),
         "Db",
     }
-    assert "another pipelines secret" not in repr(copy_task.objects)
+    assert "another pipelines secret" not in written(*copy_task.objects.values())
 
 
 def test_a_precondition_knows_its_node(world: ServiceInProcess) -> None:

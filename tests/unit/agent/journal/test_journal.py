@@ -7,7 +7,8 @@ import pytest
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.journal.journal import Entry, Journal
-from taskrunner.errors import ConfigError
+from taskrunner.errors import ConfigError, TaskError
+from taskrunner.secret import Secret
 from tests.unit.agent.fakes import make_task
 
 SECRET = "not for the disk"
@@ -113,3 +114,17 @@ def test_two_agents_cannot_share_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"in use by another agent .*--work-dir"):
         Journal(tmp_path / "journal")
     _reopened(journal, tmp_path / "journal").close()
+
+
+def test_that_a_log_uri_is_secret_outlives_the_agent(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    failure = TaskError("cannot write s3://hush/x", error_id="AccessDenied")
+    for number, uri in enumerate((Secret("s3://hush"), "s3://open")):
+        task = make_task({"pipelineLogUri": uri}, task_id=f"task-{number}")
+        files = AttemptFiles.of(task, output=Path("/out"), default_log_uri=None)
+        assert journal.accept(task, files) is not None
+    first, second = _reopened(journal, tmp_path).open_entries()
+    assert str(first.files.log_uri).startswith("s3://hush/")
+    why = "the logs could not be pushed (AccessDenied); pipelineLogUri is secret"
+    assert first.files.why_not_pushed(failure) == why
+    assert second.files.why_not_pushed(failure) == "cannot write s3://hush/x"

@@ -125,3 +125,8 @@ def test_no_text_hangs_or_loses_characters(script: str, dialect: Dialect) -> Non
     position = 0
     for statement in found:
         position = script.index(statement.text, position) + len(statement.text)
+
+
+@pytest.mark.parametrize(("query", "kind"), [("select 1", "SELECT"), ("hunter2 x", "statement")])
+def test_only_a_verb_of_sql_is_told(query: str, kind: str) -> None:
+    assert parse_statement(query, Dialect()).kind == kind
