@@ -420,7 +420,7 @@ VALIDATIONS: tuple[Json, ...] = (
     _masked([_declared("*myNumber", type="Double", default=MASK)]),
     _masked([_declared("*myNumber", allowedValues=[RIGHT_NUMBER], default=MASK)]),
     _masked([], (), {"type": "Schedule", "*myPeriod": MASK, "period": "#{*myPeriod}"}),
-    _masked([], type="Schedule", period="#{*myNumber} days"),
+    _masked([], (), {"type": "Schedule", "period": "#{*myNumber} days"}),
     _masked([], (), {"type": "JdbcDatabase", "*password": MASK, "myX": "#{*password}"}),
     _masked([], (), {"type": "ShellCommandActivity", "*stage": MASK, "command": "#{*password}"}),
 )

@@ -99,7 +99,7 @@ def test_fields_that_hold_a_secret_of_the_task_are_marked() -> None:
         "*none": "",
         "@status": "hunter2",
     }
-    used = {
+    used: dict[str, str | Ref] = {
         "command": "login hunter2",
         "flag": "47",
         "count": "4711",
