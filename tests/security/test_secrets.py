@@ -321,6 +321,26 @@ def test_no_error_of_a_file_that_cannot_be_read_quotes_it(text: str, tmp_path: P
     assert not tells(out.getvalue())
 
 
+@pytest.mark.parametrize("value", [f"{WORD}\x00", WORD * 900, [WORD], {WORD: 1}, None, True])
+@pytest.mark.parametrize("part", ["fields", "attributes", "parameterValues"])
+def test_no_error_of_a_request_of_the_wrong_shape_quotes_it(part: str, value: object) -> None:
+    pair = {"key": "*password", "stringValue": value}
+    fields = {"fields": [pair] if part == "fields" else []}
+    attributes = {"attributes": [pair] if part == "attributes" else []}
+    values = [{"id": "*myP", "stringValue": value}] if part == "parameterValues" else []
+    body = {
+        "pipelineObjects": [{"id": "Db", "name": "Db", **fields}],
+        "parameterObjects": [{"id": "*myP", **attributes}],
+        "parameterValues": values,
+    }
+    with office() as desk:
+        made = json.loads(desk.ask("CreatePipeline", "author", name="p", uniqueId="p"))
+        for operation in ("PutPipelineDefinition", "ValidatePipelineDefinition"):
+            desk.ask(operation, "author", **made, **body)
+        desk.ask("ActivatePipeline", "author", **made, parameterValues=values)
+        assert not tells("\n".join([*desk.replies, desk.log.getvalue()]))
+
+
 def test_no_option_that_is_wrong_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.write_text(json.dumps(Mistake(name="none").document()))
