@@ -17,6 +17,8 @@ TaskrunnerError                what went wrong, where, what was wanted: one mess
 |   +-- PermanentTaskError     ... and trying again would give the same (no retry)
 |       +-- PathNotAllowed     ... since it names a local file that tasks may not open
 +-- StoreError                 the service's database refused or is unusable
+    +-- StoreInUse             ... since another process owns it
+    +-- StoreLost              ... for good: gone, replaced, damaged (stop; a person has to look)
 
 Canceled(BaseException)        the attempt must stop now; activities let it pass
 """
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class TaskrunnerError(Exception):
@@ -204,8 +207,42 @@ class PathNotAllowed(PermanentTaskError):
         return self
 
 
+class StoreTrouble(StrEnum):
+    """What is wrong with the service's database, in words for callers, who see no paths."""
+
+    FULL = (
+        "the service's database is full: nothing was changed; the call can be made again once "
+        "there is space"
+    )
+    LOCKED = (
+        "the service's database is locked by another program: nothing was changed; the call can be "
+        "made again"
+    )
+    UNUSABLE = "the service's database cannot be used at the moment; the call can be made again"
+    LOST = "the service's database is gone or damaged, and the service stops"
+
+
 class StoreError(TaskrunnerError):
     """The service's database cannot be opened or used."""
+
+    trouble = StoreTrouble.UNUSABLE
+
+    def __init__(self, message: str, *, trouble: StoreTrouble | None = None) -> None:
+        super().__init__(message)
+        if trouble is not None:
+            self.trouble = trouble
+
+
+class StoreInUse(StoreError):
+    """Another process owns the service's database."""
+
+    trouble = StoreTrouble.LOCKED
+
+
+class StoreLost(StoreError):
+    """The service's database is not what it was: whoever goes on would lose or invent state."""
+
+    trouble = StoreTrouble.LOST
 
 
 class Canceled(BaseException):

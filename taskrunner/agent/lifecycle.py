@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # a flag, a variable or the settings file is wrong
     LOOP_DIED = 70  # one of the agent's own loops ended: a defect, restart it
     FORK_SERVER_DIED = 71  # the process that starts attempts is gone: restart it
+    STORE_LOST = 74  # of the service: its database is not what it was, for a person to look at
     NOT_AUTHORIZED = 77  # the service refuses these credentials: restarting cannot help
 
 

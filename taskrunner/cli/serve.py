@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskrunner.agent.lifecycle import ExitCode
-from taskrunner.errors import UsageError
+from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
 from taskrunner.host.systemd import Notifier
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.service.resources.rules import Rules
     from taskrunner.service.server import Address, ServiceServer
     from taskrunner.service.settings import ServiceSettings
+    from taskrunner.service.store.database import Store
 
 
 _DEFAULT_LISTEN = "127.0.0.1:8484"
@@ -37,6 +38,8 @@ class Options:
 
     listen: str
     database_url: str | None = field(repr=False)
+    create: bool
+    restored: bool
     no_auth: bool
     credentials_file: Path | None
     region: str
@@ -68,6 +71,18 @@ class Options:
     envvar="TASKRUNNER_DATABASE_URL",
     help="sqlite:////PATH or postgresql://USER:PASSWORD@HOST/DATABASE. "
     "Without it, SQLite in $XDG_STATE_HOME/taskrunner/service.db.",
+)
+@click.option(
+    "--create",
+    is_flag=True,
+    help="Begin with a new, empty store although there was one. Without it, only a first start "
+    "makes one. Refused where a store is.",
+)
+@click.option(
+    "--restored",
+    is_flag=True,
+    help="Go on with a store that is older than the one that was here, as a backup is, or is "
+    "another one. Refused where neither is the case.",
 )
 @click.option("--no-auth", is_flag=True, help="Take calls unsigned; on a loopback address only.")
 @click.option(
@@ -169,6 +184,8 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
     from taskrunner.service.server import Address, bind
 
     logs.configure(level=options.log_level, form=options.log_format)
+    if options.create and options.restored:
+        raise UsageError("--create and --restored: one or the other")
     address = Address.parse(options.listen)
     authenticator, reload = _authenticator(options, address)
     # The store and its neighbours hold secrets of pipelines.
@@ -177,7 +194,11 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
     _take_descriptors(options, resources)
     # Until there are keys to be reloaded, SIGHUP would end us.
     with _on_signals({signal.SIGHUP: lambda: None}), closing(bind(address)) as sock:
-        return _serve_on(sock, options, resources, authenticator, environ, reload)
+        try:
+            return _serve_on(sock, options, resources, authenticator, environ, reload)
+        except StoreLost as error:
+            click.echo(f"taskrunner serve: {error}", err=True)
+            return ExitCode.STORE_LOST
 
 
 def _resources(options: Options, environ: Mapping[str, str]) -> ServedResources:
@@ -224,11 +245,11 @@ def _serve_on(
     from taskrunner.service.handlers import HANDLERS
     from taskrunner.service.server import ServiceServer, url_of
 
-    ended: list[str] = []
+    ended: list[tuple[str, BaseException]] = []
     know_plugin_types()
 
     def failed(name: str, error: BaseException) -> None:
-        ended.append(f"{name}: {error}")
+        ended.append((name, error))
         server.stop()
 
     with ExitStack() as stack:
@@ -253,20 +274,29 @@ def _serve_on(
         )
         server = ServiceServer(app, sock)
         service.start()
-        _announce(options, resources, server)
+        _announce(options, resources, server, service.store)
         _run_until_signalled(server, reload)
-    if ended:
-        click.echo(f"taskrunner serve: a background loop died: {ended[0]}", err=True)
-        return ExitCode.LOOP_DIED
-    click.echo("taskrunner serve: stopped")
-    return 0
+    return _ended(*ended[0]) if ended else _ended()
+
+
+def _ended(name: str = "", error: BaseException | None = None) -> int:
+    """Say how it ended: by a signal, or since a background loop did. Raises StoreLost."""
+    if error is None:
+        click.echo("taskrunner serve: stopped")
+        return ExitCode.OK
+    if isinstance(error, StoreLost):
+        raise error
+    click.echo(f"taskrunner serve: a background loop died: {name}: {error}", err=True)
+    return ExitCode.LOOP_DIED
 
 
 def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> ServiceSettings:
     from taskrunner.service.settings import ServiceSettings
+    from taskrunner.service.store.backend import Opening
 
     return ServiceSettings(
         database_url=options.database_url or _default_database(environ),
+        opening=Opening(create=options.create, restored=options.restored),
         ack_timeout_s=options.ack_timeout,
         lease_timeout_s=options.lease_timeout,
         resources=rules,
@@ -332,10 +362,14 @@ def _host_names(options: Options) -> tuple[str, ...]:
     return (*options.host_name, socket.gethostname(), socket.getfqdn())
 
 
-def _announce(options: Options, resources: ServedResources, server: ServiceServer) -> None:
+def _announce(
+    options: Options, resources: ServedResources, server: ServiceServer, store: Store
+) -> None:
     url = server.url
+    made = "a new store was made: " if store.is_new else "the store is "
     lines = [
         f"taskrunner serve: listening on {url}",
+        f"taskrunner serve: {made}{store.where}",
         "",
         "For boto3, the AWS CLI and other SDKs:",
         f"  export AWS_ENDPOINT_URL_DATA_PIPELINE={url}",

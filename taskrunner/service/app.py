@@ -28,6 +28,7 @@ from taskrunner.errors import (
     InternalService,
     InvalidRequest,
     ServiceFault,
+    StoreError,
     UsageError,
 )
 from taskrunner.logs import get_logger
@@ -169,6 +170,8 @@ class _Api:
                 if ticks % _TICKS_TO_FORGET == 0:
                     now = self._settings.clock.now()
                     await self.in_pool(partial(self._replays.remove_old, now))
+            except StoreError:
+                continue  # the store has it logged once
             except Exception:
                 log.exception("the edge could not look after keys and old calls; it goes on")
 
@@ -206,6 +209,9 @@ class _Api:
             raise
         except (DefinitionError, UsageError) as error:
             raise InvalidRequest(str(error)) from error
+        except StoreError as error:
+            # The store has it logged once; callers are not told of paths and hosts.
+            raise InternalService(str(error.trouble)) from error
         except Exception as error:
             log.exception("call failed", op=operation, request_id=request_id)
             message = f"The service failed; its log has more under request id {request_id}."

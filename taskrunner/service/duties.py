@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 
 from taskrunner.clock import Clock
-from taskrunner.errors import TaskrunnerError
+from taskrunner.errors import StoreError, StoreLost, TaskrunnerError
 from taskrunner.logs import get_logger
 from taskrunner.service.actions.publisher import AlarmLoop
 from taskrunner.service.listener import Listener
@@ -20,6 +20,8 @@ log = get_logger()
 
 #: How often resources and alarms are looked at, in seconds.
 SHORT_NAP_S = 0.25
+#: How often the store is looked at, whether it is still the same one, in seconds.
+STORE_NAP_S = 1.0
 
 
 @dataclass
@@ -35,6 +37,10 @@ class Duties:
     listener: Listener | None = None
     #: Takes note of a clock that was set, before the scheduler decides by it.
     catch_up: Callable[[], None] = lambda: None
+    #: Raises StoreLost when the store is not the one that was opened.
+    look_at_store: Callable[[], None] = lambda: None
+    #: Removes what has been kept for long enough; how long nothing is to be done, in seconds.
+    clean_up: Callable[[datetime], float] | None = None
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -58,11 +64,19 @@ class Duties:
 
     def _steps(self) -> dict[str, Callable[[datetime], float]]:
         """Each duty's step; it returns how long nothing is to be done, in seconds."""
-        return {
+        steps: dict[str, Callable[[datetime], float]] = {
             "scheduler": self._schedule,
             "resources": lambda now: 0 if self.resources.reconcile(now) else SHORT_NAP_S,
             "alarms": lambda now: 0 if self.alarms.run_once(now) else SHORT_NAP_S,
+            "store": self._look_at_store,
         }
+        if self.clean_up is not None:
+            steps["clean-up"] = self.clean_up
+        return steps
+
+    def _look_at_store(self, _now: datetime) -> float:
+        self.look_at_store()
+        return STORE_NAP_S
 
     def _schedule(self, _now: datetime) -> float:
         self.catch_up()
@@ -87,6 +101,8 @@ class Duties:
     def _run(self, name: str, loop: Callable[[], None]) -> None:
         try:
             loop()
+        except StoreLost as error:
+            self.failed(name, error)
         except BaseException as error:
             self.failed(name, error)
             raise
@@ -108,6 +124,10 @@ class Duties:
     def _try(self, name: str, step: Callable[[datetime], float]) -> float:
         try:
             return step(self.clock.now())
+        except StoreLost:
+            raise  # there is nothing to go on with
+        except StoreError:
+            return LONGEST_NAP_S  # the store has it logged once, for all who meet it
         except TaskrunnerError as error:
             # Without a traceback: the message says it all.
             log.error("a background loop could not do its work", loop=name, error=str(error))  # noqa: TRY400

@@ -57,7 +57,7 @@ class Service:
     ) -> None:
         """Open the store that the settings name, or use one. Raises ConfigError or StoreError."""
         self.settings = settings
-        self.store = store or Store(settings.database_url)
+        self.store = store or Store(settings.database_url, opening=settings.opening)
         host = clock or SystemClock()
         # Whoever is alone with the store may move its moments along when the clock is set.
         self._timeline = Timeline(host, self.store) if self.store.is_sqlite else None
@@ -90,6 +90,7 @@ class Service:
             failed=failed or (lambda _name, _error: None),
             listener=self.listener,
             catch_up=self.catch_up,
+            look_at_store=self.store.look,
         )
 
     def start(self) -> None:

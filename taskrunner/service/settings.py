@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from taskrunner.model.selection import Selection
 from taskrunner.service.resources.rules import Rules
+from taskrunner.service.store.backend import Opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,8 @@ class ServiceSettings:
     """Settings of the service; times in seconds."""
 
     database_url: str
+    #: What may be done where the store is not the one that was here.
+    opening: Opening = field(default_factory=Opening)
     #: How long a runner has to acknowledge a hand-out.
     ack_timeout_s: float = 120
     #: How long a runner may be silent; an object's reportProgressTimeout takes its place.

@@ -29,7 +29,7 @@ from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
-from taskrunner.service.store.tables import METADATA
+from taskrunner.service.store.tables import METADATA, store_identity
 from taskrunner.testing.clock import FakeClock
 
 #: Every commit waits for the disk; where there is a folder in memory, tests need not.
@@ -115,7 +115,7 @@ class ServiceInProcess:
         """Begin afresh on an empty store with a new clock: quicker than another of these."""
         store = self.service.store
         with store.write() as conn:
-            for table in METADATA.sorted_tables:
+            for table in {*METADATA.sorted_tables} - {store_identity}:
                 conn.execute(table.delete())
         self._provider, self._publisher = provider, publisher
         self._settings = replace(self._settings, resources=resources)

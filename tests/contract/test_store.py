@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from taskrunner.errors import PipelineNotFound
+from taskrunner.errors import PipelineNotFound, StoreInUse
 from taskrunner.model.decisions import Queue
 from taskrunner.model.instances import Category, Dependency, DependencyKind, InstanceSpec
 from taskrunner.model.rows import AttemptRow, InstanceRow, Row
@@ -174,6 +174,7 @@ def test_the_migrations_build_the_tables_that_the_code_names(store: Store) -> No
 def test_an_existing_database_is_opened_as_it_is(store: Store, database_url: str) -> None:
     with store.write() as conn:
         pipelines.insert_pipeline(conn, PIPELINE)
+    store.close()
     again = Store(database_url)
     with again.read() as conn:
         assert pipelines.load_pipeline(conn, "df-1") == PIPELINE
@@ -181,11 +182,19 @@ def test_an_existing_database_is_opened_as_it_is(store: Store, database_url: str
 
 
 def test_services_that_start_together_migrate_once(database_url: str) -> None:
-    def open_and_close(_: int) -> None:
-        Store(database_url).close()
+    is_sqlite = database_url.startswith("sqlite")
+
+    def open_and_close(_: int) -> bool:
+        try:
+            Store(database_url).close()
+        except StoreInUse:
+            assert is_sqlite, "a server's database is for any number of services"
+            return False
+        return True
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(open_and_close, range(8)))
+        opened = list(pool.map(open_and_close, range(8)))
+    assert any(opened)
     store = Store(database_url)
     with store.read() as conn:
         assert conn.execute(sa.text("SELECT count(*) FROM alembic_version")).scalar() == 1

@@ -14,8 +14,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from taskrunner.errors import ConfigError, StoreError
-from taskrunner.service.store.database import BUSY_TIMEOUT_S, Store
+from taskrunner.errors import ConfigError, StoreError, StoreLost
+from taskrunner.service.store.database import Store
+from taskrunner.service.store.sqlite_backend import BUSY_TIMEOUT_S
 from taskrunner.testing import FakeClock
 
 
@@ -147,11 +148,17 @@ def test_a_file_that_may_not_be_written_is_told(tmp_path: Path) -> None:
 
 def test_a_store_that_breaks_while_it_is_open_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
+    Store(url(path)).close()
     store = Store(url(path))
-    store.close()  # what is in the log goes into the file
-    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 200_000)
-    with pytest.raises(StoreError, match=r"s\.db cannot be used"), store.read() as conn:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:  # the same file, with its first page and its size
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    with pytest.raises(StoreLost, match=r"s\.db cannot be used: .*malformed"), store.read() as conn:
         conn.exec_driver_sql("SELECT * FROM instances").all()
+    with pytest.raises(StoreLost, match="malformed"), store.write() as conn:
+        pytest.fail("a store that is lost was used again")
     store.close()
 
 

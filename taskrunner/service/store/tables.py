@@ -221,3 +221,14 @@ answered_calls = sa.Table(
     sa.Column("begun_at", UtcDateTime, nullable=False),
     sa.Column("good_until", UtcDateTime, nullable=False, index=True),
 )
+
+# One row: which store this is.
+store_identity = sa.Table(
+    "store_identity",
+    METADATA,
+    sa.Column("store_id", sa.Text, primary_key=True),
+    # Counted in a SQLite file only: a copy that has fewer than were answered for is an older one.
+    sa.Column("changes", sa.BigInteger, nullable=False),
+    # SQLite's schema version when a service opened the file; null: it was closed in order.
+    sa.Column("open_at_schema", sa.BigInteger),
+)

@@ -1,0 +1,54 @@
+"""What `Store` asks of a kind of database: its engine, and whether it is still the same one."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.engine import Connection, Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What whoever starts the service has said about its store."""
+
+    #: Make a new one; there must be none.
+    create: bool = False
+    #: Take the one that is found, though it is another or an older one than was here.
+    restored: bool = False
+
+
+class Backend(Protocol):
+    """One database."""
+
+    #: How it is named to people.
+    where: str
+
+    def start(self) -> Engine:
+        """An engine for it. Raises ConfigError or StoreError."""
+        ...
+
+    def examine(self, connection: Connection) -> None:
+        """Before anything is changed: whether it is the store that was here. Raises StoreLost."""
+        ...
+
+    def opened(self) -> None:
+        """The schema is there: note which store this is. Raises StoreError."""
+        ...
+
+    def check(self) -> None:
+        """Before each transaction. Raises StoreLost when it is not the same store any more."""
+        ...
+
+    def change(self, connection: Connection) -> AbstractContextManager[None]:
+        """A transaction that may write, committed at the end. Raises StoreLost, also after that."""
+        ...
+
+    def look(self) -> None:
+        """Whatever is too costly for `check`, once a second. Raises StoreLost."""
+        ...
+
+    def stop(self, engine: Engine, *, lost: bool) -> None:
+        """Close every connection; of a store that is `lost` nothing is touched any more."""
+        ...

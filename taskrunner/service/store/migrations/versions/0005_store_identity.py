@@ -1,0 +1,23 @@
+"""A store has an id of its own, and counts its changes.
+
+Revision ID: 0005
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the table; its one row is made when the store is opened."""
+    op.create_table(
+        "store_identity",
+        sa.Column("store_id", sa.Text(), nullable=False),
+        sa.Column("changes", sa.BigInteger(), nullable=False),
+        sa.Column("open_at_schema", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("store_id", name=op.f("pk_store_identity")),
+    )

@@ -1,0 +1,156 @@
+"""A store in a database of a PostgreSQL server, which several processes may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import NoSuchModuleError, ProgrammingError
+
+from taskrunner.errors import ConfigError, StoreLost
+from taskrunner.service.store.backend import Opening
+from taskrunner.service.store.records import insert_missing_columns
+from taskrunner.service.store.tables import store_identity
+
+#: A server that is gone without a word is found out in a minute; what the URL says comes first.
+_CONNECTING: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+_IDENTITY = """
+SELECT (SELECT oid::text FROM pg_database WHERE datname = current_database()),
+       coalesce(to_regclass('store_identity')::oid::text, ''),
+       {cluster}, {position}
+"""
+#: The server's own identity, and how far its log has come; not every kind of server tells.
+_FULL = _IDENTITY.format(
+    cluster="(SELECT system_identifier::text FROM pg_control_system())",
+    position="CASE WHEN pg_is_in_recovery() THEN 0 "
+    "ELSE pg_current_wal_flush_lsn() - '0/0'::pg_lsn END",
+)
+_SHORT = _IDENTITY.format(cluster="''", position="0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """Which database answers."""
+
+    database: str
+    table: str
+    cluster: str
+    #: The bytes that the server's log has had in all.
+    position: int
+
+
+class PostgresqlBackend:
+    """The server's database, known by what changes when it is made anew."""
+
+    def __init__(self, url: URL, opening: Opening) -> None:
+        """Raises ConfigError for what a server's database cannot be told."""
+        if opening.restored:
+            raise ConfigError(
+                "--restored is for SQLite: of a server's database nothing is remembered"
+            )
+        self._url, self._opening = url, opening
+        self.where = f"{url.host}:{url.port or 5432}"
+        self._query = _FULL
+        self._known: _Found | None = None
+
+    def start(self) -> Engine:
+        """A pool of connections."""
+        try:
+            engine = sa.create_engine(
+                self._url,
+                pool_size=16,
+                max_overflow=16,
+                pool_pre_ping=True,
+                connect_args={k: v for k, v in _CONNECTING.items() if k not in self._url.query},
+            )
+        except NoSuchModuleError as error:
+            raise ConfigError(f"--database-url: {error}") from None
+        sa.event.listen(engine, "connect", self._on_connect)
+        self._engine = engine
+        return engine
+
+    def examine(self, connection: Connection) -> None:
+        """Nothing is remembered; a new store was perhaps asked for."""
+        if self._opening.create and sa.inspect(connection).has_table("alembic_version"):
+            raise ConfigError(
+                f"--create: there is a store already at {self.where}; start without it"
+            )
+
+    def opened(self) -> None:
+        """Know the database from now on."""
+        with self._engine.begin() as connection:
+            if connection.execute(sa.select(store_identity)).first() is None:
+                insert_missing_columns(
+                    connection, store_identity, [{"store_id": uuid4().hex, "changes": 0}]
+                )
+        try:
+            self._known = self._ask()
+        except ProgrammingError:
+            self._query = _SHORT
+            self._known = self._ask()
+
+    def _ask(self) -> _Found:
+        with self._engine.connect() as connection:
+            return _found(connection.exec_driver_sql(self._query).one())
+
+    def _on_connect(self, connection: Any, _record: Any) -> None:
+        """A database that takes another's place can only be met by a new connection."""
+        if self._known is None:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(self._query)
+            found = _found(cursor.fetchone())
+        connection.rollback()
+        self._compare(found)
+
+    def _compare(self, found: _Found) -> None:
+        known = self._known
+        if known is None:
+            return
+        where = f"the service's database at {self.where}"
+        if found.cluster != known.cluster:
+            raise StoreLost(f"{where} is another server's than before")
+        if found.database != known.database:
+            raise StoreLost(f"{where} was dropped and made anew while the service ran")
+        if found.table != known.table:
+            what = "were made anew" if found.table else "are gone"
+            raise StoreLost(f"{where}: its tables {what} while the service ran")
+        if 0 < found.position < known.position:
+            raise StoreLost(f"{where} was put back to an earlier state while the service ran")
+        if found.position:
+            self._known = found
+
+    # -- in use -----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Each new connection is looked at when it is made."""
+
+    @contextmanager
+    def change(self, connection: Connection) -> Iterator[None]:
+        """A transaction."""
+        with connection.begin():
+            yield
+
+    def look(self) -> None:
+        """The tables, too, are those that were there."""
+        self._compare(self._ask())
+
+    def stop(self, engine: Engine, *, lost: bool) -> None:
+        """Close the pool."""
+        del lost
+        engine.dispose()
+
+
+def _found(row: Any) -> _Found:
+    database, table, cluster, position = row
+    return _Found(database=database, table=table, cluster=cluster, position=int(position))
