@@ -250,7 +250,8 @@ def _serve_on(
 
     def failed(name: str, error: BaseException) -> None:
         ended.append((name, error))
-        server.stop()
+        if len(ended) == 1:  # a second time would cut short what is being answered
+            server.stop()
 
     with ExitStack() as stack:
         local = resources.processes(url_of(sock), environ)

@@ -5,6 +5,7 @@ Each is the real `taskrunner serve`, with its store in a SQLite file.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -130,19 +131,19 @@ def test_what_is_gone_is_not_answered_for(tmp_path: Path) -> None:
     with served(tmp_path, "--no-auth") as service:
         create(service, "1")
         (tmp_path / "service.db").unlink()
-        answers: list[int] = []
+        answers: list[tuple[int, str]] = []
         for number in range(2, 50):
             try:
                 create(service, str(number))
-                answers.append(200)
+                answers.append((200, ""))
             except urllib.error.HTTPError as error:
-                answers.append(error.code)
-                assert "gone or damaged" in error.read().decode()
+                answers.append((error.code, json.loads(error.read())["message"]))
             except OSError:
                 break
         service.process.wait(START_S)
     assert answers
-    assert set(answers) == {500}
+    gone = "the service's database is gone or damaged, and the service stops"
+    assert set(answers) == {(500, gone)}
 
 
 # -- at the start -----------------------------------------------------------------------------

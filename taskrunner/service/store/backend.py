@@ -49,6 +49,10 @@ class Backend(Protocol):
         """Whatever is too costly for `check`, once a second. Raises StoreLost."""
         ...
 
+    def explain(self) -> str | None:
+        """Why a driver may have said that the store is broken, in better words than its own."""
+        ...
+
     def stop(self, engine: Engine, *, lost: bool) -> None:
         """Close every connection; of a store that is `lost` nothing is touched any more."""
         ...

@@ -149,7 +149,7 @@ class Store:
         except DBAPIError as error:
             trouble = trouble_of(error)
             if trouble is StoreTrouble.LOST:
-                raise StoreLost(_unusable(self.where, error)) from error
+                raise StoreLost(self._backend.explain() or _unusable(self.where, error)) from error
             if isinstance(error, IntegrityError | DataError | ProgrammingError):
                 raise  # the statement is wrong, not the database
             raise StoreError(_unusable(self.where, error), trouble=trouble) from error

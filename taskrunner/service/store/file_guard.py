@@ -29,16 +29,16 @@ class FileGuard:
         # Open to the end, after SQLite's own: see above.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._known: list[_Identity] = []
-        self._sizes = [0, 0]
+        self._sizes: list[int] = []
 
     def remember(self) -> None:
         """Take the files for the right ones, as they are now. Raises StoreLost."""
         held = os.fstat(self._descriptor)
         found = [self._look(file) for file in self._files]
         self._known = [_identity(one) for one in found]
-        self._sizes = [found[0].st_size, found[1].st_size]
         if self._known[0] != _identity(held):
             raise StoreLost(f"the service's database at {self._path} was replaced just now")
+        self.take_sizes()
 
     def check(self) -> None:
         """Raises StoreLost when a file is not there, or is another one."""
@@ -49,11 +49,19 @@ class FileGuard:
                 )
 
     def has_shrunk(self) -> bool:
-        """Whether a file is smaller than when this was asked last; that may be well."""
-        sizes = [self._look(file).st_size for file in self._files[:2]]
-        shrunk = any(now < before for now, before in zip(sizes, self._sizes, strict=True))
-        self._sizes = sizes
-        return shrunk
+        """Whether a file is smaller than when `take_sizes` was called; that may be well."""
+        return bool(self.cut())
+
+    def cut(self) -> str | None:
+        """That a file is smaller than it was, for when that is not well."""
+        for file, before in zip(self._files, self._sizes, strict=False):
+            if (found := self._look(file).st_size) < before:
+                return self._was_cut(file, found, before)
+        return None
+
+    def take_sizes(self) -> None:
+        """Take the files for whole, as they are now."""
+        self._sizes = [self._look(file).st_size for file in self._files[:2]]
 
     def check_database(self, page_size: int) -> None:
         """Raises StoreLost when the database lacks its end; nobody may write meanwhile."""
@@ -68,12 +76,14 @@ class FileGuard:
         self._check_size(self._files[1], 32 + pages * (page_size + 24) if pages > 0 else 0)
 
     def _check_size(self, file: Path, wanted: int) -> None:
-        found = self._look(file).st_size
-        if found < wanted:
-            raise StoreLost(
-                f"{_what(file, self._path)} was cut short while the service ran: it has {found} "
-                f"bytes of {wanted}"
-            )
+        if (found := self._look(file).st_size) < wanted:
+            raise StoreLost(self._was_cut(file, found, wanted))
+
+    def _was_cut(self, file: Path, found: int, wanted: int) -> str:
+        return (
+            f"{_what(file, self._path)} was cut short while the service ran: it has {found} bytes "
+            f"of {wanted}"
+        )
 
     def files(self) -> list[Path]:
         """The files that are there."""

@@ -243,6 +243,7 @@ class SqliteBackend:
             # The database first: what is moved from the log may bring it to its size again.
             self._guard.check_database(self._page_size)
             self._guard.check_log(self._pages_in_log(), self._page_size)
+        self._guard.take_sizes()
         if not self._state.is_in_place():
             self._own_again()
         self._complain()
@@ -252,11 +253,17 @@ class SqliteBackend:
         try:
             row = self._keeper.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
-            raise StoreLost(
-                f"the service's database at {self.where} cannot be read whole: {error}"
-            ) from None
+            raise StoreLost(self._guard.cut() or str(error)) from None
         pages: int = row[1]
         return pages
+
+    def explain(self) -> str | None:
+        """SQLite does not say that a file is gone, or short."""
+        try:
+            self._guard.check()
+            return self._guard.cut()
+        except StoreLost as error:
+            return str(error)
 
     def _own_again(self) -> None:
         """The state file was removed: make it anew, before somebody else does."""
