@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskrunner.agent.lifecycle import ExitCode
+from taskrunner.cli.store_options import StoreOptions, store_options
 from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
 from taskrunner.host.systemd import Notifier
@@ -37,9 +38,7 @@ class Options:
     """What the command line said."""
 
     listen: str
-    database_url: str | None = field(repr=False)
-    create: bool
-    restored: bool
+    store: StoreOptions
     no_auth: bool
     credentials_file: Path | None
     region: str
@@ -65,25 +64,7 @@ class Options:
     default=_DEFAULT_LISTEN,
     help="Address to serve on; port 0 takes a free one.",
 )
-@click.option(
-    "--database-url",
-    metavar="URL",
-    envvar="TASKRUNNER_DATABASE_URL",
-    help="sqlite:////PATH or postgresql://USER:PASSWORD@HOST/DATABASE. "
-    "Without it, SQLite in $XDG_STATE_HOME/taskrunner/service.db.",
-)
-@click.option(
-    "--create",
-    is_flag=True,
-    help="Begin with a new, empty store although there was one. Without it, only a first start "
-    "makes one. Refused where a store is.",
-)
-@click.option(
-    "--restored",
-    is_flag=True,
-    help="Go on with a store that is older than the one that was here, as a backup is, or is "
-    "another one. Refused where neither is the case.",
-)
+@store_options
 @click.option("--no-auth", is_flag=True, help="Take calls unsigned; on a loopback address only.")
 @click.option(
     "--credentials-file",
@@ -176,7 +157,8 @@ def command(**given: Any) -> int:
     A definition may run any command on the hosts whose agents poll its worker group: who may put
     definitions rules those hosts.
     """
-    return _serve(Options(**given), os.environ)
+    store, others = StoreOptions.of(given)
+    return _serve(Options(store=store, **others), os.environ)
 
 
 def _serve(options: Options, environ: Mapping[str, str]) -> int:
@@ -184,8 +166,6 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
     from taskrunner.service.server import Address, bind
 
     logs.configure(level=options.log_level, form=options.log_format)
-    if options.create and options.restored:
-        raise UsageError("--create and --restored: one or the other")
     address = Address.parse(options.listen)
     authenticator, reload = _authenticator(options, address)
     # The store and its neighbours hold secrets of pipelines.
@@ -293,11 +273,11 @@ def _ended(name: str = "", error: BaseException | None = None) -> int:
 
 def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> ServiceSettings:
     from taskrunner.service.settings import ServiceSettings
-    from taskrunner.service.store.backend import Opening
 
     return ServiceSettings(
-        database_url=options.database_url or _default_database(environ),
-        opening=Opening(create=options.create, restored=options.restored),
+        database_url=options.store.database_url or _default_database(environ),
+        opening=options.store.opening,
+        retention=options.store.retention,
         ack_timeout_s=options.ack_timeout,
         lease_timeout_s=options.lease_timeout,
         resources=rules,

@@ -220,6 +220,11 @@ class DefinitionCache:
                 self._held.popitem(last=False)
         return loaded
 
+    def forget(self, pipeline_id: str, version: int) -> None:
+        """Load it anew when it is asked for again: its secrets were removed."""
+        with self._lock:
+            self._held.pop((pipeline_id, version), None)
+
     def uncommitted(self, definition: Definition) -> LoadedDefinition:
         """A definition that has no version yet, or may lose it again: nothing of it is held."""
         return LoadedDefinition(definition, self._retry_delay_cap)

@@ -21,6 +21,7 @@ from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
+from taskrunner.service.cleaner import Cleaner
 from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefinition
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
@@ -75,6 +76,7 @@ class Service:
             rules=settings.resources,
             work_ready=self.work_ready,
         )
+        self.cleaner = Cleaner(self.store, settings.retention, self._definitions)
         self.alarms = AlarmLoop(self.store, publisher or Recorder())
         #: Hears the service's other processes. A SQLite file has no other: it has one owner.
         self.listener = (
@@ -91,6 +93,7 @@ class Service:
             listener=self.listener,
             catch_up=self.catch_up,
             look_at_store=self.store.look,
+            clean_up=self.cleaner.step,
         )
 
     def start(self) -> None:

@@ -32,6 +32,7 @@ from taskrunner.service.runtime import Subject, moment
 from taskrunner.service.selectors import Condition, row_conditions
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import retention as retention_store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
@@ -189,7 +190,7 @@ def set_status(
     if wanted == "RERUN":
         _check_ended(rows)
         forget_ended(transaction.conn, pipeline.pipeline_id)
-        rerun(transaction, pipeline.pipeline_id, rows)
+        _check_secrets(transaction, rerun(transaction, pipeline.pipeline_id, rows))
         return
     counts = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline.pipeline_id, rows, load, counts):
@@ -201,6 +202,20 @@ def _check_ended(rows: Sequence[InstanceRow]) -> None:
     for row in rows:
         if row.status not in INSTANCE_TERMINAL:
             raise InvalidRequest(f"{row.instance_id} is {row.status}: not ended yet")
+
+
+def _check_secrets(transaction: SchedulingTransaction, rows: Sequence[InstanceRow]) -> None:
+    """Refuse to run with masks in place of secrets: what was begun is undone."""
+    for pipeline_id in {row.pipeline_id for row in rows}:
+        versions = {row.version for row in rows if row.pipeline_id == pipeline_id}
+        gone = retention_store.without_secrets(transaction.conn, pipeline_id, versions)
+        late = next((row for row in rows if row.version in gone), None)
+        if late is not None:
+            raise InvalidRequest(
+                f"{late.instance_id} was made from version {late.version} of the definition, which "
+                "was replaced so long ago that its secrets are not kept any more: it cannot be "
+                "run again"
+            )
 
 
 def _mark_finished(view: View) -> list[Decision]:

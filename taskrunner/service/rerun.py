@@ -26,20 +26,23 @@ def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 def rerun(
     transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow]
-) -> None:
+) -> list[InstanceRow]:
     """Begin these ended instances again, with all of their tries.
 
     Along come whoever was drawn into their failure (CASCADE_FAILED because of them), the users of
     a resource, their own preconditions that failed or were canceled, and the resources that they
-    run on. The planner sends those back at once that still wait for something failed.
+    run on. The planner sends those back at once that still wait for something failed. Returns all
+    of them, as they were.
     """
     run = _Rerun(transaction, pipeline_id)
     run.choose(rows)
     found = list(run.chosen.values())
     while found:
         found = [row for some in in_portions(found) for row in run.with_needs(some)]
-    for row in run.chosen.values():
+    begun = list(run.chosen.values())
+    for row in begun:
         run.begin(row)
+    return begun
 
 
 @dataclass(frozen=True)

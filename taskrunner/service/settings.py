@@ -11,6 +11,18 @@ from taskrunner.service.store.backend import Opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long the store keeps what is over."""
+
+    #: Since it was over; of a version of a definition, since the next one took its place.
+    days: float = 30
+    #: Replaced versions of each definition.
+    versions: int = 10
+    #: Rows of each kind: runners, hand-outs, alarms, marks of deleted pipelines.
+    rows: int = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
     """Settings of the service; times in seconds."""
 
@@ -21,6 +33,7 @@ class ServiceSettings:
     ack_timeout_s: float = 120
     #: How long a runner may be silent; an object's reportProgressTimeout takes its place.
     lease_timeout_s: float = 300
+    retention: Retention = field(default_factory=Retention)
     #: Occurrences to run at once instead of each in its own time (local runs).
     selection: Selection | None = None
     #: Waits between attempts are cut to this (local runs).

@@ -79,6 +79,14 @@ def load_pipeline(
     return row
 
 
+def lock_pipeline(conn: Connection, pipeline_id: str) -> None:
+    """Let nobody else change a pipeline, or make instances of it, until the transaction ends."""
+    conn.execute(_PIPELINE_ID.where(pipelines.c.pipeline_id == pipeline_id).with_for_update())
+
+
+_PIPELINE_ID = sa.select(pipelines.c.pipeline_id)
+
+
 def not_found(pipeline_id: str) -> PipelineNotFound:
     """What is said of a pipeline that is not there, or not for the caller's eyes."""
     return PipelineNotFound(f"Pipeline with id: {pipeline_id} does not exist")

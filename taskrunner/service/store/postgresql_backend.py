@@ -71,6 +71,7 @@ class PostgresqlBackend:
                 pool_size=16,
                 max_overflow=16,
                 pool_pre_ping=True,
+                hide_parameters=True,  # definitions hold secrets, and errors are logged
                 connect_args={k: v for k, v in _CONNECTING.items() if k not in self._url.query},
             )
         except NoSuchModuleError as error:

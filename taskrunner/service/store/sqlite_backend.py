@@ -107,9 +107,10 @@ class SqliteBackend:
         os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
     def _engine(self) -> Engine:
-        timeout = {"timeout": BUSY_TIMEOUT_S}
+        wait = {"timeout": BUSY_TIMEOUT_S}
         try:
-            engine = sa.create_engine(self._url, connect_args=timeout)
+            # Parameters are hidden in errors, which are logged: definitions hold secrets.
+            engine = sa.create_engine(self._url, hide_parameters=True, connect_args=wait)
         except NoSuchModuleError as error:
             self._guard.close()
             self._give_up()

@@ -64,6 +64,9 @@ definitions = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # Of an old version that ended instances are shown by: whether it had secrets, which are
+    # masked by now. Null: its body is as it was put.
+    sa.Column("secrets_removed", sa.Boolean),
 )
 
 # How far each schedule of an active pipeline has been turned into instances.

@@ -1,4 +1,4 @@
-"""A store has an id of its own, and counts its changes.
+"""A store has an id, and counts its changes; old definitions may have lost their secrets.
 
 Revision ID: 0005
 """
@@ -13,7 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table; its one row is made when the store is opened."""
+    """Add a table, whose one row is made when the store is opened, and a column."""
+    op.add_column("definitions", sa.Column("secrets_removed", sa.Boolean(), nullable=True))
     op.create_table(
         "store_identity",
         sa.Column("store_id", sa.Text(), nullable=False),
