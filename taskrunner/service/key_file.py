@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from taskrunner.errors import ConfigError
+from taskrunner.host import permissions
 from taskrunner.logs import get_logger
 from taskrunner.service.auth_keys import Key, read_keys
 
@@ -24,6 +26,7 @@ class KeyFile(Mapping[str, Key]):
         self._asked = False
         self._stamp = self._look()
         self._keys = read_keys(path)
+        self._complain()
 
     def __getitem__(self, key_id: str) -> Key:
         """The key of an id; raises KeyError."""
@@ -57,12 +60,24 @@ class KeyFile(Mapping[str, Key]):
             return
         self._tell(keys)
         self._keys = keys
+        self._complain()
 
     def _tell(self, keys: Mapping[str, Key]) -> None:
         gone = sorted(self._keys.keys() - keys.keys())
         new = sorted(keys.keys() - self._keys.keys())
         changed = sorted(i for i in keys.keys() & self._keys.keys() if keys[i] != self._keys[i])
         log.info("keys reloaded", new=new, changed=changed, revoked=gone)
+
+    def _complain(self) -> None:
+        """Say of whom the keys, or the file in its place, may come. Others' reading is refused."""
+        for path in (self._path.parent, self._path):
+            with suppress(OSError):
+                # Its group may be how a file of root's is handed to the service.
+                remedy = permissions.remedy(path, group_reads=True)
+                if remedy is not None:
+                    log.warning(
+                        "others on this host can change the keys", path=str(path), remedy=remedy
+                    )
 
     def _look(self) -> _Stamp | None:
         try:

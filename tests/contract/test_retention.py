@@ -153,7 +153,7 @@ def test_what_a_deactivation_has_ended_is_taken_up_with_its_secrets(
 ) -> None:
     start = world.now.isoformat(timespec="seconds").removesuffix("+00:00")
     schedule = {"id": "S", "type": "Schedule", "period": "1 day", "startDateTime": start}
-    timed = [
+    timed: list[dict[str, Any]] = [
         {"id": "Default", "schedule": {"ref": "S"}, "scheduleType": "cron", "workerGroup": "wg"},
         {**schedule, "occurrences": "1"},
         objects()[1],

@@ -1,6 +1,7 @@
 """What happens to the store of a running service, and what the service makes of it.
 
-Each is the real `taskrunner serve`, with its store in a SQLite file.
+Each is the real `taskrunner serve`, with its store in a SQLite file. More ways to damage a store,
+and PostgreSQL's, are in `tests/contract/test_store_lost.py`.
 """
 
 from __future__ import annotations
@@ -53,19 +54,6 @@ def delete(store: Path) -> None:
     store.unlink()
 
 
-def delete_all(store: Path) -> None:
-    for file in store.parent.glob("service.db*"):
-        file.unlink()
-
-
-def move(store: Path) -> None:
-    store.rename(store.with_name("moved.db"))
-
-
-def move_folder(store: Path) -> None:
-    store.parent.rename(store.parent.with_name("elsewhere"))
-
-
 def replace(store: Path) -> None:
     copy = store.with_name("copy.db")
     shutil.copy(store, copy)
@@ -76,35 +64,17 @@ def truncate(store: Path) -> None:
     os.truncate(store, 0)
 
 
-def truncate_half(store: Path) -> None:
-    os.truncate(store, store.stat().st_size // 2 // 4096 * 4096)
-
-
 def delete_log(store: Path) -> None:
     store.with_name("service.db-wal").unlink()
-
-
-def truncate_log(store: Path) -> None:
-    os.truncate(store.with_name("service.db-wal"), 4096)
-
-
-def delete_index(store: Path) -> None:
-    store.with_name("service.db-shm").unlink()
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
         (delete, "service.db is gone: it was deleted or moved while the service ran"),
-        (delete_all, "service.db is gone: it was deleted or moved while the service ran"),
-        (move, "service.db is gone: it was deleted or moved while the service ran"),
-        (move_folder, "service.db is gone: it was deleted or moved while the service ran"),
         (replace, "service.db was replaced by another file while the service ran"),
         (truncate, "service.db was cut short while the service ran"),
-        (truncate_half, "service.db was cut short while the service ran"),
         (delete_log, "service.db-wal, a part of the service's database, is gone"),
-        (truncate_log, "service.db-wal, a part of the service's database, was cut short"),
-        (delete_index, "service.db-shm, a part of the service's database, is gone"),
     ],
 )
 def test_a_store_that_is_taken_away_stops_the_service_in_words(

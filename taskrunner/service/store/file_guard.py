@@ -8,7 +8,6 @@ closes it takes SQLite's locks away.
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 from taskrunner.errors import StoreLost
@@ -119,15 +118,3 @@ def _what(file: Path, path: Path) -> str:
     if file == path:
         return f"the service's database at {path}"
     return f"{file}, a part of the service's database,"
-
-
-def too_wide(path: Path) -> str | None:
-    """What others may do to a file or folder of the store that they should not; None: nothing.
-
-    A folder may be looked into: what lies in it has rights of its own.
-    """
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        wrong = mode & (stat.S_IWGRP | stat.S_IWOTH)
-        return f"chmod go-w {path}" if wrong else None
-    return f"chmod 600 {path}" if mode & (stat.S_IRWXG | stat.S_IRWXO) else None

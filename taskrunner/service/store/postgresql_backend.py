@@ -39,8 +39,8 @@ _SHORT = _IDENTITY.format(cluster="''", position="0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """Which database answers."""
+class Found:
+    """Which database answers; empty or 0 where its server does not tell."""
 
     database: str
     table: str
@@ -61,7 +61,7 @@ class PostgresqlBackend:
         self._url, self._opening = url, opening
         self.where = f"{url.host}:{url.port or 5432}"
         self._query = _FULL
-        self._known: _Found | None = None
+        self._known: Found | None = None
 
     def start(self) -> Engine:
         """A pool of connections."""
@@ -100,7 +100,7 @@ class PostgresqlBackend:
             self._query = _SHORT
             self._known = self._ask()
 
-    def _ask(self) -> _Found:
+    def _ask(self) -> Found:
         with self._engine.connect() as connection:
             return _found(connection.exec_driver_sql(self._query).one())
 
@@ -114,20 +114,9 @@ class PostgresqlBackend:
         connection.rollback()
         self._compare(found)
 
-    def _compare(self, found: _Found) -> None:
-        known = self._known
-        if known is None:
-            return
-        where = f"the service's database at {self.where}"
-        if found.cluster != known.cluster:
-            raise StoreLost(f"{where} is another server's than before")
-        if found.database != known.database:
-            raise StoreLost(f"{where} was dropped and made anew while the service ran")
-        if found.table != known.table:
-            what = "were made anew" if found.table else "are gone"
-            raise StoreLost(f"{where}: its tables {what} while the service ran")
-        if 0 < found.position < known.position:
-            raise StoreLost(f"{where} was put back to an earlier state while the service ran")
+    def _compare(self, found: Found) -> None:
+        if self._known is not None:
+            check_same(f"the service's database at {self.where}", self._known, found)
         if found.position:
             self._known = found
 
@@ -156,6 +145,19 @@ class PostgresqlBackend:
         engine.dispose()
 
 
-def _found(row: Any) -> _Found:
+def check_same(where: str, known: Found, found: Found) -> None:
+    """Raises StoreLost when another database answers than the one that is known."""
+    if found.cluster != known.cluster:
+        raise StoreLost(f"{where} is another server's than before")
+    if found.database != known.database:
+        raise StoreLost(f"{where} was dropped and made anew while the service ran")
+    if found.table != known.table:
+        what = "were made anew" if found.table else "are gone"
+        raise StoreLost(f"{where}: its tables {what} while the service ran")
+    if 0 < found.position < known.position:
+        raise StoreLost(f"{where} was put back to an earlier state while the service ran")
+
+
+def _found(row: Any) -> Found:
     database, table, cluster, position = row
-    return _Found(database=database, table=table, cluster=cluster, position=int(position))
+    return Found(database=database, table=table, cluster=cluster, position=int(position))

@@ -18,9 +18,10 @@ from sqlalchemy.exc import NoSuchModuleError
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError, StoreError, StoreLost
+from taskrunner.host import permissions
 from taskrunner.logs import get_logger
 from taskrunner.service.store.backend import Opening
-from taskrunner.service.store.file_guard import WAL, FileGuard, too_wide, with_suffix
+from taskrunner.service.store.file_guard import WAL, FileGuard, with_suffix
 from taskrunner.service.store.state_file import Remembered, StateFile
 
 log = get_logger()
@@ -284,7 +285,7 @@ class SqliteBackend:
         """Say once which files others can read, or exchange."""
         for path in [self._path.parent, *self._guard.files(), self._state.path]:
             with suppress(OSError):
-                remedy = too_wide(path)
+                remedy = permissions.remedy(path)
                 if remedy is not None and remedy not in self._told:
                     self._told.add(remedy)
                     log.warning(

@@ -14,6 +14,7 @@ from taskrunner.errors import (
     DefinitionError,
     PipelineNotFound,
     StoreError,
+    StoreTrouble,
     TaskNotFound,
     UsageError,
 )
@@ -121,10 +122,20 @@ def test_faults_are_codes_and_messages(error: Exception, status: int, code: str)
     assert answer.json == {"__type": code, "message": str(error)}
 
 
-@pytest.mark.parametrize("error", [StoreError("secret url"), RuntimeError("a defect")])
-def test_our_own_failures_are_logged_and_not_shown(
-    error: Exception,
-) -> None:
+@pytest.mark.parametrize("trouble", StoreTrouble)
+def test_what_is_wrong_with_the_store_is_said_to_callers_in_general(trouble: StoreTrouble) -> None:
+    """The store has it logged, with path or host, once for all callers."""
+    error = StoreError("/secret/path is full", trouble=trouble)
+    with capture_logs() as log:
+        answer = asgi.ask(failing(error), "DeletePipeline", {"pipelineId": "p"})
+
+    assert answer.status == 500
+    assert answer.json == {"__type": "InternalServiceError", "message": str(trouble)}
+    assert log == []
+
+
+def test_our_own_failures_are_logged_and_not_shown() -> None:
+    error = RuntimeError("a defect")
     with capture_logs() as log:
         answer = asgi.ask(failing(error), "DeletePipeline", {"pipelineId": "p"})
 

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskrunner.clock import SystemClock
+from taskrunner.errors import StoreError, StoreLost
 from taskrunner.service.actions.publisher import AlarmLoop
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
@@ -110,3 +112,58 @@ def test_a_clock_that_was_set_is_noted_before_anything_is_decided() -> None:
     assert decided.wait(20)
     running.stop()
     assert calls[:2] == ["catch up", "tick"]
+
+
+def test_a_store_that_is_lost_ends_them_and_one_that_fails_does_not() -> None:
+    """What fails is logged by the store, once for all who meet it."""
+    told: list[tuple[str, BaseException]] = []
+    ended = threading.Event()
+    lost, looks = StoreLost("gone"), iter([StoreError("full"), StoreError("full"), StoreLost("x")])
+
+    def failed(name: str, error: BaseException) -> None:
+        told.append((name, error))
+        ended.set()
+
+    def look() -> None:
+        error = next(looks)
+        raise lost if isinstance(error, StoreLost) else error
+
+    running = duties(Line(lambda: None), failed)
+    running.clock = Hurried()
+    running.look_at_store = look
+    with capture_logs() as log:
+        running.start()
+        assert ended.wait(20)
+        running.stop()
+    assert told == [("store", lost)]
+    assert log == []
+
+
+def test_cleaning_up_has_its_own_pace() -> None:
+    naps = iter([0.05, 3600.0])
+    cleaned: list[object] = []
+    running = duties(Line(lambda: None), lambda *_failure: None)
+    running.clock = hurried = Hurried()
+
+    def clean_up(now: object) -> float:
+        cleaned.append(now)
+        return next(naps)
+
+    running.clean_up = clean_up
+    running.start()
+    assert hurried.long.wait(20)
+    running.stop()
+    assert len(cleaned) == 2
+
+
+class Hurried(SystemClock):
+    """Short naps are over at once; a long one is noted, and waited for."""
+
+    def __init__(self) -> None:
+        self.long = threading.Event()
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        if timeout_s > 60:
+            self.long.set()
+            return super().wait(event, timeout_s)
+        return super().wait(event, 0.001)

@@ -90,3 +90,26 @@ def test_it_must_be_right_at_first(path: Path) -> None:
 
     with pytest.raises(ConfigError):
         KeyFile(path)
+
+
+@pytest.mark.parametrize(("mode", "folder_mode"), [(0o660, 0o755), (0o600, 0o775)])
+def test_keys_that_others_can_change_are_complained_of(
+    path: Path, mode: int, folder_mode: int
+) -> None:
+    path.chmod(mode)
+    path.parent.chmod(folder_mode)
+    with capture_logs() as log:
+        keys = KeyFile(path)
+    (told,) = log
+    wrong = path if folder_mode == 0o755 else path.parent
+    command = "g-w,o-rwx" if wrong is path else "go-w"
+    assert told["remedy"] == f"chmod {command} {wrong}"
+    assert sorted(keys) == ["AKONE", "AKTWO"]
+
+
+def test_keys_that_a_group_reads_may_be_meant_so(path: Path) -> None:
+    path.chmod(0o640)
+    path.parent.chmod(0o750)
+    with capture_logs() as log:
+        KeyFile(path)
+    assert log == []

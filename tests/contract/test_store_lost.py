@@ -1,0 +1,469 @@
+"""A store that somebody takes away, exchanges or damages while it is open, of either kind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from structlog.testing import capture_logs
+
+from taskrunner.errors import ConfigError, StoreError, StoreInUse, StoreLost, StoreTrouble
+from taskrunner.service.store.backend import Opening
+from taskrunner.service.store.database import Store
+from taskrunner.service.store.file_guard import FileGuard
+from taskrunner.service.store.tables import runners
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def add(store: Store, name: str) -> None:
+    with store.write() as conn:
+        conn.exec_driver_sql(
+            f"INSERT INTO runners (taskrunner_id, last_seen_at) VALUES ('{name}', '2026-01-01')"
+        )
+
+
+def names(store: Store) -> list[str]:
+    with store.read() as conn:
+        return list(
+            conn.execute(sa.select(runners.c.taskrunner_id).order_by("taskrunner_id")).scalars()
+        )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    return folder / "s.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = Store(url(path))
+    for number in range(3):
+        add(store, f"r{number}")
+    store.look()
+    yield store
+    store.close()
+
+
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+# -- SQLite: taken away -----------------------------------------------------------------------
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def delete_all(path: Path) -> None:
+    for file in path.parent.glob("s.db*"):
+        file.unlink()
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
+def move_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def replace(path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+def delete_log(path: Path) -> None:
+    beside(path, "-wal").unlink()
+
+
+def replace_log(path: Path) -> None:
+    replace(beside(path, "-wal"))
+
+
+def delete_index(path: Path) -> None:
+    beside(path, "-shm").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (delete, r"s\.db is gone: it was deleted or moved while the service ran"),
+        (delete_all, r"s\.db is gone"),
+        (move, r"s\.db is gone"),
+        (move_folder, r"s\.db is gone"),
+        (replace, r"s\.db was replaced by another file while the service ran"),
+        (delete_log, r"s\.db-wal, a part of the service's database, is gone"),
+        (replace_log, r"s\.db-wal, a part of the service's database, was replaced"),
+        (delete_index, r"s\.db-shm, a part of the service's database, is gone"),
+    ],
+)
+def test_a_file_that_is_not_there_any_more_ends_all_use_at_once(
+    store: Store, path: Path, damage: Callable[[Path], None], says: str
+) -> None:
+    damage(path)
+    with capture_logs() as log:
+        for use in (store.read, store.write):
+            with pytest.raises(StoreLost, match=says), use():
+                pytest.fail("it was used")
+        with pytest.raises(StoreLost, match=says):
+            store.look()
+    assert [told["log_level"] for told in log] == ["error"]
+
+
+def test_a_commit_into_a_file_that_just_went_is_not_said_to_be_kept(
+    store: Store, path: Path
+) -> None:
+    def change() -> None:
+        with store.write() as conn:
+            conn.exec_driver_sql("DELETE FROM runners")
+            path.unlink()
+
+    with pytest.raises(StoreLost, match="is gone"):
+        change()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 2 * 4096 + 17])
+def test_a_file_that_is_cut_short_is_lost(store: Store, path: Path, size: int) -> None:
+    os.truncate(path, size)
+    with pytest.raises(StoreLost, match=rf"s\.db was cut short .*: it has {size} bytes of"):
+        store.look()
+
+
+@pytest.mark.parametrize("size", [0, 32, 4096 + 24 + 32])
+def test_a_log_that_is_cut_short_is_lost(store: Store, path: Path, size: int) -> None:
+    os.truncate(beside(path, "-wal"), size)
+    with pytest.raises(StoreLost, match=rf"s\.db-wal.* was cut short .*: it has {size} bytes of"):
+        store.look()
+
+
+def test_what_sqlite_itself_makes_smaller_is_whole(store: Store, path: Path) -> None:
+    with store.write() as conn:
+        conn.exec_driver_sql("CREATE TABLE big (x)")
+        conn.exec_driver_sql("INSERT INTO big VALUES (zeroblob(400000))")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        store.look()
+        before = path.stat().st_size
+        other.execute("DROP TABLE big")
+        other.execute("VACUUM")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert path.stat().st_size < before
+    store.look()
+    assert names(store) == ["r0", "r1", "r2"]
+
+
+def test_another_stores_rows_under_the_same_name_are_seen(store: Store, path: Path) -> None:
+    """Such as by `.restore`, which writes into the very same file."""
+    with closing(sqlite3.connect(path.with_name("other"))) as other:
+        with closing(sqlite3.connect(path)) as here:
+            here.backup(other)
+        other.execute("UPDATE store_identity SET store_id = 'another'")
+        other.commit()
+        with closing(sqlite3.connect(path)) as here:
+            other.backup(here)
+    with pytest.raises(StoreLost, match="holds another store than before"):
+        add(store, "more")
+
+
+def test_a_lost_store_leaves_the_files_of_its_successor_alone(store: Store, path: Path) -> None:
+    """The last connection that SQLite closes removes the log by its name, whosever it is."""
+    for suffix in ("", "-wal", "-shm"):
+        replace(beside(path, suffix))
+    with pytest.raises(StoreLost):
+        store.look()
+    before = beside(path, "-wal").read_bytes()
+    store.close()
+    assert beside(path, "-wal").read_bytes() == before
+    with closing(Store(url(path))) as again:
+        assert names(again) == ["r0", "r1", "r2"]
+
+
+@contextmanager
+def undefended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setattr(FileGuard, "check", lambda _self: None)
+        patch.setattr(FileGuard, "has_shrunk", lambda _self: False)
+        yield
+
+
+@pytest.mark.parametrize("damage", [delete, move, delete_log])
+def test_without_looking_all_is_answered_and_gone(
+    store: Store, path: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with undefended(monkeypatch):
+        damage(path)
+        add(store, "answered")
+        assert "answered" in names(store)
+        store.look()
+        assert "answered" not in after_a_kill(path)
+    with pytest.raises(StoreLost):
+        store.look()
+
+
+def after_a_kill(path: Path) -> list[str]:
+    """What a restart would find under the name."""
+    place = path.parent.parent / "found"
+    place.mkdir()
+    for file in (path, beside(path, "-wal")):
+        if file.exists():
+            shutil.copy(file, place)
+    with closing(sqlite3.connect(place / path.name)) as found:
+        if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'runners'").fetchone():
+            return []
+        return [name for (name,) in found.execute("SELECT taskrunner_id FROM runners")]
+
+
+# -- SQLite: one owner ------------------------------------------------------------------------
+
+
+def test_a_second_owner_is_told_of_the_first(store: Store, path: Path) -> None:
+    for name in (path, path.parent / "." / path.name):
+        with pytest.raises(StoreInUse, match=rf"in use by process {os.getpid()} \("):
+            Store(url(name))
+    add(store, "r3")
+    store.close()
+    with closing(Store(url(path))) as again:
+        assert names(again) == ["r0", "r1", "r2", "r3"]
+
+
+def test_a_link_does_not_hide_the_owner(store: Store, path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(StoreInUse):
+        Store(url(link))
+    assert names(store)
+
+
+def test_without_the_lock_there_are_two_owners(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    with closing(Store(url(path))) as second:
+        add(second, "theirs")
+    assert "theirs" in names(store)
+
+
+def test_an_owner_whose_state_file_goes_takes_it_again_or_ends(store: Store, path: Path) -> None:
+    state = beside(path, "-state")
+    state.unlink()
+    with capture_logs() as log:
+        store.look()
+    (told,) = log
+    assert told["path"] == str(state)
+    with pytest.raises(StoreInUse):
+        Store(url(path))
+    state.unlink()
+    with state.open("wb") as thief:
+        fcntl.flock(thief, fcntl.LOCK_EX)
+        with pytest.raises(StoreLost, match="state was removed while the service ran, and "):
+            store.look()
+
+
+def test_a_state_file_that_says_nothing_is_made_anew(store: Store, path: Path) -> None:
+    store.close()
+    for text in ("", "x", "12\n{", "0" * 20 + "\n[]\n", "0" * 20 + '\n{"store": 7}\n'):
+        beside(path, "-state").write_text(text)
+        with closing(Store(url(path))) as again:
+            assert not again.is_new
+            assert names(again) == ["r0", "r1", "r2"]
+
+
+# -- SQLite: at the opening -------------------------------------------------------------------
+
+
+def test_a_first_store_is_new_and_a_missing_one_is_not(store: Store, path: Path) -> None:
+    assert store.is_new
+    store.close()
+    path.unlink()
+    with pytest.raises(StoreLost, match=r"s\.db is gone, and there was one .*--create"):
+        Store(url(path))
+    assert not path.exists()
+    with closing(Store(url(path), opening=Opening(create=True))) as made:
+        assert made.is_new
+        assert names(made) == []
+
+
+def test_older_than_what_was_answered_for_is_refused(store: Store, path: Path) -> None:
+    store.close()
+    backup = path.with_name("backup")
+    shutil.copy(path, backup)
+    with closing(Store(url(path))) as later:
+        add(later, "r3")
+        add(later, "r4")
+    shutil.copy(backup, path)
+    # Two, and the openings in between, which count as well.
+    with pytest.raises(StoreLost, match="lacks the last 3 changes of the one that was here"):
+        Store(url(path))
+    with capture_logs() as log, closing(Store(url(path), opening=Opening(restored=True))) as back:
+        assert names(back) == ["r0", "r1", "r2"]
+    assert [told["log_level"] for told in log] == ["warning"]
+    Store(url(path)).close()
+
+
+def test_what_need_not_be_asked_for_is_refused(store: Store, path: Path, tmp_path: Path) -> None:
+    """So that a flag that was needed once does not stay for ever."""
+    store.close()
+    for opening in (Opening(create=True), Opening(restored=True)):
+        with pytest.raises(ConfigError, match="start without it"):
+            Store(url(path), opening=opening)
+    with pytest.raises(ConfigError, match="there is no store at"):
+        Store(url(tmp_path / "none.db"), opening=Opening(restored=True))
+    with closing(Store(url(path))) as again:
+        assert names(again) == ["r0", "r1", "r2"]
+
+
+def test_a_program_that_fails_to_start_leaves_no_state_file(tmp_path: Path) -> None:
+    foreign = tmp_path / "f.db"
+    with closing(sqlite3.connect(foreign)) as other:
+        other.execute("CREATE TABLE recipes (title TEXT)")
+    with pytest.raises(StoreError, match="belongs to another program"):
+        Store(url(foreign))
+    assert [file.name for file in tmp_path.iterdir()] == ["f.db"]
+
+
+def test_what_commits_count_and_what_does_not(store: Store, path: Path) -> None:
+    def counted() -> int:
+        return int(beside(path, "-state").read_text()[:20])
+
+    def fail() -> None:
+        with store.write() as conn:
+            conn.exec_driver_sql("DELETE FROM runners")
+            raise KeyError
+
+    before = counted()
+    with store.write():
+        pass
+    with store.read() as conn:
+        conn.exec_driver_sql("SELECT 1")
+    with pytest.raises(KeyError):
+        fail()
+    assert counted() == before
+    add(store, "r3")
+    assert counted() == before + 1
+    with store.read() as conn:
+        query = "SELECT changes FROM store_identity"
+        assert conn.exec_driver_sql(query).scalar() == before + 1
+
+
+# -- SQLite: full, locked ---------------------------------------------------------------------
+
+
+def test_a_store_that_is_locked_says_so_and_is_told_of_once(store: Store, path: Path) -> None:
+    with store.read() as conn:  # the connection that the pool gives out next, too
+        conn.exec_driver_sql("PRAGMA busy_timeout=20")
+    with capture_logs() as log, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(3):
+            with pytest.raises(StoreError, match="database is locked") as error:
+                add(store, "r3")
+            assert error.value.trouble is StoreTrouble.LOCKED
+            assert names(store) == ["r0", "r1", "r2"]
+        other.execute("COMMIT")
+        add(store, "r3")
+        add(store, "r4")
+    assert [(told["log_level"], told.get("failures")) for told in log] == [
+        ("error", None),
+        ("warning", 3),
+    ]
+    store.look()
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(postgresql_database: str) -> Iterator[Store]:
+    store = Store(postgresql_database)
+    add(store, "r0")
+    yield store
+    store.close()
+
+
+def administer(database: str, *statements: str) -> None:
+    """As the server's owner, in another database."""
+    other = make_url(database).set(database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(other, autocommit=True) as conn:
+        for statement in statements:
+            conn.execute(statement.encode())
+
+
+@pytest.mark.external_service
+def test_a_database_that_is_made_anew_is_lost(served: Store, postgresql_database: str) -> None:
+    assert served.is_new
+    name = make_url(postgresql_database).database
+    administer(postgresql_database, f"DROP DATABASE {name} WITH (FORCE)")
+    with pytest.raises(StoreError) as error:
+        add(served, "r1")
+    assert error.value.trouble is StoreTrouble.UNUSABLE, "it may come back"
+    administer(postgresql_database, f"CREATE DATABASE {name}")
+    for use in (served.read, served.write):
+        with pytest.raises(StoreLost, match="was dropped and made anew"), use():
+            pytest.fail("it was used")
+    with pytest.raises(StoreLost, match="was dropped and made anew"):
+        served.look()
+
+
+@pytest.mark.external_service
+def test_tables_that_are_made_anew_are_lost(served: Store, postgresql_database: str) -> None:
+    served.look()
+    with psycopg.connect(postgresql_database, autocommit=True) as conn:
+        conn.execute("CREATE TABLE copy (LIKE store_identity INCLUDING ALL)")
+        conn.execute("INSERT INTO copy SELECT * FROM store_identity")
+        conn.execute("DROP TABLE store_identity")
+        conn.execute("ALTER TABLE copy RENAME TO store_identity")
+    with pytest.raises(StoreLost, match="its tables were made anew while the service ran"):
+        served.look()
+
+
+@pytest.mark.external_service
+def test_tables_that_are_gone_are_lost(served: Store, postgresql_database: str) -> None:
+    with psycopg.connect(postgresql_database, autocommit=True) as conn:
+        conn.execute("DROP TABLE runners")
+    with pytest.raises(StoreLost, match=r'cannot be used: relation "runners" does not exist'):
+        names(served)
+    with psycopg.connect(postgresql_database, autocommit=True) as conn:
+        conn.execute("DROP TABLE store_identity")
+    with pytest.raises(StoreLost):
+        served.look()
+
+
+@pytest.mark.external_service
+def test_connections_that_are_cut_are_no_loss(served: Store, postgresql_database: str) -> None:
+    administer(
+        postgresql_database,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname = '{make_url(postgresql_database).database}'",
+    )
+    served.look()
+    add(served, "r1")
+    assert names(served) == ["r0", "r1"]
+
+
+@pytest.mark.external_service
+def test_a_servers_database_has_many_owners_and_a_first_start(
+    served: Store, postgresql_database: str
+) -> None:
+    with closing(Store(postgresql_database)) as second:
+        assert not second.is_new
+        add(second, "r1")
+    assert names(served) == ["r0", "r1"]
+    with pytest.raises(ConfigError, match="--create: there is a store already"):
+        Store(postgresql_database, opening=Opening(create=True))
+    with pytest.raises(ConfigError, match="--restored is for SQLite"):
+        Store(postgresql_database, opening=Opening(restored=True))
