@@ -255,8 +255,9 @@ def _serve_on(
         )
         server = ServiceServer(app, sock)
         service.start()
-        _announce(options, resources, server, service.store)
-        _run_until_signalled(server, reload)
+        _run_until_signalled(
+            server, reload, started=lambda: _announce(options, resources, server, service.store)
+        )
     return _ended(*ended[0]) if ended else _ended()
 
 
@@ -365,10 +366,14 @@ def _announce(
     Notifier.from_environment(os.environ).send(READY="1", STATUS=f"listening on {url}")
 
 
-def _run_until_signalled(server: ServiceServer, reload: Callable[[], None]) -> None:
+def _run_until_signalled(
+    server: ServiceServer, reload: Callable[[], None], *, started: Callable[[], None]
+) -> None:
     """Serve; SIGTERM and SIGINT stop it cleanly, a second one at once. SIGHUP has keys reloaded."""
     stop = server.stop
     with _on_signals({signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}):
+        # Whoever reads that may stop us at once.
+        started()
         server.run()
 
 

@@ -199,6 +199,7 @@ def undefended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         patch.setattr(FileGuard, "check", lambda _self: None)
         patch.setattr(FileGuard, "has_shrunk", lambda _self: False)
+        patch.setattr(FileGuard, "take_sizes", lambda _self: None)
         yield
 
 
