@@ -6,6 +6,7 @@ import pytest
 
 from taskrunner.cli import EXIT_FAILED, EXIT_USAGE, main
 from taskrunner.service.server import Address, bind
+from taskrunner.service.store.database import Store
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> str:
@@ -76,3 +77,41 @@ def test_a_port_in_use_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         )
 
     assert f"cannot listen on {address}: the port is in use" in said
+
+
+def test_a_store_is_new_or_restored(capsys: pytest.CaptureFixture[str]) -> None:
+    said = complaint(capsys, "--no-auth", "--create", "--restored", code=EXIT_USAGE)
+
+    assert "--create and --restored: one or the other" in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [("--create", "there is a store already at"), ("--restored", "is the one that was here")],
+)
+def test_a_flag_that_allows_nothing_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flag: str, says: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    Store(url).close()
+
+    said = complaint(
+        capsys,
+        *("--no-auth", "--listen", "127.0.0.1:0", "--database-url", url, flag),
+        code=EXIT_USAGE,
+    )
+
+    assert f"{flag}: " in said
+    assert says in said
+
+
+def test_a_store_that_is_missed_has_an_exit_code_of_its_own(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    Store(url).close()
+    (tmp_path / "s.db").unlink()
+
+    said = complaint(capsys, "--no-auth", "--listen", "127.0.0.1:0", "--database-url", url, code=74)
+
+    assert "s.db is gone, and there was one" in said
