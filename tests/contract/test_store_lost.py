@@ -362,6 +362,132 @@ def test_what_commits_count_and_what_does_not(store: Store, path: Path) -> None:
         assert conn.exec_driver_sql(query).scalar() == before + 1
 
 
+@pytest.fixture
+def killed(store: Store, path: Path, tmp_path: Path) -> Path:
+    """A store as a killed service leaves it: changes are in the log only."""
+    place = tmp_path / "killed"
+    place.mkdir(mode=0o700)
+    for suffix in ("", "-wal", "-state"):
+        shutil.copy(beside(path, suffix), place)
+    return place / path.name
+
+
+def test_a_killed_owners_store_is_taken_up_as_it_is(killed: Path) -> None:
+    with capture_logs() as log, closing(Store(url(killed))) as again:
+        assert names(again) == ["r0", "r1", "r2"]
+    assert log == []
+
+
+def none(path: Path) -> None:
+    path.unlink()
+    without_log(path)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+    without_log(path)
+
+
+def only_its_log(path: Path) -> None:
+    path.unlink()
+    beside(path, "-state").unlink()
+
+
+def without_log(path: Path) -> None:
+    beside(path, "-wal").unlink()
+
+
+def a_copy_without_log(path: Path) -> None:
+    beside(path, "-state").unlink()
+    without_log(path)
+
+
+def another(path: Path) -> None:
+    none(path)
+    other = path.with_name("other.db")
+    Store(url(other)).close()
+    other.rename(path)
+
+
+def from_before_stores_had_ids(path: Path) -> None:
+    another(path)
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("DELETE FROM store_identity")
+        store.commit()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says", "way_out"),
+    [
+        (none, r"s\.db is gone, and there was one", Opening(create=True)),
+        (empty, r"s\.db is empty, and there was one", Opening(create=True)),
+        (only_its_log, r"s\.db is gone, and .*s\.db-wal is left of it", None),
+        (without_log, r"lacks the last 3 changes .* without its -wal", Opening(restored=True)),
+        (a_copy_without_log, "a copy of one in use, without its -wal", Opening(restored=True)),
+        (another, "is not the one that was here", Opening(restored=True)),
+        (from_before_stores_had_ids, "is not the one that was here", Opening(restored=True)),
+    ],
+)
+def test_what_is_not_the_store_that_was_here_is_refused_until_it_is_asked_for(
+    killed: Path, damage: Callable[[Path], None], says: str, way_out: Opening | None
+) -> None:
+    damage(killed)
+    for _ in range(2):
+        with pytest.raises(StoreLost, match=says):
+            Store(url(killed))
+    if way_out is None:
+        return
+    with closing(Store(url(killed), opening=way_out)) as store:
+        add(store, "more")
+    with closing(Store(url(killed))) as store:
+        assert names(store) == ["more"]
+
+
+def test_a_new_store_does_not_begin_on_the_log_of_an_old_one(killed: Path) -> None:
+    killed.unlink()
+    with pytest.raises(StoreLost, match=r"s\.db-wal is left of it"):
+        Store(url(killed), opening=Opening(create=True))
+    assert beside(killed, "-wal").stat().st_size
+
+
+@pytest.mark.parametrize("means", ["backup", "vacuum", "files"])
+def test_a_whole_copy_is_taken_without_a_word(killed: Path, tmp_path: Path, means: str) -> None:
+    place = tmp_path / "place"
+    place.mkdir(mode=0o700)
+    copy = place / "s.db"
+    if means == "files":
+        shutil.copy(killed, place)
+        shutil.copy(beside(killed, "-wal"), place)
+    else:
+        with closing(sqlite3.connect(killed)) as store:
+            if means == "vacuum":
+                store.execute("VACUUM INTO ?", [str(copy)])
+            else:
+                with closing(sqlite3.connect(copy)) as other:
+                    store.backup(other)
+    with closing(Store(url(copy))) as again:
+        assert names(again) == ["r0", "r1", "r2"]
+
+
+def test_so_is_the_file_of_a_store_that_was_closed(
+    store: Store, path: Path, tmp_path: Path
+) -> None:
+    store.close()
+    (tmp_path / "place").mkdir(mode=0o700)
+    shutil.copy(path, tmp_path / "place")
+    with closing(Store(url(tmp_path / "place" / path.name))) as again:
+        assert names(again) == ["r0", "r1", "r2"]
+
+
+def test_whoever_looks_at_a_killed_owners_store_does_no_harm(killed: Path) -> None:
+    """SQLite's own shell moves the log into the file, and removes it."""
+    with closing(sqlite3.connect(killed)) as store:
+        assert store.execute("SELECT count(*) FROM runners").fetchone() == (3,)
+    assert not beside(killed, "-wal").exists()
+    with closing(Store(url(killed))) as again:
+        assert names(again) == ["r0", "r1", "r2"]
+
+
 # -- SQLite: full, locked ---------------------------------------------------------------------
 
 
