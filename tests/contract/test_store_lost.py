@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import sqlite3
@@ -181,17 +182,55 @@ def test_another_stores_rows_under_the_same_name_are_seen(store: Store, path: Pa
         add(store, "more")
 
 
-def test_a_lost_store_leaves_the_files_of_its_successor_alone(store: Store, path: Path) -> None:
-    """The last connection that SQLite closes removes the log by its name, whosever it is."""
-    for suffix in ("", "-wal", "-shm"):
-        replace(beside(path, suffix))
+def ended(path: Path, damage: Callable[[Path], None]) -> None:
+    """What comes of a process that had the store open when it was damaged."""
+    store = Store(url(path))
+    add(store, "r0")
+    damage(path)
     with pytest.raises(StoreLost):
         store.look()
-    before = beside(path, "-wal").read_bytes()
     store.close()
-    assert beside(path, "-wal").read_bytes() == before
+    del store
+    gc.collect()  # as at the end of a process: it closes what nobody holds
+
+
+def half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def all_replaced(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        replace(beside(path, suffix))
+
+
+@pytest.mark.parametrize("damage", [half, emptied, all_replaced])
+def test_nothing_of_a_lost_store_is_touched_any_more(
+    path: Path, damage: Callable[[Path], None]
+) -> None:
+    """SQLite's last connection would move the log into what is there, and remove it."""
+    kept: list[bytes] = []
+
+    def damage_and_look(path: Path) -> None:
+        damage(path)
+        kept.extend(beside(path, suffix).read_bytes() for suffix in ("", "-wal"))
+
+    ended(path, damage_and_look)
+    assert [beside(path, suffix).read_bytes() for suffix in ("", "-wal")] == kept
+
+
+@pytest.mark.parametrize("damage", [delete_log, replace_log])
+def test_a_store_that_only_lost_its_log_is_brought_into_its_file(
+    path: Path, damage: Callable[[Path], None]
+) -> None:
+    """The log is still held open: nothing that was answered is lost."""
+    ended(path, damage)
+    assert not beside(path, "-wal").exists()
     with closing(Store(url(path))) as again:
-        assert names(again) == ["r0", "r1", "r2"]
+        assert names(again) == ["r0"]
 
 
 @contextmanager

@@ -84,6 +84,16 @@ class FileGuard:
             f"of {wanted}"
         )
 
+    def is_only_without_log(self, page_size: int) -> bool:
+        """Whether nothing is wrong but that the log is not in place. Raises StoreLost."""
+        if _identity(self._look(self._path)) != self._known[0]:
+            return False
+        self.check_database(page_size)
+        try:
+            return _identity(self._look(self._files[1])) != self._known[1]
+        except StoreLost:
+            return True
+
     def files(self) -> list[Path]:
         """The files that are there."""
         return [file for file in self._files if file.exists()]

@@ -299,21 +299,30 @@ class SqliteBackend:
     def stop(self, engine: Engine, *, lost: bool) -> None:
         """Close the file in order; of one that is lost, leave everything as it is."""
         keeper: sqlite3.Connection | None = getattr(self, "_keeper", None)
-        if lost and keeper is not None:
-            # SQLite's last connection removes the log by its name, which may be another store's
-            # by now. So one is never closed: the process's end takes it.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(keeper))
-        elif keeper is not None:
+        in_order = not lost or (keeper is not None and self._lacks_only_its_log())
+        if keeper is not None and in_order:
             with suppress(sqlite3.Error, StoreError):
                 self._set(keeper, open_at_schema=None)
         engine.dispose()
-        if keeper is not None and not lost:
+        if keeper is not None and in_order:
             with suppress(sqlite3.Error):
                 keeper.close()
+        elif keeper is not None:
+            # SQLite's last connection would move the log into the file and remove it: after a
+            # flush that has failed, or into a file that is damaged, changes would be lost for
+            # good. So one is never closed: the process's end takes it.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(keeper))
         self._guard.close()
         if keeper is None:
             self._state.forget()
         self._state.release()
+
+    def _lacks_only_its_log(self) -> bool:
+        """Whether closing it in order brings all of it into the file, from the log held open."""
+        try:
+            return self._guard.is_only_without_log(self._page_size)
+        except StoreLost:
+            return False
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor, clock: Clock) -> None:
