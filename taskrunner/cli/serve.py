@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -371,6 +372,9 @@ def _run_until_signalled(
 ) -> None:
     """Serve; SIGTERM and SIGINT stop it cleanly, a second one at once. SIGHUP has keys reloaded."""
     stop = server.stop
+    # What is there now stays: to look through it for garbage again and again would hold up every
+    # answer for a tenth of a second.
+    gc.freeze()
     with _on_signals({signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}):
         # Whoever reads that may stop us at once.
         started()

@@ -1,7 +1,7 @@
 """Taking connections off the listening socket, with and without descriptors to spare.
 
-asyncio's own accepting takes as many as the backlog holds before it looks at one of them, and
-writes a traceback for each that it has no descriptor for.
+asyncio's own accepting takes as many as the backlog holds before it looks at one of them, opens
+them all at once, and writes a traceback for each that it has no descriptor for.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Callable
 from taskrunner.logs import get_logger
 from taskrunner.service.connections import Connections, origin_of
 from taskrunner.service.http_protocol import EdgeProtocol
+from taskrunner.service.waiting_line import WaitingLine
 
 log = get_logger()
 
-#: So many at once; then those that are there get their turn.
-_BATCH = 32
+#: So many are taken at once; then those that are there get their turn.
+_BATCH = 64
 _RETRY_S = 0.1
 #: An overload is told of once in this time.
 _TELL_S = 300.0
@@ -43,6 +44,8 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._retry: asyncio.TimerHandle | None = None
         self._told: dict[str, float] = {}
+        self._line = WaitingLine(connections)
+        self._turn: asyncio.Handle | None = None
         self._opening: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -52,10 +55,11 @@ class Acceptor:
         self._loop.add_reader(self._sock, self._accept)
 
     def stop(self) -> None:
-        """Accept no more."""
+        """Accept no more, and open none of those that wait."""
         self._loop.remove_reader(self._sock)
         if self._retry is not None:
             self._retry.cancel()
+        self._line.close()
 
     def _accept(self) -> None:
         for _ in range(_BATCH):
@@ -72,7 +76,9 @@ class Acceptor:
                 return
             if self._connections.make_room():
                 self._tell(_FULL, connections=self._connections.most)
-            self._open(accepted, origin_of(str(address[0])))
+            self._line.enter(accepted, origin_of(str(address[0])))
+            if self._turn is None:
+                self._turn = self._loop.call_soon(self._open_next)
 
     def _refused(self, error: OSError) -> None:
         """Come back when there may be a descriptor, or memory, again."""
@@ -85,6 +91,13 @@ class Acceptor:
         # The kernel would wake us at once, again and again, for what waits in the backlog.
         self._loop.remove_reader(self._sock)
         self._retry = self._loop.call_later(_RETRY_S, self.start)
+
+    def _open_next(self) -> None:
+        """Open the one whose turn it is; the next once the loop has done what is to do by then."""
+        self._turn = None
+        if self._line:
+            self._open(*self._line.next())
+            self._turn = self._loop.call_soon(self._open_next)
 
     def _open(self, accepted: socket.socket, origin: str) -> None:
         accepted.setblocking(False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +44,7 @@ from taskrunner.service.callers import Caller
 from taskrunner.service.connections import most_connections, origin_of
 from taskrunner.service.costly import check_expressions
 from taskrunner.service.engine import Service
+from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.hosts import HostGuard
 from taskrunner.service.http_protocol import CONNECTION
 from taskrunner.service.poll_calls import POLL, PollCalls
@@ -65,6 +65,10 @@ Handler = Callable[[Service, Caller, Any], Any]
 #: Calls that may take long, and do not change anything: few at once, so that they hold up nobody.
 COSTLY = frozenset({"EvaluateExpression", "ValidatePipelineDefinition"})
 COSTLY_AT_ONCE, COSTLY_OF_KEY, COSTLY_WAITING = 2, 8, 32
+#: A smaller body is checked where it was read: that takes less than a turn of a thread does.
+SMALL_BODY = 16 * 1024
+#: Whose turn in the pool it is when the edge looks after itself.
+_EDGE = ""
 #: What is too old is forgotten about once a minute.
 _TICKS_TO_FORGET = 60
 
@@ -99,6 +103,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        api.start()
         house = asyncio.create_task(api.keep_house())
         yield
         house.cancel()
@@ -139,13 +144,13 @@ class _Api:
         self._handlers = handlers
         self._authenticator = authenticator
         self._settings = settings
-        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="handler")
+        self._pool = HandlerPool(settings.threads)
         self._replays = Replays(lambda: service.store)
         self._bodies = BodyRoom()
         self.connections = settings.connections or most_connections()
         self.polls = PollCalls(
             service,
-            self.in_pool,
+            self._pool,
             self._replays,
             hold_s=settings.poll_hold_s,
             held=HeldPolls(most=self.connections * 3 // 4, most_of_key=self.connections // 2),
@@ -154,9 +159,13 @@ class _Api:
             at_once=COSTLY_AT_ONCE, most_of_key=COSTLY_OF_KEY, most=COSTLY_WAITING
         )
 
+    def start(self) -> None:
+        """Be ready for a crowd."""
+        self._pool.start()
+
     def close(self) -> None:
         """Wait for handlers that are at work."""
-        self._pool.shutdown()
+        self._pool.close()
 
     async def keep_house(self) -> None:
         """Take note of keys that change, and forget what is too old, until canceled."""
@@ -165,11 +174,11 @@ class _Api:
             await asyncio.sleep(self._settings.key_check_s)
             ticks += 1
             try:
-                await self.in_pool(self._authenticator.refresh)
+                await self._pool.run(_EDGE, self._authenticator.refresh)
                 self.polls.held.end_those_of_changed_keys(self._authenticator.check_still)
                 if ticks % _TICKS_TO_FORGET == 0:
                     now = self._settings.clock.now()
-                    await self.in_pool(partial(self._replays.remove_old, now))
+                    await self._pool.run(_EDGE, partial(self._replays.remove_old, now))
             except StoreError:
                 continue  # the store has it logged once
             except Exception:
@@ -218,33 +227,39 @@ class _Api:
             raise InternalService(message) from error
 
     async def _done(self, operation: str, call: _Incoming, request: HttpRequest) -> bytes:
-        if operation != POLL and operation not in COSTLY:
-            # One turn of a thread for all of it: most calls are short.
-            loop = asyncio.get_running_loop()
-            return await self.in_pool(
-                lambda: self._perform(
-                    operation, request, lambda: loop.call_soon_threadsafe(call.proved)
-                )
-            )
-        permit, message = await self.in_pool(lambda: self._admit(operation, request))
+        permit = await self._permit(operation, call.body.origin, request)
         call.proved()
         if operation == POLL:
+            message = await self._at_once_if_small(
+                permit.holder, request, lambda: _read(operation, permit, request)
+            )
             return await self.polls.answer(permit, message, self._handlers[POLL], call.receive)
-        async with self._costly.turn(permit):
-            return await self.in_pool(lambda: self._carry_out(operation, permit, message))
+        if operation in COSTLY:
+            async with self._costly.turn(permit):
+                return await self._carried_out(operation, permit, request)
+        return await self._carried_out(operation, permit, request)
 
-    def _perform(self, operation: str, request: HttpRequest, proved: Callable[[], object]) -> bytes:
-        permit, message = self._admit(operation, request)
-        proved()
-        return self._carry_out(operation, permit, message)
+    async def _permit(self, operation: str, origin: str, request: HttpRequest) -> Permit:
+        def admit() -> Permit:
+            permit = self._authenticator.authenticate(request)
+            permit.check_action(operation)
+            return permit
 
-    def _admit(self, operation: str, request: HttpRequest) -> tuple[Permit, Any]:
-        permit = self._authenticator.authenticate(request)
-        permit.check_action(operation)
-        message = decode_input(operation, request.body)
-        permit.check_request(message)
-        check_expressions(message)
-        return permit, message
+        # Whose it is, is not known yet.
+        return await self._at_once_if_small(f"from {origin}", request, admit)
+
+    async def _at_once_if_small(
+        self, holder: str, request: HttpRequest, call: Callable[[], T]
+    ) -> T:
+        if len(request.body) <= SMALL_BODY:
+            return call()
+        return await self._pool.run(holder, call)
+
+    async def _carried_out(self, operation: str, permit: Permit, request: HttpRequest) -> bytes:
+        return await self._pool.run(
+            permit.holder,
+            lambda: self._carry_out(operation, permit, _read(operation, permit, request)),
+        )
 
     def _carry_out(self, operation: str, permit: Permit, message: Any) -> bytes:
         def work() -> bytes:
@@ -256,9 +271,13 @@ class _Api:
         pipeline_id: str | None = getattr(message, "pipeline_id", None)
         return self._replays.answer(permit.proof, operation, pipeline_id, work)
 
-    async def in_pool(self, call: Callable[[], T]) -> T:
-        """What `call` returns in a thread for handlers."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+def _read(operation: str, permit: Permit, request: HttpRequest) -> Any:
+    """The typed request. Raises ServiceFault where it has none, or one that is not permitted."""
+    message = decode_input(operation, request.body)
+    permit.check_request(message)
+    check_expressions(message)
+    return message
 
 
 class _Incoming:

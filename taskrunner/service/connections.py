@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import resource
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Protocol
 
 #: What the store, its files, logs and the program itself need beside connections.
@@ -36,6 +37,7 @@ def most_connections() -> int:
     return max(_FEWEST, min(_MOST, limit - max(_RESERVE, limit // 8)))
 
 
+@lru_cache(maxsize=4096)
 def origin_of(address: str) -> str:
     """Whom an address stands for: of IPv6, where one host has a whole network, the network."""
     try:

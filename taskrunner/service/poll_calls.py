@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from starlette.types import Receive
 
@@ -15,14 +15,13 @@ from taskrunner.service.auth import Permit
 from taskrunner.service.bodies import ClientGone
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.polls import Polls
 from taskrunner.service.replays import Replays
 from taskrunner.service.shares import HeldPoll, HeldPolls
 from taskrunner.wire.codec import encode_output
 from taskrunner.wire.inputs import PollForTaskInput
 from taskrunner.wire.outputs import PollForTaskOutput
-
-T = TypeVar("T")
 
 #: The operation whose handler makes one try; the edge waits and calls it again.
 POLL = "PollForTask"
@@ -31,21 +30,13 @@ _EMPTY = encode_output(POLL, PollForTaskOutput())
 _COPY_S = 1.0
 
 
-class _InPool(Protocol):
-    """Runs a call in a thread for handlers."""
-
-    def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
-        """What the call returns."""
-        ...
-
-
 class PollCalls:
     """Answers polls."""
 
     def __init__(
         self,
         service: Service,
-        in_pool: _InPool,
+        pool: HandlerPool,
         replays: Replays,
         *,
         hold_s: float,
@@ -53,7 +44,7 @@ class PollCalls:
     ) -> None:
         self.held = held
         self._service = service
-        self._in_pool = in_pool
+        self._pool = pool
         self._replays = replays
         self._polls = Polls(service.work_ready, hold_s=hold_s)
 
@@ -75,16 +66,18 @@ class PollCalls:
     ) -> bytes:
         """A task, or nothing once there was none for long; raises ServiceFault or ClientGone."""
         proof = permit.proof
-        if proof is None:
-            return await self._held(permit, message, handler, receive)
-        earlier = await self._in_pool(lambda: self._replays.begin_poll(proof))
-        if earlier is not None:
-            return earlier or await self._empty_copy()
-        try:
-            return await self._held(permit, message, handler, receive)
-        except BaseException:
-            self._replays.abandon_poll(proof)
-            raise
+        # Who has too many polls already is told so before the store is asked anything.
+        with self.held.place(permit) as poll:
+            if proof is None:
+                return await self._held(permit, message, handler, receive, poll)
+            earlier = await self._pool.run(permit.holder, lambda: self._replays.begin_poll(proof))
+            if earlier is None:
+                try:
+                    return await self._held(permit, message, handler, receive, poll)
+                except BaseException:
+                    self._replays.abandon_poll(proof)
+                    raise
+        return earlier or await self._empty_copy()
 
     async def _empty_copy(self) -> bytes:
         await asyncio.sleep(_COPY_S)
@@ -96,6 +89,7 @@ class PollCalls:
         message: PollForTaskInput,
         handler: Callable[[Service, Caller, Any], Any],
         receive: Receive,
+        poll: HeldPoll,
     ) -> bytes:
         handover = _Handover()
 
@@ -104,22 +98,21 @@ class PollCalls:
             task = reply.task_object
             return None if task is None else self._hand(permit, handover, task, reply)
 
-        with self.held.place(permit) as poll:
-            waiting = asyncio.ensure_future(
-                self._polls.wait(
-                    message.worker_group,
-                    lambda: self._in_pool(claim),
-                    account=permit.caller.account,
-                )
+        waiting = asyncio.ensure_future(
+            self._polls.wait(
+                message.worker_group,
+                lambda: self._pool.run(permit.holder, claim),
+                account=permit.caller.account,
             )
-            try:
-                answer = await _first_of(waiting, receive, poll)
-            except (ClientGone, ServiceFault):
-                await self._leave(handover, permit)
-                raise
-            if answer is None:
-                await self._leave(handover, permit)  # of a poll that was ended in a claim
-            return answer or _EMPTY
+        )
+        try:
+            answer = await _first_of(waiting, receive, poll)
+        except (ClientGone, ServiceFault):
+            await self._leave(handover, permit)
+            raise
+        if answer is None:
+            await self._leave(handover, permit)  # of a poll that was ended in a claim
+        return answer or _EMPTY
 
     def _hand(
         self, permit: Permit, handover: _Handover, task: Task, reply: PollForTaskOutput
@@ -137,7 +130,9 @@ class PollCalls:
     async def _leave(self, handover: _Handover, permit: Permit) -> None:
         """Give back what comes, or came, for a poll that is over."""
         if (task := handover.leave()) is not None:
-            await self._in_pool(lambda: self._service.give_back(task, permit.caller))
+            await self._pool.run(
+                permit.holder, lambda: self._service.give_back(task, permit.caller)
+            )
 
 
 class _Handover:

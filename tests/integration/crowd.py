@@ -8,9 +8,11 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ KEY_FILE = "\n".join(
     f'[[keys]]\nid = "{keys.access_key}"\nsecret = "{keys.secret_key}"\nrole = "admin"\n'
     for keys in (RUNNER, ADMIN)
 )
+#: The address of the crowd, and that of a host which is no part of it.
+CROWD, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 #: What the service and the crowd need together, and some.
 DESCRIPTORS = 4_500
 START_S = 60
@@ -45,8 +49,8 @@ class Crowded:
         parts = urlsplit(self.url)
         return (parts.hostname or "", parts.port or 0)
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=20)
+    def connect(self, source: str = CROWD) -> socket.socket:
+        return socket.create_connection(self.address, timeout=20, source_address=(source, 0))
 
     def request(self, operation: str, body: object, keys: Keys) -> bytes:
         """A whole request."""
@@ -68,11 +72,12 @@ class Crowded:
         (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
         return int(line.split()[1]) * 1024
 
-    def asked(self, keys: Keys = ADMIN) -> float:
+    def asked(self, keys: Keys = ADMIN, *, source: str = CROWD) -> float:
         """How long a newcomer waits for an answer, in seconds."""
+        request = self.request("ListPipelines", {}, keys)
         begun = time.monotonic()
-        with self.connect() as sock:
-            sock.sendall(self.request("ListPipelines", {}, keys))
+        with self.connect(source) as sock:
+            sock.sendall(request)
             reply = sock.recv(4096)
         assert reply.startswith(b"HTTP/1.1 200 "), reply[:300]
         return time.monotonic() - begun
@@ -132,12 +137,46 @@ def crowd(service: Crowded, sent: Sequence[bytes]) -> Iterator[list[socket.socke
             sock.close()
 
 
+@contextmanager
+def newcomers(service: Crowded, source: str = ELSEWHERE) -> Iterator[list[float]]:
+    """Newcomers from another address, one after the other; how long each has waited."""
+    waited: list[float] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            waited.append(service.asked(source=source))
+            over.wait(0.01)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            yield waited
+        finally:
+            over.set()
+        asking.result()
+
+
 def slow_request(service: Crowded) -> bytes:
     """Headers that could be a key's, of a body that never ends."""
     signed = service.request("PutPipelineDefinition", {"x": uuid.uuid4().hex}, RUNNER)
     head = signed.partition(b"\r\n\r\n")[0]
     lines = [line for line in head.split(b"\r\n") if not line.startswith(b"content-length")]
     return b"\r\n".join([*lines, b"content-length: 4000000", b"", b"x" * 20_000])
+
+
+def strangers(service: Crowded, count: int) -> list[bytes]:
+    """What silent, half-headed and slow clients have sent."""
+    kinds = [b"", b"POST / HTTP/1.1\r\nhost: x\r\nx-", slow_request(service), b"garbage\r\n\r\n"]
+    return [kinds[number % len(kinds)] for number in range(count)]
+
+
+def polls(service: Crowded, count: int) -> list[bytes]:
+    """Polls of one key."""
+    return [
+        service.request("PollForTask", {"workerGroup": "g", "hostname": str(number)}, RUNNER)
+        for number in range(count)
+    ]
 
 
 def closed(connections: Sequence[socket.socket]) -> int:

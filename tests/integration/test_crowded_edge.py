@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.crowd import (
     DESCRIPTORS,
-    RUNNER,
     Crowded,
     closed,
     crowd,
     crowded,
     many_descriptors,
-    slow_request,
+    newcomers,
+    polls,
+    strangers,
 )
 
 pytestmark = pytest.mark.skipif(
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 STRANGERS, POLLS = 2_000, 1_000
+#: What the service takes within its limit of 1,024, and how much of it is for one key's polls.
+PLACES, SHARE = 896, 448
 MB = 1024 * 1024
 
 
@@ -35,35 +38,32 @@ def _descriptors() -> Iterator[None]:
         yield
 
 
-def strangers(service: Crowded) -> list[bytes]:
-    """What silent, half-headed and slow clients have sent."""
-    kinds = [b"", b"POST / HTTP/1.1\r\nhost: x\r\nx-", slow_request(service), b"garbage\r\n\r\n"]
-    return [kinds[number % len(kinds)] for number in range(STRANGERS)]
-
-
 def test_others_are_answered_in_a_crowd(tmp_path: Path) -> None:
     with crowded(tmp_path) as service:
         service.asked()
         memory, lines = service.memory(), len(service.log.read_text().splitlines())
-        polls = [
-            service.request("PollForTask", {"workerGroup": "g", "hostname": str(number)}, RUNNER)
-            for number in range(POLLS)
-        ]
-        with crowd(service, polls) as held:
+        with newcomers(service) as waited, crowd(service, polls(service, POLLS)) as held:
             service.asked()
-            with crowd(service, strangers(service)) as waiting:
+            # The key has its share of the places.
+            ask_until(service, lambda: closed(held) == POLLS - SHARE)
+            with crowd(service, strangers(service, STRANGERS)) as waiting:
                 for _ in range(20):
                     service.asked()
-                for _ in range(500):
-                    if closed(held) == POLLS - 896 // 2 and closed(waiting) > STRANGERS - 896:
-                        break
-                    service.asked()
-                # The key has its share of the places, and nobody has taken that from it.
-                assert closed(held) == POLLS - 896 // 2
-                assert closed(waiting) > STRANGERS - 896
+                ask_until(service, lambda: closed(waiting) > STRANGERS - PLACES)
+                # Nobody has taken that from it.
+                assert closed(held) == POLLS - SHARE
+                assert closed(waiting) > STRANGERS - PLACES
+        assert waited
         assert service.memory() - memory < 100 * MB
         assert len(service.log.read_text().splitlines()) - lines < 100
     assert service.process.returncode == 0
+
+
+def ask_until(service: Crowded, condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        service.asked()
 
 
 def test_without_the_defence_nobody_is(tmp_path: Path) -> None:

@@ -245,13 +245,14 @@ class OneTask:
     def __call__(
         self, _service: Service, _caller: Caller, _request: PollForTaskInput
     ) -> PollForTaskOutput:
+        reply = PollForTaskOutput(task_object=self.tasks.pop() if self.tasks else None)
         self.calls += 1
-        return PollForTaskOutput(task_object=self.tasks.pop() if self.tasks else None)
+        return reply
 
 
-async def held(app: Starlette) -> None:
-    """Return once a poll is waiting."""
-    while app.state.waiting_polls() == 0:
+async def held(app: Starlette, handler: OneTask) -> None:
+    """Return once a poll waits that has found nothing."""
+    while app.state.waiting_polls() == 0 or handler.calls == 0:
         await asyncio.sleep(0)
 
 
@@ -266,7 +267,7 @@ def test_a_waiting_poll_is_answered_when_work_appears() -> None:
                     headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}']
                 )
             )
-            await held(app)
+            await held(app, handler)
             handler.tasks.append(TASK)
             service.work_ready.announce(["g"])
             return await poll
@@ -278,7 +279,8 @@ def test_a_waiting_poll_is_answered_when_work_appears() -> None:
 
 
 def test_waiting_polls_are_answered_empty_at_once_when_the_service_stops() -> None:
-    app = app_of({"PollForTask": OneTask()})
+    handler = OneTask()
+    app = app_of({"PollForTask": handler})
 
     async def main() -> asgi.Answer | None:
         async with asgi.started(app):
@@ -287,7 +289,7 @@ def test_waiting_polls_are_answered_empty_at_once_when_the_service_stops() -> No
                     headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}']
                 )
             )
-            await held(app)
+            await held(app, handler)
             app.state.stop()
             return await poll
 
@@ -307,7 +309,7 @@ def test_a_poll_whose_client_left_is_given_up() -> None:
             poll = asyncio.ensure_future(
                 caller.ask(headers=asgi.wire_headers("PollForTask"), parts=[b'{"workerGroup":"g"}'])
             )
-            await held(app)
+            await held(app, handler)
             caller.gone.set()
             answer = await poll
             handler.tasks.append(TASK)

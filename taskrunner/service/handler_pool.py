@@ -1,0 +1,107 @@
+"""The threads that handlers run in, by turns of those who call.
+
+A thousand calls of one key that come at once wait for each other, not the call of another key for
+all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: Python's threads take turns, too: more of one holder would slow all down, and it not quicken.
+_SHARES = 4
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    holder: str
+    call: Callable[[], Any]
+    done: asyncio.Future[Any]
+
+
+class HandlerPool:
+    """Threads of which one holder has a quarter at the most. For the event loop's thread."""
+
+    def __init__(self, threads: int) -> None:
+        self._count = self._free = threads
+        self._threads = self._made()
+        self._most_of_holder = max(1, threads // _SHARES)
+        self._at_work: Counter[str] = Counter()
+        #: Of each holder the calls that wait, in their order; whose turn it is comes first.
+        self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
+
+    async def run(self, holder: str, call: Callable[[], T]) -> T:
+        """What `call` returns, in a thread, once it is the holder's turn.
+
+        A call that is canceled before its turn is not made; later its end is not waited for.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(holder, deque()).append(_Job(holder, call, done))
+        self._begin_next()
+        return await done
+
+    def start(self) -> None:
+        """Have all threads now: all would wait while one is begun amid a crowd."""
+        self._threads = self._made()
+        together = threading.Barrier(self._count)
+        for _ in range(self._count):
+            self._threads.submit(together.wait)
+
+    def close(self) -> None:
+        """Wait for calls that are at work."""
+        self._threads.shutdown()
+
+    def _made(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._count, thread_name_prefix="handler")
+
+    def _begin_next(self) -> None:
+        while self._free and (holder := self._next_holder()) is not None:
+            waiting = self._waiting[holder]
+            job = waiting.popleft()
+            self._waiting.move_to_end(holder)
+            if not waiting:
+                del self._waiting[holder]
+            if not job.done.cancelled():
+                self._begin(job)
+
+    def _next_holder(self) -> str | None:
+        return next(
+            (name for name in self._waiting if self._at_work[name] < self._most_of_holder), None
+        )
+
+    def _begin(self, job: _Job) -> None:
+        self._free -= 1
+        self._at_work[job.holder] += 1
+        self._threads.submit(self._work, job, asyncio.get_running_loop())
+
+    def _work(self, job: _Job, loop: asyncio.AbstractEventLoop) -> None:
+        """Make a call, in a thread of the pool."""
+        result, problem = None, None
+        try:
+            result = job.call()
+        except BaseException as error:
+            problem = error
+        with suppress(RuntimeError):  # the loop has ended with the service: nobody waits any more
+            loop.call_soon_threadsafe(self._end, job, result, problem)
+
+    def _end(self, job: _Job, result: object, problem: BaseException | None) -> None:
+        self._free += 1
+        self._at_work[job.holder] -= 1
+        if not self._at_work[job.holder]:
+            del self._at_work[job.holder]
+        self._begin_next()
+        if job.done.cancelled():
+            return
+        if problem is None:
+            job.done.set_result(result)
+        else:
+            job.done.set_exception(problem)
