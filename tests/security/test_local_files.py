@@ -75,6 +75,8 @@ def agent_of(
     with shared_folder(owner) as folder:
         house = House(root=folder)
         house.furnish()
+        # Only a user for tasks has to write where the agent does.
+        house.open.chmod(0o777 if user else 0o755)
         source = folder / "s3" / "bucket" / "in.csv"
         source.parent.mkdir(parents=True)
         source.write_text("1\n")

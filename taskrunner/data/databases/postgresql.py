@@ -15,6 +15,7 @@ from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
 from taskrunner.data.databases.schemes import POSTGRESQL, REDSHIFT
 from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.formats.encoding import Encoder, Escapes
@@ -107,16 +108,18 @@ class PostgreSqlDatabase(Database):
             "sslrootcert": options.ssl_ca,
             "client_encoding": "utf8",
             "application_name": "taskrunner",
+            **nothing_of_its_own(),
         }
         if options.socket_timeout_s:
             parameters["tcp_user_timeout"] = round(options.socket_timeout_s * 1000)
         with self._problems("connect"):
-            self._connection = psycopg.connect(
-                **{key: value for key, value in parameters.items() if value is not None},
-                context=_TextOnly,
-                prepare_threshold=None,
-                autocommit=True,
-            )
+            with without_environment():
+                self._connection = psycopg.connect(
+                    **{key: value for key, value in parameters.items() if value is not None},
+                    context=_TextOnly,
+                    prepare_threshold=None,
+                    autocommit=True,
+                )
             settings = dict(self.settings)
             if options.search_path:
                 settings["search_path"] = options.search_path

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISREG, S_IWOTH
 from urllib.parse import quote
 
 from taskrunner.data.objects.local import SQLITE_SUFFIXES
@@ -72,9 +73,17 @@ class SqliteFiles:
         return sqlite3.SQLITE_OK
 
     def _check_siblings(self, real: Path) -> None:
+        """Refuse journals that may be forged: SQLite writes, and removes, what they say."""
+        listed = self._path in self._local.folders  # the operator's own choice, by its name
+        if not listed and real.parent.stat().st_mode & S_IWOTH:
+            reason = "every user of this host can write to its folder, and forge a journal there"
+            raise self._error(str(self._path), reason)
+        trusted = {0, os.geteuid(), *(file.st_uid for file in _there(real))}
         for suffix in SQLITE_SUFFIXES:
             if real.with_name(real.name + suffix).is_symlink():
                 raise self._error(f"{self._path}{suffix}", "it is a link")
+            if any(file.st_uid not in trusted for file in _there(Path(f"{real}{suffix}"))):
+                raise self._error(f"{self._path}{suffix}", "it is another user's")
         journal = real.with_name(f"{real.name}-journal")
         if journal.is_file() and _end_of(journal) == _NAMES_ANOTHER:
             raise self._error(str(journal), "it names files of other databases")
@@ -93,6 +102,12 @@ class SqliteFiles:
 
     def _error(self, path: str, reason: str) -> PathNotAllowed:
         return PathNotAllowed(path, [str(folder) for folder in self._local.folders], reason=reason)
+
+
+def _there(path: Path) -> Iterator[os.stat_result]:
+    """What is known of a file, if there is one."""
+    with suppress(FileNotFoundError):
+        yield path.lstat()
 
 
 def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:

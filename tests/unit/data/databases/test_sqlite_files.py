@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,29 @@ def test_a_sibling_that_is_a_link_is_refused(tmp_path: Path, suffix: str) -> Non
     (tmp_path / f"db{suffix}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PathNotAllowed, match="it is a link"):
         run(database(tmp_path / "db", LocalFiles(folders=(tmp_path,))), "create table t (v)")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
+def test_a_folder_that_everybody_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(PathNotAllowed, match="every user of this host can write to its folder"):
+        run(database(folder / "db", LocalFiles(folders=(tmp_path,))), "create table t (v)")
+    assert not list(folder.iterdir())
+    for local in (ANYWHERE, LocalFiles(folders=(folder / "db",))):
+        run(database(folder / "db", local), "create table if not exists t (v)")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of other users")
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+def test_a_journal_of_another_user_is_refused(tmp_path: Path, suffix: str) -> None:
+    path, sibling = tmp_path / "db", tmp_path / f"db{suffix}"
+    local = LocalFiles(folders=(tmp_path,))
+    run(database(path, local), "create table t (v)")
+    sibling.touch()
+    os.chown(sibling, 65534, 65534)
+    with pytest.raises(PathNotAllowed, match=f"db{suffix}' may not be opened: it is another user"):
+        run(database(path, local), "create table u (v)")
+    os.chown(path, 65534, 65534)  # whoever owns the database may have begun to write to it
+    run(database(path, local), "create table u (v)")
