@@ -4,9 +4,9 @@
 #             ARGS="tests/integration/test_sql.py -x" makes these only, one by one, without the gate
 # make systemd-test   the units in a real systemd, booted in a container (root; half a minute more
 #             the first time)
-# make chaos  agents and service killed, paused, cut off and starved, in the numbers that count
-#             (two hours; `make test` has a short form of it; CHAOS=tests/chaos/test_fence.py
-#             makes the trials of one file only)
+# make chaos  agents and service killed, paused, cut off and starved, and told nonsense, in the
+#             numbers that count (three hours; `make test` has a short form of it;
+#             CHAOS=tests/chaos/test_fence.py makes the trials of one file only)
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
 #             (about ten minutes; ARGS="p1 p3" makes these only and writes nothing)
@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PEERS := .venv-bench
-CHAOS := tests/chaos
+CHAOS := tests/chaos tests/security tests/fuzz
 CORES := $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq

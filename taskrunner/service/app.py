@@ -188,17 +188,22 @@ class _Api:
         request_id = new_request_id()
         call = _Incoming(scope, receive, self._bodies)
         try:
-            body = await self._answer(call, request_id)
-            response = json_reply(body, request_id=request_id)
-        except ServiceFault as fault:
-            response = fault_reply(fault, request_id=request_id)
-            if not await call.passed_over(fault):
-                response.headers["connection"] = "close"
+            response = await self._respond(call, request_id)
         except ClientGone:
             return
         finally:
             call.body.done()
         await response(scope, receive, send)
+
+    async def _respond(self, call: _Incoming, request_id: str) -> Response:
+        """The reply. Raises ClientGone, also while the rest of a refused request goes by."""
+        try:
+            return json_reply(await self._answer(call, request_id), request_id=request_id)
+        except ServiceFault as fault:
+            response = fault_reply(fault, request_id=request_id)
+            if not await call.passed_over(fault):
+                response.headers["connection"] = "close"
+            return response
 
     async def _answer(self, call: _Incoming, request_id: str) -> bytes:
         headers = call.headers

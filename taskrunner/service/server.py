@@ -101,6 +101,8 @@ class ServiceServer:
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             server_header=False,
+            # Who a client is, is the address that it connects from: a header can say anything.
+            proxy_headers=False,
             ws="none",
         )
         places = Connections(app.state.connections)

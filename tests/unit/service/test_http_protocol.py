@@ -37,6 +37,7 @@ class Edge:
         self.proved = threading.Semaphore(0)
         routes = [
             Route("/ok", self._ok),
+            Route("/who", self._who),
             Route("/long", self._long),
             Route("/held", self._held),
             Route("/watched", self._watched),
@@ -52,6 +53,10 @@ class Edge:
 
     async def _ok(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
+
+    async def _who(self, request: Request) -> Response:
+        client = request.client
+        return PlainTextResponse(f"{client.host if client else None} {request.url.scheme}")
 
     async def _long(self, _request: Request) -> Response:
         return PlainTextResponse("x" * SIZE)
@@ -166,6 +171,14 @@ def test_a_newcomer_takes_the_place_of_who_was_silent_longest() -> None:
         assert is_closed(silent[0])
         running.release.set()
         read(held, b"\r\n\r\nheld")
+
+
+def test_no_header_says_who_a_client_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    headers = b"x-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\n\r\n"
+    asked = (REQUEST % b"who").removesuffix(b"\r\n") + headers
+    with edge() as running, running.connect(asked) as sock:
+        read(sock, b"127.0.0.1 http")
 
 
 def test_when_all_are_at_work_newcomers_wait() -> None:
