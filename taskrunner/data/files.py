@@ -6,6 +6,7 @@ the agent's files; followed with the command's own it leads nowhere that the com
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,10 +14,12 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from taskrunner.data.objects.base import ObjectStore
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.host.users import Rights
 
 _CHUNK = 1 << 20
+#: Names that no file can have, here or at all: too long, or those of folders, or below a file.
+_NO_NAME = {errno.ENAMETOOLONG, errno.EISDIR, errno.EEXIST, errno.ENOTDIR, errno.ELOOP}
 
 
 class WorkFiles:
@@ -46,7 +49,7 @@ class WorkFiles:
         """Copy an object into a new file that commands can read; returns its size in bytes."""
         size = 0
         mode = 0o700 if executable else 0o600
-        with objects.open_read(uri) as reader, self._created(path, mode) as file:
+        with objects.open_read(uri) as reader, self._copy_of(uri, path, mode) as file:
             while data := reader.read(_CHUNK):
                 size += file.write(data)
         return size
@@ -82,6 +85,16 @@ class WorkFiles:
         with self.rights():
             root = self.root.resolve()
         return None if real.is_relative_to(root) else f"leads out of {self.root}"
+
+    def _copy_of(self, uri: str, path: Path, mode: int) -> BinaryIO:
+        try:
+            return self._created(path, mode)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            if isinstance(error, OSError) and error.errno not in _NO_NAME:
+                raise
+            message = f"{uri} cannot be a file of the task: {reason}"
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD) from error
 
     def _created(self, path: Path, mode: int) -> BinaryIO:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
