@@ -86,6 +86,10 @@ _NAMES_A_TASK = frozenset({"ReportTaskProgress", "SetTaskStatus"})
 
 _MAX_SKEW = timedelta(minutes=4)
 _MOST_QUOTED = 500
+#: Longer than any code of AWS's.
+_MOST_CODE = 100
+#: What ends a line, controls a terminal, turns text around, or cannot be written at all.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 class Client:
@@ -218,14 +222,14 @@ def _code_and_message(reply: HttpReply) -> tuple[str | None, str]:
     text = body.get("message") or body.get("Message") or ""
     if not isinstance(code, str):
         return None, _quoted(text)
-    return code.partition(":")[0].rpartition("#")[2], _quoted(text)
+    return _quoted(code.partition(":")[0].rpartition("#")[2], _MOST_CODE), _quoted(text)
 
 
-def _quoted(text: object) -> str:
+def _quoted(text: object, most: int = _MOST_QUOTED) -> str:
     """Somebody else's words, fit for a line of ours."""
     if not isinstance(text, str):
         return ""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)[:_MOST_QUOTED].strip()
+    return _UNFIT.sub(" ", text[: 2 * most])[:most].strip()
 
 
 def _nonsense(

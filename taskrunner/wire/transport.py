@@ -241,7 +241,8 @@ class Urllib3Transport:
         call = _DEADLINE.call = self._calls[threading.get_ident()] = _Call()
         try:
             return self._exchange(request, deadline_s)
-        except (HTTPError, OSError) as error:
+        # urllib3 takes some nonsense, as a chunk of less than nothing, for its caller's mistake.
+        except (HTTPError, OSError, ValueError) as error:
             if call.given_up:
                 raise GivenUp("given up") from error
             raise TransportError(_reason(error, deadline_s)) from error
@@ -365,4 +366,5 @@ _WORDS: Sequence[tuple[type[BaseException], str]] = (
     (Urllib3TimeoutError, "no whole answer within {deadline_s:.0f} s"),
     (TimeoutError, "no whole answer within {deadline_s:.0f} s"),
     (ProtocolError, "the connection was cut before the whole answer came"),
+    (ValueError, "its answer is not HTTP"),
 )

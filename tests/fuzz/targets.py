@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from taskrunner.errors import DefinitionError, ExpressionError
+from taskrunner.data.databases.spec import Login, from_jdbc, from_url
+from taskrunner.data.objects.location import parse
+from taskrunner.errors import (
+    DefinitionError,
+    ExpressionError,
+    PermanentTaskError,
+    ServiceFault,
+)
 from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref
 from taskrunner.model.expressions import Scope, evaluate, problems
@@ -13,6 +20,13 @@ from taskrunner.model.inheritance import effective
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.reader import decode, read_definition
 from taskrunner.model.writer import to_cli
+from taskrunner.wire.codec import decode_input
+from taskrunner.wire.http import HttpRequest
+from taskrunner.wire.keys import FixedKeys, Keys
+from taskrunner.wire.operations import OPERATIONS
+from taskrunner.wire.signing import SigV4Signer
+from taskrunner.wire.sigv4 import Verifier
+from tests.unit.wire.fakes import FixedClock
 
 _OBJECT = PipelineObject(
     id="A",
@@ -24,6 +38,13 @@ _OBJECT = PipelineObject(
         Field("loop", "#{loop}"),
         Field("ref", Ref("A")),
     ),
+)
+_CLOCK = FixedClock()
+_VERIFIER = Verifier({"AK": "secret-of-a-key"}.get, region="us-east-1", clock=_CLOCK)
+_SIGNED = dict(
+    SigV4Signer(FixedKeys(Keys("AK", "secret-of-a-key")), "us-east-1", _CLOCK).sign(
+        HttpRequest(headers={"host": "h", "x-amz-target": "DataPipeline.ListPipelines"}, body=b"{}")
+    )
 )
 _SCOPE = Scope(
     objects={"A": _OBJECT},
@@ -72,9 +93,71 @@ def _use(read: Definition) -> None:
                     continue
 
 
+def authorization(data: bytes) -> None:
+    """Headers of a request are those of a key, or a fault that is the client's."""
+    text = data.decode("latin-1")
+    headers = {**_SIGNED, "authorization": text}
+    for changed in (headers, {**_SIGNED, "x-amz-date": text}):
+        request = HttpRequest(headers=changed, body=b"{}")
+        try:
+            _VERIFIER.check_headers(changed)
+            _VERIFIER.verify(request)
+        except ServiceFault as fault:
+            _is_the_clients(fault)
+        else:
+            assert changed == _SIGNED, changed
+
+
+def _is_the_clients(fault: ServiceFault) -> None:
+    assert fault.status < 500
+
+
+def request(data: bytes) -> None:
+    """A body is a typed request of each operation, or a fault that is the client's."""
+    for operation in OPERATIONS:
+        try:
+            decode_input(operation, data)
+        except ServiceFault as fault:
+            _is_the_clients(fault)
+
+
+def connection(data: bytes) -> None:
+    """A connection string names a host that is its own, or a file, or is refused for good."""
+    text = data.decode("utf-8", "surrogateescape")
+    for read, form in ((from_jdbc, text), (from_jdbc, f"jdbc:{text}"), (from_url, text)):
+        try:
+            spec = read("Db", form, Login(username="u", password="p4ssw0rd-of-its-own"))
+        except PermanentTaskError as error:
+            _keeps_the_password(str(error))
+            continue
+        assert spec.host or spec.database.startswith("/")
+        _keeps_the_password(str(spec) + repr(spec))
+
+
+def _keeps_the_password(text: str) -> None:
+    assert "p4ssw0rd" not in text
+
+
+def location(data: bytes) -> None:
+    """A URI is a place, whose parts are the URI's, or is refused for good."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        found = parse(text)
+    except PermanentTaskError:
+        return
+    assert "\0" not in found.key
+    assert found.bucket if found.scheme == "s3" else found.key.startswith("/")
+    if found.scheme == "s3":
+        assert text in {f"s3://{found.bucket}/{found.key}", f"s3://{found.bucket}"}
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "expression": expression,
     "definition": definition,
+    "authorization": authorization,
+    "request": request,
+    "connection": connection,
+    "location": location,
 }
 
 #: Where fuzzing starts: one input for each shape that is known.
@@ -108,4 +191,18 @@ SEEDS: Mapping[str, tuple[bytes, ...]] = {
         ),
         b"\xef\xbb\xbf{}",
     ),
+    "authorization": (_SIGNED["authorization"].encode(), b"20260213T020000Z", b"Bearer x"),
+    "request": (
+        b'{"pipelineId": "df-1", "pipelineObjects": [{"id": "A", "name": "A", "fields": []}]}',
+        b'{"taskId": "t", "taskStatus": "FINISHED", "errorId": "x", "fields": [{"key": "k"}]}',
+        b'{"query": {"selectors": [{"fieldName": "x", "operator": {"type": "EQ"}}]}, "limit": 1}',
+    ),
+    "connection": (
+        b"jdbc:mysql://u:p@h:3306/db?useSSL=true&connectTimeout=5000",
+        b"postgresql://u:p%40@[::1]:5432/db?sslmode=require;currentSchema=x",
+        b"jdbc:postgresql:name",
+        b"jdbc:sqlite:file:/tmp/x.db?mode=ro",
+        b"redshift://h,other/db",
+    ),
+    "location": (b"s3://b/a/../b?x#y%00", b"file://localhost/a%20b", b"/a/b", b"s3://b"),
 }

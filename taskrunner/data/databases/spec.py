@@ -105,7 +105,10 @@ def _file(object_id: str, scheme: Scheme, rest: str) -> DatabaseSpec:
 
 
 def _server(object_id: str, scheme: Scheme, address: str, login: Login) -> DatabaseSpec:
-    url = urlsplit(str(address))
+    try:
+        url = urlsplit(str(address))
+    except ValueError:
+        raise _invalid(object_id, "its address names no host that there can be") from None
     try:
         port = url.port or scheme.port
     except ValueError:

@@ -39,6 +39,7 @@ def test_jdbc_connection_strings(text: str, expected: tuple[str, str, int, str])
         ("jdbc:mysql", "jdbc:scheme"),
         ("", "jdbc:scheme"),
         ("jdbc:mysql:///shop", "names no host"),
+        ("jdbc:mysql://[::1/shop", "names no host that there can be"),
         ("jdbc:mysql://host:port/shop", "no number"),
         ("jdbc:mysql://one:3306,two:3306/shop", "no number"),
         ("jdbc:sqlite:shop.db", "absolute path"),
