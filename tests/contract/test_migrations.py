@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,8 +19,8 @@ from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus, PipelineState
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.store import attempts, instances, pipelines
-from taskrunner.service.store.database import MIGRATIONS
 from taskrunner.service.store.rows import PipelineRow
+from taskrunner.service.store.schema import MIGRATIONS, NEWEST
 from taskrunner.service.store.tables import METADATA, handouts
 from taskrunner.testing import FakeClock, ServiceInProcess
 from taskrunner.testing.service import as_definition
@@ -34,6 +36,13 @@ SOMEBODY = Caller(account=ANONYMOUS.account, user="somebody")
 @pytest.fixture
 def first_schema(database_url: str) -> Iterator[sa.Engine]:
     """A database as the first version made it."""
+    with migrated(database_url, "0001") as engine:
+        yield engine
+
+
+@contextmanager
+def migrated(database_url: str, revision: str) -> Iterator[sa.Engine]:
+    """A database that the migrations made, up to one of them."""
     url = make_url(database_url)
     if url.get_backend_name() == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
@@ -42,7 +51,7 @@ def first_schema(database_url: str) -> Iterator[sa.Engine]:
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as conn:
         config.attributes["connection"] = conn
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
     yield engine
     engine.dispose()
 
@@ -126,6 +135,59 @@ def test_what_is_out_during_an_upgrade_is_concluded_by_whoever_holds_it(
         world.service.set_task_status("t" * 64, "FINISHED", caller=SOMEBODY)
         world.settle()
         assert world.statuses("df-1") == {"@A": "FINISHED"}
+
+
+def test_a_new_store_has_the_tables_that_all_migrations_make(
+    database_url: str, tmp_path: Path
+) -> None:
+    with ServiceInProcess(database_url=database_url) as world, world.service.store.read() as conn:
+        new = schema(conn)
+    with (
+        emptied(database_url, tmp_path) as url,
+        migrated(url, "head") as engine,
+        engine.begin() as conn,
+    ):
+        assert schema(conn) == new
+
+
+@contextmanager
+def emptied(database_url: str, folder: Path) -> Iterator[str]:
+    """The same kind of database with nothing in it."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        yield f"sqlite:///{folder / 'migrated.db'}"
+        return
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"))
+    with engine.begin() as conn:
+        conn.execute(sa.text("DROP SCHEMA public CASCADE"))
+        conn.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+    yield database_url
+
+
+def schema(conn: sa.Connection) -> dict[str, object]:
+    """Everything that the database says of its tables."""
+    inspect = sa.inspect(conn)
+    found: dict[str, object] = {
+        name: {
+            # In which order makes no difference: every statement names them.
+            "columns": {
+                column["name"]: {**column, "type": str(column["type"])}
+                for column in inspect.get_columns(name)
+            },
+            "key": inspect.get_pk_constraint(name),
+            "indexes": sorted(inspect.get_indexes(name), key=str),
+            "unique": sorted(inspect.get_unique_constraints(name), key=str),
+            "foreign": inspect.get_foreign_keys(name),
+            "checks": inspect.get_check_constraints(name),
+        }
+        for name in inspect.get_table_names()
+    }
+    found["version"] = (
+        conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all()
+    )
+    assert found["version"] == [NEWEST]
+    return found
 
 
 def counts(conn: sa.Connection) -> dict[str, int]:

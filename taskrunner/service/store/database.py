@@ -1,14 +1,12 @@
-"""Opening the store: SQLite in a file or PostgreSQL, its transactions and its migrations."""
+"""Opening the store, SQLite in a file or PostgreSQL, and its transactions."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from pathlib import Path
 
-import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -22,11 +20,9 @@ from taskrunner.errors import ConfigError, StoreError, StoreLost, StoreTrouble
 from taskrunner.service.store.backend import Backend, Opening
 from taskrunner.service.store.notices import Line
 from taskrunner.service.store.postgresql_backend import PostgresqlBackend
+from taskrunner.service.store.schema import ForeignDatabase, bring_up
 from taskrunner.service.store.sqlite_backend import BUSY_TIMEOUT_S, SqliteBackend
-from taskrunner.service.store.tables import METADATA
 from taskrunner.service.store.troubles import Troubles, trouble_of
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Store:
@@ -62,11 +58,11 @@ class Store:
         try:
             with self._translated():
                 #: Whether there was none before.
-                self.is_new = _migrate(self._engine, self._backend)
+                self.is_new = bring_up(self._engine, self._backend)
                 self._backend.opened()
         except ProgrammingError as error:
             raise StoreError(_unusable(self.where, error)) from error
-        except _Foreign as error:
+        except ForeignDatabase as error:
             raise StoreError(f"the service's database at {self.where} {error}") from None
 
     @contextmanager
@@ -179,49 +175,6 @@ def _bad_url(shown: str) -> str:
         f"--database-url: {shown} is not usable: wanted sqlite:////path/to/file or "
         "postgresql://user:password@host/database"
     )
-
-
-def _migrate(engine: Engine, backend: Backend) -> bool:
-    """Bring the schema to the newest migration; whether there was none before.
-
-    Safe when several processes start at once.
-    """
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.connect() as plain:
-        connection = plain.execution_options(taskrunner_write=True)
-        with connection.begin():
-            if engine.dialect.name == "postgresql":
-                # Two services that start together must not both create the tables.
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(7236871)"))
-            is_new = _check_ours(connection)
-            backend.examine(connection)
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise _Foreign(f"was made by another version of this program: {error}") from error
-    return is_new
-
-
-class _Foreign(Exception):
-    """The database is in order, but not one for this program."""
-
-
-def _check_ours(connection: Connection) -> bool:
-    """Refuse to put tables among somebody else's; whether there are none of ours."""
-    tables = set(sa.inspect(connection).get_table_names())
-    if "alembic_version" in tables:
-        return False
-    unknown = tables & set(METADATA.tables) if connection.dialect.name != "sqlite" else tables
-    if unknown:
-        some = ", ".join(sorted(unknown)[:3])
-        raise _Foreign(f"belongs to another program: it holds tables such as {some}")
-    return True
 
 
 def _unusable(where: str, error: Exception) -> str:
