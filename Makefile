@@ -27,7 +27,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 PEERS := .venv-bench
-CHAOS := tests/chaos tests/security tests/fuzz
+CHAOS := tests/chaos tests/security tests/fuzz tests/acceptance/test_memory.py \
+  tests/acceptance/test_seed_rds_to_s3.py
 CORES := $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -64,7 +65,7 @@ PYTEST := $(CHECKED) $(BIN)/python -m pytest
 
 # Of each property Hypothesis tries fewer examples than in `make test`.
 unit: WORKERS ?= $(CORES)
-unit: export TASKRUNNER_EXAMPLES ?= 15
+unit: export TASKRUNNER_EXAMPLES ?= 8
 unit: $(VENV)/stamp-dev
 	@$(PYTEST) tests/unit -q --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 

@@ -5,7 +5,9 @@ What takes long to import is imported where it is used: most runs are of a few t
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import secrets
 import signal
 from collections.abc import Iterator
@@ -21,6 +23,15 @@ from tests.server_process import ServerMissing
 from tests.shared_servers import DeskServers, OwnServers, ServerDesk, Servers, Starter
 
 _DESK = pytest.StashKey[ServerDesk]()
+#: Told to processes that coverage is to measure (its `patch = ["subprocess"]`).
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"
+#: What starts many processes that only repeat what other tests measure: they run as fast as they
+#: would for a user, without the tracing that doubles their cost.
+_UNMEASURED = re.compile(
+    r"(acceptance|chaos|security)/"
+    r"|integration/test_(bench|broken_things|copy|crowded_edge|groups|hand_out|two_services"
+    r"|store_full|store_truth)\.py"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,6 +57,23 @@ def pytest_configure(config: pytest.Config) -> None:
         NO_PROXY="127.0.0.1,localhost",
         no_proxy="127.0.0.1,localhost",
     )
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the thousands of collected tests out of what the garbage collector walks through."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _coverage_of_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Processes that these tests start are not measured; what runs in the tests' own is."""
+    name = request.path.relative_to(Path(__file__).parent).as_posix()
+    told = os.environ.pop(_COVERAGE, None) if _UNMEASURED.match(name) else None
+    yield
+    if told is not None:
+        os.environ[_COVERAGE] = told
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -33,11 +33,9 @@ def until(what: str, condition: Callable[[], bool], patience_s: float = 120) -> 
 
 
 @contextmanager
-def taskrunner(log: Path, *arguments: str, weighed: bool = False) -> Iterator[psutil.Popen]:
-    """A taskrunner process, drained at the end of the block; not under coverage if `weighed`."""
+def taskrunner(log: Path, *arguments: str) -> Iterator[psutil.Popen]:
+    """A taskrunner process, drained at the end of the block."""
     environment = {**os.environ, "TASKRUNNER_ALLOW_ROOT": "true"}
-    if weighed:
-        environment.pop("COVERAGE_PROCESS_CONFIG", None)
     with log.open("ab") as output:
         process = psutil.Popen(
             [sys.executable, "-m", "taskrunner", *arguments],

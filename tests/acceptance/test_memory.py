@@ -80,7 +80,7 @@ def test_a_million_rows_are_copied_in_little_memory(
     flags = ("--worker-group", "memory", "--endpoint", service.url)
     data = ("--s3-endpoint", cloud.endpoint, "--work-dir", str(tmp_path / "worker"))
     log = tmp_path / "worker.log"
-    with taskrunner(log, *flags, *data, weighed=True) as process:
+    with taskrunner(log, *flags, *data) as process:
         until("the agent polls", lambda: log.exists() and "agent started" in log.read_text(), 20)
         idle = Peak(process)
         idle.look()

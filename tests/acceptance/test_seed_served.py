@@ -34,7 +34,6 @@ def worker(
             *("--worker-group", f"resource:{pipeline}_@Ec2Resource_{seed.START}"),
             *("--endpoint", service.url, "--s3-endpoint", cloud.endpoint),
             *("--work-dir", str(tmp_path / "worker")),
-            weighed=True,
         ) as process:
             yield process
     finally:

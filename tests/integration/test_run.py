@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from taskrunner.cli import main
 from tests.integration.agent_harness import PATIENCE_S, wait_for
 
 ON_DEMAND = {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"}
@@ -303,6 +304,16 @@ def test_parameters_of_the_definition_itself(tmp_path: Path) -> None:
 # -- wrong usage ----------------------------------------------------------------------------
 
 
+def refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str
+) -> tuple[int, str, str]:
+    """What ends before any process is started needs none of its own."""
+    code = main(["run", "--work-dir", str(folder / "work"), *arguments])
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    return code, printed.out, printed.err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -327,43 +338,46 @@ def test_parameters_of_the_definition_itself(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_are_told_and_exit_2(
-    options: list[str], message: str, tmp_path: Path
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = run(tmp_path, write(tmp_path, ON_DEMAND, shell("A")), *options)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    told = [line for line in done.stderr.splitlines() if line]
+    monkeypatch.chdir(tmp_path)
+    code, out, err = refused(capsys, tmp_path, write(tmp_path, ON_DEMAND, shell("A")), *options)
+    assert code == 2
+    assert out == ""
+    told = [line for line in err.splitlines() if line]
     # click says how the command is used before what is wrong.
     wrong = [line for line in told if not line.startswith(("Usage: ", "Try "))]
     assert len(wrong) == 1, told
     assert message in wrong[0]
 
 
-def test_a_definition_that_is_not_there_or_not_valid(tmp_path: Path) -> None:
-    missing = run(tmp_path, "nothing.json")
-    assert missing.returncode == 2
-    assert missing.stderr.splitlines() == [
+def test_a_definition_that_is_not_there_or_not_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = refused(capsys, tmp_path, "nothing.json")
+    assert code == 2
+    assert err.splitlines() == [
         "taskrunner: nothing.json: cannot be read: No such file or directory"
     ]
-    broken = run(tmp_path, write(tmp_path, ON_DEMAND, shell("A", dependsOn=ref("Gone"))))
-    assert broken.returncode == 1
-    assert "'Gone'" in broken.stderr
-    assert broken.stdout == ""
+    dangling = write(tmp_path, ON_DEMAND, shell("A", dependsOn=ref("Gone")))
+    code, out, err = refused(capsys, tmp_path, dangling)
+    assert code == 1
+    assert "'Gone'" in err
+    assert out == ""
 
 
-def test_another_database_that_is_no_json(tmp_path: Path) -> None:
-    done = subprocess.run(
-        argv(tmp_path, write(tmp_path, ON_DEMAND, shell("A"))),
-        capture_output=True,
-        text=True,
-        env={**environment(), "TASKRUNNER_DATABASES": "[1]"},
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr == (
-        "taskrunner: TASKRUNNER_DATABASES: wanted a JSON object of ids and URLs\n"
-    )
+def test_another_database_that_is_no_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(os.environ, "TASKRUNNER_DATABASES", "[1]")
+    code, _, err = refused(capsys, tmp_path, write(tmp_path, ON_DEMAND, shell("A")))
+    assert code == 2
+    assert err == "taskrunner: TASKRUNNER_DATABASES: wanted a JSON object of ids and URLs\n"
 
 
 # -- an output that takes nothing -----------------------------------------------------------

@@ -66,7 +66,7 @@ def line(world: ServiceInProcess, pipeline: str) -> list[str]:
 @pytest.mark.parametrize(
     ("limit", "at_once"),
     [({}, 1), ({"maxActiveInstances": "1"}, 1)]
-    + [({"maxActiveInstances": str(limit)}, limit) for limit in (2, 3, 5)],
+    + [({"maxActiveInstances": str(limit)}, limit) for limit in (2, 5)],
 )
 def test_as_many_runs_are_active_as_default_says(
     world: ServiceInProcess, limit: dict[str, str], at_once: int

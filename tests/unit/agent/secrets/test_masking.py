@@ -105,7 +105,7 @@ def test_every_split_point_of_every_shape(shape: str) -> None:
     whole = feed(masker, data, [])
     assert whole.startswith(b"before *********")
     assert whole.endswith(b"after")
-    step = max(len(data) // 200, 1)
+    step = max(len(data) // 100, 1)
     for cut in range(0, len(data) + 1, step):
         assert feed(masker, data, [cut]) == whole
 
@@ -238,14 +238,14 @@ def test_secrets_are_the_starred_fields_and_passwords_of_databases() -> None:
         ("a" * 8, b"a" * 64),
     ],
 )
-def test_ten_megabytes_pass_in_linear_time(secret: str, data: bytes) -> None:
-    """No time is measured: what is not linear here takes hours."""
+def test_three_megabytes_pass_in_linear_time(secret: str, data: bytes) -> None:
+    """No time is measured: what is not linear here takes an hour."""
     stream = Masker([secret]).stream()
     chunk = data * (65_536 // len(data))
     done = threading.Event()
 
     def work() -> None:
-        for _ in range(160):
+        for _ in range(48):
             stream.feed(chunk)
         stream.flush()
         done.set()
