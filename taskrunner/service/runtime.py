@@ -193,6 +193,8 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("@scheduledEndTime", Column("scheduled_end"), _of_instance("scheduled_end")),
     _F("@actualStartTime", Column("actual_start"), Column("started_at")),
     _F("@actualEndTime", Column("actual_end"), Column("ended_at")),
+    # The same for all attempts of a run, and another one after a rerun.
+    _F("@runStartTime", None, _of_instance("not_before"), in_expressions=False),
     _F("@cascadeFailedOn", Column("cause", refers=True)),
     _F("errorId", Column("error_id"), Column("error_id")),
     _F("errorMessage", Column("error_message"), Column("error_message")),

@@ -33,7 +33,7 @@ class AwsLookup:
 
     def rds(self, instance: str, region: str | None) -> str:
         """The address of an RDS instance; raises TaskError."""
-        reply = _call(
+        reply = ask_aws(
             "rds",
             region,
             lambda client: client.describe_db_instances(DBInstanceIdentifier=instance),
@@ -50,7 +50,7 @@ class AwsLookup:
 
     def redshift(self, cluster: str, region: str | None) -> str:
         """The address of a Redshift cluster; raises TaskError."""
-        reply = _call(
+        reply = ask_aws(
             "redshift",
             region,
             lambda client: client.describe_clusters(ClusterIdentifier=cluster),
@@ -67,7 +67,8 @@ def _address(scheme: Scheme, endpoint: dict[str, Any] | None, what: str) -> str:
     return f"jdbc:{scheme.name}://{endpoint['Address']}:{endpoint['Port']}/"
 
 
-def _call(service: str, region: str | None, call: Callable[[Any], Any], what: str) -> Any:
+def ask_aws(service: str, region: str | None, call: Callable[[Any], Any], what: str) -> Any:
+    """One call to AWS, with the host's own credentials; raises TaskError that names `what`."""
     import botocore.exceptions as aws
     import botocore.session
     from botocore.config import Config

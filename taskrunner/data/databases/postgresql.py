@@ -1,4 +1,4 @@
-"""PostgreSQL and Redshift, by psycopg with its conversions off: values are the server's text."""
+"""PostgreSQL, by psycopg with its conversions off: values are the server's text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
-from taskrunner.data.databases.schemes import POSTGRESQL, REDSHIFT
+from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Dialect, Statement
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
@@ -257,33 +257,12 @@ class PostgreSqlDatabase(Database):
         try:
             yield
         except (psycopg.Error, UnicodeError) as error:
-            message = self.spec.mask(f"cannot {doing}: {self.spec}: {_reason(error)}")
-            raise TaskError(message, error_id=_error_id(error)) from error
+            message = self.spec.mask(f"cannot {doing}: {self.spec}: {reason_of(error)}")
+            raise TaskError(message, error_id=error_id_of(error)) from error
 
 
-class RedshiftDatabase(PostgreSqlDatabase):
-    """Redshift speaks PostgreSQL's protocol and an older part of its SQL."""
-
-    scheme = REDSHIFT
-    settings: ClassVar[Mapping[str, str]] = {
-        "timezone": "UTC",
-        "datestyle": "ISO, YMD",
-        "extra_float_digits": "2",
-    }
-
-    def load(self, target: Target, batches: Iterable[Batch]) -> int:
-        """Insert rows: Redshift loads from S3 only, which is RedshiftCopyActivity's work."""
-        return Database.load(self, target, batches)
-
-    def use_queue(self, queue: str) -> bool:
-        """Send what follows to the queue of this query group."""
-        with self._problems("set the query group"):
-            self._set("query_group", queue)
-            self._connection.commit()
-        return True
-
-
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What the server says, without the statement that it may quote."""
     diagnosis = getattr(error, "diag", None)
     if diagnosis is None or not diagnosis.message_primary:
         return " ".join(str(error).split()) or type(error).__name__
@@ -292,7 +271,8 @@ def _reason(error: Exception) -> str:
     return f"{text} (SQLSTATE {diagnosis.sqlstate})"
 
 
-def _error_id(error: Exception) -> str:
+def error_id_of(error: Exception) -> str:
+    """The errorId for what went wrong."""
     state = getattr(error, "sqlstate", None)
     if state:
         lengths = (5, 3, 2)

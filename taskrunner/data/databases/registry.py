@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from taskrunner.data.databases.base import Database
 from taskrunner.data.databases.lookup import AwsLookup, Lookup
-from taskrunner.data.databases.schemes import MYSQL, forms, scheme_of
+from taskrunner.data.databases.schemes import MYSQL, POSTGRESQL, REDSHIFT, forms, scheme_of
 from taskrunner.data.databases.spec import DatabaseSpec, Login, from_jdbc, from_url
+from taskrunner.data.redshift.credentials import is_on
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError, TaskError
 from taskrunner.host.local_files import LocalFiles
@@ -21,6 +23,11 @@ from taskrunner.plugins.discovery import Kind
 
 #: PostgreSQL's word for the certificates that the system trusts; no file is called so.
 SYSTEM_CA = "system"
+_OLD_DRIVER = "jdbc:postgresql:"
+#: `jdbc:redshift:iam://cluster:region/database`, as Amazon's driver reads it.
+_IAM = re.compile(r"jdbc:redshift:iam://([^:/]+):([a-z]+-[a-z-]+-\d)/?(.*)")
+#: What says how Redshift is reached: of no use for a PostgreSQL in its place.
+_REDSHIFT_ONLY = REDSHIFT.properties.keys() - POSTGRESQL.properties.keys()
 _MOST_CERTIFICATES = 16 << 20
 _NOT_READ = ErrorId.ACTIVITY_FAILED
 _ERROR_IDS = {errno.ENOENT: ErrorId.NOT_FOUND, errno.EACCES: ErrorId.ACCESS_DENIED}
@@ -32,6 +39,8 @@ def open_database(described: TaskObject, settings: DataSettings) -> Database:
     Raises PermanentTaskError when the object is unusable, TaskError when a look-up fails.
     """
     spec = spec_of(described, settings, lookup=AwsLookup())
+    if (own := _of_redshift(spec, settings)) is not None:
+        return own
     found = plugins.named(spec.scheme, Kind.DATABASE)
     if found is None:
         known = ", ".join(plugins.names(Kind.DATABASE)) or "none"
@@ -41,6 +50,25 @@ def open_database(described: TaskObject, settings: DataSettings) -> Database:
     if driver.scheme.is_file:
         spec.local.check(Path(spec.database))
     return driver(spec)
+
+
+def is_redshift(described: TaskObject) -> bool:
+    """Whether what is said to the database is meant for Redshift, wherever it is redirected."""
+    return described.type == "RedshiftDatabase"
+
+
+def _of_redshift(spec: DatabaseSpec, settings: DataSettings) -> Database | None:
+    """Redshift's Data API, or a PostgreSQL in Redshift's place; None for all else."""
+    if spec.stands_in_for:
+        from taskrunner.data.objects.store import open_store
+        from taskrunner.data.redshift.stand_in.database import StandInDatabase
+
+        return StandInDatabase(spec, open_store(settings))
+    if spec.scheme == REDSHIFT.name and is_on(spec, "dataapi"):
+        from taskrunner.data.redshift.data_api import RedshiftDataApi
+
+        return RedshiftDataApi(spec)
+    return None
 
 
 def check_url(object_id: str, url: str) -> None:
@@ -69,13 +97,40 @@ def spec_of(described: TaskObject, settings: DataSettings, *, lookup: Lookup) ->
     name = described.component_id
     redirected = settings.databases.get(name)
     if redirected is not None:
-        return _redirected(name, redirected, login, settings)
+        if not is_redshift(described) or not _is_postgresql(redirected):
+            return _redirected(name, redirected, login, settings)
+        known = tuple(p for p in login.properties if _name_of(p) not in _REDSHIFT_ONLY)
+        spec = _redirected(name, redirected, replace(login, properties=known), settings)
+        return replace(spec, stands_in_for=REDSHIFT.title)
     if described.get("connectionString"):
-        spec = from_jdbc(name, described.required("connectionString"), login)
+        spec = from_jdbc(name, _address(described, lookup), login)
     else:
         region = described.get("region", settings.region)
         spec = from_jdbc(name, _looked_up(described, lookup, region), login)
     return _with_certificates(replace(spec, local=settings.local))
+
+
+def _is_postgresql(url: str) -> bool:
+    return POSTGRESQL.is_called(url.partition("://")[0].lower())
+
+
+def _name_of(prop: str) -> str:
+    return prop.partition("=")[0].strip().lower()
+
+
+def _address(described: TaskObject, lookup: Lookup) -> str:
+    """The connection string, in the form that all drivers have."""
+    text = described.required("connectionString")
+    if not is_redshift(described):
+        return text
+    if text.startswith(_OLD_DRIVER):
+        # PostgreSQL's driver was the way to Redshift before it had one of its own.
+        return f"jdbc:{REDSHIFT.name}:{text.removeprefix(_OLD_DRIVER)}"
+    if found := _IAM.fullmatch(text):
+        cluster, region, rest = found.groups()
+        found_at = lookup.redshift(cluster, region).removeprefix("jdbc:redshift:")
+        return f"jdbc:redshift:iam:{found_at}{rest}"
+    return text
 
 
 def _redirected(name: str, url: str, login: Login, settings: DataSettings) -> DatabaseSpec:

@@ -84,7 +84,22 @@ POSTGRESQL = Scheme(
     properties=_POSTGRESQL_PROPERTIES,
     engines=("aurora-postgresql", "postgres"),
 )
-REDSHIFT = Scheme(name="redshift", title="Redshift", port=5439, properties=_POSTGRESQL_PROPERTIES)
+REDSHIFT = Scheme(
+    name="redshift",
+    title="Redshift",
+    port=5439,
+    properties={
+        **_POSTGRESQL_PROPERTIES,
+        # As Amazon's own driver calls them: temporary credentials in place of a password.
+        "iam": to.keep("iam"),
+        "dbuser": to.keep("dbuser"),
+        "dbgroups": to.keep("dbgroups"),
+        "autocreate": to.keep("autocreate"),
+        # Of taskrunner's: the role that COPY and UNLOAD are given, and the way without a route.
+        "iamrole": to.keep("iamrole"),
+        "dataapi": to.keep("dataapi"),
+    },
+)
 SQLITE = Scheme(name="sqlite", title="SQLite", is_file=True)
 BUILT_IN = (MYSQL, POSTGRESQL, REDSHIFT, SQLITE)
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
+from dataclasses import dataclass, field, replace
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.data.databases.schemes import Scheme, scheme_of
@@ -40,6 +42,8 @@ class DatabaseSpec:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     options: Options = field(default_factory=Options)
+    #: What it only stands in for, as people write it; empty for what is the thing itself.
+    stands_in_for: str = ""
     #: Which local files may be opened for it, and with whose rights.
     local: LocalFiles = field(default=LocalFiles(), repr=False)
 
@@ -51,7 +55,8 @@ class DatabaseSpec:
         host = f"[{self.host}]" if ":" in self.host else self.host
         # A plugin's scheme may have a port of its own, which only the plugin knows.
         address = f"{host}:{self.port}" if self.port else host
-        return f"database {self.id!r} ({self.scheme} at {address})"
+        instead = f", standing in for {self.stands_in_for}" if self.stands_in_for else ""
+        return f"database {self.id!r} ({self.scheme} at {address}{instead})"
 
     def mask(self, text: str) -> str:
         """A text of the driver's or the server's without the password, should it hold it."""
@@ -67,6 +72,10 @@ def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseS
     scheme = _scheme(object_id, name)
     if scheme.is_file:
         return _file(object_id, scheme, rest)
+    if rest.startswith("iam://"):
+        # Amazon's driver says so that a temporary password is to be asked for.
+        rest = rest.removeprefix("iam:")
+        login = replace(login, password=None, properties=(*login.properties, "iam=true"))
     if not rest.startswith("//"):
         # jdbc:postgresql:name is the database of that name on this host.
         rest = f"//localhost/{rest}"

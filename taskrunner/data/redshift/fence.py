@@ -1,0 +1,130 @@
+"""The table that keeps a load from being applied twice. Pure.
+
+Each instance has a row that says which attempt was applied. It is changed in the transaction that
+applies a load, from what it was: of two attempts at once one finds it changed, and fails whole.
+Redshift enforces no keys, so the row is made beforehand, and updated: two updates of a row conflict
+at every level of isolation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from taskrunner.data.redshift.session import Rows, Step
+from taskrunner.model.task import Task
+
+TABLE = "taskrunner_loads"
+_COLUMNS = (
+    "pipeline VARCHAR(1024) NOT NULL, instance VARCHAR(4096) NOT NULL, run VARCHAR(64) NOT NULL, "
+    "attempt INTEGER NOT NULL, handout VARCHAR(64) NOT NULL, loaded_at VARCHAR(32) NOT NULL"
+)
+
+
+class Verdict(Enum):
+    """What an attempt may do."""
+
+    LOAD = "load"
+    #: This run of the instance has been loaded.
+    LOADED = "loaded"
+    #: A later attempt has been applied.
+    SUPERSEDED = "superseded"
+    #: An earlier attempt has been applied, and whether this one is a rerun cannot be told.
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who loads: an attempt of an instance, in one run of it, by one hand-out."""
+
+    pipeline: str
+    instance: str
+    #: When the run began; empty where the service does not say.
+    run: str
+    attempt: int
+    handout: str
+
+
+def claim_of(task: Task) -> Claim:
+    """The claim of a task; the hand-out's id itself is a secret of its runner's."""
+    number = task.attempt_id.rpartition("_Attempt=")[2]
+    return Claim(
+        pipeline=task.pipeline_id,
+        instance=task.instance_id,
+        run=task.main.get("@runStartTime", "") or "",
+        attempt=int(number) if number.isdigit() else 1,
+        handout=hashlib.sha256(task.task_id.encode()).hexdigest()[:40],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """The statements about one claim, in one table."""
+
+    #: The table's name in SQL.
+    table: str
+    claim: Claim
+    literal: Callable[[str], str]
+
+    @property
+    def create(self) -> Step:
+        """Make the table."""
+        sql = f"CREATE TABLE IF NOT EXISTS {self.table} ({_COLUMNS})"
+        return Step(sql=sql, about=f"create the table {self.table}")
+
+    @property
+    def look(self) -> str:
+        """What has been applied: run and attempt."""
+        return f"SELECT run, attempt FROM {self.table} WHERE {self._mine}"  # noqa: S608  quoted
+
+    @property
+    def begin(self) -> Step:
+        """Make the instance's row."""
+        values = ", ".join(map(self.literal, (self.claim.pipeline, self.claim.instance)))
+        sql = f"INSERT INTO {self.table} VALUES ({values}, '', 0, '', '')"  # noqa: S608  quoted
+        return Step(sql=sql, about=f"write into the table {self.table}")
+
+    def take(self, now: datetime) -> tuple[Step, Step]:
+        """Change the row, and fail unless that was done."""
+        claim, literal = self.claim, self.literal
+        at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        # In the same run an earlier attempt may have been applied since the row was looked at.
+        same = f" AND (attempt = 0 OR run <> {literal(claim.run)})" if claim.run else ""
+        update = (
+            f"UPDATE {self.table} SET run = {literal(claim.run)}, attempt = {claim.attempt}, "  # noqa: S608  quoted
+            f"handout = {literal(claim.handout)}, loaded_at = {literal(at)} "
+            f"WHERE {self._mine} AND attempt < {claim.attempt}{same}"
+        )
+        # Without a row of this hand-out's it divides by zero: nothing else ends a transaction.
+        check = (
+            f"SELECT 1 / COUNT(*) FROM {self.table} "  # noqa: S608  quoted
+            f"WHERE {self._mine} AND handout = {literal(claim.handout)}"
+        )
+        about = f"note the load in {self.table}"
+        return (
+            Step(sql=update, about=about, is_guard=True),
+            Step(sql=check, about=about, is_guard=True),
+        )
+
+    def judge(self, rows: Rows, *, repeatable: bool) -> Verdict:
+        """What the answer to `look` means; `repeatable`: loading again gives the same."""
+        run, attempt = max(((r or "", int(a or 0)) for r, a in rows), key=lambda row: row[1])
+        claim = self.claim
+        if attempt == 0:
+            return Verdict.LOAD
+        if attempt > claim.attempt:
+            return Verdict.SUPERSEDED
+        if attempt == claim.attempt or (claim.run and run == claim.run):
+            return Verdict.LOADED
+        return Verdict.LOAD if claim.run or repeatable else Verdict.UNCLEAR
+
+    @property
+    def _mine(self) -> str:
+        claim = self.claim
+        return (
+            f"pipeline = {self.literal(claim.pipeline)} "
+            f"AND instance = {self.literal(claim.instance)}"
+        )
