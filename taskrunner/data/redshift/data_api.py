@@ -164,7 +164,7 @@ class RedshiftDataApi(Database):
         number = 0
         for group in _groups(statements):
             steps = [Step(sql=s.text, about=f"run the {s.verb} in line {s.line}") for s in group]
-            if self._queue:
+            if self._queue and group[0].verb not in _ALONE:
                 queue = f"SET query_group TO {quoted(self._queue)}"
                 steps.insert(0, Step(sql=queue, about="set the query group"))
             counts: list[int] = []

@@ -130,7 +130,7 @@ def _delimited(lines: Iterable[str], layout: Layout) -> Iterator[Record]:
         begun = begun or number
         held += line
         body = held.removesuffix("\n")
-        if escapes and held.endswith("\n") and _is_open(body):
+        if escapes and _is_open(body):
             continue
         yield begun, split(body.removesuffix("\r") if not escapes else _without_return(body))
         held, begun = "", 0

@@ -56,6 +56,44 @@ def test_a_connection_string_needs_no_look_up() -> None:
     assert (found.scheme, found.host, asked) == ("redshift", "there", [])
 
 
+def test_redshift_may_be_named_as_its_first_drivers_did() -> None:
+    """PostgreSQL's driver once was the way to Redshift: Amazon's templates have it so."""
+    fields = {"connectionString": "jdbc:postgresql://there:5439/dev?tcpKeepAlive=true"}
+    found, _ = spec("RedshiftDatabase", fields)
+    assert (found.scheme, found.host, found.stands_in_for) == ("redshift", "there", "")
+    found, _ = spec("RdsDatabase", {}, DataSettings(databases={"Db": "postgresql://there/x"}))
+    assert (found.scheme, found.stands_in_for) == ("postgresql", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "asked"),
+    [
+        ("//sales.c1.eu-west-1.redshift.amazonaws.com:5439/dev", "sales.c1", []),
+        ("//sales:eu-west-1/dev", "redshift.example", [("sales", "eu-west-1")]),
+    ],
+)
+def test_temporary_credentials_by_amazons_own_form(
+    address: str, host: str, asked: list[tuple[str, str]]
+) -> None:
+    fields = {
+        "connectionString": f"jdbc:redshift:iam:{address}?DbUser=etl&AutoCreate=true",
+        "*password": "not-used",
+    }
+    found, looked_up = spec("RedshiftDatabase", fields)
+    assert found.host.startswith(host)
+    assert looked_up == asked
+    assert (found.database, found.password) == ("dev", None)
+    assert found.options.other == {"iam": "true", "dbuser": "etl", "autocreate": "true"}
+
+
+def test_a_postgresql_stands_in_for_redshift_and_says_so() -> None:
+    settings = DataSettings(databases={"Db": "postgres://else:1/x"})
+    fields = {"clusterId": "c", "jdbcProperties": "iamRole=arn:aws:iam::1:role/r"}
+    found, asked = spec("RedshiftDatabase", fields, settings)
+    assert str(found) == "database 'Db' (postgresql at else:1, standing in for Redshift)"
+    assert asked == []
+
+
 def test_a_redirection_by_id_comes_before_everything() -> None:
     settings = DataSettings(databases={"Db": "postgresql://else:1/x"})
     fields = {"rdsInstanceId": "prod", "username": "me", "*password": "pw"}

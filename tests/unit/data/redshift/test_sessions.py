@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from taskrunner.data.redshift.sessions import open_session
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.model.task import TaskObject
+from taskrunner.testing.activity_environment import new_object, new_task
+
+LOG = logging.getLogger("taskrunner.testing.redshift")
+
+
+def database(**fields: str) -> TaskObject:
+    task = new_task("SqlActivity", {}, new_object("Db", "RedshiftDatabase", dict(fields)))
+    return task.object("Db")
+
+
+def test_no_other_database_will_do(tmp_path: str) -> None:
+    settings = DataSettings(databases={"Db": f"sqlite:///{tmp_path}/x.db"})
+    with (
+        pytest.raises(PermanentTaskError, match="wanted Redshift, or a PostgreSQL that stands in"),
+        open_session(database(), settings, LOG),
+    ):
+        pass
+
+
+def test_an_address_of_no_cluster_has_no_other_way() -> None:
+    settings = DataSettings(databases={"Db": "redshift://me:pw@127.0.0.1:1/dev"})
+    with (
+        pytest.raises(TaskError, match=r"cannot connect: database 'Db' \(redshift at 127") as found,
+        open_session(database(), settings, LOG),
+    ):
+        pass
+    assert found.value.error_id == ErrorId.CONNECTION_FAILED
+
+
+def test_the_data_api_may_be_the_first_way() -> None:
+    host = "sales.c1.eu-west-1.redshift.amazonaws.com"
+    url = f"jdbc:redshift://{host}:5439/dev?dataApi=true"
+    with open_session(database(connectionString=url), DataSettings(), LOG) as session:
+        assert not session.takes_keys
+        assert session.literal("a\\b") == "'a\\\\b'"
