@@ -52,7 +52,9 @@ def contents(folder: Path) -> str:
 
 def test_every_example_is_tested() -> None:
     names = {path.parent.name for path in EXAMPLES.glob("*/pipeline.json")}
-    assert names == {"ec2-worker", "hello", "orders", "parameters", "precondition", "sql-report"}
+    assert names == {
+        *("ec2-worker", "hello", "orders", "parameters", "precondition", "redshift", "sql-report")
+    }
 
 
 def test_every_example_has_its_paragraph() -> None:
@@ -140,6 +142,26 @@ def test_sql_report_on_postgresql(tmp_path: Path, postgresql_database: str) -> N
 def test_sql_report_on_mariadb(tmp_path: Path, mariadb_database: str) -> None:
     run(tmp_path, "sql-report", "--database", f"ReportDatabase={mariadb_database}")
     check_report(tmp_path)
+
+
+@pytest.mark.external_service
+def test_redshift(tmp_path: Path, postgresql_database: str) -> None:
+    """A PostgreSQL stands in for the cluster, and the log says so."""
+    options = (
+        *("--param", f"myDatabaseFile={tmp_path / 'shop.db'}"),
+        *("--database", f"Warehouse={postgresql_database}"),
+    )
+    bucket = tmp_path / "s3" / "redshift-example"
+    for _ in range(2):
+        run(tmp_path, "redshift", *options)
+        for day in ("2026-01-05", "2026-01-06"):
+            report = (bucket / "reports" / f"{day}.csv").read_text()
+            assert report == "customer,orders,amount\nAda,2,89.75\nGrace,1,120.50\n"
+    logs = [gzip.decompress(path.read_bytes()) for path in bucket.rglob("Activity.log.gz")]
+    loads = [text for text in logs if b"insertMode OVERWRITE_EXISTING" in text]
+    assert len(loads) == 4
+    assert all(b"standing in for Redshift" in text for text in loads)
+    assert not any(b"only-for-a-real-cluster" in text or b"right-pass" in text for text in logs)
 
 
 def test_ec2_worker(tmp_path: Path) -> None:
