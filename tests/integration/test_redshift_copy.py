@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle
@@ -205,7 +206,7 @@ def test_a_row_that_is_not_taken_is_named_and_nothing_is_loaded(
         load(environment, "TRUNCATE", *objects({"directoryPath": "s3://b/in"}))
     assert found.value.error_id == ErrorId.ACTIVITY_FAILED
     assert orders(environment) == [(1, "old")]
-    assert sql(environment, "select attempt from taskrunner_loads") == [(0,)]
+    assert sql(environment, "select attempt from taskrunner_loads_orders") == [(0,)]
 
 
 def test_rows_that_may_be_left_out_are_logged(environment: ActivityEnvironment) -> None:
@@ -249,25 +250,44 @@ def test_without_a_word_on_the_run_only_repeatable_loads_are_repeated(
 
 
 def test_of_two_attempts_at_once_one_is_applied(environment: ActivityEnvironment) -> None:
-    """The later one is applied while the earlier one has loaded, and not yet committed."""
+    """The later one is applied after the earlier one has seen that it may load."""
     sql(environment, "create table orders (id int, note text)")
     environment.put(FILE, "1,a\n")
     task = load_task("APPEND")
 
-    class Overtaken(ActivityEnvironment):
-        overtaken = False
-
-        def progress(self, **fields: str | int) -> None:
-            super().progress(**fields)
-            if not self.overtaken:
-                self.overtaken = True
+    class Overtaking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.msg.startswith("insertMode") and first.task.attempt_id.endswith("=1"):
                 environment.run(RedshiftCopyActivity(), attempt(task, 2, run="r"))
 
-    with Overtaken(data=environment.data) as first:
+    with ActivityEnvironment(data=environment.data) as first:
         first.objects = environment.objects
+        first.log.addHandler(Overtaking())
         with pytest.raises(TaskError, match="nothing was loaded, since another attempt"):
             first.run(RedshiftCopyActivity(), attempt(task, 1, run="r"))
     assert orders(environment) == [(1, "a")]
+
+
+def test_a_connection_that_is_lost_between_steps_leaves_all_as_it_was(
+    environment: ActivityEnvironment,
+) -> None:
+    sql(environment, ORDERS)
+    sql(environment, "insert into orders values (1, 'old')")
+    environment.put(FILE, "2,new,2026-02-13\n")
+    task = load_task("TRUNCATE")
+
+    class Cut(ActivityEnvironment):
+        def progress(self, **fields: str | int) -> None:
+            others = "pid <> pg_backend_pid() and application_name = 'taskrunner'"
+            sql(self, f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
+
+    with Cut(data=environment.data) as cut:
+        cut.objects = environment.objects
+        with pytest.raises(TaskError, match="terminat"):
+            cut.run(RedshiftCopyActivity(), attempt(task, 1, run="r"))
+    assert orders(environment) == [(1, "old")]
+    environment.run(RedshiftCopyActivity(), attempt(task, 2, run="r"))
+    assert orders(environment) == [(2, "new")]
 
 
 @pytest.mark.parametrize("mode", ["APPEND", "TRUNCATE", "OVERWRITE_EXISTING", "KEEP_EXISTING"])

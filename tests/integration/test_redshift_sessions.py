@@ -10,7 +10,6 @@ import itertools
 import logging
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -24,7 +23,7 @@ from taskrunner.data.redshift.carrying_out import carry_out
 from taskrunner.data.redshift.data_api import RedshiftDataApi
 from taskrunner.data.redshift.load import Load
 from taskrunner.data.redshift.nodes import read_request
-from taskrunner.data.redshift.session import Step
+from taskrunner.data.redshift.session import Done, Step
 from taskrunner.data.redshift.stand_in.database import StandInDatabase
 from taskrunner.data.redshift.unload import UnloadFiles
 from taskrunner.errors import ErrorId, TaskError
@@ -241,25 +240,17 @@ def test_a_superseded_attempt_by_the_data_api(
     environment.put("s3://b/f.csv", "1,new\n")
     task = copy_task()
     database = api(service)
-    look = database.rows
+    transact = database.transact
 
-    def overtaken(query: str) -> list[tuple[str | None, ...]]:
-        found = look(query)
-        if "SELECT run, attempt" in query:
-            run(postgresql_database, "insert into taskrunner_loads select pipeline, instance, 'r', "
-                "9, 'h', '' from (values ('df-TESTING', '@Load_2026-01-01T00:00:00')) as "
-                "t (pipeline, instance)")  # fmt: skip
-        return found
+    def overtaken(steps: Sequence[Step], done: Done) -> None:
+        if len(steps) > 1:
+            run(postgresql_database, "update taskrunner_loads_orders set attempt = 9")
+        transact(steps, done)
 
-    database.rows = overtaken  # type: ignore[method-assign]
-    load = Load(database, read_request(task.main), environment.objects, FakeMonitor())
-    load.run(task)  # makes the instance's row, and is applied by it
-    assert service._database.rows("select id from orders") == [("1",)]
-    again = replace(task, task_id="another")
-    with pytest.raises(TaskError) as found:
-        Load(api(service), read_request(again.main), environment.objects, FakeMonitor()).run(again)
-    assert "a later attempt has been loaded" in str(found.value)
-    assert found.value.error_id == ErrorId.ACTIVITY_FAILED
+    database.transact = overtaken  # type: ignore[method-assign]
+    with pytest.raises(TaskError, match="another attempt of the instance was faster"):
+        Load(database, read_request(task.main), environment.objects, FakeMonitor()).run(task)
+    assert database.rows("SELECT * FROM orders") == []
 
 
 def test_a_copy_from_dynamodb(

@@ -2,8 +2,11 @@
 
 Each instance has a row that says which attempt was applied. It is changed in the transaction that
 applies a load, from what it was: of two attempts at once one finds it changed, and fails whole.
-Redshift enforces no keys, so the row is made beforehand, and updated: two updates of a row conflict
-at every level of isolation.
+
+Redshift's own rules shape it. No keys are enforced, so the row is made beforehand and updated. What
+conflicts is told by whole tables: one of these for all loads would let loads of different tables
+fail each other, so each target has its own, and it is locked first, while nothing has been read.
+Loads into one table wait for each other anyway.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from enum import Enum
 from taskrunner.data.redshift.session import Rows, Step
 from taskrunner.model.task import Task
 
-TABLE = "taskrunner_loads"
+_PREFIX = "taskrunner_loads_"
+#: So many bytes a name has at most.
+_LONGEST = 127
 _COLUMNS = (
     "pipeline VARCHAR(1024) NOT NULL, instance VARCHAR(4096) NOT NULL, run VARCHAR(64) NOT NULL, "
     "attempt INTEGER NOT NULL, handout VARCHAR(64) NOT NULL, loaded_at VARCHAR(32) NOT NULL"
@@ -34,6 +39,14 @@ class Verdict(Enum):
     SUPERSEDED = "superseded"
     #: An earlier attempt has been applied, and whether this one is a rerun cannot be told.
     UNCLEAR = "unclear"
+
+
+def table_for(target: str) -> str:
+    """What the table for loads into this table is called; they are in one schema."""
+    name = _PREFIX + target
+    if len(name.encode()) <= _LONGEST:
+        return name
+    return f"{_PREFIX}{hashlib.sha256(target.encode()).hexdigest()[:40]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +99,11 @@ class Fence:
         values = ", ".join(map(self.literal, (self.claim.pipeline, self.claim.instance)))
         sql = f"INSERT INTO {self.table} VALUES ({values}, '', 0, '', '')"  # noqa: S608  quoted
         return Step(sql=sql, about=f"write into the table {self.table}")
+
+    @property
+    def lock(self) -> Step:
+        """Begin the transaction: what is read from here on is what others have left."""
+        return Step(sql=f"LOCK TABLE {self.table}", about=f"lock the table {self.table}")
 
     def take(self, now: datetime) -> tuple[Step, Step]:
         """Change the row, and fail unless that was done."""

@@ -8,7 +8,7 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.redshift.authorization import Authorization
 from taskrunner.data.redshift.carrying_out import Monitor, authorization_for, carry_out
-from taskrunner.data.redshift.fence import TABLE, Fence, Verdict, claim_of
+from taskrunner.data.redshift.fence import Fence, Verdict, claim_of, table_for
 from taskrunner.data.redshift.nodes import DynamoDbTable, Files, InsertMode, Request, Table
 from taskrunner.data.redshift.plan import LoadPlan, key_of, listed_columns, staging_columns
 from taskrunner.data.redshift.session import Session, Shape, Step
@@ -38,9 +38,8 @@ class Load:
         self._look_at_source()
         shape = self._shape()
         plan = self._plan(shape, wanted, authorization)
-        schema = names_in(shape.name)[0]
         fence = Fence(
-            table=self.session.quote(schema, TABLE),
+            table=self.session.quote(names_in(shape.name)[0], table_for(shape.short_name)),
             claim=claim_of(task),
             literal=self.session.literal,
         )
@@ -53,7 +52,7 @@ class Load:
             wanted.shown,
             authorization.about,
         )
-        steps = plan.steps(fence.take(self.clock.now()))
+        steps = [fence.lock, *plan.steps(fence.take(self.clock.now()))]
         moved = carry_out(self.session, steps, self.monitor, authorization, self._where)
         self.monitor.log.info("Loaded %s rows into %s", moved if moved >= 0 else "the", shape.name)
         if wanted.has("MAXERROR", "IGNOREALLERRORS"):
@@ -194,4 +193,5 @@ class Load:
             raise TaskError(f"{error}; {hint}", error_id=error.error_id) from error
 
     def _has_table(self, fence: Fence) -> bool:
-        return self.session.find_table(TABLE, names_in(fence.table)[0]) is not None
+        schema, table = names_in(fence.table)
+        return self.session.find_table(table, schema) is not None

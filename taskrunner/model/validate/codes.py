@@ -107,6 +107,7 @@ _WARNINGS = {
     "no-own-schedule": "A resource or data node has no schedule; what uses it has to have one.",
     "no-runner": "Neither runsOn nor workerGroup is set: nothing will run the object.",
     "resource-nowhere": "No rule of `--resources` says where the resource runs.",
+    "no-effect": "The field changes nothing here; on AWS it does.",
     "worker-group-ignored": "runsOn is set, so workerGroup is ignored.",
     "start-given-twice": "startAt and startDateTime are both set; startDateTime wins.",
     "backfill": "The schedule starts more than a day ago: every interval since will run.",

@@ -17,6 +17,7 @@ from taskrunner.model.validate.objects import check_characters, check_ids, check
 from taskrunner.model.validate.parameters import check_parameters
 from taskrunner.model.validate.pitfalls import check_pitfalls
 from taskrunner.model.validate.quotas import check_limits
+from taskrunner.model.validate.redshift import check_redshift
 from taskrunner.model.validate.references import check_references
 from taskrunner.model.validate.rules import check_rules, check_unresolved
 from taskrunner.model.validate.schedules import check_on_demand, check_schedules
@@ -39,6 +40,7 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     check_schedules,
     check_on_demand,
     check_rules,
+    check_redshift,
     check_unresolved,
     check_pitfalls,
     check_limits,

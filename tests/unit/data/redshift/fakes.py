@@ -82,7 +82,7 @@ class FakeSession:
             if self.fails is not None and self.fails[0] in step.sql:
                 raise StepFailed(self.fails[1], step=step, error_id=ErrorId.ACTIVITY_FAILED)
             if step.sql.startswith("CREATE TABLE IF NOT EXISTS"):
-                self.tables["taskrunner_loads"] = SHAPE
+                self.tables["taskrunner_loads_orders"] = SHAPE
             done(step, 3)
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskrunner.data.redshift.fence import Claim, Fence, Verdict, claim_of
+from taskrunner.data.redshift.fence import Claim, Fence, Verdict, claim_of, table_for
 from taskrunner.data.redshift.session import Rows
 from taskrunner.data.redshift.tokens import quoted
 from taskrunner.testing.activity_environment import new_task
@@ -58,6 +58,14 @@ def test_the_row_is_changed_from_what_it_was() -> None:
     assert check.sql.endswith("AND handout = 'h'")
     assert update.is_guard
     assert check.is_guard
+
+
+def test_each_target_has_a_table_of_its_own() -> None:
+    assert table_for("orders") == "taskrunner_loads_orders"
+    long = table_for("x" * 120)
+    assert len(long) <= 127
+    assert long != table_for("x" * 121)
+    assert fence().lock.sql == 'LOCK TABLE "s"."taskrunner_loads"'
 
 
 def test_a_claim_holds_nothing_that_a_runner_could_report_with() -> None:

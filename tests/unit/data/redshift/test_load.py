@@ -13,7 +13,7 @@ from taskrunner.testing.activity_environment import ActivityEnvironment, new_obj
 from taskrunner.testing.clock import FakeClock
 from tests.unit.data.redshift.fakes import FakeMonitor, FakeSession, Fields, copy_task
 
-LOADS = '"public"."taskrunner_loads"'
+LOADS = '"public"."taskrunner_loads_orders"'
 
 
 def load(
@@ -40,9 +40,10 @@ def load(
 def test_what_is_sent_for_a_first_load() -> None:
     session = FakeSession()
     load(session, commandOptions="CSV IAM_ROLE default")
-    made, begun, copy, update, check = session.sent
+    made, begun, lock, copy, update, check = session.sent
     assert made.startswith(f"CREATE TABLE IF NOT EXISTS {LOADS}")
     assert begun.startswith(f"INSERT INTO {LOADS} VALUES ('df-TESTING', '@Load_2026")
+    assert lock == f"LOCK TABLE {LOADS}"
     assert copy == 'COPY "public"."orders" FROM \'s3://b/f.csv\' IAM_ROLE default CSV'
     assert update.startswith(f"UPDATE {LOADS}")
     assert check.startswith("SELECT 1 / COUNT(*)")
@@ -51,7 +52,7 @@ def test_what_is_sent_for_a_first_load() -> None:
 def test_a_copy_from_dynamodb() -> None:
     session = FakeSession()
     load(session, dynamodb=True)
-    assert session.sent[2] == (
+    assert session.sent[3] == (
         "COPY \"public\".\"orders\" FROM 'dynamodb://items' ACCESS_KEY_ID 'testing' "
         "SECRET_ACCESS_KEY 'testing' READRATIO 50"
     )
@@ -63,16 +64,16 @@ def test_columns_whose_values_the_server_makes_are_left_out() -> None:
     )
     session = FakeSession(tables={"orders": shape})
     load(session)
-    assert session.sent[2].startswith('COPY "s"."orders" ("note") FROM')
+    assert session.sent[3].startswith('COPY "s"."orders" ("note") FROM')
     session = FakeSession(tables={"orders": shape})
     load(session, commandOptions="CSV EXPLICIT_IDS")
-    assert session.sent[2].startswith('COPY "s"."orders" FROM')
+    assert session.sent[3].startswith('COPY "s"."orders" FROM')
 
 
 def test_columns_of_the_data_format() -> None:
     session = FakeSession()
     load(session, source={"filePath": "s3://b/f.csv", "dataFormat": Ref("Typed")})
-    assert session.sent[2].startswith('COPY "public"."orders" ("note") FROM')
+    assert session.sent[3].startswith('COPY "public"."orders" ("note") FROM')
 
 
 def test_what_has_been_loaded_is_not_loaded_again() -> None:

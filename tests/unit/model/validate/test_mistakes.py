@@ -449,6 +449,7 @@ ELSEWHERE = {
     "repeated-key",
     "unresolved-value",
     "resource-nowhere",
+    "no-effect",
 }
 
 
