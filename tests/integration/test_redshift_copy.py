@@ -20,6 +20,7 @@ from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.document import PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
+from tests import servers
 
 pytestmark = pytest.mark.external_service
 
@@ -28,6 +29,20 @@ FILE = "s3://b/in/file.csv"
 ORDERS = "create table orders (id int primary key, note varchar(20), day date)"
 _SECONDS = cycle(range(60))
 SECRET = "the-password-of-redshift"
+
+
+@pytest.fixture(scope="module")
+def module_database(postgresql_url: str) -> Iterator[str]:
+    """One for all tests: to make them takes longer than most of the tests."""
+    with servers.postgresql_database(postgresql_url) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_database(module_database: str) -> str:
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute("drop schema public cascade; create schema public")
+    return module_database
 
 
 @pytest.fixture
