@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         new_task,
     )
     from taskrunner.testing.clock import FakeClock
+    from taskrunner.testing.redshift import RedshiftStandIn
     from taskrunner.testing.service import NotSettled, ServiceInProcess
 
 __all__ = [
     "ActivityEnvironment",
     "FakeClock",
     "NotSettled",
+    "RedshiftStandIn",
     "Ref",
     "ServiceInProcess",
     "new_object",
@@ -33,6 +35,7 @@ _HOMES = {
     "ActivityEnvironment": "taskrunner.testing.activity_environment",
     "FakeClock": "taskrunner.testing.clock",
     "NotSettled": "taskrunner.testing.service",
+    "RedshiftStandIn": "taskrunner.testing.redshift",
     "Ref": "taskrunner.model.document",
     "ServiceInProcess": "taskrunner.testing.service",
     "new_object": "taskrunner.testing.activity_environment",

@@ -20,6 +20,7 @@ from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.document import PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
+from taskrunner.testing.redshift import RedshiftStandIn
 from tests import servers
 
 pytestmark = pytest.mark.external_service
@@ -478,3 +479,18 @@ def test_scripts_of_redshifts_run_too(environment: ActivityEnvironment) -> None:
     }
     with pytest.raises(TaskError, match=r"file.csv, line 1: Extra column"):
         environment.run(SqlActivity(), new_task("SqlActivity", failing, *objects()))
+
+
+def test_the_stand_in_by_itself(environment: ActivityEnvironment) -> None:
+    environment.put(FILE, "1,a\nx,b\n")
+    with RedshiftStandIn(environment.data.databases["Db"], environment.objects) as redshift:
+        counts = redshift.run(
+            "create table orders (id int encode az64, note varchar(max)) sortkey (id)",
+            f"copy orders from '{FILE}' iam_role default csv maxerror 1",
+        )
+        assert counts == [-1, 1]
+        assert redshift.rows("select * from orders") == [("1", "a")]
+        assert "file.csv, line 2, column id integer" in redshift.load_errors()[0]
+        with pytest.raises(TaskError, match="RedshiftStandIn"):
+            redshift.run("delete from orders", "select 1 / 0")
+        assert redshift.rows("select * from orders") == [("1", "a")]

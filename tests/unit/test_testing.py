@@ -28,6 +28,7 @@ def test_what_is_promised_does_not_change_by_accident() -> None:
         "ActivityEnvironment",
         "FakeClock",
         "NotSettled",
+        "RedshiftStandIn",
         "Ref",
         "ServiceInProcess",
         "new_object",

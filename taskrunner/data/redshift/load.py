@@ -34,6 +34,8 @@ class Load:
         wanted = copy_options(self.request)
         for remark in wanted.remarks:
             self.monitor.log.warning("%s", remark)
+        if self._table.primary_keys and not self.request.mode.compares:
+            self.monitor.log.info("primaryKeys have no effect with %s", self.request.mode)
         authorization = authorization_for(self.session, wanted)
         self._look_at_source()
         shape = self._shape()

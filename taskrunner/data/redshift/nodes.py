@@ -46,6 +46,9 @@ class Files:
     #: The columns that its data format lists, each as it is written there.
     columns: tuple[str, ...]
 
+    #: The field that a manifest makes useless.
+    useless: str | None = None
+
     @property
     def location(self) -> str:
         """Where the bytes are."""
@@ -201,9 +204,14 @@ def _files(described: TaskObject) -> Files:
         is_directory=manifest is None and path is None,
         is_manifest=manifest is not None,
         gzip=compression == "gzip",
+        useless=_useless(manifest, filePath=path, directoryPath=folder),
         format=None if data_format is None else _format(data_format),
         columns=() if data_format is None else _columns(data_format),
     )
+
+
+def _useless(manifest: str | None, **paths: str | None) -> str | None:
+    return next((name for name, path in paths.items() if path and manifest), None)
 
 
 def _columns(described: TaskObject) -> tuple[str, ...]:

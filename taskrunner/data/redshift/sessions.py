@@ -25,14 +25,15 @@ def open_session(
     if not hasattr(database, "transact"):
         message = f"{database.spec}: wanted Redshift, or a PostgreSQL that stands in for it"
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-    database = _connected(database, log)
+    database = connected(database, log)
     try:
         yield cast(Session, database)
     finally:
         database.close()
 
 
-def _connected(database: Database, log: logging.Logger) -> Database:
+def connected(database: Database, log: logging.Logger) -> Database:
+    """The database once it is connected, or where it does not answer its Data API."""
     try:
         database.connect()
     except TaskError as error:

@@ -81,6 +81,8 @@ def _copy_options(request: Request) -> Wanted:
             raise _wrong(f"{given[0].name} is an option of COPY, and a table is not copied by it")
         return Wanted(options=(), role=role)
     options, remarks = _formatted(given, source)
+    if source.useless:
+        remarks += (f"{source.useless} of {source.id!r} has no effect beside manifestFilePath",)
     if source.is_manifest and not _has(options, "MANIFEST"):
         options += (make(Verb.COPY, "MANIFEST"),)
     return Wanted(options=checked(Verb.COPY, options), role=role, remarks=remarks)

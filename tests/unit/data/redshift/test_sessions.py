@@ -4,7 +4,10 @@ import logging
 
 import pytest
 
-from taskrunner.data.redshift.sessions import open_session
+from taskrunner.data.databases.base import Database, Dialect
+from taskrunner.data.databases.spec import DatabaseSpec
+from taskrunner.data.redshift.data_api import RedshiftDataApi
+from taskrunner.data.redshift.sessions import connected, open_session
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
@@ -43,3 +46,40 @@ def test_the_data_api_may_be_the_first_way() -> None:
     with open_session(database(connectionString=url), DataSettings(), LOG) as session:
         assert not session.takes_keys
         assert session.literal("a\\b") == "'a\\\\b'"
+
+
+class Unreachable(Database):
+    """A cluster that no route leads to."""
+
+    dialect = Dialect()
+    reason = ErrorId.CONNECTION_FAILED
+    closed = False
+
+    def connect(self) -> None:
+        raise TaskError("cannot connect", error_id=self.reason)
+
+    def close(self) -> None:
+        self.closed = True
+
+    stream = find_table = insert = prepare_load = execute = commit = None  # type: ignore[assignment]
+
+
+def test_a_cluster_that_does_not_answer_is_reached_by_its_data_api(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    host = "sales.c1.eu-west-1.redshift.amazonaws.com"
+    spec = DatabaseSpec(id="Db", scheme="redshift", host=host, database="dev", username="me")
+    unreachable = Unreachable(spec)
+    other = connected(unreachable, LOG)
+    other.close()
+    assert isinstance(other, RedshiftDataApi)
+    assert unreachable.closed
+    assert "cannot connect; trying Redshift's Data API" in caplog.text
+
+
+def test_whoever_is_refused_is_not_let_in_by_another_door() -> None:
+    host = "sales.c1.eu-west-1.redshift.amazonaws.com"
+    unreachable = Unreachable(DatabaseSpec(id="Db", scheme="redshift", host=host, database="dev"))
+    unreachable.reason = ErrorId.ACCESS_DENIED
+    with pytest.raises(TaskError, match="cannot connect"):
+        connected(unreachable, LOG)

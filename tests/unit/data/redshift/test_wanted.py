@@ -48,6 +48,8 @@ def test_compression_and_manifests_are_said_once() -> None:
     source: Fields = {"manifestFilePath": "s3://b/m", "compression": "gzip"}
     assert copied(["CSV"], source).shown == "CSV, GZIP, MANIFEST"
     assert copied(["CSV GZIP MANIFEST"], source).shown == "CSV, GZIP, MANIFEST"
+    beside = copied(["CSV"], {**source, "directoryPath": "s3://b/d"}).remarks
+    assert beside == ("directoryPath of 'Files' has no effect beside manifestFilePath",)
     with pytest.raises(PermanentTaskError, match="BZIP2 and GZIP exclude each other"):
         copied(["BZIP2"], source)
 
