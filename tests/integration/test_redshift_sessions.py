@@ -120,8 +120,19 @@ def test_rows_that_were_not_taken_are_read_from_redshifts_own_table(
     copy = Step(sql="select 1", about="load", is_copy=True)
     redshift.transact([copy], left)
     assert counts == [5]
+    assert redshift._connection.info.get_parameters()["keepalives_idle"] == "30"
     (error,) = redshift.load_errors()
     assert str(error) == "s3://b/f, line 3, column day date: Invalid date (found 'x')"
+
+
+def test_where_that_table_may_not_be_seen_the_load_goes_on(
+    redshift: RedshiftDatabase, postgresql_database: str
+) -> None:
+    run(postgresql_database, TRACES[TRACES.index("create function") :])
+    counts: list[int] = []
+    copy = Step(sql="select 1", about="load", is_copy=True)
+    redshift.transact([copy], lambda _, count: counts.append(count))
+    assert (counts, redshift.load_errors()) == ([5], [])
 
 
 def test_what_the_catalog_says_is_asked_as_redshift_has_it(

@@ -92,6 +92,8 @@ class PostgreSqlDatabase(Database):
         "extra_float_digits": "3",
         "standard_conforming_strings": "on",
     }
+    #: More of the client library's own.
+    parameters: ClassVar[Mapping[str, Any]] = {}
     _connection: psycopg.Connection[tuple[str | None, ...]]
 
     def connect(self) -> None:
@@ -109,6 +111,7 @@ class PostgreSqlDatabase(Database):
             "client_encoding": "utf8",
             "application_name": "taskrunner",
             **nothing_of_its_own(),
+            **self.parameters,
         }
         if options.socket_timeout_s:
             parameters["tcp_user_timeout"] = round(options.socket_timeout_s * 1000)

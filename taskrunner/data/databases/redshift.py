@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from taskrunner.data.databases.base import Batch, Database, Target
 from taskrunner.data.databases.postgresql import DIALECT
@@ -37,6 +38,8 @@ class RedshiftDatabase(TransactingDatabase):
         "datestyle": "ISO, YMD",
         "extra_float_digits": "2",
     }
+    #: A COPY may take hours without a word, and what is between here and there forgets the line.
+    parameters: ClassVar[Mapping[str, Any]] = {"keepalives_idle": 30, "keepalives_interval": 15}
     takes_keys = True
     needs_authorization = True
     identity = "d.adsrc LIKE '%\"identity\"%'"
@@ -66,10 +69,18 @@ class RedshiftDatabase(TransactingDatabase):
 
     def transact(self, steps: Sequence[Step], done: Done) -> None:
         """All statements, or nothing of them; raises StepFailed."""
+        self._load_errors = None
         if any(step.is_copy for step in steps):
-            self._load_errors = LoadErrorQueries.of(Home.of(self.spec))
-            self._load_errors.mark(self.rows)
+            self._mark_load_errors()
         super().transact(steps, done)
+
+    def _mark_load_errors(self) -> None:
+        """See what others have left; where that may not be seen, nothing is told of rows."""
+        for queries in LoadErrorQueries.either(Home.of(self.spec)):
+            with suppress(TaskError):
+                queries.mark(self.rows)
+                self._load_errors = queries
+                return
 
     def run_step(self, step: Step) -> int:
         """Run one statement; a COPY does not say itself how many rows it has loaded."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from taskrunner.clock import Clock, SystemClock
+from taskrunner.data.databases.redshift import REDSHIFT_DIALECT
+from taskrunner.data.databases.script import split
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.redshift.authorization import Authorization
 from taskrunner.data.redshift.carrying_out import Monitor, authorization_for, carry_out
@@ -143,8 +145,16 @@ class Load:
         made = ""
         if found is None and table.create_table_sql:
             made = ", nor does createTableSql make one of that name"
-            step = Step(sql=table.create_table_sql.strip().rstrip(";"), about="run createTableSql")
-            carry_out(session, [step], self.monitor, Authorization(), self._where)
+            carry_out(
+                session,
+                [
+                    Step(sql=statement.text, about="run createTableSql")
+                    for statement in split(table.create_table_sql, REDSHIFT_DIALECT)
+                ],
+                self.monitor,
+                Authorization(),
+                self._where,
+            )
             found = session.find_table(table.table, table.schema)
         if found is None:
             raise self._no_table(table, made or "; set createTableSql to have it made")

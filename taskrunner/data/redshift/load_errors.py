@@ -24,6 +24,13 @@ class LoadErrorQueries:
     newest: int = 0
 
     @classmethod
+    def either(cls, home: Home | None) -> tuple[LoadErrorQueries, LoadErrorQueries]:
+        """Those for where it seems to be, and the others: an address may be of one's own."""
+        likely = cls.of(home)
+        cluster, workgroup = cls.of(None), cls.of(Home(workgroup="any", region=""))
+        return (likely, cluster if likely.table == workgroup.table else workgroup)
+
+    @classmethod
     def of(cls, home: Home | None) -> LoadErrorQueries:
         """Those for a cluster, or for a workgroup, which has no STL tables."""
         if home is not None and home.workgroup:

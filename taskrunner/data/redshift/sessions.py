@@ -25,6 +25,13 @@ def open_session(
     if not hasattr(database, "transact"):
         message = f"{database.spec}: wanted Redshift, or a PostgreSQL that stands in for it"
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    if not database.spec.stands_in_for and settings.s3_root is not None:
+        message = (
+            f"{database.spec}: s3:// is the folder {settings.s3_root} here, which Redshift cannot "
+            f"read; let a PostgreSQL stand in for it (--database {database.spec.id}="
+            "postgresql://...), or use S3 itself (--aws)"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
     database = connected(database, log)
     try:
         yield cast(Session, database)

@@ -78,10 +78,12 @@ class TransactingDatabase(PostgreSqlDatabase):
 
     def rows(self, query: str) -> Rows:
         """A small answer; no transaction stays open behind it."""
-        with self._problems("look at the catalog"), self._client_cursor() as cursor:
-            found = cursor.execute(sql.SQL(query)).fetchall()
-            self._connection.rollback()
-            return found
+        with self._problems("look at the catalog"):
+            try:
+                with self._client_cursor() as cursor:
+                    return cursor.execute(sql.SQL(query)).fetchall()
+            finally:
+                self._connection.rollback()
 
     def transact(self, steps: Sequence[Step], done: Done) -> None:
         """All statements, or nothing of them; raises StepFailed."""

@@ -93,6 +93,6 @@ def test_a_table_that_is_not_made_by_its_own_statement() -> None:
     session = FakeSession(tables={})
     expected = r"'tableName'.*nor does createTableSql make one"
     with pytest.raises(PermanentTaskError, match=expected) as found:
-        load(session, target={"createTableSql": "create table StructuredLogs (a int);"})
-    assert session.sent == ["create table StructuredLogs (a int)"]
+        load(session, target={"createTableSql": "create table StructuredLogs (a int); select 1;"})
+    assert session.sent == ["create table StructuredLogs (a int)", "select 1"]
     assert found.value.error_id == ErrorId.NOT_FOUND

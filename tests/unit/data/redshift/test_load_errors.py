@@ -23,6 +23,16 @@ def test_what_came_after_the_mark_is_found() -> None:
     assert "FROM stl_load_errors WHERE session = pg_backend_pid() AND query > 41" in asked[1]
 
 
+def test_where_one_table_is_not_the_other_may_be() -> None:
+    def tables(home: Home | None) -> list[str]:
+        return [queries.table for queries in LoadErrorQueries.either(home)]
+
+    assert tables(CLUSTER) == ["stl_load_errors", "sys_load_error_detail"]
+    workgroup = Home(workgroup="w", region="r")
+    assert tables(workgroup) == ["sys_load_error_detail", "stl_load_errors"]
+    assert tables(None) == tables(CLUSTER)
+
+
 def test_a_workgroup_has_only_the_newer_table() -> None:
     queries = LoadErrorQueries.of(Home(workgroup="w", region="r"))
     asked = []

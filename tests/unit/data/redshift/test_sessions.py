@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -21,10 +22,19 @@ def database(**fields: str) -> TaskObject:
     return task.object("Db")
 
 
-def test_no_other_database_will_do(tmp_path: str) -> None:
+def test_no_other_database_will_do(tmp_path: Path) -> None:
     settings = DataSettings(databases={"Db": f"sqlite:///{tmp_path}/x.db"})
     with (
         pytest.raises(PermanentTaskError, match="wanted Redshift, or a PostgreSQL that stands in"),
+        open_session(database(), settings, LOG),
+    ):
+        pass
+
+
+def test_redshift_cannot_read_a_folder(tmp_path: Path) -> None:
+    settings = DataSettings(databases={"Db": "redshift://me:pw@127.0.0.1:1/dev"}, s3_root=tmp_path)
+    with (
+        pytest.raises(PermanentTaskError, match=r"s3:// is the folder.*--database Db=postgresql"),
         open_session(database(), settings, LOG),
     ):
         pass
