@@ -158,6 +158,21 @@ def test_a_rerun_has_all_of_its_tries_again(world: ServiceInProcess) -> None:
     assert world.take().attempt_id == f"@A_{T}_Attempt=5"
 
 
+def test_an_attempt_says_which_run_it_is_of(world: ServiceInProcess) -> None:
+    """So that what has been done in a run can be told from what a rerun is to do again."""
+    retrying = [scheduled(maximumRetries="1", retryDelay="1 second"), ON[1]]
+    pipeline = world.run([*retrying, shell("A")])
+    runs = []
+    for verdict in ("FAILED", "FINISHED", "FINISHED"):
+        task = world.take()
+        runs.append(task.main.get("@runStartTime"))
+        world.conclude(task, verdict)
+        world.advance(1)
+        if verdict == "FINISHED":
+            set_status(world, pipeline, "RERUN", "A")
+    assert runs == [T, T, "2026-02-13T02:00:02"]
+
+
 def test_what_has_finished_can_run_again_alone(world: ServiceInProcess) -> None:
     pipeline = world.run([*ON, shell("A"), shell("B", after="A")])
     work(world)
