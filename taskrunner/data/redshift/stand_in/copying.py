@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,8 +37,8 @@ class _Sent:
 
     #: For each file: the number of its first row.
     firsts: list[tuple[int, str]] = field(default_factory=list)
-    #: The line in its file of each row.
-    lines: list[int] = field(default_factory=list)
+    #: The line in its file of each row; there may be millions.
+    lines: array[int] = field(default_factory=lambda: array("Q"))
 
     def file_of(self, row: int) -> str:
         return next((uri for first, uri in reversed(self.firsts) if first <= row), "")

@@ -32,6 +32,8 @@ def uris_of(objects: ObjectStore, source: str, *, manifest: bool) -> list[str]:
         uri = entry.get("url") if isinstance(entry, dict) else None
         if not isinstance(uri, str):
             raise unreadable(f"the manifest {source} has an entry without url")
+        if not uri.startswith("s3://"):  # no definition reads the agent's files so
+            raise unreadable(f"the manifest {source} names {uri}, wanted s3://bucket/key")
         if objects.stat(uri) is not None:
             uris.append(uri)
         elif entry.get("mandatory"):

@@ -45,7 +45,13 @@ def test_manifests(environment: ActivityEnvironment) -> None:
     assert manifest(environment, {"entries": [there, gone]}) == ["s3://b/x"]
     with pytest.raises(TaskError, match=r"s3://b/y, which the manifest s3://b/m calls mandatory"):
         manifest(environment, {"entries": [{**gone, "mandatory": True}]})
-    for wrong, expected in (({}, "no entries"), ({"entries": [1]}, "without url"), ([], "no JSON")):
+    wrongs: list[tuple[object, str]] = [
+        ({}, "no entries"),
+        ({"entries": [1]}, "without url"),
+        ({"entries": [{"url": "file:///etc/passwd"}]}, "wanted s3://bucket/key"),
+        ([], "no JSON"),
+    ]
+    for wrong, expected in wrongs:
         with pytest.raises(TaskError, match=expected):
             manifest(environment, wrong)
 
