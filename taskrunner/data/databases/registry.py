@@ -20,6 +20,7 @@ from taskrunner.host.local_files import LocalFiles
 from taskrunner.model.task import TaskObject
 from taskrunner.plugins import discovery as plugins
 from taskrunner.plugins.discovery import Kind
+from taskrunner.secret import told
 
 #: PostgreSQL's word for the certificates that the system trusts; no file is called so.
 SYSTEM_CA = "system"
@@ -125,11 +126,11 @@ def _address(described: TaskObject, lookup: Lookup) -> str:
         return text
     if text.startswith(_OLD_DRIVER):
         # PostgreSQL's driver was the way to Redshift before it had one of its own.
-        return f"jdbc:{REDSHIFT.name}:{text.removeprefix(_OLD_DRIVER)}"
+        return told(f"jdbc:{REDSHIFT.name}:{text.removeprefix(_OLD_DRIVER)}", text)
     if found := _IAM.fullmatch(text):
         cluster, region, rest = found.groups()
         found_at = lookup.redshift(cluster, region).removeprefix("jdbc:redshift:")
-        return f"jdbc:redshift:iam:{found_at}{rest}"
+        return told(f"jdbc:redshift:iam:{found_at}{rest}", text)
     return text
 
 

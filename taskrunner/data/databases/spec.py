@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
 from dataclasses import dataclass, field, replace
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.data.databases.schemes import Scheme, scheme_of
@@ -74,7 +72,7 @@ def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseS
         return _file(object_id, scheme, rest)
     if rest.startswith("iam://"):
         # Amazon's driver says so that a temporary password is to be asked for.
-        rest = rest.removeprefix("iam:")
+        rest = told(rest.removeprefix("iam:"), rest)
         login = replace(login, password=None, properties=(*login.properties, "iam=true"))
     if not rest.startswith("//"):
         # jdbc:postgresql:name is the database of that name on this host.

@@ -7,6 +7,7 @@ from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ConfigError, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.document import Ref
+from taskrunner.secret import Secret
 from taskrunner.testing.activity_environment import new_object, new_task
 
 
@@ -84,6 +85,14 @@ def test_temporary_credentials_by_amazons_own_form(
     assert looked_up == asked
     assert (found.database, found.password) == ("dev", None)
     assert found.options.other == {"iam": "true", "dbuser": "etl", "autocreate": "true"}
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "redshift:iam"])
+def test_an_address_that_is_secret_stays_so(scheme: str) -> None:
+    fields = {"connectionString": Secret(f"jdbc:{scheme}://hidden.example:5439/dev")}
+    found, _ = spec("RedshiftDatabase", dict(fields))
+    assert found.host == "hidden.example"
+    assert "hidden.example" not in str(found)
 
 
 def test_a_postgresql_stands_in_for_redshift_and_says_so() -> None:
