@@ -180,6 +180,7 @@ def test_columns_of_a_data_format_are_those_that_are_loaded(
         (b'{"note": "a, b", "id": 1}', "JSON 'auto'"),
         (b"1;'a, b'\n", ["DELIMITER ';'", "REMOVEQUOTES", "MAXERROR 3"]),
     ],
+    ids=["csv", "pipes", "json", "quotes"],
 )
 def test_command_options(
     environment: ActivityEnvironment, content: bytes, options: Value | list[Value]
