@@ -1,0 +1,1 @@
+"""What a step of EMR's asks for, read from its text: pure."""
