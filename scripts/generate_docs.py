@@ -73,8 +73,9 @@ that cannot fails with the errorId `UnsupportedType`. A [plugin](plugins.md) can
 RUNS_TAIL = """
 Resources: no machine is made. What runs on an Ec2Resource or EmrCluster goes where the operator's
 rules say: to the agents of a worker group, or to an agent process on this host. See
-[where resources run](resources.md). Nothing of EMR's (steps, bootstrap actions, applications) is
-there. Of an HttpProxy nothing is applied: the agent has proxy settings of its own."""
+[where resources run](resources.md). Steps and scripts of EMR's run by what the agent has for them
+([EMR](emr.md)); bootstrap actions and applications are nowhere installed. Of an HttpProxy nothing
+is applied: the agent has proxy settings of its own."""
 VALIDATION_HEAD = """# What validation reports
 
 Generated from `taskrunner/model/validate/codes.py` by `scripts/generate_docs.py`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -36,19 +37,25 @@ class ShellCommandActivity(Activity):
 
 def run_shell(ctx: Context) -> CommandResult:
     """Run the object's command or script to its end, and copy its output to `stdout`, `stderr`."""
-    script = _script(ctx)
+    result = run_script(ctx, _script(ctx), ctx.task.main.all("scriptArgument"))
+    _copy_output(ctx, failed=result.exit_code != 0)
+    return result
+
+
+def run_script(
+    ctx: Context, script: Path, arguments: Sequence[str], *, cwd: str = "cwd"
+) -> CommandResult:
+    """Run a script of the work folder to its end, in a new folder beside it."""
     with ctx.files.open(script) as file:
         head = file.read(_HEAD)
-    arguments = ctx.task.main.all("scriptArgument")
     if any(isinstance(argument, Secret) for argument in arguments):
         ctx.log.warning("%s", _IN_PS)
     argv = [*_interpreter(head), str(script), *arguments]
-    result = ctx.run_command(argv, cwd=ctx.files.folder("cwd"))
+    result = ctx.run_command(argv, cwd=ctx.files.folder(cwd))
     ctx.log.info("Command exited with %d", result.exit_code)
     if result.exit_code != 0 and has_windows_line_ends(head):
         result = replace(result, remark=_WINDOWS)
         ctx.log.warning("%s", _WINDOWS)
-    _copy_output(ctx, failed=result.exit_code != 0)
     return result
 
 

@@ -332,6 +332,8 @@ def data_settings(settings: Settings) -> DataSettings:
         s3_endpoint=settings.s3_endpoint,
         region=settings.region,
         databases=settings.databases,
+        emr_engine=settings.emr_engine,
+        emr_cluster=settings.emr_cluster,
         local=LocalFiles(folders=settings.local_paths),
     )
 

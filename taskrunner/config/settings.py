@@ -145,6 +145,18 @@ class Settings:
         secret=True,
         example={"MyDatabase": "postgresql://user@host/db"},
     )
+    emr_engine: str = setting(
+        "auto",
+        "What runs the steps and scripts of EMR's activities: auto, command, emr or local.",
+        one_of("auto", "command", "emr", "local"),
+        "ENGINE",
+    )
+    emr_cluster: str | None = setting(
+        None,
+        "EMR cluster to add steps to; the one whose master node this host is unless set.",
+        metavar="ID",
+        example="j-2AXXXXXXGAPLF",
+    )
     pass_env: tuple[str, ...] = setting(
         (),
         "Variable (pattern) of the agent's environment that commands see too. Repeatable.",

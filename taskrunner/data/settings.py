@@ -24,6 +24,10 @@ class DataSettings:
     region: str | None = None
     #: Object id of a database -> URL used in its place.
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: What runs the steps and scripts of EMR's activities: auto, command, emr or local.
+    emr_engine: str = "auto"
+    #: The EMR cluster that steps are added to; None: the one whose master node this host is.
+    emr_cluster: str | None = None
     #: Which local files a definition may name, and with whose rights they are opened.
     local: LocalFiles = field(default_factory=LocalFiles)
 

@@ -1,0 +1,1 @@
+"""What carries out the steps and scripts of EMR's activities: hosts, clusters, this process."""

@@ -1,0 +1,185 @@
+"""The engine `command`: Hadoop's programs as they are installed on this host.
+
+That is how a master or edge node of a cluster is used: the host's own configuration says where the
+work runs and how `s3://` is reached.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from taskrunner.activities.base import Context
+from taskrunner.activities.engines.base import Call
+from taskrunner.activities.engines.files import local_file, s3_uri, script_file
+from taskrunner.activities.engines.hive_text import why_not_spark
+from taskrunner.activities.engines.output import run_and_read
+from taskrunner.activities.shell import run_script
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.steps.works import (
+    Pairs,
+    RunCommand,
+    RunHive,
+    RunJar,
+    RunPig,
+    RunScript,
+    RunSpark,
+    RunStreaming,
+    Work,
+)
+
+#: What can run a Hive script, the best first.
+_HIVES = ("hive", "beeline", "spark-sql")
+_STREAMING_JARS = (
+    "lib/hadoop-mapreduce/hadoop-streaming.jar",
+    "lib/hadoop/hadoop-streaming.jar",
+    "share/hadoop/tools/lib/hadoop-streaming-*.jar",
+)
+_NEEDS = {RunJar: "hadoop", RunStreaming: "hadoop", RunSpark: "spark-submit", RunPig: "pig"}
+
+_PROGRAM = re.compile(r"[A-Za-z][\w-]*")
+
+Which = Callable[[str], str | None]
+
+
+class CommandEngine:
+    """Runs hadoop, hive, pig and spark-submit of this host."""
+
+    name = "command"
+
+    def __init__(self, ctx: Context, *, which: Which = shutil.which) -> None:
+        self._ctx = ctx
+        self._which = which
+
+    def objection(self, work: Work) -> str | None:
+        """Why it cannot do this."""
+        if isinstance(work, RunHive):
+            if self._hive() is None:
+                return f"no {' or '.join(_HIVES)} is on the PATH of this host"
+            return why_not_spark(work.text or "") if self._hive() == "spark-sql" else None
+        if isinstance(work, RunCommand):
+            return missing_program(work.argv[0], self._which)
+        needed = _NEEDS.get(type(work))
+        if needed is not None and self._which(needed) is None:
+            return f"no {needed} is on the PATH of this host"
+        if isinstance(work, RunStreaming) and self._streaming_jar(work) is None:
+            return f"{work.jar} is not on this host, nor is a streaming jar beside its hadoop"
+        return None
+
+    def run(self, call: Call) -> None:
+        """Run the step's program to its end."""
+        if isinstance(call.step.work, RunScript):
+            run_step_script(self._ctx, call.step.work, f"step{call.number}")
+        else:
+            run_and_read(self._ctx, self._argv(call, call.step.work))
+
+    def _argv(self, call: Call, work: Work) -> Sequence[str]:
+        folder = f"step{call.number}"
+        if isinstance(work, RunJar):
+            jar = local_file(self._ctx, work.jar, folder)
+            return ["hadoop", "jar", jar, *jar_arguments(work, call.queue)]
+        if isinstance(work, RunStreaming):
+            jar = local_file(self._ctx, self._streaming_jar(work) or work.jar, folder)
+            return ["hadoop", "jar", jar, *queue_flags(call.queue), *work.arguments]
+        if isinstance(work, RunSpark):
+            queue = ["--queue", call.queue] if call.queue else []
+            return ["spark-submit", *queue, *work.arguments]
+        if isinstance(work, RunHive):
+            return self._hive_argv(work, f"{folder}/script.q", call.queue)
+        if isinstance(work, RunPig):
+            script = script_file(self._ctx, work.script, work.text, f"{folder}/script.pig")
+            queue = [f"-Dmapreduce.job.queuename={call.queue}"] if call.queue else []
+            given = [text for name, value in work.parameters for text in ("-p", f"{name}={value}")]
+            return ["pig", *queue, *given, "-f", script]
+        assert isinstance(work, RunCommand)  # noqa: S101  the others are run by no engine
+        return work.argv
+
+    def _hive(self) -> str | None:
+        return next((name for name in _HIVES if self._which(name)), None)
+
+    def _hive_argv(self, work: RunHive, name: str, queue: str | None) -> Sequence[str]:
+        program = self._hive() or "hive"
+        if program == "spark-sql":
+            script, _ = spark_script(self._ctx, work, name)
+            named = ["--queue", queue] if queue else []
+            return ["spark-sql", *named, *spark_sql(work, script)]
+        script = script_file(self._ctx, work.script, work.text, name)
+        properties = [("mapreduce.job.queuename", queue), ("tez.queue.name", queue)]
+        return [
+            program,
+            *_flags("--hiveconf", [(name, value) for name, value in properties if value]),
+            *_flags("--hiveconf", work.properties),
+            *_flags("--hivevar", work.variables),
+            "-f",
+            script,
+        ]
+
+    def _streaming_jar(self, work: RunStreaming) -> str | None:
+        if "://" in work.jar or Path(work.jar).is_file():
+            return work.jar
+        roots = [Path(found).resolve().parents[1] for found in [self._which("hadoop")] if found]
+        roots += [Path(home) for home in [os.environ.get("HADOOP_HOME")] if home]
+        roots.append(Path("/usr"))
+        for root in roots:
+            for pattern in _STREAMING_JARS:
+                if jars := sorted(root.glob(pattern)):
+                    return str(jars[-1])
+        return None
+
+
+def run_step_script(ctx: Context, work: RunScript, folder: str) -> None:
+    """Run a script-runner's script on this host; raises TaskError."""
+    path = local_file(ctx, work.script, folder, executable=True)
+    if s3_uri(work.script) is None:
+        result = ctx.run_command([path, *work.arguments])
+    else:
+        result = run_script(ctx, Path(path), work.arguments, cwd=f"{folder}/cwd")
+    if result.exit_code != 0:
+        raise result.error()
+
+
+def missing_program(name: str, which: Which) -> str | None:
+    """Why a command cannot be run; None if it can."""
+    if which(name) is not None:
+        return None
+    return f"there is no {name}" if "/" in name else f"no {name} is on the PATH of this host"
+
+
+def spark_script(ctx: Context, work: RunHive, name: str) -> tuple[str, str]:
+    """A Hive script for spark-sql: its path, and its text; raises PermanentTaskError."""
+    path = script_file(ctx, work.script, work.text, name)
+    text = work.text
+    if text is None and s3_uri(work.script or "") is not None:
+        with ctx.files.open(Path(path)) as file:
+            text = file.read().decode("utf-8", "replace")
+    # A script that lies on this host is its command's to read.
+    if reason := why_not_spark(text or ""):
+        raise PermanentTaskError(reason, error_id=ErrorId.UNSUPPORTED_TYPE)
+    return path, text or ""
+
+
+def spark_sql(work: RunHive, script: str) -> list[str]:
+    """The arguments by which spark-sql runs a Hive script."""
+    properties = [(f"spark.hadoop.{name}", value) for name, value in work.properties]
+    return [*_flags("--conf", properties), *_flags("--hivevar", work.variables), "-f", script]
+
+
+def _flags(flag: str, pairs: Sequence[tuple[str, str]] | Pairs) -> list[str]:
+    return [text for name, value in pairs for text in (flag, f"{name}={value}")]
+
+
+def jar_arguments(work: RunJar, queue: str | None) -> list[str]:
+    """With the queue where Hadoop's own tools look for properties."""
+    named = [work.main_class] if work.main_class else []
+    rest = list(work.arguments)
+    if not named and rest and _PROGRAM.fullmatch(rest[0]):
+        named.append(rest.pop(0))  # the name of one of several programs in the jar
+    return [*named, *queue_flags(queue), *rest]
+
+
+def queue_flags(queue: str | None) -> list[str]:
+    """The property that names a queue, as Hadoop's tools take it."""
+    return [f"-Dmapreduce.job.queuename={queue}"] if queue else []

@@ -1,0 +1,177 @@
+"""The engine `local`: steps as processes of this attempt, on this host alone.
+
+Scripts, commands and streaming need nothing; jars, Spark and Hive scripts need Java and the package
+pyspark (the extra `spark`), which brings Spark, and with it the jars of Hadoop's client.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from taskrunner.activities.base import Context
+from taskrunner.activities.engines.base import Call
+from taskrunner.activities.engines.command import (
+    Which,
+    missing_program,
+    run_step_script,
+    spark_script,
+    spark_sql,
+)
+from taskrunner.activities.engines.files import local_file
+from taskrunner.activities.engines.hive_text import why_not_spark, with_values
+from taskrunner.activities.engines.output import run_and_read
+from taskrunner.activities.engines.s3_view import FolderS3, StagedS3, site_xml
+from taskrunner.activities.engines.streaming import Streaming, why_not_native
+from taskrunner.model.steps.works import (
+    RunCommand,
+    RunHive,
+    RunJar,
+    RunPig,
+    RunScript,
+    RunSpark,
+    RunStreaming,
+    Work,
+)
+
+EXTRA = "taskrunner-agent[spark]"
+_PIG = "Pig runs only where a pig command is, or on an EMR cluster (emr_engine)"
+#: Options of spark-submit that have no value after them.
+_ALONE = {"--verbose", "-v", "--supervise", "--version", "--help", "-h", "--usage-error"}
+#: Where the work runs is this engine's affair.
+_DROPPED = {"--master", "--deploy-mode", "--queue", "--name-node"}
+_DROPPED_PROPERTIES = ("spark.master", "spark.submit.deployMode", "spark.yarn.")
+
+
+def spark_folder() -> Path | None:
+    """Where the package pyspark is installed; it is not imported."""
+    found = find_spec("pyspark")
+    folders = found.submodule_search_locations if found is not None else None
+    return Path(next(iter(folders))) if folders else None
+
+
+class LocalEngine:
+    """Runs steps on this host."""
+
+    name = "local"
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        which: Which = shutil.which,
+        spark_home: Callable[[], Path | None] = spark_folder,
+    ) -> None:
+        self._ctx = ctx
+        self._which = which
+        self._spark_home = spark_home
+
+    def objection(self, work: Work) -> str | None:
+        """Why it cannot do this."""
+        if isinstance(work, RunPig):
+            return _PIG
+        if isinstance(work, RunCommand):
+            return missing_program(work.argv[0], self._which)
+        if isinstance(work, RunStreaming):
+            return why_not_native(work)
+        if isinstance(work, RunScript):
+            return None
+        if isinstance(work, RunHive) and (reason := why_not_spark(work.text or "")):
+            return reason
+        return self._why_no_spark()
+
+    def _why_no_spark(self) -> str | None:
+        if self._java() is None:
+            return "no java is on the PATH of this host, nor is there a JAVA_HOME"
+        if self._spark_home() is None:
+            return f"pyspark is not installed (pip install '{EXTRA}')"
+        return None
+
+    def _java(self) -> str | None:
+        home = os.environ.get("JAVA_HOME")
+        inside = Path(home) / "bin" / "java" if home else None
+        return str(inside) if inside is not None and inside.is_file() else self._which("java")
+
+    def run(self, call: Call) -> None:
+        """Run one step to its end."""
+        work = call.step.work
+        if call.queue:
+            self._ctx.log.info("No queue is set: there is none on this host")
+        if isinstance(work, RunScript):
+            run_step_script(self._ctx, work, f"step{call.number}")
+        elif isinstance(work, RunCommand):
+            run_and_read(self._ctx, work.argv)
+        elif isinstance(work, RunStreaming):
+            Streaming(self._ctx, call, work).run()
+        else:
+            assert isinstance(work, RunJar | RunSpark | RunHive)  # noqa: S101  others are refused
+            self._with_java(call, work)
+
+    def _with_java(self, call: Call, work: RunJar | RunSpark | RunHive) -> None:
+        folder = f"step{call.number}"
+        argv, texts = self._prepared(work, folder)
+        root = self._ctx.data.s3_root
+        places = FolderS3(root, texts) if root else StagedS3(self._ctx, f"{folder}/s3", texts)
+        with places as view:
+            properties = {
+                "hadoop.tmp.dir": str(self._ctx.files.folder(f"{folder}/hadoop")),
+                **view.properties(),
+            }
+            conf = self._ctx.files.write(
+                f"{folder}/conf/core-site.xml", site_xml(properties)
+            ).parent
+            metastore = "jdbc:derby:memory:metastore;create=true"
+            site = site_xml({"javax.jdo.option.ConnectionURL": metastore})
+            self._ctx.files.write(f"{folder}/conf/hive-site.xml", site)
+            env = {
+                "SPARK_HOME": str(self._spark_home()),
+                "HADOOP_CONF_DIR": str(conf),
+                "SPARK_LOCAL_IP": "127.0.0.1",
+            }
+            cwd = self._ctx.files.folder(f"{folder}/cwd")
+            if isinstance(work, RunJar):
+                argv = [argv[0], "-cp", f"{conf}:{self._spark_home()}/jars/*", *argv[1:]]
+            run_and_read(self._ctx, argv, env=env, cwd=cwd)
+
+    def _prepared(
+        self, work: RunJar | RunSpark | RunHive, folder: str
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """The command line, and the texts in which places on S3 may be named."""
+        if isinstance(work, RunJar):
+            jar = local_file(self._ctx, work.jar, folder)
+            named = [work.main_class] if work.main_class else []
+            run_jar = "org.apache.hadoop.util.RunJar"
+            return [self._java() or "java", run_jar, jar, *named, *work.arguments], work.arguments
+        bin_folder = f"{self._spark_home()}/bin"
+        if isinstance(work, RunSpark):
+            arguments = list(local_arguments(work.arguments))
+            return [f"{bin_folder}/spark-submit", *_HERE, *arguments], arguments
+        script, text = spark_script(self._ctx, work, f"{folder}/script.q")
+        warehouse = f"spark.sql.warehouse.dir={(self._ctx.files.root / folder / 'tables').as_uri()}"
+        argv = [f"{bin_folder}/spark-sql", *_HERE, "--conf", warehouse, *spark_sql(work, script)]
+        values = [value for _, value in work.variables]
+        return argv, [with_values(text, work.variables), *values]
+
+
+_HERE = ("--master", "local[*]", "--conf", "spark.ui.enabled=false")
+
+
+def local_arguments(arguments: Sequence[str]) -> Iterator[str]:
+    """spark-submit's arguments without those that say on which cluster the work runs."""
+    rest = iter(arguments)
+    for option in rest:
+        if not option.startswith("-"):
+            yield option
+            yield from rest
+            return
+        name, equals, given = option.partition("=")
+        if option in _ALONE:
+            yield option
+            continue
+        value = given if equals else next(rest, None)
+        dropped = name in {"--conf", "-c"} and (value or "").startswith(_DROPPED_PROPERTIES)
+        if value is not None and not dropped and name not in _DROPPED:
+            yield from (name, value)

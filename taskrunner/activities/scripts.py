@@ -1,0 +1,74 @@
+"""What HiveActivity and PigActivity have in common: a script, staged and run."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from taskrunner.activities.base import Context
+from taskrunner.activities.engines.around import check_config, run_config, warn_of_ignored
+from taskrunner.activities.engines.files import s3_uri
+from taskrunner.activities.engines.steps import Steps
+from taskrunner.activities.engines.tables import Stage, Staged
+from taskrunner.errors import ErrorId, PermanentTaskError
+from taskrunner.model.steps.reader import COMMAND_RUNNER
+from taskrunner.model.steps.works import RunHive, RunPig, Step
+from taskrunner.model.task import TaskObject
+
+_MAX_SCRIPT = 16 << 20
+_PIECE = 1 << 20
+
+
+def script_of(ctx: Context, field: str) -> tuple[str | None, str]:
+    """The URI of the script, if it has one, and its text; raises PermanentTaskError."""
+    main = ctx.task.main
+    text, uri = main.get(field), main.get("scriptUri")
+    if (text is None) == (uri is None):
+        found = "neither" if text is None else "both"
+        raise invalid(main, f"it has {found} of the fields {field!r} and 'scriptUri', wanted one")
+    if uri is None:
+        return None, text or ""
+    with ctx.objects.open_read(s3_uri(uri) or uri) as reader:
+        pieces = iter(lambda: reader.read(_PIECE), b"")
+        data = b"".join(islice(pieces, _MAX_SCRIPT // _PIECE + 1))
+    if len(data) > _MAX_SCRIPT:
+        raise invalid(main, f"the script {uri} is larger than {_MAX_SCRIPT >> 20} MiB")
+    try:
+        return uri, data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise invalid(main, f"the script {uri} is not UTF-8 text: {error}") from error
+
+
+def staged(ctx: Context, text: str, stage: Stage) -> Staged:
+    """The script with its tables, unless `stage` says that it has none; staging is the default."""
+    return stage(ctx.task, text) if ctx.task.main.flag("stage", default=True) else Staged(text=text)
+
+
+def run_script(ctx: Context, work: RunHive | RunPig, *, suffix: str) -> None:
+    """Find who can run the script, and run it between the scripts of its ShellScriptConfigs."""
+    main = ctx.task.main
+    check_config(ctx)
+    step = Step(jar=COMMAND_RUNNER, work=work)
+    steps = Steps.prepare(ctx, [step], queue=main.get("hadoopQueue"))
+    warn_of_ignored(ctx)
+    _keep(ctx, work.text or "", suffix)
+    run_config(ctx, "preActivityTaskConfig")
+    steps.run()
+    run_config(ctx, "postActivityTaskConfig")
+
+
+def _keep(ctx: Context, text: str, suffix: str) -> None:
+    """Write the script, as it is run, to where the activity wants to have it."""
+    folder = ctx.task.main.get("generatedScriptsPath")
+    if folder is None:
+        return
+    name = ctx.task.attempt_id.removeprefix("@").replace(":", "-")
+    uri = f"{(s3_uri(folder) or folder).rstrip('/')}/{name}.{suffix}"
+    with ctx.objects.open_write(uri) as target:
+        target.write(text.encode())
+    ctx.log.info("The script is at %s", uri)
+
+
+def invalid(main: TaskObject, problem: str) -> PermanentTaskError:
+    """The error for an object that cannot be used as it is."""
+    message = f"{main.type} {main.component_id!r}: {problem}"
+    return PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
