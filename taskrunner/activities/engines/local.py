@@ -21,7 +21,7 @@ from taskrunner.activities.engines.command import (
     spark_script,
     spark_sql,
 )
-from taskrunner.activities.engines.files import local_file
+from taskrunner.activities.engines.files import local_file, s3_uri
 from taskrunner.activities.engines.hive_text import why_not_spark, with_values
 from taskrunner.activities.engines.output import run_and_read
 from taskrunner.activities.engines.s3_view import FolderS3, StagedS3, site_xml
@@ -133,6 +133,7 @@ class LocalEngine:
             }
             cwd = self._ctx.files.folder(f"{folder}/cwd")
             if isinstance(work, RunJar):
+                self._ctx.files.write(f"{folder}/conf/log4j2.properties", _LOGGING)
                 argv = [argv[0], "-cp", f"{conf}:{self._spark_home()}/jars/*", *argv[1:]]
             run_and_read(self._ctx, argv, env=env, cwd=cwd)
 
@@ -148,14 +149,37 @@ class LocalEngine:
         bin_folder = f"{self._spark_home()}/bin"
         if isinstance(work, RunSpark):
             arguments = list(local_arguments(work.arguments))
-            return [f"{bin_folder}/spark-submit", *_HERE, *arguments], arguments
+            texts = [*arguments, *self._programs(arguments)]
+            return [f"{bin_folder}/spark-submit", *_HERE, *arguments], texts
         script, text = spark_script(self._ctx, work, f"{folder}/script.q")
         warehouse = f"spark.sql.warehouse.dir={(self._ctx.files.root / folder / 'tables').as_uri()}"
         argv = [f"{bin_folder}/spark-sql", *_HERE, "--conf", warehouse, *spark_sql(work, script)]
         values = [value for _, value in work.variables]
         return argv, [with_values(text, work.variables), *values]
 
+    def _programs(self, arguments: Sequence[str]) -> Iterator[str]:
+        """The texts of Python programs on S3, which may name more places there."""
+        for argument in arguments:
+            uri = s3_uri(argument)
+            if uri is not None and uri.endswith(".py"):
+                with self._ctx.objects.open_read(uri) as reader:
+                    yield reader.read(_MOST_PROGRAM).decode("utf-8", "replace")
 
+
+#: Bytes of a program in which places on S3 are looked for.
+_MOST_PROGRAM = 1 << 20
+#: So that jobs tell their ids, their progress and their counters.
+_LOGGING = b"""status = warn
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %p %c{1}: %m%n
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+logger.jobs.name = org.apache.hadoop.mapreduce.Job
+logger.jobs.level = info
+"""
 _HERE = ("--master", "local[*]", "--conf", "spark.ui.enabled=false")
 
 

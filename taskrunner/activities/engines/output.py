@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from taskrunner.activities.base import CommandResult, Context
@@ -12,6 +13,19 @@ _ID = re.compile(r"\b(?:application_[0-9]{5,}_[0-9]{3,}|job_(?:local)?[0-9]{5,}_
 _SPARK_LOCAL = re.compile(r"Application Id: (local-[0-9]+)")
 _COUNTERS = re.compile(r"\bCounters: [0-9]+\s*$")
 _COUNTER = re.compile(r"\s+([A-Za-z_][^=\n]{0,60})=([0-9]+)\s*")
+#: How Spark, Hive, Pig, Python and Java say what went wrong, the clearest first.
+_CAUSES = (
+    re.compile(r"^(\[[A-Z][A-Z_0-9.]+\] .+)$", re.MULTILINE),
+    re.compile(r"^((?:FAILED|Error in query|ERROR [0-9]+|Error): .+)$", re.MULTILINE),
+    re.compile(
+        r"^(?:py4j\.protocol\.Py4JJavaError: .*\n: )?"
+        r"((?:[\w$]+\.)*[\w$]*(?:Error|Exception)(?:: .+)?)$",
+        re.MULTILINE,
+    ),
+    re.compile(r'^Exception in thread "[^"]*" (.+)$', re.MULTILINE),
+    re.compile(r"^Caused by: (.+)$", re.MULTILINE),
+)
+_MOST_CAUSE = 600
 #: Bytes of one log that are searched: its end.
 _MOST = 1 << 20
 _MOST_IDS = 20
@@ -39,6 +53,15 @@ def counters_in(text: str) -> dict[str, int]:
     return found
 
 
+def cause_in(text: str) -> str | None:
+    """The line that says what went wrong; None where no program's way of saying it is known."""
+    for pattern in _CAUSES:
+        if found := pattern.findall(text):
+            cause = str(found[-1]).strip()
+            return cause if len(cause) <= _MOST_CAUSE else f"{cause[:_MOST_CAUSE]}..."
+    return None
+
+
 def run_and_read(
     ctx: Context,
     argv: Sequence[str],
@@ -56,7 +79,9 @@ def run_and_read(
         ctx.log.info("%s", line)
     ctx.log.info("Command exited with %d", result.exit_code)
     if result.exit_code != 0:
-        raise result.error()
+        # What Java and Spark print last is where they were, or how they cleaned up.
+        cause = cause_in(text)
+        raise (replace(result, stderr_tail=cause) if cause else result).error()
     return result
 
 

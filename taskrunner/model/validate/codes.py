@@ -123,6 +123,7 @@ _WARNINGS = {
     "repeated-single": "Nothing says that the field may have several values.",
     "nothing-to-copy": "A copy has no input or no output.",
     "no-database": "A table has no database to be in.",
+    "bad-step": "A step cannot be read, so its activity would fail.",
     "script-argument-with-uri": "AWS documents scriptArgument for command only.",
     "local-path-on-resource": "A local path is lost with the resource that the work runs on.",
     "not-s3-path": "The field takes an S3 path.",

@@ -11,6 +11,7 @@ from taskrunner.model.reader import Document
 from taskrunner.model.sources.problems import Problem, Unreadable
 from taskrunner.model.validate.context import Context, Findings
 from taskrunner.model.validate.cycles import check_dependencies, check_parents
+from taskrunner.model.validate.emr import check_emr
 from taskrunner.model.validate.fields import check_fields, check_required
 from taskrunner.model.validate.finding import Finding, Report
 from taskrunner.model.validate.objects import check_characters, check_ids, check_types
@@ -41,6 +42,7 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     check_on_demand,
     check_rules,
     check_redshift,
+    check_emr,
     check_unresolved,
     check_pitfalls,
     check_limits,

@@ -58,9 +58,11 @@ def test_spark_stays_on_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             "command-runner.jar,spark-submit,--deploy-mode,cluster,--master=yarn,--name,n,"
             "s3://code/x.py,--master,mine"
         )
+        found.put("s3://code/x.py", "spark.read.text('s3://in/x')")
         spark.engine(found).run(Call(step=step))
         assert found.stdout.endswith(f"{spark.home}\n")
         assert "mounttable.code." in found.stdout
+        assert "mounttable.in." in found.stdout
     assert spark.host.calls == [
         [
             *("spark-submit", "--master", "local[*]", "--conf", "spark.ui.enabled=false"),

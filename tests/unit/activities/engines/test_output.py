@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.activities.engines.output import counters_in, ids_in, run_and_read
+from taskrunner.activities.engines.output import cause_in, counters_in, ids_in, run_and_read
 from taskrunner.errors import TaskError
 from taskrunner.testing import ActivityEnvironment
 
@@ -54,3 +54,40 @@ def test_a_failure_is_told_with_what_was_found() -> None:
                 environment, ["/bin/sh", "-c", "echo job_1600000000000_0001 failed >&2; exit 3"]
             )
         assert "Applications and jobs: job_1600000000000_0001" in environment.messages
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (
+            "[UNRESOLVED_COLUMN.WITH_X] A column `a` is not there.; line 1\n'Project\n+- y\n",
+            "[UNRE",
+        ),
+        ("x\nFAILED: SemanticException Table not found t\n\tat x\n", "FAILED: SemanticException T"),
+        ("ERROR 2997: Unable to recreate\n", "ERROR 2997: Unable to recreate"),
+        (
+            "Traceback (most\n  File x\nValueError: on purpose\nINFO Deleting\n",
+            "ValueError: on pur",
+        ),
+        (
+            "py4j.protocol.Py4JJavaError: An error.\n: org.apache.x.NoSuchException: no such",
+            "org.apache.x.NoSuchException: no such",
+        ),
+        ('Exception in thread "main" java.io.IOException: no\n\tat y\n', "java.io.IOException: no"),
+        ("java\nCaused by: a.b: first\n\tat y\nCaused by: a.c: second\n\tat z", "a.c: second"),
+        ("x" * 10 + "\nAError: " + "y" * 9999, "AError: yyy"),
+    ],
+)
+def test_what_went_wrong_is_found_where_programs_say_it(text: str, cause: str) -> None:
+    found = cause_in(text) or ""
+    assert found.startswith(cause)
+    assert len(found) < 700
+
+
+def test_an_error_says_the_cause_and_not_where_java_was() -> None:
+    assert cause_in("boom\nno error here\n") is None
+    printed = 'Exception in thread "main" X: no such path\n\tat a.b(C.java:1)\n\tat a.d(C.java:2)'
+    with ActivityEnvironment() as environment:
+        with pytest.raises(TaskError) as caught:
+            run_and_read(environment, ["/bin/sh", "-c", f"echo '{printed}' >&2; exit 1"])
+        assert str(caught.value) == "command exited with 1: X: no such path"

@@ -366,6 +366,31 @@ CASES = [
     Case("nothing-to-copy", put("Copy", output=None), "Copy", "output"),
     Case("no-database", put("Source", database=None), "Source", "database"),
     Case(
+        "bad-step",
+        add(
+            id="E",
+            type="EmrActivity",
+            workerGroup="g",
+            step=["command-runner.jar,true", "step 1"],
+        ),
+        "E",
+        "step",
+        ("'step 1'", "wanted JAR,ARGUMENT"),
+    ),
+    Case(
+        "no-effect",
+        add(
+            id="E",
+            type="EmrActivity",
+            workerGroup="g",
+            step="command-runner.jar,true",
+            resizeClusterBeforeRunning="true",
+        ),
+        "E",
+        "resizeClusterBeforeRunning",
+        ("no cluster",),
+    ),
+    Case(
         "script-argument-with-uri",
         put("Shell", command=None, scriptUri="s3://b/s", scriptArgument="x"),
         "Shell",

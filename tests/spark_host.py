@@ -1,0 +1,30 @@
+"""Whether this host has the real Hadoop and Spark for the engine `local`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from taskrunner.activities.engines.local import EXTRA, spark_folder
+from taskrunner.data.settings import DataSettings
+from taskrunner.testing import ActivityEnvironment
+
+_MISSING = [
+    *([] if spark_folder() else [f"pyspark ({EXTRA})"]),
+    *([] if shutil.which("java") or "JAVA_HOME" in os.environ else ["java"]),
+]
+needs_spark = pytest.mark.skipif(bool(_MISSING), reason=f"not installed: {', '.join(_MISSING)}")
+
+
+@contextmanager
+def local_environment(*, staged: bool) -> Iterator[ActivityEnvironment]:
+    """A context in which s3:// is a folder to the programs too, or is brought to them."""
+    with ActivityEnvironment(data=DataSettings(emr_engine="local")) as found:
+        if staged:
+            found.data = replace(found.data, s3_root=None)
+        yield found

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.model.validate.definitions import add, changed, report_on
+
+
+def _warnings(**fields: Any) -> list[tuple[str, str | None]]:
+    change = add(id="E", **{"type": "EmrActivity", "workerGroup": "g", **fields})
+    jar = {"id": "myJar", "type": "String", "default": "nothing of a jar"}
+    document = changed(change, lambda given: given["parameters"].append(jar))
+    report = report_on(document)
+    assert report.errors == ()
+    return [(finding.code, finding.field) for finding in report.warnings if finding.id == "E"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "s3://b/x.jar,com.example.Main",
+        "#{myWord},com.example.Main",
+        "command-runner.jar,hive-script,#{myWord}",
+        ["command-runner.jar,true", "/x.jar"],
+    ],
+)
+def test_steps_that_can_be_read_or_judged_only_later_are_not_told(step: str | list[str]) -> None:
+    assert _warnings(step=step) == []
+
+
+def test_a_parameter_that_is_the_whole_step_is_judged() -> None:
+    assert _warnings(step="#{myJar}") == [("bad-step", "step")]
+
+
+def test_each_bad_step_is_told() -> None:
+    assert _warnings(step=["a", "/x.jar", "b"]) == [("bad-step", "step")] * 2
+
+
+@pytest.mark.parametrize("kind", ["EmrActivity", "HiveActivity", "PigActivity"])
+def test_sizes_of_clusters_have_no_effect(kind: str) -> None:
+    script = {"HiveActivity": {"hiveScript": "x"}, "PigActivity": {"script": "x"}}
+    fields = {"type": kind, **script.get(kind, {"step": "/x.jar"})}
+    assert _warnings(**fields, resizeClusterBeforeRunning="False") == []
+    found = _warnings(**fields, resizeClusterBeforeRunning="true", resizeClusterMaxInstances="5")
+    assert found == [
+        ("no-effect", "resizeClusterBeforeRunning"),
+        ("no-effect", "resizeClusterMaxInstances"),
+    ]
