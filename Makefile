@@ -7,6 +7,7 @@
 # make chaos  agents and service killed, paused, cut off and starved, and told nonsense, in the
 #             numbers that count (three hours; `make test` has a short form of it;
 #             CHAOS=tests/chaos/test_fence.py makes the trials of one file only)
+# make spark  Java and Spark (320 MB), without which a few tests are skipped
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
 #             (about ten minutes; ARGS="p1 p3" makes these only and writes nothing)
@@ -20,7 +21,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test systemd-test chaos lint hooks bench lock clean
+.PHONY: help demo unit test systemd-test chaos spark lint hooks bench lock clean
 
 # Tests start hundreds of interpreters: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -55,6 +56,15 @@ $(VENV)/stamp-dev: $(VENV)/stamp-runtime requirements-dev.lock
 	@echo "installing the development tools into $(VENV) ..."
 	@$(INSTALL) -r requirements-dev.lock
 	@touch $@
+
+# Built from its source package, by tools that pip fetches for it.
+$(VENV)/stamp-spark: $(VENV)/stamp-dev requirements-spark.lock
+	@echo "installing Spark into $(VENV) ..."
+	@$(INSTALL) -r requirements-spark.lock
+	@touch $@
+
+spark: $(VENV)/stamp-spark
+	@scripts/install-java
 
 demo: $(VENV)/stamp-runtime
 	@scripts/demo $(BIN)/taskrunner

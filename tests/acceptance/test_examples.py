@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from tests.spark_host import needs_spark
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def run(tmp_path: Path, name: str, *options: str) -> dict[str, Any]:
+def run(tmp_path: Path, name: str, *options: str, timeout: float = 120) -> dict[str, Any]:
     """Run an example with its S3 at tmp_path/s3; returns what --format json prints."""
     done = subprocess.run(
         [
@@ -26,7 +28,7 @@ def run(tmp_path: Path, name: str, *options: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,6 +56,7 @@ def test_every_example_is_tested() -> None:
     names = {path.parent.name for path in EXAMPLES.glob("*/pipeline.json")}
     assert names == {
         *("ec2-worker", "hello", "orders", "parameters", "precondition", "redshift", "sql-report")
+        *("ec2-worker", "hello", "hive", "orders", "parameters", "precondition", "sql-report")
     }
 
 
@@ -173,6 +176,19 @@ def test_ec2_worker(tmp_path: Path) -> None:
     for folder in ("source", "target"):
         copied = {path.name: path.read_text() for path in (bucket / folder).iterdir()}
         assert copied == expected
+
+
+@needs_spark
+def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKRUNNER_EMR_ENGINE", "local")
+    database = f"myDatabaseFile={tmp_path / 'orders.db'}"
+    # Spark takes half a minute of CPU before it begins.
+    result = run(tmp_path, "hive", "--param", database, timeout=900)
+    assert [len(instances(result, name)) for name in ("Cluster", "SumUp")] == [1, 1]
+    (folder,) = (tmp_path / "s3" / "hive-example" / "sums").iterdir()
+    assert sorted(contents(folder).splitlines()) == ["north\t2\t30.0", "south\t2\t104.75"]
+    (log,) = (tmp_path / "s3/hive-example/logs").glob("*/SumUp/*/*/Activity.log.gz")
+    assert b"Applications and jobs: local-" in gzip.decompress(log.read_bytes())
 
 
 def test_parameters(tmp_path: Path) -> None:

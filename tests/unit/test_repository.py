@@ -97,7 +97,9 @@ def test_nothing_installs_the_strangers_package() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-spark.lock"]
+)
 def test_locks_pin_every_package_with_hashes_and_name_no_place(lock: str) -> None:
     packages = pinned(lock)
     assert packages
@@ -111,6 +113,9 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     runtime, development = pinned("requirements.lock"), pinned("requirements-dev.lock")
     assert names(PROJECT["dependencies"]) | {"hatchling"} <= runtime.keys()
     assert names(PROJECT["optional-dependencies"]["dev"]) <= development.keys()
+    assert (
+        names(PROJECT["optional-dependencies"]["spark"]) <= pinned("requirements-spark.lock").keys()
+    )
     # One environment serves both: what is in both must be the same.
     assert {name: development.get(name) for name in runtime} == runtime
 
