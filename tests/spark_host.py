@@ -18,7 +18,10 @@ _MISSING = [
     *([] if spark_folder() else [f"pyspark ({EXTRA})"]),
     *([] if shutil.which("java") or "JAVA_HOME" in os.environ else ["java"]),
 ]
-needs_spark = pytest.mark.skipif(bool(_MISSING), reason=f"not installed: {', '.join(_MISSING)}")
+#: In CI these tests fail where Spark is missing; elsewhere they are skipped.
+needs_spark = pytest.mark.skipif(
+    bool(_MISSING) and "CI" not in os.environ, reason=f"not installed: {', '.join(_MISSING)}"
+)
 
 
 @contextmanager
