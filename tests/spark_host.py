@@ -22,12 +22,15 @@ _MISSING = [
 needs_spark = pytest.mark.skipif(
     bool(_MISSING) and "CI" not in os.environ, reason=f"not installed: {', '.join(_MISSING)}"
 )
+#: A compiler that thinks less: a third less CPU for what runs only for seconds.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 @contextmanager
 def local_environment(*, staged: bool) -> Iterator[ActivityEnvironment]:
     """A context in which s3:// is a folder to the programs too, or is brought to them."""
     with ActivityEnvironment(data=DataSettings(emr_engine="local")) as found:
+        found.env["JAVA_TOOL_OPTIONS"] = QUICK_JAVA
         if staged:
             found.data = replace(found.data, s3_root=None)
         yield found

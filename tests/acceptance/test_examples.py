@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.spark_host import needs_spark
+from tests.spark_host import QUICK_JAVA, needs_spark
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -181,6 +181,8 @@ def test_ec2_worker(tmp_path: Path) -> None:
 @needs_spark
 def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKRUNNER_EMR_ENGINE", "local")
+    monkeypatch.setenv("TASKRUNNER_PASS_ENV", "JAVA_TOOL_OPTIONS")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", QUICK_JAVA)
     database = f"myDatabaseFile={tmp_path / 'orders.db'}"
     # Spark takes half a minute of CPU before it begins.
     result = run(tmp_path, "hive", "--param", database, timeout=900)
