@@ -150,6 +150,15 @@ def _of_head(name: str) -> Callable[[Instance], Found]:
     return lambda of: column(Attempt(row=of.head, instance=of)) if of.head else None
 
 
+def _told(name: str) -> Callable[[Attempt], Found]:
+    """What an attempt's runner said last of its progress."""
+    return lambda attempt: attempt.row.progress.get(name)
+
+
+def _told_by_head(name: str) -> Callable[[Instance], Found]:
+    return lambda of: of.head.progress.get(name) if of.head else None
+
+
 def _object_id(component: Component) -> str:
     return component.obj.id
 
@@ -211,6 +220,7 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("@triesLeft", _tries_left, only=_TRIED),
     _F("@headAttempt", _head_attempt, only=_TRIED),
     _F("attemptStatus", _of_head("status"), only=_TRIED),
+    _F("emrStepLog", _told_by_head("emrStepLog"), _told("emrStepLog"), only=_ACTIVITY),
     _F("hostname", _of_head("hostname"), Column("hostname"), only=_TRIED),
     _F("@resourceId", Column("resource_handle"), only=_RESOURCE),
     # Seen from a data node: who writes it, and whom it feeds. A resource serves its input.

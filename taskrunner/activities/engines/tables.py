@@ -32,6 +32,8 @@ _PIG_TYPES = {
     "bigint": "long",
     "float": "float",
     "double": "double",
+    "decimal": "bigdecimal",
+    "numeric": "bigdecimal",
     "boolean": "boolean",
     "binary": "bytearray",
     "timestamp": "datetime",
@@ -43,6 +45,10 @@ _GZIP = (
         "mapreduce.output.fileoutputformat.compress.codec",
         "org.apache.hadoop.io.compress.GzipCodec",
     ),
+)
+_PIG_GZIP = (
+    "SET output.compression.enabled true;",
+    "SET output.compression.codec org.apache.hadoop.io.compress.GzipCodec;",
 )
 
 
@@ -69,10 +75,7 @@ def stage_hive(task: Task, script: str) -> Staged:
         lines.append(f"{_create_table(names[name], node, name.startswith('output'))};")
     body = _VARIABLE.sub(lambda match: f"`{names[match[1] + match[2]]}`", script).rstrip()
     end = [f"DROP TABLE IF EXISTS `{table}`;" for table in names.values()]
-    gzip = any(
-        name.startswith("output") and (node.get("compression") or "").lower() == "gzip"
-        for name, node in used.items()
-    )
+    gzip = _wants_gzip(used)
     text = "\n".join([*lines, body if body.endswith(";") else f"{body}\n;", *end, ""])
     return Staged(text=text, properties=_GZIP if gzip else (), changed=True)
 
@@ -82,10 +85,11 @@ def stage_pig(task: Task, script: str) -> Staged:
     used = _used(task, script)
     if not used:
         return Staged(text=script)
+    settings = list(_PIG_GZIP) if _wants_gzip(used) else []
     loads = [_load(name, node) for name, node in used.items() if name.startswith("input")]
     stores = [_store(name, node) for name, node in used.items() if name.startswith("output")]
     body = _VARIABLE.sub(lambda match: match[1] + match[2], script).rstrip()
-    text = "\n".join([*loads, body if body.endswith(";") else f"{body};", *stores, ""])
+    text = "\n".join([*settings, *loads, body if body.endswith(";") else f"{body};", *stores, ""])
     return Staged(text=text, changed=True)
 
 
@@ -105,6 +109,14 @@ def _used(task: Task, script: str) -> dict[str, TaskObject]:
             raise _invalid(node, f"it cannot be staged as ${{{name}}}: only S3 data nodes can")
         found[name] = node
     return found
+
+
+def _wants_gzip(used: dict[str, TaskObject]) -> bool:
+    """Whether an output is to be compressed; inputs are known by their names."""
+    return any(
+        name.startswith("output") and (node.get("compression") or "").lower() == "gzip"
+        for name, node in used.items()
+    )
 
 
 def _mark(task: Task) -> str:

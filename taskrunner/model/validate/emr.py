@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from taskrunner.model.steps.reader import read_step
+from collections.abc import Callable
+
+from taskrunner.model.steps.reader import read_jar, read_step
 from taskrunner.model.validate.context import Context, Item
 
-_STEPPED = "EmrActivity"
+_SCRIPTS = frozenset({"HiveActivity", "PigActivity"})
 _RESIZED = frozenset({"EmrActivity", "HiveActivity", "PigActivity"})
 #: Fields that change the size of a cluster of AWS's.
 _SIZES = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
@@ -16,21 +18,48 @@ def check_emr(context: Context) -> None:
     for item in context.items:
         if item.type is None:
             continue
-        if item.type.name == _STEPPED:
-            _check_steps(context, item)
+        if item.type.name == "EmrActivity":
+            _check_each(context, item, "step", "bad-step", read_step)
+        if item.type.name == "HadoopActivity":
+            _check_jar(context, item)
+        if item.type.name in _SCRIPTS:
+            _check_each(context, item, "scriptVariable", "bad-variable", _read_variable)
         if item.type.name in _RESIZED:
             _check_sizes(context, item)
 
 
-def _check_steps(context: Context, item: Item) -> None:
-    for field in item.own_fields("step"):
+def _read_variable(text: str) -> None:
+    name, equals, _ = text.partition("=")
+    if not equals or not name.strip():
+        raise ValueError(f"found {text!r}, wanted NAME=value")
+
+
+def _check_each(
+    context: Context, item: Item, key: str, code: str, read: Callable[[str], object]
+) -> None:
+    for field in item.own_fields(key):
         text = context.known(field.value)
         if not text:
             continue  # an expression; what is empty is told elsewhere
         try:
-            read_step(text)
+            read(text)
         except ValueError as error:
-            context.note_value("bad-step", str(error), item, field)
+            context.note_value(code, str(error), item, field)
+
+
+def _check_jar(context: Context, item: Item) -> None:
+    """A jar with its arguments, where all of them are known."""
+    jar, main_class, *arguments = (
+        context.known(value)
+        for key in ("jarUri", "mainClass", "argument")
+        for value in (item.values(key) or (("",) if key != "argument" else ()))
+    )
+    if not jar or main_class is None or None in arguments:
+        return
+    try:
+        read_jar(jar, main_class or None, [text for text in arguments if text is not None])
+    except ValueError as error:
+        context.note("bad-step", str(error), item, "jarUri")
 
 
 def _check_sizes(context: Context, item: Item) -> None:

@@ -54,6 +54,7 @@ def pipeline(world: ServiceInProcess) -> str:
     world.work_off()
     group = f"resource:{pipeline_id}_@R_{T}"
     (task,) = [t for t in (world.take(group), world.take(group)) if t.component_id == "Copy"]
+    world.service.report_progress(task.task_id, {"emrStepLog": "s3://logs/s-1/"})
     world.service.set_task_status(task.task_id, "FAILED", "X", "broken", "trace")
     world.settle()
     return pipeline_id
@@ -118,6 +119,7 @@ def test_the_walk_has_seen_every_field_of_the_table(
         ("errorId", "EQ", "X", ["Copy"]),
         ("errorMessage", "EQ", "broken", ["Copy"]),
         ("errorStackTrace", "EQ", "trace", ["Copy"]),
+        ("emrStepLog", "EQ", "s3://logs/s-1/", ["Copy"]),
         ("type", "EQ", "S3DataNode", ["In", "Out"]),
         ("type", "EQ", "S3DataNode|Ec2Resource", ["In", "Out", "R", "Slow"]),
         (
@@ -179,4 +181,6 @@ def test_an_expression_sees_what_is_shown(world: ServiceInProcess, pipeline: str
 
 
 #: Known only to alarms, which are told of the newest attempt.
-OF_ATTEMPTS = {"@triesLeft", "@headAttempt", "attemptStatus", "hostname", "errorStackTrace"}
+OF_ATTEMPTS = {
+    *("@triesLeft", "@headAttempt", "attemptStatus", "emrStepLog", "hostname", "errorStackTrace"),
+}

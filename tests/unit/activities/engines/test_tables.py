@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taskrunner.activities.engines.tables import stage_hive, stage_pig
 from taskrunner.errors import ErrorId, PermanentTaskError
@@ -107,10 +109,42 @@ def test_pig_loads_and_stores() -> None:
     )
 
 
+def test_pig_is_told_to_compress() -> None:
+    task = _task(_node("In"), _node("Out", {"compression": "gzip"}), _CSV)
+    assert stage_pig(task, "${output1} = ${input1};").text.startswith(
+        "SET output.compression.enabled true;\n"
+        "SET output.compression.codec org.apache.hadoop.io.compress.GzipCodec;\n"
+        "input1 = LOAD "
+    )
+    assert "SET" not in stage_pig(task, "DUMP ${input1};").text
+
+
+@given(st.text())
+def test_any_pattern_is_one_text_for_hive(pattern: str) -> None:
+    """Between quotes, without a character that would end the text, the line or the statement."""
+    regex = new_object("F", "RegEx", {"inputRegEx": pattern or "x", "column": "a"})
+    text = stage_hive(_task(_node("In"), _node("Out"), regex), "${input1}").text
+    written = text.split("'input.regex' = ")[1].split(")\nSTORED AS")[0]
+    literal = re.fullmatch(r"'((?:[^'\\;\n]|\\[0-7]{3}|\\[\\'])*)'", written)
+    assert literal is not None
+    read = re.sub(
+        r"\\([0-7]{3}|.)",
+        lambda match: chr(int(match[1], 8)) if len(match[1]) == 3 else match[1],
+        literal[1],
+    )
+    assert read == (pattern or "x")
+
+
 def test_pig_loads_a_file_and_columns_without_names() -> None:
     node = _node("In", {"dataFormat": "", "directoryPath": "", "filePath": "s3://b/it's"})
     text = stage_pig(_task(node, _node("Out")), "DUMP ${input1};").text
     assert text.startswith(r"input1 = LOAD 's3://b/it\'s' USING PigStorage(',');")
+
+
+def test_pig_has_no_type_for_every_column() -> None:
+    csv = new_object("F", "CSV", {"column": "a MAP<STRING,INT>"})
+    with pytest.raises(PermanentTaskError, match="the column 'a' is a MAP<STRING,INT>, which Pig"):
+        stage_pig(_task(_node("In"), _node("Out"), csv), "DUMP ${input1};")
 
 
 @pytest.mark.parametrize(

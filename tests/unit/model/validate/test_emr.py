@@ -47,3 +47,32 @@ def test_sizes_of_clusters_have_no_effect(kind: str) -> None:
         ("no-effect", "resizeClusterBeforeRunning"),
         ("no-effect", "resizeClusterMaxInstances"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"jarUri": "s3://b/x.jar", "argument": ["a", "b"]}, []),
+        ({"jarUri": "#{@pipelineId}"}, []),
+        ({"jarUri": "x.jar"}, [("bad-step", "jarUri")]),
+        (
+            {"jarUri": "/hadoop-streaming.jar", "argument": ["-input", "x"]},
+            [("bad-step", "jarUri")],
+        ),
+        ({"jarUri": "/hadoop-streaming.jar", "argument": ["#{@pipelineId}"]}, []),
+        ({"jarUri": "/x.jar", "mainClass": "org.x.DynamoDBExport"}, [("bad-step", "jarUri")]),
+        ({"jarUri": "/x.jar", "mainClass": "org.x.Main"}, []),
+    ],
+)
+def test_the_call_of_a_jar_is_judged_when_all_of_it_is_known(
+    fields: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    assert _warnings(type="HadoopActivity", **fields) == found
+
+
+@pytest.mark.parametrize("kind", ["HiveActivity", "PigActivity"])
+def test_variables_have_names_and_values(kind: str) -> None:
+    script = {"HiveActivity": "hiveScript", "PigActivity": "script"}[kind]
+    given = ["A=1", "B=#{myWord}", "#{myWord}=x", " C =", "D", "=E"]
+    found = _warnings(type=kind, scriptVariable=given, **{script: "x"})
+    assert found == [("bad-variable", "scriptVariable")] * 2

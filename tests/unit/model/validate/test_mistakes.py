@@ -378,6 +378,19 @@ CASES = [
         ("'step 1'", "wanted JAR,ARGUMENT"),
     ),
     Case(
+        "bad-variable",
+        add(
+            id="H",
+            type="HiveActivity",
+            workerGroup="g",
+            hiveScript="x",
+            scriptVariable=["A=1", "B"],
+        ),
+        "H",
+        "scriptVariable",
+        ("'B'", "wanted NAME=value"),
+    ),
+    Case(
         "no-effect",
         add(
             id="E",
