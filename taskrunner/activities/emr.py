@@ -23,9 +23,9 @@ class EmrActivity(Activity):
         main = ctx.task.main
         steps = Steps.prepare(ctx, read_steps(main))
         warn_of_ignored(ctx)
-        run_commands(ctx, "preStepCommand")
+        run_commands(ctx, "preStepCommand", steps.engine)
         steps.run()
-        run_commands(ctx, "postStepCommand")
+        run_commands(ctx, "postStepCommand", steps.engine)
 
 
 def read_steps(main: TaskObject) -> Sequence[Step]:

@@ -22,9 +22,9 @@ class HadoopActivity(Activity):
         check_config(ctx)
         steps = Steps.prepare(ctx, [_step(main)], queue=main.get("hadoopQueue"))
         warn_of_ignored(ctx)
-        run_config(ctx, "preActivityTaskConfig")
+        run_config(ctx, "preActivityTaskConfig", steps.engine)
         steps.run()
-        run_config(ctx, "postActivityTaskConfig")
+        run_config(ctx, "postActivityTaskConfig", steps.engine)
 
 
 def _step(main: TaskObject) -> Step:

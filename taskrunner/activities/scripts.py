@@ -51,9 +51,9 @@ def run_script(ctx: Context, work: RunHive | RunPig, *, suffix: str) -> None:
     steps = Steps.prepare(ctx, [step], queue=main.get("hadoopQueue"))
     warn_of_ignored(ctx)
     _keep(ctx, work.text or "", suffix)
-    run_config(ctx, "preActivityTaskConfig")
+    run_config(ctx, "preActivityTaskConfig", steps.engine)
     steps.run()
-    run_config(ctx, "postActivityTaskConfig")
+    run_config(ctx, "postActivityTaskConfig", steps.engine)
 
 
 def _keep(ctx: Context, text: str, suffix: str) -> None:

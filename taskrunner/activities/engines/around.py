@@ -1,17 +1,25 @@
-"""What runs before and after the work of EMR's activities, on the agent's host.
+"""What runs before and after the work of EMR's activities.
 
-On EMR that is the master node, where AWS's Task Runner is.
+On AWS that is on the master node, where its Task Runner is: here on the agent's host, and where the
+work is done by a cluster's steps, as steps before and after them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 
-from taskrunner.activities.base import Context
+from taskrunner.activities.base import CommandResult, Context
+from taskrunner.activities.engines.base import Call, Engine
 from taskrunner.activities.engines.files import s3_uri
 from taskrunner.activities.shell import run_script
-from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
-from taskrunner.model.steps.works import Pairs
+from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
+from taskrunner.model.steps.reader import COMMAND_RUNNER
+from taskrunner.model.steps.works import Pairs, RunCommand, Step
+
+#: Runs the script at $0 on a node of a cluster, each of which has the AWS CLI.
+_FETCH = 'f=$(mktemp) && aws s3 cp "$0" "$f" && chmod +x "$f" && "$f" "$@"'
 
 #: Fields that change a cluster of AWS's.
 _OF_CLUSTERS = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
@@ -26,37 +34,58 @@ def warn_of_ignored(ctx: Context) -> None:
             ctx.log.warning("The field %r has no effect: no cluster is resized", field)
 
 
-def run_commands(ctx: Context, field: str) -> None:
+def run_commands(ctx: Context, field: str, engine: Engine) -> None:
     """Run the shell commands of a field, in order; raises TaskError for the first that fails."""
     commands = ctx.task.main.all(field)
     for number, command in enumerate(commands, 1):
         ctx.check_canceled()
         ctx.log.info("Executing %s %d of %d: %s", field, number, len(commands), command)
-        name = f"{field}{number}"
-        path = ctx.files.write(f"{name}/command.sh", f"{command}\n".encode(), executable=True)
-        result = run_script(ctx, path, (), cwd=f"{name}/cwd")
-        if result.exit_code != 0:
-            error = result.error()
-            which = f" {number} of {len(commands)}" if len(commands) > 1 else ""
-            raise TaskError(f"{field}{which}: {error}", error_id=error.error_id)
+        which = f" {number} of {len(commands)}" if len(commands) > 1 else ""
+        with _told_of(f"{field}{which}"):
+            if engine.is_remote:
+                _run_there(engine, ("bash", "-c", command))
+                continue
+            name = f"{field}{number}"
+            path = ctx.files.write(f"{name}/command.sh", f"{command}\n".encode(), executable=True)
+            _check(run_script(ctx, path, (), cwd=f"{name}/cwd"))
 
 
-def run_config(ctx: Context, field: str) -> None:
+def run_config(ctx: Context, field: str, engine: Engine) -> None:
     """Run the script of a ShellScriptConfig, if the field names one; raises TaskError."""
-    main = ctx.task.main
-    config = main.one(field)
+    config = ctx.task.main.one(field)
     if config is None:
         return
-    uri = config.required("scriptUri")
+    named = config.required("scriptUri")
+    uri, arguments = s3_uri(named) or named, config.all("scriptArgument")
     ctx.check_canceled()
     ctx.log.info("Executing %s %s: %s", field, config.component_id, uri)
-    path = ctx.files.root / field / (PurePosixPath(uri).name or "script")
-    ctx.files.download(ctx.objects, s3_uri(uri) or uri, path, executable=True)
-    result = run_script(ctx, path, config.all("scriptArgument"), cwd=f"{field}/cwd")
+    with _told_of(f"{field} (ShellScriptConfig {config.component_id!r})"):
+        if engine.is_remote:
+            _run_there(engine, ("bash", "-c", _FETCH, uri, *arguments))
+            return
+        path = ctx.files.root / field / (PurePosixPath(uri).name or "script")
+        ctx.files.download(ctx.objects, uri, path, executable=True)
+        _check(run_script(ctx, path, arguments, cwd=f"{field}/cwd"))
+
+
+def _run_there(engine: Engine, argv: tuple[str, ...]) -> None:
+    work = RunCommand(argv=argv)
+    engine.run(Call(step=Step(jar=COMMAND_RUNNER, arguments=argv, work=work)))
+
+
+def _check(result: CommandResult) -> None:
     if result.exit_code != 0:
-        error = result.error()
-        message = f"{field} (ShellScriptConfig {config.component_id!r}): {error}"
-        raise TaskError(message, error_id=error.error_id)
+        raise result.error()
+
+
+@contextmanager
+def _told_of(what: str) -> Iterator[None]:
+    try:
+        yield
+    except PathNotAllowed:
+        raise
+    except TaskError as error:
+        raise TaskError(f"{what}: {error}", error_id=error.error_id) from error
 
 
 def check_config(ctx: Context) -> None:

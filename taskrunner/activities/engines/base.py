@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from taskrunner.errors import TaskError
+from taskrunner.errors import PathNotAllowed, PermanentTaskError, TaskError
 from taskrunner.model.steps.works import Step, Work
 
 
@@ -34,7 +34,10 @@ class Call:
 
     def failed(self, error: TaskError) -> TaskError:
         """The same failure, told of this step."""
-        return type(error)(f"{self.where}: {error}", error_id=error.error_id)
+        if isinstance(error, PathNotAllowed):
+            return error  # it is told with the object and the field that name the file
+        kind = PermanentTaskError if isinstance(error, PermanentTaskError) else TaskError
+        return kind(f"{self.where}: {error}", error_id=error.error_id)
 
 
 class Engine(Protocol):
@@ -43,6 +46,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """What the setting emr_engine calls it."""
+        ...
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether commands run on another host than this one."""
         ...
 
     def objection(self, work: Work) -> str | None:

@@ -49,6 +49,7 @@ class CommandEngine:
     """Runs hadoop, hive, pig and spark-submit of this host."""
 
     name = "command"
+    is_remote = False
 
     def __init__(self, ctx: Context, *, which: Which = shutil.which) -> None:
         self._ctx = ctx

@@ -38,6 +38,7 @@ class EmrEngine:
     """Adds steps to one cluster, and follows them."""
 
     name = "emr"
+    is_remote = True
 
     def __init__(
         self,
@@ -54,6 +55,8 @@ class EmrEngine:
         self._clock = clock or SystemClock()
         self._first_look_s = first_look_s
         self._begun = False
+        #: How many steps this hand-out has had; it makes their names differ.
+        self._added = 0
 
     def objection(self, work: Work) -> str | None:
         """Why it cannot do this."""
@@ -137,7 +140,8 @@ class EmrEngine:
     def _new_step(self, call: Call) -> NewStep:
         task = self._ctx.task
         which = f"step {call.number} of {call.count}"
-        mark = f"[{self._mark}.{_digest(task.task_id)}.{call.number}]"
+        self._added += 1
+        mark = f"[{self._mark}.{_digest(task.task_id)}.{self._added}]"
         name = f"{task.pipeline_id} {task.attempt_id.removeprefix('@')}"
         room = _MOST_NAME - len(which) - len(mark) - 2
         jar, main_class, arguments = self._jar(call)

@@ -57,6 +57,7 @@ class LocalEngine:
     """Runs steps on this host."""
 
     name = "local"
+    is_remote = False
 
     def __init__(
         self,

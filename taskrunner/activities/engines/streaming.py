@@ -1,8 +1,9 @@
 r"""Hadoop streaming without Hadoop: mapper, sort and reducer as plain programs on this host.
 
-What the programs see and what comes out is as Hadoop has it: a mapper for each input file, lines
-without a tab given one at their end, keys sorted by their bytes, `part-00000` and `_SUCCESS`. There
-is always one reducer, since all that more of them change is in how many files the output lies.
+What the programs see and what comes out is as Hadoop has it: a mapper for each input file, no
+carriage return at the end of a line, lines without a tab given one at their end, keys sorted by
+their bytes, `part-00000` and `_SUCCESS`. There is always one reducer, since all that more of them
+change is in how many files the output lies.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ _IDENTITY = re.compile(r"org\.apache\.hadoop\.mapred\.lib\.Identity(Mapper|Reduc
 #: Properties that change what the programs read and write; `stream.` ones do, but for these.
 _HARMLESS = re.compile(r"stream\.(tmpdir|recordreader|non\.zero\.exit|minRecWritten)[\w.]*")
 _SUFFIXES = {".gz": "gzip", ".bz2": "bzip2"}
+#: What Hadoop would decompress by other codecs.
+_OTHER_CODECS = {".deflate", ".lz4", ".lzo", ".snappy", ".zst", ".xz", ".zip"}
 #: Reads $1, writes $2; the rest is the program. A line without a tab gets an empty value.
 _MAP = r"""set -o pipefail
 in=$1 out=$2; shift 2
-"$@" < "$in" | LC_ALL=C sed $'/\t/!s/$/\t/' > "$out"
+"$@" < <(LC_ALL=C sed 's/\r$//' "$in") | LC_ALL=C sed $'/\t/!s/$/\t/' > "$out"
 """
 _SORT = r"""out=$1; shift
 LC_ALL=C sort -s -t $'\t' -k 1,1 -T . -o "$out" "$@"
@@ -117,6 +120,11 @@ class Streaming:
 
     def _map(self, number: int, uri: str) -> Path:
         self._ctx.check_canceled()
+        if PurePosixPath(uri).suffix in _OTHER_CODECS:
+            message = (
+                f"{uri} is compressed in a way that only Hadoop reads, wanted plain, gz or bz2"
+            )
+            raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
         source = self._root / "in" / f"{number:05}{PurePosixPath(uri).suffix}"
         self._ctx.files.download(self._ctx.objects, uri, source)
         plain = self._plain(source)

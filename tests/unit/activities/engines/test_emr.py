@@ -3,14 +3,15 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.activities.base import Activity, Context
+from taskrunner.activities.engines.around import run_commands, run_config
 from taskrunner.activities.engines.emr import EmrEngine
 from taskrunner.activities.engines.emr_client import EmrClient
 from taskrunner.activities.engines.steps import Steps
-from taskrunner.errors import PermanentTaskError
+from taskrunner.errors import PermanentTaskError, TaskError
 from taskrunner.model.document import Value
 from taskrunner.model.steps.reader import read_jar, read_step
 from taskrunner.model.steps.works import RunHive, RunPig, Step
-from taskrunner.testing import ActivityEnvironment, new_task
+from taskrunner.testing import ActivityEnvironment, Ref, new_object, new_task
 from tests.unit.activities.engines.fake_emr import FakeEmr
 from tests.unit.agent.fakes import FakeClock
 
@@ -157,3 +158,44 @@ def test_names_of_steps_are_no_longer_than_emr_takes() -> None:
     assert len(name) == 256
     assert name.startswith("df-TESTING xxx")
     assert name.endswith(".1]")
+
+
+class _Around(Activity):
+    type = "EmrActivity"
+
+    def __init__(self, api: FakeEmr) -> None:
+        self._api = api
+
+    def run(self, ctx: Context) -> None:
+        clock = FakeClock()
+        client = EmrClient(self._api, "j-1", clock)
+        engine = EmrEngine(ctx, cluster="j-1", client=client, clock=clock)
+        run_commands(ctx, "preStepCommand", engine)
+        run_config(ctx, "preActivityTaskConfig", engine)
+
+
+def test_what_runs_before_and_after_runs_on_the_cluster_too() -> None:
+    api = _emr()
+    config = new_object(
+        "Config", "ShellScriptConfig", {"scriptUri": "s3n://b/x.sh", "scriptArgument": ["a b"]}
+    )
+    fields: dict[str, Value] = {
+        "preStepCommand": "emrfs sync s3://b",
+        "preActivityTaskConfig": Ref("Config"),
+    }
+    with ActivityEnvironment() as environment:
+        environment.run(_Around(api), new_task("EmrActivity", fields, config))
+    added = [told["Steps"][0] for name, told in api.calls if name == "add_job_flow_steps"]
+    assert len({step["Name"] for step in added}) == 2
+    command, script = [step["HadoopJarStep"]["Args"] for step in added]
+    assert command == ["bash", "-c", "emrfs sync s3://b"]
+    assert (script[:2], script[3:]) == (["bash", "-c"], ["s3://b/x.sh", "a b"])
+
+
+def test_what_fails_before_the_work_is_named() -> None:
+    task = new_task("EmrActivity", {"preStepCommand": "false"})
+    with (
+        ActivityEnvironment() as environment,
+        pytest.raises(TaskError, match=r"^preStepCommand: the step s-1 is FAILED$"),
+    ):
+        environment.run(_Around(_emr("FAILED")), task)

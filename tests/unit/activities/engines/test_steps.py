@@ -19,6 +19,7 @@ from tests.unit.activities.engines.host import Host, environment
 class _Engine:
     def __init__(self, name: str, *, reason: str | None = None) -> None:
         self.name = name
+        self.is_remote = False
         self.calls: list[Call] = []
         self._reason = reason
 

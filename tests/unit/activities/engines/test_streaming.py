@@ -6,7 +6,7 @@ import gzip
 import pytest
 
 from taskrunner.activities.emr import EmrActivity
-from taskrunner.errors import TaskError
+from taskrunner.errors import PathNotAllowed, TaskError
 from taskrunner.testing import ActivityEnvironment, new_task
 from tests.unit.activities.engines.host import environment
 
@@ -68,7 +68,7 @@ def test_programs_come_along_and_know_their_environment() -> None:
 
 def test_without_a_reducer_each_input_has_an_output() -> None:
     with environment("local") as found:
-        found.put("s3://in/x/1", "b\t2\n")
+        found.put("s3://in/x/1", "b\t2\r\n")
         found.put("s3://in/x/2", "a\n")
         identity = "org.apache.hadoop.mapred.lib.IdentityMapper"
         _run(
@@ -115,6 +115,7 @@ def test_a_program_that_fails_publishes_nothing() -> None:
     ("options", "found"),
     [
         (("-input", "s3://in/none", "-mapper", "cat"), "there is no input in s3://in/none"),
+        (("-input", "s3://in/y.snappy", "-mapper", "cat"), "s3://in/y.snappy is compressed in a w"),
         (("-input", "s3://in/x", "-mapper", "'x"), 'found the program "\'x", wanted a command'),
         (("-input", "s3://in/x", "-mapper", "cat", "-file", "s3://in/none"), "no such object"),
         (("-input", "s3://in/x", "-mapper", "cat", "-file", "s3://in/"), "it names a folder"),
@@ -124,6 +125,7 @@ def test_a_program_that_fails_publishes_nothing() -> None:
 def test_what_is_missing_is_named(options: tuple[str, ...], found: str) -> None:
     with environment("local") as there:
         there.put("s3://in/x", "a\n")
+        there.put("s3://in/y.snappy", "a\n")
         with pytest.raises(TaskError, match=found):
             _run(there, "-output", "s3://out/r", *options)
 
@@ -144,3 +146,21 @@ def test_what_only_hadoop_can_do_is_refused_before_anything_starts(
         with pytest.raises(TaskError, match="needs Hadoop"):
             _run(there, "-input", "s3://in/x", "-output", "s3://out/r", *options)
         assert there.messages == []
+
+
+def test_a_program_may_leave_its_input_unread() -> None:
+    with environment("local") as found:
+        found.put("s3://in/x", "a\n" * 100_000)
+        _run(found, "-input", "s3://in/x", "-output", "s3://out/r", "-mapper", "head -n 1")
+        assert found.read("s3://out/r/part-00000") == b"a\t\n"
+
+
+def test_a_file_of_the_host_is_refused_unless_the_operator_allows_it() -> None:
+    with environment("local") as found:
+        found.put("s3://in/x", "a\n")
+        with pytest.raises(PathNotAllowed, match="'/etc/passwd' may not be opened"):
+            _run(
+                found,
+                *("-input", "s3://in/x", "-output", "s3://out/r"),
+                *("-mapper", "cat", "-file", "/etc/passwd"),
+            )
