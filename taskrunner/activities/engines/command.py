@@ -17,6 +17,7 @@ from taskrunner.activities.engines.base import Call
 from taskrunner.activities.engines.files import local_file, s3_uri, script_file
 from taskrunner.activities.engines.hive_text import why_not_spark
 from taskrunner.activities.engines.output import run_and_read
+from taskrunner.activities.engines.yarn import guarded
 from taskrunner.activities.shell import run_script
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.steps.works import (
@@ -75,7 +76,15 @@ class CommandEngine:
         if isinstance(call.step.work, RunScript):
             run_step_script(self._ctx, call.step.work, f"step{call.number}")
         else:
-            run_and_read(self._ctx, self._argv(call, call.step.work))
+            argv = self._argv(call, call.step.work)
+            run_and_read(self._ctx, argv, wrap=self._guard(call))
+
+    def _guard(self, call: Call) -> Callable[[Sequence[str]], Sequence[str]] | None:
+        """What has YARN end the command's work with it, where there is YARN."""
+        if isinstance(call.step.work, RunCommand) or self._which("yarn") is None:
+            return None
+        folder = self._ctx.files.folder(f"step{call.number}/guard")
+        return lambda argv: guarded(argv, folder / "log")
 
     def _argv(self, call: Call, work: Work) -> Sequence[str]:
         folder = f"step{call.number}"

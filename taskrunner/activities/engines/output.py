@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,12 +68,16 @@ def run_and_read(
     *,
     env: dict[str, str] | None = None,
     cwd: Path | None = None,
+    wrap: Callable[[Sequence[str]], Sequence[str]] | None = None,
 ) -> CommandResult:
-    """Run one of Hadoop's programs; tell the log what its output says of it. Raises TaskError."""
+    """Run one of Hadoop's programs; tell the log what its output says of it. Raises TaskError.
+
+    `wrap` makes the command line that is run of the one that is told.
+    """
     logs = (ctx.stdout_path, ctx.stderr_path)
     begins = [_size(path) for path in logs]
     ctx.log.info("Running %s", " ".join(argv))
-    result = ctx.run_command(argv, env=env, cwd=cwd)
+    result = ctx.run_command(wrap(argv) if wrap else argv, env=env, cwd=cwd)
     text = "\n".join(_since(path, begin) for path, begin in zip(logs, begins, strict=True))
     for line in _findings(text):
         ctx.log.info("%s", line)

@@ -66,6 +66,17 @@ def test_each_kind_of_step_has_its_program(host: Host) -> None:
         assert told[-1] == {"step": 7, "steps": 7, "percent": 100}
 
 
+def test_where_there_is_yarn_a_guard_stands_around_the_command(host: Host) -> None:
+    host.program("yarn")
+    host.program("hadoop", "echo job_1700000000000_0001 failed >&2; exit 4")
+    with environment("command") as found:
+        with pytest.raises(TaskError, match="command exited with 4: job_1700000000000_0001"):
+            _emr(found, "/x.jar,a b")
+        assert "Running hadoop jar /x.jar a b" in found.messages
+        assert "Applications and jobs: job_1700000000000_0001" in found.messages
+    assert host.calls == [["hadoop", "jar", "/x.jar", "a b"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "called"),
     [
