@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taskrunner.activities.base import Activity, Context
-from taskrunner.activities.engines.around import run_commands, warn_of_ignored
+from taskrunner.activities.engines.around import run_commands, warn
 from taskrunner.activities.engines.steps import Steps
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.steps.reader import read_step
@@ -22,7 +22,7 @@ class EmrActivity(Activity):
         """Read all steps, find who can run them, and run them."""
         main = ctx.task.main
         steps = Steps.prepare(ctx, read_steps(main))
-        warn_of_ignored(ctx)
+        warn(ctx)
         run_commands(ctx, "preStepCommand", steps.engine)
         steps.run()
         run_commands(ctx, "postStepCommand", steps.engine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskrunner.activities.base import Activity, Context
-from taskrunner.activities.engines.around import check_config, run_config, warn_of_ignored
+from taskrunner.activities.engines.around import check_config, run_config, warn
 from taskrunner.activities.engines.steps import Steps
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.steps.reader import read_jar
@@ -21,7 +21,7 @@ class HadoopActivity(Activity):
         main = ctx.task.main
         check_config(ctx)
         steps = Steps.prepare(ctx, [_step(main)], queue=main.get("hadoopQueue"))
-        warn_of_ignored(ctx)
+        warn(ctx)
         run_config(ctx, "preActivityTaskConfig", steps.engine)
         steps.run()
         run_config(ctx, "postActivityTaskConfig", steps.engine)

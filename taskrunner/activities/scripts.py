@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from taskrunner.activities.base import Context
-from taskrunner.activities.engines.around import check_config, run_config, warn_of_ignored
+from taskrunner.activities.engines.around import check_config, run_config, warn
 from taskrunner.activities.engines.files import s3_uri
 from taskrunner.activities.engines.steps import Steps
 from taskrunner.activities.engines.tables import Stage, Staged
@@ -49,7 +49,7 @@ def run_script(ctx: Context, work: RunHive | RunPig, *, suffix: str) -> None:
     check_config(ctx)
     step = Step(jar=COMMAND_RUNNER, work=work)
     steps = Steps.prepare(ctx, [step], queue=main.get("hadoopQueue"))
-    warn_of_ignored(ctx)
+    warn(ctx)
     _keep(ctx, work.text or "", suffix)
     run_config(ctx, "preActivityTaskConfig", steps.engine)
     steps.run()

@@ -17,21 +17,31 @@ from taskrunner.activities.shell import run_script
 from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
 from taskrunner.model.steps.reader import COMMAND_RUNNER
 from taskrunner.model.steps.works import Pairs, RunCommand, Step
+from taskrunner.secret import Secret
 
 #: Runs the script at $0 on a node of a cluster, each of which has the AWS CLI.
 _FETCH = 'f=$(mktemp) && aws s3 cp "$0" "$f" && chmod +x "$f" && "$f" "$@"'
 
+#: Fields whose texts become the arguments of programs.
+_ON_COMMAND_LINES = ("step", "argument", "scriptVariable")
+_IN_PS = (
+    "while the work runs, every user of the host can see it in the list of processes (ps), and who "
+    "may describe the steps of a cluster can see it there"
+)
 #: Fields that change a cluster of AWS's.
 _OF_CLUSTERS = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
 
 
-def warn_of_ignored(ctx: Context) -> None:
-    """Tell the log of fields that are set and have no effect here."""
+def warn(ctx: Context) -> None:
+    """Tell the log of fields that have no effect here, and of secrets that others can see."""
     main = ctx.task.main
     for field in _OF_CLUSTERS:
         value = main.get(field)
         if value is not None and value.strip().lower() != "false":
             ctx.log.warning("The field %r has no effect: no cluster is resized", field)
+    for field in _ON_COMMAND_LINES:
+        if any(isinstance(text, Secret) for text in main.all(field)):
+            ctx.log.warning("A secret stands in %s: %s", field, _IN_PS)
 
 
 def run_commands(ctx: Context, field: str, engine: Engine) -> None:

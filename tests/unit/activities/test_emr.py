@@ -4,6 +4,7 @@ import pytest
 
 from taskrunner.activities.emr import EmrActivity
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
+from taskrunner.secret import Secret
 from taskrunner.testing import new_task
 from tests.unit.activities.engines.host import environment
 
@@ -99,3 +100,13 @@ def test_fields_without_effect_are_told() -> None:
         found.messages.clear()
         found.run(EmrActivity(), new_task("EmrActivity", fields))
         assert "resizeClusterBeforeRunning" not in found.messages[0]
+
+
+def test_a_secret_on_a_command_line_is_told() -> None:
+    step = "command-runner.jar,true,#"
+    with environment("local") as found:
+        found.run(EmrActivity(), new_task("EmrActivity", {"step": Secret(step)}))
+        assert found.messages[0].startswith("A secret stands in step: while the work runs, every")
+        found.messages.clear()
+        found.run(EmrActivity(), new_task("EmrActivity", {"step": step}))
+        assert "secret" not in found.messages[0]
