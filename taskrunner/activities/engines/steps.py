@@ -95,7 +95,7 @@ class Steps:
             self._tell(call, done=call.number - 1)
             self._ctx.log.info("Running %s (%s)", call.where, self._who(work))
             try:
-                if run := self._native.get(type(work)):
+                if run := self._own(work):
                     run(self._ctx, work)
                 else:
                     self.engine.run(call)
@@ -105,7 +105,13 @@ class Steps:
             self._tell(self._calls[-1], done=len(self._calls))
 
     def _who(self, work: Work) -> str:
-        return "taskrunner" if type(work) in self._native else f"engine {self.engine.name}"
+        return "taskrunner" if self._own(work) else f"engine {self.engine.name}"
+
+    def _own(self, work: Work) -> Native | None:
+        """What this program does itself; an old cluster may need to have Hive or Pig installed."""
+        if isinstance(work, RunNothing) and self.engine.is_remote:
+            return None
+        return self._native.get(type(work))
 
     def _tell(self, call: Call, *, done: int) -> None:
         percent = 100 * done // call.count

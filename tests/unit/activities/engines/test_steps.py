@@ -17,9 +17,9 @@ from tests.unit.activities.engines.host import Host, environment
 
 
 class _Engine:
-    def __init__(self, name: str, *, reason: str | None = None) -> None:
+    def __init__(self, name: str, *, reason: str | None = None, is_remote: bool = False) -> None:
         self.name = name
-        self.is_remote = False
+        self.is_remote = is_remote
         self.calls: list[Call] = []
         self._reason = reason
 
@@ -91,6 +91,14 @@ def test_what_the_program_does_itself_needs_no_engine() -> None:
             steps.run()
     assert caught.value.error_id == ErrorId.NOT_FOUND
     assert done == [RunCommand(argv=("x",))]
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_only_a_cluster_may_need_to_have_pig_installed(is_remote: bool) -> None:
+    engine = _Engine("only", is_remote=is_remote)
+    with environment() as found:
+        _prepare(found, [engine], "command-runner.jar,pig-script,--install-pig").run()
+    assert len(engine.calls) == is_remote
 
 
 @pytest.mark.parametrize(
