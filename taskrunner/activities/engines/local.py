@@ -24,7 +24,7 @@ from taskrunner.activities.engines.command import (
 from taskrunner.activities.engines.files import local_file, s3_uri
 from taskrunner.activities.engines.hive_text import why_not_spark, with_values
 from taskrunner.activities.engines.output import run_and_read
-from taskrunner.activities.engines.s3_view import FolderS3, StagedS3, site_xml
+from taskrunner.activities.engines.s3_view import FolderS3, S3View, StagedS3, site_xml
 from taskrunner.activities.engines.streaming import Streaming, why_not_native
 from taskrunner.model.steps.works import (
     RunCommand,
@@ -117,26 +117,42 @@ class LocalEngine:
         root = self._ctx.data.s3_root
         places = FolderS3(root, texts) if root else StagedS3(self._ctx, f"{folder}/s3", texts)
         with places as view:
-            properties = {
-                "hadoop.tmp.dir": str(self._ctx.files.folder(f"{folder}/hadoop")),
-                **view.properties(),
-            }
-            conf = self._ctx.files.write(
-                f"{folder}/conf/core-site.xml", site_xml(properties)
-            ).parent
-            metastore = "jdbc:derby:memory:metastore;create=true"
-            site = site_xml({"javax.jdo.option.ConnectionURL": metastore})
-            self._ctx.files.write(f"{folder}/conf/hive-site.xml", site)
+            conf = self._configured(folder, view)
             env = {
                 "SPARK_HOME": str(self._spark_home()),
                 "HADOOP_CONF_DIR": str(conf),
                 "SPARK_LOCAL_IP": "127.0.0.1",
+                "SPARK_LOCAL_DIRS": self._temporary(folder),
             }
             cwd = self._ctx.files.folder(f"{folder}/cwd")
             if isinstance(work, RunJar):
                 self._ctx.files.write(f"{folder}/conf/log4j2.properties", _LOGGING)
                 argv = [argv[0], "-cp", f"{conf}:{self._spark_home()}/jars/*", *argv[1:]]
             run_and_read(self._ctx, argv, env=env, cwd=cwd)
+
+    def _configured(self, folder: str, view: S3View) -> Path:
+        """The folder of Hadoop's and Hive's configuration: all that they keep is the attempt's."""
+        temporary = self._temporary(folder)
+        self._ctx.files.folder(f"{folder}/{_SCRATCH}")
+        core = {
+            "hadoop.tmp.dir": f"{temporary}/hadoop",
+            "mapreduce.jobtracker.staging.root.dir": f"{temporary}/staging",
+            **view.properties(),
+        }
+        hive = {
+            "javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
+            **dict.fromkeys(_HIVE_FOLDERS, f"{temporary}/hive"),
+        }
+        self._ctx.files.write(f"{folder}/conf/hive-site.xml", site_xml(hive))
+        return self._ctx.files.write(f"{folder}/conf/core-site.xml", site_xml(core)).parent
+
+    def _temporary(self, folder: str) -> str:
+        return str(self._ctx.files.root / folder / _SCRATCH)
+
+    def _here(self, folder: str) -> list[str]:
+        """What keeps Spark on this host, and its files in the attempt's folder."""
+        java = f'-Djava.io.tmpdir="{self._temporary(folder)}"'
+        return [*_HERE, "--driver-java-options", java]
 
     def _prepared(
         self, work: RunJar | RunSpark | RunHive, folder: str
@@ -145,16 +161,18 @@ class LocalEngine:
         if isinstance(work, RunJar):
             jar = local_file(self._ctx, work.jar, folder)
             named = [work.main_class] if work.main_class else []
-            run_jar = "org.apache.hadoop.util.RunJar"
-            return [self._java() or "java", run_jar, jar, *named, *work.arguments], work.arguments
+            temporary = f"-Djava.io.tmpdir={self._temporary(folder)}"
+            java = [self._java() or "java", temporary, "org.apache.hadoop.util.RunJar"]
+            return [*java, jar, *named, *work.arguments], work.arguments
         bin_folder = f"{self._spark_home()}/bin"
         if isinstance(work, RunSpark):
             arguments = list(local_arguments(work.arguments))
             texts = [*arguments, *self._programs(arguments)]
-            return [f"{bin_folder}/spark-submit", *_HERE, *arguments], texts
+            return [f"{bin_folder}/spark-submit", *self._here(folder), *arguments], texts
         script, text = spark_script(self._ctx, work, f"{folder}/script.q")
         warehouse = f"spark.sql.warehouse.dir={(self._ctx.files.root / folder / 'tables').as_uri()}"
-        argv = [f"{bin_folder}/spark-sql", *_HERE, "--conf", warehouse, *spark_sql(work, script)]
+        spark = [f"{bin_folder}/spark-sql", *self._here(folder), "--conf", warehouse]
+        argv = [*spark, *spark_sql(work, script)]
         values = [value for _, value in work.variables]
         return argv, [with_values(text, work.variables), *values]
 
@@ -181,6 +199,15 @@ rootLogger.appenderRef.console.ref = console
 logger.jobs.name = org.apache.hadoop.mapreduce.Job
 logger.jobs.level = info
 """
+#: The folder for what programs would put into the host's own folder for such files.
+_SCRATCH = "scratch"
+#: Where Hive else keeps files that all users of the host share.
+_HIVE_FOLDERS = (
+    "hive.exec.scratchdir",
+    "hive.exec.local.scratchdir",
+    "hive.downloaded.resources.dir",
+    "hive.querylog.location",
+)
 _HERE = ("--master", "local[*]", "--conf", "spark.ui.enabled=false")
 
 

@@ -42,8 +42,15 @@ def test_a_jar_runs_by_hadoops_own_starter(tmp_path: Path, monkeypatch: pytest.M
         conf, jar = found.work_dir / "step1" / "conf", found.work_dir / "step1" / "x.jar"
         assert spark.host.calls == [
             [
-                *("java", "-cp", f"{conf}:{spark.home}/jars/*", "org.apache.hadoop.util.RunJar"),
-                *(str(jar), "com.example.Main", "s3://in/x", "s3://out/y"),
+                *("java", "-cp", f"{conf}:{spark.home}/jars/*"),
+                f"-Djava.io.tmpdir={found.work_dir}/step1/scratch",
+                *(
+                    "org.apache.hadoop.util.RunJar",
+                    str(jar),
+                    "com.example.Main",
+                    "s3://in/x",
+                    "s3://out/y",
+                ),
             ]
         ]
         for bucket in ("b", "in", "out"):
@@ -63,9 +70,11 @@ def test_spark_stays_on_this_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert found.stdout.endswith(f"{spark.home}\n")
         assert "mounttable.code." in found.stdout
         assert "mounttable.in." in found.stdout
+        temporary = f'-Djava.io.tmpdir="{found.work_dir}/step1/scratch"'
     assert spark.host.calls == [
         [
             *("spark-submit", "--master", "local[*]", "--conf", "spark.ui.enabled=false"),
+            *("--driver-java-options", temporary),
             *("--name", "n", "s3://code/x.py", "--master", "mine"),
         ]
     ]
