@@ -18,6 +18,7 @@ from pathlib import Path
 from taskrunner.config.kinds import Space, amount, size_text
 from taskrunner.config.setting import Setting
 from taskrunner.config.settings import SETTINGS
+from taskrunner.data.dynamodb.nodes import ITEM_FORMATS, TABLE_NODE, table_node
 from taskrunner.data.nodes import node_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.catalog import (
@@ -139,10 +140,14 @@ def _built_in(kind: Kind, name: str) -> bool:
 
 def _node(name: str) -> bool:
     try:
-        node_of(new_task(name).main)
+        (table_node if name == TABLE_NODE else node_of)(new_task(name).main)
     except PermanentTaskError as error:
         return error.error_id != ErrorId.UNSUPPORTED_TYPE
     return True
+
+
+def _format(name: str) -> bool:
+    return name in ITEM_FORMATS or _built_in(Kind.FORMAT, name)
 
 
 def _always(_name: str) -> bool:
@@ -155,7 +160,7 @@ RUNS: Mapping[str, Callable[[str], bool]] = {
     "precondition": partial(_built_in, Kind.PRECONDITION),
     "datanode": _node,
     "database": _always,
-    "dataformat": partial(_built_in, Kind.FORMAT),
+    "dataformat": _format,
     "action": _always,
 }
 
