@@ -137,8 +137,8 @@ def _active(_item: Item, text: str) -> tuple[str, str] | None:
 
 def _throughput(_item: Item, text: str) -> tuple[str, str] | None:
     value = number(text)
-    if value is None or 0.1 <= value <= 1.0:
-        return None
+    if value is None or value <= 0 or 0.1 <= value <= 1.0:
+        return None  # what is no share at all is an error for everybody
     return ("limit-throughput", f"found {text}, AWS takes 0.1 to 1.0")
 
 

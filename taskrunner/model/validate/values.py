@@ -17,6 +17,8 @@ from taskrunner.secret import is_secret
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+#: Shares of a table's capacity, of which none would read or write nothing.
+_SHARES = frozenset({"readThroughputPercent", "writeThroughputPercent"})
 
 #: A wrong value as (code, what was found and wanted).
 Wrong = tuple[str, str]
@@ -89,10 +91,13 @@ def _integer(_context: Context, spec: FieldSpec, text: str) -> Wrong | None:
     return ("bad-integer", f"found {text!r}, wanted a whole number of {least} or more")
 
 
-def _double(_context: Context, _spec: FieldSpec, text: str) -> Wrong | None:
-    if number(text) is not None:
-        return None
-    return ("bad-number", f"found {text!r}, wanted a number such as 0.25")
+def _double(_context: Context, spec: FieldSpec, text: str) -> Wrong | None:
+    value = number(text)
+    if value is None:
+        return ("bad-number", f"found {text!r}, wanted a number such as 0.25")
+    if value <= 0 and spec.name in _SHARES:
+        return ("bad-number", f"found {text!r}, wanted a share of the capacity from 0.1 to 1.0")
+    return None
 
 
 def _boolean(_context: Context, _spec: FieldSpec, text: str) -> Wrong | None:

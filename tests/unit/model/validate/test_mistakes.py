@@ -178,6 +178,13 @@ CASES = [
         "readThroughputPercent",
         ("'half'",),
     ),
+    Case(
+        "bad-number",
+        add(id="T", type="DynamoDBDataNode", tableName="t", writeThroughputPercent="0"),
+        "T",
+        "writeThroughputPercent",
+        ("'0'", "from 0.1 to 1.0"),
+    ),
     Case("bad-boolean", put("Shell", stage="yes"), "Shell", "stage", ("'yes'", "true or false")),
     Case("bad-enum", put("Default", scheduleType="corn"), "Default", "scheduleType", ("'cron'?",)),
     Case("bad-enum", put("Shell", failureAndRerunMode="all"), "Shell", "failureAndRerunMode"),
@@ -282,6 +289,18 @@ CASES = [
         ("DynamoDBDataNode",),
     ),
     # warnings
+    Case(
+        "no-effect",
+        add(
+            id="H",
+            type="HiveCopyActivity",
+            workerGroup="g",
+            resizeClusterMaxInstances="4",
+        ),
+        "H",
+        "resizeClusterMaxInstances",
+        ("no cluster is needed",),
+    ),
     Case("undocumented-field", put("Machine", logUri="s3://b/"), "Machine", "logUri"),
     Case("missing-role", put("Default", role=None), "Alarm", "role", ("AWS",)),
     Case("no-runner", put("Shell", workerGroup=None), "Shell", "runsOn", ("workerGroup",)),
