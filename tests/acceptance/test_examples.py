@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.spark_host import QUICK_JAVA, needs_spark
@@ -54,10 +55,8 @@ def contents(folder: Path) -> str:
 
 def test_every_example_is_tested() -> None:
     names = {path.parent.name for path in EXAMPLES.glob("*/pipeline.json")}
-    assert names == {
-        *("ec2-worker", "hello", "hive", "orders", "parameters", "precondition", "redshift"),
-        "sql-report",
-    }
+    plain = {"ec2-worker", "hello", "orders", "parameters", "precondition", "sql-report"}
+    assert names == plain | {"dynamodb-replication", "hive", "redshift"}
 
 
 def test_every_example_has_its_paragraph() -> None:
@@ -191,6 +190,41 @@ def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(contents(folder).splitlines()) == ["north\t2\t30.0", "south\t2\t104.75"]
     (log,) = (tmp_path / "s3/hive-example/logs").glob("*/SumUp/*/*/Activity.log.gz")
     assert b"Applications and jobs: local-" in gzip.decompress(log.read_bytes())
+
+
+def test_dynamodb_replication(
+    tmp_path: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", s3_endpoint)
+    east, west = (boto3.resource("dynamodb", region_name=r) for r in ("us-east-1", "us-west-2"))
+    tables = {"users": east, "users-replica": west}
+    source, replica = (make_table(region, name) for name, region in tables.items())
+    try:
+        with source.batch_writer() as batch:
+            for n in range(200):
+                batch.put_item({"id": f"user-{n:03}", "n": n, "deleted": n % 10 == 0})
+        run(tmp_path, "dynamodb-replication")
+        found = {item["id"]: item for item in replica.scan()["Items"]}
+        assert len(found) == 180
+        assert found["user-001"] == {"id": "user-001", "n": 1, "deleted": False}
+        assert "user-010" not in found
+    finally:
+        for table in (source, replica):
+            table.delete()
+            table.meta.client.close()
+    (folder,) = (tmp_path / "s3" / "dynamodb-replication-example" / "users").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert {"manifest", "_SUCCESS"} < names
+    assert [name for name in names if name.endswith(".gz")]
+
+
+def make_table(region: Any, name: str) -> Any:
+    return region.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 def test_parameters(tmp_path: Path) -> None:

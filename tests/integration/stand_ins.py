@@ -1,4 +1,4 @@
-"""Servers that answer each request with the same refusal: of the service, of S3."""
+"""Servers that answer each request with the same refusal: of the service, of S3, of STS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from taskrunner.clock import SystemClock
 
-__all__ = ["denying_s3", "refusing_service"]
+__all__ = ["denying_s3", "denying_sts", "refusing_service"]
 
 
 @contextmanager
@@ -68,4 +68,15 @@ def denying_s3() -> Iterator[str]:
     """An S3 that knows who calls and lets him do nothing."""
     body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
     with _served(403, "application/xml", body, timedelta(0)) as url:
+        yield url
+
+
+@contextmanager
+def denying_sts() -> Iterator[str]:
+    """An STS that lets nobody assume a role."""
+    body = (
+        b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized"
+        b" to perform: sts:AssumeRole</Message></Error></ErrorResponse>"
+    )
+    with _served(403, "text/xml", body, timedelta(0)) as url:
         yield url

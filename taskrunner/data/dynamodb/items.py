@@ -25,6 +25,12 @@ MAX_ITEM_BYTES = 400 << 10
 _KINDS = ("S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL")
 _EXPORTED = {kind: kind[0].lower() + kind[1:] for kind in _KINDS}
 _BETWEEN_ATTRIBUTES, _AFTER_NAME = "\x02", "\x03"
+#: Each as it is written in an export or in the API, so that only odd ones are folded.
+_KIND_OF = {spelled: kind for kind in _KINDS for spelled in (kind, _EXPORTED[kind])}
+# Made once: the module's own functions make one for each line.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+# Numbers stay the text that they are: a float would lose digits.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 _NUMBER = re.compile(r"[+-]?(?=\.?[0-9])([0-9]*)\.?([0-9]*)(?:[eE][+-]?[0-9]{1,3})?")
 _MAX_DIGITS = 38
 
@@ -36,7 +42,7 @@ class BadItem(Exception):
 def to_line(item: Item) -> bytes:
     """An item as a line of an export, with its line end."""
     exported = {name: _lowered(value) for name, value in item.items()}
-    return json.dumps(exported, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(exported).encode() + b"\n"
 
 
 def _lowered(value: Attribute) -> Attribute:
@@ -63,8 +69,7 @@ def from_line(line: bytes) -> Item:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        # Numbers stay the text that they are: a float would lose digits.
-        found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        found = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise BadItem(f"it is not JSON: {error.msg} at column {error.colno}") from None
     if not isinstance(found, dict):
@@ -87,16 +92,19 @@ def _checked(name: str, value: object) -> Attribute:
     """A value with its type key as the API has it, and its content looked at."""
     if not isinstance(value, dict):
         raise BadItem(f"the attribute {name!r} is {_shape(value)}, wanted an object with its type")
+    if len(value) == 1:
+        ((key, content),) = value.items()
+        if kind := _KIND_OF.get(key):
+            return {kind: _CHECKS[kind](name, content)}
     # Some libraries write every type that a value is not as null.
-    given = [(key, content) for key, content in value.items() if content is not None]
-    if len(given) != 1 or given[0][0].upper() not in _EXPORTED:
+    given = [(key.upper(), content) for key, content in value.items() if content is not None]
+    if len(given) != 1 or given[0][0] not in _EXPORTED:
         found = ", ".join(map(repr, value)) or "none"
         raise BadItem(
             f"the attribute {name!r} has the type keys {found}, wanted one of "
             f"{', '.join(_EXPORTED.values())} in any case"
         )
-    key, content = given[0]
-    kind = key.upper()
+    kind, content = given[0]
     return {kind: _CHECKS[kind](name, content)}
 
 

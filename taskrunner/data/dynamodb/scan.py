@@ -37,7 +37,8 @@ def segments_for(table: Table, wanted: int | None) -> int:
     """Into how many segments a table is cut: as many as are wanted, else by its size."""
     if wanted is not None:
         return max(1, min(wanted, _MOST_SEGMENTS))
-    return min(1 + table.size_bytes // _SEGMENT_BYTES, WORKERS)
+    # A new table's size is not known for hours.
+    return min(1 + table.size_bytes // _SEGMENT_BYTES, WORKERS) if table.size_bytes else WORKERS
 
 
 class Scanner:
