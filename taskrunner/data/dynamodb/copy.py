@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from taskrunner.clock import Clock
 from taskrunner.data.dynamodb.calls import Calls
+from taskrunner.data.dynamodb.capacity import HeldShare
 from taskrunner.data.dynamodb.items import BadItem, Item, to_line
-from taskrunner.data.dynamodb.limiter import CapacityLimiter
 from taskrunner.data.dynamodb.scan import WORKERS, Scanner, segments_for
 from taskrunner.data.dynamodb.table import Table
 from taskrunner.data.dynamodb.workers import in_parallel
@@ -47,8 +47,13 @@ class Copier:
         self._monitor = monitor
         self._log = log
         self._segments = segments_for(source.table, None)
-        self.reads = CapacityLimiter(source.table.read_units * source.share, clock=clock)
-        self.writes = CapacityLimiter(target.table.write_units * target.share, clock=clock)
+        self._reading = HeldShare(
+            *(source.calls, source.table, source.share), write=False, log=log, clock=clock
+        )
+        self._writing = HeldShare(
+            *(target.calls, target.table, target.share), write=True, log=log, clock=clock
+        )
+        self.reads, self.writes = self._reading.limiter, self._writing.limiter
         self._scanner = Scanner(source.calls, source.table, self.reads, segments=self._segments)
         self._writer = BatchWriter(target.calls, target.table, self.writes, clock)
         self._lock = threading.Lock()
@@ -58,9 +63,9 @@ class Copier:
         """Copy everything. Raises TaskError."""
         source, target = self._source.table, self._target.table
         self._log.info(
-            "Copying table %s (%s) into table %s (%s), at %g read and %g write units a second",
+            "Copying table %s (%s) into table %s (%s), at %s and %s",
             *(source.name, source.region, target.name, target.region),
-            *(self.reads.rate, self.writes.rate),
+            *(self._reading, self._writing),
         )
         workers = min(self._segments, WORKERS)
         in_parallel(range(self._segments), self._segment, workers=workers, beat=self._beat)
@@ -93,4 +98,6 @@ class Copier:
         if total := self._source.table.item_count:
             counts["percent"] = min(100 * self._moved.rows // total, 99)
         self._monitor.progress(**counts)
+        self._reading.look_again()
+        self._writing.look_again()
         self._monitor.check_canceled()

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from taskrunner.clock import Clock
 from taskrunner.data.dynamodb.calls import Calls
+from taskrunner.data.dynamodb.capacity import HeldShare
 from taskrunner.data.dynamodb.export_files import read_manifest, write_manifest
 from taskrunner.data.dynamodb.items import Item, to_line
-from taskrunner.data.dynamodb.limiter import CapacityLimiter
 from taskrunner.data.dynamodb.scan import WORKERS, Page, Scanner, segments_for
 from taskrunner.data.dynamodb.state import ExportState, SegmentState, new_name
 from taskrunner.data.dynamodb.table import Table
@@ -79,7 +79,8 @@ class Exporter:
         self._states = dict(found.states) if found else {}
         self._begun = found.begun if found else None
         self._segments = found.segments if found else segments_for(table, export.segments)
-        self.limiter = CapacityLimiter(table.read_units * export.share, clock=clock)
+        self._share = HeldShare(calls, table, export.share, write=False, log=log, clock=clock)
+        self.limiter = self._share.limiter
         self._scanner = Scanner(calls, table, self.limiter, segments=self._segments)
         self._lock = threading.Lock()
         self._moved = Moved(
@@ -97,11 +98,10 @@ class Exporter:
         return self._moved
 
     def _announce(self) -> None:
-        table, share = self._table, self._export.share
         self._log.info(
-            "Exporting table %s (%s) to %s in %d segments, at %g read units a second (%g of %g)",
-            *(table.name, table.region, self._export.folder, self._segments),
-            *(self.limiter.rate, share, table.read_units),
+            "Exporting table %s (%s) to %s in %d segments, at %s",
+            *(self._table.name, self._table.region, self._export.folder, self._segments),
+            self._share,
         )
         if self._begun is not None:
             done = sum(state.done for state in self._states.values())
@@ -174,6 +174,7 @@ class Exporter:
             scanned = max(self._scanned, self._moved.rows)
             counts["percent"] = min(100 * scanned // total, 99)
         self._monitor.progress(**counts, segments=f"{done}/{self._segments}")
+        self._share.look_again()
         self._monitor.check_canceled()
 
     def _publish(self) -> None:

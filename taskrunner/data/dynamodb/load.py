@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from taskrunner.clock import Clock
 from taskrunner.data.dynamodb.calls import Calls
+from taskrunner.data.dynamodb.capacity import HeldShare
 from taskrunner.data.dynamodb.export_files import find_files, lines
 from taskrunner.data.dynamodb.items import MAX_ITEM_BYTES, BadItem, Item, from_line, size_of
-from taskrunner.data.dynamodb.limiter import CapacityLimiter
 from taskrunner.data.dynamodb.scan import WORKERS
 from taskrunner.data.dynamodb.table import Table
 from taskrunner.data.dynamodb.workers import in_parallel
@@ -59,7 +59,8 @@ class Importer:
         self._objects = objects
         self._monitor = monitor
         self._log = log
-        self.limiter = CapacityLimiter(table.write_units * wanted.share, clock=clock)
+        self._share = HeldShare(calls, table, wanted.share, write=True, log=log, clock=clock)
+        self.limiter = self._share.limiter
         self._writer = BatchWriter(calls, table, self.limiter, clock)
         self._lock = threading.Lock()
         self._moved = Moved()
@@ -68,12 +69,10 @@ class Importer:
         """Look at every line, then write. Raises TaskError that names file and line."""
         files = find_files(self._objects, self._wanted.uri)
         total = self._look(files)
-        table, share = self._table, self._wanted.share
         self._log.info(
-            "Importing %d items from %d files of %s into table %s (%s), at %g write units a second"
-            " (%g of %g)",
-            *(total, len(files), self._wanted.uri, table.name, table.region),
-            *(self.limiter.rate, share, table.write_units),
+            "Importing %d items from %d files of %s into table %s (%s), at %s",
+            *(total, len(files), self._wanted.uri, self._table.name, self._table.region),
+            self._share,
         )
         self._moved.files = len(files)
 
@@ -81,6 +80,7 @@ class Importer:
             percent = min(100 * self._moved.rows // total, 100) if total else 100
             counts = {"items": self._moved.rows, "bytes": self._moved.bytes}
             self._monitor.progress(**counts, percent=percent)
+            self._share.look_again()
             self._monitor.check_canceled()
 
         work = batches(self._puts(files), rate=self.limiter.rate)

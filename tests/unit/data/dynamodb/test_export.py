@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,7 @@ from taskrunner.data.dynamodb.calls import Named
 from taskrunner.data.dynamodb.export import Export, Exporter, FileLimits
 from taskrunner.data.dynamodb.export_files import find_files, lines, read_manifest
 from taskrunner.data.dynamodb.items import Item, from_line
-from taskrunner.data.dynamodb.state import FOLDER
+from taskrunner.data.dynamodb.state import FOLDER, ExportState, SegmentState, new_name
 from taskrunner.data.dynamodb.table import described
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.errors import TaskError
@@ -214,7 +214,8 @@ def test_what_belongs_to_another_export_is_not_gone_on_with(
 
 
 def test_a_state_that_somebody_else_wrote_is_not_trusted(scene: Scene) -> None:
-    scene.exporter()._state.save(0, 1, scene.exporter()._of(0))
+    state = ExportState(scene.objects, URI, owner="@Backup_1 one plain", clock=scene.clock)
+    state.save(0, 1, SegmentState(writing=new_name()))
     uri = f"{URI}{FOLDER}0000.json"
     with scene.objects.open_read(uri) as reader:
         kept = json.loads(reader.read())
@@ -288,3 +289,32 @@ def test_an_error_of_one_segment_ends_the_others(scene: Scene) -> None:
         scene.run(segments=4)
     assert threading.active_count() == threads
     assert read_manifest(scene.objects, URI) is None
+
+
+class NothingGoes:
+    """A store whose host dies at the first deletion."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+    def delete(self, uri: str) -> None:
+        raise ConnectionAbortedError(uri)
+
+
+def test_an_attempt_that_dies_while_it_publishes_is_finished_by_the_next(scene: Scene) -> None:
+    objects = scene.objects
+    scene.objects = cast("ObjectStore", NothingGoes(objects))
+    with pytest.raises(ConnectionAbortedError):
+        scene.run(segments=2)
+    scene.objects = objects
+    files = set(find_files(scene.objects, URI))
+    assert len(files) == 2
+    before = len(scene.server.calls)
+    assert scene.run(segments=2).rows == 1000
+    assert "Scan" not in {name for name, _ in scene.server.calls[before:]}
+    assert set(find_files(scene.objects, URI)) == files
+    assert len(scene.exported()) == 1000
+    assert not any(name.startswith(FOLDER) for name in scene.names())
