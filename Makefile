@@ -96,7 +96,7 @@ systemd-test: $(VENV)/stamp-dev
 		tests/integration/test_systemd_boot.py $(ARGS)
 
 chaos: $(VENV)/stamp-dev
-	@scripts/install-servers
+	@scripts/install-servers dynalite
 	@TASKRUNNER_CHAOS=full $(PYTEST) $(CHAOS) $(ARGS)
 
 lint: $(VENV)/stamp-dev

@@ -26,6 +26,7 @@ from tests.server_process import Account, ServerMissing, run, serving, temporary
 
 __all__ = [
     "ServerMissing",
+    "dynalite",
     "mariadb",
     "mariadb_database",
     "moto",
@@ -146,6 +147,29 @@ def moto() -> Iterator[str]:
     account = Account()
     with (
         temporary_folder("moto", account) as folder,
+        serving(command, prepare, folder, account, stop=signal.SIGTERM) as port,
+    ):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def dynalite() -> Iterator[str]:
+    """A DynamoDB that counts capacity units as AWS's does; yields its endpoint URL."""
+    program = Path(__file__).with_name("dynalite") / "node_modules" / "dynalite" / "cli.js"
+    node = shutil.which("node")
+    if node is None or not program.exists():
+        raise ServerMissing("dynalite is not installed (scripts/install-servers dynalite)")
+
+    def command(port: int) -> list[str]:
+        return [node, str(program), "--port", str(port), "--createTableMs", "0"]
+
+    def prepare(port: int) -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as reply:
+            reply.read()
+
+    account = Account()
+    with (
+        temporary_folder("dynalite", account) as folder,
         serving(command, prepare, folder, account, stop=signal.SIGTERM) as port,
     ):
         yield f"http://127.0.0.1:{port}"

@@ -83,8 +83,13 @@ class ExportState:
         self._owner = owner
         self._clock = clock
         self._begun = clock.now()
-        #: Names of files that no longer belong to anything.
-        self.leftovers: set[str] = set()
+        #: Files that belong to nothing any more, by the segment whose object names them.
+        self._abandoned: dict[int, set[str]] = {}
+
+    @property
+    def leftovers(self) -> set[str]:
+        """Names of files that no longer belong to anything."""
+        return {name for names in self._abandoned.values() for name in names}
 
     def load(self, *, segments: int | None) -> Found | None:
         """What can be gone on from; None where there is nothing, or nothing of this export.
@@ -99,7 +104,7 @@ class ExportState:
             mine = []
         for one in kept:
             files = () if one in mine else one["files"]
-            self.leftovers.update((*files, one["writing"]))
+            self._abandoned[int(one["segment"])] = {*one["abandoned"], *files, one["writing"]}
         if not mine:
             return None
         self._begun = datetime.fromisoformat(mine[0]["begun"])
@@ -119,6 +124,8 @@ class ExportState:
             "next_key": state.next_key,
             "done": state.done,
             "writing": state.writing,
+            # Until the export is whole, whoever goes on has to know them.
+            "abandoned": sorted(self._abandoned.get(segment, ())),
         }
         with self._objects.open_write(f"{self._folder}{FOLDER}{segment:04}.json") as writer:
             writer.write(json.dumps(content).encode())
@@ -146,7 +153,7 @@ def _understood(data: bytes) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(data)
         aware = datetime.fromisoformat(found["begun"]).tzinfo is not None
-        names = [*found["files"], found["writing"]]
+        names = [*found["files"], *found["abandoned"], found["writing"]]
         if aware and all(_NAME.fullmatch(name) for name in names) and found.keys() >= _KEYS:
             return found
     except (ValueError, KeyError, TypeError):

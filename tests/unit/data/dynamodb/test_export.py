@@ -157,6 +157,16 @@ def break_off(scene: Scene) -> None:
         scene.run(segments=2)
 
 
+def lose_a_file(scene: Scene) -> str:
+    """Make the file that a segment says it is writing; returns its name."""
+    info = next(scene.objects.list(URI + FOLDER))
+    with scene.objects.open_read(info.uri) as reader:
+        name: str = json.loads(reader.read())["writing"]
+    with scene.objects.open_write(URI + name) as writer:
+        writer.write(b"{}")
+    return name
+
+
 def test_a_later_attempt_goes_on_with_what_is_whole(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,6 +177,11 @@ def test_a_later_attempt_goes_on_with_what_is_whole(
         find_files(scene.objects, URI)
     whole = {name for name in scene.names() if UUID.fullmatch(name)}
     assert whole
+    # One that is whole but that nothing says so of, since its writer died at once; and again.
+    lost = lose_a_file(scene)
+    for _ in range(2):
+        with pytest.raises(TaskError, match="the host is gone"):
+            scene.run(segments=2)
 
     scene.server.before = lambda *_: None
     before = len(scene.server.calls)
@@ -176,6 +191,7 @@ def test_a_later_attempt_goes_on_with_what_is_whole(
     assert moved.rows == 1000
     assert in_order(scene.exported()) == list(scene.server.items.values())
     assert whole <= {uri.removeprefix(URI) for uri in find_files(scene.objects, URI)}
+    assert lost not in scene.names()
     scans = [request for name, request in scene.server.calls[before:] if name == "Scan"]
     assert any("ExclusiveStartKey" in request for request in scans[:2])
     assert {request["TotalSegments"] for request in scans} == {2}
