@@ -87,7 +87,7 @@ class Settings:
     )
     region: str | None = setting(
         None,
-        "AWS region of the service and of S3.",
+        "AWS region of the service, of S3 and of DynamoDB.",
         metavar="NAME",
         also=("AWS_REGION", "AWS_DEFAULT_REGION"),
         example="us-east-1",

@@ -20,7 +20,7 @@ class DataSettings:
     s3_root: Path | None = None
     #: The URL of an S3 endpoint other than AWS's own; ignored when s3_root is set.
     s3_endpoint: str | None = None
-    #: AWS region for S3, SNS and RDS look-ups; None: boto3's own configuration.
+    #: AWS region for S3, DynamoDB, SNS and RDS look-ups; None: boto3's own configuration.
     region: str | None = None
     #: Object id of a database -> URL used in its place.
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)

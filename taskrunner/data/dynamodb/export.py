@@ -182,9 +182,12 @@ class Exporter:
         names = [name for n in range(self._segments) for name in self._of(n).files]
         # As AWS does it, so that whoever reads them in order spreads over the keys of the table.
         uris = [self._uri(name) for name in sorted(names, key=lambda name: name[::-1])]
-        before = self._previous()
+        before = set(self._previous()) - set(uris)
+        # From the new manifest on nothing names them but this.
+        names_before = (uri.removeprefix(self._export.folder) for uri in before)
+        self._state.abandon(names_before, self._segments, self._of(0))
         write_manifest(self._objects, self._export.folder, uris)
-        left = {self._uri(name) for name in self._state.leftovers} | set(before)
+        left = {self._uri(name) for name in self._state.leftovers} | before
         for uri in sorted(left - set(uris)):
             self._objects.delete(uri)
         self._state.clear()

@@ -36,7 +36,8 @@ def folder_of(uri: str) -> str:
 
 def write_manifest(objects: ObjectStore, folder: str, uris: Iterable[str]) -> None:
     """List the objects of an export; from here on they are it."""
-    entries = ",\n".join(json.dumps({"url": uri, "mandatory": True}) for uri in uris)
+    compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    entries = ",\n".join(compact({"url": uri, "mandatory": True}) for uri in uris)
     head = f'{{"name":"DynamoDB-export","version":{_VERSION},\n"entries": [\n'
     with objects.open_write(folder + _MANIFEST) as writer:
         writer.write(f"{head}{entries}\n]}}".encode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -129,6 +129,13 @@ class ExportState:
         }
         with self._objects.open_write(f"{self._folder}{FOLDER}{segment:04}.json") as writer:
             writer.write(json.dumps(content).encode())
+
+    def abandon(self, names: Iterable[str], segments: int, state: SegmentState) -> None:
+        """Write down, with the state of segment 0, which files nothing will name any more."""
+        ours = {name for name in names if _NAME.fullmatch(name)}
+        if not ours <= self.leftovers:
+            self._abandoned.setdefault(0, set()).update(ours)
+            self.save(0, segments, state)
 
     def clear(self) -> None:
         """Take the objects away: the export is whole."""

@@ -321,6 +321,8 @@ class NothingGoes:
 
 
 def test_an_attempt_that_dies_while_it_publishes_is_finished_by_the_next(scene: Scene) -> None:
+    scene.run(segments=1, owner="@Backup_0")
+    (old,) = find_files(scene.objects, URI)
     objects = scene.objects
     scene.objects = cast("ObjectStore", NothingGoes(objects))
     with pytest.raises(ConnectionAbortedError):
@@ -332,5 +334,6 @@ def test_an_attempt_that_dies_while_it_publishes_is_finished_by_the_next(scene: 
     assert scene.run(segments=2).rows == 1000
     assert "Scan" not in {name for name, _ in scene.server.calls[before:]}
     assert set(find_files(scene.objects, URI)) == files
+    assert scene.objects.stat(old) is None
     assert len(scene.exported()) == 1000
     assert not any(name.startswith(FOLDER) for name in scene.names())
