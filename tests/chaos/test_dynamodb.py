@@ -19,7 +19,7 @@ import pytest
 
 from taskrunner.data.dynamodb.export_files import find_files, lines
 from taskrunner.data.dynamodb.items import from_line
-from taskrunner.data.dynamodb.state import FOLDER
+from taskrunner.data.dynamodb.state import PREFIX
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from tests import servers
@@ -94,7 +94,7 @@ class Scene:
 
     def whole_files(self) -> set[str]:
         listed = self.objects.list(URI)
-        return {info.uri for info in listed if FOLDER not in info.uri}
+        return {info.uri for info in listed if PREFIX not in info.uri}
 
     def items(self, table: str) -> dict[str, Any]:
         pages = self.client.get_paginator("scan").paginate(TableName=table)
@@ -143,7 +143,7 @@ def test_killed_exports_are_gone_on_with(scene: Scene, chaos: Chaos) -> None:
     assert scene.whole_files() == {*files, f"{URI}manifest", f"{URI}_SUCCESS"}
     assert len(exported) == len(expected) == count
     assert {item["id"]["S"]: item for item in exported} == expected
-    assert not list(scene.objects.list(URI + FOLDER))
+    assert not list(scene.objects.list(URI + PREFIX))
 
     scene.make_table("copy")
     written = scene.finish(scene.start("import", "copy", SHARE))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from taskrunner.data.dynamodb.state import FOLDER
+from taskrunner.data.dynamodb.state import PREFIX
 from taskrunner.data.formats.compression import chunks, gunzipped
 from taskrunner.data.objects.base import ObjectReader, ObjectStore
 from taskrunner.data.objects.location import parse
@@ -73,7 +73,7 @@ def find_files(objects: ObjectStore, uri: str) -> list[str]:
     if listed is not None:
         return listed
     names = {info.uri.removeprefix(folder): info.uri for info in objects.list(folder)}
-    if any(name.startswith(FOLDER) for name in names):
+    if any(name.startswith(PREFIX) for name in names):
         message = f"the export in {folder} is not finished: it has no manifest yet; finish it first"
         raise TaskError(message, error_id=ErrorId.NOT_FOUND)
     found = [whole for name, whole in names.items() if _holds_items(name)]

@@ -20,7 +20,7 @@ from taskrunner.data.dynamodb.items import Item
 from taskrunner.data.objects.base import ObjectStore
 
 #: Readers of folders, Hadoop's among them, pass names by that begin so.
-FOLDER = "_taskrunner-export/"
+PREFIX = "_taskrunner-export."
 #: An export that began longer ago would mix old items with new ones.
 _GOOD_FOR = timedelta(hours=24)
 
@@ -127,7 +127,7 @@ class ExportState:
             # Until the export is whole, whoever goes on has to know them.
             "abandoned": sorted(self._abandoned.get(segment, ())),
         }
-        with self._objects.open_write(f"{self._folder}{FOLDER}{segment:04}.json") as writer:
+        with self._objects.open_write(f"{self._folder}{PREFIX}{segment:04}.json") as writer:
             writer.write(json.dumps(content).encode())
 
     def abandon(self, names: Iterable[str], segments: int, state: SegmentState) -> None:
@@ -139,11 +139,11 @@ class ExportState:
 
     def clear(self) -> None:
         """Take the objects away: the export is whole."""
-        for info in list(self._objects.list(self._folder + FOLDER)):
+        for info in list(self._objects.list(self._folder + PREFIX)):
             self._objects.delete(info.uri)
 
     def _read(self) -> Iterator[dict[str, Any]]:
-        for info in list(self._objects.list(self._folder + FOLDER)):
+        for info in list(self._objects.list(self._folder + PREFIX)):
             with self._objects.open_read(info.uri) as reader:
                 found = _understood(reader.read())
             if found is not None:

@@ -16,7 +16,7 @@ from taskrunner.data.dynamodb.calls import Named
 from taskrunner.data.dynamodb.export import Export, Exporter, FileLimits
 from taskrunner.data.dynamodb.export_files import find_files, lines, read_manifest
 from taskrunner.data.dynamodb.items import Item, from_line
-from taskrunner.data.dynamodb.state import FOLDER, ExportState, SegmentState, new_name
+from taskrunner.data.dynamodb.state import PREFIX, ExportState, SegmentState, new_name
 from taskrunner.data.dynamodb.table import described
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.errors import TaskError
@@ -159,7 +159,7 @@ def break_off(scene: Scene) -> None:
 
 def lose_a_file(scene: Scene) -> str:
     """Make the file that a segment says it is writing; returns its name."""
-    info = next(scene.objects.list(URI + FOLDER))
+    info = next(scene.objects.list(URI + PREFIX))
     with scene.objects.open_read(info.uri) as reader:
         name: str = json.loads(reader.read())["writing"]
     with scene.objects.open_write(URI + name) as writer:
@@ -196,7 +196,7 @@ def test_a_later_attempt_goes_on_with_what_is_whole(
     assert any("ExclusiveStartKey" in request for request in scans[:2])
     assert {request["TotalSegments"] for request in scans} == {2}
     assert "Going on with the export that was begun at 2026-02-13T02:00:00Z" in caplog.text
-    assert not any(name.startswith(FOLDER) for name in scene.names())
+    assert not any(name.startswith(PREFIX) for name in scene.names())
 
 
 @pytest.mark.parametrize(
@@ -226,13 +226,13 @@ def test_what_belongs_to_another_export_is_not_gone_on_with(
     # What the other one left is gone with its state.
     assert whole
     assert not whole & scene.names()
-    assert not any(name.startswith(FOLDER) for name in scene.names())
+    assert not any(name.startswith(PREFIX) for name in scene.names())
 
 
 def test_a_state_that_somebody_else_wrote_is_not_trusted(scene: Scene) -> None:
     state = ExportState(scene.objects, URI, owner="@Backup_1 one plain", clock=scene.clock)
     state.save(0, 1, SegmentState(writing=new_name()))
-    uri = f"{URI}{FOLDER}0000.json"
+    uri = f"{URI}{PREFIX}0000.json"
     with scene.objects.open_read(uri) as reader:
         kept = json.loads(reader.read())
     with scene.objects.open_write("s3://backups/users/precious") as writer:
@@ -336,4 +336,4 @@ def test_an_attempt_that_dies_while_it_publishes_is_finished_by_the_next(scene: 
     assert set(find_files(scene.objects, URI)) == files
     assert scene.objects.stat(old) is None
     assert len(scene.exported()) == 1000
-    assert not any(name.startswith(FOLDER) for name in scene.names())
+    assert not any(name.startswith(PREFIX) for name in scene.names())
