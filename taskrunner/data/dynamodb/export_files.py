@@ -24,14 +24,19 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_MANIFEST = 64 << 20
 #: The largest item has 400 KB; escaped and in base64 it has a few times as much.
 _MAX_LINE = 16 << 20
+_SLASHES = re.compile("/{2,}")
 _OTHER_S3 = re.compile(r"s3[an]://")
 
 
 def folder_of(uri: str) -> str:
-    """The folder that a step or a node names, with a slash at its end."""
-    folder = f"{_OTHER_S3.sub('s3://', uri).rstrip('/')}/"
-    parse(folder)
-    return folder
+    """The folder that a step or a node names, with a slash at its end.
+
+    Several slashes count as one, as in Hadoop: definitions join a folder and a date by another.
+    """
+    text = _OTHER_S3.sub("s3://", uri.strip())
+    parse(text)
+    scheme, separator, path = text.rpartition("://")
+    return scheme + separator + _SLASHES.sub("/", f"{path}/")
 
 
 def write_manifest(objects: ObjectStore, folder: str, uris: Iterable[str]) -> None:
