@@ -21,6 +21,7 @@ from taskrunner.data.dynamodb.load import Import, Importer
 from taskrunner.data.dynamodb.nodes import region_of
 from taskrunner.data.dynamodb.table import DEFAULT_SHARE, described
 from taskrunner.data.transfer import Moved
+from taskrunner.errors import TaskError
 from taskrunner.model.task import TaskObject
 
 #: Makes the way to DynamoDB in a region (None: that of boto3's configuration), as a role or not.
@@ -72,7 +73,7 @@ def run_step(ctx: Context, step: Step, *, field: str, connect: Connect | None = 
     """Do what a step asks for; `field` is the one that it stands in. Raises TaskError."""
     main = ctx.task.main
     use = TableUse(
-        named=Named(table=step.table, origin=f"{main.type} {main.component_id!r}, field {field!r}"),
+        named=Named(table=step.table, owner=f"{main.type} {main.component_id!r}", field=field),
         share=DEFAULT_SHARE if step.ratio is None else step.ratio,
         region=region_of_step(main, step),
         connect=connect,
@@ -159,7 +160,11 @@ def import_table(
 def connected(ctx: Context, use: TableUse, *, role: str | None = None) -> Iterator[Calls]:
     """The way to the region of a table, while the block lasts; raises TaskError."""
     region = region_of(use.named.table, use.region) or ctx.data.region
-    calls = (use.connect or _connect)(region, role)
+    try:
+        calls = (use.connect or _connect)(region, role)
+    except TaskError as error:
+        origin = use.named.origin if role is None else f"{use.named.owner}, field 'role'"
+        raise TaskError(f"{origin}: {error}", error_id=error.error_id) from error
     try:
         yield calls
     finally:

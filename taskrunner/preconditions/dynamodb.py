@@ -20,8 +20,8 @@ class _TablePrecondition(Precondition):
     @contextmanager
     def _table(self, ctx: Context) -> Iterator[tuple[Calls, Named]]:
         main = ctx.task.main
-        origin = f"{main.type} {main.component_id!r}, field 'tableName'"
-        named = Named(table=main.required("tableName").strip(), origin=origin)
+        owner = f"{main.type} {main.component_id!r}"
+        named = Named(table=main.required("tableName").strip(), owner=owner)
         role = (main.get("role") or "").strip()
         # Names are those of AWS's own service, which asks there: here the agent asks.
         assumed = role if role.startswith(_ROLE_ARN) else None

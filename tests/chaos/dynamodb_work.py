@@ -40,7 +40,7 @@ def main(kind: str, table: str, folder: str, share: str, segments: str = "") -> 
     clock = SystemClock()
     began = clock.monotonic()
     calls = connect("us-east-1")
-    named = Named(table=table, origin="the test")
+    named = Named(table=table, owner="the test")
     objects = open_store(DataSettings(s3_root=Path.cwd() / "s3"))
     log = logging.getLogger("taskrunner.tests")
     work: Exporter | Importer

@@ -172,7 +172,8 @@ def test_a_role_that_may_not_be_assumed(
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
         with pytest.raises(TaskError) as caught:
             environment.check(DynamoDBTableExists(), task)
-    assert f"the role {role!r} may not be assumed: " in str(caught.value)
+    begin = f"DynamoDBTableExists 'Activity', field 'role': the role {role!r} may not be assumed: "
+    assert str(caught.value).startswith(begin)
     assert "let its trust policy name the agent's own role or user" in str(caught.value)
     assert caught.value.error_id == ErrorId.ACCESS_DENIED
 

@@ -27,7 +27,7 @@ class Calls(Protocol):
     def call(
         self, operation: str, request: Mapping[str, Any], stop: threading.Event | None = None
     ) -> Reply:
-        """Call an operation. Raises Refused; TaskError where there is no usable answer; Stopped."""
+        """Call an operation. Raises Refused, Unanswered, and Stopped."""
         ...
 
     def close(self) -> None:
@@ -44,14 +44,27 @@ class Refused(Exception):
         super().__init__(f"{message} ({code})" if message else code)
 
 
+class Unanswered(TaskError):
+    """There was no usable answer, however often it was tried."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, error_id=ErrorId.CONNECTION_FAILED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
     """A table as a definition names it."""
 
     #: Its name, or its ARN.
     table: str
-    #: The object and the field that name it, for messages.
-    origin: str
+    #: The object that names it, and by which field, for messages.
+    owner: str
+    field: str = "tableName"
+
+    @property
+    def origin(self) -> str:
+        """Where it is named."""
+        return f"{self.owner}, field {self.field!r}"
 
     def __str__(self) -> str:
         return f"{self.origin}, table {self.table!r}"
@@ -88,6 +101,9 @@ def refusals(named: Named, verb: str, region: str) -> Iterator[None]:
         yield
     except Refused as error:
         raise told(error, named, verb, region) from error
+    except Unanswered as error:
+        message = f"{named}: cannot {verb} it in {region}: {error}"
+        raise TaskError(message, error_id=error.error_id) from error
 
 
 def told(error: Refused, named: Named, verb: str, region: str) -> TaskError:

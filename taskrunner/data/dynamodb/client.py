@@ -24,7 +24,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from taskrunner.clock import Clock, SystemClock
-from taskrunner.data.dynamodb.calls import PASSING, Refused, Reply
+from taskrunner.data.dynamodb.calls import PASSING, Refused, Reply, Unanswered
 from taskrunner.data.dynamodb.limiter import Stopped
 from taskrunner.data.dynamodb.roles import assumed
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -144,20 +144,18 @@ class DynamoDB:
     def call(
         self, operation: str, request: Mapping[str, Any], stop: threading.Event | None = None
     ) -> Reply:
-        """Call an operation. Raises Refused; TaskError where there is no usable answer; Stopped."""
+        """Call an operation. Raises Refused, Unanswered, PermanentTaskError, and Stopped."""
         stop = stop or threading.Event()
         body = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
         for count in range(1, _TRIES + 1):
-            problem: Refused | TaskError
+            problem: Refused | Unanswered
             try:
                 return self._once(operation, body)
             except Refused as error:
                 if error.code not in PASSING:
                     raise
                 problem, limit = error, _TRIES
-            except PermanentTaskError:
-                raise
-            except TaskError as error:
+            except Unanswered as error:
                 problem, limit = error, _TRIES_UNREACHED
             if count >= limit:
                 raise problem
@@ -206,6 +204,5 @@ class DynamoDB:
             code = "InternalServerError" if status >= 500 else f"HTTP {status}"
         raise Refused(code, str(reply.get("message") or reply.get("Message") or ""))
 
-    def _nothing(self, what: str) -> TaskError:
-        message = f"DynamoDB at {self._endpoint} {what}"
-        return TaskError(message, error_id=ErrorId.CONNECTION_FAILED)
+    def _nothing(self, what: str) -> Unanswered:
+        return Unanswered(f"DynamoDB at {self._endpoint} {what}")

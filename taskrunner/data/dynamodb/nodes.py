@@ -65,15 +65,15 @@ class ItemsNode:
 
 def table_node(described: TaskObject) -> TableNode:
     """Read a DynamoDBDataNode; raises PermanentTaskError."""
-    origin = f"{described.type} {described.component_id!r}, field"
+    owner = f"{described.type} {described.component_id!r}"
     table = described.required("tableName").strip()
     read, write = "readThroughputPercent", "writeThroughputPercent"
     return TableNode(
         id=described.component_id,
-        named=Named(table=table, origin=f"{origin} 'tableName'"),
+        named=Named(table=table, owner=owner),
         region=region_of(table, described.get("region")),
-        read_share=share_of(described.get(read), f"{origin} {read!r}"),
-        write_share=share_of(described.get(write), f"{origin} {write!r}"),
+        read_share=share_of(described.get(read), f"{owner}, field {read!r}"),
+        write_share=share_of(described.get(write), f"{owner}, field {write!r}"),
         columns=_columns(described.one("dataFormat"), described),
     )
 

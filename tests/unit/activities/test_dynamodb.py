@@ -120,3 +120,16 @@ def test_the_region_of_a_step(
         new_object("Cluster", "EmrCluster", cluster),
     )
     assert region_of_step(task.main, Step(is_export=True, table=table)) == region
+
+
+def test_what_is_wrong_with_the_access_is_told_of_the_step(
+    environment: ActivityEnvironment,
+) -> None:
+    class Closed(StepActivity):
+        def connect(self, region: str | None, role: str | None) -> Calls:
+            raise TaskError("no usable AWS credentials", error_id=ErrorId.ACCESS_DENIED)
+
+    step = Closed(Step(is_export=True), FakeDynamoDB())
+    with pytest.raises(TaskError, match=r"^EmrActivity 'Activity', field 'step': no usable") as told:
+        environment.run(step, new_task("EmrActivity"))
+    assert told.value.error_id == ErrorId.ACCESS_DENIED

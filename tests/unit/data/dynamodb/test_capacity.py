@@ -13,7 +13,7 @@ from taskrunner.testing import FakeClock
 from tests.unit.data.dynamodb.fake import FakeDynamoDB
 
 LOG = logging.getLogger("tests.dynamodb")
-USERS = Named(table="users", origin="here")
+USERS = Named(table="users", owner="here")
 
 
 def held(server: FakeDynamoDB, clock: FakeClock, *, write: bool = False) -> HeldShare:

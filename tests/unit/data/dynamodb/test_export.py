@@ -25,7 +25,7 @@ from tests.unit.data.dynamodb.conftest import Watch
 from tests.unit.data.dynamodb.fake import FakeDynamoDB
 
 URI = "s3://backups/users/2026-02-16/"
-USERS = Named(table="users", origin="DynamoDBDataNode 'Source', field 'tableName'")
+USERS = Named(table="users", owner="DynamoDBDataNode 'Source'")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

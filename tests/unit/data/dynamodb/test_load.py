@@ -21,7 +21,7 @@ from tests.unit.data.dynamodb.conftest import Watch
 from tests.unit.data.dynamodb.fake import FakeDynamoDB
 
 URI = "s3://backups/users/"
-USERS = Named(table="users", origin="DynamoDBDataNode 'Target', field 'tableName'")
+USERS = Named(table="users", owner="DynamoDBDataNode 'Target'")
 
 
 class Scene:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from taskrunner.data.dynamodb.calls import Named, Refused
+from taskrunner.data.dynamodb.calls import Named, Refused, Unanswered
 from taskrunner.data.dynamodb.table import described, share_of
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from tests.unit.data.dynamodb.fake import FakeDynamoDB
 
-USERS = Named(table="users", origin="DynamoDBDataNode 'Users', field 'tableName'")
+USERS = Named(table="users", owner="DynamoDBDataNode 'Users'")
 
 
 def test_units_keys_and_sizes() -> None:
@@ -40,7 +40,7 @@ def test_a_table_on_demand_counts_as_aws_counts_it(
 
 
 def test_a_table_that_is_not_there() -> None:
-    named = Named(table="user", origin="EmrActivity 'Backup', field 'step'")
+    named = Named(table="user", owner="EmrActivity 'Backup'", field="step")
     with pytest.raises(TaskError) as caught:
         described(FakeDynamoDB(), named)
     assert str(caught.value) == (
@@ -81,6 +81,22 @@ def test_refusals_say_what_was_to_be_done(code: str, text: str, error_id: str) -
     assert message.startswith(f"{USERS.origin}, table 'users': cannot look at it in us-east-1: ")
     assert text in message
     assert caught.value.error_id == error_id
+
+
+def test_no_answer_is_told_of_the_table() -> None:
+    server = FakeDynamoDB()
+
+    def fail(*_: object) -> None:
+        raise Unanswered("DynamoDB at http://here does not answer")
+
+    server.before = fail
+    with pytest.raises(TaskError) as caught:
+        described(server, USERS)
+    assert str(caught.value) == (
+        "DynamoDBDataNode 'Users', field 'tableName', table 'users': cannot look at it in "
+        "us-east-1: DynamoDB at http://here does not answer"
+    )
+    assert caught.value.error_id == ErrorId.CONNECTION_FAILED
 
 
 def test_shares() -> None:
