@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from taskrunner.data.dynamodb.calls import Named
 from taskrunner.data.dynamodb.client import connect
 from taskrunner.data.dynamodb.export import Export, Exporter, FileLimits
 from taskrunner.data.dynamodb.load import Import, Importer
+from taskrunner.data.dynamodb.state import ExportState
 from taskrunner.data.dynamodb.table import described
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
@@ -36,7 +38,14 @@ class Monitor:
         """Never."""
 
 
+def start_anew() -> None:
+    """The mutant: whatever an earlier attempt left is not looked for."""
+    ExportState.load = lambda *_, **__: None  # type: ignore[method-assign]
+
+
 def main(kind: str, table: str, folder: str, share: str, segments: str = "") -> None:
+    if os.environ.get("MUTANT") == "export-starts-anew":
+        start_anew()
     clock = SystemClock()
     began = clock.monotonic()
     calls = connect("us-east-1")

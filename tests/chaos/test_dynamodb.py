@@ -55,6 +55,11 @@ class Scene:
         self.objects = open_store(DataSettings(s3_root=folder / "s3"))
 
     def make_table(self, name: str) -> None:
+        """Make it anew."""
+        if name in self.client.list_tables()["TableNames"]:
+            self.client.delete_table(TableName=name)
+            waiter = self.client.get_waiter("table_not_exists")
+            waiter.wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
         self.client.create_table(
             TableName=name,
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
@@ -119,9 +124,8 @@ def fill(scene: Scene, count: int) -> None:
     scene.objects.delete(URI + "source")
 
 
-def test_killed_exports_are_gone_on_with(scene: Scene, chaos: Chaos) -> None:
-    count, kills = chaos.trials(2000, 20_000), chaos.trials(3, 12)
-    fill(scene, count)
+def kill_exports(scene: Scene, chaos: Chaos, count: int, kills: int) -> set[str]:
+    """Kill exports of the table at random; returns the files that are there then."""
     most = count // 500 // kills
     whole: set[str] = set()
     for _ in range(kills):
@@ -131,6 +135,13 @@ def test_killed_exports_are_gone_on_with(scene: Scene, chaos: Chaos) -> None:
         assert whole <= scene.whole_files()
         whole = scene.whole_files()
     assert whole
+    return whole
+
+
+def test_killed_exports_are_gone_on_with(scene: Scene, chaos: Chaos) -> None:
+    count, kills = chaos.trials(2000, 20_000), chaos.trials(3, 12)
+    fill(scene, count)
+    whole = kill_exports(scene, chaos, count, kills)
 
     told = scene.finish(scene.start("export", "users", SHARE, str(SEGMENTS)))
     assert told["items"] == count
@@ -157,3 +168,14 @@ def test_killed_exports_are_gone_on_with(scene: Scene, chaos: Chaos) -> None:
             f"{one['units'] / one['seconds']:.1f} of {one['rate']:g} a second; "
             f"{kills} kills, {len(whole & set(files))} of {len(files)} files from before the last",
         )
+
+
+def test_an_export_that_starts_anew_is_found_out(scene: Scene, chaos: Chaos) -> None:
+    count = 4000
+    fill(scene, count)
+    scene.env["MUTANT"] = "export-starts-anew"
+    whole = kill_exports(scene, chaos, count, kills=2)
+    scene.finish(scene.start("export", "users", SHARE, str(SEGMENTS)))
+    assert not whole & set(find_files(scene.objects, URI))
+    # Nor does it clear away what it does not know of.
+    assert whole <= scene.whole_files()

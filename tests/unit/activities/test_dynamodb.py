@@ -130,6 +130,6 @@ def test_what_is_wrong_with_the_access_is_told_of_the_step(
             raise TaskError("no usable AWS credentials", error_id=ErrorId.ACCESS_DENIED)
 
     step = Closed(Step(is_export=True), FakeDynamoDB())
-    with pytest.raises(TaskError, match=r"^EmrActivity 'Activity', field 'step': no usable") as told:
+    with pytest.raises(TaskError, match=r"^EmrActivity 'Activity', field 'step': no us") as caught:
         environment.run(step, new_task("EmrActivity"))
-    assert told.value.error_id == ErrorId.ACCESS_DENIED
+    assert caught.value.error_id == ErrorId.ACCESS_DENIED
