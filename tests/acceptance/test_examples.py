@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -197,13 +198,15 @@ def test_dynamodb_replication(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", s3_endpoint)
     east, west = (boto3.resource("dynamodb", region_name=r) for r in ("us-east-1", "us-west-2"))
-    tables = {"users": east, "users-replica": west}
-    source, replica = (make_table(region, name) for name, region in tables.items())
+    # All tests of a run share the server.
+    names = [f"example-{secrets.token_hex(6)}" for _ in range(2)]
+    source, replica = make_table(east, names[0]), make_table(west, names[1])
+    values = (f"mySourceTable={names[0]}", f"myTargetTable={names[1]}")
     try:
         with source.batch_writer() as batch:
             for n in range(200):
                 batch.put_item({"id": f"user-{n:03}", "n": n, "deleted": n % 10 == 0})
-        run(tmp_path, "dynamodb-replication")
+        run(tmp_path, "dynamodb-replication", *(f"--param={value}" for value in values))
         found = {item["id"]: item for item in replica.scan()["Items"]}
         assert len(found) == 180
         assert found["user-001"] == {"id": "user-001", "n": 1, "deleted": False}
@@ -212,10 +215,10 @@ def test_dynamodb_replication(
         for table in (source, replica):
             table.delete()
             table.meta.client.close()
-    (folder,) = (tmp_path / "s3" / "dynamodb-replication-example" / "users").iterdir()
-    names = {path.name for path in folder.iterdir()}
-    assert {"manifest", "_SUCCESS"} < names
-    assert [name for name in names if name.endswith(".gz")]
+    (folder,) = (tmp_path / "s3" / "dynamodb-replication-example" / names[0]).iterdir()
+    files = {path.name for path in folder.iterdir()}
+    assert {"manifest", "_SUCCESS"} < files
+    assert [name for name in files if name.endswith(".gz")]
 
 
 def make_table(region: Any, name: str) -> Any:
