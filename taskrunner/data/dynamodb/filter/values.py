@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -107,18 +108,43 @@ def is_like(value: Value, pattern: Value) -> bool | None:
     """Whether a text is like a pattern with `%` and `_`."""
     if not isinstance(value, str) or not isinstance(pattern, str):
         return None
-    return _pattern(pattern).fullmatch(value) is not None
+    first, *more = _pieces(pattern)
+    if not more:
+        return first.match(value, 0) == len(value)
+    at = first.match(value, 0)
+    for piece in more[:-1]:
+        # Where a piece begins as early as it can, the rest has the most room.
+        at = None if at is None else piece.find(value, at)
+    if at is None:
+        return False
+    end = len(value) - more[-1].length
+    return end >= at and more[-1].match(value, end) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What stands between two `%`: so many characters, some of them any."""
+
+    length: int
+    pattern: re.Pattern[str]
+
+    def match(self, value: str, at: int) -> int | None:
+        found = self.pattern.match(value, at)
+        return found.end() if found else None
+
+    def find(self, value: str, at: int) -> int | None:
+        found = self.pattern.search(value, at)
+        return found.end() if found else None
 
 
 @lru_cache(maxsize=64)
-def _pattern(like: str) -> re.Pattern[str]:
-    parts = re.findall(r"\\[%_\\]|[%]+|.", like, re.DOTALL)
-    return re.compile("".join(map(_piece, parts)), re.DOTALL)
-
-
-def _piece(part: str) -> str:
-    if part.startswith("%"):
-        return ".*?"
-    if part == "_":
-        return "."
-    return re.escape(part[1:] if len(part) == 2 else part)
+def _pieces(like: str) -> list[_Piece]:
+    pieces: list[list[str]] = [[]]
+    for part in re.findall(r"\\[%_\\]|.", like, re.DOTALL):
+        if part == "%":
+            pieces.append([])
+        elif part == "_":
+            pieces[-1].append(".")
+        else:
+            pieces[-1].append(re.escape(part[-1]))
+    return [_Piece(len(piece), re.compile("".join(piece), re.DOTALL)) for piece in pieces]

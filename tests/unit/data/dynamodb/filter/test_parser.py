@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from taskrunner.data.dynamodb.filter.parser import parse
 from taskrunner.data.dynamodb.filter.tokens import BadFilter
+from taskrunner.data.dynamodb.filter.values import is_like
 from taskrunner.data.dynamodb.items import Item
 
 NOW = datetime(2026, 2, 16, 3, tzinfo=UTC)
@@ -120,6 +121,32 @@ def test_it_passes(text: str) -> None:
 def test_what_is_unknown_does_not_pass_nor_does_its_opposite(text: str) -> None:
     assert not passes(text)
     assert not passes(f"NOT ({text})")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "like"),
+    [
+        ("%", "", True),
+        ("", "", True),
+        ("", "a", False),
+        ("a%a", "a", False),
+        ("a%a", "aa", True),
+        ("%a%b%", "xxbxaxb", True),
+        ("%a%b%", "xbxa", False),
+        ("%_b", "ab\n b", True),
+        ("a_c%", "abcd", True),
+        ("a_c%", "acd", False),
+        ("%%", "x", True),
+        (r"100\%", "100%", True),
+        (r"100\%", "1000", False),
+        (r"a\_b", "a_b", True),
+        (r"a\_b", "axb", False),
+        ("a.c", "abc", False),
+        ("%a" * 30 + "b", "a" * 5000, False),
+    ],
+)
+def test_like(pattern: str, value: str, like: bool) -> None:
+    assert is_like(value, pattern) is like
 
 
 def test_declared_columns_have_the_types_that_they_are_given() -> None:
