@@ -15,6 +15,8 @@ from taskrunner.data.dynamodb.table import Table
 #: A page ends at a megabyte: so much it costs, read with eventual consistency.
 _UNITS_OF_FULL_PAGE = 128.0
 _BYTES_OF_UNIT = 8192
+#: A page costs half a unit at least, and its last half is rounded up: smaller ones would waste it.
+_UNITS_OF_SMALL_PAGE = 2.0
 #: Until the first page has said what an item costs, if the table does not.
 _FIRST_LIMIT = 100
 #: More than one segment pays from here on.
@@ -53,12 +55,10 @@ class Scanner:
         self._segments = segments
         self._readers = min(segments, WORKERS)
         self._lock = threading.Lock()
-        self._scanned = 0
-        self._units = 0.0
-        if table.item_count and table.size_bytes:
-            self._guess = table.size_bytes / table.item_count / _BYTES_OF_UNIT
-        else:
-            self._guess = 0.0
+        #: What an item costs: by the last page; before it, by the table's own numbers; 0: unknown.
+        self._each = 0.0
+        if table.item_count:
+            self._each = table.size_bytes / table.item_count / _BYTES_OF_UNIT
 
     def pages(self, segment: int, start: Item | None, stop: threading.Event) -> Iterator[Page]:
         """The pages of a segment from a key on. Raises TaskError, and Stopped between pages."""
@@ -89,19 +89,19 @@ class Scanner:
             consumed = _consumed(reply)
         finally:
             self._limiter.end(estimate, consumed)
-        with self._lock:
-            self._scanned += int(reply.get("ScannedCount", 0))
-            self._units += consumed
+        if (scanned := int(reply.get("ScannedCount", 0))) and consumed:
+            with self._lock:
+                self._each = consumed / scanned
         return Page(items=reply.get("Items", []), next_key=reply.get("LastEvaluatedKey"))
 
     def plan(self) -> tuple[int | None, float]:
         """How many items the next page may have (None: a megabyte), and what it may cost."""
         # All readers together spend about a second's worth: little is overdrawn at once.
-        units = self._limiter.rate / self._readers
+        units = max(self._limiter.rate / self._readers, _UNITS_OF_SMALL_PAGE)
         if units >= _UNITS_OF_FULL_PAGE:
             return None, _UNITS_OF_FULL_PAGE
         with self._lock:
-            each = self._units / self._scanned if self._scanned and self._units else self._guess
+            each = self._each
         if not each:
             return _FIRST_LIMIT, units
         return max(1, int(units / each)), units

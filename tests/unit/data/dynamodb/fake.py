@@ -34,6 +34,10 @@ class FakeDynamoDB:
         self.closed = False
         self._lock = threading.Lock()
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(map(size_of, self.items.values()))
+
     def put(self, item: Item) -> None:
         self.items[item["id"]["S"]] = item
 
@@ -64,7 +68,7 @@ class FakeDynamoDB:
                     "WriteCapacityUnits": self.write_units,
                 },
                 "ItemCount": len(self.items),
-                "TableSizeBytes": sum(map(size_of, self.items.values())),
+                "TableSizeBytes": self.size_bytes,
                 **self.table,
             }
         }

@@ -115,6 +115,16 @@ def test_the_share_of_the_read_capacity_is_held(scene: Scene) -> None:
     assert max(request["Limit"] for request in scans) <= 10 * 8192 / 400
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_small_share_is_not_wasted_on_small_pages(scene: Scene, known: bool) -> None:
+    scene.server = FakeDynamoDB(5000, read=1)
+    ideal = scene.server.size_bytes / 8192
+    if not known:
+        scene.server.table = {"ItemCount": 0, "TableSizeBytes": 0}
+    scene.run(share=0.1, segments=8)
+    assert scene.server.consumed <= 1.5 * ideal + 8 * 0.5
+
+
 def test_a_page_of_a_large_table_is_not_cut(scene: Scene) -> None:
     scene.server.read_units = 40_000
     scene.run(segments=1)
