@@ -106,7 +106,6 @@ _WARNINGS = {
     "missing-role": "AWS wants a role here; this service needs none.",
     "no-own-schedule": "A resource or data node has no schedule; what uses it has to have one.",
     "no-runner": "Neither runsOn nor workerGroup is set: nothing will run the object.",
-    "no-effect": "The field changes nothing here; on AWS it does.",
     "resource-nowhere": "No rule of `--resources` says where the resource runs.",
     "no-effect": "The field changes nothing here; on AWS it does.",
     "worker-group-ignored": "runsOn is set, so workerGroup is ignored.",
