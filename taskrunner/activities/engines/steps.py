@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from taskrunner.activities.base import Context
+from taskrunner.activities.dynamodb import run_step
 from taskrunner.activities.engines.base import Call, Engine
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.steps.works import RunDynamoDb, RunNothing, Step, Work
@@ -19,8 +20,13 @@ def _do_nothing(ctx: Context, work: Work) -> None:
     ctx.log.info("Nothing to do: %s", work)
 
 
+def _use_dynamodb(ctx: Context, work: Work) -> None:
+    if isinstance(work, RunDynamoDb):
+        run_step(ctx, work, field="step")
+
+
 #: What this program does itself, whatever the engine is.
-NATIVE: Mapping[type[Work], Native] = {RunNothing: _do_nothing}
+NATIVE: Mapping[type[Work], Native] = {RunDynamoDb: _use_dynamodb, RunNothing: _do_nothing}
 
 
 def available(ctx: Context) -> Sequence[Engine]:
@@ -80,7 +86,8 @@ class Steps:
         for engine in available(ctx) if engines is None else engines:
             reason = _objection(engine, calls, native)
             if reason is None:
-                _warn(ctx, engine)
+                if any(type(call.step.work) not in native for call in calls):
+                    _warn(ctx, engine)
                 return cls(ctx, calls, engine, native)
             reasons.append(reason)
         main = ctx.task.main
@@ -126,8 +133,6 @@ def _objection(
         if type(work) in native:
             continue
         reason = engine.objection(work)
-        if isinstance(work, RunDynamoDb) and engine.name != "emr":
-            reason = "only an EMR cluster has the tool for it"
         if reason is not None:
             return f"engine {engine.name}, {call.where}: {reason}"
     return None

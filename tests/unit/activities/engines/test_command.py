@@ -155,7 +155,6 @@ def test_a_step_that_fails_ends_the_activity_and_is_named(host: Host) -> None:
         ("command-runner.jar,/no/such/program", "there is no /no/such/program"),
         ("command-runner.jar,hive,-f,s3://b/x.q", "no hive or beeline or spark-sql is on the PATH"),
         ("command-runner.jar,pig,-f,s3://b/x.pig", "no pig is on the PATH"),
-        ("/d.jar,org.x.DynamoDBExport,s3://b/o,T", "only an EMR cluster has the tool for it"),
     ],
 )
 def test_what_is_not_on_the_host_is_said_before_anything_starts(

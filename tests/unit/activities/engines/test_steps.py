@@ -101,6 +101,14 @@ def test_only_a_cluster_may_need_to_have_pig_installed(is_remote: bool) -> None:
     assert len(engine.calls) == is_remote
 
 
+def test_exports_and_imports_of_dynamodb_need_no_engine() -> None:
+    step = read_step("s3://b/ddb.jar,org.apache.hadoop.dynamodb.tools.DynamoDbExport,s3://b/x,t")
+    with environment() as found:
+        found._begin(_Nothing(), new_task("Nothing"))
+        Steps.prepare(found, [step], engines=[_Engine("only", reason="never")])
+        assert found.messages == []
+
+
 @pytest.mark.parametrize(
     ("told", "cluster", "names"),
     [
