@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from taskrunner.activities.base import Activity, Context
 from taskrunner.activities.dynamodb import Connect, TableUse, connected, export_table, import_table
+from taskrunner.activities.engines.around import check_config, run_config, warn
+from taskrunner.activities.engines.steps import Steps
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.dynamodb.copy import Copier, Side
 from taskrunner.data.dynamodb.filter.parser import parse
@@ -23,10 +26,6 @@ from taskrunner.data.dynamodb.table import described
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
-#: Fields about a cluster, which is not needed.
-_WITHOUT_EFFECT = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
-_SCRIPTS = ("preActivityTaskConfig", "postActivityTaskConfig")
-
 
 class HiveCopyActivity(Activity):
     """Copies the items of `input` that `filterSql` lets pass to `output`."""
@@ -41,18 +40,33 @@ class HiveCopyActivity(Activity):
         """Copy, and log what was moved."""
         main = ctx.task.main
         source, target = _node(main, "input"), _node(main, "output")
-        _check_fields(ctx)
-        wants = self._filter(main, source.columns)
+        copy = self._copy_of(ctx, source, target, self._filter(main, source.columns))
+        check_config(ctx)
+        warn(ctx)
+        # The copy needs no engine; scripts run where those of the other activities do.
+        engine = Steps.prepare(ctx, ()).engine
+        run_config(ctx, "preActivityTaskConfig", engine)
+        copy()
+        run_config(ctx, "postActivityTaskConfig", engine)
+
+    def _copy_of(
+        self,
+        ctx: Context,
+        source: TableNode | ItemsNode,
+        target: TableNode | ItemsNode,
+        wants: Callable[[Item], bool] | None,
+    ) -> Callable[[], object]:
+        """The way from one node to the other; raises PermanentTaskError where there is none."""
         if isinstance(source, TableNode) and isinstance(target, ItemsNode):
-            self._export(ctx, source, target, wants)
-        elif isinstance(source, ItemsNode) and isinstance(target, TableNode):
-            import_table(ctx, self._use(target, write=True), source.files.uri, wants=wants)
-        elif isinstance(source, TableNode) and isinstance(target, TableNode):
-            self._copy(ctx, source, target, wants)
-        else:
-            raise _invalid(
-                main, "output", "found an S3DataNode as input and output, wanted a table"
-            )
+            _check_folder(target)
+            return partial(self._export, ctx, source, target, wants)
+        if isinstance(source, ItemsNode) and isinstance(target, TableNode):
+            use = self._use(target, write=True)
+            return partial(import_table, ctx, use, source.files.uri, wants=wants)
+        if isinstance(source, TableNode) and isinstance(target, TableNode):
+            return partial(self._copy, ctx, source, target, wants)
+        problem = "found an S3DataNode as input and output, wanted a table"
+        raise _invalid(ctx.task.main, "output", problem)
 
     def _use(self, node: TableNode, *, write: bool = False) -> TableUse:
         share = node.write_share if write else node.read_share
@@ -75,12 +89,6 @@ class HiveCopyActivity(Activity):
         target: ItemsNode,
         wants: Callable[[Item], bool] | None,
     ) -> None:
-        if not target.files.is_directory:
-            message = (
-                f"S3DataNode {target.id!r}, field 'filePath': items are written into the files of "
-                "a folder, wanted directoryPath"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         export_table(
             *(ctx, self._use(source), target.files.uri),
             gzip=target.files.gzip,
@@ -118,23 +126,17 @@ class HiveCopyActivity(Activity):
         ctx.log.info("Copied %d items; %g read and %g write units", moved.rows, *units)
 
 
+def _check_folder(node: ItemsNode) -> None:
+    if not node.files.is_directory:
+        message = (
+            f"S3DataNode {node.id!r}, field 'filePath': items are written into the files of a "
+            "folder, wanted directoryPath"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
+
 def _keep(wants: Callable[[Item], bool] | None, columns: Columns) -> Callable[[Item], Item | None]:
     return lambda item: columns.project(item) if wants is None or wants(item) else None
-
-
-def _check_fields(ctx: Context) -> None:
-    """Say which fields have no effect here; refuse those that it would be wrong to pass over."""
-    main = ctx.task.main
-    for key in _WITHOUT_EFFECT:
-        if main.get(key) is not None:
-            ctx.log.warning("Field %r has no effect: no cluster is needed for the copy", key)
-    for key in _SCRIPTS:
-        if (config := main.one(key)) is not None:
-            problem = (
-                f"the script of {config.component_id!r} cannot be run around a copy; run it in a "
-                "ShellCommandActivity before or after"
-            )
-            raise _invalid(main, key, problem)
 
 
 def _node(activity: TaskObject, key: str) -> TableNode | ItemsNode:

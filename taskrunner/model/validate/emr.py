@@ -8,7 +8,7 @@ from taskrunner.model.steps.reader import read_jar, read_step
 from taskrunner.model.validate.context import Context, Item
 
 _SCRIPTS = frozenset({"HiveActivity", "PigActivity"})
-_RESIZED = frozenset({"EmrActivity", "HiveActivity", "PigActivity"})
+_RESIZED = frozenset({"EmrActivity", "HiveActivity", "HiveCopyActivity", "PigActivity"})
 #: Fields that change the size of a cluster of AWS's.
 _SIZES = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
 

@@ -7,13 +7,6 @@ from taskrunner.model.validate.context import Context, Item
 
 _COPIES = frozenset({"CopyActivity", "HiveCopyActivity", "RedshiftCopyActivity"})
 _TABLES = frozenset({"SqlDataNode", "MySqlDataNode"})
-#: Fields that change nothing where the type runs here, and why.
-_WITHOUT_EFFECT = {
-    "HiveCopyActivity": {
-        "resizeClusterBeforeRunning": "no cluster is needed for the copy",
-        "resizeClusterMaxInstances": "no cluster is needed for the copy",
-    },
-}
 
 
 def check_rules(context: Context) -> None:
@@ -27,9 +20,6 @@ def check_rules(context: Context) -> None:
             context.note("late-action-without-timeout", message, item, "onLateAction")
         _check_runner(context, item)
         _check_copy(context, item)
-        for key, reason in _WITHOUT_EFFECT.get(item.type.name, {}).items():
-            if item.has(key):
-                context.note("no-effect", f"it has no effect here: {reason}", item, key)
         if item.type.name == "ShellCommandActivity" and has("scriptUri") and has("scriptArgument"):
             message = "AWS documents scriptArgument with command only; here it works with both"
             context.note("script-argument-with-uri", message, item, "scriptArgument")

@@ -33,6 +33,7 @@ class Scene:
             "S3": {"directoryPath": FOLDER},
         }
         self.formats: dict[str, tuple[str, list[str]]] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
 
     def connect(self, region: str | None, role: str | None) -> Calls:
         self.asked.append((region, role))
@@ -46,6 +47,9 @@ class Scene:
         objects += [
             new_object(name, kind, {"column": columns} if columns else {})
             for name, (kind, columns) in self.formats.items()
+        ]
+        objects += [
+            new_object(name, "ShellScriptConfig", values) for name, values in self.configs.items()
         ]
         about = {"input": Ref(source), "output": Ref(target), **fields}
         task = new_task("HiveCopyActivity", about, *objects)
@@ -172,10 +176,19 @@ def test_fields_about_a_cluster_are_warned_of(scene: Scene) -> None:
     )
 
 
-def test_a_script_around_the_copy_is_not_passed_over(scene: Scene) -> None:
-    scene.nodes["S3config"] = {}
-    with pytest.raises(PermanentTaskError, match="field 'preActivityTaskConfig': the script of"):
-        scene.run("East", "S3", preActivityTaskConfig=Ref("S3config"))
+def test_scripts_run_before_and_after_the_copy(scene: Scene) -> None:
+    for name in ("before", "after"):
+        uri = f"s3://backups/{name}.sh"
+        scene.environment.put(uri, f'echo "{name} $1"\n')
+        scene.configs[name] = {"scriptUri": uri, "scriptArgument": "one"}
+    configs = {"preActivityTaskConfig": Ref("before"), "postActivityTaskConfig": Ref("after")}
+    scene.run("East", "S3", **configs)
+    assert scene.environment.stdout == "before one\nafter one\n"
+    assert len(scene.exported()) == 100
+    scene.environment.put("s3://backups/before.sh", "exit 3\n")
+    with pytest.raises(TaskError, match=r"preActivityTaskConfig .*exited with 3"):
+        scene.run("S3", "West", **configs)
+    assert scene.regions["us-west-2"].items == {}
 
 
 def test_a_bad_file_is_told_with_its_line(scene: Scene) -> None:

@@ -299,7 +299,7 @@ CASES = [
         ),
         "H",
         "resizeClusterMaxInstances",
-        ("no cluster is needed",),
+        ("no cluster is made larger",),
     ),
     Case("undocumented-field", put("Machine", logUri="s3://b/"), "Machine", "logUri"),
     Case("missing-role", put("Default", role=None), "Alarm", "role", ("AWS",)),
