@@ -129,13 +129,20 @@ def _reply(sock: socket.socket) -> tuple[int | None, bytes]:
     if not data:
         return None, b""
     assert data.startswith(b"HTTP/1.1 "), data[:100]
-    return int(data.split(b" ", 2)[1]), data.partition(b"\r\n\r\n")[2]
+    # What follows the first reply answers what a malformed request has left behind it.
+    return int(data.split(b" ", 2)[1]), data.partition(b"\r\n\r\n")[2][: _length(data)]
 
 
 def _is_whole(data: bytes) -> bool:
     head, end, body = data.partition(b"\r\n\r\n")
-    sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return bool(end and sizes) and len(body) >= int(sizes[0].partition(b":")[2])
+    length = _length(head)
+    return bool(end) and length is not None and len(body) >= length
+
+
+def _length(data: bytes) -> int | None:
+    head = data.partition(b"\r\n\r\n")[0].lower()
+    sizes = [line for line in head.split(b"\r\n") if line.startswith(b"content-length:")]
+    return int(sizes[0].partition(b":")[2]) if sizes else None
 
 
 @contextmanager
