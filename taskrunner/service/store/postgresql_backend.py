@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class PostgresqlBackend:
         self.where = f"{url.host}:{url.port or 5432}"
         self._query = _FULL
         self._known: Found | None = None
+        self._lock = threading.Lock()
 
     def start(self) -> Engine:
         """A pool of connections."""
@@ -104,21 +106,28 @@ class PostgresqlBackend:
         with self._engine.connect() as connection:
             return _found(connection.exec_driver_sql(self._query).one())
 
+    def _keep(self, found: Found) -> None:
+        """Know the furthest that anybody has heard of."""
+        with self._lock:
+            if self._known is None or found.position > self._known.position:
+                self._known = found
+
     def _on_connect(self, connection: Any, _record: Any) -> None:
         """A database that takes another's place can only be met by a new connection."""
-        if self._known is None:
+        known = self._known
+        if known is None:
             return
         with connection.cursor() as cursor:
             cursor.execute(self._query)
             found = _found(cursor.fetchone())
         connection.rollback()
-        self._compare(found)
+        self._compare(known, found)
 
-    def _compare(self, found: Found) -> None:
-        if self._known is not None:
-            check_same(f"the service's database at {self.where}", self._known, found)
-        if found.position:
-            self._known = found
+    def _compare(self, known: Found | None, found: Found) -> None:
+        """`known` is from before the question: others ask too, and may hear of a later state."""
+        if known is not None:
+            check_same(f"the service's database at {self.where}", known, found)
+        self._keep(found)
 
     # -- in use -----------------------------------------------------------------------------------
 
@@ -133,7 +142,8 @@ class PostgresqlBackend:
 
     def look(self) -> None:
         """The tables, too, are those that were there."""
-        self._compare(self._ask())
+        known = self._known
+        self._compare(known, self._ask())
 
     def explain(self) -> str | None:
         """The server's own words are good."""
