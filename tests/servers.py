@@ -68,6 +68,8 @@ def postgresql() -> Iterator[str]:
                 "fsync": "off",
                 "synchronous_commit": "off",
                 "full_page_writes": "off",
+                # Its owner cannot end it, to drop a database, and no test's tables need it.
+                "autovacuum": "off",
                 "max_connections": "200",
             }
             options = [part for item in settings.items() for part in ("-c", "=".join(item))]

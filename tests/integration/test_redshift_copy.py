@@ -295,7 +295,7 @@ def test_a_connection_that_is_lost_between_steps_leaves_all_as_it_was(
 
     class Cut(ActivityEnvironment):
         def progress(self, **fields: str | int) -> None:
-            others = "pid <> pg_backend_pid() and application_name = 'taskrunner'"
+            others = "pid <> pg_backend_pid() and datname = current_database()"
             sql(self, f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
 
     with Cut(data=environment.data) as cut:
