@@ -81,22 +81,39 @@ def connect_as_library(port: int) -> None:
         psycopg.connect(host="127.0.0.1", port=port, connect_timeout=10)
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "redshift"])
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_server_gets_no_password_of_the_agents_own(
-    source: str, scheme: str, home: Path, monkeypatch: pytest.MonkeyPatch
+    source: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in SOURCES[source](home).items():
         if name:
             monkeypatch.setenv(name, value)
     with rogue_postgresql() as server:
-        told = connect_as_defined(server.port, scheme)
+        told = connect_as_defined(server.port)
 
         assert b"user\0" in server.heard
         assert CANARY.encode() not in server.heard
         assert CANARY not in told
         connect_as_library(server.port)
         assert CANARY.encode() in server.heard, "this shows nothing"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_calls_itself_redshift_gets_a_password_of_nobodys(
+    source: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary credentials go to the addresses of AWS's clusters alone."""
+    for name, value in SOURCES[source](home).items():
+        if name:
+            monkeypatch.setenv(name, value)
+    with rogue_postgresql() as server:
+        told = connect_as_defined(server.port, "redshift")
+        assert server.heard == b""
+        assert "there is no password" in told
+
+        connect_as_defined(server.port, "redshift", login="db?user=me&password=mine")
+        assert b"mine\0" in server.heard
+        assert CANARY.encode() not in server.heard
 
 
 @pytest.mark.parametrize("source", ["~/.postgresql", "PGSSLCERT"])
