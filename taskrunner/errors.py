@@ -172,6 +172,7 @@ class ErrorId:
     INTERRUPTED = "TaskRunner.Interrupted"  # the agent stopped: our service charges no attempt
     LEASE_LOST = "TaskRunner.LeaseLost"
     RESOURCE_FAILED = "ResourceFailed"
+    RESOURCE_TIMEOUT = "ResourceTimeout"  # terminateAfter has passed
     DEACTIVATED = "PipelineDeactivated"  # ended with its pipeline; taken up again with it
     PRECONDITION_TIMEOUT = "PreconditionTimeout"
     STALLED = "RunnerStalled"  # no progress was reported within the lease

@@ -241,11 +241,12 @@ def _refuse_nowhere(components: Components, pipeline: str, rules: Rules) -> None
     """Refuse to wait for agents that nobody starts. Raises UsageError."""
     for resource in used_resources(components, pipeline, {}):
         rule = rules.first(resource)
-        if rule is not None and rule.target.where is Where.NONE:
+        if rule is not None and rule.target.where in {Where.NONE, Where.EC2}:
+            leaves = f"leaves the agent for {resource.type} {resource.id!r} to"
+            whom = "somebody else" if rule.target.where is Where.NONE else "an instance"
             raise UsageError(
-                f"--resources: {rule} leaves the agent for {resource.type} {resource.id!r} to "
-                "somebody else, and nobody reaches a run on this machine: wanted local or "
-                "group=NAME"
+                f"--resources: {rule} {leaves} {whom}, and nobody reaches a run on this machine: "
+                "wanted local or group=NAME"
             )
 
 

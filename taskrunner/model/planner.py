@@ -28,7 +28,7 @@ from taskrunner.model.decisions import (
     View,
 )
 from taskrunner.model.instances import Category, DependencyKind
-from taskrunner.model.rows import AttemptRow
+from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_FAILED,
@@ -49,6 +49,8 @@ PERMANENT = frozenset(
 
 #: A runner vanished or lost its contact, which may or may not be the task's doing.
 LOST_RUNNER = frozenset({ErrorId.STALLED, ErrorId.LEASE_LOST})
+#: What counts as the failure of a task for `actionOnTaskFailure`.
+_FAILED_TASK = frozenset({InstanceStatus.FAILED, InstanceStatus.TIMEDOUT})
 #: How often a runner may vanish under an instance before that is held against the instance.
 MOST_STALLS = 10
 
@@ -307,10 +309,23 @@ def _shut_down(view: View) -> list[Decision]:
     # The provider clears the handle once nothing of the resource is left.
     if row.resource_handle is not None:
         return []
-    # A rerun, asked for while the old one was on its way out, moved the beginning past its launch.
-    again = row.actual_start is not None and row.not_before > row.actual_start
+    if has_timed_out(row):
+        return _fail(InstanceStatus.TIMEDOUT, row.error_id, row.error_message)
+    again = _wanted_again(row)
     status = InstanceStatus.WAITING_ON_DEPENDENCIES if again else InstanceStatus.FINISHED
-    return [Become(status=status)]
+    # Of one that was ended early it stays to be seen why.
+    return [Become(status=status, error_message=None if again else row.error_message)]
+
+
+def has_timed_out(row: InstanceRow) -> bool:
+    """Whether terminateAfter is ending a resource: those who run on it do not wait for that."""
+    ended = row.status is InstanceStatus.SHUTTING_DOWN and not _wanted_again(row)
+    return ended and row.error_id == ErrorId.RESOURCE_TIMEOUT
+
+
+def _wanted_again(row: InstanceRow) -> bool:
+    # A rerun, asked for while the old one was on its way out, moved the beginning past its launch.
+    return row.actual_start is not None and row.not_before > row.actual_start
 
 
 def _unlaunched(view: View, now: datetime) -> list[Decision]:
@@ -326,13 +341,20 @@ def _unlaunched(view: View, now: datetime) -> list[Decision]:
 def _launched(view: View, now: datetime) -> list[Decision]:
     row, after = view.instance, view.policy.terminate_after
     ends_at = row.actual_start + after if row.actual_start and after else None
-    if ends_at is not None and now >= ends_at:
-        message = f"terminateAfter ({after}) has passed"
-        return [Become(status=InstanceStatus.SHUTTING_DOWN, error_message=message)]
     if _users_done(view) and not _more_to_come(view, now):
         return [Become(status=InstanceStatus.SHUTTING_DOWN)]
+    if ends_at is not None and now >= ends_at:
+        message = f"terminateAfter ({after}) has passed"
+        return _end_early(message, ErrorId.RESOURCE_TIMEOUT)
+    if view.policy.terminate_on_task_failure and any(user in _FAILED_TASK for user in view.users):
+        return _end_early("actionOnTaskFailure is terminate, and a task that ran on it has failed")
     moments = [m for m in (ends_at, view.more_users_until) if m is not None and m > now]
     return [LookAgain(min(moments))] if moments else []
+
+
+def _end_early(message: str, error_id: str | None = None) -> list[Decision]:
+    status = InstanceStatus.SHUTTING_DOWN
+    return [Become(status=status, error_id=error_id, error_message=message)]
 
 
 def _users_done(view: View) -> bool:

@@ -33,6 +33,12 @@ class Policy:
     precondition_timeout: timedelta | None = None
     report_timeout: timedelta | None = None
     terminate_after: timedelta | None = None
+    #: How long a resource's runner may take to ask for work.
+    init_timeout: timedelta | None = None
+    #: Whether a resource is ended once something that runs on it has failed.
+    terminate_on_task_failure: bool = False
+    #: Whether a resource that is lost is not made again.
+    retry_none: bool = False
     max_active: int | None = None
     cascade: bool = False
 
@@ -61,6 +67,9 @@ class Policy:
         def capped(delay: timedelta) -> timedelta:
             return delay if retry_delay_cap is None else min(delay, retry_delay_cap)
 
+        def says(field: str, word: str) -> bool:
+            return (text(field) or "").strip().lower() == word
+
         retries = whole("maximumRetries")
         delay = duration("retryDelay")
         return cls(
@@ -72,6 +81,9 @@ class Policy:
             precondition_timeout=duration("preconditionTimeout"),
             report_timeout=duration("reportProgressTimeout"),
             terminate_after=duration("terminateAfter"),
+            init_timeout=duration("initTimeout"),
+            terminate_on_task_failure=says("actionOnTaskFailure", "terminate"),
+            retry_none=says("actionOnResourceFailure", "retrynone"),
             max_active=whole("maxActiveInstances") or None,  # with 0 nothing would ever run
-            cascade=(text("failureAndRerunMode") or "").strip().lower() == "cascade",
+            cascade=says("failureAndRerunMode", "cascade"),
         )

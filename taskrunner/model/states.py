@@ -82,7 +82,7 @@ INSTANCE_TRANSITIONS: Mapping[InstanceStatus, frozenset[InstanceStatus]] = {
     _I.CREATING: _ENDS_EARLY | {_I.RUNNING, _I.SHUTTING_DOWN, _I.WAITING_ON_DEPENDENCIES},
     # A resource whose runner was lost is launched again, and so is one wanted again by a rerun.
     _I.RUNNING: _ENDS_EARLY | {_I.WAITING_FOR_RUNNER, _I.CREATING, _I.SHUTTING_DOWN, _I.TIMEDOUT},
-    _I.SHUTTING_DOWN: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES},
+    _I.SHUTTING_DOWN: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES, _I.TIMEDOUT},
     _I.PAUSED: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES, _I.WAITING_FOR_RUNNER},
     # A rerun (SetStatus RERUN) is the only way out of an end, and it goes to the beginning.
     **{terminal: frozenset({_I.WAITING_ON_DEPENDENCIES}) for terminal in INSTANCE_TERMINAL},

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import ACTIVE, DependencyView, View
 from taskrunner.model.instances import Category, Dependency, DependencyKind
-from taskrunner.model.planner import LOST_RUNNER, decide
+from taskrunner.model.planner import LOST_RUNNER, decide, has_timed_out
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.runs import RunState
@@ -159,6 +159,7 @@ class _Known:
         others |= {d.instance_id for found in waited_by.values() for d in found}
         others |= {row.node_id for row in rows if row.node_id}
         statuses = instance_store.statuses(conn, pipeline_id, sorted(others)) if others else {}
+        statuses.update(_timed_out(conn, pipeline_id, waits_for, statuses))
         return cls(attempts, waits_for, waited_by, statuses)
 
     def head_of(self, row: InstanceRow) -> AttemptRow | None:
@@ -184,6 +185,26 @@ class _Known:
             for d in self.waited_by.get(row.instance_id, ())
             if d.kind is DependencyKind.RESOURCE and d.instance_id in self.statuses
         )
+
+
+def _timed_out(
+    conn: Connection,
+    pipeline_id: str,
+    waits_for: Mapping[str, Sequence[Dependency]],
+    statuses: Mapping[str, InstanceStatus],
+) -> dict[str, InstanceStatus]:
+    """The resources that terminateAfter is ending: to those who run on them they have ended."""
+    ending = {
+        d.instance_id
+        for found in waits_for.values()
+        for d in found
+        if d.kind is DependencyKind.RESOURCE
+        and statuses.get(d.instance_id) is InstanceStatus.SHUTTING_DOWN
+    }
+    if not ending:
+        return {}
+    rows = instance_store.load_instances(conn, pipeline_id, sorted(ending))
+    return {row.instance_id: InstanceStatus.TIMEDOUT for row in rows if has_timed_out(row)}
 
 
 def _more_users_until(

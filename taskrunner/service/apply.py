@@ -119,9 +119,11 @@ def _become(change: _Change, decision: Become) -> bool:
         _wake_resource(change)
     elif before.category == Category.RESOURCE:
         # The resource manager acts on the new status; users may have waited for it.
-        instance_store.wake(
-            transaction.conn, before.pipeline_id, [before.instance_id], transaction.now
-        )
+        woken = [before.instance_id]
+        if decision.error_id is not None:
+            users = links.dependents_of(transaction.conn, before.pipeline_id, woken)
+            woken += [user.instance_id for user in users.get(before.instance_id, ())]
+        instance_store.wake(transaction.conn, before.pipeline_id, woken, transaction.now)
     return True
 
 

@@ -26,7 +26,11 @@ from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefiniti
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects, check_status, set_status
-from taskrunner.service.resources.base import ExternalResources, ResourceProvider
+from taskrunner.service.resources.base import (
+    ExternalResources,
+    MakeProvider,
+    ResourceProvider,
+)
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import unplaced
 from taskrunner.service.scheduler import Scheduler
@@ -51,7 +55,7 @@ class Service:
         settings: ServiceSettings,
         *,
         clock: Clock | None = None,
-        provider: ResourceProvider | None = None,
+        provider: ResourceProvider | MakeProvider | None = None,
         publisher: Publisher | None = None,
         store: Store | None = None,
         failed: Callable[[str, BaseException], None] | None = None,
@@ -71,7 +75,7 @@ class Service:
         self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
         self.resources = ResourceManager(
             self.store,
-            provider or ExternalResources(),
+            _made(provider, self.store),
             load,
             rules=settings.resources,
             work_ready=self.work_ready,
@@ -388,6 +392,12 @@ class Service:
 
     def _tasks(self, conn: Connection, caller: Caller) -> Tasks:
         return Tasks(conn, self.clock.now(), self.loaded, self.settings, caller)
+
+
+def _made(provider: ResourceProvider | MakeProvider | None, store: Store) -> ResourceProvider:
+    if provider is None:
+        return ExternalResources()
+    return provider(store) if callable(provider) else provider
 
 
 def _new_pipeline_id() -> str:

@@ -21,7 +21,7 @@ from taskrunner.plugins.types import know_plugin_types
 from taskrunner.service.actions.publisher import Publisher
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
-from taskrunner.service.resources.base import ResourceProvider
+from taskrunner.service.resources.base import MakeProvider, ResourceProvider
 from taskrunner.service.resources.rules import Rules
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms as alarm_store
@@ -54,7 +54,7 @@ class ServiceInProcess:
         *,
         database_url: str | None = None,
         clock: FakeClock | None = None,
-        provider: ResourceProvider | None = None,
+        provider: ResourceProvider | MakeProvider | None = None,
         settings: ServiceSettings | None = None,
     ) -> None:
         """`settings` may hold everything but the database's URL."""
@@ -108,7 +108,7 @@ class ServiceInProcess:
     def reset(
         self,
         *,
-        provider: ResourceProvider | None = None,
+        provider: ResourceProvider | MakeProvider | None = None,
         publisher: Publisher | None = None,
         resources: Rules | None = None,
     ) -> Self:

@@ -10,7 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taskrunner.service.resources.base import ResourceFailure
+from taskrunner.model.document import PipelineObject
+from taskrunner.model.policy import Policy
+from taskrunner.model.rows import InstanceRow
+from taskrunner.service.resources.base import Launch, ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
 from tests.integration.agent_harness import wait_for
 from tests.unit.cli.pictures import instance
@@ -119,14 +122,19 @@ def test_logs_of_attempts_are_in_the_common_folder(agents: LocalProcesses, tmp_p
     assert {link.resolve() for link in links} == {(tmp_path / "logs").resolve()}
 
 
+def wanted(row: InstanceRow) -> Launch:
+    fields = PipelineObject(id="Host", name="Host")
+    return Launch(row=row, fields=fields, policy=Policy(), account="1", pipeline="p")
+
+
 def test_a_resource_is_launched_for_its_group(agents: LocalProcesses) -> None:
     row = instance("Host", "CREATING", category="resource", worker_group="resource:df-1_@Host")
-    process = process_of(agents.launch(row))
+    process = process_of(agents.launch(wanted(row)))
     # It has none at the moment of its birth.
     wait_for("its command line", process.cmdline)
     assert "resource:df-1_@Host" in process.cmdline()
     with pytest.raises(ResourceFailure, match="has no worker group"):
-        agents.launch(instance("Host", "CREATING", category="resource"))
+        agents.launch(wanted(instance("Host", "CREATING", category="resource")))
 
 
 def test_a_folder_that_cannot_be_made_is_a_failure_of_the_resource(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import sys
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from taskrunner.model.rows import InstanceRow
-from taskrunner.service.resources.base import ResourceFailure
+from taskrunner.service.resources.base import Launch, ResourceFailure
 
 
 class LocalProcesses:
@@ -41,8 +42,9 @@ class LocalProcesses:
         self._asked: set[str] = set()
         self._lock = threading.Lock()
 
-    def launch(self, row: InstanceRow) -> str:
+    def launch(self, wanted: Launch) -> str:
         """Start the resource's agent. Raises ResourceFailure."""
+        row = wanted.row
         if row.worker_group is None:
             raise ResourceFailure(f"{row.instance_id} has no worker group")
         return self.start(row.worker_group)
@@ -82,6 +84,9 @@ class LocalProcesses:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
             return lines[-1] if lines else "it said nothing"
         return "it left no log"
+
+    def look_after(self, now: datetime) -> None:
+        """Nothing: what runs is our child."""
 
     def _home(self, worker_group: str) -> Path:
         # A name that any group gives and that no other group has: groups are free text.

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from taskrunner.errors import ErrorId, PipelineDeleted, PipelineNotFound
+from taskrunner.errors import DefinitionError, ErrorId, PipelineDeleted, PipelineNotFound
 from taskrunner.logs import get_logger
 from taskrunner.model.decisions import Event
 from taskrunner.model.instances import Category
+from taskrunner.model.policy import Policy
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus
 from taskrunner.service.actions.alarms import notify
 from taskrunner.service.advance import finish_pipelines
-from taskrunner.service.definitions import Load, Moment
+from taskrunner.service.definitions import Load, LoadedDefinition, Moment
 from taskrunner.service.rerun import in_portions
-from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
+from taskrunner.service.resources.base import (
+    Launch,
+    ResourceBusy,
+    ResourceFailure,
+    ResourceProvider,
+)
 from taskrunner.service.resources.placing import (
     Place,
     group_of,
@@ -35,10 +41,13 @@ from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.places import pipelines_by_id, with_work
 from taskrunner.service.store.rows import PipelineRow
+from taskrunner.service.views import NOT_FOLLOWED
 from taskrunner.service.wakeups import WorkReady
 
 log = get_logger()
 
+#: How long a launched runner may take to ask for work where initTimeout does not say.
+INIT_TIMEOUT = timedelta(minutes=30)
 _LIVE = (InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN)
 
 
@@ -57,24 +66,32 @@ class ResourceManager:
     rules: Rules | None = None
     work_ready: WorkReady = field(default_factory=WorkReady)
     _started: bool = field(default=False, init=False)
+    #: When a launch that failed is tried again; after a restart it is tried at once.
+    _later: dict[tuple[str, str], datetime] = field(default_factory=dict, init=False)
 
     def reconcile(self, now: datetime) -> bool:
         """One round over the live resources; whether any instance was changed."""
         with self.store.read() as conn:
             rows = instance_store.with_category(conn, Category.RESOURCE, _LIVE)
-            unsure = sorted({row.pipeline_id for row in rows if self._is_unsure(row)})
+            unsure = sorted({row.pipeline_id for row in rows if self._needs_pipeline(row)})
             found = [pipelines_by_id(conn, some) for some in in_portions(unsure)]
             late = self._with_late_users(conn, rows)
         known = {key: row for some in found for key, row in some.items()}
-        changed = [self._step(row, now, self._place(row, known)) for row in rows]
+        changed = [self._step(row, now, self._place(row, known), known) for row in rows]
         changed += [self._take_along(row, now) for row in late]
         self._started = True
+        self.provider.look_after(now)
         return any(changed)
 
     def end(self, handles: Iterable[str]) -> None:
         """Ask for the end of resources whose instances are gone."""
         for handle in filter(is_launched, handles):
             self.provider.end(handle)
+
+    def _needs_pipeline(self, row: InstanceRow) -> bool:
+        """Whether it is to be launched, or its place to be looked up."""
+        waits = row.status is not InstanceStatus.SHUTTING_DOWN and row.resource_handle is None
+        return waits or self._is_unsure(row)
 
     def _is_unsure(self, row: InstanceRow) -> bool:
         """Whether the rules are to be asked where this one runs."""
@@ -108,14 +125,23 @@ class ResourceManager:
         group = group_of(row.resource_handle)
         return group is not None and self._change(row, now, group)
 
-    def _step(self, row: InstanceRow, now: datetime, place: Place | None) -> bool:
+    def _step(
+        self,
+        row: InstanceRow,
+        now: datetime,
+        place: Place | None,
+        known: Mapping[str, PipelineRow],
+    ) -> bool:
         handle = row.resource_handle
         if row.status is InstanceStatus.SHUTTING_DOWN:
             return handle is not None and self._shut_down(row, now, handle)
         if place is not None and place.handle is not None:
             return self._await(row, now, place)
         if handle is None:
-            return place is not None and self._launch(row, now, place)
+            pipeline = known.get(row.pipeline_id)
+            if place is None or pipeline is None or self._is_early(row, now):
+                return False
+            return self._launch(row, now, place, pipeline)
         if place is not None and not is_launched(handle):
             # An agent of its own in place of somebody else's: launched in the next round.
             values = {"status": InstanceStatus.CREATING, "error_message": None}
@@ -129,10 +155,31 @@ class ResourceManager:
 
     def _watch(self, row: InstanceRow, now: datetime, handle: str) -> bool:
         if self.provider.alive(handle):
-            return False
+            message = self._not_arrived(row, now)
+            if message is None:
+                return False
+        else:
+            reason = self.provider.reason(row)
+            message = "its runner ended unexpectedly"
+            message = f"{message}: {reason}" if reason else message
+        failure = ResourceFailure(message, permanent=self._policy(row).retry_none)
+        done = self._failed(row, now, failure)
+        if done:
+            # Of several machines some may be left, or one that nobody hears from.
+            self.provider.end(handle)
+        return done
+
+    def _not_arrived(self, row: InstanceRow, now: datetime) -> str | None:
+        """What is to be said of a runner that has had time enough to ask for work."""
+        if row.status is not InstanceStatus.CREATING or row.actual_start is None:
+            return None
+        given = self._policy(row).init_timeout
+        limit = INIT_TIMEOUT if given is None else given
+        if now < row.actual_start + limit:
+            return None
+        said = f"initTimeout ({limit})" if given is not None else f"{limit} (set initTimeout)"
         reason = self.provider.reason(row)
-        message = "its runner ended unexpectedly"
-        return self._failed(row, now, f"{message}: {reason}" if reason else message)
+        return f"its runner did not ask for work within {said}{f': {reason}' if reason else ''}"
 
     def _await(self, row: InstanceRow, now: datetime, place: Place) -> bool:
         """Leave a resource's work to runners that somebody else starts."""
@@ -155,16 +202,56 @@ class ResourceManager:
             tell("resource waits for a runner", reason=waits, **told)
         return done
 
-    def _launch(self, row: InstanceRow, now: datetime, place: Place) -> bool:
+    def _is_early(self, row: InstanceRow, now: datetime) -> bool:
+        """Whether the next try of a launch is to come only later."""
+        key = (row.pipeline_id, row.instance_id)
+        if now < self._later.get(key, now):
+            return True
+        self._later.pop(key, None)
+        return False
+
+    def _launch(self, row: InstanceRow, now: datetime, place: Place, pipeline: PipelineRow) -> bool:
         try:
-            handle = self.provider.launch(row)
+            handle = self.provider.launch(self._wanted(row, place, pipeline))
         except ResourceFailure as failure:
-            return self._failed(row, now, str(failure))
-        if not self._change(row, now, place.group, resource_handle=handle, actual_start=now):
+            return self._failed(row, now, failure)
+        except ResourceBusy as busy:
+            message = str(busy)
+            return row.error_message != message and self._update(row, now, error_message=message)
+        except DefinitionError as error:
+            return self._failed(row, now, ResourceFailure(str(error), permanent=True))
+        values = {"resource_handle": handle, "actual_start": now, "error_message": None}
+        if not self._change(row, now, place.group, **values):
             # Somebody changed their mind meanwhile: what was launched must not be forgotten.
             self.provider.end(handle)
             return False
         return True
+
+    def _wanted(self, row: InstanceRow, place: Place, pipeline: PipelineRow) -> Launch:
+        """What a provider is told. Raises DefinitionError for a field that has no value."""
+        loaded, moment = self._loaded(row)
+        fields = loaded.evaluated(row.component_id, moment)
+        keys = set(fields.keys()) - NOT_FOLLOWED
+        references = {ref.id for key in keys for ref in fields.refs(key)}
+        known = sorted(references & loaded.objects.keys())
+        return Launch(
+            row=row,
+            where=place.where,
+            fields=fields,
+            referred={key: loaded.evaluated(key, moment) for key in known},
+            policy=loaded.policy(row.component_id, moment),
+            account=pipeline.account,
+            pipeline=pipeline.name,
+            tags=dict(pipeline.tags),
+        )
+
+    def _loaded(self, row: InstanceRow) -> tuple[LoadedDefinition, Moment]:
+        moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
+        return self.load(row.pipeline_id, row.version), moment
+
+    def _policy(self, row: InstanceRow) -> Policy:
+        loaded, moment = self._loaded(row)
+        return loaded.policy(row.component_id, moment)
 
     def _change(self, row: InstanceRow, now: datetime, group: str, **values: object) -> bool:
         """Change a resource, and have those who use it wait in this worker group."""
@@ -185,14 +272,16 @@ class ResourceManager:
             self.work_ready.announce([group])
         return moved or bool(values)
 
-    def _failed(self, row: InstanceRow, now: datetime, message: str) -> bool:
+    def _failed(self, row: InstanceRow, now: datetime, failure: ResourceFailure) -> bool:
         """Launch again while retries are left; then the resource, and who needs it, has failed."""
-        failures = row.failures + 1
-        moment = Moment(start=row.scheduled_start, end=row.scheduled_end)
-        policy = self.load(row.pipeline_id, row.version).policy(row.component_id, moment)
-        if failures <= policy.maximum_retries:
-            status = InstanceStatus.CREATING
-            done = self._update(row, now, status=status, resource_handle=None, failures=failures)
+        failures, message = row.failures + 1, str(failure)
+        policy = self._policy(row)
+        if failures <= policy.maximum_retries and not failure.permanent:
+            again: dict[str, Any] = {"resource_handle": None, "failures": failures}
+            again |= {"status": InstanceStatus.CREATING, "error_message": message}
+            done = self._update(row, now, **again)
+            if done and failure.wait:
+                self._later[row.pipeline_id, row.instance_id] = now + policy.retry_delay
         else:
             with self.store.write() as conn:
                 done = self._give_up(conn, replace(row, failures=failures), now, message)

@@ -42,6 +42,8 @@ class Place:
 
     #: Its handle, or none: a provider has one once it has launched something.
     handle: str | None
+    #: What the rules say of it; None: there are no rules.
+    where: Where | None = None
     #: The worker group of those who use it.
     group: str
     #: What is to be said while it waits for a runner.
@@ -64,8 +66,8 @@ def place_of(row: InstanceRow, pipeline: PipelineRow, rules: Rules) -> Place:
         return Place(handle=external, group=own, waits=waits, unmatched=True)
     if rule.target.where is Where.GROUP:
         return Place(handle=f"{_GROUP}{rule.target.group}", group=rule.target.group)
-    if rule.target.where is Where.LOCAL:
-        return Place(handle=None, group=own)
+    if rule.target.where in {Where.LOCAL, Where.EC2}:
+        return Place(handle=None, group=own, where=rule.target.where)
     return Place(handle=external, group=own, waits=f"nothing is started, by {rule}: {by_hand}")
 
 

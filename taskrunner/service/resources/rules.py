@@ -17,15 +17,16 @@ from taskrunner.errors import ConfigError
 
 #: The types that something can be made of.
 RESOURCE_TYPES = ("Ec2Resource", "EmrCluster")
+_EC2 = RESOURCE_TYPES[0]
 #: As long as a workerGroup may be.
 _LONGEST_GROUP = 1024
 #: What runners of managed resources poll.
 _MANAGED = "resource:"
 #: What rules may come to say once it is built.
-_PLANNED = frozenset({"ec2", "emr", "emr-serverless", "spark"})
+_PLANNED = frozenset({"emr", "emr-serverless", "spark"})
 _CONDITIONS = ("type", "id", "pipeline", "tag")
 _KEYS = (*_CONDITIONS, "run")
-_FORM = "group=NAME, local or none"
+_FORM = "group=NAME, local, ec2 or none"
 _HEADER = re.compile(r"""^\s*\[\[\s*["']?resources["']?\s*\]\]""")
 
 
@@ -33,6 +34,7 @@ class Where(StrEnum):
     """What stands behind a resource."""
 
     GROUP = "group"  # the agents of a worker group; nothing is made
+    EC2 = "ec2"  # an instance that is made for an Ec2Resource
     LOCAL = "local"  # an agent process of the service's host
     NONE = "none"  # an agent of the resource's own worker group, which somebody else starts
 
@@ -53,7 +55,7 @@ class Target:
             raise ValueError(f"{text!r} is not built yet; wanted {_FORM}")
         if word == Where.GROUP and equals:
             return cls(where=Where.GROUP, group=_group(name))
-        if text not in {Where.LOCAL, Where.NONE}:
+        if text not in {Where.EC2, Where.LOCAL, Where.NONE}:
             raise ValueError(f"found {text!r}, wanted {_FORM}")
         return cls(where=Where(text))
 
@@ -148,7 +150,7 @@ class Rules:
     @classmethod
     def everywhere(cls, text: str, source: str) -> Self:
         """One target for every resource. Raises ValueError."""
-        return cls(rules=(Rule(target=Target.parse(text), origin=source),), source=source)
+        return cls(rules=(_sends(Target.parse(text), source),), source=source)
 
     def first(self, resource: Resource) -> Rule | None:
         """The first rule that matches."""
@@ -165,7 +167,7 @@ class Rules:
 
     def otherwise(self, text: str, origin: str) -> Self:
         """These, and a last rule for what none of them matches."""
-        last = Rule(target=Target.parse(text), origin=origin)
+        last = _sends(Target.parse(text), origin)
         return type(self)(rules=(*self.rules, last), source=self.source or origin)
 
     def unmatched(self, resource: Resource) -> str:
@@ -174,7 +176,8 @@ class Rules:
         if not self.source:
             return (
                 f"nothing says where {name} runs: start the service with --resources group=NAME "
-                "(agents of a worker group), local (an agent on its host), or a file of rules"
+                "(agents of a worker group), local (an agent on its host), ec2 (an instance of its "
+                "own), or a file of rules"
             )
         return (
             f"no rule of {self.source} says where {name} of pipeline {resource.pipeline!r} runs: "
@@ -254,7 +257,18 @@ def _rule(source: str, places: _Places, number: int, table: object) -> Rule:
         except ValueError as error:
             where = places.name(source, number, key)
             raise ConfigError(f"{where}: {key}: {error}") from None
-    return Rule(origin=at, target=Target.parse(given.pop("run")), **given)
+    target = Target.parse(given.pop("run"))
+    if target.where is Where.EC2 and given.get("type", _EC2) != _EC2:
+        where = places.name(source, number, "type")
+        raise ConfigError(f"{where}: type: found {given['type']!r}, but ec2 makes only {_EC2}")
+    return _sends(target, at, **given)
+
+
+def _sends(target: Target, origin: str, **conditions: str) -> Rule:
+    """A rule; one that can make only one type of resource is met by no other."""
+    if target.where is Where.EC2:
+        conditions = {**conditions, "type": _EC2}
+    return Rule(target=target, origin=origin, **conditions)
 
 
 def _checked(key: str, value: Any) -> str:

@@ -37,10 +37,13 @@ def test_the_example_is_right_and_takes_everything() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ec2", "--resources: 'ec2' is not built yet; wanted group=NAME, local or none, or a file"),
+        (
+            "emr",
+            "--resources: 'emr' is not built yet; wanted group=NAME, local, ec2 or none, or a file",
+        ),
         ("spark=spark://h:7077", "is not built yet"),
         ("group=", "--resources: found 'group=', wanted group=NAME, the name"),
-        ("groop", "--resources: found 'groop', wanted group=NAME, local or none, or a file"),
+        ("groop", "--resources: found 'groop', wanted group=NAME, local, ec2 or none, or a file"),
     ],
 )
 def test_what_is_neither_is_told(text: str, said: str) -> None:
@@ -159,5 +162,7 @@ def test_run_refuses_what_nobody_would_start(
     definition: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = str(tmp_path / "work")
-    assert main(["run", definition, "--work-dir", work, "--resources", "none"]) == EXIT_USAGE
-    assert "--resources (none) leaves the agent for Ec2Resource 'Host'" in capsys.readouterr().err
+    for where, whom in (("none", "somebody else"), ("ec2", "an instance")):
+        assert main(["run", definition, "--work-dir", work, "--resources", where]) == EXIT_USAGE
+        said = f"--resources ({where}) leaves the agent for Ec2Resource 'Host' to {whom}"
+        assert said in capsys.readouterr().err

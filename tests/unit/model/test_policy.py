@@ -29,6 +29,9 @@ def test_every_field_is_read() -> None:
         preconditionTimeout="30 Minutes",
         reportProgressTimeout="1 week",
         terminateAfter="6 Hours",
+        initTimeout="20 minutes",
+        actionOnTaskFailure="Terminate",
+        actionOnResourceFailure="RetryNone",
         maxActiveInstances="4",
         failureAndRerunMode="CASCADE",
     )
@@ -41,6 +44,9 @@ def test_every_field_is_read() -> None:
         precondition_timeout=timedelta(minutes=30),
         report_timeout=timedelta(weeks=1),
         terminate_after=timedelta(hours=6),
+        init_timeout=timedelta(minutes=20),
+        terminate_on_task_failure=True,
+        retry_none=True,
         max_active=4,
         cascade=True,
     )

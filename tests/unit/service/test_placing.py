@@ -101,7 +101,7 @@ def test_terminate_after_holds_for_a_group_as_well(kept: ServiceInProcess) -> No
     task = world.take("prod")
     world.advance(2 * HOUR)
     assert world.service.report_progress(task.task_id, {}) is True
-    assert world.statuses(pipeline) == {A: "CANCELED", R: "FINISHED"}
+    assert world.statuses(pipeline) == {A: "CANCELED", R: "TIMEDOUT"}
 
 
 def test_preconditions_go_where_their_activity_does(kept: ServiceInProcess) -> None:

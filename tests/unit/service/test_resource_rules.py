@@ -88,7 +88,7 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("groop=x", "found 'groop=x', wanted group=NAME, local or none"),
+        ("groop=x", "found 'groop=x', wanted group=NAME, local, ec2 or none"),
         ("Local", "wanted group=NAME"),
         ("local=x", "wanted group=NAME"),
         ("group", "wanted group=NAME"),
@@ -97,8 +97,7 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
         ("group=x\ny", "wanted group=NAME, the name"),
         ("group=" + "x" * 1025, "in 1 to 1024 characters"),
         ("group=resource:df-1_@R", "worker groups of managed resources"),
-        ("ec2", "'ec2' is not built yet; wanted group=NAME, local or none"),
-        ("emr", "not built yet"),
+        ("emr", "'emr' is not built yet; wanted group=NAME, local, ec2 or none"),
         ("emr-serverless", "not built yet"),
         ("spark=spark://master:7077", "'spark=spark://master:7077' is not built yet"),
         ("", "wanted group=NAME"),
@@ -107,6 +106,15 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
 def test_a_target_that_is_wrong_is_told_with_what_is_wanted(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         Target.parse(text)
+
+
+def test_instances_are_made_only_for_what_is_one_on_aws() -> None:
+    for rules in (
+        read_rules('[[resources]]\nrun = "ec2"\n\n[[resources]]\nrun = "none"\n', "f"),
+        Rules.everywhere("ec2", "--resources").otherwise("none", "--resources"),
+    ):
+        met = [rules.first(resource(type=name)) for name in ("Ec2Resource", "EmrCluster")]
+        assert [rule and rule.target.where for rule in met] == [Where.EC2, Where.NONE]
 
 
 RULE = '[[resources]]\nrun = "local"\n'
@@ -131,8 +139,12 @@ RULE = '[[resources]]\nrun = "local"\n'
         ('[[resources]]\nid = ""\nrun = "local"', "rules.toml:2: id: found '', wanted a text"),
         ('[[resources]]\ntag = "=x"\nrun = "local"', "rules.toml:2: tag: found '=x', wanted KEY"),
         (
-            '[[resources]]\nid = "x"\nrun = "group=a"\n\n[[resources]]\nrun = "ec2"',
-            "rules.toml:6: run: 'ec2' is not built yet; wanted group=NAME",
+            '[[resources]]\nid = "x"\nrun = "group=a"\n\n[[resources]]\nrun = "emr"',
+            "rules.toml:6: run: 'emr' is not built yet; wanted group=NAME",
+        ),
+        (
+            '[[resources]]\nrun = "ec2"\ntype = "EmrCluster"',
+            "rules.toml:3: type: found 'EmrCluster', but ec2 makes only Ec2Resource",
         ),
         (
             f'{RULE}[[resources]]\nid = "x"\nrun = "none"',

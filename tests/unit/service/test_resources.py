@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from taskrunner.errors import ErrorId
+from taskrunner.service.resources.base import ResourceBusy, ResourceFailure
 from taskrunner.testing import ServiceInProcess
 from tests.unit.service.worlds import (
     ON_DEMAND,
@@ -165,8 +166,153 @@ def test_terminate_after_ends_the_resource_and_whoever_still_needs_it(
         "A": "CANCELED",
         "Slow": "FINISHED",
         "Waits": "CANCELED",
-        "R": "FINISHED",
+        "R": "TIMEDOUT",
     }
+    row = cloud.instances(pipeline)[f"@R_{T}"]
+    said = "terminateAfter (2:00:00) has passed"
+    assert (row.error_id, row.error_message) == (ErrorId.RESOURCE_TIMEOUT, said)
+
+
+def test_whoever_runs_on_it_does_not_wait_until_it_is_gone(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    provider.slow = True
+    pipeline = cloud.run(
+        [
+            ON_DEMAND,
+            alarm("Bad"),
+            shell("A", runsOn=ref("R"), reportProgressTimeout="1 day"),
+            ec2("R", terminateAfter="2 hours", onFail=ref("Bad")),
+        ]
+    )
+    task = cloud.take(group(pipeline))
+    cloud.advance(2 * HOUR)
+    assert components(cloud, pipeline) == {"A": "CANCELED", "R": "SHUTTING_DOWN"}
+    assert cloud.service.report_progress(task.task_id, {}) is True
+    # A rerun waits for the machine that is on its way out, and is not taken for its victim.
+    cloud.service.set_status(pipeline, [f"@A_{T}"], "RERUN")
+    cloud.settle()
+    assert components(cloud, pipeline)["A"] == "WAITING_FOR_RUNNER"
+    provider.slow = False
+    cloud.settle()
+    assert (provider.launched, components(cloud, pipeline)["R"]) == (["i-1", "i-2"], "CREATING")
+    cloud.advance(2 * HOUR)
+    assert components(cloud, pipeline) == {"A": "CANCELED", "R": "TIMEDOUT"}
+    assert [a.subject for a in cloud.alarms(pipeline)] == ["R TIMEDOUT"]
+
+
+def test_a_task_that_fails_ends_the_resource_where_it_says_so(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    for word, left in (("continue", "WAITING_FOR_RUNNER"), ("terminate", "CANCELED")):
+        pipeline = cloud.run(
+            [
+                ON_DEMAND,
+                shell("A", runsOn=ref("R"), maximumRetries="0"),
+                shell("B", runsOn=ref("R")),
+                ec2("R", actionOnTaskFailure=word),
+            ]
+        )
+        start = min(row.scheduled_start for row in cloud.instances(pipeline).values())
+        queue = f"resource:{pipeline}_@R_{start:%Y-%m-%dT%H:%M:%S}"
+        cloud.conclude(cloud.take(queue), "FAILED")
+        statuses = components(cloud, pipeline)
+        assert sorted((statuses["A"], statuses["B"])) == sorted(("FAILED", left))
+        assert statuses["R"] == ("RUNNING" if word == "continue" else "FINISHED")
+        cloud.advance(MINUTE)
+    assert provider.ended == ["i-2"]
+
+
+def test_a_runner_that_does_not_come_in_time_is_made_again_and_then_given_up(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    resource = ec2("R", initTimeout="10 minutes", maximumRetries="1")
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), resource])
+    cloud.advance(10 * MINUTE)
+    assert (provider.launched, provider.ended) == (["i-1", "i-2"], ["i-1"])
+    provider.last_words = "it booted for ever"
+    cloud.advance(10 * MINUTE)
+    assert provider.ended == ["i-1", "i-2"]
+    row = cloud.instances(pipeline)[f"@R_{T}"]
+    assert (row.status, row.error_message) == (
+        "FAILED",
+        ("its runner did not ask for work within initTimeout (0:10:00): it booted for ever"),
+    )
+
+
+def test_a_runner_that_came_is_not_held_to_init_timeout(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    resource = ec2("R", initTimeout="10 minutes")
+    fields = {"runsOn": ref("R"), "reportProgressTimeout": "1 day"}
+    pipeline = cloud.run([ON_DEMAND, shell("A", **fields), resource])
+    cloud.take(group(pipeline))
+    cloud.advance(HOUR)
+    assert provider.launched == ["i-1"]
+
+
+def test_a_resource_that_is_lost_is_not_made_again_with_retrynone(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    resource = ec2("R", actionOnResourceFailure="retrynone")
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), resource])
+    provider.dead.add("i-1")
+    cloud.settle()
+    assert provider.launched == ["i-1"]
+    assert components(cloud, pipeline) == {"A": "CANCELED", "R": "FAILED"}
+
+
+def test_what_no_retry_would_mend_is_tried_once_and_no_capacity_after_retry_delay(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    full = ResourceFailure("no capacity", wait=True)
+    provider.failures = [full, ResourceFailure("no such image", permanent=True)]
+    resource = ec2("R", retryDelay="20 minutes", maximumRetries="5")
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), resource])
+    row = cloud.instances(pipeline)[f"@R_{T}"]
+    assert (len(provider.wanted), row.status, row.error_message) == (1, "CREATING", "no capacity")
+    cloud.advance(19 * MINUTE)
+    assert len(provider.wanted) == 1
+    cloud.advance(MINUTE)
+    row = cloud.instances(pipeline)[f"@R_{T}"]
+    assert (len(provider.wanted), row.status, row.error_message) == (2, "FAILED", "no such image")
+
+
+def test_an_api_that_is_busy_costs_no_retry_and_is_said(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    provider.failures = [ResourceBusy("throttled")]
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R", maximumRetries="0")])
+    assert provider.launched == ["i-1"]
+    row = cloud.instances(pipeline)[f"@R_{T}"]
+    assert (row.status, row.failures, row.error_message) == ("CREATING", 0, None)
+
+
+def test_a_provider_is_told_what_the_definition_says(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    cloud.run(
+        [
+            {**ON_DEMAND, "region": "eu-west-1"},
+            alarm("Bad"),
+            shell("A", runsOn=ref("R")),
+            {"id": "P", "type": "HttpProxy", "hostname": "proxy-#{@scheduledStartTime}"},
+            ec2("R", instanceType="m5.large", httpProxy=ref("P"), onFail=ref("Bad")),
+        ]
+    )
+    (wanted,) = provider.wanted
+    assert wanted.fields.string("instanceType") == "m5.large"
+    assert wanted.fields.string("region") == "eu-west-1"
+    assert wanted.referred["P"].string("hostname") == f"proxy-{T}"
+    assert (wanted.pipeline, wanted.is_last) == ("test", False)
+
+
+def test_a_field_that_has_no_value_is_a_failure_of_the_resource(cloud: ServiceInProcess) -> None:
+    resource = ec2("R", instanceType="#{nothing}")
+    pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), resource])
+    row = cloud.instances(pipeline)[f"@R_{T}"]
+    assert (row.status, row.failures) == ("FAILED", 1)
+    assert "nothing" in (row.error_message or "")
 
 
 def test_a_daily_resource_serves_hourly_activities_and_goes_with_its_day(

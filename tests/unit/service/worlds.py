@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from taskrunner.model.document import PipelineObject, Ref
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import AlarmStatus
-from taskrunner.service.resources.base import ResourceFailure
+from taskrunner.service.resources.base import Launch, ResourceBusy, ResourceFailure
 from taskrunner.service.store.rows import AlarmRow
 
 Object = dict[str, Any]
@@ -107,8 +108,14 @@ class FakeProvider:
         self.refuse = False
         self.slow = False
         self.last_words = ""
+        self.wanted: list[Launch] = []
+        #: What the next launches meet, in their order.
+        self.failures: list[ResourceFailure | ResourceBusy] = []
 
-    def launch(self, row: InstanceRow) -> str:
+    def launch(self, wanted: Launch) -> str:
+        self.wanted.append(wanted)
+        if self.failures:
+            raise self.failures.pop(0)
         if self.refuse:
             raise ResourceFailure("no capacity")
         handle = f"i-{len(self.launched) + 1}"
@@ -124,6 +131,9 @@ class FakeProvider:
 
     def reason(self, row: InstanceRow) -> str:
         return self.last_words
+
+    def look_after(self, now: datetime) -> None:
+        pass
 
 
 class FakePublisher:
