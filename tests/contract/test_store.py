@@ -34,6 +34,7 @@ from taskrunner.service.store.rows import (
     AlarmRow,
     AnsweredCall,
     HandoutRow,
+    MachineRow,
     PipelineRow,
     ScheduleRow,
 )
@@ -110,6 +111,7 @@ def attempt(instance: str = "A", number: int = 1, **changes: Any) -> AttemptRow:
         ("handouts", HandoutRow),
         ("alarms", AlarmRow),
         ("answered_calls", AnsweredCall),
+        ("machines", MachineRow),
     ],
 )
 def test_a_row_class_has_a_field_for_every_column(table: str, cls: type[Row]) -> None:

@@ -71,6 +71,7 @@ class ResourceManager:
 
     def reconcile(self, now: datetime) -> bool:
         """One round over the live resources; whether any instance was changed."""
+        self.provider.look_after(now)
         with self.store.read() as conn:
             rows = instance_store.with_category(conn, Category.RESOURCE, _LIVE)
             unsure = sorted({row.pipeline_id for row in rows if self._needs_pipeline(row)})
@@ -80,7 +81,6 @@ class ResourceManager:
         changed = [self._step(row, now, self._place(row, known), known) for row in rows]
         changed += [self._take_along(row, now) for row in late]
         self._started = True
-        self.provider.look_after(now)
         return any(changed)
 
     def end(self, handles: Iterable[str]) -> None:
@@ -162,12 +162,10 @@ class ResourceManager:
             reason = self.provider.reason(row)
             message = "its runner ended unexpectedly"
             message = f"{message}: {reason}" if reason else message
-        failure = ResourceFailure(message, permanent=self._policy(row).retry_none)
-        done = self._failed(row, now, failure)
-        if done:
-            # Of several machines some may be left, or one that nobody hears from.
-            self.provider.end(handle)
-        return done
+        # Before it is forgotten: of several machines some may be left, or one that never spoke.
+        self.provider.end(handle)
+        permanent = self._policy(row).retry_none
+        return self._failed(row, now, ResourceFailure(message, permanent=permanent))
 
     def _not_arrived(self, row: InstanceRow, now: datetime) -> str | None:
         """What is to be said of a runner that has had time enough to ask for work."""

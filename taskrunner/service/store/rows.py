@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from taskrunner.model.masks import MASK
@@ -104,3 +104,22 @@ class AnsweredCall(Row):
     task_id: str | None = None
     #: None: it is under way.
     answer: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineRow(Row):
+    """A machine of EC2 that was asked for, or is about to be."""
+
+    machine_id: str
+    pipeline_id: str
+    instance_id: str
+    launch: int
+    number: int
+    account: str
+    worker_group: str
+    region: str
+    token: str = field(repr=False)
+    created_at: datetime
+    secret: str | None = field(default=None, repr=False)
+    ec2_id: str | None = None
+    ended: bool = False

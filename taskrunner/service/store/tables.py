@@ -235,3 +235,26 @@ store_identity = sa.Table(
     # SQLite's schema version when a service opened the file; null: it was closed in order.
     sa.Column("open_at_schema", sa.BigInteger),
 )
+
+# Machines of EC2, from before they are asked for until EC2 says that they have ended.
+machines = sa.Table(
+    "machines",
+    METADATA,
+    # Also the client token, the tag of the instance, and the id of its access key.
+    sa.Column("machine_id", sa.Text, primary_key=True),
+    # Which resource's; of a launch for each time that it was made.
+    sa.Column("pipeline_id", sa.Text, nullable=False),
+    sa.Column("instance_id", sa.Text, nullable=False),
+    sa.Column("launch", sa.Integer, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("worker_group", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    # What its user data holds, good for saying its key once; and the key, once it was said.
+    sa.Column("token", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text),
+    sa.Column("ec2_id", sa.Text),
+    sa.Column("ended", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("pipeline_id", "instance_id", "launch", "number"),
+)
