@@ -220,7 +220,7 @@ def _connect(settings: Settings, clock: Clock, host: Ec2Host | None) -> tuple[Ru
     """The service's operations, with second tries, and the service's address."""
     import random
 
-    from taskrunner.wire.connect import ClientSettings, connect
+    from taskrunner.wire.connect import ClientSettings, connect, service_keys
     from taskrunner.wire.retrying import RetryingCalls
     from taskrunner.wire.runner import RunnerApi
 
@@ -229,6 +229,7 @@ def _connect(settings: Settings, clock: Clock, host: Ec2Host | None) -> tuple[Ru
         region=settings.region,
         allow_http=settings.allow_http,
         ca_bundle=settings.ca_bundle,
+        keys=service_keys(settings.service_access_id, settings.service_secret_key),
         environ=os.environ,
     )
     client = connect(wire, clock)

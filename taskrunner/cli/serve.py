@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskrunner.agent.lifecycle import ExitCode
+from taskrunner.cli.ec2_options import Ec2Options, ec2_options
 from taskrunner.cli.store_options import StoreOptions, store_options
 from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
@@ -47,6 +48,7 @@ class Options:
     resources: str | None
     run_as_user: str | None
     tasks_as_service_user: bool
+    ec2: Ec2Options
     alarms: str
     work_dir: Path | None
     s3_root: Path | None
@@ -88,8 +90,8 @@ class Options:
     "--resources",
     metavar="WHERE|FILE",
     help="Where what runs on an Ec2Resource or EmrCluster goes: group=NAME (the agents of that "
-    "worker group), local (an agent process of this host), none (an agent that you start for it), "
-    "or a TOML file of rules; see docs/resources.md.",
+    "worker group), local (an agent process of this host), ec2 (an instance made for it), none (an "
+    "agent that you start for it), or a TOML file of rules; see docs/resources.md.",
 )
 @click.option(
     "--run-as-user",
@@ -102,6 +104,7 @@ class Options:
     help="Let tasks of local resources run as this service's own user, who can read its keys and "
     "its store.",
 )
+@ec2_options
 @click.option(
     "--alarms",
     type=click.Choice(["auto", "sns", "log"]),
@@ -159,7 +162,8 @@ def command(**given: Any) -> int:
     definitions rules those hosts.
     """
     store, others = StoreOptions.of(given)
-    return _serve(Options(store=store, **others), os.environ)
+    ec2, others = Ec2Options.of(others)
+    return _serve(Options(store=store, ec2=ec2, **others), os.environ)
 
 
 def _serve(options: Options, environ: Mapping[str, str]) -> int:
@@ -194,7 +198,8 @@ def _resources(options: Options, environ: Mapping[str, str]) -> ServedResources:
         run_as_user=options.run_as_user,
         as_service_user=options.tasks_as_service_user,
     )
-    return served_resources(options.resources, local, environ, keys=options.credentials_file)
+    keys = options.credentials_file
+    return served_resources(options.resources, local, options.ec2, environ, keys=keys)
 
 
 def _take_descriptors(options: Options, resources: ServedResources) -> None:
@@ -240,7 +245,7 @@ def _serve_on(
             stack.callback(local.close)
         service = Service(
             _settings(options, resources.rules, environ),
-            provider=local,
+            provider=resources.provider(local, url_of(sock)),
             publisher=_publisher(options),
             failed=failed,
         )
@@ -253,6 +258,7 @@ def _serve_on(
             settings=EdgeSettings(
                 host_names=_host_names(options), connections=options.max_connections
             ),
+            routes=resources.know_machines(authenticator, service.store),
         )
         server = ServiceServer(app, sock)
         service.start()
@@ -362,7 +368,11 @@ def _announce(
         lines.append("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local  # any will do")
     else:
         lines.append("  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...  # one of the keys")
-    lines += ["An agent:", f"  taskrunner --worker-group NAME --endpoint {url}", *resources.lines()]
+    lines += [
+        "An agent:",
+        f"  taskrunner --worker-group NAME --endpoint {url}",
+        *resources.lines(url),
+    ]
     click.echo("\n".join(lines))
     Notifier.from_environment(os.environ).send(READY="1", STATUS=f"listening on {url}")
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskrunner.cli.ec2_options import Ec2Options
 from taskrunner.cli.local_agents import LocalAgents, check_private, store_files
 from taskrunner.cli.resource_rules import given_rules
 from taskrunner.errors import UsageError
 from taskrunner.service.resources.rules import Rules, Where
 
 if TYPE_CHECKING:
+    from starlette.routing import Route
+
     from taskrunner.host.users import User
+    from taskrunner.service.auth import Authenticator
+    from taskrunner.service.resources.base import MakeProvider, ResourceProvider
     from taskrunner.service.resources.local import LocalProcesses
+    from taskrunner.service.store.database import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +31,36 @@ class ServedResources:
     local: LocalAgents | None = None
     #: The user that tasks of those agents run as; None: the service's own.
     task_user: User | None = None
+    ec2: Ec2Options = field(default_factory=Ec2Options)
+    #: The service's.
+    region: str
+    #: Whether calls to the service are signed.
+    signed: bool
+
+    @property
+    def makes_instances(self) -> bool:
+        """Whether any rule has instances made."""
+        return self.rules.sends_to(Where.EC2)
+
+    def provider(self, local: LocalProcesses | None, url: str) -> MakeProvider:
+        """What starts agents here, and makes instances, of a service at `url`.
+
+        Those that an earlier service made are looked after in any case. Raises ConfigError.
+        """
+        from taskrunner.clock import SystemClock
+        from taskrunner.service.resources.ec2.provider import Ec2Machines
+        from taskrunner.service.resources.providers import Providers
+
+        agents = None
+        if self.makes_instances:
+            agents = self.ec2.agents(url, region=self.region, signed=self.signed)
+
+        def make(store: Store) -> ResourceProvider:
+            known: dict[Where, ResourceProvider] = {} if local is None else {Where.LOCAL: local}
+            machines = Ec2Machines(store, region=self.region, clock=SystemClock(), agents=agents)
+            return Providers({**known, Where.EC2: machines})
+
+        return make
 
     def processes(self, url: str, environ: Mapping[str, str]) -> LocalProcesses | None:
         """What starts agents here, if anything does."""
@@ -35,8 +71,23 @@ class ServedResources:
         own = [keys.absolute()] if keys is not None else []
         check_private(self.task_user, [*own, *store_files(database_url)])
 
-    def lines(self) -> Iterator[str]:
+    def know_machines(self, authenticator: Authenticator, store: Store) -> Sequence[Route]:
+        """Know the keys of instances, and take them where they say them."""
+        from taskrunner.clock import SystemClock
+        from taskrunner.service.auth import SigV4Authenticator
+        from taskrunner.service.machine_keys import MachineKeys, claim_route
+
+        if not (self.makes_instances and isinstance(authenticator, SigV4Authenticator)):
+            return ()
+        keys = MachineKeys(store)
+        authenticator.know(keys, keys.refresh)
+        return (claim_route(keys, region=self.region, clock=SystemClock()),)
+
+    def lines(self, url: str) -> Iterator[str]:
         """What is said of them when the service starts."""
+        warning = self.ec2.warning(url) if self.makes_instances else None
+        if warning is not None:
+            yield warning
         if not self.rules.rules:
             yield "What runs on an Ec2Resource or EmrCluster waits: --resources says nothing of it."
             return
@@ -47,20 +98,27 @@ class ServedResources:
 
 
 def served_resources(
-    given: str | None, local: LocalAgents, environ: Mapping[str, str], *, keys: Path | None
+    given: str | None,
+    local: LocalAgents,
+    ec2: Ec2Options,
+    environ: Mapping[str, str],
+    *,
+    keys: Path | None,
 ) -> ServedResources:
     """What --resources asks for; `local` is how agents would be started here.
 
     Raises UsageError or ConfigError for what cannot be.
     """
     rules = given_rules(given) if given is not None else Rules()
+    ec2.check(wanted=rules.sends_to(Where.EC2))
+    common = ServedResources(rules=rules, ec2=ec2, region=local.region, signed=keys is not None)
     if not rules.sends_to(Where.LOCAL):
         if local.run_as_user is not None or local.as_service_user:
             raise UsageError(
                 "--run-as-user and --tasks-as-service-user are for tasks of local resources, and "
                 "--resources makes none"
             )
-        return ServedResources(rules=rules)
+        return common
     user = local.task_user(environ, keys=keys)
     local.open_way(user)
-    return ServedResources(rules=rules, local=local, task_user=user)
+    return replace(common, local=local, task_user=user)

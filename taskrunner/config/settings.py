@@ -345,6 +345,15 @@ class Settings:
         aliases=("--secretKey",),
         secret=True,
     )
+    service_access_id: str | None = setting(
+        None,
+        "Access key id for the service, where it is not the one for AWS.",
+        metavar="ID",
+        example="m-0123456789abcdefghijkl",
+    )
+    service_secret_key: str | None = setting(
+        None, "Secret of that key. On the command line every user can read it.", secret=True
+    )
     proxy_host: str | None = setting(
         None,
         "Host of the HTTP proxy to the service and S3.",

@@ -66,6 +66,9 @@ _ITS_REGION = re.compile(r"region is ([a-z0-9-]+)")
 def check_credentials(case: Case, way: Way) -> Iterator[Finding]:
     """Which provider of the SDK's chain has some; files that are named must be there."""
     lacking = list(_lacking_files(case))
+    if own := case.settings.service_access_id:
+        yield passed("credentials", f"access key {own}, for the service alone")
+        return
     try:
         signer = find_signer(
             way.endpoint, region=way.region, clock=case.clock, environ=case.environ

@@ -14,7 +14,7 @@ from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.errors import ServiceUnreachable, TaskrunnerError
 from taskrunner.logins import hide_passwords
 from taskrunner.wire.client import Client, classify, unsigned
-from taskrunner.wire.connect import ClientSettings, connect
+from taskrunner.wire.connect import ClientSettings, connect, service_keys
 from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
 from taskrunner.wire.http import HttpReply, TransportError
 from taskrunner.wire.inputs import ReportTaskRunnerHeartbeatInput
@@ -53,6 +53,7 @@ def find_way(case: Case) -> Way:
         region=settings.region,
         allow_http=settings.allow_http,
         ca_bundle=settings.ca_bundle,
+        keys=service_keys(settings.service_access_id, settings.service_secret_key),
         environ=case.environ,
     )
     return Way(endpoint, region, connect(wire, case.clock))

@@ -7,7 +7,7 @@ for work occupies none of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,8 +96,12 @@ def create_app(
     handlers: Mapping[str, Handler],
     authenticator: Authenticator,
     settings: EdgeSettings | None = None,
+    routes: Sequence[Route] = (),
 ) -> Starlette:
-    """The ASGI application; `app.state.stop()` answers waiting polls, to be called on the loop."""
+    """The ASGI application; `app.state.stop()` answers waiting polls, to be called on the loop.
+
+    `routes` are what is answered beside the API.
+    """
     settings = settings or EdgeSettings()
     api = _Api(service, handlers, authenticator, settings)
 
@@ -116,6 +120,7 @@ def create_app(
             Route("/", endpoint=api, methods=["POST"]),
             Route("/livez", endpoint=_alive, methods=["GET"]),
             Route("/ping", endpoint=_alive, methods=["GET"]),
+            *routes,
         ],
         middleware=[Middleware(HostGuard, names=settings.host_names)],
         lifespan=lifespan,

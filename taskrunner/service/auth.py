@@ -113,9 +113,14 @@ class SigV4Authenticator:
         refresh: Callable[[], None] = lambda: None,
     ) -> None:
         """`keys` may change at any time; `refresh` has them changed."""
-        self._keys = keys
-        self._refresh = refresh
+        self._keys: list[Mapping[str, Key]] = [keys]
+        self._refreshes = [refresh]
         self._verifier = Verifier(self._secret_of, region=region, clock=clock)
+
+    def know(self, keys: Mapping[str, Key], refresh: Callable[[], None]) -> None:
+        """Take more keys; of an id that is known already, the first ones count."""
+        self._keys.append(keys)
+        self._refreshes.append(refresh)
 
     def check_headers(self, headers: Mapping[str, str]) -> None:
         """Raise a ServiceFault when these headers cannot be those of a permitted request."""
@@ -134,18 +139,22 @@ class SigV4Authenticator:
 
     def refresh(self) -> None:
         """Take note of keys that have changed."""
-        self._refresh()
+        for refresh in self._refreshes:
+            refresh()
 
     def check_still(self, permit: Permit) -> bool:
         """Whether the permit's key is what it was; raises UnknownClient when it is gone."""
         return permit.key is None or self._key(permit.key.id) == permit.key
 
     def _key(self, key_id: str) -> Key:
-        key = self._keys.get(key_id)
+        key = self._found(key_id)
         if key is None:
             raise UnknownClient(f"The access key {key_id} is not known here any more.")
         return key
 
     def _secret_of(self, key_id: str) -> str | None:
-        key = self._keys.get(key_id)
+        key = self._found(key_id)
         return key.secret if key else None
+
+    def _found(self, key_id: str) -> Key | None:
+        return next((keys[key_id] for keys in self._keys if key_id in keys), None)

@@ -9,7 +9,8 @@ from pathlib import Path
 from taskrunner.clock import Clock
 from taskrunner.wire.client import Client
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
-from taskrunner.wire.signing import find_signer
+from taskrunner.wire.keys import FixedKeys, Keys
+from taskrunner.wire.signing import SigV4Signer, find_signer
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 
 
@@ -25,7 +26,14 @@ class ClientSettings:
     ca_bundle: Path | None = None
     #: Sign nothing, although there may be credentials: a local service that asks for none.
     unsigned: bool = False
+    #: The key for the service alone; None: the one that any AWS SDK would find.
+    keys: Keys | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def service_keys(access_id: str | None, secret_key: str | None) -> Keys | None:
+    """The key for the service alone, if one is set."""
+    return Keys(access_id, secret_key) if access_id and secret_key else None
 
 
 def connect(settings: ClientSettings, clock: Clock) -> Client:
@@ -43,7 +51,9 @@ def connect(settings: ClientSettings, clock: Clock) -> Client:
         TransportSettings(ca_bundle=settings.ca_bundle, environ=settings.environ),
     )
     signer = None
-    if not settings.unsigned:
+    if settings.keys is not None:
+        signer = SigV4Signer(FixedKeys(settings.keys, "settings"), region, clock)
+    elif not settings.unsigned:
         signer = find_signer(
             endpoint,
             region=region,

@@ -205,7 +205,7 @@ def test_every_default_is_what_its_kind_makes_of_it() -> None:
 
 def test_what_is_secret_is_in_no_repr(tmp_path: Path) -> None:
     secrets = {setting.name: {"x": "hush"} for setting in SETTINGS if setting.secret}
-    assert len(secrets) == 3
+    assert len(secrets) == 4
     assert "hush" not in repr(Settings(work_dir=tmp_path, **secrets))  # type: ignore[arg-type]
     assert "tasks=4" in repr(Settings(work_dir=tmp_path))
 

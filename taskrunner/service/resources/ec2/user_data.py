@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
 
-from taskrunner.errors import ConfigError
 from taskrunner.model.document import PipelineObject
 from taskrunner.service.resources.base import Launch, ResourceFailure
 from taskrunner.service.store.rows import MachineRow
@@ -42,15 +41,6 @@ class AgentSettings:
     package: str
     #: Whether calls to the service are signed.
     signed: bool
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for a package that is not ours."""
-        if self.package.strip().lower() in {"", "taskrunner"}:
-            raise ConfigError(
-                f"--ec2-package: found {self.package!r}, wanted what instances are to install: "
-                "s3://BUCKET/taskrunner_agent-VERSION.whl, a URL, or a requirement for pip (the "
-                "package is taskrunner-agent)"
-            )
 
 
 def user_data(settings: AgentSettings, machine: MachineRow, wanted: Launch) -> str:
