@@ -72,8 +72,17 @@ class Machine:
 class Ec2Server:
     """EC2, and the parameters of Systems Manager that name images, in one region or all."""
 
-    def __init__(self, *, launched: Callable[[Machine], None] = lambda _machine: None) -> None:
-        """`launched` is told of each new instance, as its user data would run there."""
+    def __init__(
+        self,
+        *,
+        launched: Callable[[Machine], None] = lambda _machine: None,
+        called: Callable[[str, str], None] = lambda _action, _when: None,
+    ) -> None:
+        """`launched` is told of each new instance, as its user data would run there.
+
+        `called` is told of each call, `before` it does anything and `after`.
+        """
+        self._called = called
         self._launched = launched
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -148,6 +157,12 @@ class Ec2Server:
     # -- calls ------------------------------------------------------------------------------
 
     def _answer(self, action: str, query: Query) -> Mapping[str, Any]:
+        self._called(action, "before")
+        reply = self._done(action, query)
+        self._called(action, "after")
+        return reply
+
+    def _done(self, action: str, query: Query) -> Mapping[str, Any]:
         with self._lock:
             self.calls.append((action, query))
             if faults := self._faults.get(action):

@@ -1,0 +1,172 @@
+"""A service that makes instances, in a process that can be killed at any moment, and its orders.
+
+The processes are forked from one that has loaded everything: a life costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from taskrunner.clock import SystemClock
+from taskrunner.errors import PipelineDeleted
+from taskrunner.model.reader import read_definition
+from taskrunner.model.states import PipelineState
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.engine import Service
+from taskrunner.service.resources.base import ResourceProvider
+from taskrunner.service.resources.ec2.api import Ec2Api
+from taskrunner.service.resources.ec2.machine import Spec
+from taskrunner.service.resources.ec2.provider import Ec2Machines
+from taskrunner.service.resources.ec2.user_data import AgentSettings
+from taskrunner.service.resources.providers import Providers
+from taskrunner.service.resources.rules import Rules, Where
+from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store.database import Store
+
+REGION = "us-east-1"
+AGENTS = AgentSettings(
+    endpoint="https://pipelines.example.com", region=REGION, package="taskrunner-agent", signed=True
+)
+PATIENCE_S = 60.0
+_LOOK_S = 0.1
+_DEFINITION = """{"objects": [
+  {"id": "Default", "scheduleType": "ondemand"},
+  {"id": "A", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "R"}},
+  {"id": "R", "type": "Ec2Resource", "terminateAfter": "%s"}
+]}"""
+
+#: One process from which all lives are forked.
+_FORKS = multiprocessing.get_context("forkserver")
+
+
+class WithoutToken(Ec2Api):
+    """A mutant: EC2 cannot tell a second try from a second machine."""
+
+    def run(self, spec: Spec, arguments: dict[str, Any]) -> str:
+        return super().run(spec, {k: v for k, v in arguments.items() if k != "ClientToken"})
+
+
+class WithoutSweep(Ec2Machines):
+    """A mutant: nobody looks for what was forgotten."""
+
+    def look_after(self, now: datetime) -> None:
+        pass
+
+
+class Dead(Exception):
+    """The service was killed."""
+
+
+class Life:
+    """A service from its start until it is killed."""
+
+    def __init__(
+        self, database_url: str, ec2_url: str, *, without: str = "", idle: bool = False
+    ) -> None:
+        """An idle one does what it is asked, and nothing by itself."""
+        _FORKS.set_forkserver_preload([__name__])
+        self._ours, theirs = _FORKS.Pipe()
+        arguments = (theirs, database_url, ec2_url, without, idle)
+        self._process = _FORKS.Process(target=_live, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def kill(self) -> None:
+        """End it at once; safe in any thread."""
+        if self._process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+
+    def is_dead(self) -> bool:
+        """Whether it was killed."""
+        return self._process.exitcode is not None
+
+    def ask(self, order: str, *given: Any) -> Any:
+        """Have an order carried out; raises Dead."""
+        try:
+            self._ours.send((order, *given))
+            if not self._ours.poll(PATIENCE_S):
+                raise AssertionError(f"{order} was not answered")
+            return self._ours.recv()
+        except (EOFError, OSError):
+            raise Dead from None
+
+    def end(self) -> None:
+        """Kill it, and wait until it is gone."""
+        self.kill()
+        self._process.join()
+        self._process.close()
+        self._ours.close()
+
+
+def _live(orders: Connection, database_url: str, ec2_url: str, without: str, idle: bool) -> None:
+    session = boto3.session.Session(aws_access_key_id="k", aws_secret_access_key="s")
+    config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
+
+    def connect(name: str, region: str) -> Any:
+        make: Any = session.client
+        return make(name, region_name=region, endpoint_url=ec2_url, config=config)
+
+    def provider(store: Store) -> ResourceProvider:
+        make = WithoutSweep if without == "sweep" else Ec2Machines
+        machines = make(
+            store,
+            region=REGION,
+            clock=SystemClock(),
+            agents=AGENTS,
+            api=(WithoutToken if without == "token" else Ec2Api)(connect),
+            watch_s=_LOOK_S,
+            pause_s=_LOOK_S,
+        )
+        return Providers({Where.EC2: machines})
+
+    settings = ServiceSettings(
+        database_url=database_url, resources=Rules.everywhere("ec2", "--resources")
+    )
+    service = Service(settings, provider=provider)
+    if not idle:
+        service.start()
+    while True:
+        order, *given = orders.recv()
+        orders.send(_ORDERS[order](service, *given))
+
+
+def _begin(service: Service, name: str, terminate_after: str) -> str:
+    """Activate a pipeline of this name, unless that was done."""
+    pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
+    if service.pipeline(pipeline_id).state is PipelineState.PENDING:
+        service.put_definition(pipeline_id, read_definition(_DEFINITION % terminate_after))
+        service.activate(pipeline_id)
+    return pipeline_id
+
+
+def _delete(service: Service, pipeline_id: str) -> None:
+    with suppress(PipelineDeleted):
+        service.delete_pipeline(pipeline_id)
+
+
+def _cancel(service: Service, pipeline_id: str) -> None:
+    with service.store.read() as conn:
+        rows = instance_store.load_instances(conn, pipeline_id, live=True)
+    service.set_status(pipeline_id, [row.instance_id for row in rows], "CANCEL")
+
+
+def _resources(service: Service) -> Mapping[str, tuple[str, str | None]]:
+    """The status and the handle of each pipeline's resource."""
+    with service.store.read() as conn:
+        rows = instance_store.with_category(conn, "resource", list(instance_store.InstanceStatus))
+    return {row.pipeline_id: (str(row.status), row.resource_handle) for row in rows}
+
+
+_ORDERS = {"begin": _begin, "delete": _delete, "cancel": _cancel, "resources": _resources}
