@@ -144,8 +144,9 @@ def half_a_key(values: Mapping[str, object]) -> Iterator[str]:
     """What to say of an access key without its secret, or of a secret without its key."""
     if (values.get("access_id") is None) != (values.get("secret_key") is None):
         yield "an access key has two parts: set both access_id and secret_key"
-    if (values.get("service_access_id") is None) != (values.get("service_secret_key") is None):
-        yield "the service's key has two parts: set service_access_id and service_secret_key"
+    # The other way round the secret may be a credential that only the unit is given.
+    if values.get("service_access_id") is None and values.get("service_secret_key") is not None:
+        yield "service_secret_key is set, and whose it is is not: set service_access_id"
 
 
 def _weights_of_nobody(found: Examined) -> list[str]:

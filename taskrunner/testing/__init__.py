@@ -17,11 +17,13 @@ if TYPE_CHECKING:
         new_task,
     )
     from taskrunner.testing.clock import FakeClock
+    from taskrunner.testing.ec2 import Ec2Server
     from taskrunner.testing.redshift import RedshiftStandIn
     from taskrunner.testing.service import NotSettled, ServiceInProcess
 
 __all__ = [
     "ActivityEnvironment",
+    "Ec2Server",
     "FakeClock",
     "NotSettled",
     "RedshiftStandIn",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "ActivityEnvironment": "taskrunner.testing.activity_environment",
+    "Ec2Server": "taskrunner.testing.ec2",
     "FakeClock": "taskrunner.testing.clock",
     "NotSettled": "taskrunner.testing.service",
     "RedshiftStandIn": "taskrunner.testing.redshift",

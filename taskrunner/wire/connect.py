@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.clock import Clock
+from taskrunner.errors import ConfigError
 from taskrunner.wire.client import Client
 from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 from taskrunner.wire.keys import FixedKeys, Keys
@@ -32,7 +33,12 @@ class ClientSettings:
 
 
 def service_keys(access_id: str | None, secret_key: str | None) -> Keys | None:
-    """The key for the service alone, if one is set."""
+    """The key for the service alone, if one is set. Raises ConfigError for half of one."""
+    if access_id is not None and secret_key is None:
+        raise ConfigError(
+            f"service_access_id is {access_id!r}, and there is no service_secret_key: give it as a "
+            "credential of the unit (LoadCredential=service_secret_key:PATH) or in a file"
+        )
     return Keys(access_id, secret_key) if access_id and secret_key else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from multiprocessing.connection import Connection
@@ -20,7 +20,7 @@ from botocore.config import Config
 from taskrunner.clock import SystemClock
 from taskrunner.errors import PipelineDeleted
 from taskrunner.model.reader import read_definition
-from taskrunner.model.states import PipelineState
+from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.resources.base import ResourceProvider
@@ -119,8 +119,7 @@ def _live(orders: Connection, database_url: str, ec2_url: str, without: str, idl
         return make(name, region_name=region, endpoint_url=ec2_url, config=config)
 
     def provider(store: Store) -> ResourceProvider:
-        make = WithoutSweep if without == "sweep" else Ec2Machines
-        machines = make(
+        machines = (WithoutSweep if without == "sweep" else Ec2Machines)(
             store,
             region=REGION,
             clock=SystemClock(),
@@ -165,8 +164,13 @@ def _cancel(service: Service, pipeline_id: str) -> None:
 def _resources(service: Service) -> Mapping[str, tuple[str, str | None]]:
     """The status and the handle of each pipeline's resource."""
     with service.store.read() as conn:
-        rows = instance_store.with_category(conn, "resource", list(instance_store.InstanceStatus))
+        rows = instance_store.with_category(conn, "resource", list(InstanceStatus))
     return {row.pipeline_id: (str(row.status), row.resource_handle) for row in rows}
 
 
-_ORDERS = {"begin": _begin, "delete": _delete, "cancel": _cancel, "resources": _resources}
+_ORDERS: Mapping[str, Callable[..., Any]] = {
+    "begin": _begin,
+    "delete": _delete,
+    "cancel": _cancel,
+    "resources": _resources,
+}

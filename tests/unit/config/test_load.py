@@ -11,6 +11,7 @@ from taskrunner.config.kinds import Space
 from taskrunner.config.load import Loaded, examine, load
 from taskrunner.config.settings import BY_NAME, SETTINGS, Settings
 from taskrunner.errors import ConfigError
+from taskrunner.wire.connect import service_keys
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config.example.toml"
 
@@ -275,3 +276,14 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         "an access key has two parts: set both access_id and secret_key",
     ]
     assert "hush" not in str(caught.value)
+
+
+def test_half_a_key_for_the_service_is_told() -> None:
+    flags = {"worker_group": ("wg",), "service_secret_key": "hush"}
+    with pytest.raises(ConfigError, match="set service_access_id"):
+        load(flags, {})
+    # Its secret may be a credential that only the unit has, which `install-service` is not.
+    settings = load({"worker_group": ("wg",), "service_access_id": "m-1"}, {}).settings
+    assert settings.service_secret_key is None
+    with pytest.raises(ConfigError, match="there is no service_secret_key: give it as"):
+        service_keys(settings.service_access_id, settings.service_secret_key)

@@ -2,17 +2,20 @@
 # resource. The lines above this one, which the service wrote, say of which. What goes wrong ends
 # the machine: then the service makes another, or says why the resource failed.
 
+: "${ROOT:=}" # the folder that stands for /, in tests
+program=$ROOT$PREFIX/bin
+
 main() {
   [ -z "$LIFE_MINUTES" ] || shutdown -h "+$LIFE_MINUTES"
   trap 'fail "line $LINENO failed"' ERR
   install_python
   local python
   python=$(find_python)
-  "$python" -m venv "$PREFIX"
+  "$python" -m venv "$ROOT$PREFIX"
   install_package
   task_user
   settings
-  "$PREFIX/bin/taskrunner" install-service --start
+  "$program/taskrunner" install-service --start
 }
 
 install_python() {
@@ -43,8 +46,8 @@ install_package() {
   local source=$PACKAGE
   if [[ $PACKAGE == s3://* ]]; then
     source=$(mktemp -d)/${PACKAGE##*/}
-    "$PREFIX/bin/pip" install --quiet --disable-pip-version-check boto3
-    "$PREFIX/bin/python" - "$PACKAGE" "$source" <<'END'
+    "$program/pip" install --quiet --disable-pip-version-check boto3
+    "$program/python" - "$PACKAGE" "$source" <<'END'
 import sys
 
 import boto3
@@ -54,7 +57,7 @@ bucket, _, key = uri.removeprefix("s3://").partition("/")
 boto3.client("s3").download_file(bucket, key, path)
 END
   fi
-  "$PREFIX/bin/pip" install --quiet --disable-pip-version-check --upgrade "$source"
+  "$program/pip" install --quiet --disable-pip-version-check --upgrade "$source"
 }
 
 task_user() {
@@ -68,15 +71,15 @@ task_user() {
 # Only root, and systemd for the agent, may read what is in the folder.
 settings() {
   umask 077
-  mkdir -p /etc/taskrunner
-  base64 --decode <<<"$SETTINGS" >/etc/taskrunner/taskrunner.toml
+  mkdir -p "$ROOT/etc/taskrunner"
+  base64 --decode <<<"$SETTINGS" >"$ROOT/etc/taskrunner/taskrunner.toml"
   [ -n "$KEY_ID" ] || return 0
   # What is in the user data opens nothing any more once this has been said.
-  KEY_TOKEN=$KEY_TOKEN "$PREFIX/bin/python" -m taskrunner.cli.machine_key \
-    "$ENDPOINT" "$REGION" "$KEY_ID" /etc/taskrunner/service_secret_key
-  mkdir -p /etc/systemd/system/taskrunner.service.d
+  KEY_TOKEN=$KEY_TOKEN "$program/python" -m taskrunner.cli.machine_key \
+    "$ENDPOINT" "$REGION" "$KEY_ID" "$ROOT/etc/taskrunner/service_secret_key"
+  mkdir -p "$ROOT/etc/systemd/system/taskrunner.service.d"
   umask 022
-  cat >/etc/systemd/system/taskrunner.service.d/40-service-key.conf <<'END'
+  cat >"$ROOT/etc/systemd/system/taskrunner.service.d/40-service-key.conf" <<'END'
 [Service]
 LoadCredential=service_secret_key:/etc/taskrunner/service_secret_key
 END
