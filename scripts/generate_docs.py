@@ -72,11 +72,11 @@ Every type below is read, checked and planned. Not all can be carried out: an at
 that cannot fails with the errorId `UnsupportedType`. A [plugin](plugins.md) can bring it.
 """
 RUNS_TAIL = """
-Resources: no machine is made. What runs on an Ec2Resource or EmrCluster goes where the operator's
-rules say: to the agents of a worker group, or to an agent process on this host. See
-[where resources run](resources.md). Steps and scripts of EMR's run by what the agent has for them
-([EMR](emr.md)); bootstrap actions and applications are nowhere installed. Of an HttpProxy nothing
-is applied: the agent has proxy settings of its own."""
+Resources: what runs on an Ec2Resource or EmrCluster goes where the operator's rules say: to the
+agents of a worker group, to an agent process on this host, or for an Ec2Resource to an instance
+that is made for it. See [where resources run](resources.md). Steps and scripts of EMR's run by what
+the agent has for them ([EMR](emr.md)); bootstrap actions and applications are nowhere installed. An
+HttpProxy is applied to such an instance's agent; elsewhere the agent has proxy settings of its own."""
 VALIDATION_HEAD = """# What validation reports
 
 Generated from `taskrunner/model/validate/codes.py` by `scripts/generate_docs.py`.

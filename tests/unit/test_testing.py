@@ -26,6 +26,7 @@ def test_everything_that_is_promised_is_there(name: str) -> None:
 def test_what_is_promised_does_not_change_by_accident() -> None:
     assert testing.__all__ == [
         "ActivityEnvironment",
+        "Ec2Server",
         "FakeClock",
         "NotSettled",
         "RedshiftStandIn",

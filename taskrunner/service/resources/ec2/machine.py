@@ -45,6 +45,8 @@ class Spec:
     bid: str | None = None
     public_address: bool | None = None
     count: int = 1
+    #: How many are enough, where there is no room for all.
+    enough: int = 1
     tags: Mapping[str, str] = field(default_factory=dict)
     #: The values as the definition has them, by field.
     given: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +74,8 @@ class Spec:
             zone=once.get("availabilityZone"),
             bid=None if on_demand else spot,
             public_address=_switch(name, once, "associatePublicIpAddress"),
-            count=_count(name, once),
+            count=_count(name, once, "instanceCount", 1),
+            enough=_count(name, once, "minInstanceCount", _count(name, once, "instanceCount", 1)),
             tags=_tags(wanted),
             given={"instanceType": DEFAULT_TYPE, **given},
         )
@@ -176,9 +179,8 @@ def _switch(name: str, given: Mapping[str, str], key: str) -> bool | None:
     return word == "true"
 
 
-def _count(name: str, given: Mapping[str, str]) -> int:
-    key = "instanceCount"
-    text = given.get(key, "1").strip()
+def _count(name: str, given: Mapping[str, str], key: str, default: int) -> int:
+    text = given.get(key, str(default)).strip()
     # More than AWS lets one pipeline have is taken for a mistake.
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_MACHINES):
         raise ResourceFailure(

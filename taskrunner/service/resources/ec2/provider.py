@@ -96,7 +96,7 @@ class Ec2Machines:
         self._check_quiet(spec.region)
         noted = self._noted(wanted, spec)
         try:
-            ids = [self._made(machine, spec, wanted, self._agents) for machine in noted]
+            ids = self._all_made(noted, spec, wanted, self._agents)
         except ResourceBusy as busy:
             self._hush(spec.region, str(busy))
             raise
@@ -105,6 +105,22 @@ class Ec2Machines:
             self._end_noted(noted)
             raise
         return f"{_PREFIX}:{spec.region}:{','.join(ids)}"
+
+    def _all_made(
+        self, noted: list[MachineRow], spec: Spec, wanted: Launch, agents: AgentSettings
+    ) -> list[str]:
+        """EC2's ids of all machines, or of as many as are enough when there is no room for more."""
+        ids: list[str] = []
+        for machine in noted:
+            try:
+                ids.append(self._made(machine, spec, wanted, agents))
+            except ResourceFailure as failure:
+                if not failure.wait or len(ids) < spec.enough:
+                    raise
+                log.warning("fewer instances than were wanted", made=len(ids), error=str(failure))
+                self._end_noted(noted[len(ids) :])
+                break
+        return ids
 
     def _noted(self, wanted: Launch, spec: Spec) -> list[MachineRow]:
         """The rows of the resource's machines: those of a launch that was cut short, or new ones.

@@ -232,6 +232,19 @@ def test_several_instances_poll_one_group_and_the_resource_lives_while_one_does(
     assert aws.running == []
 
 
+def test_fewer_instances_are_enough_where_the_definition_says_so(
+    world: ServiceInProcess, aws: Ec2Server
+) -> None:
+    aws.room = 2
+    pipeline = start(world, instanceCount="3", minInstanceCount="2")
+    assert (len(aws.running), resource(world, pipeline).failures) == (2, 0)
+    aws.room = 1000
+    world.advance(WATCH_S)
+    assert len(aws.machines) == 2
+    world.work_off(group(pipeline))
+    assert aws.running == []
+
+
 # -- spot -----------------------------------------------------------------------------------
 
 
