@@ -91,8 +91,8 @@ def test_the_example_runs_on_an_instance_of_its_own(
         aws.roles.add("DataPipelineDefaultResourceRole")
         monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", aws.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", aws.url)
-        options = ("--credentials-file", str(tmp_path / "keys.toml"))
-        options += ("--resources", "ec2", "--ec2-package", "taskrunner-agent")
+        options = ["--credentials-file", str(tmp_path / "keys.toml")]
+        options += ["--resources", "ec2", "--ec2-package", "taskrunner-agent"]
         with served(tmp_path, *options) as running, closing(Service(running.url)) as service:
             pipeline = _put(service)
             until("the end", lambda: _state(service, pipeline) == "FINISHED" or bool(cloud.trouble))
