@@ -24,7 +24,6 @@ from taskrunner.host.systemd import Notifier
 
 if TYPE_CHECKING:
     from taskrunner.cli.served_resources import ServedResources
-    from taskrunner.service.actions.publisher import Publisher
     from taskrunner.service.auth import Authenticator
     from taskrunner.service.resources.rules import Rules
     from taskrunner.service.server import Address, ServiceServer
@@ -225,6 +224,7 @@ def _serve_on(
     environ: Mapping[str, str],
     reload: Callable[[], None],
 ) -> int:
+    from taskrunner.cli.served_alarms import publisher_of
     from taskrunner.plugins.types import know_plugin_types
     from taskrunner.service.app import EdgeSettings, create_app
     from taskrunner.service.engine import Service
@@ -246,7 +246,7 @@ def _serve_on(
         service = Service(
             _settings(options, resources.rules, environ),
             provider=resources.provider(local, url_of(sock)),
-            publisher=_publisher(options),
+            publisher=publisher_of(options.alarms),
             failed=failed,
         )
         stack.callback(service.stop)
@@ -327,24 +327,6 @@ def _default_database(environ: Mapping[str, str]) -> str:
 def _state_folder(environ: Mapping[str, str]) -> Path:
     state = environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "taskrunner"
-
-
-def _publisher(options: Options) -> Publisher:
-    from taskrunner.service.actions.publisher import Recorder, SnsPublisher
-
-    if options.alarms == "sns" or (options.alarms == "auto" and _have_aws_credentials()):
-        return SnsPublisher()
-    return Recorder()
-
-
-def _have_aws_credentials() -> bool:
-    from botocore.exceptions import BotoCoreError
-    from botocore.session import Session
-
-    try:
-        return Session().get_credentials() is not None
-    except BotoCoreError:
-        return False
 
 
 def _host_names(options: Options) -> tuple[str, ...]:

@@ -26,11 +26,7 @@ from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefiniti
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects, check_status, set_status
-from taskrunner.service.resources.base import (
-    ExternalResources,
-    MakeProvider,
-    ResourceProvider,
-)
+from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import unplaced
 from taskrunner.service.scheduler import Scheduler
@@ -75,7 +71,7 @@ class Service:
         self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
         self.resources = ResourceManager(
             self.store,
-            _made(provider, self.store),
+            made(provider, self.store),
             load,
             rules=settings.resources,
             work_ready=self.work_ready,
@@ -392,12 +388,6 @@ class Service:
 
     def _tasks(self, conn: Connection, caller: Caller) -> Tasks:
         return Tasks(conn, self.clock.now(), self.loaded, self.settings, caller)
-
-
-def _made(provider: ResourceProvider | MakeProvider | None, store: Store) -> ResourceProvider:
-    if provider is None:
-        return ExternalResources()
-    return provider(store) if callable(provider) else provider
 
 
 def _new_pipeline_id() -> str:

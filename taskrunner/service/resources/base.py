@@ -112,3 +112,10 @@ class ExternalResources:
 
     def look_after(self, now: datetime) -> None:
         """Nothing."""
+
+
+def made(provider: ResourceProvider | MakeProvider | None, store: Store) -> ResourceProvider:
+    """The provider of a service over this store; without one, nobody is launched."""
+    if provider is None:
+        return ExternalResources()
+    return provider(store) if callable(provider) else provider
