@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -49,9 +49,10 @@ class _Region:
     #: The same for any call, after one that brought no answer, and what is said meanwhile.
     quiet_until: float = 0.0
     trouble: str = ""
-    #: By EC2's id.
+    #: When EC2 last answered, and what it knew then, by its ids.
+    looked_at: float | None = None
     seen: Mapping[str, Seen] = field(default_factory=dict)
-    #: Since when instances have been missing in EC2's answers.
+    #: Since when instances have been asked for here that were missing in EC2's answers.
     missing: dict[str, float] = field(default_factory=dict)
 
 
@@ -78,6 +79,7 @@ class Ec2Machines:
         self._region, self._agents = region, agents
         self._api = api or Ec2Api()
         self._regions: dict[str, _Region] = {}
+        #: Handles whose end was asked for: when it is asked for again.
         self._asked: dict[str, float] = {}
         self._images_at = 0.0
 
@@ -123,11 +125,7 @@ class Ec2Machines:
         return ids
 
     def _noted(self, wanted: Launch, spec: Spec) -> list[MachineRow]:
-        """The rows of the resource's machines: those of a launch that was cut short, or new ones.
-
-        A region that has changed in between (a new version of a definition has instances of its
-        own) cannot be: a row's definition never changes.
-        """
+        """The rows of the resource's machines: of a launch that was cut short, or new ones."""
         row = wanted.row
         with self._store.write() as conn:
             held = machine_store.of_resource(conn, row.pipeline_id, row.instance_id)
@@ -189,15 +187,16 @@ class Ec2Machines:
     def alive(self, handle: str) -> bool:
         """Whether any of its instances is there, by the last look at its region."""
         region, ids = _parts(handle)
-        known = self._regions.get(region)
-        return known is None or any(self._may_run(known, ec2_id) for ec2_id in ids)
+        known = self._regions.setdefault(region, _Region())
+        return any(self._may_run(known, ec2_id) for ec2_id in ids)
 
     def _may_run(self, region: _Region, ec2_id: str) -> bool:
         seen = region.seen.get(ec2_id)
         if seen is not None:
             return seen.runs
-        since = region.missing.get(ec2_id)
-        return since is None or self._clock.monotonic() < since + GRACE_S
+        since = region.missing.setdefault(ec2_id, self._clock.monotonic())
+        # Only an answer of EC2's says that it is gone, never that none came.
+        return region.looked_at is None or region.looked_at < since + GRACE_S
 
     def reason(self, row: InstanceRow) -> str:
         """Why its instances ended, as EC2 says it."""
@@ -212,20 +211,18 @@ class Ec2Machines:
 
         Of one of which EC2 knows nothing, the row stays until it is sure that none turns up.
         """
-        if not self._may_ask(handle):
-            return False
         region, ids = _parts(handle)
-        with self._store.write() as conn:
-            machine_store.end(conn, ids)
-        return self._terminate(region, ids)
-
-    def _may_ask(self, handle: str) -> bool:
-        """Whether to ask EC2 (again) for the end of these."""
         now = self._clock.monotonic()
-        if now < self._asked.get(handle, now) or self._trouble(_parts(handle)[0]):
+        if handle not in self._asked:
+            # In any case, and before EC2 is asked: whoever launches again must not take these.
+            with self._store.write() as conn:
+                machine_store.end(conn, ids)
+        elif now < self._asked[handle]:
             return False
-        self._asked = {key: until for key, until in self._asked.items() if until > now}
         self._asked[handle] = now + self._pause_s
+        if self._trouble(region) or not self._terminate(region, ids):
+            return False
+        self._asked.pop(handle, None)
         return True
 
     def _terminate(self, region: str, ids: Iterable[str]) -> bool:
@@ -233,15 +230,17 @@ class Ec2Machines:
         try:
             ended = self._api.terminate(region, wanted)
         except (ResourceBusy, ResourceFailure) as error:
-            self._hush(region, str(error))
-            log.warning("instances could not be ended", ec2_ids=wanted, error=str(error))
+            if self._hush(region, str(error)):
+                log.warning("instances could not be ended", ec2_ids=wanted, error=str(error))
             return False
         log.info("instances ended", ec2_ids=sorted(ended), region=region)
         known = self._regions.setdefault(region, _Region())
         gone = {ec2_id for ec2_id in wanted if not self._may_run(known, ec2_id)}
         return all(ended.get(ec2_id) or ec2_id in gone for ec2_id in wanted)
 
-    def _end_noted(self, machines: Iterable[MachineRow]) -> None:
+    def _end_noted(self, machines: Sequence[MachineRow]) -> None:
+        if not machines:
+            return
         with self._store.write() as conn:
             for machine in machines:
                 machine_store.update(conn, machine.machine_id, ended=True)
@@ -264,20 +263,22 @@ class Ec2Machines:
         self._regions.setdefault(self._region, _Region(watch_at=at + self._watch_s))
 
     def _look(self, name: str, machines: list[MachineRow]) -> None:
-        if not machines or self._trouble(name):
-            return
         region = self._regions[name]
+        if not machines:
+            region.seen, region.looked_at = {}, self._clock.monotonic()
+            return
+        if self._trouble(name):
+            return
         try:
             found = self._api.machines(name, [machine.machine_id for machine in machines])
         except (ResourceBusy, ResourceFailure) as error:
             # Nothing new is known then, and nothing is concluded from that.
-            self._hush(name, str(error))
-            log.warning("instances could not be looked at", region=name, error=str(error))
+            if self._hush(name, str(error)):
+                log.warning("instances could not be looked at", region=name, error=str(error))
             return
+        region.trouble, region.looked_at = "", self._clock.monotonic()
         region.seen = {seen.ec2_id: seen for seen in found}
-        at = self._clock.monotonic()
-        missing = {m.ec2_id for m in machines if m.ec2_id and m.ec2_id not in region.seen}
-        region.missing = {ec2_id: region.missing.get(ec2_id, at) for ec2_id in missing}
+        region.missing = {k: since for k, since in region.missing.items() if k not in region.seen}
         self._sweep(name, machines, found)
 
     def _sweep(self, name: str, machines: list[MachineRow], found: list[Seen]) -> None:
@@ -286,11 +287,10 @@ class Ec2Machines:
         Which machines are needed is read after what there is was asked for: one that was made
         in between is in the list, or it is not among those that were found.
         """
-        with self._store.write() as conn:
+        with self._store.read() as conn:
             needed = machine_store.needed(conn)
-            idle = [machine for machine in machines if machine.machine_id not in needed]
-            for machine in idle:
-                machine_store.update(conn, machine.machine_id, ended=True)
+        idle = [machine for machine in machines if machine.machine_id not in needed]
+        self._end_noted([machine for machine in idle if not machine.ended])
         wanted = {m.machine_id: needed[m.machine_id] for m in machines if m.machine_id in needed}
         surplus = [seen.ec2_id for seen in found if _is_surplus(seen, wanted)]
         if surplus:
@@ -324,10 +324,12 @@ class Ec2Machines:
         if trouble := self._trouble(name):
             raise ResourceBusy(trouble)
 
-    def _hush(self, name: str, trouble: str) -> None:
+    def _hush(self, name: str, trouble: str) -> bool:
+        """Ask nothing of a region for a while; whether its trouble is a new one."""
         region = self._regions.setdefault(name, _Region())
         region.quiet_until = self._clock.monotonic() + self._pause_s
-        region.trouble = trouble
+        is_new, region.trouble = region.trouble != trouble, trouble
+        return is_new
 
 
 def _is_surplus(seen: Seen, wanted: Mapping[str, str | None]) -> bool:
