@@ -64,7 +64,7 @@ class Host:
         self.root = folder / "root"
         self._calls, self._bin = folder / "calls", folder / "bin"
         self._bin.mkdir()
-        for name in ("dnf", "shutdown", "useradd"):
+        for name in ("dnf", "shutdown", "useradd", "chgrp"):
             self.program(name, SAY)
         self.program("python3", PYTHON)
         # There is no other user here than those of an image.
@@ -114,13 +114,15 @@ def test_a_machine_sets_itself_up_says_its_key_and_starts_its_agent(host: Host) 
             "python -m taskrunner.cli.machine_key https://p.example.com us-east-1 m-1 "
             f"{folder}/service_secret_key the-token"
         ),
+        "taskrunner install-service",
+        f"chgrp taskrunner {folder}/taskrunner.toml",
         "taskrunner install-service --start",
     ]
     settings = tomllib.loads((folder / "taskrunner.toml").read_text())
     assert settings["worker_group"] == ["resource:df-1_@R's"]
     assert settings["run_as_user"] == "dptask"
     assert settings["service_access_id"] == "m-1"
-    assert (folder / "taskrunner.toml").stat().st_mode & 0o077 == 0
+    assert (folder / "taskrunner.toml").stat().st_mode & 0o777 == 0o640
     unit = host.root / "etc/systemd/system/taskrunner.service.d/40-service-key.conf"
     assert unit.read_text() == (
         "[Service]\nLoadCredential=service_secret_key:/etc/taskrunner/service_secret_key\n"

@@ -15,6 +15,10 @@ main() {
   install_package
   task_user
   settings
+  # Makes the agent's user, who has to read its settings.
+  "$program/taskrunner" install-service
+  chgrp taskrunner "$ROOT/etc/taskrunner/taskrunner.toml"
+  chmod 640 "$ROOT/etc/taskrunner/taskrunner.toml"
   "$program/taskrunner" install-service --start
 }
 
@@ -68,17 +72,18 @@ task_user() {
   fi
 }
 
-# Only root, and systemd for the agent, may read what is in the folder.
+# Until there is a user of the agent's only root may read what is in the folder; the key stays so,
+# and systemd hands it to the agent.
 settings() {
   umask 077
   mkdir -p "$ROOT/etc/taskrunner"
   base64 --decode <<<"$SETTINGS" >"$ROOT/etc/taskrunner/taskrunner.toml"
+  umask 022
   [ -n "$KEY_ID" ] || return 0
   # What is in the user data opens nothing any more once this has been said.
   KEY_TOKEN=$KEY_TOKEN "$program/python" -m taskrunner.cli.machine_key \
     "$ENDPOINT" "$REGION" "$KEY_ID" "$ROOT/etc/taskrunner/service_secret_key"
   mkdir -p "$ROOT/etc/systemd/system/taskrunner.service.d"
-  umask 022
   cat >"$ROOT/etc/systemd/system/taskrunner.service.d/40-service-key.conf" <<'END'
 [Service]
 LoadCredential=service_secret_key:/etc/taskrunner/service_secret_key
