@@ -107,14 +107,14 @@ def test_the_example_runs_on_an_instance_of_its_own(
 
 
 def _put(service: Service) -> str:
-    made = service.aws("create-pipeline", "--name", "worker", "--unique-id", "1")["pipelineId"]
+    made: str = service.client.create_pipeline(name="worker", uniqueId="1")["pipelineId"]
     answer = service.aws(
         *("put-pipeline-definition", "--pipeline-id", made),
         *("--pipeline-definition", f"file://{EXAMPLE}"),
     )
     assert answer["errored"] is False, answer
-    service.aws("activate-pipeline", "--pipeline-id", made)
-    return str(made)
+    service.client.activate_pipeline(pipelineId=made)
+    return made
 
 
 def _state(service: Service, pipeline: str) -> Any:

@@ -35,6 +35,7 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.database import Store
 
 REGION = "us-east-1"
+SESSION: Any = boto3.session.Session(aws_access_key_id="k", aws_secret_access_key="s")
 AGENTS = AgentSettings(
     endpoint="https://pipelines.example.com", region=REGION, package="taskrunner-agent", signed=True
 )
@@ -75,7 +76,7 @@ class Life:
         self, database_url: str, ec2_url: str, *, without: str = "", idle: bool = False
     ) -> None:
         """An idle one does what it is asked, and nothing by itself."""
-        _FORKS.set_forkserver_preload([__name__])
+        _FORKS.set_forkserver_preload(["tests.chaos.ec2_warm"])
         self._ours, theirs = _FORKS.Pipe()
         arguments = (theirs, database_url, ec2_url, without, idle)
         self._process = _FORKS.Process(target=_live, args=arguments, daemon=True)
@@ -111,11 +112,10 @@ class Life:
 
 
 def _live(orders: Connection, database_url: str, ec2_url: str, without: str, idle: bool) -> None:
-    session = boto3.session.Session(aws_access_key_id="k", aws_secret_access_key="s")
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
     def connect(name: str, region: str) -> Any:
-        make: Any = session.client
+        make: Any = SESSION.client
         return make(name, region_name=region, endpoint_url=ec2_url, config=config)
 
     def provider(store: Store) -> ResourceProvider:
