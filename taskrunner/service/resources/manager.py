@@ -190,7 +190,7 @@ class ResourceManager:
             runs = waits is None
             values["status"] = InstanceStatus.RUNNING if runs else InstanceStatus.CREATING
         if not place.unmatched:
-            values["actual_start"] = row.actual_start or now
+            values["actual_start"] = row.actual_start or _begun(row, now)
         done = self._change(row, now, place.group, **values)
         if done and row.resource_handle and is_launched(row.resource_handle):
             self.provider.end(row.resource_handle)
@@ -218,7 +218,8 @@ class ResourceManager:
             return row.error_message != message and self._update(row, now, error_message=message)
         except DefinitionError as error:
             return self._failed(row, now, ResourceFailure(str(error), permanent=True))
-        values = {"resource_handle": handle, "actual_start": now, "error_message": None}
+        begun = _begun(row, now)
+        values = {"resource_handle": handle, "actual_start": begun, "error_message": None}
         if not self._change(row, now, place.group, **values):
             # Somebody changed their mind meanwhile: what was launched must not be forgotten.
             self.provider.end(handle)
@@ -321,3 +322,11 @@ class ResourceManager:
         instance_store.wake(conn, row.pipeline_id, waiting, now)
         finish_pipelines(conn, [row.pipeline_id], self.load, now)
         return True
+
+
+def _begun(row: InstanceRow, now: datetime) -> datetime:
+    """When a resource is launched: `now`, which is when the round began, or since then.
+
+    Before its `not_before` it would seem to be asked for once more.
+    """
+    return max(now, row.not_before)

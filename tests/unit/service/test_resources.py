@@ -173,6 +173,22 @@ def test_terminate_after_ends_the_resource_and_whoever_still_needs_it(
     assert (row.error_id, row.error_message) == (ErrorId.RESOURCE_TIMEOUT, said)
 
 
+def test_a_round_that_began_before_the_activation_launches_it_once(
+    cloud: ServiceInProcess, provider: FakeProvider
+) -> None:
+    resource = ec2("R", terminateAfter="1 hour")
+    pipeline = cloud.put([ON_DEMAND, shell("A", runsOn=ref("R")), resource])
+    began = cloud.now
+    cloud.clock.advance(0.1)
+    cloud.service.activate(pipeline)
+    while not provider.launched:
+        cloud.service.scheduler.tick(cloud.now)
+        cloud.service.resources.reconcile(began)
+    cloud.advance(HOUR)
+    assert components(cloud, pipeline)["R"] == "TIMEDOUT"
+    assert provider.launched == ["i-1"]
+
+
 def test_whoever_runs_on_it_does_not_wait_until_it_is_gone(
     cloud: ServiceInProcess, provider: FakeProvider
 ) -> None:
