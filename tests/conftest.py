@@ -6,6 +6,7 @@ What takes long to import is imported where it is used: most runs are of a few t
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import re
 import secrets
@@ -18,6 +19,7 @@ from types import FrameType
 from typing import Protocol
 
 import pytest
+import structlog
 
 from tests.server_process import ServerMissing
 from tests.shared_servers import DeskServers, OwnServers, ServerDesk, Servers, Starter
@@ -122,6 +124,26 @@ def _prepare_hypothesis() -> None:
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
     hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Take away handlers that a test gave to the root logger: they would write for all others."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Commands set up the log of their process: what one test sets up is not for the next."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def _starters() -> dict[str, Starter]:

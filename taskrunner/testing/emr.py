@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -85,6 +86,8 @@ class EmrInProcess:
 
     def __init__(self, *, s3_root: Path) -> None:
         self._s3_root = s3_root
+        # A step that is killed cannot clear away what it has written.
+        self._temporary = tempfile.TemporaryDirectory(prefix="taskrunner-emr-")
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._threads: list[threading.Thread] = []
@@ -113,6 +116,7 @@ class EmrInProcess:
         self._server.server_close()
         for thread in self._threads:
             thread.join()
+        self._temporary.cleanup()
 
     @property
     def url(self) -> str:
@@ -261,6 +265,7 @@ class EmrInProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            env={**os.environ, "TMPDIR": self._temporary.name},
         )
 
     def _keep_logs(self, cluster: FakeCluster, step: FakeStep, logs: Mapping[str, bytes]) -> None:

@@ -35,6 +35,7 @@ from taskrunner.service.connections import most_connections
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.http_protocol import Patience
 from taskrunner.testing import ServiceInProcess
+from taskrunner.wire.machine_keys import PATH
 from taskrunner.wire.operations import OPERATIONS
 from tests.protocol_document import codes_in, table
 from tests.unit.service import asgi
@@ -497,12 +498,23 @@ def health(desk: Desk) -> None:
         assert (answer.status, answer.body.strip()) == (200, b"ok")
 
 
+def keys_of_instances(desk: Desk) -> None:
+    """Here no rule makes instances: nobody can ask for a key. With one: test_machine_keys.py."""
+    app = create_app(
+        desk.world.service,
+        handlers=HANDLERS,
+        authenticator=SigV4Authenticator({}, region="us-east-1", clock=SystemClock()),
+    )
+    assert asgi.get(app, PATH, method="POST").status == 404
+
+
 WIRE: Mapping[str, Check] = {
     "Request": request_shape,
     "Reply": reply_shape,
     "Error": error_shape,
     "Every reply": request_id,
     "Health": health,
+    "Keys of instances": keys_of_instances,
 }
 
 
