@@ -96,10 +96,19 @@ class Served:
 
     def create(self) -> Raw:
         """A request that is right, and makes a pipeline."""
-        return self.signed("CreatePipeline", {"name": "n", "uniqueId": uuid.uuid4().hex})
+        name = uuid.uuid4().hex
+        return self.signed("CreatePipeline", {"name": name, "uniqueId": name})
 
-    def pipelines(self) -> int:
-        return len(self.asked("ListPipelines", {})["pipelineIdList"])
+    def pipelines(self) -> list[str]:
+        """The names of all pipelines."""
+        found: list[str] = []
+        body: dict[str, str] = {}
+        while True:
+            page = self.asked("ListPipelines", body)
+            found += [item["name"] for item in page["pipelineIdList"]]
+            if not page["hasMoreResults"]:
+                return found
+            body = {"marker": page["marker"]}
 
     def asked(self, operation: str, body: object) -> Any:
         status, reply = self.sent(self.signed(operation, body))

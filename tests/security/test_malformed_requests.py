@@ -48,7 +48,7 @@ def test_each_is_refused_and_nothing_comes_of_it(
     assert service.pipelines() == before
     # Each of them was like this one, but for one thing.
     assert service.sent(service.create())[0] == 200
-    assert service.pipelines() == before + 1
+    assert len(service.pipelines()) == len(before) + 1
 
 
 def _failures(log: Sequence[Mapping[str, object]], caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -97,8 +97,8 @@ def damaged(data: bytes, changes: list[tuple[str, int, bytes]]) -> bytes:
 def test_damage_to_a_request_makes_none_that_fails_the_service(
     service: Served, caplog: pytest.LogCaptureFixture, changes: list[tuple[str, int, bytes]]
 ) -> None:
-    before = service.pipelines()
     right = service.create()
+    name = json.loads(right.body)["name"]
     data = damaged(right.data(), changes)
     with capture_logs() as log:
         status, reply = service.sent(Raw(other=data, cut=True))
@@ -106,7 +106,8 @@ def test_damage_to_a_request_makes_none_that_fails_the_service(
     assert status is None or status < 500, reply
     assert _failures(log, caplog) == []
     # What was signed is still what is done, or nothing is.
-    if service.pipelines() != before:
+    # By its name: what an earlier one asked for, and left at once, may be done only now.
+    if name in service.pipelines():
         assert right.body in data
         assert service.sent(replace(right, cut=False))[0] == 200, "its copy is answered as it was"
-        assert service.pipelines() == before + 1
+        assert service.pipelines().count(name) == 1
