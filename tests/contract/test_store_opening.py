@@ -146,6 +146,17 @@ def test_a_file_that_may_not_be_written_is_told(tmp_path: Path) -> None:
         Store(url(path))
 
 
+def test_what_the_driver_itself_refuses_is_told_alike(tmp_path: Path) -> None:
+    """The counting of changes goes past SQLAlchemy; root may write any file, but not this."""
+    path = tmp_path / "s.db"
+    Store(url(path)).close()
+    refuse = "BEGIN SELECT RAISE(ABORT, 'not today'); END"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"CREATE TRIGGER refuse BEFORE UPDATE ON store_identity {refuse}")
+    with pytest.raises(StoreError, match=r"s\.db cannot be used: not today"):
+        Store(url(path))
+
+
 def test_a_store_that_breaks_while_it_is_open_is_told(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     Store(url(path)).close()

@@ -48,6 +48,7 @@ class Store:
         # One writer at a time per process: SQLite would make the others fail or spin.
         self._writing = threading.RLock() if self.is_sqlite else None
         self._engine = self._backend.start()
+        self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         try:
             self._prepare()
         except BaseException:
@@ -115,13 +116,8 @@ class Store:
 
         Raises StoreError when the database is not usable, also when the connection is cut.
         """
-        from psycopg import Error
-
-        try:
-            with self._translated(), closing(Line(self._engine)) as line:
-                yield line
-        except Error as error:
-            raise StoreError(_unusable(self.where, error)) from error
+        with self._translated(), closing(Line(self._engine)) as line:
+            yield line
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -142,7 +138,7 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (DBAPIError, self._driver_error) as error:  # what backends ask the driver itself
             trouble = trouble_of(error)
             if trouble is StoreTrouble.LOST:
                 raise StoreLost(self._backend.explain() or _unusable(self.where, error)) from error

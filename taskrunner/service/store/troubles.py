@@ -34,9 +34,9 @@ _POSTGRESQL = {
 }
 
 
-def trouble_of(error: DBAPIError) -> StoreTrouble:
+def trouble_of(error: Exception) -> StoreTrouble:
     """What a driver's error is about."""
-    cause = error.orig
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0)
         return _SQLITE.get(code) or _SQLITE.get(code & 0xFF) or StoreTrouble.UNUSABLE
