@@ -44,6 +44,8 @@ def test_an_agent_lives_from_start_to_end(agents: LocalProcesses) -> None:
     handle = agents.start("wg")
     process = process_of(handle)
     assert agents.alive(handle)
+    # It has none at the moment of its birth.
+    wait_for("its command line", process.cmdline)
     assert process.cmdline()[-6:-4] == ["--worker-group", "wg"]
     wait_for("the agent's first words", lambda: agents.last_words("wg").strip())
     assert not agents.end(handle), "it is asked, and drains"
