@@ -331,6 +331,7 @@ def data_settings(settings: Settings) -> DataSettings:
     return DataSettings(
         s3_root=settings.s3_root,
         s3_endpoint=settings.s3_endpoint,
+        s3_etags=settings.s3_etags,
         region=settings.region,
         databases=settings.databases,
         emr_engine=settings.emr_engine,

@@ -121,11 +121,7 @@ class Settings:
         None, "Host name to report; the system's unless set.", metavar="NAME", example="host-1"
     )
     s3_root: Path | None = setting(
-        None,
-        "Folder that stands for S3: s3://b/k is the file DIR/b/k.",
-        path,
-        "DIR",
-        example="/srv/s3",
+        None, "Folder in place of S3: s3://b/k is DIR/b/k.", path, "DIR", example="/srv/s3"
     )
     s3_endpoint: str | None = setting(
         None,
@@ -134,6 +130,9 @@ class Settings:
         "URL",
         also=("AWS_ENDPOINT_URL_S3",),
         example="http://127.0.0.1:9000",
+    )
+    s3_etags: str = setting(
+        "md5", "What ETags of that one are: md5 sums, or opaque.", one_of("md5", "opaque"), "KIND"
     )
     databases: Mapping[str, str] = setting(
         {},

@@ -20,6 +20,8 @@ class DataSettings:
     s3_root: Path | None = None
     #: The URL of an S3 endpoint other than AWS's own; ignored when s3_root is set.
     s3_endpoint: str | None = None
+    #: What that one's ETags are: `md5` sums, as AWS's are, or `opaque`.
+    s3_etags: str = "md5"
     #: AWS region for S3, DynamoDB, SNS and RDS look-ups; None: boto3's own configuration.
     region: str | None = None
     #: Object id of a database -> URL used in its place.

@@ -19,7 +19,8 @@ from typing import Any
 from taskrunner.agent.ipc import frames
 from taskrunner.agent.logs.gzipping import Gzip
 from taskrunner.data.objects.base import ObjectStore
-from taskrunner.data.objects.sent import Sent, verify
+from taskrunner.data.objects.digest import Digest
+from taskrunner.data.objects.sent import verify
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.capped_log import gap_of, pieces
 
@@ -60,7 +61,7 @@ class Uploader:
     def _upload(self, path: Path, uri: str, start: int, end: int) -> bool:
         """Whether the range stayed the same meanwhile; else there is no object."""
         before = gap_of(path).within(start, end)
-        sent = Sent()
+        sent = Digest()
         with suppress(_Changed):
             with self._store.open_write(uri) as target:
                 _compress(pieces(path, start, end), target.write, sent, self._compressing)
@@ -81,7 +82,7 @@ def _check_unchanged(before: tuple[int, int], now: tuple[int, int]) -> None:
 
 
 def _compress(
-    data: Iterator[bytes], write: Callable[[bytes], object], sent: Sent, executor: Executor
+    data: Iterator[bytes], write: Callable[[bytes], object], sent: Digest, executor: Executor
 ) -> None:
     def send(piece: bytes) -> None:
         sent.add(piece)

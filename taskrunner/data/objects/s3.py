@@ -13,6 +13,7 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.location import Location, unusable
 from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, problems
+from taskrunner.data.objects.s3_listing import listed
 from taskrunner.data.objects.s3_reader import S3Reader
 from taskrunner.data.objects.s3_writer import MultipartUpload, S3Writer
 from taskrunner.data.settings import DataSettings
@@ -62,7 +63,13 @@ class S3Backend:
     def open_read(self, location: Location) -> Iterator[ObjectReader]:
         """Stream an object; cut streams are resumed."""
         self._check(location)
-        reader = S3Reader(self._client, location, endpoint=self._endpoint, clock=self._clock)
+        reader = S3Reader(
+            self._client,
+            location,
+            endpoint=self._endpoint,
+            clock=self._clock,
+            md5_etags=self._settings.s3_etags == "md5",
+        )
         try:
             yield reader
         finally:
@@ -102,23 +109,7 @@ class S3Backend:
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below the prefix, page by page."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=prefix.bucket, Prefix=prefix.key
-        )
-        iterator = iter(pages)
-        while True:
-            with problems(prefix.uri, "list", self._endpoint):
-                page = next(iterator, None)
-            if page is None:
-                return
-            if "Name" not in page:
-                raise nonsense(prefix.uri, "list", self._endpoint)
-            for item in page.get("Contents", []):
-                yield ObjectInfo(
-                    uri=f"s3://{prefix.bucket}/{item['Key']}",
-                    size=item["Size"],
-                    modified=item["LastModified"],
-                )
+        return listed(self._client, prefix, endpoint=self._endpoint)
 
     def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
         """Copy on the server; the source must not change meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,6 +62,10 @@ def refused(code: str, status: int = 400) -> aws.ClientError:
     return aws.ClientError(reply, "Operation")
 
 
+def etag(data: bytes) -> str:
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
 class FakeS3:
     """Enough of the client for one object; `faults` are raised by the operation of that name."""
 
@@ -82,12 +87,17 @@ class FakeS3:
         self._call("get_object")
         data, _ = self.objects[request["Key"]]
         start = int(request.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        if start:
-            assert request["IfMatch"] == '"etag"'
+        assert request.get("IfMatch", etag(data)) == etag(data)
         cut = self.cuts.pop(0) if self.cuts else None
-        status = 206 if start else 200
-        metadata = {"HTTPStatusCode": status}
-        return {"Body": Body(data[start:], cut), "ETag": '"etag"', "ResponseMetadata": metadata}
+        reply = {
+            "Body": Body(data[start:], cut),
+            "ContentLength": len(data) - start,
+            "ETag": etag(data),
+            "ResponseMetadata": {"HTTPStatusCode": 206 if start else 200},
+        }
+        if start:
+            reply["ContentRange"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        return reply
 
     def head_object(self, **request: Any) -> dict[str, Any]:
         self._call("head_object")
@@ -96,7 +106,8 @@ class FakeS3:
         data, metadata = self.objects[request["Key"]]
         time = datetime(2026, 1, 1, tzinfo=UTC)
         length = len(data)
-        return {"ETag": '"e"', "ContentLength": length, "LastModified": time, "Metadata": metadata}
+        about = {"ContentLength": length, "LastModified": time, "Metadata": metadata}
+        return {**about, "ETag": etag(data)}
 
     def put_object(self, **request: Any) -> dict[str, Any]:
         self._call("put_object")

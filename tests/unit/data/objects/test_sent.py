@@ -1,41 +1,21 @@
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
 
 from taskrunner.data.objects.base import ObjectInfo
-from taskrunner.data.objects.s3_parts import PART_SIZE
-from taskrunner.data.objects.sent import Sent, verify
+from taskrunner.data.objects.digest import Digest
+from taskrunner.data.objects.sent import verify
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError
 
 
-def _sent(data: bytes, step: int = 1 << 20) -> Sent:
-    sent = Sent()
-    for at in range(0, len(data), step):
-        sent.add(data[at : at + step])
+def _sent(data: bytes) -> Digest:
+    sent = Digest()
+    sent.add(data)
     return sent
-
-
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
-
-
-def test_the_etag_of_a_small_object_is_its_md5() -> None:
-    assert _sent(b"abc").etag == _md5(b"abc").hex()
-    assert Sent().etag == _md5(b"").hex()
-
-
-@pytest.mark.parametrize("extra", [0, 1, PART_SIZE - 1])
-def test_the_etag_of_a_large_object_is_made_of_those_of_its_parts(extra: int) -> None:
-    data = bytes(range(256)) * ((2 * PART_SIZE) // 256) + b"x" * extra
-    parts = [data[at : at + PART_SIZE] for at in range(0, len(data), PART_SIZE)]
-    wanted = f"{_md5(b''.join(map(_md5, parts))).hex()}-{len(parts)}"
-    assert _sent(data).etag == wanted
-    assert _sent(data, step=7_000_001).etag == wanted
 
 
 class Store:
