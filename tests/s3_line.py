@@ -72,6 +72,11 @@ class S3Line:
     down: Callable[[Request, Reply], None] = lambda _request, _reply: None
     calls: list[Request] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Change nothing from here on, and forget what was asked."""
+        fresh = S3Line()
+        self.up, self.down, self.calls = fresh.up, fresh.down, []
+
     def count(self, call: str) -> int:
         """How often something was asked."""
         return sum(request.call == call for request in self.calls)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.config.kinds import url
+from taskrunner.data.claims import Claim
 from taskrunner.errors import ConfigError
 from taskrunner.host.local_files import LocalFiles
 from taskrunner.logins import hide_passwords
@@ -30,6 +31,10 @@ class DataSettings:
     emr_engine: str = "auto"
     #: The EMR cluster that steps are added to; None: the one whose master node this host is.
     emr_cluster: str | None = None
+    #: The attempt that data are moved for; None: nobody's.
+    claim: Claim | None = None
+    #: Where the logs of its instance go: what the next attempt is to know is kept there.
+    instance_uri: str | None = None
     #: Which local files a definition may name, and with whose rights they are opened.
     local: LocalFiles = field(default_factory=LocalFiles)
 

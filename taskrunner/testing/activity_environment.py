@@ -26,6 +26,7 @@ from typing import Self
 from taskrunner.activities.base import Activity, CommandResult, Precondition
 from taskrunner.activities.commands import copy_output, run_to_end
 from taskrunner.agent.attempt_process.environment import command_environment
+from taskrunner.data.claims import claim_of
 from taskrunner.data.files import WorkFiles
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.objects.store import open_store
@@ -98,6 +99,7 @@ class ActivityEnvironment:
         local = replace(self.data.local, own=(*self.data.local.own, self._folder))
         self.data = replace(self.data, local=local)
         self.objects = objects or open_store(self.data)
+        self._own_objects = objects is None
         self.work_dir = self._folder / "work"
         self.work_dir.mkdir()
         self.files = WorkFiles(self.work_dir)
@@ -141,6 +143,9 @@ class ActivityEnvironment:
         if task.main.type != kind:
             raise AssertionError(f"the task is a {task.main.type!r}, the plugin is for {kind!r}")
         self._task = task
+        self.data = replace(self.data, claim=claim_of(task))
+        if self._own_objects:
+            self.objects = open_store(self.data)
         shutil.rmtree(self.work_dir)
         self.work_dir.mkdir()
 

@@ -6,7 +6,8 @@ import gzip
 import os
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -16,55 +17,70 @@ from taskrunner.clock import SystemClock
 from taskrunner.data.formats.compression import gunzipped
 from taskrunner.data.objects.location import parse
 from taskrunner.data.objects.s3 import S3Backend
+from taskrunner.data.objects.s3_client import create_client
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
 from tests.s3_line import Reply, Request, S3Line, s3_line
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 SIZE = 300_000
 DATA = os.urandom(SIZE)
 
 
-class NoWait:
-    """The system's clock, on which waiting takes no time."""
-
-    def now(self) -> datetime:
-        return SystemClock().now()
-
-    def monotonic(self) -> float:
-        return SystemClock().monotonic()
+class NoWait(SystemClock):
+    """On which waiting takes no time."""
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         return event.is_set()
 
 
-@pytest.fixture
-def line(s3_endpoint: str) -> Iterator[S3Line]:
+@pytest.fixture(scope="module")
+def one_line(s3_endpoint: str) -> Iterator[S3Line]:
     with s3_line(s3_endpoint) as line:
         yield line
 
 
 @pytest.fixture
-def uri(s3_endpoint: str, s3_bucket: str) -> str:
-    """An object in one piece."""
-    # Without a checksum of its own: what there is then is the ETag.
+def line(one_line: S3Line) -> S3Line:
+    one_line.reset()
+    return one_line
+
+
+@cache
+def connected(url: str) -> S3Client:
+    """To make one takes longer than most tests."""
+    return create_client(DataSettings(s3_endpoint=url), tries=2)
+
+
+@pytest.fixture(scope="module")
+def client(s3_endpoint: str) -> Iterator[S3Client]:
+    # Without checksums of its own: what there is then is the ETag.
     config = Config(request_checksum_calculation="when_required")
     client = boto3.client("s3", endpoint_url=s3_endpoint, config=config)
-    client.put_object(Bucket=s3_bucket, Key="data", Body=DATA)
+    yield client
     client.close()
+
+
+@pytest.fixture
+def uri(client: S3Client, s3_bucket: str) -> str:
+    """An object in one piece."""
+    client.put_object(Bucket=s3_bucket, Key="data", Body=DATA)
     return f"s3://{s3_bucket}/data"
 
 
 @pytest.fixture
-def in_parts(s3_endpoint: str, s3_bucket: str) -> str:
+def in_parts(line: S3Line, s3_bucket: str) -> str:
     """An object that was uploaded in parts: its ETag is no MD5 sum."""
-    backend = S3Backend(DataSettings(s3_endpoint=s3_endpoint))
-    with backend.open_write(parse(f"s3://{s3_bucket}/parts")) as writer:
+    with backend(line).open_write(parse(f"s3://{s3_bucket}/parts")) as writer:
         writer.write(DATA * 40)
     return f"s3://{s3_bucket}/parts"
 
 
 def backend(line: S3Line, *, etags: str = "md5") -> S3Backend:
-    return S3Backend(DataSettings(s3_endpoint=line.url, s3_etags=etags), clock=NoWait())
+    settings = DataSettings(s3_endpoint=line.url, s3_etags=etags)
+    return S3Backend(settings, client=lambda _: connected(line.url), clock=NoWait())
 
 
 def read(line: S3Line, uri: str, *, etags: str = "md5") -> bytes:
@@ -161,9 +177,8 @@ def test_a_byte_that_was_flipped_is_an_error(
 
 
 def test_a_checksum_of_the_upload_is_held_to_where_the_etag_is_none(
-    line: S3Line, s3_endpoint: str, s3_bucket: str
+    line: S3Line, client: S3Client, s3_bucket: str
 ) -> None:
-    client = boto3.client("s3", endpoint_url=s3_endpoint)
     for name in ("CRC32", "SHA1", "SHA256"):
         client.put_object(Bucket=s3_bucket, Key=name, Body=DATA, ChecksumAlgorithm=name)
         assert read(line, f"s3://{s3_bucket}/{name}", etags="opaque") == DATA
@@ -176,7 +191,6 @@ def test_a_checksum_of_the_upload_is_held_to_where_the_etag_is_none(
     for name in ("CRC32", "SHA1", "SHA256"):
         with pytest.raises(TaskError, match=f"its Checksum{name} is"):
             read(line, f"s3://{s3_bucket}/{name}", etags="opaque")
-    client.close()
 
 
 def test_an_error_in_the_place_of_the_object_is_none_of_its_bytes(line: S3Line, uri: str) -> None:
@@ -200,9 +214,8 @@ def test_an_error_in_the_place_of_the_object_is_none_of_its_bytes(line: S3Line, 
 
 
 def test_an_object_that_is_replaced_meanwhile_is_an_error(
-    line: S3Line, uri: str, s3_endpoint: str, s3_bucket: str
+    line: S3Line, uri: str, client: S3Client, s3_bucket: str
 ) -> None:
-    client = boto3.client("s3", endpoint_url=s3_endpoint)
 
     def down(request: Request, reply: Reply) -> None:
         if request.call == "GetObject" and "Range" not in request.headers:
@@ -212,17 +225,14 @@ def test_an_object_that_is_replaced_meanwhile_is_an_error(
     line.down = down
     with pytest.raises(TaskError, match="the object was changed while it was being read"):
         read(line, uri)
-    client.close()
 
 
 def test_gzip_data_that_are_cut_are_completed_or_an_error(
-    line: S3Line, s3_endpoint: str, s3_bucket: str
+    line: S3Line, client: S3Client, s3_bucket: str
 ) -> None:
-    client = boto3.client("s3", endpoint_url=s3_endpoint)
     # Two members: what ends between them is right gzip, and still not all.
     halves = [gzip.compress(part, mtime=0) for part in (DATA[:1000], DATA[1000:])]
     client.put_object(Bucket=s3_bucket, Key="data.gz", Body=b"".join(halves))
-    client.close()
     uri = f"s3://{s3_bucket}/data.gz"
 
     def down(request: Request, reply: Reply) -> None:
@@ -235,11 +245,9 @@ def test_gzip_data_that_are_cut_are_completed_or_an_error(
 
 
 @pytest.fixture
-def many(s3_endpoint: str, s3_bucket: str) -> str:
-    client = boto3.client("s3", endpoint_url=s3_endpoint)
+def many(client: S3Client, s3_bucket: str) -> str:
     for number in range(12):
         client.put_object(Bucket=s3_bucket, Key=f"many/{number:02}", Body=b"")
-    client.close()
     return f"s3://{s3_bucket}/many/"
 
 

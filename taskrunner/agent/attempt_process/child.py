@@ -28,10 +28,10 @@ from taskrunner.agent.attempt_process.staging import staged
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.attempt_roles import AttemptSettings
 from taskrunner.agent.ipc.job import Job
-from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.clock import Clock, SystemClock
+from taskrunner.data.claims import claim_of
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, PathNotAllowed
@@ -72,7 +72,7 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry, own:
     )
     ctx = AttemptContext(
         job,
-        data=_data(settings, job.files, user),
+        data=_data(settings, job, user),
         rules=_rules(settings, user, own),
         output_filter=logs.output_filter,
         cancellation=cancellation,
@@ -165,10 +165,12 @@ def _rules(settings: AttemptSettings, user: User | None, own: User) -> CommandRu
     )
 
 
-def _data(settings: AttemptSettings, files: AttemptFiles, user: User | None) -> DataSettings:
+def _data(settings: AttemptSettings, job: Job, user: User | None) -> DataSettings:
     """The data plane's settings for one attempt: local files are its user's, or are bounded."""
-    local = replace(settings.data.local, own=(files.work_dir,), user=user)
-    return replace(settings.data, local=local)
+    local = replace(settings.data.local, own=(job.files.work_dir,), user=user)
+    # Without its own object the task is wrong, which is told when it runs.
+    claim = claim_of(job.task) if job.task.attempt_id in job.task.objects else None
+    return replace(settings.data, local=local, claim=claim, instance_uri=job.files.instance_uri)
 
 
 def open_store(settings: DataSettings) -> ObjectStore:

@@ -99,6 +99,11 @@ class AttemptFiles:
         return self.work_dir if self.user is None else self.scratch / "commands"
 
     @property
+    def instance_uri(self) -> str | None:
+        """The folder that holds the logs of all attempts of the instance, if they are pushed."""
+        return self.log_uri.rpartition("/")[0] if self.log_uri else None
+
+    @property
     def result(self) -> Path:
         """Where the attempt's process leaves its verdict."""
         return self.scratch / "result.json"

@@ -19,7 +19,9 @@ from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 from urllib.parse import quote
 
+from taskrunner.data.claims import Claim
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
+from taskrunner.data.objects.local_marks import not_superseded
 from taskrunner.data.objects.location import Location, unusable
 from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
 from taskrunner.host.local_files import ANYWHERE, LocalFiles
@@ -67,10 +69,17 @@ class _Stream:
 class FileBackend:
     """Objects as files at their own paths: `file:///path` and `/path`."""
 
-    def __init__(self, *, nameless: bool = True, local: LocalFiles = ANYWHERE) -> None:
-        """`local` says which files may be opened, and with whose rights."""
+    def __init__(
+        self,
+        *,
+        nameless: bool = True,
+        local: LocalFiles = ANYWHERE,
+        claim: Claim | None = None,
+    ) -> None:
+        """`local` says which files may be opened, and with whose rights; `claim`, for whom."""
         self._nameless = nameless
         self._local = local
+        self._claim = claim
 
     def path(self, location: Location) -> Path:
         """The file of a location; raises PermanentTaskError when it cannot be one."""
@@ -116,7 +125,11 @@ class FileBackend:
                 file = _unfinished(folder, hidden, nameless=self._nameless)
             with file:
                 yield _Stream(file, location.uri)
-                with _problems(location.uri, "write"), self._local.rights():
+                with (
+                    _problems(location.uri, "write"),
+                    self._local.rights(),
+                    not_superseded(self._claim, location.uri, file, folder, path.name),
+                ):
                     _publish(file, folder, hidden, path.name)
         finally:
             with suppress(OSError), self._local.rights():
@@ -197,8 +210,8 @@ class FileBackend:
 class FolderBackend(FileBackend):
     """A folder that stands for S3."""
 
-    def __init__(self, root: Path, *, nameless: bool = True) -> None:
-        super().__init__(nameless=nameless)
+    def __init__(self, root: Path, *, nameless: bool = True, claim: Claim | None = None) -> None:
+        super().__init__(nameless=nameless, claim=claim)
         self._root = root
 
     def _path(self, location: Location) -> Path:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as aws
 
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
-from taskrunner.data.objects.location import Location, unusable
+from taskrunner.data.objects.location import Location, parse, unusable
 from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, problems
 from taskrunner.data.objects.s3_listing import listed
+from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_reader import S3Reader
-from taskrunner.data.objects.s3_writer import MultipartUpload, S3Writer
+from taskrunner.data.objects.s3_writer import MultipartUpload, S3Writer, Target
 from taskrunner.data.settings import DataSettings
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class S3Backend:
             location,
             endpoint=self._endpoint,
             clock=self._clock,
-            md5_etags=self._settings.s3_etags == "md5",
+            md5_etags=self._md5_etags,
         )
         try:
             yield reader
@@ -81,9 +83,7 @@ class S3Backend:
     ) -> Iterator[ObjectWriter]:
         """Write an object by one PUT or by parts."""
         self._check(location)
-        writer = S3Writer(
-            self._client, location, endpoint=self._endpoint, extra=self._extra(encrypt)
-        )
+        writer = S3Writer(self._target(location, encrypt=encrypt))
         try:
             yield writer
             writer.commit()
@@ -144,9 +144,7 @@ class S3Backend:
     def _copy_ranges(
         self, origin: dict[str, Any], size: int, target: Location, *, encrypt: bool | None
     ) -> None:
-        upload = MultipartUpload(
-            self._client, target, endpoint=self._endpoint, extra=self._extra(encrypt)
-        )
+        upload = MultipartUpload(self._target(target, encrypt=encrypt))
         try:
             for number, start in enumerate(range(0, size, self._copy_range), 1):
                 end = min(start + self._copy_range, size) - 1
@@ -155,6 +153,31 @@ class S3Backend:
         except BaseException:
             upload.abort()
             raise
+
+    def _target(self, location: Location, *, encrypt: bool | None) -> Target:
+        """A place for an object; what earlier attempts began and left is cleared first."""
+        if self._notes is not None:
+            self._notes.sweep()
+        return Target(
+            client=self._client,
+            location=location,
+            endpoint=self._endpoint,
+            extra=self._extra(encrypt),
+            claim=self._settings.claim,
+            notes=self._notes,
+            md5_etags=self._md5_etags,
+        )
+
+    @cached_property
+    def _notes(self) -> UploadNotes | None:
+        claim, folder = self._settings.claim, self._settings.instance_uri
+        if claim is None or folder is None or not folder.startswith("s3://"):
+            return None
+        return UploadNotes(self._client, claim, parse(folder))
+
+    @property
+    def _md5_etags(self) -> bool:
+        return self._settings.s3_etags == "md5"
 
     def _head(self, location: Location) -> dict[str, Any] | None:
         with problems(location.uri, "look at", self._endpoint):

@@ -6,17 +6,24 @@ visible before CompleteMultipartUpload; whatever goes wrong before, the upload i
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as aws
 
+from taskrunner.data.claims import Claim
+from taskrunner.data.objects.digest import is_md5
 from taskrunner.data.objects.location import Location
-from taskrunner.data.objects.s3_client import nonsense, problems
+from taskrunner.data.objects.s3_checks import etags_are_sums
+from taskrunner.data.objects.s3_client import code_of, nonsense, problems
+from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_parts import part_size
+from taskrunner.data.objects.s3_publishing import Publisher
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 if TYPE_CHECKING:
@@ -25,97 +32,140 @@ if TYPE_CHECKING:
 
 
 _MAX_PARTS = 10_000
-_TOKEN = "taskrunner-upload"  # noqa: S105  a metadata key
+#: How often bytes are sent that are altered on their way.
+_SENDS = 3
+#: What a store says that has seen it.
+_ALTERED = {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where an object is to be, and how."""
+
+    client: S3Client
+    location: Location
+    endpoint: str | None
+    #: More of the requests that make it: its encryption.
+    extra: Mapping[str, Any]
+    claim: Claim | None = None
+    notes: UploadNotes | None = None
+    md5_etags: bool = True
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """Bucket and key, as requests have them."""
+        return {"Bucket": self.location.bucket, "Key": self.location.key}
+
+    def publisher(self) -> Publisher:
+        """What makes it appear."""
+        return Publisher(self.client, self.location, endpoint=self.endpoint, claim=self.claim)
+
+    def took(self, reply: Mapping[str, Any], digest: hashlib._Hash) -> bool:
+        """Whether the store has what it was sent, as far as it says."""
+        etag = str(reply["ETag"]).strip('"')
+        sums = self.md5_etags and etags_are_sums(reply, self.location.bucket)
+        return not (sums and is_md5(etag)) or etag == digest.hexdigest()
+
+    def altered(self, what: str) -> TaskError:
+        """The error for bytes that did not arrive as they were sent."""
+        message = f"cannot write {self.location.uri}: {what} was altered on its way, {_SENDS} times"
+        return TaskError(message, error_id=ErrorId.CONNECTION_FAILED)
 
 
 class MultipartUpload:
     """One multipart upload, from its creation to its completion or abort."""
 
-    def __init__(
-        self,
-        client: S3Client,
-        location: Location,
-        *,
-        endpoint: str | None,
-        extra: Mapping[str, Any],
-    ) -> None:
-        self._client = client
-        self._location = location
-        self._endpoint = endpoint
-        self._target: dict[str, Any] = {"Bucket": location.bucket, "Key": location.key}
-        self._token = secrets.token_hex(16)
+    def __init__(self, target: Target) -> None:
+        self._to = target
+        self._publisher = target.publisher()
         self.parts: list[CompletedPartTypeDef] = []
-        with problems(location.uri, "write", endpoint):
-            reply = client.create_multipart_upload(
-                **self._target, Metadata={_TOKEN: self._token}, **extra
+        uri, endpoint = target.location.uri, target.endpoint
+        self._note = target.notes.begin(target.location) if target.notes is not None else None
+        with problems(uri, "write", endpoint):
+            reply = target.client.create_multipart_upload(
+                **target.name, Metadata=self._publisher.metadata, **target.extra
             )
         if not reply.get("UploadId"):
-            raise nonsense(location.uri, "write", endpoint)
-        self._upload: dict[str, Any] = {**self._target, "UploadId": reply["UploadId"]}
+            raise nonsense(uri, "write", endpoint)
+        self._upload: dict[str, Any] = {**target.name, "UploadId": reply["UploadId"]}
+        if self._note is not None:
+            self._note.write(upload=reply["UploadId"])
 
     def send(self, number: int, data: bytearray) -> None:
-        """Upload one part."""
+        """Upload one part; the store has it, unchanged, or a TaskError says why not."""
+        to = self._to
         if number > _MAX_PARTS:
-            message = f"cannot write {self._location.uri}: it would need more than 10,000 parts"
+            message = f"cannot write {to.location.uri}: it would need more than 10,000 parts"
             raise PermanentTaskError(message, error_id=ErrorId.STORAGE_FULL)
-        with problems(self._location.uri, "write", self._endpoint):
-            request: dict[str, Any] = {**self._upload, "PartNumber": number, "Body": data}
-            reply = self._client.upload_part(**request)
-        self._add(number, reply.get("ETag"))
+        digest = hashlib.md5(data, usedforsecurity=False)
+        request: dict[str, Any] = {**self._upload, "PartNumber": number, "Body": data}
+        request["ContentMD5"] = base64.b64encode(digest.digest()).decode()
+        for _ in range(_SENDS):
+            with problems(to.location.uri, "write", to.endpoint), suppress(_Altered):
+                reply = _seen(to.client.upload_part, request)
+                if not reply.get("ETag"):
+                    raise nonsense(to.location.uri, "write", to.endpoint)
+                if to.took(reply, digest):
+                    self._add(number, reply["ETag"])
+                    return
+        raise to.altered(f"part {number} ({len(data)} bytes)")
 
     def copy(self, number: int, source: Mapping[str, Any]) -> None:
         """Make a part of a byte range of another object, on the server."""
-        with problems(self._location.uri, "write", self._endpoint):
-            reply = self._client.upload_part_copy(**self._upload, PartNumber=number, **source)
-        self._add(number, reply.get("CopyPartResult", {}).get("ETag"))
+        to = self._to
+        with problems(to.location.uri, "write", to.endpoint):
+            reply = to.client.upload_part_copy(**self._upload, PartNumber=number, **source)
+        etag = reply.get("CopyPartResult", {}).get("ETag")
+        if not etag:
+            raise nonsense(to.location.uri, "write", to.endpoint)
+        self._add(number, etag)
 
     def complete(self) -> None:
         """Make the object appear. Afterwards it is there, or a TaskError says why not."""
-        try:
-            with problems(self._location.uri, "write", self._endpoint):
-                reply = self._client.complete_multipart_upload(
-                    **self._upload, MultipartUpload={"Parts": self.parts}
-                )
-            if not reply.get("ETag"):
-                raise nonsense(self._location.uri, "write", self._endpoint)
-        except TaskError:
-            # A repeated request finds the upload gone when the first one went through after all.
-            if not self._is_there():
-                raise
+        request: dict[str, Any] = {**self._upload, "MultipartUpload": {"Parts": self.parts}}
+        complete = self._to.client.complete_multipart_upload
+        self._publisher.publish(lambda conditions: complete(**request, **conditions))
+        self._end_note()
 
     def abort(self) -> None:
         """Throw the parts away; what cannot be reached now stays invisible."""
-        with suppress(aws.ClientError, aws.BotoCoreError):
-            self._client.abort_multipart_upload(**self._upload)
+        try:
+            self._to.client.abort_multipart_upload(**self._upload)
+        except aws.ClientError as error:
+            if code_of(error) not in {"NoSuchUpload", "404"}:
+                return
+        except aws.BotoCoreError:
+            return
+        self._end_note()
 
-    def _add(self, number: int, etag: str | None) -> None:
-        if not etag:
-            raise nonsense(self._location.uri, "write", self._endpoint)
+    def _end_note(self) -> None:
+        if self._note is not None:
+            self._note.remove()
+
+    def _add(self, number: int, etag: str) -> None:
         self.parts.append({"PartNumber": number, "ETag": etag})
 
-    def _is_there(self) -> bool:
-        """Whether the object that is there now is the one of this very upload."""
-        with suppress(aws.ClientError, aws.BotoCoreError):
-            reply = self._client.head_object(**self._target)
-            return reply.get("Metadata", {}).get(_TOKEN) == self._token
-        return False
+
+class _Altered(Exception):
+    """The store has seen that the bytes are not those that were sent."""
+
+
+def _seen(call: Callable[..., Any], request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Make a call that carries bytes; raises _Altered where the store has refused them."""
+    try:
+        reply: Mapping[str, Any] = call(**request)
+    except aws.ClientError as error:
+        if code_of(error) in _ALTERED:
+            raise _Altered from error
+        raise
+    return reply
 
 
 class S3Writer:
     """Collects bytes into parts; `commit` or `discard` ends it."""
 
-    def __init__(
-        self,
-        client: S3Client,
-        location: Location,
-        *,
-        endpoint: str | None,
-        extra: Mapping[str, Any],
-    ) -> None:
-        self._client = client
-        self._location = location
-        self._endpoint = endpoint
-        self._extra = extra
+    def __init__(self, target: Target) -> None:
+        self._to = target
         self._buffer = bytearray()
         self._upload: MultipartUpload | None = None
         self._sender: ThreadPoolExecutor | None = None
@@ -153,18 +203,30 @@ class S3Writer:
             self._sender.shutdown()
 
     def _put(self) -> None:
-        target: dict[str, Any] = {"Bucket": self._location.bucket, "Key": self._location.key}
-        with problems(self._location.uri, "write", self._endpoint):
-            reply = self._client.put_object(**target, Body=bytes(self._buffer), **self._extra)
-        if not reply.get("ETag"):
-            raise nonsense(self._location.uri, "write", self._endpoint)
+        to, body = self._to, bytes(self._buffer)
+        digest = hashlib.md5(body, usedforsecurity=False)
+        publisher = to.publisher()
+        request: dict[str, Any] = {**to.name, "Body": body, "Metadata": publisher.metadata}
+        request["ContentMD5"] = base64.b64encode(digest.digest()).decode()
+        for _ in range(_SENDS):
+            with suppress(_Altered):
+                reply = publisher.publish(
+                    lambda conditions: _seen(
+                        to.client.put_object, {**request, **conditions, **to.extra}
+                    )
+                )
+                if to.took(reply, digest):
+                    return
+        # A store that does not look at the digest has made it appear.
+        with suppress(aws.ClientError, aws.BotoCoreError):
+            if publisher.found() is not None:
+                to.client.delete_object(**to.name)
+        raise to.altered(f"its content ({len(body)} bytes)")
 
     def _send(self, size: int) -> None:
         self._wait()
         if self._upload is None or self._sender is None:
-            self._upload = MultipartUpload(
-                self._client, self._location, endpoint=self._endpoint, extra=self._extra
-            )
+            self._upload = MultipartUpload(self._to)
             self._sender = ThreadPoolExecutor(1, thread_name_prefix="s3-part")
         part, self._buffer = self._buffer, bytearray()
         if len(part) > size:

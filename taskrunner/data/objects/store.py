@@ -30,7 +30,7 @@ def open_store(settings: DataSettings, *, tries: int | None = None) -> ObjectSto
     """
     return RoutingStore(
         {
-            "file": lambda: FileBackend(local=settings.local),
+            "file": lambda: FileBackend(local=settings.local, claim=settings.claim),
             "s3": lambda: _s3(settings, tries),
         }
     )
@@ -38,7 +38,7 @@ def open_store(settings: DataSettings, *, tries: int | None = None) -> ObjectSto
 
 def _s3(settings: DataSettings, tries: int | None) -> Backend:
     if settings.s3_root is not None:
-        return FolderBackend(settings.s3_root)
+        return FolderBackend(settings.s3_root, claim=settings.claim)
     from taskrunner.data.objects.s3 import S3Backend
     from taskrunner.data.objects.s3_client import create_client
 

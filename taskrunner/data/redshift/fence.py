@@ -15,10 +15,9 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
+from taskrunner.data.claims import Claim, Verdict
 from taskrunner.data.redshift.session import Rows, Step
-from taskrunner.model.task import Task
 
 _PREFIX = "taskrunner_loads_"
 #: So many bytes a name has at most.
@@ -29,48 +28,12 @@ _COLUMNS = (
 )
 
 
-class Verdict(Enum):
-    """What an attempt may do."""
-
-    LOAD = "load"
-    #: This run of the instance has been loaded.
-    LOADED = "loaded"
-    #: A later attempt has been applied.
-    SUPERSEDED = "superseded"
-    #: An earlier attempt has been applied, and whether this one is a rerun cannot be told.
-    UNCLEAR = "unclear"
-
-
 def table_for(target: str) -> str:
     """What the table for loads into this table is called; they are in one schema."""
     name = _PREFIX + target
     if len(name.encode()) <= _LONGEST:
         return name
     return f"{_PREFIX}{hashlib.sha256(target.encode()).hexdigest()[:40]}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """Who loads: an attempt of an instance, in one run of it, by one hand-out."""
-
-    pipeline: str
-    instance: str
-    #: When the run began; empty where the service does not say.
-    run: str
-    attempt: int
-    handout: str
-
-
-def claim_of(task: Task) -> Claim:
-    """The claim of a task; the hand-out's id itself is a secret of its runner's."""
-    number = task.attempt_id.rpartition("_Attempt=")[2]
-    return Claim(
-        pipeline=task.pipeline_id,
-        instance=task.instance_id,
-        run=task.main.get("@runStartTime", "") or "",
-        attempt=int(number) if number.isdigit() else 1,
-        handout=hashlib.sha256(task.task_id.encode()).hexdigest()[:40],
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +93,7 @@ class Fence:
     def judge(self, rows: Rows, *, repeatable: bool) -> Verdict:
         """What the answer to `look` means; `repeatable`: loading again gives the same."""
         run, attempt = max(((r or "", int(a or 0)) for r, a in rows), key=lambda row: row[1])
-        claim = self.claim
-        if attempt == 0:
-            return Verdict.LOAD
-        if attempt > claim.attempt:
-            return Verdict.SUPERSEDED
-        if attempt == claim.attempt or (claim.run and run == claim.run):
-            return Verdict.LOADED
-        return Verdict.LOAD if claim.run or repeatable else Verdict.UNCLEAR
+        return self.claim.judge(run, attempt, repeatable=repeatable)
 
     @property
     def _mine(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from taskrunner.clock import Clock, SystemClock
+from taskrunner.data.claims import Verdict, claim_of
 from taskrunner.data.databases.redshift import REDSHIFT_DIALECT
 from taskrunner.data.databases.script import split
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.redshift.authorization import Authorization
 from taskrunner.data.redshift.carrying_out import Monitor, authorization_for, carry_out
-from taskrunner.data.redshift.fence import Fence, Verdict, claim_of, table_for
+from taskrunner.data.redshift.fence import Fence, table_for
 from taskrunner.data.redshift.nodes import DynamoDbTable, Files, InsertMode, Request, Table
 from taskrunner.data.redshift.plan import LoadPlan, key_of, listed_columns, staging_columns
 from taskrunner.data.redshift.session import Session, Shape, Step

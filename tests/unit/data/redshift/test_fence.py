@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskrunner.data.redshift.fence import Claim, Fence, Verdict, claim_of, table_for
+from taskrunner.data.claims import Claim, Verdict, claim_of
+from taskrunner.data.redshift.fence import Fence, table_for
 from taskrunner.data.redshift.session import Rows
 from taskrunner.data.redshift.tokens import quoted
 from taskrunner.testing.activity_environment import new_task
