@@ -10,8 +10,21 @@ from typing import Protocol
 from taskrunner.model.document import PipelineObject
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import InstanceRow
-from taskrunner.service.resources.rules import Where
+from taskrunner.service.resources.rules import Target
 from taskrunner.service.store.database import Store
+
+#: What stands in a handle before the worker group whose agents use what was launched.
+_AGENTS = "#"
+
+
+def with_agents(handle: str, group: str) -> str:
+    """A handle that names the worker group whose agents use it; none: an agent of its own does."""
+    return f"{handle}{_AGENTS}{group}" if group else handle
+
+
+def agents_of(handle: str | None) -> str | None:
+    """The worker group that a handle names."""
+    return (handle or "").partition(_AGENTS)[2] or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +57,8 @@ class Launch:
 
     row: InstanceRow
     #: What the rules say of it; None: there are no rules.
-    where: Where | None = None
-    #: The resource with its fields evaluated, and what they refer to, by id.
+    target: Target | None = None
+    #: The resource with its fields evaluated, and what they lead to, by id.
     fields: PipelineObject
     referred: Mapping[str, PipelineObject] = field(default_factory=dict)
     policy: Policy
@@ -72,6 +85,10 @@ class ResourceProvider(Protocol):
 
     def alive(self, handle: str) -> bool:
         """Whether what the handle stands for is still there."""
+        ...
+
+    def takes_work(self, handle: str) -> bool:
+        """Whether agents of a worker group may use it now, as they ask for no work of its own."""
         ...
 
     def end(self, handle: str) -> bool:
@@ -101,6 +118,10 @@ class ExternalResources:
     def alive(self, handle: str) -> bool:
         """Its silence is seen by the leases of its tasks."""
         return True
+
+    def takes_work(self, handle: str) -> bool:
+        """Who is waited for asks for work."""
+        return False
 
     def end(self, handle: str) -> bool:
         """Nothing to end."""

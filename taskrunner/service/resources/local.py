@@ -106,6 +106,10 @@ class LocalProcesses:
         process = self._running.get(handle)
         return process is not None and process.poll() is None
 
+    def takes_work(self, handle: str) -> bool:
+        """It asks for work itself."""
+        return False
+
     def end(self, handle: str) -> bool:
         """Ask the agent to drain; true once it has ended."""
         process = self._running.get(handle)

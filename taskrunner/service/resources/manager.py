@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.errors import DefinitionError, ErrorId, PipelineDeleted, PipelineNotFound
 from taskrunner.logs import get_logger
 from taskrunner.model.decisions import Event
+from taskrunner.model.document import PipelineObject
 from taskrunner.model.instances import Category
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import InstanceRow
@@ -25,6 +26,7 @@ from taskrunner.service.resources.base import (
     ResourceBusy,
     ResourceFailure,
     ResourceProvider,
+    agents_of,
 )
 from taskrunner.service.resources.placing import (
     Place,
@@ -116,7 +118,9 @@ class ResourceManager:
         placed = {
             row.worker_group: row
             for row in rows
-            if row.worker_group and group_of(row.resource_handle) is not None
+            if (row.status is InstanceStatus.RUNNING or not is_launched(row.resource_handle))
+            and row.worker_group
+            and group_of(row.resource_handle) is not None
         }
         found = [with_work(conn, some) for some in in_portions(list(placed))]
         return [placed[group] for groups in found for group in sorted(groups)]
@@ -155,6 +159,11 @@ class ResourceManager:
 
     def _watch(self, row: InstanceRow, now: datetime, handle: str) -> bool:
         if self.provider.alive(handle):
+            group = agents_of(handle)
+            waits = row.status is InstanceStatus.CREATING
+            if waits and group is not None and self.provider.takes_work(handle):
+                runs: dict[str, Any] = {"status": InstanceStatus.RUNNING, "error_message": None}
+                return self._change(row, now, group, **runs)
             message = self._not_arrived(row, now)
             if message is None:
                 return False
@@ -230,14 +239,11 @@ class ResourceManager:
         """What a provider is told. Raises DefinitionError for a field that has no value."""
         loaded, moment = self._loaded(row)
         fields = loaded.evaluated(row.component_id, moment)
-        keys = set(fields.keys()) - NOT_FOLLOWED
-        references = {ref.id for key in keys for ref in fields.refs(key)}
-        known = sorted(references & loaded.objects.keys())
         return Launch(
             row=row,
-            where=place.where,
+            target=place.target,
             fields=fields,
-            referred={key: loaded.evaluated(key, moment) for key in known},
+            referred=_led_to(loaded, moment, fields),
             policy=loaded.policy(row.component_id, moment),
             account=pipeline.account,
             pipeline=pipeline.name,
@@ -278,7 +284,11 @@ class ResourceManager:
         if failures <= policy.maximum_retries and not failure.permanent:
             again: dict[str, Any] = {"resource_handle": None, "failures": failures}
             again |= {"status": InstanceStatus.CREATING, "error_message": message}
-            done = self._update(row, now, **again)
+            if agents_of(row.resource_handle) is None:
+                done = self._update(row, now, **again)
+            else:
+                # Out of the hands of agents, which know of no machine but this resource's.
+                done = self._change(row, now, row.worker_group or "", **again)
             if done and failure.wait:
                 self._later[row.pipeline_id, row.instance_id] = now + policy.retry_delay
         else:
@@ -322,6 +332,22 @@ class ResourceManager:
         instance_store.wake(conn, row.pipeline_id, waiting, now)
         finish_pipelines(conn, [row.pipeline_id], self.load, now)
         return True
+
+
+def _led_to(
+    loaded: LoadedDefinition, moment: Moment, start: PipelineObject
+) -> Mapping[str, PipelineObject]:
+    """The objects that an object's fields lead to, one after the other."""
+    found: dict[str, PipelineObject] = {}
+    left = [start]
+    while left:
+        obj = left.pop()
+        keys = set(obj.keys()) - NOT_FOLLOWED
+        named = {ref.id for key in keys for ref in obj.refs(key)}
+        new = sorted((named & loaded.objects.keys()) - found.keys())
+        found |= {key: loaded.evaluated(key, moment) for key in new}
+        left += [found[key] for key in new]
+    return found
 
 
 def _begun(row: InstanceRow, now: datetime) -> datetime:

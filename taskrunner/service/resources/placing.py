@@ -12,7 +12,8 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.model.validate import Finding
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.rerun import in_portions
-from taskrunner.service.resources.rules import Resource, Rules, Where
+from taskrunner.service.resources.base import agents_of
+from taskrunner.service.resources.rules import Resource, Rules, Target, Where
 from taskrunner.service.store import links
 from taskrunner.service.store.places import move_to_group
 from taskrunner.service.store.rows import PipelineRow
@@ -23,7 +24,9 @@ _GROUP, _EXTERNAL = "group:", "external:"
 
 def group_of(handle: str | None) -> str | None:
     """The worker group that a resource's work goes to in place of its own."""
-    return handle.removeprefix(_GROUP) if handle and handle.startswith(_GROUP) else None
+    if handle and handle.startswith(_GROUP):
+        return handle.removeprefix(_GROUP)
+    return agents_of(handle)
 
 
 def is_awaited(handle: str | None) -> bool:
@@ -33,7 +36,7 @@ def is_awaited(handle: str | None) -> bool:
 
 def is_launched(handle: str | None) -> bool:
     """Whether a provider has launched something."""
-    return bool(handle) and not is_awaited(handle) and group_of(handle) is None
+    return bool(handle) and not is_awaited(handle) and not (handle or "").startswith(_GROUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Place:
     #: Its handle, or none: a provider has one once it has launched something.
     handle: str | None
     #: What the rules say of it; None: there are no rules.
-    where: Where | None = None
+    target: Target | None = None
     #: The worker group of those who use it.
     group: str
     #: What is to be said while it waits for a runner.
@@ -66,8 +69,8 @@ def place_of(row: InstanceRow, pipeline: PipelineRow, rules: Rules) -> Place:
         return Place(handle=external, group=own, waits=waits, unmatched=True)
     if rule.target.where is Where.GROUP:
         return Place(handle=f"{_GROUP}{rule.target.group}", group=rule.target.group)
-    if rule.target.where in {Where.LOCAL, Where.EC2}:
-        return Place(handle=None, group=own, where=rule.target.where)
+    if rule.target.where is not Where.NONE:
+        return Place(handle=None, group=own, target=rule.target)
     return Place(handle=external, group=own, waits=f"nothing is started, by {rule}: {by_hand}")
 
 

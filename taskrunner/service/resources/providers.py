@@ -18,15 +18,21 @@ class Providers:
 
     def launch(self, wanted: Launch) -> str:
         """Have the resource launched where the rules say. Raises ResourceFailure, ResourceBusy."""
-        provider = self._known.get(wanted.where) if wanted.where is not None else None
+        where = wanted.target.where if wanted.target is not None else None
+        provider = self._known.get(where) if where is not None else None
         if provider is None:
-            raise ResourceFailure(f"nothing here launches resources as {wanted.where}")
+            raise ResourceFailure(f"nothing here launches resources as {where}")
         return provider.launch(wanted)
 
     def alive(self, handle: str) -> bool:
         """Whether what the handle stands for is still there; nobody's is not."""
         provider = self._of(handle)
         return provider is not None and provider.alive(handle)
+
+    def takes_work(self, handle: str) -> bool:
+        """Whether agents of a worker group may use it now."""
+        provider = self._of(handle)
+        return provider is not None and provider.takes_work(handle)
 
     def end(self, handle: str) -> bool:
         """Ask for its end; nobody's has ended."""
@@ -49,4 +55,4 @@ class Providers:
 
 
 #: What handles begin with.
-_WORDS = {"process": Where.LOCAL, "ec2": Where.EC2}
+_WORDS = {"process": Where.LOCAL, "ec2": Where.EC2, "emr": Where.EMR}

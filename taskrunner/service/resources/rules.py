@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Self
@@ -17,16 +17,16 @@ from taskrunner.errors import ConfigError
 
 #: The types that something can be made of.
 RESOURCE_TYPES = ("Ec2Resource", "EmrCluster")
-_EC2 = RESOURCE_TYPES[0]
+_EC2, _EMR = RESOURCE_TYPES
 #: As long as a workerGroup may be.
 _LONGEST_GROUP = 1024
 #: What runners of managed resources poll.
 _MANAGED = "resource:"
 #: What rules may come to say once it is built.
-_PLANNED = frozenset({"emr", "emr-serverless", "spark"})
+_PLANNED = frozenset({"emr-serverless", "spark"})
 _CONDITIONS = ("type", "id", "pipeline", "tag")
-_KEYS = (*_CONDITIONS, "run")
-_FORM = "group=NAME, local, ec2 or none"
+_KEYS = (*_CONDITIONS, "run", "agents")
+_FORM = "group=NAME, local, ec2, emr or none"
 _HEADER = re.compile(r"""^\s*\[\[\s*["']?resources["']?\s*\]\]""")
 
 
@@ -35,6 +35,7 @@ class Where(StrEnum):
 
     GROUP = "group"  # the agents of a worker group; nothing is made
     EC2 = "ec2"  # an instance that is made for an Ec2Resource
+    EMR = "emr"  # a cluster that is made for an EmrCluster
     LOCAL = "local"  # an agent process of the service's host
     NONE = "none"  # an agent of the resource's own worker group, which somebody else starts
 
@@ -44,7 +45,7 @@ class Target:
     """Where a rule sends resources."""
 
     where: Where
-    #: The worker group, of GROUP.
+    #: The worker group, of GROUP; of EMR that whose agents use the cluster, else one made here.
     group: str = ""
 
     @classmethod
@@ -55,23 +56,46 @@ class Target:
             raise ValueError(f"{text!r} is not built yet; wanted {_FORM}")
         if word == Where.GROUP and equals:
             return cls(where=Where.GROUP, group=_group(name))
-        if text not in {Where.EC2, Where.LOCAL, Where.NONE}:
+        if text not in {Where.EC2, Where.EMR, Where.LOCAL, Where.NONE}:
             raise ValueError(f"found {text!r}, wanted {_FORM}")
         return cls(where=Where(text))
 
+    @property
+    def only(self) -> str | None:
+        """The one type that it can make; None: any, or nothing is made."""
+        return _MADE.get(self.where)
+
+    @property
+    def wants_agent_here(self) -> bool:
+        """Whether an agent is started on the service's host."""
+        return self.where is Where.LOCAL or (self.where in _BY_AGENTS and not self.group)
+
+    def used_by(self, agents: str) -> Target:
+        """The same for agents of a worker group. Raises ValueError."""
+        if self.where not in _BY_AGENTS:
+            raise ValueError(f"found {agents!r}, but {self} says who does the work already")
+        return replace(self, group=_group(agents, "a name"))
+
     def __str__(self) -> str:
-        return f"group={self.group}" if self.where is Where.GROUP else str(self.where)
+        if self.where is Where.GROUP:
+            return f"group={self.group}"
+        return f"{self.where}, by agents of {self.group!r}" if self.group else str(self.where)
 
 
-def _group(name: str) -> str:
+#: What can make only one type of resource.
+_MADE: Mapping[Where, str] = {Where.EC2: _EC2, Where.EMR: _EMR}
+#: What agents elsewhere send their work to.
+_BY_AGENTS = frozenset({Where.EMR})
+
+
+def _group(name: str, form: str = "group=NAME") -> str:
+    shown = form.replace("NAME", name[:40]) if "NAME" in form else name[:40]
     if not name or name != name.strip() or not name.isprintable() or len(name) > _LONGEST_GROUP:
-        wanted = (
-            f"wanted group=NAME, the name of a worker group in 1 to {_LONGEST_GROUP} characters"
-        )
-        raise ValueError(f"found {f'group={name[:40]}'!r}, {wanted}")
+        wanted = f"wanted {form}, the name of a worker group in 1 to {_LONGEST_GROUP} characters"
+        raise ValueError(f"found {shown!r}, {wanted}")
     if name.startswith(_MANAGED):
         raise ValueError(
-            f"found {f'group={name[:40]}'!r}, but {_MANAGED!r} begins the worker groups of managed "
+            f"found {shown!r}, but {_MANAGED!r} begins the worker groups of managed "
             "resources; wanted a name of your own"
         )
     return name
@@ -165,6 +189,11 @@ class Rules:
         """Whether any rule has such a target."""
         return any(rule.target.where is where for rule in self.rules)
 
+    @property
+    def want_agents_here(self) -> bool:
+        """Whether any rule has agents started on the service's host."""
+        return any(rule.target.wants_agent_here for rule in self.rules)
+
     def otherwise(self, text: str, origin: str) -> Self:
         """These, and a last rule for what none of them matches."""
         last = _sends(Target.parse(text), origin)
@@ -174,10 +203,11 @@ class Rules:
         """What is to be said of a resource that no rule matches."""
         name = f"{resource.type} {resource.id!r}"
         if not self.source:
+            made = "ec2 (an instance of its own)" if resource.type == _EC2 else "emr (a cluster)"
             return (
                 f"nothing says where {name} runs: start the service with --resources group=NAME "
-                "(agents of a worker group), local (an agent on its host), ec2 (an instance of its "
-                "own), or a file of rules"
+                f"(agents of a worker group), local (an agent on its host), {made}, or a file of "
+                "rules"
             )
         return (
             f"no rule of {self.source} says where {name} of pipeline {resource.pipeline!r} runs: "
@@ -257,17 +287,29 @@ def _rule(source: str, places: _Places, number: int, table: object) -> Rule:
         except ValueError as error:
             where = places.name(source, number, key)
             raise ConfigError(f"{where}: {key}: {error}") from None
-    target = Target.parse(given.pop("run"))
-    if target.where is Where.EC2 and given.get("type", _EC2) != _EC2:
+    target = _target(given.pop("run"), given.pop("agents", None), source, places, number)
+    if target.only and given.get("type", target.only) != target.only:
         where = places.name(source, number, "type")
-        raise ConfigError(f"{where}: type: found {given['type']!r}, but ec2 makes only {_EC2}")
+        makes = f"{target.where} makes only {target.only}"
+        raise ConfigError(f"{where}: type: found {given['type']!r}, but {makes}")
     return _sends(target, at, **given)
+
+
+def _target(run: str, agents: str | None, source: str, places: _Places, number: int) -> Target:
+    target = Target.parse(run)
+    if agents is None:
+        return target
+    try:
+        return target.used_by(agents)
+    except ValueError as error:
+        where = places.name(source, number, "agents")
+        raise ConfigError(f"{where}: agents: {error}") from None
 
 
 def _sends(target: Target, origin: str, **conditions: str) -> Rule:
     """A rule; one that can make only one type of resource is met by no other."""
-    if target.where is Where.EC2:
-        conditions = {**conditions, "type": _EC2}
+    if target.only:
+        conditions = {**conditions, "type": target.only}
     return Rule(target=target, origin=origin, **conditions)
 
 

@@ -123,3 +123,19 @@ class MachineRow(Row):
     secret: str | None = field(default=None, repr=False)
     ec2_id: str | None = None
     ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRow(Row):
+    """A cluster of EMR that was asked for, or is about to be."""
+
+    cluster_id: str
+    pipeline_id: str
+    instance_id: str
+    launch: int
+    worker_group: str
+    region: str
+    created_at: datetime
+    asked_at: datetime | None = None
+    emr_id: str | None = None
+    ended: bool = False

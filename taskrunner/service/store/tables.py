@@ -258,3 +258,24 @@ machines = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("pipeline_id", "instance_id", "launch", "number"),
 )
+
+# Clusters of EMR, from before they are asked for until EMR says that they have ended.
+clusters = sa.Table(
+    "clusters",
+    METADATA,
+    # Also the mark in the cluster's name, by which it is found.
+    sa.Column("cluster_id", sa.Text, primary_key=True),
+    # Which resource's; of a launch for each time that it was made.
+    sa.Column("pipeline_id", sa.Text, nullable=False),
+    sa.Column("instance_id", sa.Text, nullable=False),
+    sa.Column("launch", sa.Integer, nullable=False),
+    # Whom its work goes to: agents of this group add the steps.
+    sa.Column("worker_group", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    # When EMR was asked for it; null: never, or it was refused.
+    sa.Column("asked_at", UtcDateTime),
+    sa.Column("emr_id", sa.Text),
+    sa.Column("ended", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("pipeline_id", "instance_id", "launch"),
+)

@@ -125,6 +125,9 @@ class FakeProvider:
     def alive(self, handle: str) -> bool:
         return handle not in self.dead
 
+    def takes_work(self, handle: str) -> bool:
+        return False
+
     def end(self, handle: str) -> bool:
         self.ended.append(handle)
         return not self.slow

@@ -20,6 +20,7 @@ from taskrunner.service.resources.base import Launch, ResourceBusy, ResourceFail
 from taskrunner.service.resources.ec2.api import Ec2Api, Seen
 from taskrunner.service.resources.ec2.machine import Spec, request
 from taskrunner.service.resources.ec2.user_data import AgentSettings, user_data
+from taskrunner.service.resources.quiet import QuietRegions
 from taskrunner.service.store import machines as machine_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import MachineRow
@@ -46,9 +47,6 @@ class _Region:
 
     #: Seconds of the monotonic clock: when EC2 is asked again.
     watch_at: float = 0.0
-    #: The same for any call, after one that brought no answer, and what is said meanwhile.
-    quiet_until: float = 0.0
-    trouble: str = ""
     #: When EC2 last answered, and what it knew then, by its ids.
     looked_at: float | None = None
     seen: Mapping[str, Seen] = field(default_factory=dict)
@@ -75,6 +73,7 @@ class Ec2Machines:
         `region` is that of resources that name none.
         """
         self._watch_s, self._pause_s = watch_s, pause_s
+        self._quiet = QuietRegions(clock, pause_s)
         self._store, self._clock = store, clock
         self._region, self._agents = region, agents
         self._api = api or Ec2Api()
@@ -95,12 +94,12 @@ class Ec2Machines:
             raise ResourceFailure(f"{spec.name}: no rule of this service makes instances")
         if wanted.row.worker_group is None:
             raise ResourceFailure(f"{spec.name} has no worker group")
-        self._check_quiet(spec.region)
+        self._quiet.check(spec.region)
         noted = self._noted(wanted, spec)
         try:
             ids = self._all_made(noted, spec, wanted, self._agents)
         except ResourceBusy as busy:
-            self._hush(spec.region, str(busy))
+            self._quiet.hush(spec.region, str(busy))
             raise
         except ResourceFailure:
             # What was made of them so far is ended by the next look at the region.
@@ -198,6 +197,10 @@ class Ec2Machines:
         # Only an answer of EC2's says that it is gone, never that none came.
         return region.looked_at is None or region.looked_at < since + GRACE_S
 
+    def takes_work(self, handle: str) -> bool:
+        """Its instances ask for work themselves."""
+        return False
+
     def reason(self, row: InstanceRow) -> str:
         """Why its instances ended, as EC2 says it."""
         region, ids = _parts(row.resource_handle or "")
@@ -220,7 +223,7 @@ class Ec2Machines:
         elif now < self._asked[handle]:
             return False
         self._asked[handle] = now + self._pause_s
-        if self._trouble(region) or not self._terminate(region, ids):
+        if self._quiet.trouble(region) or not self._terminate(region, ids):
             return False
         self._asked.pop(handle, None)
         return True
@@ -230,7 +233,7 @@ class Ec2Machines:
         try:
             ended = self._api.terminate(region, wanted)
         except (ResourceBusy, ResourceFailure) as error:
-            if self._hush(region, str(error)):
+            if self._quiet.hush(region, str(error)):
                 log.warning("instances could not be ended", ec2_ids=wanted, error=str(error))
             return False
         log.info("instances ended", ec2_ids=sorted(ended), region=region)
@@ -267,16 +270,17 @@ class Ec2Machines:
         if not machines:
             region.seen, region.looked_at = {}, self._clock.monotonic()
             return
-        if self._trouble(name):
+        if self._quiet.trouble(name):
             return
         try:
             found = self._api.machines(name, [machine.machine_id for machine in machines])
         except (ResourceBusy, ResourceFailure) as error:
             # Nothing new is known then, and nothing is concluded from that.
-            if self._hush(name, str(error)):
+            if self._quiet.hush(name, str(error)):
                 log.warning("instances could not be looked at", region=name, error=str(error))
             return
-        region.trouble, region.looked_at = "", self._clock.monotonic()
+        self._quiet.answered(name)
+        region.looked_at = self._clock.monotonic()
         region.seen = {seen.ec2_id: seen for seen in found}
         region.missing = {k: since for k, since in region.missing.items() if k not in region.seen}
         self._sweep(name, machines, found)
@@ -312,24 +316,6 @@ class Ec2Machines:
         if over:
             with self._store.write() as conn:
                 machine_store.remove(conn, over)
-
-    # -- a region that does not answer ------------------------------------------------------
-
-    def _trouble(self, name: str) -> str:
-        """What keeps this service from asking a region just now."""
-        region = self._regions.setdefault(name, _Region())
-        return region.trouble if self._clock.monotonic() < region.quiet_until else ""
-
-    def _check_quiet(self, name: str) -> None:
-        if trouble := self._trouble(name):
-            raise ResourceBusy(trouble)
-
-    def _hush(self, name: str, trouble: str) -> bool:
-        """Ask nothing of a region for a while; whether its trouble is a new one."""
-        region = self._regions.setdefault(name, _Region())
-        region.quiet_until = self._clock.monotonic() + self._pause_s
-        is_new, region.trouble = region.trouble != trouble, trouble
-        return is_new
 
 
 def _is_surplus(seen: Seen, wanted: Mapping[str, str | None]) -> bool:
