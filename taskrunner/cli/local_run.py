@@ -237,17 +237,24 @@ class LocalRun:
             self._broken.append(str(error))
 
 
+#: Why a run does not do what rules for a service say.
+_UNREACHED = "and nobody reaches a run on this machine: wanted local or group=NAME"
+_REFUSED = {
+    Where.NONE: f"leaves the agent for {{}} to somebody else, {_UNREACHED}",
+    Where.EC2: f"leaves the agent for {{}} to an instance, {_UNREACHED}",
+    Where.EMR: "makes a cluster for {}, which only a service that stays can look after: use "
+    "`taskrunner serve`, or name a cluster that is there (TASKRUNNER_EMR_CLUSTER) with local",
+}
+
+
 def _refuse_nowhere(components: Components, pipeline: str, rules: Rules) -> None:
-    """Refuse to wait for agents that nobody starts. Raises UsageError."""
+    """Refuse to wait for agents that nobody starts, and to forget clusters. Raises UsageError."""
     for resource in used_resources(components, pipeline, {}):
         rule = rules.first(resource)
-        if rule is not None and rule.target.where in {Where.NONE, Where.EC2}:
-            leaves = f"leaves the agent for {resource.type} {resource.id!r} to"
-            whom = "somebody else" if rule.target.where is Where.NONE else "an instance"
-            raise UsageError(
-                f"--resources: {rule} {leaves} {whom}, and nobody reaches a run on this machine: "
-                "wanted local or group=NAME"
-            )
+        refused = _REFUSED.get(rule.target.where) if rule is not None else None
+        if refused is not None:
+            told = refused.format(f"{resource.type} {resource.id!r}")
+            raise UsageError(f"--resources: {rule} {told}")
 
 
 def _stopping(snapshot: Snapshot) -> str:

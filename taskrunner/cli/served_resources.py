@@ -43,12 +43,13 @@ class ServedResources:
         return self.rules.sends_to(Where.EC2)
 
     def provider(self, local: LocalProcesses | None, url: str) -> MakeProvider:
-        """What starts agents here, and makes instances, of a service at `url`.
+        """What starts agents here, and makes instances and clusters, of a service at `url`.
 
         Those that an earlier service made are looked after in any case. Raises ConfigError.
         """
         from taskrunner.clock import SystemClock
         from taskrunner.service.resources.ec2.provider import Ec2Machines
+        from taskrunner.service.resources.emr.provider import EmrClusters
         from taskrunner.service.resources.providers import Providers
 
         agents = None
@@ -57,8 +58,10 @@ class ServedResources:
 
         def make(store: Store) -> ResourceProvider:
             known: dict[Where, ResourceProvider] = {} if local is None else {Where.LOCAL: local}
-            machines = Ec2Machines(store, region=self.region, clock=SystemClock(), agents=agents)
-            return Providers({**known, Where.EC2: machines})
+            clock = SystemClock()
+            machines = Ec2Machines(store, region=self.region, clock=clock, agents=agents)
+            clusters = EmrClusters(store, region=self.region, clock=clock, starter=local)
+            return Providers({**known, Where.EC2: machines, Where.EMR: clusters})
 
         return make
 
@@ -112,11 +115,11 @@ def served_resources(
     rules = given_rules(given) if given is not None else Rules()
     ec2.check(wanted=rules.sends_to(Where.EC2))
     common = ServedResources(rules=rules, ec2=ec2, region=local.region, signed=keys is not None)
-    if not rules.sends_to(Where.LOCAL):
+    if not rules.want_agents_here:
         if local.run_as_user is not None or local.as_service_user:
             raise UsageError(
-                "--run-as-user and --tasks-as-service-user are for tasks of local resources, and "
-                "--resources makes none"
+                "--run-as-user and --tasks-as-service-user are for tasks of agents on this host, "
+                "and --resources starts none"
             )
         return common
     user = local.task_user(environ, keys=keys)

@@ -53,6 +53,9 @@ class Policy:
 
         def duration(field: str) -> timedelta | None:
             given = text(field)
+            if field == "terminateAfter" and given and given.strip().isdecimal():
+                # AWS's table of EmrCluster has a number of hours there, its samples a period.
+                given = f"{given.strip()} hours"
             try:
                 return min(LONGEST, Period.parse(given).timedelta_from(at)) if given else None
             except OverflowError:

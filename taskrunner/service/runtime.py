@@ -221,6 +221,7 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("@headAttempt", _head_attempt, only=_TRIED),
     _F("attemptStatus", _of_head("status"), only=_TRIED),
     _F("emrStepLog", _told_by_head("emrStepLog"), _told("emrStepLog"), only=_ACTIVITY),
+    _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
     _F("hostname", _of_head("hostname"), Column("hostname"), only=_TRIED),
     _F("@resourceId", Column("resource_handle"), only=_RESOURCE),
     # Seen from a data node: who writes it, and whom it feeds. A resource serves its input.

@@ -27,7 +27,13 @@ TO_INSTANCES = frozenset({"input", "output", "dependsOn", "runsOn", "preconditio
 #: A task's field with what expressions have made of its secrets.
 MADE_OF_SECRETS = "*mySecretText"
 #: Runtime fields of the objects that a task refers to.
-_OF_REFERRED = ("@componentParent", "@sphere", "@scheduledStartTime", "@scheduledEndTime")
+_OF_REFERRED = (
+    "@componentParent",
+    "@sphere",
+    "@scheduledStartTime",
+    "@scheduledEndTime",
+    "@resourceId",
+)
 
 
 def described(subject: Subject, *, evaluate: bool = True) -> PipelineObject:

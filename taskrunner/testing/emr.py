@@ -1,12 +1,13 @@
-"""An EMR of one's own: the API's operations for steps, on clusters that really run them.
+"""An EMR of one's own: clusters that are made, listed and ended, and that really run their steps.
 
 with EmrInProcess(s3_root=tmp_path / "s3") as emr:
     cluster = emr.add_cluster(log_uri="s3://logs/emr/")
     os.environ["AWS_ENDPOINT_URL_EMR"] = emr.url
 
 A cluster runs its steps one after the other, each in a process of its own, by the engine `local`;
-`s3://` is the folder. It throttles, loses answers and lets clusters die when it is told to. No
-machine is made: RunJobFlow and the like are unknown operations.
+`s3://` is the folder. It knows what moto does not: releases and roles that are not there, clusters
+that take their time or fail to start, spot interruptions, throttling, and answers that are lost. No
+machine is made.
 """
 
 from __future__ import annotations
@@ -19,73 +20,34 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
+
+from taskrunner.testing.aws_query import AwsError, Query, server
+from taskrunner.testing.emr_clusters import GONE, FakeAccount, FakeCluster, FakeStep
 
 #: Seconds after which a test has waited in vain.
 _PATIENCE_S = 60.0
 _TARGET = "ElasticMapReduce."
-_GONE = {"TERMINATED", "TERMINATED_WITH_ERRORS"}
 _WAITING = {"PENDING", "RUNNING"}
-
-
-class Refused(Exception):
-    """An answer that is an error."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.status = code, status
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class FakeStep:
-    """A step of a cluster."""
-
-    id: str
-    name: str
-    jar: Mapping[str, Any]
-    state: str = "PENDING"
-    reason: str = ""
-    log_file: str | None = None
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def described(self) -> dict[str, Any]:
-        """As DescribeStep and ListSteps tell of it."""
-        status: dict[str, Any] = {"State": self.state, "StateChangeReason": {}}
-        if self.state == "FAILED":
-            details = {"Reason": "Unknown Error.", "Message": self.reason, "LogFile": self.log_file}
-            status["FailureDetails"] = {key: text for key, text in details.items() if text}
-        config = {"Jar": self.jar.get("Jar"), "Args": self.jar.get("Args", [])}
-        return {"Id": self.id, "Name": self.name, "Config": config, "Status": status}
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class FakeCluster:
-    """A cluster, which runs one step at a time."""
-
-    id: str
-    log_uri: str | None
-    state: str = "WAITING"
-    reason: str = ""
-    steps: list[FakeStep] = field(default_factory=list)
-
-    def find(self, step_id: str) -> FakeStep:
-        """A step by its id; raises Refused."""
-        for step in self.steps:
-            if step.id == step_id:
-                return step
-        raise Refused("InvalidRequestException", f"Step id '{step_id}' is not valid.")
+_WORKING = {"RUNNING", "WAITING"}
+_PAGE = 3
 
 
 class EmrInProcess:
     """The server, in threads of the test's process."""
 
-    def __init__(self, *, s3_root: Path) -> None:
-        self._s3_root = s3_root
+    def __init__(
+        self,
+        *,
+        s3_root: Path,
+        called: Callable[[str, str], None] = lambda _operation, _when: None,
+    ) -> None:
+        """`called` is told of each call, `before` it does anything and `after`."""
+        self._s3_root, self._called = s3_root, called
         # A step that is killed cannot clear away what it has written.
         self._temporary = tempfile.TemporaryDirectory(prefix="taskrunner-emr-")
         self._lock = threading.RLock()
@@ -93,14 +55,25 @@ class EmrInProcess:
         self._threads: list[threading.Thread] = []
         self._closed = False
         self._count = 0
+        self.reset()
+        self._server = server(_no_query, self._answer_to)
+
+    def reset(self) -> None:
+        """Be as at the start: nothing was made, and nothing is wrong."""
         self._throttled = 0
         self._lost: dict[str, int] = {}
+        self._faults: dict[str, list[AwsError]] = {}
         #: The clusters by id.
         self.clusters: dict[str, FakeCluster] = {}
         #: The operations that were called, refused ones included.
         self.calls: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._answer))
-        self._server.daemon_threads = True
+        self.account = FakeAccount()
+        #: Whether new clusters are set up at once, and what the next one fails to start of.
+        self.at_once = True
+        self.stillborn: list[tuple[str, str]] = []
+        #: In how many lists each new cluster does not show up yet.
+        self.lag = 0
+        self._unlisted: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         self._start(self._server.serve_forever)
@@ -128,8 +101,29 @@ class EmrInProcess:
         with self._lock:
             cluster = FakeCluster(id=self._next("j"), log_uri=log_uri)
             self.clusters[cluster.id] = cluster
-        self._start(self._work, cluster)
         return cluster.id
+
+    @property
+    def running(self) -> list[FakeCluster]:
+        """The clusters that cost something, oldest first."""
+        with self._lock:
+            return [cluster for cluster in self.clusters.values() if cluster.runs]
+
+    def fail(self, operation: str, code: str, message: str = "no", *, times: int = 1) -> None:
+        """Answer the next calls of an operation with an error, and do nothing."""
+        with self._lock:
+            faults = self._faults.setdefault(operation, [])
+            faults += [AwsError(code, message)] * times
+
+    def set_up(self, cluster_id: str, state: str = "WAITING") -> None:
+        """Let a cluster that takes its time come to a state."""
+        with self._changed:
+            self.clusters[cluster_id].state = state
+            self._changed.notify_all()
+
+    def interrupt(self, cluster_id: str) -> None:
+        """Take the spot instance of a cluster's master node back."""
+        self.kill(cluster_id, "The master node was terminated: spot interruption")
 
     def throttle(self, calls: int) -> None:
         """Refuse the next calls as too many."""
@@ -139,11 +133,17 @@ class EmrInProcess:
         """Carry out the next calls of an operation, and answer that the server failed."""
         self._lost[operation] = calls
 
-    def kill(self, cluster_id: str, reason: str = "On the master instance, a disk failed") -> None:
+    def kill(
+        self,
+        cluster_id: str,
+        reason: str = "On the master instance, a disk failed",
+        code: str = "INSTANCE_FAILURE",
+    ) -> None:
         """Let a cluster die, with what runs on it."""
         with self._changed:
             cluster = self.clusters[cluster_id]
-            cluster.state, cluster.reason = "TERMINATED_WITH_ERRORS", reason
+            cluster.state, cluster.code = "TERMINATED_WITH_ERRORS", code
+            cluster.reason = reason
             self._end(cluster)
             self._changed.notify_all()
 
@@ -167,49 +167,101 @@ class EmrInProcess:
         self._count += 1
         return f"{letter}-{self._count:013d}"
 
+    def _answer_to(self, target: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        operation = target.removeprefix(_TARGET)
+        self._called(operation, "before")
+        try:
+            return self._answer(operation, request)
+        finally:
+            self._called(operation, "after")
+
     def _answer(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._changed:
             self.calls.append(operation)
+            if self._faults.get(operation):
+                raise self._faults[operation].pop(0)
             if self._throttled:
                 self._throttled -= 1
-                raise Refused("ThrottlingException", "Rate exceeded")
+                raise AwsError("ThrottlingException", "Rate exceeded")
             carry_out = _OPERATIONS.get(operation)
             if carry_out is None:
-                raise Refused("UnknownOperationException", f"{operation} is not known here")
+                raise AwsError("UnknownOperationException", f"{operation} is not known here")
             reply = carry_out(self, request)
             self._changed.notify_all()
             if self._lost.get(operation, 0):
                 self._lost[operation] -= 1
-                raise Refused("InternalServerException", "It went wrong", status=500)
+                raise AwsError("InternalServerException", "It went wrong", status=500)
             return reply
 
     def _cluster(self, request: Mapping[str, Any], key: str = "ClusterId") -> FakeCluster:
         found = self.clusters.get(str(request.get(key)))
         if found is None:
             message = f"Cluster id '{request.get(key)}' is not valid."
-            raise Refused("InvalidRequestException", message)
+            raise AwsError("InvalidRequestException", message)
         return found
 
     def _add(self, request: Mapping[str, Any]) -> dict[str, Any]:
         cluster = self._cluster(request, "JobFlowId")
-        if cluster.state in _GONE:
-            raise Refused("ValidationException", "A job flow that is shut down takes no steps.")
+        if cluster.state in GONE:
+            raise AwsError("ValidationException", "A job flow that is shut down takes no steps.")
         added = [
             FakeStep(id=self._next("s"), name=step["Name"], jar=step["HadoopJarStep"])
             for step in request["Steps"]
         ]
         cluster.steps += added
+        if not cluster.works:
+            cluster.works = True
+            self._start(self._work, cluster)
         return {"StepIds": [step.id for step in added]}
 
     def _describe_step(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"Step": self._cluster(request).find(request["StepId"]).described()}
 
     def _describe_cluster(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        cluster = self._cluster(request)
-        reason = {"Code": "INSTANCE_FAILURE", "Message": cluster.reason} if cluster.reason else {}
-        status = {"State": cluster.state, "StateChangeReason": reason}
-        found: dict[str, Any] = {"Id": cluster.id, "Name": cluster.id, "Status": status}
-        return {"Cluster": {**found, **({"LogUri": cluster.log_uri} if cluster.log_uri else {})}}
+        return {"Cluster": self._cluster(request).described()}
+
+    def _run(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.account.check(request, len(self.running))
+        cluster = FakeCluster(
+            id=self._next("j"),
+            name=request["Name"],
+            log_uri=request.get("LogUri"),
+            state="WAITING" if self.at_once else "STARTING",
+            request=request,
+            created_at=time.time(),  # noqa: TID251  what EMR's own clock says
+        )
+        if self.stillborn:
+            cluster.state = "TERMINATED_WITH_ERRORS"
+            cluster.code, cluster.reason = self.stillborn.pop(0)
+        self.clusters[cluster.id] = cluster
+        self._unlisted[cluster.id] = self.lag
+        return {"JobFlowId": cluster.id}
+
+    def _terminate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        for cluster_id in request["JobFlowIds"]:
+            cluster = self._cluster({"ClusterId": cluster_id})
+            if cluster.runs:
+                cluster.state, cluster.code = "TERMINATING", "USER_REQUEST"
+                cluster.reason = "Terminated by user request"
+                self._end(cluster)
+        return {}
+
+    def _list_clusters(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A few a page, so that a client has to ask for more."""
+        states, since = request.get("ClusterStates"), request.get("CreatedAfter", 0)
+        begin = int(request.get("Marker", 0))
+        if not begin:
+            self._unlisted = {key: left - 1 for key, left in self._unlisted.items()}
+        chosen = [
+            cluster.described()
+            for cluster in self.clusters.values()
+            if (not states or cluster.state in states)
+            and cluster.created_at >= since
+            and self._unlisted.get(cluster.id, -1) < 0
+        ]
+        page = {"Clusters": chosen[begin : begin + _PAGE]}
+        more = chosen[begin + _PAGE :]
+        return {**page, **({"Marker": str(begin + _PAGE)} if more else {})}
 
     def _list(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The newest first, two a page, so that a client has to ask for more."""
@@ -245,13 +297,15 @@ class EmrInProcess:
 
     def _next_step(self, cluster: FakeCluster) -> FakeStep | None:
         def first() -> FakeStep | None:
+            if cluster.state not in _WORKING:
+                return None
             return next((step for step in cluster.steps if step.state == "PENDING"), None)
 
         with self._changed:
             self._changed.wait_for(
-                lambda: self._closed or cluster.state in _GONE or first() is not None
+                lambda: self._closed or cluster.state in GONE or first() is not None
             )
-            step = None if self._closed or cluster.state in _GONE else first()
+            step = None if self._closed or cluster.state in GONE else first()
             if step is not None:
                 step.state, step.process = "RUNNING", self._launched(step)
                 self._changed.notify_all()
@@ -290,41 +344,18 @@ _OPERATIONS: Mapping[str, Callable[[EmrInProcess, Mapping[str, Any]], dict[str, 
     "CancelSteps": EmrInProcess._cancel,
     "DescribeCluster": EmrInProcess._describe_cluster,
     "DescribeStep": EmrInProcess._describe_step,
+    "ListClusters": EmrInProcess._list_clusters,
     "ListSteps": EmrInProcess._list,
+    "RunJobFlow": EmrInProcess._run,
+    "TerminateJobFlows": EmrInProcess._terminate,
 }
+
+
+def _no_query(action: str, _query: Query) -> Mapping[str, Any]:
+    raise AwsError("InvalidAction", f"EMR speaks JSON; {action} came in another way")
 
 
 def _end_process(process: subprocess.Popen[bytes] | None) -> None:
     if process is not None and process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _handler(
-    answer: Callable[[str, Mapping[str, Any]], dict[str, Any]],
-) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """One call."""
-
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            """Answer as EMR does, in JSON 1.1."""
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            operation = self.headers.get("X-Amz-Target", "").removeprefix(_TARGET)
-            status = 200
-            try:
-                reply = answer(operation, json.loads(body or b"{}"))
-            except Refused as error:
-                status, reply = error.status, {"__type": error.code, "message": str(error)}
-            data = json.dumps(reply).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    return Handler

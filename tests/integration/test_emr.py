@@ -72,7 +72,8 @@ def test_steps_run_in_order_and_their_logs_are_told(
     assert environment.read("s3://out/r/part-00000") == b"a\t\nb\t\n"
     log = f"s3://logs/emr/{cluster}/steps/{first.id}/"
     assert f"Step log: {log}" in environment.messages
-    assert {"emrStepLog": log} in environment.progress_reports
+    jobs = f"s3://logs/emr/{cluster}/containers/"
+    assert {"emrStepLog": log, "hadoopJobLog": jobs} in environment.progress_reports
     assert gzip.decompress(environment.read(f"{log}stdout.gz")) == b"script one\n"
     assert " step 1 of 2 [" in first.name
     assert environment.progress_reports[-1] == {"step": 2, "steps": 2, "percent": 100}

@@ -45,12 +45,15 @@ class EmrEngine:
         ctx: Context,
         *,
         cluster: str | None,
+        region: str | None = None,
         client: EmrClient | None = None,
         clock: Clock | None = None,
         first_look_s: float = _FIRST_LOOK_S,
     ) -> None:
+        """`region` is the cluster's, where it is not the agent's."""
         self._ctx = ctx
         self._cluster_id = cluster
+        self._region = region or ctx.data.region
         self._made = client
         self._clock = clock or SystemClock()
         self._first_look_s = first_look_s
@@ -81,9 +84,10 @@ class EmrEngine:
         step_id = client.add(self._new_step(call))
         log = cluster.log_of(step_id)
         self._ctx.log.info("Step %s was added to the cluster %s", step_id, self._cluster_id)
-        if log:
+        if log and (jobs := cluster.job_logs):
             self._ctx.log.info("Step log: %s", log)
-            self._ctx.progress(emrStepLog=log)
+            self._ctx.log.info("Logs of its Hadoop jobs: %s", jobs)
+            self._ctx.progress(emrStepLog=log, hadoopJobLog=jobs)
         try:
             state = self._wait(client, step_id)
         except BaseException:
@@ -96,7 +100,7 @@ class EmrEngine:
     def _client(self) -> EmrClient:
         if self._made is None:
             self._made = EmrClient.connect(
-                self._cluster_id or "", region=self._ctx.data.region, clock=self._clock
+                self._cluster_id or "", region=self._region, clock=self._clock
             )
         return self._made
 

@@ -92,6 +92,8 @@ class Cluster:
     state: str
     reason: str = ""
     log_uri: str | None = None
+    #: Whether it is of a release; of the images before that, logs lie elsewhere.
+    has_release: bool = True
 
     @property
     def is_alive(self) -> bool:
@@ -111,10 +113,28 @@ class Cluster:
 
     def log_of(self, step_id: str) -> str | None:
         """The folder of a step's logs; None where the cluster keeps none on S3."""
+        return f"{self._logs}/steps/{step_id}/" if self._logs else None
+
+    @property
+    def job_logs(self) -> str | None:
+        """The folder with the logs of Hadoop's jobs: one below it for each YARN application."""
+        return (
+            f"{self._logs}/{'containers' if self.has_release else 'jobs'}/" if self._logs else None
+        )
+
+    @property
+    def _logs(self) -> str | None:
         if not self.log_uri:
             return None
         base = self.log_uri.rstrip("/").replace("s3n://", "s3://", 1)
-        return f"{base}/{self.id}/steps/{step_id}/"
+        return f"{base}/{self.id}"
+
+
+def made_cluster(resource_id: str | None) -> tuple[str, str] | None:
+    """Region and id of the cluster that the service made for a resource, by its @resourceId."""
+    kind, _, rest = (resource_id or "").partition("#")[0].partition(":")
+    region, _, cluster_id = rest.partition(":")
+    return (region, cluster_id) if kind == "emr" and cluster_id else None
 
 
 def cluster_of(settings: DataSettings, info: Path = JOB_FLOW) -> str | None:
@@ -166,6 +186,7 @@ class EmrClient:
             state=str(status.get("State", "")),
             reason=str(status.get("StateChangeReason", {}).get("Message", "")),
             log_uri=reply.get("LogUri"),
+            has_release="RunningAmiVersion" not in reply,
         )
 
     def add(self, step: NewStep) -> str:

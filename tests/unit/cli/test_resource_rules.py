@@ -166,3 +166,17 @@ def test_run_refuses_what_nobody_would_start(
         assert main(["run", definition, "--work-dir", work, "--resources", where]) == EXIT_USAGE
         said = f"--resources ({where}) leaves the agent for Ec2Resource 'Host' to {whom}"
         assert said in capsys.readouterr().err
+
+
+def test_run_makes_no_cluster_that_nobody_would_look_after(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.json"
+    cluster = {"id": "C", "type": "EmrCluster"}
+    work = {"id": "A", "type": "EmrActivity", "step": "command-runner.jar,true"}
+    objects = [{"id": "Default", "scheduleType": "ondemand"}, cluster]
+    path.write_text(json.dumps({"objects": [*objects, {**work, "runsOn": {"ref": "C"}}]}))
+    arguments = ["run", str(path), "--work-dir", str(tmp_path / "work"), "--resources", "emr"]
+    assert main(arguments) == EXIT_USAGE
+    said = "--resources (emr) makes a cluster for EmrCluster 'C', which only a service"
+    assert said in capsys.readouterr().err

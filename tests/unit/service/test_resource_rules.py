@@ -80,7 +80,7 @@ def test_a_last_rule_takes_what_others_leave() -> None:
     assert not rules.sends_to(Where.NONE)
 
 
-@pytest.mark.parametrize("text", ["local", "none", "group=prod", "group=a b=c"])
+@pytest.mark.parametrize("text", ["local", "none", "emr", "group=prod", "group=a b=c"])
 def test_targets_are_written_as_they_are_read(text: str) -> None:
     assert str(Target.parse(text)) == text
 
@@ -88,7 +88,7 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("groop=x", "found 'groop=x', wanted group=NAME, local, ec2 or none"),
+        ("groop=x", "found 'groop=x', wanted group=NAME, local, ec2, emr or none"),
         ("Local", "wanted group=NAME"),
         ("local=x", "wanted group=NAME"),
         ("group", "wanted group=NAME"),
@@ -97,7 +97,7 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
         ("group=x\ny", "wanted group=NAME, the name"),
         ("group=" + "x" * 1025, "in 1 to 1024 characters"),
         ("group=resource:df-1_@R", "worker groups of managed resources"),
-        ("emr", "'emr' is not built yet; wanted group=NAME, local, ec2 or none"),
+        ("emr=x", "found 'emr=x', wanted group=NAME, local, ec2, emr or none"),
         ("emr-serverless", "not built yet"),
         ("spark=spark://master:7077", "'spark=spark://master:7077' is not built yet"),
         ("", "wanted group=NAME"),
@@ -115,6 +115,18 @@ def test_instances_are_made_only_for_what_is_one_on_aws() -> None:
     ):
         met = [rules.first(resource(type=name)) for name in ("Ec2Resource", "EmrCluster")]
         assert [rule and rule.target.where for rule in met] == [Where.EC2, Where.NONE]
+    clusters = Rules.everywhere("emr", "--resources").otherwise("none", "--resources")
+    met = [clusters.first(resource(type=name)) for name in ("Ec2Resource", "EmrCluster")]
+    assert [rule and rule.target.where for rule in met] == [Where.NONE, Where.EMR]
+
+
+def test_a_cluster_is_used_by_agents_of_a_group_or_by_one_that_is_started_here() -> None:
+    rules = read_rules('[[resources]]\nrun = "emr"\nagents = "hadoop"\n', "f")
+    target = rules.rules[0].target
+    assert (target.where, target.group) == (Where.EMR, "hadoop")
+    assert str(target) == "emr, by agents of 'hadoop'"
+    assert not rules.want_agents_here
+    assert Rules.everywhere("emr", "--resources").want_agents_here
 
 
 RULE = '[[resources]]\nrun = "local"\n'
@@ -139,8 +151,20 @@ RULE = '[[resources]]\nrun = "local"\n'
         ('[[resources]]\nid = ""\nrun = "local"', "rules.toml:2: id: found '', wanted a text"),
         ('[[resources]]\ntag = "=x"\nrun = "local"', "rules.toml:2: tag: found '=x', wanted KEY"),
         (
-            '[[resources]]\nid = "x"\nrun = "group=a"\n\n[[resources]]\nrun = "emr"',
-            "rules.toml:6: run: 'emr' is not built yet; wanted group=NAME",
+            '[[resources]]\nid = "x"\nrun = "group=a"\n\n[[resources]]\nrun = "emr-serverless"',
+            "rules.toml:6: run: 'emr-serverless' is not built yet; wanted group=NAME",
+        ),
+        (
+            '[[resources]]\ntype = "Ec2Resource"\nrun = "emr"',
+            "rules.toml:2: type: found 'Ec2Resource', but emr makes only EmrCluster",
+        ),
+        (
+            '[[resources]]\nrun = "local"\nagents = "hadoop"',
+            "rules.toml:3: agents: found 'hadoop', but local says who does the work already",
+        ),
+        (
+            '[[resources]]\nrun = "emr"\nagents = "resource:x"',
+            "rules.toml:3: agents: found 'resource:x', but 'resource:' begins the worker groups",
         ),
         (
             '[[resources]]\nrun = "ec2"\ntype = "EmrCluster"',

@@ -227,7 +227,7 @@ class EmrClusters:
         """Whether the cluster's own agent has ended, which is asked to."""
         with self._store.read() as conn:
             rows = [row for row in cluster_store.everything(conn) if row.emr_id == emr_id]
-        return all([self._agents.end(row.worker_group) for row in rows])
+        return all(self._agents.end(row.worker_group) for row in rows)
 
     def _terminated(self, region: str, emr_id: str) -> bool:
         try:
