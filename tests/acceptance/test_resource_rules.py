@@ -223,7 +223,10 @@ def test_without_a_rule_everything_says_so_and_a_restart_with_one_helps(tmp_path
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[[resources]]\nrun = "emr"\n', ":2: run: 'emr' is not built yet; wanted group=NAME"),
+        (
+            '[[resources]]\nrun = "emr-serverless"\n',
+            ":2: run: 'emr-serverless' is not built yet; wanted group=NAME",
+        ),
         (
             '[[resources]]\ntype = "Ec2"\nrun = "local"\n',
             ":2: type: found 'Ec2', wanted Ec2Resource",

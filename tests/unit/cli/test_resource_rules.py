@@ -37,13 +37,13 @@ def test_the_example_is_right_and_takes_everything() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (
-            "emr",
-            "--resources: 'emr' is not built yet; wanted group=NAME, local, ec2 or none, or a file",
-        ),
+        ("emr-serverless", "--resources: 'emr-serverless' is not built yet; wanted group=NAME"),
         ("spark=spark://h:7077", "is not built yet"),
         ("group=", "--resources: found 'group=', wanted group=NAME, the name"),
-        ("groop", "--resources: found 'groop', wanted group=NAME, local, ec2 or none, or a file"),
+        (
+            "groop",
+            "--resources: found 'groop', wanted group=NAME, local, ec2, emr or none, or a file",
+        ),
     ],
 )
 def test_what_is_neither_is_told(text: str, said: str) -> None:
@@ -68,9 +68,9 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--resources", "emr"), "'emr' is not built yet"),
-        (("--run-as-user", "nobody"), "--resources makes none"),
-        (("--resources", "group=x", "--tasks-as-service-user"), "--resources makes none"),
+        (("--resources", "emr-serverless"), "'emr-serverless' is not built yet"),
+        (("--run-as-user", "nobody"), "--resources starts none"),
+        (("--resources", "group=x", "--tasks-as-service-user"), "--resources starts none"),
     ],
 )
 def test_serve_refuses_before_it_listens(

@@ -82,6 +82,11 @@ def test_no_duration_leads_out_of_the_calendar(text: str) -> None:
     assert policy(terminateAfter=text).terminate_after == LONGEST
 
 
+def test_a_number_alone_is_hours_for_terminate_after_as_awss_table_has_it() -> None:
+    assert policy(terminateAfter="3").terminate_after == timedelta(hours=3)
+    assert policy(attemptTimeout="3").attempt_timeout is None
+
+
 @pytest.mark.parametrize(
     ("mode", "cascade"), [("cascade", True), (" Cascade ", True), ("none", False), ("x", False)]
 )
