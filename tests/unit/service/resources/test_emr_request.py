@@ -18,17 +18,17 @@ from tests.unit.cli.pictures import instance
 from tests.unit.service.worlds import ref, refs
 
 SG = "sg-01XXXX6a"
+P = ref("P")
 ROLES = {"role": "DataPipelineDefaultRole", "resourceRole": "DataPipelineDefaultResourceRole"}
 
 
 def wanted(*objects: dict[str, Any], failures: int = 0, **fields: Any) -> Launch:
     own = {"id": "C", "type": "EmrCluster", **fields}
     found = {obj.id: obj for obj in read_definition(json.dumps({"objects": [own, *objects]}))}
-    policy = Policy.of(
-        lambda key: found["C"].string(key), at=instance("C", "CREATING").scheduled_start
-    )
+    row = instance("C", "CREATING", category="resource", type="EmrCluster", failures=failures)
+    policy = Policy.of(found["C"].string, at=row.scheduled_start)
     return Launch(
-        row=instance("C", "CREATING", category="resource", type="EmrCluster", failures=failures),
+        row=row,
         fields=found.pop("C"),
         referred=found,
         policy=policy,
