@@ -87,12 +87,12 @@ class LocalAgents:
             check_start(settings, this)
             return User.named(name)
         except ConfigError as error:
-            raise ConfigError(f"--resources, agents on this host: {error}") from None
+            raise ConfigError(f"--resources: {error}") from None
 
     def _check_own_user(self, this: Process, *, keys: Path | None, allow_root: bool) -> None:
         if keys is not None and not self.as_service_user:
             raise UsageError(
-                f"--resources, agents on this host: tasks would run as {this.name!r}, this service's own user, "
+                f"--resources: tasks would run as {this.name!r}, this service's own user, "
                 f"and could read its access keys ({keys}), its store and each other's folders. "
                 "Name another user for them with --run-as-user USER, send them to an agent that "
                 "has one (--resources group=NAME), or give --tasks-as-service-user if whoever may "
@@ -100,7 +100,7 @@ class LocalAgents:
             )
         if this.uid == 0 and not allow_root:
             raise ConfigError(
-                "--resources, agents on this host: tasks would run as root: name another user for them with "
+                "--resources: tasks would run as root: name another user for them with "
                 "--run-as-user USER; if root is really meant, set TASKRUNNER_ALLOW_ROOT=true"
             )
 
@@ -127,7 +127,7 @@ def check_private(user: User | None, private: Sequence[Path]) -> None:
         return
     if found := said_as(user, lambda: _within_reach(private)):
         raise ConfigError(
-            f"--resources, agents on this host: tasks run as {user.name!r}, who {found}; it holds secrets of this "
+            f"--resources: tasks run as {user.name!r}, who {found}; it holds secrets of this "
             "service: chmod it, or name another user with --run-as-user"
         )
 

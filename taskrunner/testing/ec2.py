@@ -133,6 +133,12 @@ class Ec2Server:
         with self._lock:
             return [machine for machine in self.machines.values() if machine.runs]
 
+    @property
+    def ever(self) -> list[Machine]:
+        """All that were ever made."""
+        with self._lock:
+            return list(self.machines.values())
+
     def fail(self, action: str, code: str, message: str = "no", *, times: int = 1) -> None:
         """Answer the next calls of an action with an error."""
         status = 503 if code in {"RequestLimitExceeded", "Unavailable"} else 400

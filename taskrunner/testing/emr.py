@@ -109,6 +109,12 @@ class EmrInProcess:
         with self._lock:
             return [cluster for cluster in self.clusters.values() if cluster.runs]
 
+    @property
+    def ever(self) -> list[FakeCluster]:
+        """All that were ever made."""
+        with self._lock:
+            return list(self.clusters.values())
+
     def fail(self, operation: str, code: str, message: str = "no", *, times: int = 1) -> None:
         """Answer the next calls of an operation with an error, and do nothing."""
         with self._lock:

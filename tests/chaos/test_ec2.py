@@ -2,102 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from taskrunner.testing.ec2 import Ec2Server
-from tests.chaos.ec2_lives import Dead, Life
+from tests.chaos.launches import Trap, World, persist
+from tests.chaos.resource_lives import Dead
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import wait_for
-
-PIPELINE = "taskrunner:pipeline"
-NEVER = 1 << 30
-
-
-@dataclass
-class Trap:
-    """Kills a life at one of its calls to EC2, before EC2 does what it asks or after."""
-
-    life: Life | None = None
-    calls: int = NEVER
-    when: str = "before"
-    sprung: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def set(self, life: Life, calls: int, when: str) -> None:
-        with self.lock:
-            self.life, self.calls, self.when = life, calls, when
-
-    def called(self, _action: str, when: str) -> None:
-        with self.lock:
-            if when != self.when or self.life is None:
-                return
-            self.calls -= 1
-            if self.calls == 0:
-                self.sprung += 1
-                self.life.kill()
-
-
-class World:
-    """A store, an EC2, and the lives of the services between them."""
-
-    def __init__(self, folder: Path, aws: Ec2Server, trap: Trap, without: str = "") -> None:
-        self._url = f"sqlite:///{folder / 'service.db'}"
-        self._without = without
-        self.aws, self.trap = aws, trap
-        #: Pipelines that want an instance, and those that want none any more.
-        self.wanted: set[str] = set()
-        self.given_up: set[str] = set()
-        self.kills = 0
-
-    @contextmanager
-    def life(
-        self, *, calls: int = NEVER, when: str = "before", idle: bool = False
-    ) -> Iterator[Life]:
-        """A service, which is killed at so many calls."""
-        life = Life(self._url, self.aws.url, without=self._without, idle=idle)
-        self.trap.set(life, calls, when)
-        try:
-            yield life
-        finally:
-            life.end()
-
-    def running(self) -> Counter[str]:
-        """How many instances run for each pipeline."""
-        return Counter(machine.tags[PIPELINE] for machine in self.aws.running)
-
-    def made(self) -> Counter[str]:
-        """How many were ever made for each."""
-        return Counter(machine.tags[PIPELINE] for machine in self.aws.machines.values())
-
-    def statuses(self, life: Life, pipelines: Set[str]) -> set[str]:
-        """What the store says of these resources."""
-        found = life.ask("resources")
-        return {found[pipeline][0] for pipeline in pipelines}
-
-    def settled(self, life: Life) -> bool:
-        """Whether every resource has what it should have, by the store."""
-        found = life.ask("resources")
-        return all(
-            found[pipeline][0] == "CREATING" and found[pipeline][1] for pipeline in self.wanted
-        ) and all(
-            pipeline not in found or found[pipeline][0] in {"FINISHED", "CANCELED"}
-            for pipeline in self.given_up
-        )
-
-    def faults(self) -> list[str]:
-        """What is there that should not be, or is not that should."""
-        running, made = self.running(), self.made()
-        few = [f"{p} has {running[p]} instances" for p in sorted(self.wanted) if running[p] != 1]
-        many = [f"{p} has an instance" for p in sorted(running.keys() - self.wanted)]
-        twice = [f"{count} were made for {p}" for p, count in made.items() if count > 1]
-        return [*few, *many, *twice]
 
 
 @pytest.fixture
@@ -111,28 +26,13 @@ def aws(trap: Trap) -> Iterator[Ec2Server]:
         yield server
 
 
-def persist(world: World, chaos: Chaos, order: str, *given: str) -> str:
-    """Have an order carried out by one life or another, each killed somewhere."""
-    answer: str | None = None
-    while answer is None:
-        calls, when = chaos.random.randint(1, 4), chaos.random.choice(["before", "after", "any"])
-        with world.life(calls=calls, when=when) as life, suppress(Dead):
-            if when == "any":
-                threading.Timer(chaos.random.uniform(0, 0.5), life.kill).start()
-            answer = str(life.ask(order, *given))
-            # It goes on until the trap has sprung; it looks at EC2 again and again.
-            wait_for("its end", life.is_dead)
-        world.kills += 1
-    return answer
-
-
 def test_kills_at_any_point_leave_exactly_the_instances_that_should_be_there(
     chaos: Chaos, tmp_path: Path, aws: Ec2Server, trap: Trap
 ) -> None:
     world, launches = World(tmp_path, aws, trap), chaos.trials(3, 100)
     # There is always one that has a machine, so that each life has something to look at.
     for number in range(launches):
-        pipeline = persist(world, chaos, "begin", f"p{number}", "1 day")
+        pipeline = persist(world, chaos, "begin", f"p{number}", world.kind, "1 day")
         world.wanted.add(pipeline)
         if number % 3 == 1:
             # Given up somewhere in the middle of its launch, or after it.
@@ -154,9 +54,10 @@ def test_none_is_left_after_terminate_after(
     chaos: Chaos, tmp_path: Path, aws: Ec2Server, trap: Trap
 ) -> None:
     world, launches = World(tmp_path, aws, trap), chaos.trials(1, 20)
-    first = persist(world, chaos, "begin", "first", "1 day")
+    first = persist(world, chaos, "begin", "first", world.kind, "1 day")
     ended = {
-        persist(world, chaos, "begin", f"p{number}", "2 seconds") for number in range(launches)
+        persist(world, chaos, "begin", f"p{number}", world.kind, "2 seconds")
+        for number in range(launches)
     }
     with world.life() as life:
         wait_for("their ends", lambda: world.statuses(life, ended) == {"TIMEDOUT"})
@@ -173,7 +74,7 @@ def test_it_is_the_token_and_the_sweep_that_do_it(
     world = World(tmp_path, aws, trap, without)
     # An instance is made, and the reply never arrives.
     with world.life(calls=1, when="after") as life, suppress(Dead):
-        life.ask("begin", "p", "1 day")
+        life.ask("begin", "p", world.kind, "1 day")
         wait_for("its end", lambda: trap.sprung == 1)
     (pipeline,) = world.made()
     if without == "token":

@@ -91,7 +91,7 @@ def test_a_user_is_named_by_a_flag_or_as_agents_name_theirs(tmp_path: Path, how:
 
 @pytest.mark.parametrize("name", ["no-such-user", "root"])
 def test_a_user_that_cannot_be_is_told_at_the_start(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=f"--resources, agents on this host: .*{name}"):
+    with pytest.raises(ConfigError, match=f"--resources: .*{name}"):
         agents(tmp_path, run_as_user=name).task_user({}, keys=None)
 
 

@@ -1,4 +1,4 @@
-"""A service that makes instances, in a process that can be killed at any moment, and its orders.
+"""A service that makes instances or clusters, in a process to be killed at any time; its orders.
 
 The processes are forked from one that has loaded everything: a life costs milliseconds.
 """
@@ -28,6 +28,8 @@ from taskrunner.service.resources.ec2.api import Ec2Api
 from taskrunner.service.resources.ec2.machine import Spec
 from taskrunner.service.resources.ec2.provider import Ec2Machines
 from taskrunner.service.resources.ec2.user_data import AgentSettings
+from taskrunner.service.resources.emr.api import EmrApi, Seen
+from taskrunner.service.resources.emr.provider import EmrClusters
 from taskrunner.service.resources.providers import Providers
 from taskrunner.service.resources.rules import Rules, Where
 from taskrunner.service.settings import ServiceSettings
@@ -41,10 +43,12 @@ AGENTS = AgentSettings(
 )
 PATIENCE_S = 60.0
 _LOOK_S = 0.1
+#: Longer than a call to the server beside it lasts.
+_UNSURE_S = 0.5
 _DEFINITION = """{"objects": [
   {"id": "Default", "scheduleType": "ondemand"},
   {"id": "A", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "R"}},
-  {"id": "R", "type": "Ec2Resource", "terminateAfter": "%s"}
+  {"id": "R", "type": "%s", "terminateAfter": "%s"}
 ]}"""
 
 #: One process from which all lives are forked.
@@ -65,6 +69,33 @@ class WithoutSweep(Ec2Machines):
         pass
 
 
+class WithoutName(EmrApi):
+    """A mutant: nobody looks whether a cluster was made before another one is."""
+
+    def made_since(self, region: str, moment: datetime) -> list[Seen]:
+        return []
+
+
+class WithoutClusterSweep(EmrClusters):
+    """The same mutant for clusters."""
+
+    def look_after(self, now: datetime) -> None:
+        pass
+
+
+class NoAgents:
+    """Starts no agents: nobody works in these lives."""
+
+    def start(self, worker_group: str) -> str:
+        return f"process:{worker_group}"
+
+    def alive(self, handle: str) -> bool:
+        return True
+
+    def end(self, handle: str) -> bool:
+        return True
+
+
 class Dead(Exception):
     """The service was killed."""
 
@@ -73,12 +104,18 @@ class Life:
     """A service from its start until it is killed."""
 
     def __init__(
-        self, database_url: str, ec2_url: str, *, without: str = "", idle: bool = False
+        self,
+        database_url: str,
+        aws_url: str,
+        *,
+        where: Where = Where.EC2,
+        without: str = "",
+        idle: bool = False,
     ) -> None:
         """An idle one does what it is asked, and nothing by itself."""
-        _FORKS.set_forkserver_preload(["tests.chaos.ec2_warm"])
+        _FORKS.set_forkserver_preload(["tests.chaos.resource_warm"])
         self._ours, theirs = _FORKS.Pipe()
-        arguments = (theirs, database_url, ec2_url, without, idle)
+        arguments = (theirs, database_url, aws_url, where, without, idle)
         self._process = _FORKS.Process(target=_live, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -111,14 +148,29 @@ class Life:
         self._ours.close()
 
 
-def _live(orders: Connection, database_url: str, ec2_url: str, without: str, idle: bool) -> None:
+def _live(
+    orders: Connection, database_url: str, aws_url: str, where: Where, without: str, idle: bool
+) -> None:
     config = Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
     def connect(name: str, region: str) -> Any:
         make: Any = SESSION.client
-        return make(name, region_name=region, endpoint_url=ec2_url, config=config)
+        return make(name, region_name=region, endpoint_url=aws_url, config=config)
 
-    def provider(store: Store) -> ResourceProvider:
+    def clusters(store: Store) -> ResourceProvider:
+        found = (WithoutClusterSweep if without == "sweep" else EmrClusters)(
+            store,
+            region=REGION,
+            clock=SystemClock(),
+            starter=NoAgents(),
+            api=(WithoutName if without == "name" else EmrApi)(connect),
+            watch_s=_LOOK_S,
+            pause_s=_LOOK_S,
+            unsure_s=_UNSURE_S,
+        )
+        return Providers({Where.EMR: found})
+
+    def machines(store: Store) -> ResourceProvider:
         machines = (WithoutSweep if without == "sweep" else Ec2Machines)(
             store,
             region=REGION,
@@ -131,9 +183,9 @@ def _live(orders: Connection, database_url: str, ec2_url: str, without: str, idl
         return Providers({Where.EC2: machines})
 
     settings = ServiceSettings(
-        database_url=database_url, resources=Rules.everywhere("ec2", "--resources")
+        database_url=database_url, resources=Rules.everywhere(where, "--resources")
     )
-    service = Service(settings, provider=provider)
+    service = Service(settings, provider=clusters if where is Where.EMR else machines)
     if not idle:
         service.start()
     while True:
@@ -141,11 +193,11 @@ def _live(orders: Connection, database_url: str, ec2_url: str, without: str, idl
         orders.send(_ORDERS[order](service, *given))
 
 
-def _begin(service: Service, name: str, terminate_after: str) -> str:
+def _begin(service: Service, name: str, kind: str, terminate_after: str) -> str:
     """Activate a pipeline of this name, unless that was done."""
     pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
     if service.pipeline(pipeline_id).state is PipelineState.PENDING:
-        service.put_definition(pipeline_id, read_definition(_DEFINITION % terminate_after))
+        service.put_definition(pipeline_id, read_definition(_DEFINITION % (kind, terminate_after)))
         service.activate(pipeline_id)
     return pipeline_id
 
