@@ -57,7 +57,7 @@ def contents(folder: Path) -> str:
 def test_every_example_is_tested() -> None:
     names = {path.parent.name for path in EXAMPLES.glob("*/pipeline.json")}
     plain = {"ec2-worker", "hello", "orders", "parameters", "precondition", "sql-report"}
-    assert names == plain | {"dynamodb-replication", "hive", "redshift"}
+    assert names == plain | {"dynamodb-replication", "emr-cluster", "hive", "redshift"}
 
 
 def test_every_example_has_its_paragraph() -> None:
@@ -179,6 +179,12 @@ def test_ec2_worker(tmp_path: Path) -> None:
 
 
 @needs_spark
+def test_emr_cluster(tmp_path: Path) -> None:
+    run(tmp_path, "emr-cluster")
+    counts = contents(tmp_path / "s3" / "emr-cluster-example" / "counts").split()
+    assert counts == ["3", "a", "2", "is", "3", "rose"]
+
+
 def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKRUNNER_EMR_ENGINE", "local")
     monkeypatch.setenv("TASKRUNNER_PASS_ENV", "JAVA_TOOL_OPTIONS")

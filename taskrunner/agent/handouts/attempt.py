@@ -22,7 +22,7 @@ from taskrunner.agent.handouts.scratch import remove_scratch
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.attempt_roles import ATTEMPT
 from taskrunner.agent.ipc.job import Job
-from taskrunner.agent.ipc.progress import progress_of
+from taskrunner.agent.ipc.progress import LASTING, progress_of
 from taskrunner.agent.ipc.untrusted import read_object
 from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.agent.journal.journal import Entry
@@ -186,6 +186,9 @@ class Attempt:
             verdict = self._work()
             if verdict is not None:
                 self._entry.exited(verdict)
+        if not self._services.canceling.is_set():
+            # Short work was never asked how it goes; who fails soon has logs to look at.
+            self._reporter.report_last(LASTING)
         if self._reporter.superseded:
             _may_go(self._entry, self._services, pushed=False)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable, UnknownTask, WireError
@@ -40,6 +40,8 @@ class Reporter:
         self._begun = threading.Event()
         self._ended = threading.Event()
         self._failures = 0
+        #: What was reported last.
+        self._told: Mapping[str, str] = {}
         #: The service wants the work to stop.
         self.canceled = False
         #: The hand-out is not ours any more.
@@ -74,6 +76,12 @@ class Reporter:
             answered = self.tick(self._fields())
             delay = self._interval_s if answered else min(self._interval_s, _RETRY_S)
 
+    def report_last(self, names: Iterable[str]) -> None:
+        """Report once more where fields of these names were not told yet, or otherwise."""
+        fields = self._fields()
+        if not self.lost and any(fields.get(name) != self._told.get(name) for name in names):
+            self.tick(fields)
+
     def end(self) -> None:
         """Stop reporting."""
         self._ended.set()
@@ -81,7 +89,7 @@ class Reporter:
 
     def tick(self, fields: Mapping[str, str]) -> bool:
         """One report; returns whether the service answered it."""
-        begun = self._clock.monotonic()
+        begun, self._told = self._clock.monotonic(), fields
         try:
             self.canceled = self._api.report_task_progress(self._task_id, fields)
         except UnknownTask:

@@ -8,6 +8,8 @@ from pathlib import Path
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.untrusted import read_object
 
+#: What is still of use when the attempt is over: where its logs are.
+LASTING = ("emrStepLog", "hadoopJobLog")
 _MOST_FIELDS = 20
 
 

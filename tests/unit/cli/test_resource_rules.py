@@ -31,7 +31,7 @@ def test_a_file_has_rules(tmp_path: Path) -> None:
 def test_the_example_is_right_and_takes_everything() -> None:
     rules = given_rules(str(REPOSITORY / "examples" / "resources.toml"))
     assert rules.match_all
-    assert len(rules.rules) == 4
+    assert len(rules.rules) == 5
 
 
 @pytest.mark.parametrize(

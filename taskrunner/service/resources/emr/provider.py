@@ -109,6 +109,8 @@ class EmrClusters:
         except ResourceFailure:
             self._note(noted, ended=True)
             raise
+        # Soon: it may be set up already, if this is only found again.
+        self._regions.setdefault(noted.region, _Region()).watch_at = 0.0
         return with_agents(f"{_PREFIX}:{noted.region}:{emr_id}", group)
 
     def _noted(self, wanted: Launch, cluster: Cluster, group: str) -> ClusterRow:

@@ -109,3 +109,18 @@ def test_a_lease_counts_from_before_the_report_however_long_its_answer_takes() -
     assert desk.reporter.tick({})
     assert desk.clock.elapsed == 114
     assert desk.reporter.answered_at == 100
+
+
+def test_what_lasts_is_told_at_the_end_unless_it_was() -> None:
+    desk = Desk()
+    desk.api.progress = [False, False]
+    desk.reporter.report_last(["log"])
+    assert desk.api.named("progress") == []
+    desk.reporter.report_last(["rows"])
+    desk.reporter.report_last(["rows"])
+    assert desk.api.named("progress") == [{"rows": "7"}]
+    # Of a task that is somebody else's by now, nothing is told.
+    gone = Desk()
+    gone.reporter.superseded = True
+    gone.reporter.report_last(["rows"])
+    assert gone.api.named("progress") == []
