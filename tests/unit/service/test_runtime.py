@@ -54,7 +54,9 @@ def pipeline(world: ServiceInProcess) -> str:
     world.work_off()
     group = f"resource:{pipeline_id}_@R_{T}"
     (task,) = [t for t in (world.take(group), world.take(group)) if t.component_id == "Copy"]
-    world.service.report_progress(task.task_id, {"emrStepLog": "s3://logs/s-1/"})
+    world.service.report_progress(
+        task.task_id, {"emrStepLog": "s3://logs/s-1/", "hadoopJobLog": "x"}
+    )
     world.service.set_task_status(task.task_id, "FAILED", "X", "broken", "trace")
     world.settle()
     return pipeline_id
@@ -183,4 +185,5 @@ def test_an_expression_sees_what_is_shown(world: ServiceInProcess, pipeline: str
 #: Known only to alarms, which are told of the newest attempt.
 OF_ATTEMPTS = {
     *("@triesLeft", "@headAttempt", "attemptStatus", "emrStepLog", "hostname", "errorStackTrace"),
+    "hadoopJobLog",
 }

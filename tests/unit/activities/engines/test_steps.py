@@ -8,11 +8,12 @@ import pytest
 from taskrunner.activities.base import Activity, Context
 from taskrunner.activities.emr import EmrActivity
 from taskrunner.activities.engines.base import Call
+from taskrunner.activities.engines.emr import EmrEngine
 from taskrunner.activities.engines.steps import Steps, available
 from taskrunner.errors import Canceled, ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.steps.reader import read_step
 from taskrunner.model.steps.works import RunCommand, Work
-from taskrunner.testing import ActivityEnvironment, new_task
+from taskrunner.testing import ActivityEnvironment, Ref, new_object, new_task
 from tests.unit.activities.engines.host import Host, environment
 
 
@@ -123,7 +124,35 @@ def test_the_operator_says_which_engine_it_is(
     told: str, cluster: str | None, names: list[str]
 ) -> None:
     with environment(told, emr_cluster=cluster) as found:
+        found._begin(_Nothing(), new_task("EmrActivity"))
         assert [engine.name for engine in available(found)] == names
+
+
+@pytest.mark.parametrize(
+    ("handle", "cluster"),
+    [
+        ("emr:eu-west-1:j-7", "j-7"),
+        ("emr:eu-west-1:j-7#had:oop", "j-7"),
+        ("group:emr", None),
+        ("ec2:eu-west-1:i-1", None),
+        (None, None),
+    ],
+)
+def test_a_cluster_that_was_made_for_the_resource_is_meant_whatever_the_settings_are(
+    handle: str | None, cluster: str | None
+) -> None:
+    told = {} if handle is None else {"@resourceId": handle}
+    resource = new_object("@R_1", "EmrCluster", told)
+    task = new_task("EmrActivity", {"runsOn": Ref("@R_1")}, resource)
+    with environment("command") as found:
+        found._begin(_Nothing(), task)
+        engines = available(found)
+    if cluster is None:
+        assert [engine.name for engine in engines] == ["command"]
+    else:
+        (engine,) = engines
+        assert isinstance(engine, EmrEngine)
+        assert (engine._cluster_id, engine._region) == (cluster, "eu-west-1")
 
 
 def test_without_an_engine_all_is_refused_in_one_sentence(

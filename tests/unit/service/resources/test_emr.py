@@ -204,9 +204,10 @@ def test_after_a_restart_the_cluster_and_its_agent_are_looked_after_again(
 ) -> None:
     world.reopen(resources=HERE)
     pipeline = start(world)
+    assert starter.started == [own_group(pipeline)]
     world.reopen()
     world.advance(WATCH_S)
-    assert starter.started == [own_group(pipeline)]
+    assert starter.started == [own_group(pipeline)] * 2
     assert resource(world, pipeline).failures == 0
     world.work_off(own_group(pipeline))
     assert (len(emr.clusters), emr.running) == (1, [])
