@@ -124,7 +124,7 @@ def test_the_operator_says_which_engine_it_is(
     told: str, cluster: str | None, names: list[str]
 ) -> None:
     with environment(told, emr_cluster=cluster) as found:
-        found._begin(_Nothing(), new_task("EmrActivity"))
+        found._begin(_Nothing(), new_task("Nothing"))
         assert [engine.name for engine in available(found)] == names
 
 
@@ -143,7 +143,7 @@ def test_a_cluster_that_was_made_for_the_resource_is_meant_whatever_the_settings
 ) -> None:
     told = {} if handle is None else {"@resourceId": handle}
     resource = new_object("@R_1", "EmrCluster", told)
-    task = new_task("EmrActivity", {"runsOn": Ref("@R_1")}, resource)
+    task = new_task("Nothing", {"runsOn": Ref("@R_1")}, resource)
     with environment("command") as found:
         found._begin(_Nothing(), task)
         engines = available(found)
