@@ -53,6 +53,7 @@ GROUPS = {
     FieldGroup.OBJECT_INVOCATION: "required, here or inherited",
     FieldGroup.OPTIONAL: "",
     FieldGroup.UNDOCUMENTED: "undocumented, but in use",
+    FieldGroup.EXTENSION: "only here, not on AWS",
     FieldGroup.FORBIDDEN: "not allowed",
 }
 OBJECTS_HEAD = """# Object reference

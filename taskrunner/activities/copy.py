@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from taskrunner.activities.base import Activity, Context
+from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.nodes import node_of
 from taskrunner.data.transfer import Transfer
 from taskrunner.errors import ErrorId, PermanentTaskError
@@ -20,7 +21,13 @@ class CopyActivity(Activity):
         """Copy, and log what was moved."""
         source, target = _only(ctx.task.main, "input"), _only(ctx.task.main, "output")
         ctx.log.info("Copying from %s to %s", source.component_id, target.component_id)
-        transfer = Transfer(ctx.objects, ctx.data, ctx, file_name=file_name(ctx.task.instance_id))
+        transfer = Transfer(
+            ctx.objects,
+            ctx.data,
+            ctx,
+            file_name=file_name(ctx.task.instance_id),
+            on_lossy_value=_on_lossy_value(ctx.task.main),
+        )
         moved = transfer.copy(node_of(source), node_of(target))
         ctx.progress(rows=moved.rows, bytes=moved.bytes, files=moved.files)
         ctx.log.info("Copied %s", moved)
@@ -30,6 +37,18 @@ def file_name(instance_id: str) -> str:
     """What an instance calls its file in a directory: the same each time that it is tried."""
     # Colons are in every time, and not welcome in file names everywhere.
     return quote(instance_id.removeprefix("@").replace(":", "-"), safe="")
+
+
+def _on_lossy_value(activity: TaskObject) -> OnLossyValue:
+    text = activity.get("onLossyValue") or OnLossyValue.FAIL
+    try:
+        return OnLossyValue(text.strip().lower())
+    except ValueError:
+        message = (
+            f"CopyActivity {activity.component_id!r}: onLossyValue: found {text!r}, wanted "
+            f"{', '.join(OnLossyValue)}"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD) from None
 
 
 def _only(activity: TaskObject, key: str) -> TaskObject:

@@ -37,6 +37,7 @@ _GROUPS = {
     FieldGroup.OBJECT_INVOCATION: "Required, here or inherited",
     FieldGroup.OPTIONAL: "Optional",
     FieldGroup.UNDOCUMENTED: "In no reference, but in use",
+    FieldGroup.EXTENSION: "Only here, not on AWS",
     FieldGroup.FORBIDDEN: "Not allowed",
     FieldGroup.RUNTIME: "Set by the service",
 }

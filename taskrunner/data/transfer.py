@@ -14,6 +14,8 @@ from typing import Protocol
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
 from taskrunner.data.databases.registry import open_database
+from taskrunner.data.fitting.columns import LossyValueError
+from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.compression import GzipWriter, chunks, gunzipped
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import ObjectReader, ObjectStore
@@ -52,12 +54,21 @@ class Transfer:
     """One copy; `file_name` is what a file made in a directory is called, without extension."""
 
     def __init__(
-        self, objects: ObjectStore, settings: DataSettings, monitor: Monitor, *, file_name: str
+        self,
+        objects: ObjectStore,
+        settings: DataSettings,
+        monitor: Monitor,
+        *,
+        file_name: str,
+        on_lossy_value: OnLossyValue = OnLossyValue.FAIL,
     ) -> None:
         self._objects = objects
         self._settings = settings
         self._monitor = monitor
         self._file_name = file_name
+        self._on_lossy_value = on_lossy_value
+        #: Of each source file that was begun, how many rows were before it.
+        self._rows_before: list[tuple[int, str]] = []
         #: Bytes of the source files: how many there are (0: not known), how many have been read.
         self._total = self._read = 0
         self.moved = Moved()
@@ -92,9 +103,21 @@ class Transfer:
             columns=columns,
             insert_query=node.insert_query,
             create_table_sql=node.create_table_sql,
+            on_lossy_value=self._on_lossy_value,
         )
         with open_database(node.database, self._settings) as database:
-            database.load(target, self._watched(batches))
+            try:
+                database.load(target, self._watched(batches))
+            except LossyValueError as error:
+                raise self._in_its_file(error) from error
+
+    def _in_its_file(self, error: LossyValueError) -> TaskError:
+        """The same, told of the row in its file."""
+        begun = [(before, uri) for before, uri in self._rows_before if before < error.row]
+        if not begun:
+            return error
+        before, uri = begun[-1]
+        return LossyValueError(error.problem, row=error.row - before, source=uri)
 
     def _write(self, uri: str, node: FileNode, result: Result) -> None:
         """Make one object of all rows."""
@@ -135,8 +158,11 @@ class Transfer:
 
     def _rows_of_files(self, node: FileNode) -> Iterator[Batch]:
         width: int | None = None
+        count = 0
         for uri in self._uris(node, all_files=False):
+            self._rows_before.append((count, uri))
             for batch in self._rows_of_file(uri, node):
+                count += len(batch)
                 width = width or len(batch[0])
                 if len(batch[0]) != width:
                     message = f"{uri}: rows have {len(batch[0])} values, those before {width}"

@@ -18,8 +18,9 @@ from typing import ClassVar, Self
 from taskrunner.data.databases.schemes import Scheme
 from taskrunner.data.databases.script import Dialect, Statement, parse_statement
 from taskrunner.data.databases.spec import DatabaseSpec
-from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
-from taskrunner.secret import quoted
+from taskrunner.data.fitting.columns import Batch, Row, TargetColumn
+from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 __all__ = [
     "Batch",
@@ -33,10 +34,9 @@ __all__ = [
     "Statement",
     "StatementDone",
     "Target",
+    "TargetColumn",
 ]
 
-Row = Sequence[str | None]
-Batch = Sequence[Row]
 Converters = Mapping[int, Callable[[str], object]]
 
 
@@ -60,6 +60,21 @@ class Target:
     insert_query: str | None = None
     #: Run first, in the same transaction where the database can, when the table is missing.
     create_table_sql: str | None = None
+    #: What becomes of values that their columns cannot keep.
+    on_lossy_value: OnLossyValue = OnLossyValue.FAIL
+
+    @property
+    def full_name(self) -> str:
+        """The table's name for messages."""
+        return f"{self.schema}.{self.table}" if self.schema else self.table
+
+
+class RowRefusedError(TaskError):
+    """The server takes none of some rows because of one: `row` of them, from 1."""
+
+    def __init__(self, message: str, *, error_id: str, row: int) -> None:
+        self.row = row
+        super().__init__(message, error_id=error_id)
 
 
 #: Called after each statement of a script with the statement, its number (from 1) and its row
@@ -76,6 +91,8 @@ class Database(ABC):
     scheme: ClassVar[Scheme]
     #: How SQL is written for it.
     dialect: ClassVar[Dialect] = Dialect()
+    #: What the load that runs makes of values that their columns cannot keep.
+    on_lossy_value = OnLossyValue.FAIL
 
     def __init__(self, spec: DatabaseSpec) -> None:
         self.spec = spec
@@ -116,12 +133,19 @@ class Database(ABC):
         """For a table's columns whose values cannot be given as text: position to conversion."""
         return {}
 
+    def target_columns(self, table: str) -> Sequence[TargetColumn]:
+        """The columns of a table, with what each keeps; none: values are not looked at before."""
+        return ()
+
     @abstractmethod
     def prepare_load(self) -> None:
         """Set the connection up so that no value is changed silently."""
 
     def load(self, target: Target, batches: Iterable[Batch]) -> int:
         """Insert all rows, in one transaction; returns how many."""
+        from taskrunner.data.databases.insert import Inserter
+
+        self.on_lossy_value = target.on_lossy_value
         self.prepare_load()
         self.ensure_table(target)
         if not target.insert_query:
@@ -195,59 +219,6 @@ class Database(ABC):
         opening, closing = self.dialect.name_quotes
         strip = opening + closing
         return (schema.strip(strip) if schema else None), table.strip(strip)
-
-
-class Inserter:
-    """Puts batches of rows into a target by an INSERT statement."""
-
-    def __init__(self, database: Database, target: Target, *, width: int) -> None:
-        self._database = database
-        self._converters: Converters = {}
-        self._table = f"{target.schema}.{target.table}" if target.schema else target.table
-        if target.insert_query:
-            self._statement = self._given(target.insert_query, width)
-        else:
-            self._statement = self._made(target, width)
-
-    def insert(self, batch: Batch, *, first: int) -> None:
-        """Insert a batch; `first` is the number of its first row, for messages."""
-        try:
-            rows = map(self._convert, batch) if self._converters else batch
-            self._database.insert(self._statement, rows)
-        except PathNotAllowed:  # whichever rows it was
-            raise
-        except TaskError as error:
-            last = first + len(batch) - 1
-            message = f"{error} (in rows {first} to {last} for table {self._table!r})"
-            raise type(error)(message, error_id=error.error_id) from error
-
-    def _given(self, query: str, width: int) -> Statement:
-        statement = parse_statement(query, self._database.dialect, percent_s=True)
-        if statement.placeholders != width:
-            message = (
-                f"insertQuery has {statement.placeholders} placeholders ('?') "
-                f"for rows of {width} values: {quoted(query, 200)}"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-        return statement
-
-    def _made(self, target: Target, width: int) -> Statement:
-        database = self._database
-        table = database.table(target.table, target.schema)
-        self._converters = database.converters(table, target.columns)
-        names = ", ".join(database.quote(name) for name in target.columns)
-        named = f" ({names})" if names else ""
-        head = f"INSERT INTO {table}{named} VALUES ("  # noqa: S608  the names are quoted
-        parts = (head, *[", "] * (width - 1), ")")
-        return Statement(parts=parts, line=1, verb="INSERT", text="?".join(parts))
-
-    def _convert(self, row: Row) -> Sequence[object]:
-        values: list[object] = list(row)
-        for position, convert in self._converters.items():
-            value = row[position]
-            if value is not None:
-                values[position] = convert(value)
-        return values
 
 
 def _shares(

@@ -17,15 +17,23 @@ from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
 
-from taskrunner.data.databases.base import Batch, Converters, Database, Result
+from taskrunner.data.databases.base import (
+    Batch,
+    Converters,
+    Database,
+    Result,
+    RowRefusedError,
+    TargetColumn,
+)
+from taskrunner.data.databases.mysql_columns import column_of, converter_of
+from taskrunner.data.databases.mysql_insert import first_change, pieces
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Dialect, Statement
-from taskrunner.data.databases.values import binary_of, text_of
+from taskrunner.data.databases.values import text_of
+from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.errors import ErrorId, TaskError
 
 _BATCH = 1000
-#: A binary column's character set.
-_BINARY = 63
 _NO_SUCH_TABLE = {1049, 1146}
 _ERROR_IDS = {
     1021: ErrorId.STORAGE_FULL,
@@ -147,35 +155,71 @@ class MySqlDatabase(Database):
         schema, table = self.split_name(table, schema)
         name = self.quote(schema, table) if schema else self.quote(table)
         try:
-            self._describe(name, ())
+            with (
+                self._problems(f"look at table {name}"),
+                closing(self._connection.cursor()) as cursor,
+            ):
+                cursor.execute(f"SELECT * FROM {name} LIMIT 0")  # noqa: S608  it is quoted
         except TaskError as error:
             if error.__cause__ is not None and _code(error.__cause__) in _NO_SUCH_TABLE:
                 return None
             raise
         return name
 
+    def target_columns(self, table: str) -> Sequence[TargetColumn]:
+        """The columns as the server describes them; of a view's, too."""
+        with self._problems(f"look at table {table}"), closing(self._connection.cursor()) as cursor:
+            cursor.execute(f"SHOW FULL COLUMNS FROM {table}")
+            names = [column[0] for column in cursor.description or ()]
+            return [column_of(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
     def converters(self, table: str, columns: Sequence[str]) -> Converters:
         """BIT columns take numbers, binary ones bytes."""
-        found: dict[int, Any] = {}
-        for position, (kind, charset) in enumerate(self._describe(table, columns)):
-            if kind == FIELD_TYPE.BIT:
-                found[position] = int
-            elif kind in _STRINGS and charset == _BINARY:
-                found[position] = binary_of
-        return found
+        known = self.target_columns(table)
+        by_name = {column.name.lower(): column for column in known}
+        taking = [by_name.get(name.lower()) for name in columns] or [
+            column for column in known if not column.is_hidden
+        ]
+        found = {n: converter_of(c.type) for n, c in enumerate(taking) if c is not None}
+        return {position: convert for position, convert in found.items() if convert is not None}
 
     def prepare_load(self) -> None:
-        """Make the server refuse what it would otherwise cut to size, whatever its own mode."""
-        with (
-            self._problems("set the mode"),
-            closing(self._connection.cursor()) as cursor,
-        ):
-            cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+        """Make the server refuse what it would otherwise change, whatever its own mode.
+
+        Without NO_AUTO_VALUE_ON_ZERO it would number a row itself whose AUTO_INCREMENT key is 0.
+        """
+        with self._problems("set the mode"), closing(self._connection.cursor()) as cursor:
+            cursor.execute(
+                "SET SESSION sql_mode = "
+                "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'), "
+                "SESSION max_error_count = 65535"
+            )
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
-        """Insert rows, many to a statement."""
+        """Insert rows, many to a statement where its form allows it."""
         with self._problems("insert rows"), closing(self._connection.cursor()) as cursor:
-            cursor.executemany(statement.with_markers("%s", percent="%%"), list(rows))
+            for piece in pieces(statement, rows, cursor.mogrify):
+                try:
+                    cursor.execute(piece.sql)
+                    change = self._change(cursor)
+                except pymysql.err.Error as error:
+                    if (row := piece.row_in(_reason(error))) is None:
+                        raise
+                    raise self._refused(error, row) from error
+                if change is not None:
+                    message = f"the server changed a value: {change} (error 1265)"
+                    raise RowRefusedError(
+                        self.spec.mask(f"cannot insert rows: {self.spec}: {message}"),
+                        error_id=ErrorId.ACTIVITY_FAILED,
+                        row=piece.row_in(change) or piece.first,
+                    )
+
+    def _change(self, cursor: Cursor) -> str | None:
+        """What the last statement stored other than it was given, though it did not fail."""
+        if not _result(cursor).warning_count or self.on_lossy_value is not OnLossyValue.FAIL:
+            return None
+        cursor.execute("SHOW WARNINGS")
+        return first_change(cursor.fetchall())
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement; most that change tables end the transaction, as the server has it."""
@@ -202,23 +246,18 @@ class MySqlDatabase(Database):
                 return
             yield rows
 
-    def _describe(self, table: str, columns: Sequence[str]) -> list[tuple[int, int]]:
-        """Type and character set of each column."""
-        names = ", ".join(self.quote(name) for name in columns) or "*"
-        with self._problems(f"look at table {table}"), closing(self._connection.cursor()) as cursor:
-            cursor.execute(f"SELECT {names} FROM {table} LIMIT 0")  # noqa: S608  all quoted
-            # The cursor's own description lacks the character set.
-            return [(field.type_code, field.charsetnr) for field in _result(cursor).fields]
-
     @contextmanager
     def _problems(self, doing: str) -> Iterator[None]:
         try:
             yield
         except _FAILURES as error:
-            code = _code(error)
-            default = ErrorId.ACTIVITY_FAILED if code else ErrorId.CONNECTION_FAILED
-            message = self.spec.mask(f"cannot {doing}: {self.spec}: {_reason(error)}")
-            raise TaskError(message, error_id=_ERROR_IDS.get(code, default)) from error
+            raise TaskError(self._told(doing, error), error_id=_error_id(error)) from error
+
+    def _refused(self, error: pymysql.err.Error, row: int) -> RowRefusedError:
+        return RowRefusedError(self._told("insert rows", error), error_id=_error_id(error), row=row)
+
+    def _told(self, doing: str, error: BaseException) -> str:
+        return self.spec.mask(f"cannot {doing}: {self.spec}: {_reason(error)}")
 
 
 def _tls(mode: str | None, ca: str | None) -> dict[str, Any]:
@@ -251,6 +290,12 @@ def _result(cursor: Cursor) -> Any:
 def _code(error: BaseException) -> int:
     first = error.args[0] if isinstance(error, pymysql.err.Error) and error.args else 0
     return first if isinstance(first, int) else 0
+
+
+def _error_id(error: BaseException) -> str:
+    code = _code(error)
+    default = ErrorId.ACTIVITY_FAILED if code else ErrorId.CONNECTION_FAILED
+    return _ERROR_IDS.get(code, default)
 
 
 def _reason(error: BaseException) -> str:

@@ -14,10 +14,12 @@ from psycopg.types import TypesRegistry
 from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
-from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.base import Batch, Database, Result, Target, TargetColumn
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
+from taskrunner.data.databases.postgresql_columns import COLUMNS, PLAIN_COLUMNS, column_of
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.fitting.columns import fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
 
@@ -26,6 +28,8 @@ _BATCH = 1000
 _COPY_PIECE = 1 << 16
 #: The first version of the client library that can read rows in chunks.
 _CHUNKS_SINCE = 170000
+_GENERATES_SINCE = 120000
+_RECURSES_SINCE = 90000
 _ERROR_IDS = {
     "28": ErrorId.ACCESS_DENIED,
     "42501": ErrorId.ACCESS_DENIED,
@@ -179,13 +183,25 @@ class PostgreSqlDatabase(Database):
         table = self.table(target.table, target.schema)
         names = ", ".join(self.quote(name) for name in target.columns)
         statement = f"COPY {table} ({names}) FROM STDIN" if names else f"COPY {table} FROM STDIN"
+        known = self.target_columns(table)
+        checked = fitted(
+            batches, known, target.columns, target.on_lossy_value, table=target.full_name
+        )
         with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
-            count = self._copy(cursor, statement, batches)
+            count = self._copy(cursor, statement, checked)
         self.commit()
         return count
 
+    def target_columns(self, table: str) -> Sequence[TargetColumn]:
+        """The columns as the server's own tables have them."""
+        version = self._connection.info.server_version
+        made = "a.attgenerated::text" if version >= _GENERATES_SINCE else "''::text"
+        query = COLUMNS.format(made) if version >= _RECURSES_SINCE else PLAIN_COLUMNS
+        with self._problems(f"look at table {table}"), self._client_cursor() as cursor:
+            return [column_of(row) for row in cursor.execute(query, [table]).fetchall()]
+
     def prepare_load(self) -> None:
-        """Nothing to do: this server never changes a value silently."""
+        """Nothing to do: there is no mode in which this server would change less."""
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""

@@ -28,6 +28,7 @@ class FieldGroup(StrEnum):
     OBJECT_INVOCATION = "object_invocation"  # `schedule`: on the object, a parent or Default
     OPTIONAL = "optional"
     UNDOCUMENTED = "undocumented"  # no table has it, published definitions do
+    EXTENSION = "extension"  # of taskrunner's own: AWS refuses it
     FORBIDDEN = "forbidden"  # the table has it only to say that it must not be set
     RUNTIME = "runtime"  # the service sets it
 

@@ -1,0 +1,83 @@
+"""INSERT statements for many rows at once, as MySQL takes them, and what it says of changes.
+
+Rows go into one statement where its placeholders make up one list behind VALUES; any other form
+(`VALUES (?) ON DUPLICATE KEY UPDATE a = ?`, `SELECT ?, ?`) is run row by row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from taskrunner.data.databases.script import Statement
+
+#: Bytes of a statement: servers take 1 MiB at the least, unless one row has more.
+_MOST = 1_000_000
+_LIST = re.compile(r"\bVALUES?\s*\(\s*\Z", re.IGNORECASE)
+_BETWEEN = re.compile(r"\s*,\s*")
+_ROW = re.compile(r"at row (\d+)")
+#: Cut, out of range, cut to a number, no character of the column's, too long, NULL for what none
+#: is for, no default: what a server that is not strict, or IGNORE, makes of a value.
+_CHANGES = {1048, 1264, 1265, 1292, 1364, 1366, 1406, 1411}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A statement for some rows; `first` is the number of its first row, from 1."""
+
+    sql: str
+    first: int
+
+    def row_in(self, message: str) -> int | None:
+        """The row that the server speaks of, counted over all pieces."""
+        found = _ROW.search(message)
+        return self.first + int(found[1]) - 1 if found and int(found[1]) else None
+
+
+def pieces(
+    statement: Statement,
+    rows: Iterable[Sequence[object]],
+    mogrify: Callable[[str, Sequence[object]], str],
+) -> Iterator[Piece]:
+    """The statements that insert the rows; `mogrify` writes values into a text."""
+    parts = [part.replace("%", "%%") for part in statement.parts]
+    if not _is_list(statement):
+        template = "%s".join(parts)
+        for number, row in enumerate(rows, 1):
+            yield Piece(mogrify(template, row), number)
+        return
+    head, tail = statement.parts[0], statement.parts[-1]
+    template = "%s".join(["(", *parts[1:-1], ")"])
+    head, tail = head[: head.rindex("(")], tail[tail.index(")") + 1 :]
+    texts: list[str] = []
+    size, first = 0, 1
+    for number, row in enumerate(rows, 1):
+        text = mogrify(template, row)
+        length = len(text.encode("utf-8", "surrogateescape"))
+        if texts and size + length > _MOST:
+            yield Piece(f"{head}{','.join(texts)}{tail}", first)
+            texts, size, first = [], 0, number
+        texts.append(text)
+        size += length
+    if texts:
+        yield Piece(f"{head}{','.join(texts)}{tail}", first)
+
+
+def first_change(warnings: Iterable[Sequence[object]]) -> str | None:
+    """The message of the first of a server's warnings which says that a value was changed."""
+    for _, code, message in warnings:
+        if int(str(code)) in _CHANGES:
+            return str(message)
+    return None
+
+
+def _is_list(statement: Statement) -> bool:
+    first, *between, last = statement.parts
+    return (
+        bool(_LIST.search(first))
+        and all(map(_BETWEEN.fullmatch, between))
+        and last.lstrip().startswith(")")
+        # No other list of values may follow, such as `(?), (1)`.
+        and not last.lstrip()[1:].lstrip().startswith(",")
+    )

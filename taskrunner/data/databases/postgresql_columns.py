@@ -1,0 +1,87 @@
+"""The columns of a table of PostgreSQL's: what each keeps of the texts that it is given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from taskrunner.data.fitting.columns import TargetColumn
+from taskrunner.data.fitting.numbers import Binary, Money, Scaled
+from taskrunner.data.fitting.rules import Rule
+from taskrunner.data.fitting.texts import Elements, Length, Nothing
+from taskrunner.data.fitting.times import Interval, Temporal
+
+#: Columns with their types, those of domains with the type below; `{}` is who makes the value.
+COLUMNS = """
+WITH RECURSIVE base (number, name, type, modifier, made) AS (
+    SELECT a.attnum, a.attname, a.atttypid, a.atttypmod, {}
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = %s::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+    SELECT b.number, b.name, t.typbasetype, t.typtypmod, b.made
+    FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype = 'd'
+)
+SELECT b.name, pg_catalog.format_type(b.type, b.modifier), b.made
+FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+ORDER BY b.number
+"""
+#: Redshift has neither domains nor recursion.
+PLAIN_COLUMNS = """
+SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), ''
+FROM pg_catalog.pg_attribute a
+WHERE a.attrelid = %s::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+_TYPE = re.compile(
+    r'(?P<name>"?[a-z ]+?"?)(?:\((?P<arguments>[-\d,]+)\))?'
+    r"(?P<rest>(?: [a-z ]+)?)(?P<array>(?:\[\])*)"
+)
+_MOST_DIGITS = 6
+
+
+def column_of(row: Sequence[str | None]) -> TargetColumn:
+    """A column, from a row of COLUMNS."""
+    name, kind, made = (text or "" for text in row)
+    return TargetColumn(name=name, type=kind, rule=_rule(kind), is_generated=made == "s")
+
+
+def _rule(kind: str) -> Rule | None:
+    found = _TYPE.fullmatch(kind)
+    if found is None:
+        return None
+    name, rest = found["name"], found["rest"]
+    numbers = [int(number) for number in re.findall(r"-?\d+", found["arguments"] or "")]
+    rule = _rule_of(name + (rest if not numbers else ""), numbers, with_zone="with time" in kind)
+    return Elements(rule) if rule is not None and found["array"] else rule
+
+
+def _rule_of(name: str, numbers: Sequence[int], *, with_zone: bool) -> Rule | None:
+    digits = numbers[0] if numbers else _MOST_DIGITS
+    if name.startswith(("timestamp", "time")):
+        return Temporal(has_date=name.startswith("timestamp"), digits=digits, has_zone=with_zone)
+    if name.startswith("interval"):
+        return _interval(name, numbers)
+    if name == "numeric":
+        return Scaled(numbers[1]) if numbers[1:] else None
+    if name in {"character varying", "character"}:
+        return Length(numbers[0]) if numbers else None
+    return _OTHERS.get(name)
+
+
+def _interval(name: str, numbers: Sequence[int]) -> Rule:
+    if name != "interval":
+        return Nothing(f"may lose the parts that the type {name} has not")
+    return Interval(numbers[0] if numbers else _MOST_DIGITS)
+
+
+_OTHERS: dict[str, Rule] = {
+    "smallint": Scaled(),
+    "integer": Scaled(),
+    "bigint": Scaled(),
+    "real": Binary(4),
+    "double precision": Binary(8),
+    "money": Money(),
+    "date": Temporal(has_time=False),
+    '"char"': Length(1, in_bytes=True, cuts_anything=True),
+    "name": Length(63, in_bytes=True, cuts_anything=True),
+}

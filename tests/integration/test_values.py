@@ -1,0 +1,162 @@
+"""Values on their way into tables of real servers: kept, refused, or as `onLossyValue` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from taskrunner.data.databases.base import Target
+from taskrunner.data.fitting.columns import LossyValueError
+from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.errors import TaskError
+from tests.integration.test_databases import database, rows, run
+
+FAIL, ROUND, TRUNCATE = OnLossyValue
+SERVERS = ["postgresql", "mariadb"]
+#: Types, a value that each does not keep, and what the two policies store.
+LOSSY = [
+    ("integer", "1.5", "2", "1"),
+    ("decimal(5,2)", "19.999", "20.00", "19.99"),
+    ("date", "2026-02-13 12:00:00", "2026-02-13", "2026-02-13"),
+    ("time(0)", "11:59:59.7", "12:00:00", "11:59:59"),
+    ("{stamp}(0)", "2026-12-31 23:59:59.999999", "2027-01-01 00:00:00", "2026-12-31 23:59:59"),
+    ("{stamp}(6)", "2026-02-13 02:00:00.1234567", "2026-02-13 02:00:00.123457",
+     "2026-02-13 02:00:00.123456"),
+    ("varchar(3)", "abc   ", "abc", "abc"),
+    ("char(3)", "abc   ", "abc", "abc"),
+    ("double precision", "0.1000000000000000000001", "0.1", "0.09999999999999999"),
+]  # fmt: skip
+
+
+@pytest.fixture(params=SERVERS)
+def fresh(request: pytest.FixtureRequest) -> str:
+    found: str = request.getfixturevalue(f"{request.param}_database")
+    return found
+
+
+def load(url: str, values: Sequence[Sequence[str | None]], **target: str | OnLossyValue) -> None:
+    with database(url) as db:
+        db.load(Target(**{"table": "t", **target}), [values])  # type: ignore[arg-type]
+
+
+def made(url: str, columns: str) -> str:
+    run(url, f"create table t ({columns.format(stamp=stamp_of(url))})")
+    return url
+
+
+def stamp_of(url: str) -> str:
+    return "timestamp" if url.startswith("postgresql") else "datetime"
+
+
+@pytest.mark.parametrize("query", [None, "insert into t (n, {names}) values (?, {places})"])
+def test_what_a_column_does_not_keep(fresh: str, query: str | None) -> None:
+    """By the way of the table and by the author's own INSERT alike."""
+    names = [f"c{number}" for number in range(len(LOSSY))]
+    made(fresh, f"n integer, {', '.join(f'{n} {t[0]}' for n, t in zip(names, LOSSY, strict=True))}")
+    target: dict[str, str] = {}
+    if query is not None:
+        places = ", ".join("?" * len(names))
+        target = {"insert_query": query.format(names=", ".join(names), places=places)}
+    for position, (_, value, _, _) in enumerate(LOSSY):
+        row = [None] * position + [value] + [None] * (len(LOSSY) - position - 1)
+        with pytest.raises(LossyValueError, match=f"row 2, column 'c{position}' "):
+            load(fresh, [["1", *[None] * len(LOSSY)], ["2", *row]], **target)
+    assert rows(fresh, "select count(*) from t") == [["0"]]
+    values = [value for _, value, _, _ in LOSSY]
+    load(fresh, [["1", *values]], on_lossy_value=ROUND, **target)
+    load(fresh, [["2", *values]], on_lossy_value=TRUNCATE, **target)
+    assert rows(fresh, f"select {', '.join(names)} from t order by n") == [
+        [rounded for _, _, rounded, _ in LOSSY],
+        [cut for _, _, _, cut in LOSSY],
+    ]
+
+
+@pytest.mark.parametrize("auto", ["alone", "beside the number that the server would make up"])
+def test_the_key_zero_of_mysql_is_a_key_like_any_other(mariadb_database: str, auto: str) -> None:
+    run(mariadb_database, "create table t (n integer auto_increment primary key, v varchar(9))")
+    given: list[list[str | None]] = [["0", "admin"], ["7", "other"]]
+    if auto != "alone":
+        given.append(["1", "main"])
+    load(mariadb_database, given)
+    assert rows(mariadb_database, "select n, v from t order by n") == sorted(given)
+
+
+def test_what_mysql_alone_would_change(mariadb_database: str) -> None:
+    run(
+        mariadb_database,
+        "create table t (f float, g float(7,2), y year, b binary(4), e enum('a','1'), s tinytext, "
+        "z timestamp not null)",
+    )
+    kept = ["16777215", "1.25", "2026", "\\x01020304", "1", "é", "2026-02-13 02:00:00"]
+    load(mariadb_database, [kept])
+    for position, value in enumerate(
+        ["16777217", "1.239", "26", "\\x0102", "2", "x" * 255 + " ", None]
+    ):
+        given = [*kept[:position], value, *kept[position + 1 :]]
+        with pytest.raises(LossyValueError, match=f"column '{'fgybesz'[position]}' "):
+            load(mariadb_database, [given])
+
+
+def test_what_the_server_says_itself_of_a_changed_value_counts(mariadb_database: str) -> None:
+    """By ways of which nothing is known before: a value that goes through an expression."""
+    run(mariadb_database, "create table t (n integer, v decimal(5,2))")
+    query = "insert into t (n, v) values (?, concat(?, ''))"
+    with pytest.raises(TaskError, match=r"the server changed a value.*'v'.*\(in row 2 for"):
+        load(mariadb_database, [["1", "1.25"], ["2", "1.999"]], insert_query=query)
+    assert rows(mariadb_database, "select * from t") == []
+    load(mariadb_database, [["2", "1.999"]], insert_query=query, on_lossy_value=ROUND)
+    assert rows(mariadb_database, "select v from t") == [["2.00"]]
+
+
+def test_what_postgresql_alone_would_change(postgresql_database: str) -> None:
+    run(
+        postgresql_database,
+        "create domain price as numeric(5,2); create domain fee as price; "
+        'create table t (p fee, a numeric(5,2)[], r real, m money, i interval(2), c "char", '
+        "z timestamp)",
+    )
+    kept = ["1.25", "{1.25,NULL}", "16777215", "1.25", "1 day 02:03:04.56", "x",
+            "2026-02-13 02:00:00+00"]  # fmt: skip
+    load(postgresql_database, [kept])
+    changed = ["1.999", "{1,1.999}", "16777217", "1.999", "02:03:04.567", "xy",
+               "2026-02-13 02:00:00+05"]  # fmt: skip
+    for position, value in enumerate(changed):
+        given = [*kept[:position], value, *kept[position + 1 :]]
+        with pytest.raises(LossyValueError, match=f"column '{'parmicz'[position]}' "):
+            load(postgresql_database, [given])
+
+
+def test_a_row_that_the_server_refuses_is_told_by_its_number(mariadb_database: str) -> None:
+    run(mariadb_database, "create table t (n integer, v varchar(3))")
+    words = r"Data too long for column 'v'.*\(in row 1002 for"
+    with database(mariadb_database) as db, pytest.raises(TaskError, match=words):
+        db.load(Target(table="t"), [[["1", "x"]] * 1000, [["1", "x"], ["2", "long"]]])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "insert into t (sku, qty) values (?, ?) {} qty = ?",
+        "insert into t (sku, qty) values (%s, %s) {} qty = %s",
+        "insert into t (sku, qty) select ?, {cast} where {cast} > 0 {} qty = 7",
+    ],
+)
+def test_placeholders_of_an_insert_may_stand_anywhere(fresh: str, query: str) -> None:
+    run(fresh, "create table t (sku varchar(9) primary key, qty int)")
+    run(fresh, "insert into t values ('tea', 1)")
+    is_mysql = fresh.startswith("mysql")
+    words = "on duplicate key update" if is_mysql else "on conflict (sku) do update set"
+    query = query.format(words, cast="?" if is_mysql else "cast(? as int)")
+    if is_mysql:
+        query = query.replace(" where", " from dual where")
+    load(fresh, [["tea", "5", "7"], ["mug", "2", "9"]], insert_query=query)
+    assert rows(fresh, "select sku, qty from t order by sku") == [["mug", "2"], ["tea", "7"]]
+
+
+def test_a_column_that_the_server_makes_is_named(fresh: str) -> None:
+    run(fresh, "create table t (a int, twice int generated always as (a * 2) stored, b int)")
+    load(fresh, [["1", "9"]])
+    assert rows(fresh, "select * from t") == [["1", "2", "9"]]
+    with pytest.raises(TaskError, match=r"3 values, but table 't' takes 2 \(a, b\); .* twice itse"):
+        load(fresh, [["1", "2", "9"]])
