@@ -8,15 +8,18 @@ database object and its address; never its library's own exceptions, and never t
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self
 
+from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.schemes import Scheme
-from taskrunner.data.databases.script import Dialect, Statement, parse_statement
+from taskrunner.data.databases.script import Statement, parse_statement
+from taskrunner.data.databases.script_run import Script, ScriptRun, StatementDone
+from taskrunner.data.databases.script_session import ScriptSession
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.fitting.columns import Batch, Row, TargetColumn
 from taskrunner.data.fitting.rules import OnLossyValue
@@ -31,6 +34,7 @@ __all__ = [
     "Result",
     "Row",
     "Scheme",
+    "Script",
     "Statement",
     "StatementDone",
     "Target",
@@ -77,20 +81,11 @@ class RowRefusedError(TaskError):
         super().__init__(message, error_id=error_id)
 
 
-#: Called after each statement of a script with the statement, its number (from 1) and its row
-#: count (-1 where there is none).
-StatementDone = Callable[[Statement, int, int], None]
-#: Statements that no transaction may hold.
-_ALONE = {"VACUUM"}
-
-
-class Database(ABC):
+class Database(ScriptSession):
     """One connection, open inside a `with` block."""
 
     #: What is known of its addresses; its name is that of the entry point.
     scheme: ClassVar[Scheme]
-    #: How SQL is written for it.
-    dialect: ClassVar[Dialect] = Dialect()
     #: What the load that runs makes of values that their columns cannot keep.
     on_lossy_value = OnLossyValue.FAIL
 
@@ -167,21 +162,14 @@ class Database(ABC):
         if sql and self.find_table(target.table, target.schema) is None:
             self.execute(parse_statement(sql, self.dialect), None, alone=False)
 
-    @abstractmethod
-    def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
-        """Run one statement and drop what it answers; returns its row count, or -1.
-
-        The first one begins a transaction; one to be run `alone` commits it and stays outside.
-        `values` are for the placeholders; None leaves question marks as they are.
-        """
-
-    @abstractmethod
-    def commit(self) -> None:
-        """Make what was executed and inserted last."""
-
     def use_queue(self, queue: str) -> bool:
         """Send what follows to a queue of the database's; false where it has none."""
         return False
+
+    def read_script(self, script: Script, arguments: Sequence[str]) -> ScriptRun:
+        """A script, ready to be run; raises PermanentTaskError for what is wrong for certain."""
+        instead = None if type(self).run is Database.run else self.run
+        return ScriptRun(self, script, arguments, instead=instead)
 
     def run(
         self, statements: Sequence[Statement], arguments: Sequence[str], done: StatementDone
@@ -191,12 +179,7 @@ class Database(ABC):
         `arguments` are bound to the placeholders in order; without any, question marks in the
         statements are left as they are.
         """
-        values = _shares(statements, arguments)
-        for number, statement in enumerate(statements, 1):
-            alone = len(statements) == 1 or statement.verb in _ALONE
-            count = self.execute(statement, values[number - 1], alone=alone)
-            done(statement, number, count)
-        self.commit()
+        ScriptRun(self, statements, arguments).run(done)
 
     def table(self, table: str, schema: str | None = None) -> str:
         """As `find_table`; raises TaskError when there is no such table."""
@@ -219,21 +202,3 @@ class Database(ABC):
         opening, closing = self.dialect.name_quotes
         strip = opening + closing
         return (schema.strip(strip) if schema else None), table.strip(strip)
-
-
-def _shares(
-    statements: Sequence[Statement], arguments: Sequence[str]
-) -> list[Sequence[str] | None]:
-    """Each statement's part of the arguments, in order."""
-    if not arguments:
-        return [None] * len(statements)
-    wanted = sum(statement.placeholders for statement in statements)
-    if wanted != len(arguments):
-        message = f"the script has {wanted} placeholders ('?') for {len(arguments)} scriptArguments"
-        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-    rest = list(arguments)
-    shares: list[Sequence[str] | None] = []
-    for statement in statements:
-        shares.append(rest[: statement.placeholders])
-        del rest[: statement.placeholders]
-    return shares

@@ -57,7 +57,7 @@ class Inserter:
             raise type(error)(message, error_id=error.error_id) from error
 
     def _given(self, query: str, width: int) -> Statement:
-        statement = parse_statement(query, self._database.dialect, percent_s=True)
+        statement = parse_statement(query, self._database.session_dialect(), percent_s=True)
         if statement.placeholders != width:
             message = (
                 f"insertQuery has {statement.placeholders} placeholders ('?') "

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
 
@@ -25,10 +25,12 @@ from taskrunner.data.databases.base import (
     RowRefusedError,
     TargetColumn,
 )
+from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.mysql_columns import column_of, converter_of
+from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_insert import first_change, pieces
 from taskrunner.data.databases.schemes import MYSQL
-from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.values import text_of
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.errors import ErrorId, TaskError
@@ -86,13 +88,7 @@ _CONVERSIONS: dict[Any, Any] = {
 _FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeError, IndexError)
 
 
-DIALECT = Dialect(
-    quoted=r"'(?:[^'\\]|\\.|'')*+'|\"(?:[^\"\\]|\\.|\"\")*+\"|`[^`]*+`",
-    code=r"/\*M?!.*?\*/",
-    comment=r"--(?=\s|\Z)[^\n]*+|\#[^\n]*+|/\*.*?\*/",
-    opening=r"'|\"|`|/\*",
-    name_quotes=("`", "`"),
-)
+DIALECT = dialect_of(())
 
 
 class MySqlDatabase(Database):
@@ -101,6 +97,9 @@ class MySqlDatabase(Database):
     scheme = MYSQL
     dialect = DIALECT
     _connection: pymysql.Connection[Cursor]
+    _read_as = DIALECT
+    #: The session's mode is not known, or not any more.
+    _asks_mode = True
 
     def connect(self) -> None:
         """Connect, with TLS where the options ask for it or the server offers it."""
@@ -224,19 +223,58 @@ class MySqlDatabase(Database):
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement; most that change tables end the transaction, as the server has it."""
         sql = statement.text if values is None else statement.with_markers("%s", percent="%%")
-        with (
-            self._problems(f"run the {statement.kind} in line {statement.line}"),
-            closing(self._connection.cursor(SSCursor)) as cursor,
-        ):
-            cursor.execute(sql, values)
-            while cursor.fetchmany(_BATCH) or cursor.nextset():
-                pass
-            return -1 if cursor.description else int(cursor.rowcount)
+        self._asks_mode = self._asks_mode or _may_set_mode(statement)
+        with self._problems(f"run the {statement.kind} in line {statement.line}"):
+            if not statement.several:
+                return self._execute(sql, values)
+            self._take_several(True)
+            try:
+                return self._execute(sql, values)
+            finally:
+                self._take_several(False)
+
+    def session_dialect(self) -> Dialect:
+        """As the session's sql_mode has it; asked for again when a statement may have set it."""
+        if self._asks_mode:
+            with self._problems("look at the mode"), closing(self._connection.cursor()) as cursor:
+                cursor.execute("SELECT @@SESSION.sql_mode")
+                (modes,) = cursor.fetchone() or ("",)
+            self._read_as, self._asks_mode = dialect_of(str(modes).split(",")), False
+        return self._read_as
+
+    def dialect_after(self, statement: Statement, dialect: Dialect) -> Dialect | None:
+        """By what the statement sets sql_mode to."""
+        return assumed_after(statement.text, dialect)
+
+    def begin_script(self, *, own_transactions: bool) -> bool:
+        """Have each statement commit by itself, where the script says what is one transaction."""
+        with self._problems("begin"):
+            self._connection.autocommit(own_transactions)
+        return True
+
+    def in_transaction(self) -> bool | None:
+        """The server tells with each answer."""
+        status: int = getattr(self._connection, "server_status")  # noqa: B009  not in the stubs
+        return bool(status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 
     def commit(self) -> None:
         """Commit."""
         with self._problems("commit"):
             self._connection.commit()
+
+    def _execute(self, sql: str, values: Sequence[str] | None) -> int:
+        with closing(self._connection.cursor(SSCursor)) as cursor:
+            cursor.execute(sql, values)
+            while cursor.fetchmany(_BATCH) or cursor.nextset():
+                pass
+            return -1 if cursor.description else int(cursor.rowcount)
+
+    def _take_several(self, on: bool) -> None:
+        """Whether the server takes more than one statement at a time; it answers as to a ping."""
+        option = 0 if on else 1
+        execute = getattr(self._connection, "_execute_command")  # noqa: B009  not in the stubs
+        execute(COMMAND.COM_SET_OPTION, struct.pack("<H", option))
+        getattr(self._connection, "_read_packet")().check_error()  # noqa: B009
 
     def _batches(self, cursor: SSCursor) -> Iterator[Batch]:
         while True:
@@ -274,6 +312,11 @@ def _tls(mode: str | None, ca: str | None) -> dict[str, Any]:
         context.verify_mode = ssl.CERT_NONE
         return {"ssl": context}
     return {}
+
+
+def _may_set_mode(statement: Statement) -> bool:
+    """Whether what a statement does can change the session's sql_mode."""
+    return statement.verb in {"CALL", "EXECUTE"} or "sql_mode" in statement.text.lower()
 
 
 def _abandon(cursor: Cursor) -> None:

@@ -15,10 +15,12 @@ from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target, TargetColumn
+from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
 from taskrunner.data.databases.postgresql_columns import COLUMNS, PLAIN_COLUMNS, column_of
+from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
 from taskrunner.data.databases.schemes import POSTGRESQL
-from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.databases.script import Statement
 from taskrunner.data.fitting.columns import fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
@@ -52,18 +54,13 @@ _REFUSED = {
 _COPY_TEXT = Escapes(separator="\t", record_separator="\n", escape="\\", also="\r")
 #: A stream that is closed early stops the query.
 _Rows = Generator[tuple[str | None, ...], None, None]
+#: active_sql_transaction, and what a procedure is told that commits within one.
+_REFUSES_TRANSACTION = {"25001", "2D000"}
+_IDLE = pq.TransactionStatus.IDLE
 _ANSWERS = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 
 
-DIALECT = Dialect(
-    quoted=(
-        r"[eE]'(?:[^'\\]|\\.|'')*+'|'(?:[^']|'')*+'|\"[^\"]*+\""
-        r"|\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff]\w*)?)\$.*?\$(?P=tag)\$"
-    ),
-    comment=r"--[^\n]*+",
-    comments_nest=True,
-    opening=r"'|\"",
-)
+DIALECT = STANDARD
 
 
 def _text_only() -> adapt.AdaptersMap:
@@ -211,13 +208,65 @@ class PostgreSqlDatabase(Database):
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement, its values written into it as literals: that works in any."""
         with self._problems(f"run the {statement.kind} in line {statement.line}"):
-            if not alone:
+            if not alone or self._connection.autocommit:
                 return self._execute(statement, values)
             self._connection.commit()
             self._connection.autocommit = True
-            count = self._execute(statement, values)
-            self._connection.autocommit = False
-            return count
+            try:
+                return self._execute(statement, values)
+            finally:
+                # Of a connection that is lost nothing can be set any more.
+                with suppress(psycopg.Error):
+                    self._connection.autocommit = False
+
+    def execute_perhaps_alone(self, statement: Statement, values: Sequence[str] | None) -> int:
+        """Run one statement in the transaction, or behind it where the server refuses that."""
+        doing = f"run the {statement.kind} in line {statement.line}"
+        with self._problems(doing):
+            self._connection.execute(b"SAVEPOINT taskrunner")
+            try:
+                count = self._execute(statement, values)
+            except psycopg.Error as error:
+                if error.sqlstate not in _REFUSES_TRANSACTION:
+                    raise
+                self._connection.execute(b"ROLLBACK TO SAVEPOINT taskrunner")
+            else:
+                self._connection.execute(b"RELEASE SAVEPOINT taskrunner")
+                return count
+        return self.execute(statement, values, alone=True)
+
+    def begin_reading(self) -> None:
+        """Let the role's, database's or server's own standard_conforming_strings hold."""
+        with self._problems("set the session up"):
+            self._connection.execute(b"RESET standard_conforming_strings")
+            self._connection.commit()
+
+    def session_dialect(self) -> Dialect:
+        """As the session's standard_conforming_strings has it, which the server tells unasked."""
+        value = self._connection.pgconn.parameter_status(b"standard_conforming_strings") or b"on"
+        return dialect_of(value.decode())
+
+    def dialect_after(self, statement: Statement, dialect: Dialect) -> Dialect | None:
+        """By what the statement sets."""
+        return assumed_after(statement.text)
+
+    def begin_script(self, *, own_transactions: bool) -> bool:
+        """Have each statement commit by itself, where the script says what is one transaction."""
+        with self._problems("begin"):
+            self._connection.commit()
+            self._connection.autocommit = own_transactions
+        return True
+
+    def in_transaction(self) -> bool | None:
+        """The server tells with each answer; None when the connection is lost."""
+        status = self._connection.info.transaction_status
+        return None if status is pq.TransactionStatus.UNKNOWN else status is not _IDLE
+
+    def place_of(self, error: BaseException) -> int | None:
+        """Where the server says that a statement is wrong."""
+        diagnosis = getattr(error, "diag", None)
+        position = diagnosis.statement_position if diagnosis else None
+        return int(position) - 1 if position else None
 
     def commit(self) -> None:
         """Commit."""
@@ -230,6 +279,11 @@ class PostgreSqlDatabase(Database):
             if values is not None:
                 text = cursor.mogrify(statement.with_markers("%s", percent="%%"), values)
             query = sql.SQL(text)
+            if statement.data is not None:
+                with cursor.copy(query) as copy:
+                    for start in range(0, len(statement.data), _COPY_PIECE):
+                        copy.write(statement.data[start : start + _COPY_PIECE])
+                return cursor.rowcount
             if statement.verb in _ANSWERS:
                 # An answer that nobody wants must not fill the memory.
                 return sum(1 for _ in cursor.stream(query))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, ClassVar
 
-from taskrunner.data.databases.base import Batch, Database, Target
-from taskrunner.data.databases.postgresql import DIALECT
+from taskrunner.data.databases import postgresql_dialect
+from taskrunner.data.databases.base import Batch, Database, Dialect, Statement, Target
 from taskrunner.data.databases.schemes import REDSHIFT
 from taskrunner.data.redshift.credentials import temporary_login, wants_temporary
 from taskrunner.data.redshift.home import Home
@@ -19,13 +18,7 @@ from taskrunner.data.redshift.transactions import TransactingDatabase
 from taskrunner.errors import TaskError
 
 #: In Redshift a backslash escapes in every text.
-REDSHIFT_DIALECT = replace(
-    DIALECT,
-    quoted=(
-        r"'(?:[^'\\]|\\.|'')*+'|\"[^\"]*+\""
-        r"|\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff]\w*)?)\$.*?\$(?P=tag)\$"
-    ),
-)
+REDSHIFT_DIALECT = postgresql_dialect.REDSHIFT
 
 
 class RedshiftDatabase(TransactingDatabase):
@@ -55,6 +48,17 @@ class RedshiftDatabase(TransactingDatabase):
     def load(self, target: Target, batches: Iterable[Batch]) -> int:
         """Insert rows: Redshift loads from S3 only, which is RedshiftCopyActivity's work."""
         return Database.load(self, target, batches)
+
+    def begin_reading(self) -> None:
+        """Nothing to do: it has no such setting."""
+
+    def session_dialect(self) -> Dialect:
+        """A backslash escapes, whatever is set."""
+        return self.dialect
+
+    def dialect_after(self, statement: Statement, dialect: Dialect) -> Dialect | None:
+        """Nothing changes that."""
+        return None
 
     def use_queue(self, queue: str) -> bool:
         """Send what follows to the queue of this query group."""

@@ -14,10 +14,10 @@ from taskrunner.data.databases.base import (
     Database,
     Result,
     Row,
-    StatementDone,
 )
+from taskrunner.data.databases.dialect import Dialect, Family
 from taskrunner.data.databases.schemes import SQLITE
-from taskrunner.data.databases.script import Dialect, Statement
+from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.databases.sqlite_files import SqliteFiles
 from taskrunner.data.databases.values import binary_of, text_of
@@ -25,8 +25,6 @@ from taskrunner.errors import ErrorId, TaskError
 
 _BATCH = 1000
 _BUSY_TIMEOUT_S = 60.0
-#: A script with any of these minds its transactions itself.
-_CONTROL = {"BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"}
 _INFINITE = {"inf": "Infinity", "-inf": "-Infinity"}
 _ERROR_IDS = {
     sqlite3.SQLITE_AUTH: ErrorId.ACCESS_DENIED,
@@ -43,6 +41,7 @@ DIALECT = Dialect(
     quoted=r"'[^']*+'|\"[^\"]*+\"|`[^`]*+`|\[[^\]]*+\]",
     comment=r"--[^\n]*+|/\*.*?(?:\*/|\Z)",
     opening=r"'|\"|`|/\*",
+    family=Family.SQLITE,
 )
 
 
@@ -128,22 +127,24 @@ class SqliteDatabase(Database):
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement; it is stepped to its end, for its effects."""
         sql = statement.text if values is None else statement.with_markers("?", percent="%")
-        if alone:
+        if alone and not self._managed:
             self.commit()
         with self._problems(f"run the {statement.kind} in line {statement.line}"):
-            if not (alone or self._managed or self._connection.in_transaction):
+            if not (alone or self._connection.in_transaction):
                 self._connection.execute("BEGIN")
             with closing(self._connection.execute(sql, values or ())) as cursor:
                 for _ in cursor:
                     pass
                 return cursor.rowcount
 
-    def run(
-        self, statements: Sequence[Statement], arguments: Sequence[str], done: StatementDone
-    ) -> None:
-        """Run statements in one transaction, or as their own BEGIN and COMMIT say."""
-        self._managed = any(statement.verb in _CONTROL for statement in statements)
-        super().run(statements, arguments, done)
+    def begin_script(self, *, own_transactions: bool) -> bool:
+        """Begin none, where the script has its own."""
+        self._managed = own_transactions
+        return True
+
+    def in_transaction(self) -> bool | None:
+        """SQLite tells; nothing can be open in a file that is not."""
+        return self._opened is not None and self._opened.in_transaction
 
     def commit(self) -> None:
         """End the transaction, if one is open."""

@@ -12,9 +12,11 @@ from typing import Any
 
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.databases.base import Batch, Database, Result, StatementDone
+from taskrunner.data.databases.dialect import Family
 from taskrunner.data.databases.redshift import REDSHIFT_DIALECT, RedshiftDatabase
 from taskrunner.data.databases.schemes import REDSHIFT
 from taskrunner.data.databases.script import Statement
+from taskrunner.data.databases.script_transactions import Role, role_of
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.redshift.credentials import db_user
 from taskrunner.data.redshift.home import Home
@@ -28,7 +30,6 @@ from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 _MOST = 40
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 5.0
 _ENDED = frozenset({"FINISHED", "FAILED", "ABORTED"})
-_ALONE = frozenset({"VACUUM"})
 _TIMEOUT_S = 30
 _TABLE = (
     "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
@@ -164,7 +165,7 @@ class RedshiftDataApi(Database):
         number = 0
         for group in _groups(statements):
             steps = [Step(sql=s.text, about=f"run the {s.verb} in line {s.line}") for s in group]
-            if self._queue and group[0].verb not in _ALONE:
+            if self._queue and not _is_alone(group[0]):
                 queue = f"SET query_group TO {quoted(self._queue)}"
                 steps.insert(0, Step(sql=queue, about="set the query group"))
             counts: list[int] = []
@@ -276,7 +277,7 @@ def _groups(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
     """Statements that go together into one transaction."""
     group: list[Statement] = []
     for statement in statements:
-        if statement.verb in _ALONE:
+        if _is_alone(statement):
             if group:
                 yield group
             yield [statement]
@@ -285,6 +286,11 @@ def _groups(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
             group.append(statement)
     if group:
         yield group
+
+
+def _is_alone(statement: Statement) -> bool:
+    """Whether no transaction may hold a statement."""
+    return role_of(statement, Family.REDSHIFT) is Role.ALONE
 
 
 def _text(field: Mapping[str, Any]) -> str | None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.mysql_insert import first_change, pieces
-from taskrunner.data.databases.script import Dialect, parse_statement
+from taskrunner.data.databases.script import parse_statement
 
 ROWS = [["1", "a%"], ["2", "b"]]
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskrunner.data.databases import mysql, postgresql, sqlite
-from taskrunner.data.databases.script import Dialect, parse_statement, split
+from taskrunner.data.databases.dialect import Dialect
+from taskrunner.data.databases.script import parse_statement, split
 from taskrunner.errors import PermanentTaskError
 
 MYSQL, POSTGRESQL, SQLITE = mysql.DIALECT, postgresql.DIALECT, sqlite.DIALECT
