@@ -143,8 +143,7 @@ class Reader:
     def __next__(self) -> Statement:
         """The next statement that is more than blank."""
         while self._position < len(self._text):
-            delimited = self._delimiter != _SEMICOLON
-            found = self._read()
+            found, delimited = self._read()
             statement = _statement(found, delimited=delimited)
             if statement is not None:
                 return self._placed(statement, found)
@@ -155,30 +154,29 @@ class Reader:
         begins = f"the quote or comment that begins in {self._place(offset)}"
         return _invalid(f"{self._name} ends inside {begins}")
 
-    def _read(self) -> list[Token]:
-        """The tokens up to where a statement ends, or the script does."""
+    def _read(self) -> tuple[list[Token], bool]:
+        """The tokens up to where a statement ends, or the script does; and if DELIMITER said so."""
         current: list[Token] = []
         body = body_for(self.dialect.family)
-        until = "" if self._delimiter == _SEMICOLON else self._delimiter
         begun = False
         while self._position < len(self._text):
+            until = "" if self._delimiter == _SEMICOLON else self._delimiter
             if until and self._text.startswith(until, self._position):
                 self._position += len(until)
-                return current
+                return current, True
             if (ended := self._command(current, begun=begun)) is not None:
                 if ended:
-                    return current
-                until = "" if self._delimiter == _SEMICOLON else self._delimiter
+                    return current, bool(until)
                 continue
             token = self._token(until, begun=begun)
             self._position = token.end
             if token.kind == "semicolon" and not until and not body.open:
-                return current
+                break
             current.append(token)
             if token.is_real:
                 begun = True
                 body.take(token)
-        return current
+        return current, self._delimiter != _SEMICOLON
 
     def _token(self, until: str, *, begun: bool) -> Token:
         text, position = self._text, self._position
