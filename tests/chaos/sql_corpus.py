@@ -203,7 +203,8 @@ class PostgreSqlCorpus(Corpus):
                 "select set_config('standard_conforming_strings', '{}', false)",
             )
         )
-        return form.format(value) + ";"
+        # psql reads a line to its end as the setting was when it came to the line.
+        return form.format(value) + ";\n"
 
     def transaction(self) -> str:
         begin = self.pick(("begin", "BEGIN;", "start transaction", "begin work"))

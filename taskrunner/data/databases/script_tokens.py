@@ -10,7 +10,7 @@ from functools import cache
 from taskrunner.data.databases.dialect import Dialect
 
 _WORD = r"(?P<word>[A-Za-z_\x80-\U0010ffff][\w$]*+)"
-_COMMON = r"(?P<question>\?\??)|(?P<semicolon>;)|(?P<percent>%s)|(?P<other>[\s\d(),.=<>+*]++|.)"
+_COMMON = r"(?P<question>\?\??)|(?P<semicolon>;)|(?P<percent>%s)|(?P<other>\s++|[\d(),.=<>+*]++|.)"
 _NESTED = re.compile(r"/\*|\*/")
 #: What may hold a delimiter anywhere; quotes and comments are passed over whole.
 _MAY_BE_CUT = {"word", "other", "question", "percent", "semicolon"}

@@ -79,7 +79,7 @@ _MYSQL = {
         "START TRANSACTION",
         "COMMIT",
         "ROLLBACK(?!(?: WORK)? TO )",
-        r"SET (?:.*, )?(?:@@ )?(?:SESSION |LOCAL |@@ SESSION \. )?AUTOCOMMIT",
+        r"SET (?:.*, )?(?:@ @ )?(?:(?:SESSION|LOCAL) (?:\. )?)?AUTOCOMMIT",
         "XA",
     ),
     # It is for the transaction that begins next.
@@ -108,6 +108,7 @@ _ROLES: Mapping[Family, Mapping[Role, re.Pattern[str]]] = {
 _COMMITTING = _any(
     "ALTER",
     "ANALYZE",
+    "BEGIN(?! NOT ATOMIC)",
     "CACHE INDEX",
     "CHECK TABLE",
     "CREATE(?! TEMPORARY)",
@@ -123,6 +124,7 @@ _COMMITTING = _any(
     "RESET",
     "REVOKE",
     "SET PASSWORD",
+    "START TRANSACTION",
     "TRUNCATE",
     "UNINSTALL",
     "UNLOCK TABLES?",
