@@ -42,7 +42,6 @@ class Corpus(ABC):
         self.number, self.names = number, 0
         self.begin()
         pieces = [self.pick(self.makers())() for _ in range(self.random.randint(1, 7))]
-        pieces += self.end()
         client = ours = ""
         for piece in pieces:
             gap = self.gap()
@@ -63,12 +62,9 @@ class Corpus(ABC):
     def comment(self) -> str:
         """A comment, with what ends it."""
 
+    @abstractmethod
     def begin(self) -> None:
         """Forget what the last script has set."""
-
-    def end(self) -> list[str | Script]:
-        """What has to stand at the end."""
-        return []
 
     def pick(self, choices: Sequence[_T]) -> _T:
         return self.random.choice(choices)
@@ -219,11 +215,15 @@ class PostgreSqlCorpus(Corpus):
         index, kind, table = self.name("i"), self.name("e"), self.name("k")
         return self.pick(
             (
-                f"create index concurrently {index} on {self.log} (v); "
-                f"reindex index concurrently {index}; drop index concurrently {index};",
+                (
+                    f"create index concurrently {index} on {self.log} (v); "
+                    f"reindex index concurrently {index}; drop index concurrently {index};"
+                ),
                 f"vacuum {self.log};",
-                f"create type {kind} as enum ('a'); alter type {kind} add value 'b;'; "
-                f"create table {table} (e {kind}); insert into {table} values ('b;');",
+                (
+                    f"create type {kind} as enum ('a'); alter type {kind} add value 'b;'; "
+                    f"create table {table} (e {kind}); insert into {table} values ('b;');"
+                ),
             )
         )
 
@@ -260,9 +260,6 @@ class MariaDbCorpus(Corpus):
             *(self.new_delimiter, self.mode, self.transaction, self.version, self.compound),
         )
 
-    def end(self) -> list[str | Script]:
-        return []
-
     def literal(self) -> str:
         text = self.text()
         if self.escapes and self.one_in(2):
@@ -290,7 +287,8 @@ class MariaDbCorpus(Corpus):
         """A statement with its delimiter."""
         if self.delimiter == ";":
             return statement + self.pick((";", " ;", ";\n", "\n;"))
-        return statement + self.pick(("", "\n", " ")) + self.delimiter + self.pick(("\n", " "))
+        apart = ("\n", " ") if statement.endswith(";") else ("", "\n", " ")
+        return statement + self.pick(apart) + self.delimiter + self.pick(("\n", " "))
 
     def plain(self) -> str:
         if self.delimiter != ";" and self.one_in(3):
@@ -348,21 +346,18 @@ class MariaDbCorpus(Corpus):
     def body(self) -> str:
         """A statement of a stored program that may have others in it."""
         log = f"insert into {self.log}(v) values ({self.literal()})"
-        kind = self.pick(("begin", "if", "case", "loop", "while", "repeat", "plain", "begin"))
-        if kind == "if":
-            test = self.pick(("1", "if(1, 1, 0)", "exists (select 1)", "not 0"))
-            return f"if {test} then {log}; elseif 0 then {log}; else select 1; end if"
-        if kind == "case":
-            return f"case {self.pick(('1', ''))} when 1 then {log}; else {self.block()} end case"
-        if kind == "loop":
-            return f"l: loop {log}; leave l; end loop{self.pick((' l', ''))}"
-        if kind == "while":
-            return f"while 0 do {log}; end while"
-        if kind == "repeat":
-            return f"repeat {log}; set @r = repeat('x', 3); until 1 end repeat"
-        if kind == "plain":
-            return log
-        return self.block().removesuffix(";")
+        test = self.pick(("1", "if(1, 1, 0)", "exists (select 1)", "not 0"))
+        return self.pick(
+            (
+                log,
+                f"if {test} then {log}; elseif 0 then {log}; else select 1; end if",
+                f"case {self.pick(('1', ''))} when 1 then {log}; else {self.block()} end case",
+                f"l: loop {log}; leave l; end loop{self.pick((' l', ''))}",
+                f"while 0 do {log}; end while",
+                f"repeat {log}; set @r = repeat('x', 3); until 1 end repeat",
+                *[self.block().removesuffix(";")] * 2,
+            )
+        )
 
     def block(self) -> str:
         log = f"insert into {self.log}(v) values ({self.literal()})"

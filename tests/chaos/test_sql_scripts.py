@@ -28,17 +28,25 @@ _AT_ONCE = 250
 _RESET = {"postgresql": "select 1", "mysql": "set sql_mode = default"}
 _OBJECTS = {
     "postgresql": (
-        "select pg_get_functiondef(p.oid) from pg_proc p where pronamespace = 'public'::regnamespace"
-        " order by proname",
+        (
+            "select pg_get_functiondef(p.oid) from pg_proc p where pronamespace = 'public'::regnamespace"
+            " order by proname"
+        ),
         "select definition from pg_rules where schemaname = 'public' order by tablename",
     ),
     "mysql": (
-        "select routine_name, routine_definition, sql_mode from information_schema.routines"
-        " where routine_schema = database() order by routine_name",
-        "select trigger_name, action_statement from information_schema.triggers"
-        " where trigger_schema = database() order by trigger_name",
-        "select event_name, event_definition from information_schema.events"
-        " where event_schema = database() order by event_name",
+        (
+            "select routine_name, routine_definition, sql_mode from information_schema.routines"
+            " where routine_schema = database() order by routine_name"
+        ),
+        (
+            "select trigger_name, action_statement from information_schema.triggers"
+            " where trigger_schema = database() order by trigger_name"
+        ),
+        (
+            "select event_name, event_definition from information_schema.events"
+            " where event_schema = database() order by event_name"
+        ),
     ),
 }
 

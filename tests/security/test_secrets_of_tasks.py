@@ -15,9 +15,10 @@ import pytest
 
 from taskrunner.agent.handouts.allowance import Allowance
 from taskrunner.agent.handouts.deadlines import Deadlines
+from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.properties import parse_options
 from taskrunner.data.databases.schemes import MYSQL
-from taskrunner.data.databases.script import Dialect, parse_statement
+from taskrunner.data.databases.script import parse_statement
 from taskrunner.data.databases.spec import Login, from_jdbc
 from taskrunner.data.formats.registry import format_of
 from taskrunner.data.nodes import node_of

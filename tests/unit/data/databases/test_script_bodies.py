@@ -15,10 +15,14 @@ WHOLE = [
     f"create or replace definer = `me`@`%` procedure if not exists p(a int) {IF}",
     f"create function f(a enum('x', ')')) returns int deterministic {IF.replace('set', 'do')}",
     f"create event e on schedule every 1 day do {IF}",
-    f"/*!50003 CREATE*/ /*!50017 DEFINER=`me`@`%`*/ /*!50003 TRIGGER t BEFORE INSERT ON p "
-    f"FOR EACH ROW {IF} */",
-    "create trigger t before insert on p for each row case new.a when 1 then set new.a = 2; "
-    "else begin end; end case",
+    (
+        f"/*!50003 CREATE*/ /*!50017 DEFINER=`me`@`%`*/ /*!50003 TRIGGER t BEFORE INSERT ON p "
+        f"FOR EACH ROW {IF} */"
+    ),
+    (
+        "create trigger t before insert on p for each row case new.a when 1 then set new.a = 2; "
+        "else begin end; end case"
+    ),
     "create procedure p() l: loop leave l; end loop l",
     "create procedure p() while 0 do select 1; end while",
     "create procedure p() repeat select 1; until 1 end repeat",
@@ -36,7 +40,7 @@ WHOLE = [
     "begin not atomic select 1; select 2; end",
     "if 1 then select 1; end if",
     # A body that is one statement.
-    "create trigger t before insert on p for each row set new.a = if(1, 2, case 1 when 1 then 2 end)",
+    "create trigger t before insert on p for each row set new.a = if(1, case 1 when 1 then 2 end)",
     "create function f(a int) returns text character set utf8mb4 return repeat('x', 2)",
     "create procedure p() insert into t values (1)",
     "create function f returns string soname 'x.so'",

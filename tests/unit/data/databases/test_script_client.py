@@ -1,5 +1,4 @@
-r"""Lines for the server's own client. What psql and mariadb do, tests/chaos/test_sql_scripts.py asks
-of themselves."""
+r"""Lines for the server's own client; what that does, tests/chaos/test_sql_scripts.py asks it."""
 
 from __future__ import annotations
 
@@ -140,4 +139,4 @@ def test_other_commands_are_refused(dialect: Dialect, script: str, words: str) -
 @pytest.mark.parametrize("script", ["status;", "help 'x';", "use;", "select .5;\nselect 1"])
 def test_what_only_looks_like_a_command_is_sql(script: str) -> None:
     for dialect in (MYSQL, POSTGRESQL, sqlite.DIALECT, Dialect()):
-        assert texts(script, dialect)[0] == script.split(";")[0]
+        assert texts(script, dialect)[0] == script.split(";", maxsplit=1)[0]

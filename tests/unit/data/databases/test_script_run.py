@@ -99,7 +99,7 @@ def test_a_script_with_transactions_of_its_own_is_left_to_them() -> None:
 def test_a_transaction_that_never_ends_is_told() -> None:
     session = FakeSession()
     with pytest.raises(
-        PermanentTaskError, match="x.sql ends within a transaction.*line 3, col"
+        PermanentTaskError, match=r"x.sql ends within a transaction.*line 3, col"
     ) as e:
         run(session, "a;\nb;\nbegin")
     assert "the first 2 statements (up to line 2) are committed" in str(e.value)
@@ -143,7 +143,7 @@ def test_a_secret_statement_is_not_shown() -> None:
 
 def test_arguments_are_counted_before_anything_runs() -> None:
     session = FakeSession()
-    with pytest.raises(PermanentTaskError, match="3 placeholders.*2 scriptArguments"):
+    with pytest.raises(PermanentTaskError, match=r"3 placeholders.*2 scriptArguments"):
         run(session, "a ?; b ? ?", "1", "2")
     assert session.told == []
     assert run(session, "a ?; b ? ?", "1", "2", "3")[:2] == ["a ? <1>", "b ? ? <2> <3>"]
@@ -182,6 +182,6 @@ def test_what_was_wrong_before_may_be_wrong_indeed() -> None:
 
 def test_a_broken_script_does_not_run() -> None:
     session = FakeSession()
-    with pytest.raises(PermanentTaskError, match="s3://b/x.sql ends inside the quote"):
+    with pytest.raises(PermanentTaskError, match=r"s3://b/x.sql ends inside the quote"):
         run(session, "a; b 'c")
     assert session.told == []
