@@ -29,8 +29,8 @@ _RESET = {"postgresql": "select 1", "mysql": "set sql_mode = default"}
 _OBJECTS = {
     "postgresql": (
         (
-            "select pg_get_functiondef(p.oid) from pg_proc p where pronamespace = 'public'::regnamespace"
-            " order by proname"
+            "select pg_get_functiondef(p.oid) from pg_proc p"
+            " where pronamespace = 'public'::regnamespace order by proname"
         ),
         "select definition from pg_rules where schemaname = 'public' order by tablename",
     ),
