@@ -29,6 +29,7 @@ from taskrunner.model.catalog import (
     category,
     field_text,
 )
+from taskrunner.model.catalog.effects import EVERY_WAY, effect_of, runners_of, said
 from taskrunner.model.validate import CODES, Severity
 from taskrunner.plugins.discovery import Kind, discover
 from taskrunner.testing import new_task
@@ -66,7 +67,15 @@ objects that only others inherit from) and may have a `parent`, whose fields it 
 the object `Default` count for every object that does not set them. Names that start with `my` are
 free; fields with `@` are set by the service. A field whose name starts with `*` is a secret: it is
 masked in logs and in what the API and the commands show. AWS encrypts it where it is stored; the
-store of `taskrunner serve` does not, so protect that."""
+store of `taskrunner serve` does not, so protect that.
+
+The column *here* says what a field does in this program, from
+`taskrunner/model/catalog/effect_rows.py`: empty where whoever runs the object honours it; *only by*
+those who do; or *no effect*, and why. The names are those of the rules of
+[where resources run](resources.md) (`group`, `local`, `ec2`) and of the engines of
+[EMR's steps](emr.md) (`command`, `local`, `emr`). Nothing is ignored in silence: a field without
+effect is a warning (`no-effect`) of `validate`, of putting a definition and of `run`, is named in
+the service's log at activation, and, where nobody honours it, in the log of each attempt."""
 RUNS_HEAD = """## What runs, and what does not yet
 
 Every type below is read, checked and planned. Not all can be carried out: an attempt that uses one
@@ -114,7 +123,17 @@ def prose(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def row(spec: FieldSpec) -> str:
+def here(object_type: ObjectType, spec: FieldSpec) -> str:
+    """What the field does here: nothing is said where whoever runs the object honours it."""
+    effect = effect_of(object_type.name, spec.name)
+    if effect is None or (effect.by == EVERY_WAY and not effect.why):
+        return ""
+    if not effect.by:
+        return f"no effect: {effect.why}"
+    return effect.summary if effect.by != EVERY_WAY else effect.why
+
+
+def row(object_type: ObjectType, spec: FieldSpec) -> str:
     need = GROUPS[spec.group] + (f" {spec.alternatives}" if spec.alternatives is not None else "")
     facts = [field_text(spec.name)]
     if spec.ref_types:
@@ -127,7 +146,8 @@ def row(spec: FieldSpec) -> str:
         facts.append("May have several values.")
     if spec.note:
         facts.append(f"{spec.note[0].upper()}{spec.note[1:]}.")
-    return f"| `{spec.name}` | {spec.slot} | {need} | {cell(' '.join(facts))} |"
+    told = cell(here(object_type, spec))
+    return f"| `{spec.name}` | {spec.slot} | {need} | {cell(' '.join(facts))} | {told} |"
 
 
 @cache
@@ -185,10 +205,13 @@ def section(object_type: ObjectType, key: str) -> Iterator[str]:
         yield "**Does not run yet**: an attempt that uses it fails with `UnsupportedType`."
     if object_type.replaced_by:
         yield f"Deprecated: use {object_type.replaced_by}."
+    if (ways := runners_of(object_type.name)) != EVERY_WAY:
+        yield ""
+        yield f"Runs by: {said(ways)}."
     yield ""
-    yield "| field | value | needed | meaning |"
-    yield "|---|---|---|---|"
-    yield from (row(spec) for spec in object_type.fields.values() if not spec.runtime)
+    yield "| field | value | needed | meaning | here |"
+    yield "|---|---|---|---|---|"
+    yield from (row(object_type, spec) for spec in object_type.fields.values() if not spec.runtime)
     runtime = [f"`{spec.name}`" for spec in object_type.fields.values() if spec.runtime]
     if runtime:
         yield ""

@@ -17,6 +17,7 @@ from taskrunner.model.catalog import (
     common_field,
     field_text,
 )
+from taskrunner.model.catalog.effects import EVERY_WAY, effect_of, runners_of, said
 from taskrunner.plugins.discovery import names
 from taskrunner.plugins.types import TYPE_KINDS, find_plugin_type
 
@@ -93,20 +94,31 @@ def _type(object_type: ObjectType) -> Iterator[str]:
     yield f"  {object_type.text}"
     if object_type.replaced_by:
         yield f"  Deprecated: use {object_type.replaced_by}."
+    if (ways := runners_of(object_type.name)) != EVERY_WAY:
+        yield f"  Runs by: {said(ways)}."
     for group, title in _GROUPS.items():
         specs = [spec for spec in object_type.fields.values() if spec.group is group]
         if specs:
             yield ""
             yield f"{title}:"
-            yield from _rows(specs)
+            yield from _rows(object_type, specs)
 
 
-def _rows(specs: list[FieldSpec]) -> Iterator[str]:
+def _rows(object_type: ObjectType, specs: list[FieldSpec]) -> Iterator[str]:
     names = max(len(spec.name) for spec in specs)
     slots = max(len(spec.slot) for spec in specs)
     for spec in specs:
         number = f"[{spec.alternatives}] " if spec.alternatives is not None else ""
-        yield f"  {spec.name:<{names}}  {spec.slot:<{slots}}  {number}{field_text(spec.name)}"
+        text = f"{number}{field_text(spec.name)}{_mark(object_type, spec)}"
+        yield f"  {spec.name:<{names}}  {spec.slot:<{slots}}  {text}"
+
+
+def _mark(object_type: ObjectType, spec: FieldSpec) -> str:
+    """What is to be said beside the field of who honours it."""
+    effect = effect_of(object_type.name, spec.name)
+    if effect is None or effect.by == EVERY_WAY:
+        return ""
+    return f" (Only by: {said(effect.by)}.)" if effect.by else " (No effect here.)"
 
 
 def _field(object_type: ObjectType, spec: FieldSpec) -> Iterator[str]:
@@ -135,3 +147,6 @@ def _facts(object_type: ObjectType, spec: FieldSpec) -> Iterator[tuple[str, str]
         yield "Secret", "yes: masked wherever it would be shown"
     if spec.note:
         yield "Note", spec.note
+    effect = effect_of(object_type.name, spec.name)
+    if effect is not None:
+        yield "Honoured", effect.summary

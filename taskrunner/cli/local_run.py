@@ -49,6 +49,10 @@ _LONGEST_PATH = 4096
 AGENT_RESTARTS = 3
 
 
+#: Where resources run that no rule matches, and who says so.
+OTHERWISE = ("local", "taskrunner run")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalOptions:
     """What a local run is told."""
@@ -147,7 +151,7 @@ class LocalRun:
             database_url=f"sqlite:///{self.folder / 'service.db'}",
             selection=self._options.selection,
             retry_delay_cap=self._options.retry_delay_cap,
-            resources=self._options.resources.otherwise("local", "taskrunner run"),
+            resources=self._options.resources.otherwise(*OTHERWISE),
         )
         publisher: Publisher = SnsPublisher() if self._options.publish else Keeper()
         return Service(

@@ -11,8 +11,8 @@ from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition
 from taskrunner.model.inheritance import effective
 from taskrunner.model.instances import Components
-from taskrunner.model.validate import Finding
-from taskrunner.service.resources.placing import nowhere_to_run, used_resources
+from taskrunner.model.validate import Finding, findings_of_places
+from taskrunner.service.resources.placing import nowhere_to_run, used_resources, ways_of
 from taskrunner.service.resources.rules import Resource, Rule, Rules
 
 
@@ -38,8 +38,10 @@ class Places:
         return cls(rules, pipeline, found)
 
     def look(self, definition: Definition) -> Iterator[Finding]:
-        """A warning for each resource that no rule matches."""
+        """Warnings: a resource that no rule matches, a field without effect where one runs."""
         components = Components.of(effective(definition), category_of)
+        ways = ways_of(components, self.pipeline, self.tags, self.rules)
+        yield from findings_of_places(definition, ways)
         for resource in used_resources(components, self.pipeline, self.tags):
             rule = self.rules.first(resource)
             if rule is None:

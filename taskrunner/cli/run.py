@@ -125,7 +125,8 @@ def command(**options: Any) -> int:
 
     # At a terminal or not: what a run has to say stands in its report.
     logs.configure(level="warning", form="text")
-    definition = _load(options)
+    rules = _resources(options["resources"])
+    definition = _load(options, rules)
     databases = _databases(options["databases"], definition, os.environ)
     definition = without_masks(definition, databases)
     local = LocalOptions(
@@ -138,7 +139,7 @@ def command(**options: Any) -> int:
         publish=options["aws"] or _names_sns_endpoint(os.environ),
         tasks=options["tasks"],
         local_paths=(Path.cwd(), *(Path(path).absolute() for path in options["local_paths"])),
-        resources=_resources(options["resources"]),
+        resources=rules,
     )
     run = LocalRun(definition, local, SystemClock())
     try:
@@ -195,9 +196,11 @@ def _kept(runs: Path, *, keep: int, removed: int) -> str:
     return f"Runs kept: {found.count}{most}, {size}, in {runs}{gone} (--keep-runs)"
 
 
-def _load(options: Mapping[str, Any]) -> Definition:
+def _load(options: Mapping[str, Any], rules: Rules) -> Definition:
     """Read and validate; prints the findings, raises UsageError or DefinitionError."""
-    from taskrunner.cli.validate import finding_lines, summary
+    from taskrunner.cli.local_run import OTHERWISE
+    from taskrunner.cli.places import Places
+    from taskrunner.cli.validate import finding_lines, summary, with_places
     from taskrunner.clock import SystemClock
     from taskrunner.model.validate import validate_document
 
@@ -210,6 +213,8 @@ def _load(options: Mapping[str, Any]) -> Definition:
     )
     document = load_document(sources)
     report = validate_document(document, now=SystemClock().now())
+    places = Places.of(rules.otherwise(*OTHERWISE), Path(sources.path).stem, ())
+    report = with_places(report, places, document.definition)
     # Which periods run is chosen here, and none is run by its own past.
     said = replace(report, warnings=tuple(w for w in report.warnings if "backfill" not in w.code))
     for line in finding_lines(sources.path, said):

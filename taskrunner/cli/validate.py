@@ -15,6 +15,8 @@ import click
 from taskrunner.cli.documents import Sources, load_document
 from taskrunner.clock import SystemClock
 from taskrunner.errors import DefinitionError, UsageError
+from taskrunner.model.catalog.effects import Target
+from taskrunner.model.document import Definition
 from taskrunner.model.validate import Finding, Report, unreadable, validate_document
 
 if TYPE_CHECKING:
@@ -39,18 +41,25 @@ if TYPE_CHECKING:
 @click.option(
     "--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag, for rules that ask for it."
 )
+@click.option(
+    "--target",
+    type=click.Choice([target.value for target in Target]),
+    help="Where it is to run: here, on hosts of one's own, or in AWS. What nobody there can run is "
+    "an error, what has no effect there a warning.",
+)
 @click.option("--aws-limits", is_flag=True, help="AWS's limits are errors, not warnings.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
-def command(path: str, *, aws_limits: bool, form: str, **options: Any) -> int:
+def command(path: str, *, target: str | None, aws_limits: bool, form: str, **options: Any) -> int:
     """Print the findings; 0 when there is no error, 1 when there is."""
     places = _places(
         path, options.pop("resources"), options.pop("pipeline_name"), options.pop("tags")
     )
     sources = Sources(path=path, **options)
     with _no_collector():
-        report = _report(sources, places, aws_limits=aws_limits)
+        where = Target(target) if target is not None else None
+        report = _report(sources, places, where, aws_limits=aws_limits)
     if form == "json":
         click.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -85,16 +94,26 @@ def _places(
     return Places.of(given_rules(resources), pipeline_name or Path(path).stem, tags)
 
 
-def _report(sources: Sources, places: Places | None, *, aws_limits: bool) -> Report:
+def _report(
+    sources: Sources, places: Places | None, target: Target | None, *, aws_limits: bool
+) -> Report:
     try:
         document = load_document(sources)
     except DefinitionError as error:
         report = unreadable(error)
         return report if error.place.source == sources.path else _of_other_file(report, error)
-    report = validate_document(document, aws_limits=aws_limits, now=SystemClock().now())
-    if places is None or not report.valid:
+    now = SystemClock().now()
+    report = validate_document(document, aws_limits=aws_limits, now=now, target=target)
+    return report if places is None else with_places(report, places, document.definition)
+
+
+def with_places(report: Report, places: Places, definition: Definition) -> Report:
+    """The report, with what is to be said of where the resources of a valid definition run."""
+    if not report.valid:
         return report
-    return replace(report, warnings=(*report.warnings, *places.look(document.definition)))
+    known = {(found.id, found.field, found.code) for found in report.warnings}
+    more = (f for f in places.look(definition) if (f.id, f.field, f.code) not in known)
+    return replace(report, warnings=(*report.warnings, *more))
 
 
 def _of_other_file(report: Report, error: DefinitionError) -> Report:

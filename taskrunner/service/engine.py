@@ -17,6 +17,7 @@ from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
+from taskrunner.model.validate import Finding
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import SchedulingTransaction
@@ -28,7 +29,7 @@ from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects, check_status, set_status
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
-from taskrunner.service.resources.placing import unplaced
+from taskrunner.service.resources.placing import look_at_places
 from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
@@ -286,8 +287,10 @@ class Service:
 
         return row, load
 
-    def unplaced(self, pipeline_id: str, definition: Definition | None = None) -> Mapping[str, str]:
-        """The resources that no rule sends anywhere, by id, and what is to be said of each.
+    def look_at_places(
+        self, pipeline_id: str, definition: Definition | None = None
+    ) -> Sequence[Finding]:
+        """Warnings about where resources run: nowhere, or where some of their fields do nothing.
 
         Of a definition, or of the one that was put last.
         """
@@ -296,7 +299,7 @@ class Service:
             loaded = self.loaded(pipeline_id, row.latest_version)
         else:
             loaded = self._definitions.uncommitted(definition)
-        return unplaced(row, loaded, self.settings.resources)
+        return look_at_places(row, loaded, self.settings.resources)
 
     def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
         """Stop a pipeline. Raises InvalidRequest when it is not active."""

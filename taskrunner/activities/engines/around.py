@@ -28,17 +28,11 @@ _IN_PS = (
     "while the work runs, every user of the host can see it in the list of processes (ps), and who "
     "may describe the steps of a cluster can see it there"
 )
-#: Fields that change a cluster of AWS's.
-_OF_CLUSTERS = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
 
 
 def warn(ctx: Context) -> None:
-    """Tell the log of fields that have no effect here, and of secrets that others can see."""
+    """Tell the log of secrets that others can see."""
     main = ctx.task.main
-    for field in _OF_CLUSTERS:
-        value = main.get(field)
-        if value is not None and value.strip().lower() != "false":
-            ctx.log.warning("The field %r has no effect: no cluster is resized", field)
     for field in _ON_COMMAND_LINES:
         if any(isinstance(text, Secret) for text in main.all(field)):
             ctx.log.warning("A secret stands in %s: %s", field, _IN_PS)

@@ -39,6 +39,7 @@ from taskrunner.host.cgroups import Group, Used
 from taskrunner.host.process import RunAs, kill_descendants
 from taskrunner.host.users import User, forbid_new_privileges
 from taskrunner.logins import SHORTEST
+from taskrunner.model.catalog.effects import without_effect
 from taskrunner.wire.api import Verdict
 
 #: The result of an attempt that was told to stop; never sent to the service.
@@ -113,6 +114,7 @@ def perform(
     try:
         kind = ctx.task.main.type
         ctx.log.info("Executing %s %s", kind, ctx.task.attempt_id)
+        _tell_what_is_ignored(ctx)
         with cancellation:
             verdict = _compose(ctx, registry)()
     except Canceled:
@@ -129,6 +131,15 @@ def perform(
     usage = _usage(used)
     ctx.log.info("Result %s; %s", verdict.status, usage)
     return verdicts.with_bounds_met(verdict, used, usage)
+
+
+def _tell_what_is_ignored(ctx: AttemptContext) -> None:
+    """Say in the attempt's log which fields have no effect."""
+    for object_id, field, effect in without_effect(ctx.task.objects):
+        found = ctx.task.object(object_id)
+        ctx.log.warning(
+            "%s %s, field %s: %s", found.type, found.component_id, field, effect.message
+        )
 
 
 def _compose(ctx: AttemptContext, registry: Registry) -> Callable[[], Verdict]:

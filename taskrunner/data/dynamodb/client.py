@@ -26,7 +26,7 @@ from botocore.utils import get_environ_proxies
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.dynamodb.calls import PASSING, Refused, Reply, Unanswered
 from taskrunner.data.dynamodb.limiter import Stopped
-from taskrunner.data.dynamodb.roles import assumed
+from taskrunner.data.roles import assumed
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 _TARGET = "DynamoDB_20120810"

@@ -7,6 +7,7 @@
 """
 
 from taskrunner.model.validate.codes import CODES, Code, Severity
+from taskrunner.model.validate.effects import findings_of_places
 from taskrunner.model.validate.finding import Finding, Report
 from taskrunner.model.validate.run import unreadable, validate, validate_document
 
@@ -16,6 +17,7 @@ __all__ = [
     "Finding",
     "Report",
     "Severity",
+    "findings_of_places",
     "unreadable",
     "validate",
     "validate_document",

@@ -95,6 +95,7 @@ _ERRORS = {
     "ondemand-value": "A value for on-demand pipelines stands in one that is not on demand.",
     # rules between fields
     "late-action-without-timeout": "onLateAction is set, and lateAfterTimeout is not.",
+    "cannot-run": "With --target: nobody there can carry out objects of the type.",
     "copy-direction": "A HiveCopyActivity copies from S3 to something else than DynamoDB.",
 }
 
@@ -107,7 +108,7 @@ _WARNINGS = {
     "no-own-schedule": "A resource or data node has no schedule; what uses it has to have one.",
     "no-runner": "Neither runsOn nor workerGroup is set: nothing will run the object.",
     "resource-nowhere": "No rule of `--resources` says where the resource runs.",
-    "no-effect": "The field changes nothing here; on AWS it does.",
+    "no-effect": "The field changes nothing where the definition runs.",
     "worker-group-ignored": "runsOn is set, so workerGroup is ignored.",
     "start-given-twice": "startAt and startDateTime are both set; startDateTime wins.",
     "backfill": "The schedule starts more than a day ago: every interval since will run.",

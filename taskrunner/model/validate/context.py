@@ -10,6 +10,7 @@ from functools import cached_property
 
 from taskrunner.errors import DefinitionError
 from taskrunner.model.catalog import ObjectType, find_type
+from taskrunner.model.catalog.effects import Target
 from taskrunner.model.document import (
     Definition,
     Field,
@@ -82,6 +83,10 @@ class Item:
     def values(self, key: str) -> tuple[Value, ...]:
         """The values of a field, own or inherited."""
         return tuple(f.value for f in self._whole.get(key, ()))
+
+    def first(self, key: str) -> Field:
+        """The first of a field's values that are set here or inherited, with its place."""
+        return self._whole[key][0]
 
     def has(self, key: str) -> bool:
         """Whether the field is set here or inherited."""
@@ -172,10 +177,12 @@ class Context:
         *,
         findings: Findings,
         now: datetime | None = None,
+        target: Target | None = None,
     ) -> None:
         self.definition = definition
         self.findings = findings
         self.now = now
+        self.target = target
         self.names = Names()
         self.add = findings.add
 

@@ -1,4 +1,4 @@
-"""Warnings about EMR's activities: steps that nothing could run, fields about clusters."""
+"""Warnings about EMR's activities: what nothing could run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from taskrunner.model.steps.reader import read_jar, read_step
 from taskrunner.model.validate.context import Context, Item
 
 _SCRIPTS = frozenset({"HiveActivity", "PigActivity"})
-_RESIZED = frozenset({"EmrActivity", "HiveActivity", "HiveCopyActivity", "PigActivity"})
-#: Fields that change the size of a cluster of AWS's.
-_SIZES = ("resizeClusterBeforeRunning", "resizeClusterMaxInstances")
 
 
 def check_emr(context: Context) -> None:
-    """Find steps that cannot be read, and fields without effect."""
+    """Find steps, jars and variables that cannot be read."""
     for item in context.items:
         if item.type is None:
             continue
@@ -24,8 +21,6 @@ def check_emr(context: Context) -> None:
             _check_jar(context, item)
         if item.type.name in _SCRIPTS:
             _check_each(context, item, "scriptVariable", "bad-variable", _read_variable)
-        if item.type.name in _RESIZED:
-            _check_sizes(context, item)
 
 
 def _read_variable(text: str) -> None:
@@ -60,10 +55,3 @@ def _check_jar(context: Context, item: Item) -> None:
         read_jar(jar, main_class or None, [text for text in arguments if text is not None])
     except ValueError as error:
         context.note("bad-step", str(error), item, "jarUri")
-
-
-def _check_sizes(context: Context, item: Item) -> None:
-    for key in _SIZES:
-        if (item.text(key) or "false").strip().lower() != "false":
-            message = "it has no effect here: no cluster is made larger"
-            context.note("no-effect", message, item, key)

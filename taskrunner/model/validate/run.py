@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from taskrunner.errors import DefinitionError
+from taskrunner.model.catalog.effects import Target
 from taskrunner.model.document import Definition, Position
 from taskrunner.model.reader import Document
 from taskrunner.model.sources.problems import Problem, Unreadable
 from taskrunner.model.validate.context import Context, Findings
 from taskrunner.model.validate.cycles import check_dependencies, check_parents
+from taskrunner.model.validate.effects import check_effects
 from taskrunner.model.validate.emr import check_emr
 from taskrunner.model.validate.fields import check_fields, check_required
 from taskrunner.model.validate.finding import Finding, Report
@@ -43,6 +45,7 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     check_rules,
     check_redshift,
     check_emr,
+    check_effects,
     check_unresolved,
     check_pitfalls,
     check_limits,
@@ -54,12 +57,14 @@ def validate(
     *,
     aws_limits: bool = False,
     now: datetime | None = None,
+    target: Target | None = None,
 ) -> Report:
     """Every mistake of a definition; never raises for anything that a definition may hold.
 
-    `aws_limits` makes AWS's limits errors. `now`, aware, is needed to warn of backfill.
+    `aws_limits` makes AWS's limits errors. `now`, aware, is needed to warn of backfill. With a
+    `target`, what has no effect there is told, and what nobody there can run is an error.
     """
-    return _run(definition, (), aws_limits=aws_limits, now=now)
+    return _run(definition, (), aws_limits=aws_limits, now=now, target=target)
 
 
 def validate_document(
@@ -67,10 +72,11 @@ def validate_document(
     *,
     aws_limits: bool = False,
     now: datetime | None = None,
+    target: Target | None = None,
 ) -> Report:
     """As `validate`, with what the reader noted of the file's shape."""
     problems = document.problems
-    return _run(document.definition, problems, aws_limits=aws_limits, now=now)
+    return _run(document.definition, problems, aws_limits=aws_limits, now=now, target=target)
 
 
 def unreadable(error: DefinitionError) -> Report:
@@ -94,11 +100,12 @@ def _run(
     *,
     aws_limits: bool,
     now: datetime | None,
+    target: Target | None,
 ) -> Report:
     findings = Findings(aws_limits=aws_limits)
     for problem in problems:
         _note(findings, problem)
-    context = Context(definition, findings=findings, now=now)
+    context = Context(definition, findings=findings, now=now, target=target)
     for check in CHECKS:
         check(context)
     return findings.report()

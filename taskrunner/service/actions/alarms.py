@@ -60,11 +60,18 @@ def _alarm(
         topic_arn=_topic(loaded, row, action_id, moment),
         subject=text("subject"),
         message=text("message"),
+        role=_role(text("role")),
         status=AlarmStatus.PENDING,
         tries=0,
         created_at=now,
         next_at=now,
     )
+
+
+def _role(text: str) -> str | None:
+    """The role that is assumed: a name alone says nothing of whose account it is in."""
+    role = text.strip()
+    return role if role.startswith("arn:") else None
 
 
 def _moment(conn: Connection, loaded: LoadedDefinition, row: InstanceRow) -> Moment:

@@ -60,20 +60,22 @@ class Keeper:
         return AlarmStatus.LOGGED
 
 
-class SnsPublisher:
-    """Publishes through boto3, in the region that the topic's ARN names."""
+#: A region and the ARN of a role, each or neither, to a client of SNS.
+MakeClient = Callable[[str | None, str | None], Any]
 
-    def __init__(self, make_client: Callable[[str | None], Any] | None = None) -> None:
+
+class SnsPublisher:
+    """Publishes through boto3, in the region that the topic's ARN names, as the alarm's role."""
+
+    def __init__(self, make_client: MakeClient | None = None) -> None:
         self._make_client = make_client or _sns_client
         self._clients: dict[str | None, Any] = {}
 
     def publish(self, alarm: AlarmRow) -> AlarmStatus:
-        """Publish to the alarm's topic; raises what boto3 raises."""
+        """Publish to the alarm's topic; raises what boto3 raises, or TaskError for its role."""
         parts = alarm.topic.split(":")
         region = parts[3] if len(parts) > 3 and parts[3] else None
-        if region not in self._clients:
-            self._clients[region] = self._make_client(region)
-        self._clients[region].publish(
+        self._client(region, alarm.role).publish(
             TopicArn=alarm.topic,
             # SNS refuses line breaks and more than 100 characters in a subject, and an empty one.
             Subject=" ".join(alarm.subject.split())[:SUBJECT_CHARACTERS] or "(no subject)",
@@ -81,13 +83,43 @@ class SnsPublisher:
         )
         return AlarmStatus.SENT
 
+    def _client(self, region: str | None, role: str | None) -> Any:
+        if role is not None:
+            # Its credentials end: alarms are rare enough to have them anew for each.
+            return self._make_client(region, role)
+        if region not in self._clients:
+            self._clients[region] = self._make_client(region, None)
+        return self._clients[region]
 
-def _sns_client(region: str | None) -> Any:
+
+def _sns_client(region: str | None, role: str | None) -> Any:
     import boto3
     from botocore.config import Config
 
     config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
-    return boto3.client("sns", region_name=region, config=config)
+    keys = _keys_of(role, region) if role is not None else {}
+    make: Any = boto3.client
+    return make("sns", region_name=region, config=config, **keys)
+
+
+def _keys_of(role: str, region: str | None) -> dict[str, str | None]:
+    """The credentials of a role, as boto3 takes them. Raises TaskError or what boto3 raises."""
+    import botocore.session
+    from botocore.exceptions import NoCredentialsError
+
+    from taskrunner.data.roles import assumed
+
+    session = botocore.session.get_session()
+    own = session.get_credentials()
+    if own is None:
+        raise NoCredentialsError
+    where = region or session.get_config_variable("region") or "us-east-1"
+    keys = assumed(session, own, role, where, who="service").get_frozen_credentials()
+    return {
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
+        "aws_session_token": keys.token,
+    }
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from taskrunner.model.validate import Finding, Report, validate
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.masking import mask, unmask
-from taskrunner.service.resources.placing import nowhere_to_run
 from taskrunner.wire.inputs import (
     GetPipelineDefinitionInput,
     PutPipelineDefinitionInput,
@@ -80,11 +79,8 @@ def _report(service: Service, pipeline_id: str, definition: Definition) -> Repor
     report = validate(definition)
     if report.errors:
         return report
-    nowhere = tuple(
-        nowhere_to_run(component_id, message)
-        for component_id, message in service.unplaced(pipeline_id, definition).items()
-    )
-    return replace(report, warnings=(*report.warnings, *nowhere))
+    places = service.look_at_places(pipeline_id, definition)
+    return replace(report, warnings=(*report.warnings, *places))
 
 
 def _stored(

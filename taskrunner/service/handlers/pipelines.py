@@ -11,7 +11,7 @@ from taskrunner.logs import get_logger
 from taskrunner.model.document import Definition, Field, ParameterValue
 from taskrunner.model.parameters import with_values
 from taskrunner.model.times import format_datetime
-from taskrunner.model.validate import validate
+from taskrunner.model.validate import Finding, Report, validate
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.masking import unmasked_values
@@ -43,6 +43,7 @@ log = get_logger()
 _PIPELINE_ID = re.compile(r"df-[A-Z0-9]+")
 MOST_DESCRIBED = 25
 PAGE = 100
+_MOST_FIELDS_SAID = 20
 _MOST_ERRORS_SAID = 5
 
 
@@ -154,25 +155,40 @@ def activate_pipeline(
     """Set the definition that was put last going. Refused while it has errors."""
     service.pipeline(request.pipeline_id, caller)
     stored = service.definition(request.pipeline_id)
-    checked = _checked(request.parameter_values, stored)
+    checked, report = _checked(request.parameter_values, stored)
 
     def prepare(latest: Definition) -> Definition:
         # Checking a large definition takes long: nobody waits for it unless this one has changed.
-        return checked if latest is stored else _checked(request.parameter_values, latest)
+        return checked if latest is stored else _checked(request.parameter_values, latest)[0]
 
     service.activate(request.pipeline_id, prepare, request.start_timestamp)
-    # The reply has no room for warnings; that to PutPipelineDefinition has it too.
-    for component_id, message in service.unplaced(request.pipeline_id).items():
-        log.warning(
-            "a resource runs nowhere",
-            reason=message,
-            pipeline_id=request.pipeline_id,
-            component_id=component_id,
-        )
+    _tell(request.pipeline_id, (*report.warnings, *service.look_at_places(request.pipeline_id)))
     return ActivatePipelineOutput()
 
 
-def _checked(given: Sequence[ParameterValue], stored: Definition) -> Definition:
+def _tell(pipeline_id: str, findings: Iterable[Finding]) -> None:
+    """Log what will run nowhere or does nothing.
+
+    The reply has no room for warnings; that to PutPipelineDefinition has them too.
+    """
+    ignored = []
+    for finding in findings:
+        if finding.code == "resource-nowhere":
+            log.warning(
+                "a resource runs nowhere",
+                reason=finding.message,
+                pipeline_id=pipeline_id,
+                component_id=finding.id,
+            )
+        elif finding.code == "no-effect":
+            ignored.append(f"{finding.id}.{finding.field}")
+    if ignored:
+        more = len(ignored) - _MOST_FIELDS_SAID
+        said = ", ".join(ignored[:_MOST_FIELDS_SAID]) + (f" and {more} more" if more > 0 else "")
+        log.warning("fields have no effect", fields=said, pipeline_id=pipeline_id)
+
+
+def _checked(given: Sequence[ParameterValue], stored: Definition) -> tuple[Definition, Report]:
     """The stored definition with the values given. Raises InvalidRequest if it has errors."""
     values = _grouped(unmasked_values(given, stored))
     definition = with_values(stored, values) if values else stored
@@ -185,7 +201,7 @@ def _checked(given: Sequence[ParameterValue], stored: Definition) -> Definition:
         raise InvalidRequest(
             f"the pipeline's definition cannot run, errors: {len(report.errors)}: {said}"
         )
-    return definition
+    return definition, report
 
 
 def _grouped(values: Iterable[ParameterValue]) -> dict[str, list[str]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
+from taskrunner.model.catalog.effects import Way
 from taskrunner.model.instances import Category, Components, DependencyKind
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.validate import Finding
+from taskrunner.model.validate import Finding, findings_of_places
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.rerun import in_portions
 from taskrunner.service.resources.base import agents_of
@@ -84,14 +85,34 @@ def used_resources(
             yield Resource(type=type_name, id=component_id, pipeline=pipeline, tags=tags)
 
 
-def unplaced(
+def look_at_places(
     pipeline: PipelineRow, loaded: LoadedDefinition, rules: Rules | None
-) -> Mapping[str, str]:
-    """The resources in use that no rule matches, by id, and what is to be said of each."""
-    if rules is None or rules.match_all:
-        return {}
-    used = used_resources(loaded.components, pipeline.name, dict(pipeline.tags))
-    return {found.id: rules.unmatched(found) for found in used if rules.first(found) is None}
+) -> Sequence[Finding]:
+    """A warning for each resource in use that no rule matches, and each field that does nothing."""
+    if rules is None:
+        return ()
+    given = (loaded.components, pipeline.name, dict(pipeline.tags))
+    unmatched = [found for found in used_resources(*given) if rules.first(found) is None]
+    return (
+        *(nowhere_to_run(found.id, rules.unmatched(found)) for found in unmatched),
+        *findings_of_places(loaded.definition, ways_of(*given, rules)),
+    )
+
+
+def ways_of(
+    components: Components, pipeline: str, tags: Mapping[str, str], rules: Rules
+) -> Mapping[str, frozenset[Way]]:
+    """What stands behind each resource in use that a rule matches, by its id."""
+    used = ((found.id, rules.first(found)) for found in used_resources(components, pipeline, tags))
+    return {
+        key: frozenset({_AS_GROUP.get(rule.target.where) or Way(rule.target.where)})
+        for key, rule in used
+        if rule is not None
+    }
+
+
+#: An agent that somebody else starts is no other than one of a group.
+_AS_GROUP = {Where.NONE: Way.GROUP}
 
 
 def nowhere_to_run(component_id: str, message: str) -> Finding:

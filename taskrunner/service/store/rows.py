@@ -79,6 +79,8 @@ class AlarmRow(Row):
     created_at: datetime
     error: str | None = None
     next_at: datetime | None = None
+    #: The ARN of the role in whose name it is published; None: the service's own.
+    role: str | None = None
 
     @property
     def topic(self) -> str:

@@ -197,6 +197,7 @@ alarms = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("next_at", UtcDateTime, index=True),
+    sa.Column("role", sa.Text),
 )
 
 runners = sa.Table(

@@ -166,11 +166,11 @@ class Sns:
     """SNS clients that remember what they were told."""
 
     def __init__(self) -> None:
-        self.made: list[str | None] = []
+        self.made: list[tuple[str | None, str | None]] = []
         self.told: list[dict[str, str]] = []
 
-    def make(self, region: str | None) -> Any:
-        self.made.append(region)
+    def make(self, region: str | None, role: str | None) -> Any:
+        self.made.append((region, role))
         return self
 
     def publish(self, **message: str) -> None:
@@ -182,12 +182,40 @@ def test_sns_is_told_in_the_topics_region_by_one_client() -> None:
     publisher = SnsPublisher(sns.make)
     for arn in ("arn:aws:sns:eu-west-1:1:t", "arn:aws:sns:eu-west-1:1:u", "topic"):
         publisher.publish(replace(ROW, topic_arn=arn))
-    assert sns.made == ["eu-west-1", None]
+    assert sns.made == [("eu-west-1", None), (None, None)]
     assert sns.told[0] == {
         "TopicArn": "arn:aws:sns:eu-west-1:1:t",
         "Subject": "done",
         "Message": "all of it",
     }
+
+
+def test_a_role_is_assumed_anew_for_each_alarm() -> None:
+    sns = Sns()
+    publisher = SnsPublisher(sns.make)
+    for role in (None, "arn:aws:iam::1:role/r", "arn:aws:iam::1:role/r"):
+        publisher.publish(replace(ROW, role=role))
+    roles = [None, "arn:aws:iam::1:role/r", "arn:aws:iam::1:role/r"]
+    assert sns.made == [("eu-west-1", role) for role in roles]
+    assert len(sns.told) == 3
+
+
+@pytest.mark.parametrize(
+    ("role", "assumed"),
+    [("arn:aws:iam::1:role/#{myName}", "arn:aws:iam::1:role/alarms"), ("DataPipelineRole", None)],
+)
+def test_only_the_arn_of_a_role_says_whose_it_is(
+    world: ServiceInProcess, role: str, assumed: str | None
+) -> None:
+    pipeline = world.run(
+        [
+            ON_DEMAND,
+            alarm("Good", role=role, myName="alarms"),
+            shell("A", onSuccess={"ref": "Good"}),
+        ]
+    )
+    world.work_off()
+    assert [row.role for row in world.alarms(pipeline)] == [assumed]
 
 
 @pytest.mark.parametrize(

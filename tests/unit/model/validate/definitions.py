@@ -23,7 +23,7 @@ GOOD: Json = {
             "name": "Default",
             "schedule": {"ref": "Daily"},
             "scheduleType": "cron",
-            "role": "DataPipelineRole",
+            "role": "arn:aws:iam::123456789012:role/DataPipelineRole",
             "resourceRole": "DataPipelineResourceRole",
             "pipelineLogUri": "s3://logs/",
         },

@@ -506,7 +506,7 @@ ELSEWHERE = {
     "repeated-key",
     "unresolved-value",
     "resource-nowhere",
-    "no-effect",
+    "cannot-run",
 }
 
 

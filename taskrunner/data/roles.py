@@ -1,4 +1,4 @@
-"""Credentials of a role, renewed before they end."""
+"""Credentials of a role that a definition names, renewed before they end."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ _TIMEOUT_S = 10
 
 
 def assumed(
-    session: botocore.session.Session, own: Credentials, role: str, region: str
+    session: botocore.session.Session,
+    own: Credentials,
+    role: str,
+    region: str,
+    *,
+    who: str = "agent",
 ) -> Credentials:
     """The credentials of a role that our own ones may assume; raises TaskError when they may not.
 
-    `role` is its ARN.
+    `role` is its ARN, `who` the program whose credentials assume it.
     """
 
     def assume() -> dict[str, str]:
@@ -50,8 +55,8 @@ def assumed(
         metadata = assume()
     except (aws.ClientError, aws.BotoCoreError) as error:
         message = (
-            f"the role {role!r} may not be assumed: {error}; let its trust policy name the agent's "
-            "own role or user"
+            f"the role {role!r} may not be assumed: {error}; let its trust policy name the "
+            f"{who}'s own role or user"
         )
         raise TaskError(message, error_id=ErrorId.ACCESS_DENIED) from error
     made: Credentials = RefreshableCredentials.create_from_metadata(
