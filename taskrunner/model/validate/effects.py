@@ -59,8 +59,9 @@ def _note_fields(
     holders = {id(one): item for item in context.items for one in item.own.fields}
     places: dict[tuple[str, str], _Place] = {}
     for item in context.items:
-        if item.type is None or item.id not in ways:
+        if item.type is None:
             continue
+        its_ways = ways.get(item.id, EVERY_WAY)
         for key in item.keys:
             effect = effect_of(item.type.name, key)
             holder = holders.get(id(item.first(key)), item)
@@ -68,9 +69,9 @@ def _note_fields(
                 continue  # a typed parent's own fields are told of there
             texts = [context.known(value) for value in item.values(key) if isinstance(value, str)]
             place = places.setdefault((holder.id, key), _Place(holder, key))
-            if effect.of(texts, ways[item.id]) or (only_here and not effect.of(texts)):
+            if effect.of(texts, its_ways):
                 place.is_honoured = True
-            else:
+            elif not only_here or effect.of(texts):
                 place.lost = place.lost or effect
     for place in places.values():
         if place.lost is not None and not place.is_honoured:

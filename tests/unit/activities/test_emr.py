@@ -84,24 +84,6 @@ def test_steps_that_cannot_be_read_are_said_before_anything_starts(
         assert (found.stdout, found.messages) == ("", [])
 
 
-def test_fields_without_effect_are_told() -> None:
-    fields = {
-        "step": "command-runner.jar,true",
-        "resizeClusterBeforeRunning": "true",
-        "resizeClusterMaxInstances": "50",
-    }
-    with environment("local") as found:
-        found.run(EmrActivity(), new_task("EmrActivity", fields))
-        assert found.messages[:2] == [
-            "The field 'resizeClusterBeforeRunning' has no effect: no cluster is resized",
-            "The field 'resizeClusterMaxInstances' has no effect: no cluster is resized",
-        ]
-        fields["resizeClusterBeforeRunning"] = "false"
-        found.messages.clear()
-        found.run(EmrActivity(), new_task("EmrActivity", fields))
-        assert "resizeClusterBeforeRunning" not in found.messages[0]
-
-
 def test_a_secret_on_a_command_line_is_told() -> None:
     step = "command-runner.jar,true,#"
     with environment("local") as found:

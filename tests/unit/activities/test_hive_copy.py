@@ -169,13 +169,6 @@ def test_what_is_refused(
     assert scene.asked == []
 
 
-def test_fields_about_a_cluster_are_warned_of(scene: Scene) -> None:
-    scene.run("East", "S3", resizeClusterBeforeRunning="true")
-    assert any(
-        "'resizeClusterBeforeRunning' has no effect" in m for m in scene.environment.messages
-    )
-
-
 def test_scripts_run_before_and_after_the_copy(scene: Scene) -> None:
     for name in ("before", "after"):
         uri = f"s3://backups/{name}.sh"

@@ -33,6 +33,66 @@ def test_errors_are_printed_with_their_place_and_exit_with_1(
     assert last == f"{path}: not valid: 1 error, 0 warnings"
 
 
+MACHINES = {("Machine", "imageId"), ("Default", "resourceRole")}
+PIG = {"id": "Pig", "type": "PigActivity", "script": "x", "workerGroup": "g"}
+HIVE = {
+    "id": "Hive",
+    "type": "HiveActivity",
+    "hiveScript": "x",
+    "hadoopQueue": "q",
+    "workerGroup": "g",
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "told"),
+    [
+        ("local", 1, {("Pig", "type"), *MACHINES, ("Hive", "hadoopQueue")}),
+        ("self-hosted", 0, MACHINES),
+        ("aws", 0, set()),
+    ],
+)
+def test_a_target_tells_what_nobody_there_can_run_or_honours(
+    target: str,
+    code: int,
+    told: set[tuple[str, str]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = changed(put("Machine", imageId="ami-1"))
+    document["objects"].append(PIG)
+    document["objects"].append(HIVE)
+    path = write(tmp_path / "p.json", document)
+    assert main(["validate", path, "--format", "json"]) == 0
+    assert main(["validate", path, "--target", target, "--format", "json"]) == code
+    printed = capsys.readouterr().out
+    report = json.loads(printed[printed.rindex("\n{\n") :])
+    assert {f["code"] for f in report["errors"]} <= {"cannot-run"}
+    found = [*report["errors"], *(w for w in report["warnings"] if w["code"] == "no-effect")]
+    assert {(f["id"], f["field"]) for f in found} == told
+
+
+def test_rules_tell_which_fields_have_no_effect_where_they_send_a_resource(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+
+    def told(*options: str) -> list[str]:
+        assert main(["validate", path, "--format", "json", *options]) == 0
+        found = json.loads(capsys.readouterr().out)["warnings"]
+        return [warning["field"] for warning in found if warning["code"] == "no-effect"]
+
+    document = changed(
+        put("Default", resourceRole=None),
+        put("Machine", keyPair="k", attemptTimeout="1 day", resourceRole="r"),
+    )
+    path = write(tmp_path / "p.json", document)
+    assert told() == told("--resources", "ec2") == ["attemptTimeout"]
+    machines = ["keyPair", "resourceRole"]
+    assert told("--resources", "group=g") == ["attemptTimeout", *machines]
+    both = told("--resources", "local", "--target", "local")
+    assert sorted(both) == sorted(["attemptTimeout", *machines])
+
+
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path / "p.json", changed(put("Daily", period="1 minute")))
     assert main(["validate", path, "--format", "json"]) == 0

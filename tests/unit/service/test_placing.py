@@ -340,4 +340,31 @@ def test_put_validate_and_activate_warn_of_a_resource_without_a_rule(
 def test_a_resource_on_which_nothing_runs_is_not_warned_of(kept: ServiceInProcess) -> None:
     world = kept.reset(resources=OTHERS)
     pipeline = world.put([ON_DEMAND, shell("A"), ec2("R")])
-    assert world.service.unplaced(pipeline) == {}
+    assert list(world.service.look_at_places(pipeline)) == []
+
+
+def test_put_validate_and_activate_warn_of_fields_without_effect(kept: ServiceInProcess) -> None:
+    world = kept.reset(resources=PROD)
+    objects = [
+        {**ON_DEMAND, "maximumRetries": "1"},
+        shell("A", runsOn=ref("R")),
+        ec2("R", instanceType="m5.large", attemptTimeout="1 hour", terminateAfter="1 hour"),
+    ]
+    pipeline = world.put(objects)
+    given = world.service.definition(pipeline).objects
+    request = PutPipelineDefinitionInput(pipeline_id=pipeline, pipeline_objects=given)
+    put = definitions.put_pipeline_definition(world.service, ANONYMOUS, request)
+    asked = ValidatePipelineDefinitionInput(pipeline_id=pipeline, pipeline_objects=given)
+    checked = definitions.validate_pipeline_definition(world.service, ANONYMOUS, asked)
+    for warnings in (put.validation_warnings, checked.validation_warnings):
+        (told,) = [found.warnings for found in warnings if found.id == "R"]
+        beginning = "it has no effect here: "
+        assert [tuple(text.split(f": {beginning}")) for text in told if beginning in text] == [
+            ("attemptTimeout", "initTimeout and terminateAfter bound a resource"),
+            ("instanceType", "only an instance that is made for the resource has it"),
+        ]
+    with capture_logs() as log:
+        activate = ActivatePipelineInput(pipeline_id=pipeline)
+        pipelines.activate_pipeline(world.service, ANONYMOUS, activate)
+    (line,) = [line for line in log if line["event"] == "fields have no effect"]
+    assert (line["fields"], line["log_level"]) == ("R.attemptTimeout, R.instanceType", "warning")

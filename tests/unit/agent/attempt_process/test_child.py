@@ -85,14 +85,34 @@ def clean_logging() -> Iterator[None]:
     logging.getLogger("taskrunner").setLevel(logging.NOTSET)
 
 
-def _performed(folder: Path, kind: str) -> tuple[Verdict, str]:
-    bench = Bench(folder, make_task({"type": kind, "*password": "hunter22"}))
+def _performed(folder: Path, kind: str, **fields: str) -> tuple[Verdict, str]:
+    bench = Bench(folder, make_task({"type": kind, "*password": "hunter22", **fields}))
     path = bench.files.log_dir / "Activity.log"
     formatter = ActivityLogFormatter("df-1", Masker(["hunter22"]).text)
     handler = open_activity_log(path, formatter)
     verdict = perform(bench.ctx, REGISTRY, bench.cancellation, bench.clock)
     handler.close()
     return verdict, path.read_text()
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_the_log_tells_of_fields_that_nobody_honours(tmp_path: Path) -> None:
+    _, log = _performed(
+        tmp_path,
+        "EmrActivity",
+        step="s3://b/x.jar",
+        resizeClusterBeforeRunning="true",
+        maximumRetries="3",
+        attemptStatus="usually inherited",
+    )
+    (told,) = [line for line in log.splitlines() if "has no effect" in line]
+    assert "[WARNING]" in told
+    assert told.endswith(
+        "EmrActivity Work, field resizeClusterBeforeRunning: it has no effect here: no cluster is "
+        "made larger"
+    )
+    _, log = _performed(tmp_path / "2", "EmrActivity", resizeClusterBeforeRunning="False")
+    assert "has no effect" not in log
 
 
 @pytest.mark.usefixtures("clean_logging")

@@ -37,18 +37,6 @@ def test_each_bad_step_is_told() -> None:
     assert _warnings(step=["a", "/x.jar", "b"]) == [("bad-step", "step")] * 2
 
 
-@pytest.mark.parametrize("kind", ["EmrActivity", "HiveActivity", "PigActivity"])
-def test_sizes_of_clusters_have_no_effect(kind: str) -> None:
-    script = {"HiveActivity": {"hiveScript": "x"}, "PigActivity": {"script": "x"}}
-    fields = {"type": kind, **script.get(kind, {"step": "/x.jar"})}
-    assert _warnings(**fields, resizeClusterBeforeRunning="False") == []
-    found = _warnings(**fields, resizeClusterBeforeRunning="true", resizeClusterMaxInstances="5")
-    assert found == [
-        ("no-effect", "resizeClusterBeforeRunning"),
-        ("no-effect", "resizeClusterMaxInstances"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("fields", "found"),
     [
