@@ -54,13 +54,16 @@ class WorkFiles:
                 size += file.write(data)
         return size
 
-    def upload(self, objects: ObjectStore, path: Path, uri: str) -> int:
+    def upload(
+        self, objects: ObjectStore, path: Path, uri: str, *, encrypt: bool | None = None
+    ) -> int:
         """Copy a file that a command left into an object; returns its size in bytes.
 
-        Raises TaskError when by now it is something else, or leads out of the folder.
+        `encrypt` is as in `ObjectStore.open_write`. Raises TaskError when by now it is something
+        else, or leads out of the folder.
         """
         size = 0
-        with self.open(path) as file, objects.open_write(uri) as writer:
+        with self.open(path) as file, objects.open_write(uri, encrypt=encrypt) as writer:
             while data := file.read(_CHUNK):
                 size += writer.write(data)
         return size

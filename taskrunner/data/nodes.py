@@ -16,7 +16,10 @@ _COMPRESSIONS = {"none": False, "gzip": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileNode:
-    """An object, or every object in a directory; a directory's URI ends with a slash."""
+    """An object, every object in a directory, or those that a manifest lists.
+
+    A directory's URI ends with a slash; of a manifest it is the manifest's.
+    """
 
     id: str
     uri: str
@@ -25,6 +28,12 @@ class FileNode:
     gzip: bool
     #: None where the author left it to the default.
     encrypt: bool | None
+    is_manifest: bool = False
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it may be several objects."""
+        return self.is_directory or self.is_manifest
 
     def has_same_bytes_as(self, other: FileNode) -> bool:
         """Whether equal rows would be equal bytes in both."""
@@ -57,18 +66,25 @@ def node_of(described: TaskObject) -> FileNode | TableNode:
 def file_node(described: TaskObject) -> FileNode:
     """Read an S3DataNode."""
     path, folder = described.get("filePath"), described.get("directoryPath")
-    if (path is None) == (folder is None):
-        raise _invalid(described, "wanted either filePath or directoryPath")
+    manifest = described.get("manifestFilePath") if path is None and folder is None else None
+    if manifest is None and (path is None) == (folder is None):
+        raise _invalid(described, "wanted either filePath or directoryPath, or a manifestFilePath")
     if path is not None and path.endswith("/"):
         raise _invalid(described, f"filePath {path!r} names a directory")
     return FileNode(
         id=described.component_id,
-        uri=path if path is not None else f"{(folder or '').rstrip('/')}/",
-        is_directory=path is None,
+        uri=manifest or path or f"{(folder or '').rstrip('/')}/",
+        is_directory=folder is not None,
+        is_manifest=manifest is not None,
         format=format_of(described.one("dataFormat")),
         gzip=_choice(described, "compression", _COMPRESSIONS) or False,
-        encrypt=_choice(described, "s3EncryptionType", _ENCRYPTION),
+        encrypt=encryption_of(described),
     )
+
+
+def encryption_of(described: TaskObject) -> bool | None:
+    """Whether what is written to an S3DataNode is encrypted; None: as is usual there."""
+    return _choice(described, "s3EncryptionType", _ENCRYPTION)
 
 
 def table_node(described: TaskObject) -> TableNode:

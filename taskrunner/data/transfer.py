@@ -17,8 +17,9 @@ from taskrunner.data.databases.registry import open_database
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.compression import GzipWriter, chunks, gunzipped
+from taskrunner.data.manifest import files_of, names_of
 from taskrunner.data.nodes import FileNode, TableNode
-from taskrunner.data.objects.base import ObjectReader, ObjectStore
+from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -71,10 +72,17 @@ class Transfer:
         self._rows_before: list[tuple[int, str]] = []
         #: Bytes of the source files: how many there are (0: not known), how many have been read.
         self._total = self._read = 0
+        self._manifests: dict[str, list[ObjectInfo]] = {}
         self.moved = Moved()
 
     def copy(self, source: FileNode | TableNode, target: FileNode | TableNode) -> Moved:
         """Copy everything; returns what was moved. Raises TaskError."""
+        if isinstance(target, FileNode) and target.is_manifest:
+            message = (
+                f"S3DataNode {target.id!r} has only a manifestFilePath, which lists what is read; "
+                "an output needs a filePath or directoryPath"
+            )
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         if isinstance(source, FileNode):
             self._total = self._size(source)
             if isinstance(target, FileNode):
@@ -140,12 +148,15 @@ class Transfer:
     def _files_to_files(self, source: FileNode, target: FileNode) -> None:
         _check_apart(source, target)
         as_bytes = source.has_same_bytes_as(target)
-        if source.is_directory and not target.is_directory:
+        if source.is_many and not target.is_directory:
             result = Result(columns=(), batches=self._rows_of_files(source))
             self._write(target.uri, target, result)
             return
         for uri in self._uris(source, all_files=as_bytes):
             goal = _goal(uri, source, target)
+            if goal == uri:
+                message = f"{target.id!r} would write over {uri}, which {source.id!r} reads"
+                raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
             if as_bytes:
                 self._monitor.check_canceled()
                 self.moved.bytes += self._objects.copy(uri, goal, encrypt=target.encrypt)
@@ -180,6 +191,9 @@ class Transfer:
 
     def _uris(self, node: FileNode, *, all_files: bool) -> Iterator[str]:
         """A node's objects, in the order of their keys; markers only where files are copied."""
+        if node.is_manifest:
+            yield from names_of(self._listed(node), node.uri).values()
+            return
         if not node.is_directory:
             yield node.uri
             return
@@ -192,6 +206,12 @@ class Transfer:
         if empty:
             message = f"there is no object in {node.uri} (S3DataNode {node.id!r})"
             raise TaskError(message, error_id=ErrorId.NOT_FOUND)
+
+    def _listed(self, node: FileNode) -> list[ObjectInfo]:
+        """The files that a node's manifest lists; it is read once."""
+        if node.uri not in self._manifests:
+            self._manifests[node.uri] = files_of(self._objects, node.uri)
+        return self._manifests[node.uri]
 
     def _target_uri(self, node: FileNode) -> str:
         if not node.is_directory:
@@ -219,6 +239,8 @@ class Transfer:
 
     def _size(self, node: FileNode) -> int:
         """How many bytes a node's files have; what is missing is found when it is read."""
+        if node.is_manifest:
+            return sum(info.size for info in self._listed(node))
         if node.is_directory:
             return sum(info.size for info in self._objects.list(node.uri))
         found = self._objects.stat(node.uri)
@@ -246,7 +268,7 @@ def _goal(uri: str, source: FileNode, target: FileNode) -> str:
     """The URI that one of the source's files gets in the target."""
     if not target.is_directory:
         return target.uri
-    base = source.uri if source.is_directory else source.uri.rpartition("/")[0] + "/"
+    base = source.uri if source.is_directory else uri.rpartition("/")[0] + "/"
     name = uri.removeprefix(base)
     if source.gzip and not target.gzip:
         name = name.removesuffix(".gz")

@@ -2,10 +2,11 @@
 
 INPUTn_STAGING_DIR and OUTPUTn_STAGING_DIR name the folder of the n-th data node of the field,
 counting every node from 1; only S3 data nodes have a folder. An input with filePath is that one
-file, with directoryPath everything under it. An output goes back under its directoryPath, each
-object whole or not at all; with filePath the folder may hold one file, which becomes that object.
-What cannot become an object (a FIFO, a link out of the work folder) fails the attempt, and nothing
-is copied out then: output must not get lost in silence.
+file, with directoryPath everything under it, with a manifest alone the files that it lists. An
+output goes back under its directoryPath, each object whole or not at all; with filePath the folder
+may hold one file, which becomes that object. What cannot become an object (a FIFO, a link out of
+the work folder) fails the attempt, and nothing is copied out then: output must not get lost in
+silence.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from taskrunner.activities.base import Context
 from taskrunner.agent.attempt_process.context import AttemptContext
+from taskrunner.data.manifest import files_of, names_of
+from taskrunner.data.nodes import encryption_of
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
 from taskrunner.wire.api import Verdict
@@ -27,6 +30,10 @@ def staged(ctx: AttemptContext, proceed: Callable[[], Verdict]) -> Verdict:
         return proceed()
     inputs = dict(_folders(ctx, "input"))
     outputs = dict(_folders(ctx, "output"))
+    for node, _ in outputs.values():
+        # What is wrong with them is told before any work is done for nothing.
+        _location(node, ", which an output needs")
+        encryption_of(node)
     for name, (node, folder) in inputs.items():
         _download(ctx, name, node, folder)
     folders = {**inputs, **outputs}
@@ -48,27 +55,40 @@ def _folders(ctx: Context, field: str) -> Iterator[tuple[str, tuple[TaskObject, 
         yield f"{field.upper()}{number}_STAGING_DIR", (node, folder)
 
 
-def _location(node: TaskObject) -> tuple[str | None, str | None]:
+def _location(node: TaskObject, otherwise: str = "") -> tuple[str | None, str | None]:
     directory, file = node.get("directoryPath"), node.get("filePath")
     if not directory and not file:
         message = f"S3DataNode {node.component_id!r} has neither directoryPath nor filePath"
+        message += otherwise
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
     return (directory.rstrip("/") + "/" if directory else None), file
 
 
 def _download(ctx: Context, name: str, node: TaskObject, folder: Path) -> None:
-    directory, file = _location(node)
     count = size = 0
-    for uri, target in _sources(ctx, directory, file, folder):
+    for uri, target in _sources(ctx, node, folder):
         ctx.check_canceled()
         size += ctx.files.download(ctx.objects, uri, target)
         count += 1
-    ctx.log.info("%s: %d files, %d bytes from %s", name, count, size, directory or file)
+    ctx.log.info("%s: %d files, %d bytes from %s", name, count, size, _place_of(node))
 
 
-def _sources(
-    ctx: Context, directory: str | None, file: str | None, folder: Path
-) -> Iterator[tuple[str, Path]]:
+def _place_of(node: TaskObject) -> str | None:
+    return node.get("directoryPath") or node.get("filePath") or node.get("manifestFilePath")
+
+
+def _only_manifest(node: TaskObject) -> str | None:
+    """The manifest that says which files an input is, where no path does."""
+    has_path = node.get("directoryPath") or node.get("filePath")
+    return None if has_path else node.get("manifestFilePath")
+
+
+def _sources(ctx: Context, node: TaskObject, folder: Path) -> Iterator[tuple[str, Path]]:
+    if manifest := _only_manifest(node):
+        for name, uri in names_of(files_of(ctx.objects, manifest), manifest).items():
+            yield uri, folder / _inside(name, uri)
+        return
+    directory, file = _location(node, ", nor a manifestFilePath")
     if directory is None:
         uri = str(file)
         yield uri, folder / PurePosixPath(uri).name
@@ -100,7 +120,7 @@ def _upload(ctx: Context, name: str, node: TaskObject, folder: Path, files: list
         ctx.check_canceled()
         relative = path.relative_to(folder).as_posix()
         target = f"{directory}{relative}" if directory else str(file)
-        size += ctx.files.upload(ctx.objects, path, target)
+        size += ctx.files.upload(ctx.objects, path, target, encrypt=encryption_of(node))
     ctx.log.info("%s: %d files, %d bytes to %s", name, len(files), size, directory or file)
 
 

@@ -90,6 +90,12 @@ def items_node(described: TaskObject) -> ItemsNode:
     # The formats of rows know nothing of items.
     fields = tuple(one for one in described.object.fields if one.key != "dataFormat")
     files = file_node(replace(described, object=replace(described.object, fields=fields)))
+    if files.is_manifest:
+        message = (
+            f"S3DataNode {described.component_id!r} has only a manifestFilePath; items of DynamoDB "
+            "need a filePath or directoryPath"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
     columns = _columns(fmt, described)
     return ItemsNode(id=described.component_id, files=files, columns=columns)
 

@@ -39,7 +39,7 @@ class Delimited(Format):
             escape=_character(described, "escapeChar", "\\"),
         )
         _check(described, escapes)
-        return cls(escapes=escapes, columns=_columns(described.all("column")))
+        return cls(escapes=escapes, columns=column_names(described.all("column")))
 
     def encode(self, batch: Iterable[Sequence[str | None]]) -> bytes:
         """The bytes of some rows."""
@@ -102,7 +102,7 @@ def _check(described: TaskObject, escapes: Escapes) -> None:
         raise _invalid(described, r"'N' and '\' make up NULL, so they cannot separate")
 
 
-def _columns(values: Sequence[str]) -> tuple[str, ...]:
+def column_names(values: Sequence[str]) -> tuple[str, ...]:
     """The names in `name TYPE`, or `name TYPE, name TYPE`."""
     described = [part.strip() for value in values for part in _BETWEEN_COLUMNS.split(value)]
     return tuple(part.split()[0].strip('`"') for part in described if part)

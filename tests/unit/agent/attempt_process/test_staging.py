@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from taskrunner.agent.attempt_process.staging import staged
 from taskrunner.agent.ipc import verdicts
+from taskrunner.data.objects.base import ObjectWriter
+from taskrunner.data.objects.local import FolderBackend
+from taskrunner.data.objects.location import Location
+from taskrunner.data.objects.store import RoutingStore
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.model.document import PipelineObject, Ref, Value
 from taskrunner.wire.api import Verdict
@@ -57,6 +62,82 @@ def test_inputs_are_there_before_and_outputs_go_back_after(tmp_path: Path) -> No
 
     assert staged(bench.ctx, work) == verdicts.FINISHED
     assert bench.got("s3://b/out/x/y") == "result"
+
+
+def test_of_a_manifest_the_files_that_it_lists_are_there(tmp_path: Path) -> None:
+    bench = _staged(
+        tmp_path, {"input": Ref("A")}, _node("A", manifestFilePath="s3://b/manifest.json")
+    )
+    bench.put("s3://b/in/1", "one")
+    bench.put("s3://b/in/2", "two")
+    bench.put("s3://b/manifest.json", '{"entries": [{"url": "s3://b/in/2"}]}')
+
+    def work() -> Verdict:
+        folder = _folder(bench, "INPUT1_STAGING_DIR")
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {"2": "two"}
+        return verdicts.FINISHED
+
+    assert staged(bench.ctx, work) == verdicts.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"manifestFilePath": "s3://b/m"}, "has neither directoryPath nor filePath, which an outp"),
+        (
+            {"directoryPath": "s3://b/o", "s3EncryptionType": "KMS"},
+            "s3EncryptionType: found 'KMS', wanted SERVER_SIDE_ENCRYPTION or NONE",
+        ),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, fields: dict[str, str], problem: str
+) -> None:
+    bench = _staged(tmp_path, {"output": Ref("C")}, _node("C", **fields))
+    with pytest.raises(TaskError) as caught:
+        staged(bench.ctx, lambda: pytest.fail("it was run"))
+    assert problem in str(caught.value)
+    assert caught.value.error_id == ErrorId.INVALID_FIELD
+
+
+class Told(FolderBackend):
+    """A folder as S3 that remembers how each object was to be encrypted."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.told: list[bool | None] = []
+
+    @contextmanager
+    def open_write(
+        self, location: Location, *, encrypt: bool | None = None
+    ) -> Iterator[ObjectWriter]:
+        self.told.append(encrypt)
+        with super().open_write(location, encrypt=encrypt) as writer:
+            yield writer
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, None),
+        ({"s3EncryptionType": "NONE"}, False),
+        ({"s3EncryptionType": "SERVER_SIDE_ENCRYPTION"}, True),
+    ],
+)
+def test_outputs_are_encrypted_as_their_node_says(
+    tmp_path: Path, given: dict[str, str], told: bool | None
+) -> None:
+    node = _node("C", directoryPath="s3://b/out", **given)
+    bench = _staged(tmp_path, {"output": Ref("C")}, node)
+    store = Told(bench.s3)
+    bench.ctx.objects = RoutingStore({"s3": lambda: store})
+
+    def work() -> Verdict:
+        (_folder(bench, "OUTPUT1_STAGING_DIR") / "x").write_text("result")
+        return verdicts.FINISHED
+
+    staged(bench.ctx, work)
+    assert (bench.got("s3://b/out/x"), store.told) == ("result", [told])
 
 
 def test_without_stage_nothing_is_copied(tmp_path: Path) -> None:
