@@ -101,6 +101,11 @@ when there is, 2 when the file cannot be opened or the command line is wrong. `-
 with each finding as `{"id", "field", "code", "message", "line", "column"}`; what is not known is
 null. Codes are stable: programs may rely on them, while messages may change.
 
+`--target local`, `self-hosted` or `aws` says where the definition is to run: a type that nobody
+there can carry out is an error then (`cannot-run`), a field that does nothing there a warning. With
+`--resources` the rules of a service say where each resource runs, and the fields that do nothing
+there are told; without either, those that nobody honours anywhere. `docs/objects.md` has the table.
+
 What only a deployment tool knows (`!Ref`, values known after apply) is reported as
 `unresolved-value` and not checked; of a choice between structures (`Fn::If`) the first is read."""
 

@@ -161,14 +161,21 @@ class Components:
         return ScheduleType.of(self.objects[component_id])
 
     def used_by(self, resource_id: str) -> tuple[str, ...]:
-        """The activities that run on a resource."""
+        """What runs on a resource: activities, and data nodes' preconditions."""
         return tuple(
             component_id
-            for component_id, category in self.runnable.items()
-            if category is Category.ACTIVITY
+            for component_id in self.runnable
+            if self._runs(component_id)
             and (ref := self.objects[component_id].ref("runsOn")) is not None
             and ref.id == resource_id
         )
+
+    def _runs(self, component_id: str) -> bool:
+        """Whether there is something that a component's runsOn is for."""
+        category = self.runnable[component_id]
+        if category is Category.DATANODE:
+            return self.objects[component_id].ref("precondition") is not None
+        return category is Category.ACTIVITY
 
 
 def _reverse(

@@ -312,9 +312,11 @@ def _shut_down(view: View) -> list[Decision]:
     if has_timed_out(row):
         return _fail(InstanceStatus.TIMEDOUT, row.error_id, row.error_message)
     again = _wanted_again(row)
-    status = InstanceStatus.WAITING_ON_DEPENDENCIES if again else InstanceStatus.FINISHED
+    if again:
+        return [Become(status=InstanceStatus.WAITING_ON_DEPENDENCIES, error_message=None)]
     # Of one that was ended early it stays to be seen why.
-    return [Become(status=status, error_message=None if again else row.error_message)]
+    ended = Become(status=InstanceStatus.FINISHED, error_message=row.error_message)
+    return [ended, Notify(Event.SUCCESS)]
 
 
 def has_timed_out(row: InstanceRow) -> bool:

@@ -228,7 +228,7 @@ _DATA: dict[str, Mapping[str, Effect]] = {
     "Custom": _SEPARATORS,
     "RegEx": {
         "inputRegEx": HONOURED,
-        "outputFormat": nobody("what is written needs another data format"),
+        "outputFormat": HONOURED,
     },
     "TSV": {"escapeChar": HONOURED, **_SEPARATORS},
     "JdbcDatabase": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from taskrunner.model.validate.context import Context, Item
 
 _COMPARING = frozenset({"KEEP_EXISTING", "OVERWRITE_EXISTING"})
@@ -10,12 +12,14 @@ _COMPARING = frozenset({"KEEP_EXISTING", "OVERWRITE_EXISTING"})
 def check_redshift(context: Context) -> None:
     """Find the fields of each RedshiftCopyActivity, and of its nodes, that have no effect."""
     compared: set[str] = set()
+    used: set[str] = set()
     written: dict[str, Item] = {}
     for item in context.items:
         if item.type is None or item.type.name != "RedshiftCopyActivity":
             continue
         source, target = _node(context, item, "input"), _node(context, item, "output")
         _check_options(context, item, source, target)
+        used |= {node.id for node in (source, target) if node is not None}
         if source is not None:
             _check_manifest(context, source)
         if target is not None:
@@ -23,6 +27,7 @@ def check_redshift(context: Context) -> None:
             written.setdefault(target.id, target)
             if mode is None or "#{" in mode or mode.strip().upper() in _COMPARING:
                 compared.add(target.id)
+    _check_other_manifests(context, used)
     for node in written.values():
         if node.id not in compared and node.has("primaryKeys"):
             message = (
@@ -48,6 +53,16 @@ def _check_manifest(context: Context, node: Item) -> None:
         if node.has("manifestFilePath") and node.has(key):
             message = "it has no effect on a RedshiftCopyActivity beside manifestFilePath"
             context.note("no-effect", message, node, key)
+
+
+def _check_other_manifests(context: Context, used: Set[str]) -> None:
+    for item in context.items:
+        if item.type is None or item.type.name != "S3DataNode" or item.id in used:
+            continue
+        path = next((key for key in ("filePath", "directoryPath") if item.has(key)), None)
+        if path is not None and item.has("manifestFilePath"):
+            message = f"it has no effect beside {path} but on a RedshiftCopyActivity"
+            context.note("no-effect", message, item, "manifestFilePath")
 
 
 def _node(context: Context, item: Item, key: str) -> Item | None:

@@ -32,6 +32,8 @@ def with_redshift(**changes: Json) -> Change:
         },
     }
 
+    objects |= {key: {} for key in changes if key not in objects}
+
     def change(definition: Json) -> None:
         for object_id, fields in objects.items():
             more = {k: v for k, v in changes.get(object_id, {}).items() if v is not None}
@@ -47,6 +49,7 @@ def noted(**changes: Json) -> list[tuple[str | None, str | None]]:
     return [(found.id, found.field) for found in report.warnings if found.code == "no-effect"]
 
 
+OTHERS = {"type": "S3DataNode", "manifestFilePath": "s3://b/m", "filePath": "s3://b/f"}
 FORMATTED = {"dataFormat": {"ref": "Lines"}}
 
 
@@ -67,6 +70,8 @@ FORMATTED = {"dataFormat": {"ref": "Lines"}}
             [("Files", "directoryPath")],
         ),
         ({"Files": {"manifestFilePath": "s3://b/m", "directoryPath": None}}, []),
+        ({"Files": {}, "Others": OTHERS}, [("Others", "manifestFilePath")]),
+        ({"Files": {}, "Others": {**OTHERS, "filePath": None}}, []),
     ],
 )
 def test_fields_without_effect(changes: dict[str, Json], expected: list[tuple[str, str]]) -> None:
