@@ -21,8 +21,8 @@ _CALLER = nobody("the service acts with its own credentials", usual=True)
 _ON_EC2 = only(Way.EC2, why="only an instance that is made for the resource has it")
 _LAUNCHED = only(Way.LOCAL, Way.EC2, why="nobody launches or watches the agents of a worker group")
 _QUEUE = only(Way.COMMAND, Way.EMR, why="there are no queues on a single host")
-_NO_CLUSTER = nobody("no EMR cluster is made: the work runs where the operator's rules say")
-_WITH_CLUSTER = nobody("it is part of an EMR cluster, and none is made")
+_ON_EMR = only(Way.EMR, why="only a cluster that is made for the resource has it")
+_PART_OF_EMR = only(Way.EMR, why="only a cluster that is made for its EmrCluster has it")
 _PART = {
     "EmrConfiguration": ("classification", "configuration", "property"),
     "Property": ("key", "value"),
@@ -127,6 +127,7 @@ _CATEGORIES: dict[str, Mapping[str, Effect]] = {
 }
 
 _ACTIVITIES: dict[str, Mapping[str, Effect]] = {
+    "CopyActivity": {"onLossyValue": HONOURED},
     "EmrActivity": {
         **_RESIZING,
         "postStepCommand": HONOURED,
@@ -255,48 +256,50 @@ _DATA: dict[str, Mapping[str, Effect]] = {
     },
 }
 
-#: An EmrCluster's own fields, each of which a provider of clusters may come to honour.
+#: An EmrCluster's own fields.
 _CLUSTER: Mapping[str, Effect] = {
-    "additionalMasterSecurityGroupIds": _NO_CLUSTER,
-    "additionalSlaveSecurityGroupIds": _NO_CLUSTER,
-    "amiVersion": _NO_CLUSTER,
-    "applications": _NO_CLUSTER,
-    "availabilityZone": _NO_CLUSTER,
-    "bootstrapAction": _NO_CLUSTER,
-    "configuration": _NO_CLUSTER,
-    "coreEbsConfiguration": _NO_CLUSTER,
-    "coreGroupConfiguration": _NO_CLUSTER,
-    "coreInstanceBidPrice": _NO_CLUSTER,
-    "coreInstanceCount": _NO_CLUSTER,
-    "coreInstanceType": _NO_CLUSTER,
-    "EbsBlockDeviceConfig": _NO_CLUSTER,
-    "emrLogUri": _NO_CLUSTER,
-    "emrManagedMasterSecurityGroupId": _NO_CLUSTER,
-    "emrManagedSlaveSecurityGroupId": _NO_CLUSTER,
-    "enableDebugging": _NO_CLUSTER,
-    "hadoopSchedulerType": _NO_CLUSTER,
-    "hadoopVersion": _NO_CLUSTER,
-    "httpProxy": _NO_CLUSTER,
-    "installHive": _NO_CLUSTER,
-    "keyPair": _NO_CLUSTER,
-    "masterEbsConfiguration": _NO_CLUSTER,
-    "masterGroupConfiguration": _NO_CLUSTER,
-    "masterInstanceBidPrice": _NO_CLUSTER,
-    "masterInstanceType": _NO_CLUSTER,
-    "releaseLabel": _NO_CLUSTER,
-    "resourceRole": _NO_CLUSTER,
-    "serviceAccessSecurityGroupId": _NO_CLUSTER,
-    "subnetId": _NO_CLUSTER,
-    "supportedProducts": _NO_CLUSTER,
-    "taskEbsConfiguration": _NO_CLUSTER,
-    "taskGroupConfiguration": _NO_CLUSTER,
-    "taskInstanceBidPrice": _NO_CLUSTER,
-    "taskInstanceCount": _NO_CLUSTER,
-    "taskInstanceType": _NO_CLUSTER,
-    "useOnDemandOnLastAttempt": _NO_CLUSTER,
-    "visibleToAllUsers": _NO_CLUSTER,
-    "VolumeSpecification": _NO_CLUSTER,
+    "additionalMasterSecurityGroupIds": _ON_EMR,
+    "additionalSlaveSecurityGroupIds": _ON_EMR,
+    "amiVersion": _ON_EMR,
+    "applications": _ON_EMR,
+    "availabilityZone": _ON_EMR,
+    "bootstrapAction": _ON_EMR,
+    "configuration": _ON_EMR,
+    "coreEbsConfiguration": _ON_EMR,
+    "coreGroupConfiguration": _ON_EMR,
+    "coreInstanceBidPrice": _ON_EMR,
+    "coreInstanceCount": _ON_EMR,
+    "coreInstanceType": _ON_EMR,
+    "EbsBlockDeviceConfig": nobody("volumes are those of an EbsConfiguration of a group"),
+    "emrLogUri": _ON_EMR,
+    "emrManagedMasterSecurityGroupId": _ON_EMR,
+    "emrManagedSlaveSecurityGroupId": _ON_EMR,
+    "enableDebugging": _ON_EMR,
+    "hadoopSchedulerType": _ON_EMR,
+    "hadoopVersion": _ON_EMR,
+    "httpProxy": nobody("the nodes of a cluster are told of no proxy"),
+    "installHive": _ON_EMR,
+    "keyPair": _ON_EMR,
+    "masterEbsConfiguration": _ON_EMR,
+    "masterGroupConfiguration": _ON_EMR,
+    "masterInstanceBidPrice": _ON_EMR,
+    "masterInstanceType": _ON_EMR,
+    "releaseLabel": _ON_EMR,
+    "resourceRole": _ON_EMR,
+    "serviceAccessSecurityGroupId": _ON_EMR,
+    "subnetId": _ON_EMR,
+    "supportedProducts": _ON_EMR,
+    "taskEbsConfiguration": _ON_EMR,
+    "taskGroupConfiguration": _ON_EMR,
+    "taskInstanceBidPrice": _ON_EMR,
+    "taskInstanceCount": _ON_EMR,
+    "taskInstanceType": _ON_EMR,
+    "useOnDemandOnLastAttempt": _ON_EMR,
+    "visibleToAllUsers": _ON_EMR,
+    "VolumeSpecification": nobody("volumes are those of an EbsConfiguration of a group"),
+    "pipelineLogUri": _ON_EMR,
     "region": HONOURED,
+    "role": _ON_EMR,
 }
 _RESOURCES: dict[str, Mapping[str, Effect]] = {
     "Ec2Resource": {
@@ -328,7 +331,7 @@ _RESOURCES: dict[str, Mapping[str, Effect]] = {
         "windowsDomain": nobody("proxies are authenticated to by name and password only"),
         "windowsWorkgroup": nobody("proxies are authenticated to by name and password only"),
     },
-    **{name: dict.fromkeys(fields, _WITH_CLUSTER) for name, fields in _PART.items()},
+    **{name: dict.fromkeys(fields, _PART_OF_EMR) for name, fields in _PART.items()},
 }
 
 _OTHERS: dict[str, Mapping[str, Effect]] = {
@@ -362,6 +365,5 @@ ROWS: Mapping[str, Mapping[str, Effect]] = {
 RUN_BY: Mapping[str, frozenset[Way]] = {
     # Pig is in none of the registries of packages.
     "PigActivity": frozenset({Way.COMMAND, Way.EMR}),
-    # No cluster is made yet; what runs on one goes to the agents of a group, or of this host.
-    "EmrCluster": frozenset({Way.LOCAL, Way.GROUP}),
+    "EmrCluster": frozenset({Way.LOCAL, Way.GROUP, Way.EMR}),
 }

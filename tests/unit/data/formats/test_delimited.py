@@ -78,7 +78,9 @@ def test_unusable_formats_are_refused(
 
 
 def test_formats_that_cannot_be_copied_are_named() -> None:
-    with pytest.raises(PermanentTaskError, match=r"'DynamoDBExportDataFormat'.*CSV, Custom, RegEx, TSV"):
+    with pytest.raises(
+        PermanentTaskError, match=r"'DynamoDBExportDataFormat'.*CSV, Custom, RegEx, TSV"
+    ):
         make("DynamoDBExportDataFormat")
 
 
