@@ -13,7 +13,7 @@ from functools import cached_property
 from taskrunner.errors import DefinitionError
 from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
-from taskrunner.model.expressions import VERBATIM, Scope, evaluate
+from taskrunner.model.expressions import VERBATIM, Scope, evaluate, evaluate_object
 from taskrunner.model.inheritance import DEFAULT_ID, effective
 from taskrunner.model.instances import Components
 from taskrunner.model.parameters import parameter_values
@@ -48,8 +48,22 @@ class LoadedDefinition:
 
     @cached_property
     def objects(self) -> Mapping[str, PipelineObject]:
-        """The effective objects by id."""
-        return effective(self.definition)
+        """The effective objects by id, with what says how the pipeline runs evaluated.
+
+        Published definitions leave that to a parameter: it is the same in every period.
+        """
+        found = effective(self.definition)
+        return {key: self._with_style(obj, found) for key, obj in found.items()}
+
+    def _with_style(
+        self, obj: PipelineObject, objects: Mapping[str, PipelineObject]
+    ) -> PipelineObject:
+        keys = {"scheduleType", "period"} if obj.type == "Schedule" else {"scheduleType"}
+        scope = Scope(objects=objects, object_id=obj.id, parameters=self.parameters)
+        try:
+            return evaluate_object(scope, only=keys)
+        except DefinitionError:  # told where the field is read
+            return obj
 
     @cached_property
     def for_eyes(self) -> LoadedDefinition:

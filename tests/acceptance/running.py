@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,11 @@ def until(what: str, condition: Callable[[], bool], patience_s: float = 120) -> 
 
 
 @contextmanager
-def taskrunner(log: Path, *arguments: str) -> Iterator[psutil.Popen]:
+def taskrunner(
+    log: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[psutil.Popen]:
     """A taskrunner process, drained at the end of the block."""
-    environment = {**os.environ, "TASKRUNNER_ALLOW_ROOT": "true"}
+    environment = {**os.environ, "TASKRUNNER_ALLOW_ROOT": "true", **(environment or {})}
     with log.open("ab") as output:
         process = psutil.Popen(
             [sys.executable, "-m", "taskrunner", *arguments],

@@ -30,6 +30,9 @@ CHUNK = 1 << 20
 #: How many files of a folder are looked at in one go.
 _AT_ONCE = 1000
 _SUFFIX = ".taskrunner-part"
+#: S3 knows keys such as `a//b`, which definitions make of `#{myFolder}/x` where the value of
+#: myFolder ends in a slash. No folder has an empty name: this one stands for it.
+_EMPTY_PART = "%2F"
 #: Of a database `x` SQLite reads `x-journal` and so on, which may name further files.
 SQLITE_SUFFIXES = ("-journal", "-wal", "-shm")
 #: What the kernel says where a file system has no nameless files.
@@ -218,24 +221,33 @@ class FolderBackend(FileBackend):
         return self._root / location.bucket / self._checked(location, location.key)
 
     def _prefix(self, prefix: Location) -> tuple[Path, str, Callable[[str], str]]:
-        folder, slash, start = self._checked(prefix, prefix.key).rpartition("/")
-        base = f"s3://{prefix.bucket}/{folder}{slash}"
-        return self._root / prefix.bucket / folder, start, lambda name: base + name
+        folder, _, start = self._checked(prefix, prefix.key).rpartition("/")
+        above, slash, _ = prefix.key.rpartition("/")
+        base = f"s3://{prefix.bucket}/{above}{slash}"
+        return self._root / prefix.bucket / folder, start, lambda name: base + _key_of(name)
 
     @staticmethod
     def _checked(location: Location, key: str) -> str:
+        """The key as a path below its bucket. Raises TaskError for one that can be none."""
         segments = key.removesuffix("/").split("/") if key else []
         if location.bucket in {".", ".."} or location.bucket.startswith("."):
             raise unusable(location.uri, "a bucket's name cannot start with a dot")
-        if any(segment in {"", ".", ".."} for segment in segments):
+        if any(segment in {_EMPTY_PART, ".", ".."} for segment in segments):
             raise unusable(
-                location.uri, "in a local folder no part of a key may be empty, '.' or '..'"
+                location.uri,
+                f"in a local folder no part of a key may be '.', '..' or {_EMPTY_PART!r}",
             )
         if any(_is_hidden(segment) for segment in segments):
             raise unusable(
                 location.uri, f"names that end in {_SUFFIX} stand for unfinished objects"
             )
-        return key
+        *folders, name = key.split("/")
+        return "/".join((*(part or _EMPTY_PART for part in folders), name))
+
+
+def _key_of(path: str) -> str:
+    """The key whose path this is."""
+    return "/".join("" if part == _EMPTY_PART else part for part in path.split("/"))
 
 
 def _is_folder(name: str, folder: int) -> bool:
@@ -303,7 +315,7 @@ def _walk(folder: int, base: str, start: str) -> _Walk:
 
 def _key_order(entry: os.DirEntry[str]) -> bytes:
     # S3 orders whole keys by their bytes, in which a folder's name goes on with a slash.
-    name = f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+    name = f"{_key_of(entry.name)}/" if entry.is_dir(follow_symlinks=False) else entry.name
     return os.fsencode(name)
 
 

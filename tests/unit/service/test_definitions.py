@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from taskrunner.model.reader import read_definition
 from taskrunner.service.definitions import LoadedDefinition, Moment
 
@@ -40,3 +42,43 @@ def test_what_validation_takes_verbatim_is_not_evaluated() -> None:
     moment = Moment(start=START, end=START)
 
     assert LoadedDefinition(read_definition(text)).values("A", "sphere", moment) == ("#{gone}",)
+
+
+@pytest.mark.parametrize("given", ["ONDEMAND", "cron"])
+def test_a_parameter_may_say_how_the_pipeline_runs(given: str) -> None:
+    text = json.dumps(
+        {
+            "objects": [
+                {"id": "Default", "scheduleType": "#{myStyle}", "schedule": {"ref": "Daily"}},
+                {
+                    "id": "Daily",
+                    "type": "Schedule",
+                    "period": "#{myPeriod}",
+                    "startDateTime": "2026-02-13T02:00:00",
+                },
+                {"id": "A", "type": "ShellCommandActivity", "command": "true"},
+            ],
+            "parameters": [{"id": "myStyle", "type": "String"}, {"id": "myPeriod"}],
+            "values": {"myStyle": given, "myPeriod": "1 day"},
+        }
+    )
+    loaded = LoadedDefinition(read_definition(text))
+
+    assert loaded.on_demand is (given == "ONDEMAND")
+    assert loaded.components.schedule_type("A") == given.lower()
+    assert [*loaded.schedules(START)] == ["Default" if loaded.on_demand else "Daily"]
+
+
+def test_a_period_of_a_parameter_makes_the_pipeline_run_on_demand() -> None:
+    text = json.dumps(
+        {
+            "objects": [
+                {"id": "Once", "type": "Schedule", "period": "#{myPeriod}"},
+                {"id": "A", "type": "ShellCommandActivity", "schedule": {"ref": "Once"}},
+            ],
+            "parameters": [{"id": "myPeriod", "type": "String"}],
+            "values": {"myPeriod": "ONDEMAND_PERIOD"},
+        }
+    )
+
+    assert LoadedDefinition(read_definition(text)).on_demand

@@ -99,8 +99,8 @@ def test_listing_is_in_the_order_of_keys(store: RoutingStore) -> None:
         "s3://bucket/../x",
         "s3://bucket/a/../../x",
         "s3://../x",
-        "s3://bucket//absolute",
-        "s3://bucket/a//b",
+        "s3://bucket//../x",
+        "s3://bucket/a/%2F/b",
         "s3://bucket/./a",
         "s3://bucket/nul\0",
         "s3:///key",
@@ -113,6 +113,19 @@ def test_what_cannot_name_an_object_is_refused(store: RoutingStore, uri: str) ->
     with pytest.raises(TaskError) as caught:
         put(store, uri, b"")
     assert caught.value.error_id == ErrorId.INVALID_FIELD
+
+
+def test_an_empty_part_of_a_key_is_one_part(store: RoutingStore, tmp_path: Path) -> None:
+    keys = ["/k", "a/%2Fb", "a///c", "a//b", "a/b"]
+    for key in keys:
+        put(store, f"s3://bucket/{key}", key.encode())
+    assert uris(store, "s3://bucket/") == sorted(f"s3://bucket/{key}" for key in keys)
+    assert [get(store, f"s3://bucket/{key}").decode() for key in keys] == keys
+    assert uris(store, "s3://bucket//") == ["s3://bucket//k"]
+    assert uris(store, "s3://bucket/a//") == ["s3://bucket/a///c", "s3://bucket/a//b"]
+    assert uris(store, "s3://bucket/a///") == ["s3://bucket/a///c"]
+    assert uris(store, "s3://bucket/a//b") == ["s3://bucket/a//b"]
+    assert (tmp_path / "s3/bucket/a/%2F/b").read_bytes() == b"a//b"
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3://bucket/folder/"])

@@ -1,0 +1,215 @@
+"""What of a published definition is replaced before it runs; the rest stays as it is written.
+
+Pure. Replaced are:
+
+- every command line: nothing that strangers wrote is run by a shell;
+- parameters' values, words that stand where an author or a tool is to put one;
+- addresses, users and passwords of databases;
+- when it runs: once, in a period that is over, and without a second attempt.
+
+Scripts, jars, tables and files that a definition names are not replaced but put where it looks for
+them: see `world`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from taskrunner.model.document import (
+    Definition,
+    Field,
+    ParameterObject,
+    PipelineObject,
+    Unresolved,
+    Value,
+)
+from taskrunner.model.inheritance import DEFAULT_ID
+from taskrunner.model.parameters import parameter_values, with_values
+
+#: Long ago, so that nothing has to be waited for, whatever the period is.
+START = "2026-02-13T02:00:00"
+_DATES = ("startDateTime", "endDateTime", "startAt", "occurrences")
+_PERIOD = re.compile(r"\d+ (minutes?|hours?|days?|weeks?|months?|years?)", re.I)
+_COMMANDS = ("command", "preStepCommand", "postStepCommand")
+#: How authors write that a value is to be put there.
+_BLANK = re.compile(r"%.+%$|\$[A-Z_]+$|some_|(my-)?(username|password)$|table-name$|_+$")
+
+#: What a parameter is given by the field whose whole value it is.
+_OF_FIELD = {
+    "commandOptions": "CSV",
+    "createTableSql": "create table {name}_made (id varchar(20), n int)",
+    "insertQuery": "insert into #{{table}} (id, n) values (?, ?)",
+    "primaryKeys": "id",
+    "scheduleType": "cron",
+    "script": "select 1",
+    "step": "command-runner.jar,spark-submit,s3://{name}/code/job.py",
+    "table": "{name}_{id}",
+    "tableName": "{name}_{id}",
+    "topicArn": "arn:aws:sns:us-east-1:123456789012:example",
+}
+#: Else by a part of its name, the first that fits.
+_OF_NAME = (
+    (r"S3ColMapping|SourceColMapping", "id string, n bigint"),
+    (r"DDBColMapping", "id:id,n:n"),
+    (r"CreateTable", "create table {name}_made (id varchar(20), n int)"),
+    (r"Period|Timeout|TerminateAfter", "1 day"),
+    (r"DateTime", START),
+    (r"Region", "us-east-1"),
+    (r"Percent|Ratio", "0.5"),
+    (r"Count|Number|Size", "2"),
+    (r"BucketLogLocation", "{name}"),
+    (r"(?i)s3|uri|path|loc|output|input|script|folder|data$|bootstrap|logs", "s3://{name}/{id}"),
+    (r"(?i)table", "{name}_{id}"),
+    (r"InsertMode", "TRUNCATE"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """What stands in for a definition's world: `name` is its own for buckets and tables."""
+
+    name: str
+    #: JDBC addresses.
+    mysql: str
+    postgresql: str
+    user: str
+    password: str
+
+
+def stood_in(definition: Definition, places: Places) -> Definition:
+    """The definition as it is put."""
+    return _StandIn(definition, places).made()
+
+
+class _StandIn:
+    def __init__(self, definition: Definition, places: Places) -> None:
+        self._definition = definition
+        self._places = places
+        self._command = command(definition)
+
+    def made(self) -> Definition:
+        given = self._with_values()
+        objects = [self._object(item) for item in given.objects]
+        if DEFAULT_ID not in {item.id for item in objects}:
+            objects.append(PipelineObject(id=DEFAULT_ID, name=DEFAULT_ID))
+        return replace(given, objects=tuple(map(_tried_once, objects)))
+
+    # -- parameters ---------------------------------------------------------------------------------
+
+    def _with_values(self) -> Definition:
+        definition = self._definition
+        known = parameter_values(definition)
+        declared = {parameter.id: parameter for parameter in definition.parameters}
+        missing = sorted(set(self._used()) - declared.keys())
+        added = [ParameterObject(id=name, attributes=(("type", "String"),)) for name in missing]
+        values = {
+            parameter.id: [self._value(parameter)]
+            for parameter in (*definition.parameters, *added)
+            if _is_blank(known.get(parameter.id, ()))
+        }
+        whole = replace(definition, parameters=(*definition.parameters, *added))
+        return with_values(whole, values)
+
+    def _used(self) -> Iterator[str]:
+        for _, field in self._fields():
+            yield from re.findall(r"#\{(\*?my\w*)\}", str(field.value))
+
+    def _fields(self) -> Iterator[tuple[PipelineObject, Field]]:
+        for item in self._definition.objects:
+            for field in item.fields:
+                yield item, field
+
+    def _value(self, parameter: ParameterObject) -> str:
+        if allowed := parameter.attribute_values("allowedValues"):
+            return allowed[0]
+        uses = [(i, f.key) for i, f in self._fields() if f.value == f"#{{{parameter.id}}}"]
+        for item, key in uses:
+            if key == "connectionString":
+                return self._address(item)
+            if key in _OF_FIELD:
+                return self._named(_OF_FIELD[key], parameter.id)
+        if "onnectStr" in parameter.id:
+            return self._places.postgresql
+        return self._by_name(parameter)
+
+    def _by_name(self, parameter: ParameterObject) -> str:
+        if parameter.attribute("type") in {"Integer", "Double"}:
+            return "1"
+        found = (text for form, text in _OF_NAME if re.search(form, parameter.id))
+        return self._named(next(found, "value-of-{id}"), parameter.id)
+
+    def _named(self, text: str, name: str) -> str:
+        return text.format(name=self._places.name, id=re.sub(r"\W", "", name).lower())
+
+    # -- fields ---------------------------------------------------------------------------------------
+
+    def _object(self, item: PipelineObject) -> PipelineObject:
+        fields = [replace(field, value=self._field(item, field)) for field in item.fields]
+        if item.type == "Schedule":
+            fields = [field for field in fields if field.key not in _DATES]
+            fields += [Field("startDateTime", START), Field("occurrences", "1")]
+        if item.type == "RedshiftDatabase" and item.has("clusterId"):
+            fields = [field for field in fields if field.key != "clusterId"]
+            fields += [Field("connectionString", self._places.postgresql)]
+        return replace(item, fields=tuple(fields))
+
+    def _field(self, item: PipelineObject, field: Field) -> Value:
+        value, key = field.value, field.key
+        if not isinstance(value, str):
+            return value
+        if key in _COMMANDS:
+            return self._command
+        if key == "period" and not (_PERIOD.fullmatch(value) or "#{" in value):
+            return "1 day"
+        if key in {"username", "*password"}:
+            return self._places.user if key == "username" else self._places.password
+        if key == "connectionString":
+            return self._address(item)
+        if _BLANK.match(value):
+            return f"{self._places.name}_{item.id.lower()}"
+        if isinstance(value, Unresolved) or ("${" in value and key not in {"hiveScript", "script"}):
+            return re.sub(r"\$\{([^}]*)\}", lambda found: self._of_tool(found[1]), value)
+        return value
+
+    def _of_tool(self, name: str) -> str:
+        return self._by_name(ParameterObject(id=re.sub(r"\W", "", name)))
+
+    def _address(self, item: PipelineObject) -> str:
+        is_mysql = any("mysql" in str(field.value).lower() for field in item.fields)
+        return self._places.mysql if is_mysql else self._places.postgresql
+
+
+def _tried_once(item: PipelineObject) -> PipelineObject:
+    if not (item.id == DEFAULT_ID or item.has("maximumRetries")):
+        return item
+    kept = tuple(field for field in item.fields if field.key != "maximumRetries")
+    return replace(item, fields=(*kept, Field("maximumRetries", "0")))
+
+
+def _is_blank(values: Sequence[str]) -> bool:
+    """Whether somebody or a tool is to put a value in its place."""
+    return not values or any(not v or "${" in v or _BLANK.match(v) for v in values)
+
+
+def row(definition: Definition) -> list[str]:
+    """A row for each place that is read: as wide as the table that the definition makes."""
+    made = [t for item in definition.objects for t in item.strings("createTableSql")]
+    columns = re.search(r"\((.*)\)", made[0], re.S) if made else None
+    if columns is None:
+        return ["a", "1"]
+    inside = re.sub(r"\([^()]*\)", "", columns[1])
+    return ["1" for _ in inside.split(",")]
+
+
+def command(definition: Definition) -> str:
+    """What stands in for each command: it writes a row to each place that is staged out."""
+    options = {t for item in definition.objects for t in item.strings("commandOptions")}
+    packed = "| gzip " if "GZIP" in options else ""
+    return (
+        'n=1; while eval "folder=\\${OUTPUT${n}_STAGING_DIR:-}"; [ -n "$folder" ]; do\n'
+        f"  printf '%s\\n' '{','.join(row(definition))}' {packed}> \"$folder/output\"\n"
+        "  n=$((n + 1))\n"
+        "done"
+    )
