@@ -43,7 +43,9 @@ def main(words: list[str]) -> int:
         line, is_right = told(name, outcomes.get(name))
         wrong += not is_right
         print(line)
-    print(f"{len(found)} with activities, {sum(o.ok for o in outcomes.values())} ran, {wrong} wrong")
+    print(
+        f"{len(found)} with activities, {sum(o.ok for o in outcomes.values())} ran, {wrong} wrong"
+    )
     return 1 if wrong else 0
 
 

@@ -1,4 +1,4 @@
-"""The published definitions beside the project: which have activities, and which are unfit to run."""
+"""The published definitions beside the project: what has activities, and what is unfit to run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNFIT: Mapping[str, str] = {
     "pipewelder-test-data-old2.json": "its expression format(...) has one argument",
     "pipewelder-test-data.json": "its expression format(...) has one argument",
     "samples-old-rdstos3edppipelinedefinition-c3537c.json": _NO_JSON,
-    "samples-old-samplesqooprdstoredshift-9eca72.json": "a password without the *: required, *password",
+    "samples-old-samplesqooprdstoredshift-9eca72.json": "its database has password, not *password",
     "samples-old-samplesqooprdstos3-32b3ed.json": _NO_JSON,
     "samples-shellcommandwithftp-pipeline.json": _NO_JSON,
 }

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from taskrunner.model.document import Definition
 from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.model.writer import dumps_api
 from tests import servers
-from tests.acceptance.corpus.stand_ins import Places, stood_in
+from tests.acceptance.corpus.stand_ins import REDIRECTED, Places, stood_in
 from tests.acceptance.corpus.world import Instance, World, install_programs
 from tests.acceptance.running import Service, taskrunner, until
 from tests.acceptance.served_process import served
@@ -24,7 +26,7 @@ from tests.acceptance.served_process import served
 RULES = '[[resources]]\nrun = "group=corpus"\n'
 #: Besides, published definitions name worker groups of their own.
 GROUPS = ("corpus", "MyworkerGroup", "myWorkerGroup")
-PATIENCE_S = 900
+PATIENCE_S = 150
 #: What DescribeObjects takes at once.
 _AT_ONCE = 25
 
@@ -63,10 +65,9 @@ class Corpus:
         self._put: dict[str, tuple[str, Definition, str]] = {}
         self.outcomes: dict[str, Outcome] = {}
 
-    def put(self, name: str, definition: Definition, places: Places, database: str) -> None:
-        """Put and activate one; a refusal is its outcome."""
+    def put(self, name: str, made: Definition, database: str) -> None:
+        """Put and activate one; a refusal is its outcome. `database` is its PostgreSQL's."""
         client = self._service.client
-        made = stood_in(definition, places)
         pipeline = client.create_pipeline(name=name, uniqueId=name)["pipelineId"]
         reply = client.put_pipeline_definition(pipelineId=pipeline, **json.loads(dumps_api(made)))
         if reply["errored"]:
@@ -86,11 +87,12 @@ class Corpus:
         return tuple(self._described(pipeline, "INSTANCE"))
 
     def has_ended(self) -> bool:
-        """Whether everything has."""
+        """Whether everything has, or will not for a failure."""
         waiting = self._put.keys() - self.outcomes.keys()
         for name in waiting:
             found = self.instances(self._put[name][0])
-            if all(one.first("@status") in INSTANCE_TERMINAL for one in found):
+            statuses = {one.first("@status") for one in found}
+            if statuses <= INSTANCE_TERMINAL or "FAILED" in statuses:
                 self.outcomes[name] = _outcome(found)
         return not self._put.keys() - self.outcomes.keys()
 
@@ -131,21 +133,24 @@ def work_off(
         running = stack.enter_context(served(folder, *options))
         service = stack.enter_context(closing(Service(running.url)))
         corpus = Corpus(service, world)
-        databases = set[str]()
+        databases: dict[str, str] = {}
         for number, (name, definition) in enumerate(definitions.items()):
             database = stand_ins.postgresql
             if _has_database(definition):
                 new = servers.postgresql_database(stand_ins.postgresql)
                 database = stack.enter_context(new)
-            corpus.put(name, definition, _places(f"d{number}", database, stand_ins), database)
-            databases |= {i.id for i in definition.objects if i.type == "RdsDatabase"}
+            made = stood_in(definition, _places(f"d{number}", database, stand_ins))
+            corpus.put(name, made, database)
+            for item in made.objects:
+                if item.type in REDIRECTED:
+                    is_mysql = item.type == "RdsDatabase"
+                    databases[item.id] = stand_ins.mariadb if is_mysql else database
         corpus.furnish()
         stack.enter_context(_agent(folder, running.url, stand_ins, databases))
-        try:
+        # What does not end is told as it is.
+        with suppress(pytest.fail.Exception):
             until("all have ended", corpus.has_ended, PATIENCE_S)
-        finally:
-            outcomes = corpus.told()
-    return outcomes
+        return corpus.told()
 
 
 def _has_database(definition: Definition) -> bool:
@@ -168,9 +173,9 @@ def _jdbc(url: str) -> str:
     return f"jdbc:{parts.scheme}://{parts.hostname}:{parts.port}{parts.path}"
 
 
-def _agent(folder: Path, url: str, stand_ins: Servers, databases: set[str]) -> Any:
+def _agent(folder: Path, url: str, stand_ins: Servers, databases: Mapping[str, str]) -> Any:
     programs = install_programs(folder / "cluster")
-    redirected = [f"--database={name}={stand_ins.mariadb}" for name in sorted(databases)]
+    redirected = [f"--database={name}={address}" for name, address in sorted(databases.items())]
     return taskrunner(
         folder / "agent.log",
         *(f"--worker-group={group}" for group in GROUPS),

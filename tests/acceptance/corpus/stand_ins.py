@@ -22,16 +22,19 @@ from taskrunner.model.document import (
     Field,
     ParameterObject,
     PipelineObject,
+    Ref,
     Unresolved,
     Value,
 )
 from taskrunner.model.inheritance import DEFAULT_ID
 from taskrunner.model.parameters import parameter_values, with_values
 
+#: Databases that an operator puts others in the place of, by their ids: these are made unique.
+REDIRECTED = ("RdsDatabase", "RedshiftDatabase")
 #: Long ago, so that nothing has to be waited for, whatever the period is.
 START = "2026-02-13T02:00:00"
 _DATES = ("startDateTime", "endDateTime", "startAt", "occurrences")
-_PERIOD = re.compile(r"\d+ (minutes?|hours?|days?|weeks?|months?|years?)", re.I)
+_PERIOD = re.compile(r"\d+ (minutes?|hours?|days?|weeks?|months?|years?)", re.IGNORECASE)
 _COMMANDS = ("command", "preStepCommand", "postStepCommand")
 #: How authors write that a value is to be put there.
 _BLANK = re.compile(r"%.+%$|\$[A-Z_]+$|some_|(my-)?(username|password)$|table-name$|_+$")
@@ -88,6 +91,7 @@ class _StandIn:
         self._definition = definition
         self._places = places
         self._command = command(definition)
+        self._redirected = {item.id for item in definition.objects if item.type in REDIRECTED}
 
     def made(self) -> Definition:
         given = self._with_values()
@@ -96,7 +100,7 @@ class _StandIn:
             objects.append(PipelineObject(id=DEFAULT_ID, name=DEFAULT_ID))
         return replace(given, objects=tuple(map(_tried_once, objects)))
 
-    # -- parameters ---------------------------------------------------------------------------------
+    # -- parameters -------------------------------------------------------------------------------
 
     def _with_values(self) -> Definition:
         definition = self._definition
@@ -143,30 +147,33 @@ class _StandIn:
     def _named(self, text: str, name: str) -> str:
         return text.format(name=self._places.name, id=re.sub(r"\W", "", name).lower())
 
-    # -- fields ---------------------------------------------------------------------------------------
+    # -- fields -----------------------------------------------------------------------------------
 
     def _object(self, item: PipelineObject) -> PipelineObject:
         fields = [replace(field, value=self._field(item, field)) for field in item.fields]
         if item.type == "Schedule":
             fields = [field for field in fields if field.key not in _DATES]
             fields += [Field("startDateTime", START), Field("occurrences", "1")]
-        if item.type == "RedshiftDatabase" and item.has("clusterId"):
-            fields = [field for field in fields if field.key != "clusterId"]
-            fields += [Field("connectionString", self._places.postgresql)]
-        return replace(item, fields=tuple(fields))
+        return replace(item, id=self._renamed(item.id), fields=tuple(fields))
+
+    def _renamed(self, name: str) -> str:
+        return f"{self._places.name}_{name}" if name in self._redirected else name
 
     def _field(self, item: PipelineObject, field: Field) -> Value:
         value, key = field.value, field.key
-        if not isinstance(value, str):
-            return value
-        if key in _COMMANDS:
-            return self._command
+        if isinstance(value, Ref):
+            return Ref(self._renamed(value.id))
+        own = {
+            **dict.fromkeys(_COMMANDS, self._command),
+            "username": self._places.user,
+            "*password": self._places.password,
+            "connectionString": self._address(item),
+        }
+        return own.get(key) or self._text(item, key, value)
+
+    def _text(self, item: PipelineObject, key: str, value: str) -> str:
         if key == "period" and not (_PERIOD.fullmatch(value) or "#{" in value):
             return "1 day"
-        if key in {"username", "*password"}:
-            return self._places.user if key == "username" else self._places.password
-        if key == "connectionString":
-            return self._address(item)
         if _BLANK.match(value):
             return f"{self._places.name}_{item.id.lower()}"
         if isinstance(value, Unresolved) or ("${" in value and key not in {"hiveScript", "script"}):
@@ -196,7 +203,7 @@ def _is_blank(values: Sequence[str]) -> bool:
 def row(definition: Definition) -> list[str]:
     """A row for each place that is read: as wide as the table that the definition makes."""
     made = [t for item in definition.objects for t in item.strings("createTableSql")]
-    columns = re.search(r"\((.*)\)", made[0], re.S) if made else None
+    columns = re.search(r"\((.*)\)", made[0], re.DOTALL) if made else None
     if columns is None:
         return ["a", "1"]
     inside = re.sub(r"\([^()]*\)", "", columns[1])

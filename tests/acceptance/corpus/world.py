@@ -71,9 +71,7 @@ class World:
 
 
 class _Furnishing:
-    def __init__(
-        self, world: World, definition: Definition, instances: Sequence[Instance]
-    ) -> None:
+    def __init__(self, world: World, definition: Definition, instances: Sequence[Instance]) -> None:
         self._world = world
         self._definition = definition
         self._instances = instances
@@ -103,7 +101,7 @@ class _Furnishing:
                 case "RedshiftDataNode":
                     self._in_postgresql(one.first("tableName"), one.first("createTableSql"))
 
-    # -- S3 -----------------------------------------------------------------------------------------
+    # -- S3 ---------------------------------------------------------------------------------------
 
     def _put(self, uri: str, text: str) -> None:
         path = self._world.s3 / uri.split("://", 1)[1].rstrip("/")
@@ -119,13 +117,13 @@ class _Furnishing:
             if node.id in one.fields.get("input", ()) and one.type == "RedshiftCopyActivity"
         }
         separator = {"TSV": "\t"}.get(self._format_of(node), ",")
-        if not self._format_of(node) and any("commandOptions" not in o.fields for o in loads.values()):
+        if not self._format_of(node) and any(
+            "commandOptions" not in o.fields for o in loads.values()
+        ):
             separator = "|"  # COPY's own
         text = separator.join(row(self._definition)) + "\n"
         uri = f"{folder.rstrip('/')}/part-0" if folder else file
-        if any(
-            one.first("s3Prefix").rstrip("/") == uri for one in self._instances
-        ):
+        if any(one.first("s3Prefix").rstrip("/") == uri for one in self._instances):
             return
         self._put(uri, text)
 
@@ -146,7 +144,7 @@ class _Furnishing:
             for table in tables:
                 self._items(table, "us-east-1")
 
-    # -- DynamoDB -----------------------------------------------------------------------------------
+    # -- DynamoDB ---------------------------------------------------------------------------------
 
     def _items(self, name: str, region: str) -> None:
         client = boto3.client("dynamodb", region_name=region, endpoint_url=self._world.dynamodb)
@@ -156,17 +154,19 @@ class _Furnishing:
                     item = {"id": {"S": key}, "n": {"N": str(number)}}
                     client.put_item(TableName=name, Item=item)
 
-    # -- databases ----------------------------------------------------------------------------------
+    # -- databases --------------------------------------------------------------------------------
 
     def _table(self, node: Instance) -> None:
         component = self._objects[node.component]
         database = component.ref("database")
         items = [component, *([self._objects[database.id]] if database else ())]
         words = " ".join(str(field.value) for item in items for field in item.fields).lower()
-        if "mysql" in words or "rdsdatabase" in words:
-            self._in_mysql(node.first("table"))
-        else:
-            self._in_postgresql(node.first("table"), "")
+        named = {node.first("table"), *re.findall(r"(?i)\bfrom (\w+)", node.first("selectQuery"))}
+        for table in filter(None, named):
+            if "mysql" in words or "rdsdatabase" in words:
+                self._in_mysql(table)
+            else:
+                self._in_postgresql(table, "")
 
     def _in_mysql(self, name: str) -> None:
         with closing(seed.mysql(self._world.mysql)) as connection, connection.cursor() as cursor:
