@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice
 
 from taskrunner.activities.base import Context
+from taskrunner.activities.dynamodb import Connect
 from taskrunner.activities.engines.around import check_config, run_config, warn
+from taskrunner.activities.engines.elsewhere import Elsewhere
 from taskrunner.activities.engines.files import s3_uri
 from taskrunner.activities.engines.steps import Steps
-from taskrunner.activities.engines.tables import Stage, Staged
+from taskrunner.activities.engines.tables import Stage, Staged, used_nodes
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.steps.reader import COMMAND_RUNNER
 from taskrunner.model.steps.works import RunHive, RunPig, Step
@@ -38,12 +41,30 @@ def script_of(ctx: Context, field: str) -> tuple[str | None, str]:
         raise invalid(main, f"the script {uri} is not UTF-8 text: {error}") from error
 
 
-def staged(ctx: Context, text: str, stage: Stage) -> Staged:
-    """The script with its tables, unless `stage` says that it has none; staging is the default."""
-    return stage(ctx.task, text) if ctx.task.main.flag("stage", default=True) else Staged(text=text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A script with its tables, and the data nodes of these that are not on S3."""
+
+    staged: Staged
+    elsewhere: Elsewhere | None = None
 
 
-def run_script(ctx: Context, work: RunHive | RunPig, *, suffix: str) -> None:
+def staged(
+    ctx: Context, text: str, stage: Stage, *, pig: bool = False, connect: Connect | None = None
+) -> Script:
+    """The script with its tables, unless `stage` says that it has none; staging is the default.
+
+    Raises TaskError.
+    """
+    if not ctx.task.main.flag("stage", default=True):
+        return Script(staged=Staged(text=text))
+    elsewhere = Elsewhere(ctx, used_nodes(ctx.task, text), pig=pig, connect=connect)
+    return Script(staged=stage(ctx.task, text, elsewhere.stand_ins), elsewhere=elsewhere)
+
+
+def run_script(
+    ctx: Context, work: RunHive | RunPig, *, suffix: str, elsewhere: Elsewhere | None = None
+) -> None:
     """Find who can run the script, and run it between the scripts of its ShellScriptConfigs."""
     main = ctx.task.main
     check_config(ctx)
@@ -52,7 +73,11 @@ def run_script(ctx: Context, work: RunHive | RunPig, *, suffix: str) -> None:
     warn(ctx)
     _keep(ctx, work.text or "", suffix)
     run_config(ctx, "preActivityTaskConfig", steps.engine)
+    if elsewhere is not None:
+        elsewhere.before()
     steps.run()
+    if elsewhere is not None:
+        elsewhere.after()
     run_config(ctx, "postActivityTaskConfig", steps.engine)
 
 

@@ -100,7 +100,7 @@ class Transfer:
     @contextmanager
     def _query(self, node: TableNode) -> Iterator[Result]:
         with open_database(node.database, self._settings) as database:
-            query = node.select_query or _select_all(database, node)
+            query = node.select_query or select_all(database, node)
             with database.stream(query) as result:
                 yield result
 
@@ -260,7 +260,8 @@ class _Counted:
         return data
 
 
-def _select_all(database: Database, node: TableNode) -> str:
+def select_all(database: Database, node: TableNode) -> str:
+    """The query for every row of a node's table."""
     return f"SELECT * FROM {database.table(node.table, node.schema)}"  # noqa: S608  it is quoted
 
 

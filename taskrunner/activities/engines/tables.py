@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from taskrunner.data.formats.delimited import Delimited
 from taskrunner.data.formats.registry import format_of
@@ -52,6 +53,11 @@ _PIG_GZIP = (
 )
 
 
+#: S3DataNodes in the places of nodes that are elsewhere, by the variable's name.
+StandIns = Mapping[str, TaskObject]
+_NONE: StandIns = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
     """A script with its tables around it."""
@@ -63,9 +69,9 @@ class Staged:
     changed: bool = False
 
 
-def stage_hive(task: Task, script: str) -> Staged:
+def stage_hive(task: Task, script: str, stand_ins: StandIns = _NONE) -> Staged:
     """A Hive script with the tables that it uses; raises PermanentTaskError."""
-    used = _used(task, script)
+    used = {**used_nodes(task, script), **stand_ins}
     if not used:
         return Staged(text=script)
     names = {name: f"taskrunner_{name}_{_mark(task)}" for name in used}
@@ -80,9 +86,9 @@ def stage_hive(task: Task, script: str) -> Staged:
     return Staged(text=text, properties=_GZIP if gzip else (), changed=True)
 
 
-def stage_pig(task: Task, script: str) -> Staged:
+def stage_pig(task: Task, script: str, stand_ins: StandIns = _NONE) -> Staged:
     """A Pig script with its inputs loaded and its outputs stored; raises PermanentTaskError."""
-    used = _used(task, script)
+    used = {**used_nodes(task, script), **stand_ins}
     if not used:
         return Staged(text=script)
     settings = list(_PIG_GZIP) if _wants_gzip(used) else []
@@ -93,8 +99,11 @@ def stage_pig(task: Task, script: str) -> Staged:
     return Staged(text=text, changed=True)
 
 
-def _used(task: Task, script: str) -> dict[str, TaskObject]:
-    """The data nodes that a script's variables stand for, by the variable's name."""
+def used_nodes(task: Task, script: str) -> dict[str, TaskObject]:
+    """The data nodes that a script's variables stand for, by the variable's name.
+
+    Raises PermanentTaskError for a variable that no data node belongs to.
+    """
     main, found = task.main, {}
     for match in _VARIABLE.finditer(script):
         name = match[1] + match[2]
@@ -104,10 +113,7 @@ def _used(task: Task, script: str) -> dict[str, TaskObject]:
             wanted = f"wanted a number from 1 to {len(nodes)}" if nodes else "there is none"
             what = f"the script has ${{{name}}}, but the field {match[1]!r} has {len(nodes)} data"
             raise _invalid(main, f"{what} nodes: {wanted}")
-        node = nodes[number - 1]
-        if node.type != "S3DataNode":
-            raise _invalid(node, f"it cannot be staged as ${{{name}}}: only S3 data nodes can")
-        found[name] = node
+        found[name] = nodes[number - 1]
     return found
 
 
@@ -247,4 +253,4 @@ def _invalid(described: TaskObject, problem: str) -> PermanentTaskError:
     return PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
 
 
-Stage = Callable[[Task, str], Staged]
+Stage = Callable[[Task, str, StandIns], Staged]

@@ -187,9 +187,3 @@ def test_formats_that_hive_has_not_are_said(
         return
     with pytest.raises(PermanentTaskError, match=found):
         stage_hive(task, script)
-
-
-def test_only_s3_can_be_a_table() -> None:
-    task = _task(_node("In", kind="SqlDataNode"), _node("Out"), _CSV)
-    with pytest.raises(PermanentTaskError, match=r"SqlDataNode 'In': it cannot be staged as \${in"):
-        stage_hive(task, "${input1}")
