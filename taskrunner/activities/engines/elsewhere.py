@@ -219,6 +219,9 @@ class Elsewhere:
         self._transfer().copy(sql_node(one.node), self._files(one))
 
     def _rows_to_table(self, one: Lent) -> None:
+        if not list(self._written(one)):
+            self._ctx.log.info("The script has written no rows for %s", one.node.component_id)
+            return
         self._transfer().copy(self._files(one), sql_node(one.node))
 
     def _transfer(self) -> Transfer:
@@ -263,11 +266,16 @@ class Elsewhere:
             return b"".join(to_line(rows.item(row)) for row in batch)
 
     def _rows_written(self, one: Lent) -> Iterator[Row]:
+        for uri in self._written(one):
+            with self._ctx.objects.open_read(uri) as reader:
+                for batch in self._format.decode(chunks(reader), source=uri):
+                    yield from batch
+
+    def _written(self, one: Lent) -> Iterator[str]:
+        """The files that the script has written: those of an empty answer may be none."""
         for info in self._ctx.objects.list(one.rows):
             if not info.uri.rpartition("/")[2].startswith(("_", ".")):
-                with self._ctx.objects.open_read(info.uri) as reader:
-                    for batch in self._format.decode(chunks(reader), source=info.uri):
-                        yield from batch
+                yield info.uri
 
     def _use(self, node: TableNode, share: float) -> TableUse:
         return TableUse(named=node.named, share=share, region=node.region, connect=self._connect)

@@ -43,7 +43,8 @@ def paths() -> Iterator[Path]:
 def read(path: Path) -> Definition | None:
     """The definition; None where the file cannot be read."""
     try:
-        return read_document(decode(path.read_bytes(), source=path.name)).definition
+        text = decode(path.read_bytes(), source=path.name)
+        return read_document(text, source=path.name).definition
     except DefinitionError:
         return None
 

@@ -5,7 +5,8 @@ Pure. Replaced are:
 - every command line: nothing that strangers wrote is run by a shell;
 - parameters' values, words that stand where an author or a tool is to put one;
 - addresses, users and passwords of databases;
-- when it runs: once, in a period that is over, and without a second attempt.
+- when it runs: once, in a period that is over, and without a second attempt; where its logs go, if
+  that is not said.
 
 Scripts, jars, tables and files that a definition names are not replaced but put where it looks for
 them: see `world`.
@@ -37,7 +38,7 @@ _DATES = ("startDateTime", "endDateTime", "startAt", "occurrences")
 _PERIOD = re.compile(r"\d+ (minutes?|hours?|days?|weeks?|months?|years?)", re.IGNORECASE)
 _COMMANDS = ("command", "preStepCommand", "postStepCommand")
 #: How authors write that a value is to be put there.
-_BLANK = re.compile(r"%.+%$|\$[A-Z_]+$|some_|(my-)?(username|password)$|table-name$|_+$")
+_BLANK = re.compile(r"%.+%$|\$[A-Z_]+$|some_|(my-)?(username|password)$|(example-)?table-name$|_+$")
 
 #: What a parameter is given by the field whose whole value it is.
 _OF_FIELD = {
@@ -98,7 +99,13 @@ class _StandIn:
         objects = [self._object(item) for item in given.objects]
         if DEFAULT_ID not in {item.id for item in objects}:
             objects.append(PipelineObject(id=DEFAULT_ID, name=DEFAULT_ID))
-        return replace(given, objects=tuple(map(_tried_once, objects)))
+        tried_once = (_with(item, "maximumRetries", "0") for item in objects)
+        logs = f"s3://{self._places.name}/logs"
+        logged = (
+            item if item.has("pipelineLogUri") else _with(item, "pipelineLogUri", logs)
+            for item in tried_once
+        )
+        return replace(given, objects=tuple(logged))
 
     # -- parameters -------------------------------------------------------------------------------
 
@@ -188,11 +195,12 @@ class _StandIn:
         return self._places.mysql if is_mysql else self._places.postgresql
 
 
-def _tried_once(item: PipelineObject) -> PipelineObject:
-    if not (item.id == DEFAULT_ID or item.has("maximumRetries")):
+def _with(item: PipelineObject, key: str, value: str) -> PipelineObject:
+    """The object with this value of a field that it has, or that Default has for all."""
+    if not (item.id == DEFAULT_ID or item.has(key)):
         return item
-    kept = tuple(field for field in item.fields if field.key != "maximumRetries")
-    return replace(item, fields=(*kept, Field("maximumRetries", "0")))
+    kept = tuple(field for field in item.fields if field.key != key)
+    return replace(item, fields=(*kept, Field(key, value)))
 
 
 def _is_blank(values: Sequence[str]) -> bool:

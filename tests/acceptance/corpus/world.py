@@ -162,15 +162,17 @@ class _Furnishing:
         items = [component, *([self._objects[database.id]] if database else ())]
         words = " ".join(str(field.value) for item in items for field in item.fields).lower()
         named = {node.first("table"), *re.findall(r"(?i)\bfrom (\w+)", node.first("selectQuery"))}
+        wanted = re.search(r"\((\w+)\) values", node.first("insertQuery"))
+        column = wanted[1] if wanted else "id"
         for table in filter(None, named):
             if "mysql" in words or "rdsdatabase" in words:
-                self._in_mysql(table)
+                self._in_mysql(table, column)
             else:
                 self._in_postgresql(table, "")
 
-    def _in_mysql(self, name: str) -> None:
+    def _in_mysql(self, name: str, column: str) -> None:
         with closing(seed.mysql(self._world.mysql)) as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE TABLE IF NOT EXISTS `{name}` (id VARCHAR(20), n INT)")
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS `{name}` ({column} VARCHAR(20), n INT)")
             cursor.execute(f"INSERT INTO `{name}` VALUES ('a', 1), ('b', 2)")
 
     def _in_postgresql(self, name: str, made_by: str) -> None:

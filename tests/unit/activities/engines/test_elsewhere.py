@@ -143,6 +143,16 @@ def test_a_table_goes_through_a_pig_script(scene: Scene) -> None:
     assert "STORE output1 INTO" in scene.script
 
 
+@pytest.mark.parametrize("region", ["us-west-2", ""])
+def test_an_empty_answer_may_be_no_file(scene: Scene, region: str) -> None:
+    scene.host.program("hive")
+    with scene.environment:
+        out = table_of("Out", region) if region else scene.node("Out", "sums")
+        scene.run(HiveActivity, INSERT, scene.node("In", "orders"), out)
+    assert scene.tables["us-west-2"].items == {}
+    assert scene.sql("select * from sums") == []
+
+
 def test_when_the_script_fails_nothing_is_written(scene: Scene) -> None:
     scene.host.program("hive", "exit 3")
     scene.sql("insert into orders values ('a', 1)")
