@@ -8,10 +8,12 @@ import secrets
 import sqlite3
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import boto3
+import psycopg
 import pytest
 
 from tests.spark_host import QUICK_JAVA, needs_spark
@@ -185,18 +187,27 @@ def test_emr_cluster(tmp_path: Path) -> None:
     assert counts == ["3", "a", "2", "is", "3", "rose"]
 
 
-def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_database: str) -> None:
     monkeypatch.setenv("TASKRUNNER_EMR_ENGINE", "local")
     monkeypatch.setenv("TASKRUNNER_PASS_ENV", "JAVA_TOOL_OPTIONS")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", QUICK_JAVA)
-    database = f"myDatabaseFile={tmp_path / 'orders.db'}"
+    options = (
+        *("--param", f"myDatabaseFile={tmp_path / 'orders.db'}"),
+        *("--database", f"Warehouse={postgresql_database}"),
+    )
     # Spark takes half a minute of CPU before it begins.
-    result = run(tmp_path, "hive", "--param", database, timeout=900)
+    result = run(tmp_path, "hive", *options, timeout=900)
     assert [len(instances(result, name)) for name in ("Cluster", "SumUp")] == [1, 1]
     (folder,) = (tmp_path / "s3" / "hive-example" / "sums").iterdir()
     assert sorted(contents(folder).splitlines()) == ["north\t2\t30.0", "south\t2\t104.75"]
     (log,) = (tmp_path / "s3/hive-example/logs").glob("*/SumUp/*/*/Activity.log.gz")
     assert b"Applications and jobs: local-" in gzip.decompress(log.read_bytes())
+    with psycopg.connect(postgresql_database) as connection:
+        loaded = connection.execute("select region, orders, amount from regions order by 1")
+        assert loaded.fetchall() == [
+            ("north", 2, Decimal("30.00")),
+            ("south", 2, Decimal("104.75")),
+        ]
 
 
 def test_dynamodb_replication(
