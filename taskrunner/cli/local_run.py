@@ -32,7 +32,8 @@ from taskrunner.service.loopback import LoopbackServer
 from taskrunner.service.resources.base import ResourceFailure
 from taskrunner.service.resources.local import LocalProcesses
 from taskrunner.service.resources.placing import used_resources
-from taskrunner.service.resources.rules import Rules, Where
+from taskrunner.service.resources.rules import Rules
+from taskrunner.service.resources.targets import Where
 from taskrunner.service.settings import ServiceSettings
 
 #: How often a run is looked at, in seconds.

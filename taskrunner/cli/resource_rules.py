@@ -8,8 +8,8 @@ from taskrunner.errors import ConfigError, UsageError
 from taskrunner.service.resources.rules import Rules, read_rules
 
 #: Words that are meant as a target, whatever files there are.
-_WORDS = ("local", "none", "ec2", "emr", "emr-serverless")
-_BEGINNINGS = ("group=", "spark=")
+_WORDS = ("local", "none", "ec2", "emr", "emr-serverless", "spark")
+_BEGINNINGS = ("group=", "emr-serverless=", "spark=")
 
 
 def given_rules(text: str) -> Rules:

@@ -11,7 +11,8 @@ from taskrunner.cli.ec2_options import Ec2Options
 from taskrunner.cli.local_agents import LocalAgents, check_private, store_files
 from taskrunner.cli.resource_rules import given_rules
 from taskrunner.errors import UsageError
-from taskrunner.service.resources.rules import Rules, Where
+from taskrunner.service.resources.rules import Rules
+from taskrunner.service.resources.targets import Where
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -50,6 +51,7 @@ class ServedResources:
         from taskrunner.clock import SystemClock
         from taskrunner.service.resources.ec2.provider import Ec2Machines
         from taskrunner.service.resources.emr.provider import EmrClusters
+        from taskrunner.service.resources.engines import GivenEngines
         from taskrunner.service.resources.providers import Providers
 
         agents = None
@@ -61,6 +63,8 @@ class ServedResources:
             clock = SystemClock()
             machines = Ec2Machines(store, region=self.region, clock=clock, agents=agents)
             clusters = EmrClusters(store, region=self.region, clock=clock, starter=local)
+            given = GivenEngines(region=self.region, starter=local)
+            known |= dict.fromkeys((Where.EMR_SERVERLESS, Where.SPARK), given)
             return Providers({**known, Where.EC2: machines, Where.EMR: clusters})
 
         return make

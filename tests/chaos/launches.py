@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from taskrunner.service.resources.rules import Where
+from taskrunner.service.resources.targets import Where
 from tests.chaos.resource_lives import Dead, Life
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import wait_for

@@ -31,7 +31,8 @@ from taskrunner.service.resources.ec2.user_data import AgentSettings
 from taskrunner.service.resources.emr.api import EmrApi, Seen
 from taskrunner.service.resources.emr.provider import EmrClusters
 from taskrunner.service.resources.providers import Providers
-from taskrunner.service.resources.rules import Rules, Where
+from taskrunner.service.resources.rules import Rules
+from taskrunner.service.resources.targets import Where
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.database import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.service.resources.rules import Where
+from taskrunner.service.resources.targets import Where
 from taskrunner.testing.emr import EmrInProcess
 from tests.chaos.launches import Trap, World, persist
 from tests.chaos.resource_lives import Dead

@@ -2,8 +2,8 @@
 
 An engine says before anything starts what it cannot do, and why; then it does one step after the
 other. Those that are there: `command` (the programs of this host), `emr` (steps of a cluster, by
-EMR's API) and `local` (Spark and Hadoop of the extra `spark`, in this attempt). An engine for EMR
-Serverless, or for a Spark master, is one more class.
+EMR's API), `emr-serverless` (jobs of applications), `spark` (this host's Spark for another master)
+and `local` (Spark and Hadoop of the extra `spark`, in this attempt).
 """
 
 from __future__ import annotations

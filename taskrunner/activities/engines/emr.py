@@ -7,7 +7,6 @@ one starts its own.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 
@@ -15,6 +14,12 @@ from taskrunner.activities.base import Context
 from taskrunner.activities.engines.base import Call
 from taskrunner.activities.engines.command import jar_arguments, queue_flags
 from taskrunner.activities.engines.emr_client import Cluster, EmrClient, NewStep, StepState
+from taskrunner.activities.engines.far_scripts import (
+    digest,
+    mark_of,
+    script_uri,
+    why_no_place,
+)
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.model.steps.reader import COMMAND_RUNNER
@@ -65,13 +70,7 @@ class EmrEngine:
         """Why it cannot do this."""
         if self._cluster_id is None:
             return "no cluster is named (emr_cluster), and this host is no cluster's master node"
-        text = getattr(work, "text", None)
-        if text is not None and getattr(work, "script", None) is None and self._place() is None:
-            return (
-                "the cluster gets the script from S3, and neither generatedScriptsPath nor "
-                "pipelineLogUri names a place there"
-            )
-        return None
+        return why_no_place(self._ctx, work, "the cluster")
 
     def run(self, call: Call) -> None:
         """Add the step, and wait until it is over; raises TaskError if it did not succeed."""
@@ -114,7 +113,7 @@ class EmrEngine:
 
     def _end_earlier(self, client: EmrClient) -> None:
         """Cancel what an earlier attempt of the instance left on the cluster."""
-        left = [step.id for step in client.active() if f"[{self._mark}." in step.step_name]
+        left = [step.id for step in client.active() if f"[{mark_of(self._ctx)}." in step.step_name]
         if not left:
             return
         self._ctx.log.warning("Canceling %s of an earlier attempt", ", ".join(left))
@@ -136,16 +135,11 @@ class EmrEngine:
             self._clock.wait(never, pause)
             pause = min(pause * 1.5, _LONGEST_LOOK_S)
 
-    @property
-    def _mark(self) -> str:
-        task = self._ctx.task
-        return _digest(f"{task.pipeline_id}\0{task.instance_id}")
-
     def _new_step(self, call: Call) -> NewStep:
         task = self._ctx.task
         which = f"step {call.number} of {call.count}"
         self._added += 1
-        mark = f"[{self._mark}.{_digest(task.task_id)}.{self._added}]"
+        mark = f"[{mark_of(self._ctx)}.{digest(task.task_id)}.{self._added}]"
         name = f"{task.pipeline_id} {task.attempt_id.removeprefix('@')}"
         room = _MOST_NAME - len(which) - len(mark) - 2
         jar, main_class, arguments = self._jar(call)
@@ -165,11 +159,11 @@ class EmrEngine:
                 *_flags("--hiveconf", (*queue, *work.properties)),
                 *_flags("-d", work.variables),
             ]
-            script = self._script(call, work.script, work.text, "q")
+            script = script_uri(self._ctx, call, work, "q")
             words = ["hive-script", "--run-hive-script", "--args", "-f", script]
             return COMMAND_RUNNER, None, [*words, *given]
         if isinstance(work, RunPig) and not step.arguments:
-            script = self._script(call, work.script, work.text, "pig")
+            script = script_uri(self._ctx, call, work, "pig")
             words = ["pig-script", "--run-pig-script", "--args", "-f", script]
             return COMMAND_RUNNER, None, [*words, *_flags("-p", work.parameters)]
         if isinstance(work, RunStreaming) and "://" not in work.jar:
@@ -182,23 +176,6 @@ class EmrEngine:
             words = ["spark-submit", "--queue", call.queue, *work.arguments]
             return COMMAND_RUNNER, None, words
         return step.jar, step.main_class, step.arguments
-
-    def _script(self, call: Call, script: str | None, text: str | None, suffix: str) -> str:
-        """Where the cluster finds a script: where it is, or where it is put now."""
-        if script is not None:
-            return script
-        task = self._ctx.task
-        folder = f"{(self._place() or '').rstrip('/')}/{task.pipeline_id}/{task.component_id}"
-        uri = f"{folder}/{task.instance_id.removeprefix('@')}/{_digest(task.task_id)}.{suffix}"
-        with self._ctx.objects.open_write(uri) as target:
-            target.write((text or "").encode())
-        self._ctx.log.info("The script of %s is at %s", call.where, uri)
-        return uri
-
-    def _place(self) -> str | None:
-        main = self._ctx.task.main
-        places = (main.get("generatedScriptsPath"), main.get("pipelineLogUri"))
-        return next((uri for uri in places if uri and uri.startswith("s3://")), None)
 
 
 def _failure(state: StepState, cluster: Cluster, log: str | None) -> TaskError:
@@ -213,7 +190,3 @@ def _failure(state: StepState, cluster: Cluster, log: str | None) -> TaskError:
 
 def _flags(flag: str, pairs: Pairs) -> list[str]:
     return [text for name, value in pairs for text in (flag, f"{name}={value}")]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -130,13 +130,6 @@ class Cluster:
         return f"{base}/{self.id}"
 
 
-def made_cluster(resource_id: str | None) -> tuple[str, str] | None:
-    """Region and id of the cluster that the service made for a resource, by its @resourceId."""
-    kind, _, rest = (resource_id or "").partition("#")[0].partition(":")
-    region, _, cluster_id = rest.partition(":")
-    return (region, cluster_id) if kind == "emr" and cluster_id else None
-
-
 def cluster_of(settings: DataSettings, info: Path = JOB_FLOW) -> str | None:
     """The cluster that is named, else the one whose master node this host is."""
     if settings.emr_cluster:

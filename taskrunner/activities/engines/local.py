@@ -25,6 +25,7 @@ from taskrunner.activities.engines.files import local_file, s3_uri
 from taskrunner.activities.engines.hive_text import why_not_spark, with_values
 from taskrunner.activities.engines.output import run_and_read
 from taskrunner.activities.engines.s3_view import FolderS3, S3View, StagedS3, site_xml
+from taskrunner.activities.engines.spark_options import split_submit, without, written
 from taskrunner.activities.engines.streaming import Streaming, why_not_native
 from taskrunner.model.steps.works import (
     RunCommand,
@@ -39,8 +40,6 @@ from taskrunner.model.steps.works import (
 
 EXTRA = "taskrunner-agent[spark]"
 _PIG = "Pig runs only where a pig command is, or on an EMR cluster (emr_engine)"
-#: Options of spark-submit that have no value after them.
-_ALONE = {"--verbose", "-v", "--supervise", "--version", "--help", "-h", "--usage-error"}
 #: Where the work runs is this engine's affair.
 _DROPPED = {"--master", "--deploy-mode", "--queue", "--name-node"}
 _DROPPED_PROPERTIES = ("spark.master", "spark.submit.deployMode", "spark.yarn.")
@@ -213,17 +212,6 @@ _HERE = ("--master", "local[*]", "--conf", "spark.ui.enabled=false")
 
 def local_arguments(arguments: Sequence[str]) -> Iterator[str]:
     """spark-submit's arguments without those that say on which cluster the work runs."""
-    rest = iter(arguments)
-    for option in rest:
-        if not option.startswith("-"):
-            yield option
-            yield from rest
-            return
-        name, equals, given = option.partition("=")
-        if option in _ALONE:
-            yield option
-            continue
-        value = given if equals else next(rest, None)
-        dropped = name in {"--conf", "-c"} and (value or "").startswith(_DROPPED_PROPERTIES)
-        if value is not None and not dropped and name not in _DROPPED:
-            yield from (name, value)
+    options, program = split_submit(arguments)
+    yield from written([*without(options, _DROPPED, _DROPPED_PROPERTIES)])
+    yield from program

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from taskrunner.activities.base import Context
 from taskrunner.activities.dynamodb import run_step
 from taskrunner.activities.engines.base import Call, Engine
+from taskrunner.activities.engines.placed import placed_engine
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.steps.works import RunDynamoDb, RunNothing, Step, Work
-from taskrunner.model.task import Task
 
 Native = Callable[[Context, Work], None]
 
@@ -30,27 +30,19 @@ def _use_dynamodb(ctx: Context, work: Work) -> None:
 NATIVE: Mapping[type[Work], Native] = {RunDynamoDb: _use_dynamodb, RunNothing: _do_nothing}
 
 
-def resource_id(task: Task) -> str | None:
-    """The @resourceId of the resource that a task runs on: what the service has launched for it."""
-    ref = task.main.object.ref("runsOn")
-    resource = task.objects.get(ref.id) if ref is not None else None
-    return resource.string("@resourceId") if resource is not None else None
-
-
 def available(ctx: Context) -> Sequence[Engine]:
     """The engines that the operator allows, the best first.
 
-    A cluster that the service made for the resource is meant, whatever the agent's settings are.
+    What the service has placed the resource on is meant, whatever the agent's settings are.
     """
     from taskrunner.activities.engines.command import CommandEngine
     from taskrunner.activities.engines.emr import EmrEngine
-    from taskrunner.activities.engines.emr_client import cluster_of, made_cluster
+    from taskrunner.activities.engines.emr_client import cluster_of
     from taskrunner.activities.engines.local import LocalEngine
 
-    made = made_cluster(resource_id(ctx.task))
-    if made is not None:
-        region, cluster = made
-        return (EmrEngine(ctx, cluster=cluster, region=region),)
+    placed = placed_engine(ctx)
+    if placed is not None:
+        return (placed,)
 
     def emr() -> Engine:
         return EmrEngine(ctx, cluster=cluster_of(ctx.data))
@@ -155,7 +147,7 @@ def _objection(
 
 
 def _warn(ctx: Context, engine: Engine) -> None:
-    if engine.name == "command" and ctx.data.s3_root is not None:
+    if engine.name in {"command", "spark"} and ctx.data.s3_root is not None:
         ctx.log.warning(
             "Commands of this host reach s3:// as they are configured, and not in %s, which "
             "stands for S3 otherwise",

@@ -10,7 +10,7 @@ from typing import Protocol
 from taskrunner.model.document import PipelineObject
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import InstanceRow
-from taskrunner.service.resources.rules import Target
+from taskrunner.service.resources.targets import Target
 from taskrunner.service.store.database import Store
 
 #: What stands in a handle before the worker group whose agents use what was launched.

@@ -14,7 +14,8 @@ from taskrunner.model.validate import Finding, findings_of_places
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.rerun import in_portions
 from taskrunner.service.resources.base import agents_of
-from taskrunner.service.resources.rules import Resource, Rules, Target, Where
+from taskrunner.service.resources.rules import Resource, Rules
+from taskrunner.service.resources.targets import Target, Where
 from taskrunner.service.store import links
 from taskrunner.service.store.places import move_to_group
 from taskrunner.service.store.rows import PipelineRow

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from taskrunner.model.rows import InstanceRow
 from taskrunner.service.resources.base import Launch, ResourceFailure, ResourceProvider
-from taskrunner.service.resources.rules import Where
+from taskrunner.service.resources.targets import Where
 
 
 class Providers:
@@ -55,4 +55,10 @@ class Providers:
 
 
 #: What handles begin with.
-_WORDS = {"process": Where.LOCAL, "ec2": Where.EC2, "emr": Where.EMR}
+_WORDS = {
+    "process": Where.LOCAL,
+    "ec2": Where.EC2,
+    "emr": Where.EMR,
+    "emr-serverless": Where.EMR_SERVERLESS,
+    "spark": Where.SPARK,
+}

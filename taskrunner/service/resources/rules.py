@@ -8,97 +8,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
 from taskrunner.errors import ConfigError
+from taskrunner.service.resources.targets import RESOURCE_TYPES, Target, Where
 
-#: The types that something can be made of.
-RESOURCE_TYPES = ("Ec2Resource", "EmrCluster")
-_EC2, _EMR = RESOURCE_TYPES
-#: As long as a workerGroup may be.
-_LONGEST_GROUP = 1024
-#: What runners of managed resources poll.
-_MANAGED = "resource:"
-#: What rules may come to say once it is built.
-_PLANNED = frozenset({"emr-serverless", "spark"})
 _CONDITIONS = ("type", "id", "pipeline", "tag")
-_KEYS = (*_CONDITIONS, "run", "agents")
-_FORM = "group=NAME, local, ec2, emr or none"
+_KEYS = (*_CONDITIONS, "run", "agents", "role")
 _HEADER = re.compile(r"""^\s*\[\[\s*["']?resources["']?\s*\]\]""")
-
-
-class Where(StrEnum):
-    """What stands behind a resource."""
-
-    GROUP = "group"  # the agents of a worker group; nothing is made
-    EC2 = "ec2"  # an instance that is made for an Ec2Resource
-    EMR = "emr"  # a cluster that is made for an EmrCluster
-    LOCAL = "local"  # an agent process of the service's host
-    NONE = "none"  # an agent of the resource's own worker group, which somebody else starts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a rule sends resources."""
-
-    where: Where
-    #: The worker group, of GROUP; of EMR that whose agents use the cluster, else one made here.
-    group: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises ValueError: what was found, and what is wanted."""
-        word, equals, name = text.partition("=")
-        if word in _PLANNED:
-            raise ValueError(f"{text!r} is not built yet; wanted {_FORM}")
-        if word == Where.GROUP and equals:
-            return cls(where=Where.GROUP, group=_group(name))
-        if text not in {Where.EC2, Where.EMR, Where.LOCAL, Where.NONE}:
-            raise ValueError(f"found {text!r}, wanted {_FORM}")
-        return cls(where=Where(text))
-
-    @property
-    def only(self) -> str | None:
-        """The one type that it can make; None: any, or nothing is made."""
-        return _MADE.get(self.where)
-
-    @property
-    def wants_agent_here(self) -> bool:
-        """Whether an agent is started on the service's host."""
-        return self.where is Where.LOCAL or (self.where in _BY_AGENTS and not self.group)
-
-    def used_by(self, agents: str) -> Target:
-        """The same for agents of a worker group. Raises ValueError."""
-        if self.where not in _BY_AGENTS:
-            raise ValueError(f"found {agents!r}, but {self} says who does the work already")
-        return replace(self, group=_group(agents, "a name"))
-
-    def __str__(self) -> str:
-        if self.where is Where.GROUP:
-            return f"group={self.group}"
-        return f"{self.where}, by agents of {self.group!r}" if self.group else str(self.where)
-
-
-#: What can make only one type of resource.
-_MADE: Mapping[Where, str] = {Where.EC2: _EC2, Where.EMR: _EMR}
-#: What agents elsewhere send their work to.
-_BY_AGENTS = frozenset({Where.EMR})
-
-
-def _group(name: str, form: str = "group=NAME") -> str:
-    shown = form.replace("NAME", name[:40]) if "NAME" in form else name[:40]
-    if not name or name != name.strip() or not name.isprintable() or len(name) > _LONGEST_GROUP:
-        wanted = f"wanted {form}, the name of a worker group in 1 to {_LONGEST_GROUP} characters"
-        raise ValueError(f"found {shown!r}, {wanted}")
-    if name.startswith(_MANAGED):
-        raise ValueError(
-            f"found {shown!r}, but {_MANAGED!r} begins the worker groups of managed "
-            "resources; wanted a name of your own"
-        )
-    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +122,11 @@ class Rules:
         """What is to be said of a resource that no rule matches."""
         name = f"{resource.type} {resource.id!r}"
         if not self.source:
-            made = "ec2 (an instance of its own)" if resource.type == _EC2 else "emr (a cluster)"
+            made = (
+                "ec2 (an instance of its own)"
+                if resource.type == RESOURCE_TYPES[0]
+                else "emr (a cluster)"
+            )
             return (
                 f"nothing says where {name} runs: start the service with --resources group=NAME "
                 f"(agents of a worker group), local (an agent on its host), {made}, or a file of "
@@ -287,23 +210,18 @@ def _rule(source: str, places: _Places, number: int, table: object) -> Rule:
         except ValueError as error:
             where = places.name(source, number, key)
             raise ConfigError(f"{where}: {key}: {error}") from None
-    target = _target(given.pop("run"), given.pop("agents", None), source, places, number)
+    target = Target.parse(given.pop("run"))
+    for key, change in (("agents", Target.used_by), ("role", Target.run_as)):
+        try:
+            target = change(target, given.pop(key)) if key in given else target
+        except ValueError as error:
+            where = places.name(source, number, key)
+            raise ConfigError(f"{where}: {key}: {error}") from None
     if target.only and given.get("type", target.only) != target.only:
         where = places.name(source, number, "type")
-        makes = f"{target.where} makes only {target.only}"
+        makes = f"{target.where} is only for an {target.only}"
         raise ConfigError(f"{where}: type: found {given['type']!r}, but {makes}")
     return _sends(target, at, **given)
-
-
-def _target(run: str, agents: str | None, source: str, places: _Places, number: int) -> Target:
-    target = Target.parse(run)
-    if agents is None:
-        return target
-    try:
-        return target.used_by(agents)
-    except ValueError as error:
-        where = places.name(source, number, "agents")
-        raise ConfigError(f"{where}: agents: {error}") from None
 
 
 def _sends(target: Target, origin: str, **conditions: str) -> Rule:

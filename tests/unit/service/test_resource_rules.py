@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from taskrunner.errors import ConfigError
-from taskrunner.service.resources.rules import Resource, Rules, Target, Where, read_rules
+from taskrunner.service.resources.rules import Resource, Rules, read_rules
+from taskrunner.service.resources.targets import Target, Where
 
 
 def resource(**given: Any) -> Resource:

@@ -16,7 +16,8 @@ from taskrunner.service.resources.ec2.machine import Spec
 from taskrunner.service.resources.ec2.provider import GRACE_S, LATE, WATCH_S, Ec2Machines
 from taskrunner.service.resources.ec2.user_data import AgentSettings
 from taskrunner.service.resources.providers import Providers
-from taskrunner.service.resources.rules import Rules, Where
+from taskrunner.service.resources.rules import Rules
+from taskrunner.service.resources.targets import Where
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import machines as machine_store
 from taskrunner.service.store.database import Store

@@ -16,7 +16,8 @@ from taskrunner.service.resources.emr.api import EmrApi
 from taskrunner.service.resources.emr.cluster import Cluster
 from taskrunner.service.resources.emr.provider import LATE, UNSURE_S, WATCH_S, EmrClusters
 from taskrunner.service.resources.providers import Providers
-from taskrunner.service.resources.rules import Rules, Where, read_rules
+from taskrunner.service.resources.rules import Rules, read_rules
+from taskrunner.service.resources.targets import Where
 from taskrunner.service.store import clusters as cluster_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import ClusterRow
