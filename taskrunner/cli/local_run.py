@@ -29,9 +29,11 @@ from taskrunner.service.actions.publisher import Keeper, Publisher, SnsPublisher
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.loopback import LoopbackServer
-from taskrunner.service.resources.base import ResourceFailure
+from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
+from taskrunner.service.resources.engines import GivenEngines
 from taskrunner.service.resources.local import LocalProcesses
 from taskrunner.service.resources.placing import used_resources
+from taskrunner.service.resources.providers import Providers
 from taskrunner.service.resources.rules import Rules
 from taskrunner.service.resources.targets import Where
 from taskrunner.service.settings import ServiceSettings
@@ -158,10 +160,18 @@ class LocalRun:
         return Service(
             settings,
             clock=self._clock,
-            provider=agents,
+            provider=self._provider(agents),
             publisher=publisher,
             failed=self._duty_failed,
         )
+
+    @staticmethod
+    def _provider(agents: LocalProcesses) -> ResourceProvider:
+        """What starts agents: for resources here, and for what is there in a cluster's place."""
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        given = GivenEngines(region=region or "us-east-1", starter=agents)
+        there = dict.fromkeys((Where.EMR_SERVERLESS, Where.SPARK), given)
+        return Providers({Where.LOCAL: agents, **there})
 
     def _duty_failed(self, name: str, error: BaseException) -> None:
         self._broken.append(f"the service's {name} failed: {type(error).__name__}: {error}")
@@ -192,7 +202,7 @@ class LocalRun:
         pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
         version = service.put_definition(pipeline_id, self._definition)
         loaded = service.loaded(pipeline_id, version)
-        _refuse_nowhere(loaded.components, name, self._options.resources)
+        _refuse_nowhere(loaded.components, name, self._options)
         on_demand = loaded.on_demand
         if on_demand and self._options.selection != Selection():
             raise UsageError(
@@ -252,11 +262,14 @@ _REFUSED = {
 }
 
 
-def _refuse_nowhere(components: Components, pipeline: str, rules: Rules) -> None:
+def _refuse_nowhere(components: Components, pipeline: str, options: LocalOptions) -> None:
     """Refuse to wait for agents that nobody starts, and to forget clusters. Raises UsageError."""
     for resource in used_resources(components, pipeline, {}):
-        rule = rules.first(resource)
+        rule = options.resources.first(resource)
         refused = _REFUSED.get(rule.target.where) if rule is not None else None
+        is_far = rule is not None and rule.target.where is Where.EMR_SERVERLESS
+        if is_far and options.s3_root is not None:
+            refused = f"has jobs for {{}} read and write S3, and not {options.s3_root}: give --aws"
         if refused is not None:
             told = refused.format(f"{resource.type} {resource.id!r}")
             raise UsageError(f"--resources: {rule} {told}")

@@ -225,7 +225,7 @@ def test_without_a_rule_everything_says_so_and_a_restart_with_one_helps(tmp_path
     [
         (
             '[[resources]]\nrun = "emr-serverless"\n',
-            ":2: run: 'emr-serverless' is not built yet; wanted group=NAME",
+            ":2: run: found 'emr-serverless', wanted emr-serverless=ID",
         ),
         (
             '[[resources]]\ntype = "Ec2"\nrun = "local"\n',

@@ -37,12 +37,12 @@ def test_the_example_is_right_and_takes_everything() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("emr-serverless", "--resources: 'emr-serverless' is not built yet; wanted group=NAME"),
-        ("spark=spark://h:7077", "is not built yet"),
+        ("emr-serverless", "--resources: found 'emr-serverless', wanted emr-serverless=ID"),
+        ("spark=mesos://h:7077", "wanted spark=MASTER"),
         ("group=", "--resources: found 'group=', wanted group=NAME, the name"),
         (
             "groop",
-            "--resources: found 'groop', wanted group=NAME, local, ec2, emr or none, or a file",
+            "--resources: found 'groop', wanted group=NAME, local, ec2, emr, emr-serverless=ID",
         ),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--resources", "emr-serverless"), "'emr-serverless' is not built yet"),
+        (("--resources", "spark"), "found 'spark', wanted spark=MASTER"),
         (("--run-as-user", "nobody"), "--resources starts none"),
         (("--resources", "group=x", "--tasks-as-service-user"), "--resources starts none"),
     ],
@@ -179,4 +179,7 @@ def test_run_makes_no_cluster_that_nobody_would_look_after(
     arguments = ["run", str(path), "--work-dir", str(tmp_path / "work"), "--resources", "emr"]
     assert main(arguments) == EXIT_USAGE
     said = "--resources (emr) makes a cluster for EmrCluster 'C', which only a service"
+    assert said in capsys.readouterr().err
+    assert main([*arguments[:-1], "emr-serverless=00a"]) == EXIT_USAGE
+    said = "(emr-serverless=00a) has jobs for EmrCluster 'C' read and write S3, and not"
     assert said in capsys.readouterr().err

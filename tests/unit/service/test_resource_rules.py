@@ -81,7 +81,13 @@ def test_a_last_rule_takes_what_others_leave() -> None:
     assert not rules.sends_to(Where.NONE)
 
 
-@pytest.mark.parametrize("text", ["local", "none", "emr", "group=prod", "group=a b=c"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("local", "none", "emr", "group=prod", "group=a b=c", "emr-serverless=00a1,00b2"),
+        *("spark=spark://master:7077", "spark=yarn", "spark=k8s://https://h:6443"),
+    ],
+)
 def test_targets_are_written_as_they_are_read(text: str) -> None:
     assert str(Target.parse(text)) == text
 
@@ -89,7 +95,10 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("groop=x", "found 'groop=x', wanted group=NAME, local, ec2, emr or none"),
+        (
+            "groop=x",
+            "found 'groop=x', wanted group=NAME, local, ec2, emr, emr-serverless=ID, spark",
+        ),
         ("Local", "wanted group=NAME"),
         ("local=x", "wanted group=NAME"),
         ("group", "wanted group=NAME"),
@@ -98,9 +107,14 @@ def test_targets_are_written_as_they_are_read(text: str) -> None:
         ("group=x\ny", "wanted group=NAME, the name"),
         ("group=" + "x" * 1025, "in 1 to 1024 characters"),
         ("group=resource:df-1_@R", "worker groups of managed resources"),
-        ("emr=x", "found 'emr=x', wanted group=NAME, local, ec2, emr or none"),
-        ("emr-serverless", "not built yet"),
-        ("spark=spark://master:7077", "'spark=spark://master:7077' is not built yet"),
+        ("emr=x", "found 'emr=x', wanted group=NAME, local, ec2, emr, emr-serverless=ID"),
+        ("emr-serverless", "found 'emr-serverless', wanted emr-serverless=ID, an application's id"),
+        ("emr-serverless=00A", "wanted emr-serverless=ID"),
+        ("emr-serverless=a,b,c", "or two with a comma: one of Spark, one of Hive"),
+        ("spark", "wanted spark=MASTER: spark://HOST:PORT, yarn or k8s://URL"),
+        ("spark=local[*]", "wanted spark=MASTER"),
+        ("spark=mesos://h", "wanted spark=MASTER"),
+        ("spark=spark://h#x", "wanted spark=MASTER"),
         ("", "wanted group=NAME"),
     ],
 )
@@ -152,16 +166,24 @@ RULE = '[[resources]]\nrun = "local"\n'
         ('[[resources]]\nid = ""\nrun = "local"', "rules.toml:2: id: found '', wanted a text"),
         ('[[resources]]\ntag = "=x"\nrun = "local"', "rules.toml:2: tag: found '=x', wanted KEY"),
         (
-            '[[resources]]\nid = "x"\nrun = "group=a"\n\n[[resources]]\nrun = "emr-serverless"',
-            "rules.toml:6: run: 'emr-serverless' is not built yet; wanted group=NAME",
+            '[[resources]]\nid = "x"\nrun = "group=a"\n\n[[resources]]\nrun = "spark"',
+            "rules.toml:6: run: found 'spark', wanted spark=MASTER",
         ),
         (
             '[[resources]]\ntype = "Ec2Resource"\nrun = "emr"',
-            "rules.toml:2: type: found 'Ec2Resource', but emr makes only EmrCluster",
+            "rules.toml:2: type: found 'Ec2Resource', but emr is only for an EmrCluster",
         ),
         (
             '[[resources]]\nrun = "local"\nagents = "hadoop"',
             "rules.toml:3: agents: found 'hadoop', but local says who does the work already",
+        ),
+        (
+            '[[resources]]\nrun = "emr"\nrole = "arn:aws:iam::123456789012:role/x"',
+            "rules.toml:3: role: found 'arn:aws:iam::123456789012:role/x', but only jobs of emr-s",
+        ),
+        (
+            '[[resources]]\nrun = "emr-serverless=00a"\nrole = "jobs"',
+            "rules.toml:3: role: found 'jobs', wanted arn:aws:iam::ACCOUNT:role/NAME",
         ),
         (
             '[[resources]]\nrun = "emr"\nagents = "resource:x"',
@@ -169,7 +191,7 @@ RULE = '[[resources]]\nrun = "local"\n'
         ),
         (
             '[[resources]]\nrun = "ec2"\ntype = "EmrCluster"',
-            "rules.toml:3: type: found 'EmrCluster', but ec2 makes only Ec2Resource",
+            "rules.toml:3: type: found 'EmrCluster', but ec2 is only for an Ec2Resource",
         ),
         (
             f'{RULE}[[resources]]\nid = "x"\nrun = "none"',

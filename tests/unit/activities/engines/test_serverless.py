@@ -39,7 +39,8 @@ class FakeApi:
         self._looks: Iterator[str] = iter(())
 
     def _called(self, operation: str, arguments: dict[str, Any]) -> None:
-        report = ParamValidator().validate(arguments, MODEL.operation_model(operation).input_shape)
+        shape: Any = MODEL.operation_model(operation).input_shape
+        report = ParamValidator().validate(arguments, shape)
         assert not report.has_errors(), report.generate_report()
         self.calls.append((operation, arguments))
 
@@ -47,7 +48,7 @@ class FakeApi:
         self._called("GetApplication", arguments)
         kind = self.kinds.get(arguments["applicationId"])
         if kind is None:
-            told = {"Code": "ResourceNotFoundException", "Message": "no such application"}
+            told: Any = {"Code": "ResourceNotFoundException", "Message": "no such application"}
             raise ClientError({"Error": told}, "GetApplication")
         return {"application": {"type": kind}}
 

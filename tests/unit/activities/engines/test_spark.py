@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from taskrunner.activities.base import Activity, Context
+from taskrunner.activities.emr import EmrActivity
 from taskrunner.activities.engines.spark import SparkEngine
 from taskrunner.activities.engines.steps import Steps
 from taskrunner.errors import PermanentTaskError
 from taskrunner.model.steps.reader import read_step
 from taskrunner.testing import ActivityEnvironment, Ref, new_object, new_task
+from taskrunner.testing.activity_environment import Values
 from tests.unit.activities.engines.host import Host, environment
 
 SUBMIT = "command-runner.jar,spark-submit,--master,yarn,--deploy-mode,cluster,--queue,q"
@@ -117,11 +119,9 @@ def test_a_table_that_spark_cannot_read_is_refused(host: Host) -> None:
 
 def test_the_resource_says_which_master_it_is(host: Host) -> None:
     host.program("spark-submit")
-    from taskrunner.activities.emr import EmrActivity
-
     for handle in ("spark:k8s://h:6443@process:17", "spark:k8s://h:6443#group:a"):
         resource = new_object("@R_1", "EmrCluster", {"@resourceId": handle})
-        fields = {"runsOn": Ref("@R_1"), "step": f"{SUBMIT},s3://b/x.py"}
+        fields: Values = {"runsOn": Ref("@R_1"), "step": f"{SUBMIT},s3://b/x.py"}
         with environment() as found:
             found.run(EmrActivity(), new_task("EmrActivity", fields, resource))
     assert {call[2] for call in host.calls} == {"k8s://h:6443"}
