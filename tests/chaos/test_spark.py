@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 import gzip
+import os
+import socket
+import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
 from taskrunner.activities.emr import EmrActivity
+from taskrunner.activities.engines.local import spark_folder
 from taskrunner.activities.hive import HiveActivity
 from taskrunner.errors import TaskError
-from taskrunner.model.document import Value
+from taskrunner.model.document import PipelineObject, Value
 from taskrunner.model.task import Task
 from taskrunner.testing import ActivityEnvironment, Ref, new_object, new_task
 from tests.chaos.scale import is_full
-from tests.spark_host import local_environment, needs_spark
+from tests.integration.agent_harness import wait_for
+from tests.spark_host import QUICK_JAVA, local_environment, needs_spark
 
 pytestmark = [
     needs_spark,
@@ -97,3 +104,63 @@ def test_a_spark_program_runs_here_whatever_it_was_meant_for(
     rows = [staged.read(info.uri) for info in staged.objects.list("s3://out/y/part")]
     assert sorted(b"".join(rows).split()) == [b"one", b"two"]
     assert staged.objects.stat("s3://out/y/_SUCCESS") is not None
+
+
+@contextmanager
+def _standalone(folder: Path) -> Iterator[str]:
+    """A master of Spark's with one worker, on this host; yields its URL."""
+    home = spark_folder()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [f"{home}/bin/spark-class"]
+    url = f"spark://127.0.0.1:{port}"
+    master = [*command, "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1"]
+    worker = [*command, "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1"]
+    env = {**os.environ, "JAVA_TOOL_OPTIONS": QUICK_JAVA, "SPARK_LOCAL_DIRS": str(folder)}
+    worker += ["--cores", "1", "--memory", "1g", "--webui-port", "0"]
+    calls = [
+        [*master, "--port", str(port), "--webui-port", "0"],
+        [*worker, "--work-dir", str(folder / "work"), url],
+    ]
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "standalone.log").open("w"))
+        for call in calls:
+            process = subprocess.Popen(call, env=env, stdout=log, stderr=log)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        wait_for("a worker", lambda: "registered with master" in _text(folder).lower())
+        yield url
+
+
+def _text(folder: Path) -> str:
+    return (folder / "standalone.log").read_text()
+
+
+def test_a_spark_cluster_of_ones_own_does_the_work(tmp_path: Path) -> None:
+    program = tmp_path / "job.py"
+    program.write_text(
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "print('master', spark.sparkContext.master, spark.range(100).count())\n"
+    )
+    submit = "command-runner.jar,spark-submit,--master,yarn,--deploy-mode,cluster"
+    steps = [f"{submit},{program}"]
+    with _standalone(tmp_path) as url, local_environment(staged=False) as environment:
+        environment.env["SPARK_LOCAL_IP"] = "127.0.0.1"
+        resource = new_object("@R", "EmrCluster", {"@resourceId": f"spark:{url}#group"})
+        fields: dict[str, Value | Sequence[Value]] = {"runsOn": Ref("@R"), "step": steps}
+        environment.run(EmrActivity(), new_task("EmrActivity", fields, resource))
+        assert f"master {url} 100" in environment.stdout
+        _check_hive_on(environment, resource)
+
+
+def _check_hive_on(environment: ActivityEnvironment, resource: PipelineObject) -> None:
+    script = "SELECT concat('it is ', '${WORD}', count(*)) FROM (SELECT explode(array(1, 2))) t"
+    fields: dict[str, Value | Sequence[Value]] = {
+        "runsOn": Ref("@R"),
+        "hiveScript": script,
+        "scriptVariable": "WORD=w",
+        "stage": "false",
+    }
+    environment.run(HiveActivity(), new_task("HiveActivity", fields, resource))
+    assert "it is w2" in environment.stdout
