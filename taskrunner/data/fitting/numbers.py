@@ -128,6 +128,9 @@ def nearest(number: Decimal, size: int) -> float:
 
 
 def _reads_as(stored: float, number: Decimal) -> bool:
+    # Between two texts of as many digits `repr` may take the one that rounding does not.
+    if Decimal(repr(stored)) == number:
+        return True
     digits = "".join(map(str, number.as_tuple().digits)).strip("0")
     return Decimal(f"{stored:.{max(len(digits) - 1, 0)}e}") == number
 

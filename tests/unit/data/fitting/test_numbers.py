@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskrunner.data.fitting.numbers import Binary, Bits, Money, Scaled, nearest, number_of
@@ -99,6 +99,7 @@ def test_every_double_is_kept_in_17_digits_and_in_fewer(number: float) -> None:
         assert float(DOUBLE.fit(text, FAIL)) == number
 
 
+@example(5.960464477539063e-08)  # its shortest text is not what rounding gives
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_every_single_is_kept_in_9_digits_and_as_the_double_that_it_is(number: float) -> None:
     for text in (f"{number:.8e}", repr(number)):

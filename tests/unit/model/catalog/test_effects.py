@@ -23,7 +23,7 @@ from taskrunner.model.catalog.effects import (
     without_effect,
 )
 from taskrunner.model.document import Ref
-from taskrunner.service.resources.rules import Where
+from taskrunner.service.resources.targets import Where
 from taskrunner.testing import new_object
 
 ROOT = Path(__file__).resolve().parents[4]
