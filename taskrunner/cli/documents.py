@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from taskrunner.data.databases.validation import know_connections
 from taskrunner.errors import UsageError
 from taskrunner.model.document import Definition, ParameterObject, ParameterValue
 from taskrunner.model.parameters import with_values
@@ -52,6 +53,7 @@ def load_document(sources: Sources) -> Document:
     From then on types of installed plugins are known as well.
     """
     know_plugin_types()
+    know_connections()
     given = parse_params(sources.params)
     text = read_text(sources.path)
     document = read_document(text, source=sources.path, resource=sources.resource)

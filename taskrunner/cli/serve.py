@@ -225,6 +225,7 @@ def _serve_on(
     reload: Callable[[], None],
 ) -> int:
     from taskrunner.cli.served_alarms import publisher_of
+    from taskrunner.data.databases.validation import know_connections
     from taskrunner.plugins.types import know_plugin_types
     from taskrunner.service.app import EdgeSettings, create_app
     from taskrunner.service.engine import Service
@@ -233,6 +234,7 @@ def _serve_on(
 
     ended: list[tuple[str, BaseException]] = []
     know_plugin_types()
+    know_connections()
 
     def failed(name: str, error: BaseException) -> None:
         ended.append((name, error))

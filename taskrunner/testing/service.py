@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from taskrunner.data.databases.validation import know_connections
 from taskrunner.model.document import Definition, PipelineObject
 from taskrunner.model.reader import read_definition
 from taskrunner.model.rows import AttemptRow, InstanceRow
@@ -60,6 +61,7 @@ class ServiceInProcess:
         """`settings` may hold everything but the database's URL."""
         # As `taskrunner serve`: definitions may name the types of installed plugins.
         know_plugin_types()
+        know_connections()
         folder = MEMORY if os.access(MEMORY, os.W_OK) else None
         self._folder = tempfile.TemporaryDirectory(prefix="taskrunner-test-", dir=folder)
         url = database_url or f"sqlite:///{Path(self._folder.name) / 'service.db'}"

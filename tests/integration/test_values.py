@@ -10,7 +10,7 @@ from taskrunner.data.databases.base import Target
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.errors import TaskError
-from tests.integration.test_databases import database, rows, run
+from tests.integration.test_databases import MARIADB, database, rows, run
 
 FAIL, ROUND, TRUNCATE = OnLossyValue
 SERVERS = ["postgresql", "mariadb"]
@@ -160,3 +160,58 @@ def test_a_column_that_the_server_makes_is_named(fresh: str) -> None:
     assert rows(fresh, "select * from t") == [["1", "2", "9"]]
     with pytest.raises(TaskError, match=r"3 values, but table 't' takes 2 \(a, b\); .* twice itse"):
         load(fresh, [["1", "2", "9"]])
+
+
+def test_zero_dates_are_read_as_the_address_says(mariadb_database: str) -> None:
+    run(mariadb_database, "create table t (n int, d date, s datetime(3), t timestamp null)")
+    run(
+        mariadb_database,
+        "set sql_mode = ''; "
+        "insert into t values (1, 0, 0, 0), (2, '2026-00-00', '2026-02-13 02:00:00', null)",
+    )
+    other = ["2", "2026-00-00", "2026-02-13 02:00:00.000", None]
+    query = "select * from t order by n"
+    kept = ["1", "0000-00-00", "0000-00-00 00:00:00.000", "0000-00-00 00:00:00"]
+    assert rows(mariadb_database, query) == [kept, other]
+    address = f"{mariadb_database}?zeroDateTimeBehavior="
+    assert rows(f"{address}convertToNull", query) == [["1", None, None, None], other]
+    first = [text.replace("0000-00-00", "0001-01-01") for text in kept]
+    assert rows(f"{address}ROUND", query) == [first, other]
+    with pytest.raises(TaskError, match="row 1, column 'd': the date 0000-00-00 is zero"):
+        rows(f"{address}exception", query)
+
+
+def test_singles_of_mysql_come_out_with_all_their_digits(mariadb_database: str) -> None:
+    run(mariadb_database, "create table t (n int, v float, w float(7,2)); create table s like t")
+    values = ["16777215", "0.123456789", "1234567.5", "3.4028234e38", "1e-45", "-1.5", None]
+    given = [[str(number), value, "12345.67"] for number, value in enumerate(values)]
+    load(mariadb_database, given, on_lossy_value=ROUND)
+    found = rows(mariadb_database, "select * from t order by n")
+    load(mariadb_database, found, table="s")
+    same = "select count(*) from t join s using (n) where t.v <=> s.v and t.w = s.w"
+    assert rows(mariadb_database, same) == [["7"]]
+    assert found[0] == ["0", "16777215", "12345.67"]
+
+
+def test_all_else_reads_alike_beside_a_single(mariadb_database: str) -> None:
+    """Its query is read by another protocol, in which no value is a text."""
+    kinds = {**MARIADB, "int(5) zerofill": ["7"], "time(6)": ["-838:59:59.999999", "00:00:00.5"]}
+    columns = ", ".join(f"c{number} {kind} null" for number, kind in enumerate(kinds))
+    run(mariadb_database, f"create table t (n int, {columns}, f float)")
+    most = max(map(len, kinds.values()))
+    table: list[list[str | None]] = [
+        [str(n), *[values[n] if n < len(values) else None for values in kinds.values()], "1.5"]
+        for n in range(most + 1)
+    ]
+    load(mariadb_database, table, on_lossy_value=ROUND)
+    names = ", ".join(f"c{number}" for number in range(len(kinds)))
+    plain = rows(mariadb_database, f"select n, {names} from t order by n")
+    assert rows(mariadb_database, f"select n, {names}, f from t order by n") == [
+        [*row, "1.5"] for row in plain
+    ]
+
+
+def test_a_single_of_a_procedure_is_refused(mariadb_database: str) -> None:
+    run(mariadb_database, "create procedure p() select cast(1.5 as float) as f")
+    with pytest.raises(TaskError, match=r"column 'f' is a FLOAT.*CAST"):
+        rows(mariadb_database, "call p()")

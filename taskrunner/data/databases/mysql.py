@@ -17,6 +17,7 @@ from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE, SERVER_STATUS
 from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
 
+from taskrunner.data.databases import mysql_binary
 from taskrunner.data.databases.base import (
     Batch,
     Converters,
@@ -29,6 +30,7 @@ from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.mysql_columns import column_of, converter_of
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_insert import first_change, pieces
+from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.values import text_of
@@ -137,7 +139,7 @@ class MySqlDatabase(Database):
         """Read a query's rows as the server sends them."""
         with self._problems("run the query"):
             cursor = self._connection.cursor(SSCursor)
-            cursor.execute(query)
+            mysql_binary.execute(cursor, query)
         try:
             columns = tuple(column[0] for column in cursor.description or ())
             yield Result(columns=columns, batches=self._batches(cursor))
@@ -277,12 +279,14 @@ class MySqlDatabase(Database):
         getattr(self._connection, "_read_packet")().check_error()  # noqa: B009
 
     def _batches(self, cursor: SSCursor) -> Iterator[Batch]:
+        columns = [(field.name, field.type_code) for field in _result(cursor).fields]
+        zeros = ZeroDateReader(self.spec.options.zero_dates, columns)
         while True:
             with self._problems("read the rows"):
                 rows = cursor.fetchmany(_BATCH)
             if not rows:
                 return
-            yield rows
+            yield zeros.read(rows)
 
     @contextmanager
     def _problems(self, doing: str) -> Iterator[None]:

@@ -1,5 +1,7 @@
 """JDBC connection properties: which are honoured, which mean nothing here, all others refused.
 
+A property that changes values is honoured, or asks for what is done anyway, or is refused.
+
 A definition's author must not be able to make the agent's host read or run something by way of a
 connection (`allowLoadLocalInfile`, `autoDeserialize`, `socketFactory`, `service`, ...): so this is
 a list of what is allowed.
@@ -9,11 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.secret import Secret, told
 
 _MAX_TIMEOUT_S = 600.0
+
+
+class ZeroDates(Enum):
+    """What dates that are all zeros are read as: `zeroDateTimeBehavior` of MySQL's drivers."""
+
+    KEEP = "as they are"
+    NULL = "NULL"
+    FAIL = "nothing: the query fails"
+    YEAR_ONE = "0001-01-01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,8 @@ class Options:
     ssl_ca: str | None = None
     #: The schemas in which unqualified names are looked up (PostgreSQL, Redshift).
     search_path: str | None = None
+    #: What MySQL's dates that are all zeros are read as.
+    zero_dates: ZeroDates = ZeroDates.KEEP
     #: What only one driver understands, by the names that its scheme gave to `keep`.
     other: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,6 +59,11 @@ _MODES = {
     "verify_ca": "verify-ca",
     "verify-full": "verify-full",
     "verify_identity": "verify-full",
+}
+_ZERO_DATES = {
+    "converttonull": ZeroDates.NULL,
+    "exception": ZeroDates.FAIL,
+    "round": ZeroDates.YEAR_ONE,
 }
 _BOOLEANS = {
     "true": True,
@@ -122,22 +141,40 @@ def set_search_path(options: Options, value: str) -> Options:
     return replace(options, search_path=value)
 
 
-#: Speed, pooling and value conversions of the JDBC drivers: none of it changes what is done here,
-#: since every value passes as the server's own text.
+def set_zero_dates(options: Options, value: str) -> Options:
+    """The value says what becomes of dates that are all zeros: null, a failure or the year 1."""
+    return replace(options, zero_dates=_ZERO_DATES[value.replace("_", "").lower()])
+
+
+#: Speed, pooling, and what permits what is permitted here anyway: nothing that is done here depends
+#: on it, since every value passes as the server's own text.
 _MEANINGLESS = frozenset(
     {
-        "allowpublickeyretrieval", "applicationname", "autoreconnect", "cacheprepstmts",
-        "characterencoding", "charset", "connectiontimezone", "defaultfetchsize",
-        "defaultrowfetchsize", "dumpqueriesonexception", "enabled", "failoverreadonly",
-        "forceconnectiontimezonetosession", "jdbccompliantTruncation".lower(), "maxreconnects",
+        "allowmultiqueries", "allowpublickeyretrieval", "applicationname", "autoreconnect",
+        "cacheprepstmts", "defaultfetchsize", "defaultrowfetchsize", "dumpqueriesonexception",
+        "enabled", "failoverreadonly", "forceconnectiontimezonetosession", "maxreconnects",
         "nullcatalogmeanscurrent", "opensourcesubprotocoloverride", "preparethreshold",
-        "prepstmtcachesize",
-        "prepstmtcachesqllimit", "rewritebatchedstatements", "rewritebatchedinserts",
-        "servertimezone", "stringtype", "tcpkeepalive", "tinyint1isbit", "usecompression",
-        "usecursorfetch", "uselegacydatetimecode", "useserverprepstmts", "usetimezone",
-        "useunicode", "yearisdatetype", "zerodatetimebehavior",
+        "prepstmtcachesize", "prepstmtcachesqllimit", "rewritebatchedstatements",
+        "rewritebatchedinserts", "stringtype", "tcpkeepalive", "usecompression", "usecursorfetch",
+        "uselegacydatetimecode", "useserverprepstmts", "usetimezone", "zerodatetimebehavior",
     }
 )  # fmt: skip
+_UTF_8 = frozenset({"utf8", "utf-8", "utf8mb4"})
+_UTC = frozenset({"utc", "gmt", "z", "etc/utc", "etc/gmt", "+00:00", "gmt+00:00", "utc+00:00"})
+_TRUE = frozenset(word for word, meaning in _BOOLEANS.items() if meaning)
+_FALSE = frozenset(word for word, meaning in _BOOLEANS.items() if not meaning)
+#: What would change values, had the driver it is for: the values that ask for what is done here
+#: anyway, and what that is. Any other is refused.
+_ONLY: Mapping[str, tuple[frozenset[str], str]] = {
+    "characterencoding": (_UTF_8, "texts are in UTF-8"),
+    "charset": (_UTF_8, "texts are in UTF-8"),
+    "connectiontimezone": (_UTC, "sessions are in UTC"),
+    "jdbccomplianttruncation": (_TRUE, "what is cut is a CopyActivity's onLossyValue to say"),
+    "servertimezone": (_UTC, "sessions are in UTC"),
+    "tinyint1isbit": (_FALSE, "a TINYINT(1) is a number"),
+    "useunicode": (_TRUE, "texts are in UTF-8"),
+    "yearisdatetype": (_FALSE, "a YEAR is a number"),
+}
 
 
 def parse_options(
@@ -148,21 +185,27 @@ def parse_options(
     for text in properties:
         name, _, value = (part.strip() for part in text.partition("="))
         change = honoured.get(name.lower())
-        if change is None and name.lower() in _MEANINGLESS:
-            continue
-        if change is None:
+        if change is not None:
+            try:
+                options = change(options, value)
+            except (KeyError, ValueError):
+                raise _invalid(
+                    f"{where}: the connection property {name} has no usable value: "
+                    f"{told(value, text)!r}"
+                ) from None
+        elif name.lower() in _ONLY:
+            values, why = _ONLY[name.lower()]
+            if value.lower() not in values:
+                raise _invalid(
+                    f"{where}: the connection property {name} would change values, and cannot be "
+                    f"{told(value, text)!r} here: {why}"
+                )
+        elif name.lower() not in _MEANINGLESS:
             allowed = ", ".join(sorted(honoured)) or "none"
             raise _invalid(
                 f"{where}: the connection property {told(name, text)!r} is not allowed "
                 f"(honoured{'' if isinstance(text, Secret) else f' for {scheme}'}: {allowed})"
             )
-        try:
-            options = change(options, value)
-        except (KeyError, ValueError):
-            raise _invalid(
-                f"{where}: the connection property {name} has no usable value: "
-                f"{told(value, text)!r}"
-            ) from None
     return options
 
 

@@ -73,6 +73,7 @@ MYSQL = Scheme(
         "serversslcert": to.set_ssl_ca,
         "connecttimeout": to.set_connect_timeout(0.001),
         "sockettimeout": to.set_socket_timeout(0.001),
+        "zerodatetimebehavior": to.set_zero_dates,
     },
     engines=("mysql", "mariadb", "aurora-mysql"),
 )

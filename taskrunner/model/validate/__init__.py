@@ -9,7 +9,7 @@
 from taskrunner.model.validate.codes import CODES, Code, Severity
 from taskrunner.model.validate.effects import findings_of_places
 from taskrunner.model.validate.finding import Finding, Report
-from taskrunner.model.validate.run import unreadable, validate, validate_document
+from taskrunner.model.validate.run import add_check, unreadable, validate, validate_document
 
 __all__ = [
     "CODES",
@@ -17,6 +17,7 @@ __all__ = [
     "Finding",
     "Report",
     "Severity",
+    "add_check",
     "findings_of_places",
     "unreadable",
     "validate",

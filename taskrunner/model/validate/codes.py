@@ -124,6 +124,7 @@ _WARNINGS = {
     "repeated-single": "Nothing says that the field may have several values.",
     "nothing-to-copy": "A copy has no input or no output.",
     "no-database": "A table has no database to be in.",
+    "bad-connection": "A connection string or property is refused, so its activity would fail.",
     "bad-step": "A step or a jar's call cannot be read, so its activity would fail.",
     "bad-variable": "A script's variable is not NAME=value, so its activity would fail.",
     "script-argument-with-uri": "AWS documents scriptArgument for command only.",

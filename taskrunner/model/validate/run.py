@@ -51,6 +51,18 @@ CHECKS: tuple[Callable[[Context], None], ...] = (
     check_limits,
 )
 
+_added: list[Callable[[Context], None]] = []
+
+
+def add_check(check: Callable[[Context], None]) -> Callable[[], None]:
+    """Let a check from outside the model run as well, from a program's start on; returns its end.
+
+    For what is known to rooms that the model does not import, as the drivers' connection strings.
+    """
+    if check not in _added:
+        _added.append(check)
+    return lambda: _added.remove(check)
+
 
 def validate(
     definition: Definition,
@@ -106,7 +118,7 @@ def _run(
     for problem in problems:
         _note(findings, problem)
     context = Context(definition, findings=findings, now=now, target=target)
-    for check in CHECKS:
+    for check in (*CHECKS, *_added):
         check(context)
     return findings.report()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.data.databases.properties import Options, keep, parse_options
+from taskrunner.data.databases.properties import Options, ZeroDates, keep, parse_options
 from taskrunner.data.databases.schemes import scheme_of
 from taskrunner.errors import PermanentTaskError
 
@@ -28,7 +28,15 @@ def parsed(scheme: str, properties: list[str]) -> Options:
         ("postgresql", ["sslmode=require"], Options(ssl_mode="require")),
         ("redshift", ["sslRootCert=/ca.pem"], Options(ssl_ca="/ca.pem")),
         ("postgresql", ["currentSchema=a,b"], Options(search_path="a,b")),
-        ("mysql", ["useUnicode=true", "zeroDateTimeBehavior=convertToNull"], Options()),
+        ("mysql", ["useUnicode=true", "characterEncoding=UTF-8", "tinyInt1isBit=false"], Options()),
+        ("mysql", ["serverTimezone=UTC", "connectionTimeZone=GMT+00:00"], Options()),
+        ("mysql", ["allowMultiQueries=true"], Options()),
+        ("postgresql", ["allowMultiQueries=true", "tcpKeepAlive=true"], Options()),
+        ("redshift", ["allowMultiQueries=true", "tcpKeepAlive=true"], Options()),
+        ("mysql", ["zeroDateTimeBehavior=convertToNull"], Options(zero_dates=ZeroDates.NULL)),
+        ("mysql", ["zeroDateTimeBehavior=CONVERT_TO_NULL"], Options(zero_dates=ZeroDates.NULL)),
+        ("mysql", ["zeroDateTimeBehavior=exception"], Options(zero_dates=ZeroDates.FAIL)),
+        ("mysql", ["zeroDateTimeBehavior=ROUND"], Options(zero_dates=ZeroDates.YEAR_ONE)),
     ],
 )
 def test_allowed_properties(scheme: str, properties: list[str], expected: Options) -> None:
@@ -41,7 +49,6 @@ def test_allowed_properties(scheme: str, properties: list[str], expected: Option
         ("mysql", "allowLoadLocalInfile=true"),
         ("mysql", "allowUrlInLocalInfile=true"),
         ("mysql", "autoDeserialize=true"),
-        ("mysql", "allowMultiQueries=true"),
         ("mysql", "sessionVariables=sql_mode=''"),
         ("postgresql", "socketFactory=evil"),
         ("postgresql", "options=-c x=y"),
@@ -55,7 +62,23 @@ def test_everything_else_is_refused(scheme: str, text: str) -> None:
         parsed(scheme, [text])
 
 
-@pytest.mark.parametrize("text", ["connectTimeout=soon", "connectTimeout=-1", "sslMode=maybe"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "serverTimezone=Asia/Tokyo", "connectionTimeZone=LOCAL", "characterEncoding=latin1",
+        "useUnicode=false", "tinyInt1isBit=true", "yearIsDateType=true",
+        "jdbcCompliantTruncation=false", "characterEncoding",
+    ],
+)  # fmt: skip
+def test_what_would_change_values_is_refused(text: str) -> None:
+    with pytest.raises(PermanentTaskError, match=rf"'Db'.* {text.partition('=')[0]} would change"):
+        parsed("mysql", [text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["connectTimeout=soon", "connectTimeout=-1", "sslMode=maybe", "zeroDateTimeBehavior=ignore"],
+)
 def test_unusable_values_are_refused(text: str) -> None:
     with pytest.raises(PermanentTaskError, match="no usable value"):
         parsed("mysql", [text])

@@ -507,6 +507,7 @@ ELSEWHERE = {
     "unresolved-value",
     "resource-nowhere",
     "cannot-run",
+    "bad-connection",
 }
 
 
