@@ -225,16 +225,13 @@ def _serve_on(
     reload: Callable[[], None],
 ) -> int:
     from taskrunner.cli.served_alarms import publisher_of
-    from taskrunner.data.databases.validation import know_connections
-    from taskrunner.plugins.types import know_plugin_types
     from taskrunner.service.app import EdgeSettings, create_app
     from taskrunner.service.engine import Service
     from taskrunner.service.handlers import HANDLERS
     from taskrunner.service.server import ServiceServer, url_of
 
     ended: list[tuple[str, BaseException]] = []
-    know_plugin_types()
-    know_connections()
+    _know_what_definitions_say()
 
     def failed(name: str, error: BaseException) -> None:
         ended.append((name, error))
@@ -268,6 +265,15 @@ def _serve_on(
             server, reload, started=lambda: _announce(options, resources, server, service.store)
         )
     return _ended(*ended[0]) if ended else _ended()
+
+
+def _know_what_definitions_say() -> None:
+    """Let definitions name types of plugins, and have what they say of databases looked at."""
+    from taskrunner.data.databases.validation import know_connections
+    from taskrunner.plugins.types import know_plugin_types
+
+    know_plugin_types()
+    know_connections()
 
 
 def _ended(name: str = "", error: BaseException | None = None) -> int:

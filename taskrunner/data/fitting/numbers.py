@@ -128,11 +128,11 @@ def nearest(number: Decimal, size: int) -> float:
 
 
 def _reads_as(stored: float, number: Decimal) -> bool:
-    # Between two texts of as many digits `repr` may take the one that rounding does not.
-    if Decimal(repr(stored)) == number:
-        return True
-    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
-    return Decimal(f"{stored:.{max(len(digits) - 1, 0)}e}") == number
+    digits = "".join(map(str, number.as_tuple().digits))
+    zeros = len(digits) - len(digits.rstrip("0"))
+    # A half either way: programs round it up or to the even digit.
+    half = Decimal("0.5").scaleb(int(number.as_tuple().exponent) + zeros, _EXACTLY)
+    return _EXACTLY.abs(_EXACTLY.subtract(Decimal(stored), number)) <= half
 
 
 def _towards_zero(stored: float, size: int) -> float:
