@@ -9,7 +9,7 @@ import pytest
 from taskrunner.data.databases.base import Target
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.errors import TaskError
+from taskrunner.errors import PermanentTaskError, TaskError
 from tests.integration.test_databases import MARIADB, database, rows, run
 
 FAIL, ROUND, TRUNCATE = OnLossyValue
@@ -215,3 +215,25 @@ def test_a_single_of_a_procedure_is_refused(mariadb_database: str) -> None:
     run(mariadb_database, "create procedure p() select cast(1.5 as float) as f")
     with pytest.raises(TaskError, match=r"column 'f' is a FLOAT.*CAST"):
         rows(mariadb_database, "call p()")
+
+
+@pytest.mark.parametrize("engine", ["MyISAM", "Aria", "MEMORY"])
+def test_a_table_without_transactions_is_refused(mariadb_database: str, engine: str) -> None:
+    create = f"create table t (n integer primary key) engine={engine}"
+    words = f"'t' has the engine {engine}, which knows no transactions"
+    with pytest.raises(PermanentTaskError, match=words):
+        load(mariadb_database, [["1"]], create_table_sql=create)
+    run(mariadb_database, create.replace("table t", "table if not exists t"))
+    for query in (None, "insert into t values (?)"):
+        with pytest.raises(PermanentTaskError, match=words):
+            load(mariadb_database, [["1"]], **({"insert_query": query} if query else {}))
+    for _ in range(2):
+        load(mariadb_database, [["1"]], insert_query="replace into t values (?)")
+    assert rows(mariadb_database, "select * from t") == [["1"]]
+
+
+def test_a_view_and_a_table_of_a_secure_engine_are_loaded(mariadb_database: str) -> None:
+    run(mariadb_database, "create table t (n integer); create view v as select * from t")
+    load(mariadb_database, [["1"]])
+    load(mariadb_database, [["2"]], table="v")
+    assert rows(mariadb_database, "select * from t order by n") == [["1"], ["2"]]

@@ -136,6 +136,9 @@ class Database(ScriptSession):
     def prepare_load(self) -> None:
         """Set the connection up so that no value is changed silently."""
 
+    def check_target(self, target: Target) -> None:  # noqa: B027  most have no such tables
+        """Raise PermanentTaskError for a table that cannot be loaded whole or not at all."""
+
     def load(self, target: Target, batches: Iterable[Batch]) -> int:
         """Insert all rows, in one transaction; returns how many."""
         from taskrunner.data.databases.insert import Inserter
@@ -146,6 +149,7 @@ class Database(ScriptSession):
         if not target.insert_query:
             # Without any rows, nothing else would miss it.
             self.table(target.table, target.schema)
+        self.check_target(target)
         count = 0
         inserter: Inserter | None = None
         for batch in batches:

@@ -24,18 +24,19 @@ from taskrunner.data.databases.base import (
     Database,
     Result,
     RowRefusedError,
+    Target,
     TargetColumn,
 )
 from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.mysql_columns import column_of, converter_of
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
-from taskrunner.data.databases.mysql_insert import first_change, pieces
+from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.values import text_of
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 _BATCH = 1000
 _NO_SUCH_TABLE = {1049, 1146}
@@ -195,6 +196,32 @@ class MySqlDatabase(Database):
                 "CONCAT(@@sql_mode, ',STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO'), "
                 "SESSION max_error_count = 65535"
             )
+
+    def check_target(self, target: Target) -> None:
+        """Refuse tables of engines without transactions, unless a repeated row does no harm."""
+        name = self.find_table(target.table, target.schema)
+        if name is None or is_repeatable(target.insert_query or ""):
+            return
+        with (
+            self._problems(f"look at table {name}"),
+            closing(self._connection.cursor()) as cursor,
+        ):
+            cursor.execute(f"SHOW CREATE TABLE {name}")
+            engine = engine_of((cursor.fetchone() or ("", ""))[1])
+            cursor.execute(
+                "SELECT 1 FROM information_schema.ENGINES "
+                "WHERE ENGINE = %s AND TRANSACTIONS = 'NO'",
+                (engine,),
+            )
+            if cursor.fetchone() is None:
+                return
+        message = (
+            f"{self.spec}: table {target.full_name!r} has the engine {engine}, which knows no "
+            "transactions: a load that is cut off would leave some of its rows, and the next try "
+            "would load them again; wanted another engine (ALTER TABLE ... ENGINE=InnoDB), or an "
+            "insertQuery that may be repeated (REPLACE, INSERT IGNORE, ON DUPLICATE KEY UPDATE)"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows, many to a statement where its form allows it."""

@@ -16,6 +16,11 @@ from taskrunner.data.databases.script import Statement
 _MOST = 1_000_000
 _LIST = re.compile(r"\bVALUES?\s*\(\s*\Z", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*,\s*")
+_ENGINE = re.compile(r"^\).*?\bENGINE=(\w+)", re.MULTILINE)
+_REPEATABLE = re.compile(
+    r"\A\s*REPLACE\b|\bINSERT\b(?:\s+\w+)?\s+IGNORE\b|\bON\s+DUPLICATE\s+KEY\s+UPDATE\b",
+    re.IGNORECASE,
+)
 _ROW = re.compile(r"at row (\d+)")
 #: Cut, out of range, cut to a number, no character of the column's, too long, NULL for what none
 #: is for, no default: what a server that is not strict, or IGNORE, makes of a value.
@@ -70,6 +75,17 @@ def first_change(warnings: Iterable[Sequence[object]]) -> str | None:
         if int(str(code)) in _CHANGES:
             return str(message)
     return None
+
+
+def is_repeatable(query: str) -> bool:
+    """Whether an INSERT says itself what becomes of rows that are there already."""
+    return _REPEATABLE.search(query) is not None
+
+
+def engine_of(create_table: str) -> str:
+    """The storage engine in the answer to SHOW CREATE TABLE; empty for a view."""
+    found = _ENGINE.findall(create_table)
+    return str(found[-1]) if found else ""
 
 
 def _is_list(statement: Statement) -> bool:

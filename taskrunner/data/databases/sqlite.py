@@ -13,19 +13,19 @@ from taskrunner.data.databases.base import (
     Converters,
     Database,
     Result,
-    Row,
+    RowRefusedError,
+    TargetColumn,
 )
 from taskrunner.data.databases.dialect import Dialect, Family
 from taskrunner.data.databases.schemes import SQLITE
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.databases.sqlite_files import SqliteFiles
-from taskrunner.data.databases.values import binary_of, text_of
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.data.databases.sqlite_values import RowReader, column_of, converter_of
+from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
 
 _BATCH = 1000
 _BUSY_TIMEOUT_S = 60.0
-_INFINITE = {"inf": "Infinity", "-inf": "-Infinity"}
 _ERROR_IDS = {
     sqlite3.SQLITE_AUTH: ErrorId.ACCESS_DENIED,
     sqlite3.SQLITE_PERM: ErrorId.ACCESS_DENIED,
@@ -100,16 +100,21 @@ class SqliteDatabase(Database):
             found = self._connection.execute(query, (table,)).fetchone()
         return None if found is None else prefix + self.quote(found[0])
 
-    def converters(self, table: str, columns: Sequence[str]) -> Converters:
-        """Columns whose declared type has BLOB in it, as LONGBLOB or BLOB(16), take bytes."""
+    def target_columns(self, table: str) -> Sequence[TargetColumn]:
+        """The columns as they were declared."""
         schema, _, name = table.rpartition(".")
         prefix = f"{schema}." if schema else ""
         with self._problems(f"look at table {name}"):
-            rows = self._connection.execute(f"PRAGMA {prefix}table_info({name})").fetchall()
+            rows = self._connection.execute(f"PRAGMA {prefix}table_xinfo({name})").fetchall()
+        return [column_of(row) for row in rows]
+
+    def converters(self, table: str, columns: Sequence[str]) -> Converters:
+        """Columns whose declared type has BLOB in it, as LONGBLOB or BLOB(16), take bytes."""
         # To SQLite a name is the same in any case.
-        types = {str(row[1]).lower(): str(row[2]).upper() for row in rows}
-        names = [name.lower() for name in columns] or list(types)
-        return {n: binary_of for n, name in enumerate(names) if "BLOB" in types.get(name, "")}
+        known = {column.name.lower(): column for column in self.target_columns(table)}
+        shown = [name for name, column in known.items() if not column.is_hidden]
+        names = [name.lower() for name in columns] or shown
+        return {n: converter_of(known[name].type) for n, name in enumerate(names) if name in known}
 
     def prepare_load(self) -> None:
         """Take the write lock first, so that nothing has to be tried twice."""
@@ -121,8 +126,20 @@ class SqliteDatabase(Database):
         sql = statement.with_markers("?", percent="%")
         # What makes the rows is not to run with other rights.
         rows = list(rows)
-        with self._problems("insert rows"):
-            self._connection.executemany(sql, rows)
+        count = 0
+
+        def counted() -> Iterator[Sequence[object]]:
+            nonlocal count
+            for count, row in enumerate(rows, 1):  # noqa: B007  it is the last one that was taken
+                yield row
+
+        try:
+            with self._problems("insert rows"):
+                self._connection.executemany(sql, counted())
+        except PathNotAllowed:
+            raise
+        except TaskError as error:
+            raise RowRefusedError(str(error), error_id=error.error_id, row=count) from error
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement; it is stepped to its end, for its effects."""
@@ -172,12 +189,13 @@ class SqliteDatabase(Database):
         return self._opened
 
     def _batches(self, cursor: sqlite3.Cursor) -> Iterator[Batch]:
+        reader = RowReader([column[0] for column in cursor.description or ()])
         while True:
             with self._problems("read the rows"):
                 rows = cursor.fetchmany(_BATCH)
             if not rows:
                 return
-            yield [_row(row) for row in rows]
+            yield [reader.read(row) for row in rows]
 
     @contextmanager
     def _problems(self, doing: str) -> Iterator[None]:
@@ -192,15 +210,3 @@ class SqliteDatabase(Database):
             message = f"cannot {doing}: {self.spec}: {error}"
             error_id = _ERROR_IDS.get(code, ErrorId.ACTIVITY_FAILED)
             raise TaskError(message, error_id=error_id) from error
-
-
-def _row(row: Sequence[object]) -> Row:
-    return [value if value is None or isinstance(value, str) else _text(value) for value in row]
-
-
-def _text(value: object) -> str:
-    """The text of a number or a blob; a float's has all its digits, unlike SQLite's own."""
-    if isinstance(value, bytes):
-        return text_of(value)
-    text = repr(value)
-    return _INFINITE.get(text, text)

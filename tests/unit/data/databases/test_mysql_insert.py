@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from taskrunner.data.databases.dialect import Dialect
-from taskrunner.data.databases.mysql_insert import first_change, pieces
+from taskrunner.data.databases.mysql_insert import (
+    engine_of,
+    first_change,
+    is_repeatable,
+    pieces,
+)
 from taskrunner.data.databases.script import parse_statement
 
 ROWS = [["1", "a%"], ["2", "b"]]
@@ -67,3 +72,21 @@ def test_what_the_server_says_of_changed_values() -> None:
     cut = ("Note", 1265, "Data truncated for column 'v' at row 1")
     assert first_change([duplicate, cut]) == cut[2]
     assert first_change([duplicate]) is None
+
+
+def test_inserts_that_may_be_repeated() -> None:
+    assert is_repeatable("replace into t values (?)")
+    assert is_repeatable("INSERT IGNORE INTO t VALUES (?)")
+    assert is_repeatable("insert low_priority ignore t values (?)")
+    assert is_repeatable("insert into t values (?) on duplicate key update a = values(a)")
+    assert not is_repeatable("insert into t values (?)")
+    assert not is_repeatable("insert into t values (replace(?, 'a', 'b'))")
+    assert not is_repeatable("")
+
+
+def test_the_engine_of_a_table() -> None:
+    table = (
+        "CREATE TABLE `t` (\n  `a` varchar(20) DEFAULT ') ENGINE=InnoDB'\n) ENGINE=MyISAM DEFAULT"
+    )
+    assert engine_of(table) == "MyISAM"
+    assert engine_of("CREATE VIEW `v` AS select 1") == ""
