@@ -16,6 +16,9 @@ from taskrunner.errors import TaskError
 from taskrunner.testing import new_object, new_task
 
 _OK = b"\x00\x00\x00\x02\x00\x00\x00"
+#: To a statement that is to be prepared: its number, no columns, no parameters.
+_PREPARED = b"\x00\x01\x00\x00\x00" + bytes(7)
+_QUERY, _PREPARE = b"\x03", b"\x16"
 
 
 class Rogue:
@@ -48,11 +51,12 @@ class Rogue:
             connection.sendall(_packet(sequence + 1, _OK))
             while (received := self._read(connection))[1]:
                 sequence, command = received
-                if self.asked or not command.startswith(b"\x03"):
+                if self.asked or not command.startswith((_QUERY, _PREPARE)):
                     continue  # whatever comes after the wish is only listened to
                 if self.polite_queries > 0:
                     self.polite_queries -= 1
-                    connection.sendall(_packet(sequence + 1, _OK))
+                    answer = _PREPARED if command.startswith(_PREPARE) else _OK
+                    connection.sendall(_packet(sequence + 1, answer))
                 else:
                     self.asked = True
                     connection.sendall(_packet(sequence + 1, b"\xfb" + bytes(self.wanted)))

@@ -34,7 +34,7 @@ from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_r
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
-from taskrunner.data.databases.values import text_of
+from taskrunner.data.databases.values import BitNumber, text_of
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -78,7 +78,7 @@ def _string(value: str | bytes) -> str:
 
 
 def _bit(value: bytes) -> str:
-    return str(int.from_bytes(value, "big"))
+    return BitNumber(int.from_bytes(value, "big"))
 
 
 #: Of the library's conversions those from Python stay; towards Python there are only these two.

@@ -97,7 +97,9 @@ def _prepare(connection: Any, query: str) -> int | None:
 
 def _told(connection: Any) -> tuple[int, int, int]:
     packet = connection._read_packet()
-    _, number, columns, parameters = struct.unpack("<BIHH", packet.read(9))
+    status, number, columns, parameters = struct.unpack("<BIHH", packet.read(9))
+    if status != 0:
+        raise pymysql.err.InternalError("the server's answer is none to a prepared statement")
     return number, columns, parameters
 
 

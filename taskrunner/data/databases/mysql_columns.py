@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from taskrunner.data.databases.values import binary_of
 from taskrunner.data.fitting.columns import TargetColumn
-from taskrunner.data.fitting.numbers import Binary, Bits, Scaled
+from taskrunner.data.fitting.numbers import Binary, BitsAsNumber, Scaled
 from taskrunner.data.fitting.rules import Rule
 from taskrunner.data.fitting.texts import Length, Padded, Words, Year
 from taskrunner.data.fitting.times import Temporal
@@ -92,7 +92,7 @@ _RULES: Mapping[str, Callable[[Sequence[int]], Rule]] = {
     "time": _time(has_date=False),
     "char": _length,
     "varchar": _length,
-    "bit": lambda _: Bits(),
+    "bit": lambda _: BitsAsNumber(),
     "year": lambda _: Year(),
     "binary": lambda numbers: Padded(_number(numbers, 0)),
 }

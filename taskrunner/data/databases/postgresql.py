@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 
 import psycopg
 from psycopg import adapt, pq, sql
+from psycopg.abc import Buffer
 from psycopg.types import TypesRegistry
 from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
@@ -21,6 +22,7 @@ from taskrunner.data.databases.postgresql_columns import COLUMNS, PLAIN_COLUMNS,
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
+from taskrunner.data.databases.values import BitDigits
 from taskrunner.data.fitting.columns import fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
@@ -32,6 +34,8 @@ _COPY_PIECE = 1 << 16
 _CHUNKS_SINCE = 170000
 _GENERATES_SINCE = 120000
 _RECURSES_SINCE = 90000
+#: The types bit and bit varying.
+_BITS = (1560, 1562)
 _ERROR_IDS = {
     "28": ErrorId.ACCESS_DENIED,
     "42501": ErrorId.ACCESS_DENIED,
@@ -63,10 +67,19 @@ _ANSWERS = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 DIALECT = STANDARD
 
 
+class _BitLoader(adapt.Loader):
+    """Bits are told from numbers."""
+
+    def load(self, data: Buffer) -> BitDigits:
+        return BitDigits(bytes(data), "ascii")
+
+
 def _text_only() -> adapt.AdaptersMap:
     """Adapters that know nothing but text."""
     adapters = adapt.AdaptersMap(types=TypesRegistry())
     adapters.register_loader(0, TextLoader)
+    for oid in _BITS:
+        adapters.register_loader(oid, _BitLoader)
     adapters.register_dumper(str, StrDumperUnknown)
     adapters.register_dumper(type(None), NoneDumper)
     return adapters
@@ -182,7 +195,12 @@ class PostgreSqlDatabase(Database):
         statement = f"COPY {table} ({names}) FROM STDIN" if names else f"COPY {table} FROM STDIN"
         known = self.target_columns(table)
         checked = fitted(
-            batches, known, target.columns, target.on_lossy_value, table=target.full_name
+            batches,
+            known,
+            target.columns,
+            target.on_lossy_value,
+            table=target.full_name,
+            without="\0",
         )
         with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
             count = self._copy(cursor, statement, checked)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from taskrunner.data.fitting.columns import TargetColumn
-from taskrunner.data.fitting.numbers import Binary, Money, Scaled
+from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, Money, Scaled
 from taskrunner.data.fitting.rules import Rule
 from taskrunner.data.fitting.texts import Elements, Length, Nothing
 from taskrunner.data.fitting.times import Interval, Temporal
@@ -61,6 +61,8 @@ def _rule_of(name: str, numbers: Sequence[int], *, with_zone: bool) -> Rule | No
         return Temporal(has_date=name.startswith("timestamp"), digits=digits, has_zone=with_zone)
     if name.startswith("interval"):
         return _interval(name, numbers)
+    if name in {"bit", "bit varying"}:
+        return BitsAsDigits(numbers[0] if numbers and name == "bit" else None)
     if name == "numeric":
         return Scaled(numbers[1]) if numbers[1:] else None
     if name in {"character varying", "character"}:
@@ -74,7 +76,20 @@ def _interval(name: str, numbers: Sequence[int]) -> Rule:
     return Interval(numbers[0] if numbers else _MOST_DIGITS)
 
 
+_IN_RANGE = r'"((?:[^"\\]|\\.)*)"|([^\[\](){},"\s][^\[\](){},"]*)'
+_NUMBER = r"()([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
+_POINTS = ("point", "line", "lseg", "box", "path", "polygon", "circle")
+
+
+def _ranges(kind: str, rule: Rule) -> dict[str, Rule]:
+    return {f"{kind}{what}": Elements(rule, _IN_RANGE) for what in ("range", "multirange")}
+
+
 _OTHERS: dict[str, Rule] = {
+    **dict.fromkeys(_POINTS, Elements(Binary(8), _NUMBER)),
+    **_ranges("ts", Temporal(digits=_MOST_DIGITS)),
+    **_ranges("tstz", Temporal(digits=_MOST_DIGITS, has_zone=True)),
+    **_ranges("date", Temporal(has_time=False)),
     "smallint": Scaled(),
     "integer": Scaled(),
     "bigint": Scaled(),

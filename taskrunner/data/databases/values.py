@@ -7,6 +7,19 @@ from __future__ import annotations
 
 import re
 
+
+class BitDigits(str):
+    """Bits as digits, 0101: PostgreSQL's text of them, which would be another number in MySQL."""
+
+    __slots__ = ()
+
+
+class BitNumber(str):
+    """Bits as the number that they are, 5: MySQL's text, which PostgreSQL would read as digits."""
+
+    __slots__ = ()
+
+
 _HEX = re.compile(r"\\x((?:[0-9A-Fa-f]{2})*)")
 
 

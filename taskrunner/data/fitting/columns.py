@@ -82,11 +82,20 @@ class Fitting:
     ) -> None:
         self._table = table
         self._policy = policy
+        self._columns = columns
         self._checked = [
             (position, column)
             for position, column in enumerate(columns)
             if column is not None and (column.rule is not None or column.null_becomes is not None)
         ]
+
+    def refuse(self, character: str, batch: Batch, *, first: int) -> None:
+        """Raise LossyValueError for the first value that has a character which no type takes."""
+        for number, row in enumerate(batch, first):
+            for column, value in zip(self._columns, row, strict=True):
+                if value is not None and column is not None and character in value:
+                    why = f"has the character {character!r}, which the server has not in texts"
+                    raise self._error(column, quoted(value, 60), why, number)
 
     def fit(self, batch: Batch, *, first: int) -> Batch:
         """The batch as it is given to the server; `first` is its first row's number."""
@@ -130,14 +139,20 @@ def fitted(
     policy: OnLossyValue,
     *,
     table: str,
+    without: str,
 ) -> Iterator[Batch]:
-    """All batches of a load, checked one after the other; `known` are the table's columns."""
+    """All batches of a load, checked one after the other; `known` are the table's columns.
+
+    `without` is a character that the server has in no text.
+    """
     fitting: Fitting | None = None
     first = 1
     for batch in batches:
         if fitting is None:
             columns = columns_of_rows(known, names, table=table, width=len(batch[0]))
             fitting = Fitting(columns, policy, table=table)
+        if any(without in value for row in batch for value in row if value is not None):
+            fitting.refuse(without, batch, first=first)
         yield fitting.fit(batch, first=first)
         first += len(batch)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
+from taskrunner.data.databases.values import BitDigits, BitNumber
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule, choose
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?", re.ASCII)
@@ -105,17 +107,46 @@ class Money(Rule):
 
 
 @dataclass(frozen=True)
-class Bits(Rule):
+class BitsAsNumber(Rule):
     """MySQL's BIT, whose text is a number: the digits 0101 of other databases are none."""
 
     plain = r"0|[1-9][0-9]{0,19}"
 
+    def keeps_all(self, texts: Iterable[str]) -> bool:
+        """Whether all are numbers, and none is known to be digits."""
+        texts = [*texts]
+        return super().keeps_all(texts) and not any(type(text) is BitDigits for text in texts)
+
     def fit(self, text: str, policy: OnLossyValue) -> str:
-        """The number as it is written without zeros in front."""
+        """The number as it is written without zeros in front, or that of another's digits."""
+        if type(text) is BitDigits and text:
+            return str(int(text, 2))
         if re.fullmatch(self.plain, text):
             return text
         message = "is not a whole number without zeros in front, as the bits are written here"
         raise NotKeptError(message)
+
+
+@dataclass(frozen=True)
+class BitsAsDigits(Rule):
+    """PostgreSQL's bits, whose text is their digits; `size` where there must be so many."""
+
+    size: int | None
+
+    plain = "[01]*"
+
+    def keeps_all(self, texts: Iterable[str]) -> bool:
+        """Whether all are digits, and none is known to be a number."""
+        texts = [*texts]
+        return super().keeps_all(texts) and not any(type(text) is BitNumber for text in texts)
+
+    def fit(self, text: str, policy: OnLossyValue) -> str:
+        """The digits, or those of another's number."""
+        if type(text) is not BitNumber:
+            return text
+        if self.size is None or int(text).bit_length() > self.size:
+            raise NotKeptError("is a number, of which it is not known how many bits it stands for")
+        return f"{int(text):0{self.size}b}"
 
 
 def nearest(number: Decimal, size: int) -> float:

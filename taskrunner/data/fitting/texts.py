@@ -120,14 +120,16 @@ class Nothing(Rule):
 
 @dataclass(frozen=True)
 class Elements(Rule):
-    """PostgreSQL's arrays: no element may need the policy, whatever it is."""
+    """PostgreSQL's arrays and ranges: no element may need the policy, whatever it is."""
 
     rule: Rule
+    #: One element, in quotes (its first group) or without (its second).
+    pattern: str = r'"((?:[^"\\]|\\.)*)"|([^{},"\s][^{},"]*)'
     plain = r"\{\}"
 
     def fit(self, text: str, policy: OnLossyValue) -> str:
         """The text, when every element is kept as it is."""
-        for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|([^{},"\s][^{},"]*)', text, re.DOTALL):
+        for quoted, bare in re.findall(self.pattern, text, re.DOTALL):
             element = re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL) if quoted else bare
             if quoted or element.upper() != "NULL":
                 try:

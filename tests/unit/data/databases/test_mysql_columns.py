@@ -4,7 +4,7 @@ import pytest
 
 from taskrunner.data.databases.mysql_columns import column_of, converter_of
 from taskrunner.data.databases.values import binary_of
-from taskrunner.data.fitting.numbers import Binary, Bits, Scaled
+from taskrunner.data.fitting.numbers import Binary, BitsAsNumber, Scaled
 from taskrunner.data.fitting.rules import Rule
 from taskrunner.data.fitting.texts import Length, Padded, Words, Year
 from taskrunner.data.fitting.times import Temporal
@@ -32,7 +32,7 @@ def row(kind: str, **more: str) -> dict[str, str | None]:
         ("timestamp(6)", Temporal(digits=6)),
         ("time(3)", Temporal(has_date=False, digits=3)),
         ("year(4)", Year()),
-        ("bit(8)", Bits()),
+        ("bit(8)", BitsAsNumber()),
         ("char(3)", Length(3)),
         ("varchar(3)", Length(3)),
         ("tinytext", Length(255, in_bytes=True)),

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.data.databases.postgresql_columns import column_of
-from taskrunner.data.fitting.numbers import Binary, Money, Scaled
-from taskrunner.data.fitting.rules import Rule
+from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, Money, Scaled
+from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule
 from taskrunner.data.fitting.texts import Elements, Length, Nothing
 from taskrunner.data.fitting.times import Interval, Temporal
 
@@ -36,13 +36,33 @@ from taskrunner.data.fitting.times import Interval, Temporal
         ('"char"', Length(1, in_bytes=True, cuts_anything=True)),
         ("name", Length(63, in_bytes=True, cuts_anything=True)),
         ("bytea", None),
-        ("bit(4)", None),
+        ("bit(4)", BitsAsDigits(4)),
+        ("bit varying", BitsAsDigits(None)),
+        ("bit varying(4)", BitsAsDigits(None)),
         ("jsonb", None),
         ('public."Mood"', None),
     ],
 )
 def test_rules(kind: str, rule: Rule | None) -> None:
     assert column_of(("v", kind, "")).rule == rule
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "changed"),
+    [
+        ("point", "(0.1,-1e+300)", "(0.1,0.1000000000000000000001)"),
+        ("polygon", "((0,0),(1.5,1))", "((0,0),(9007199254740993,1))"),
+        ("tsrange", '["2026-02-13 02:00:00.123456",)', "[2026-02-13 02:00:00.1234567,)"),
+        ("tstzmultirange", '{["2026-02-13 02:00:00+00",)}', '{["2026-02-13 02:00:00.1234567",)}'),
+        ("daterange", "[2026-02-13,2026-02-14)", '[2026-02-13,"2026-02-14 12:00:00")'),
+    ],
+)
+def test_numbers_and_times_inside_of_values(kind: str, kept: str, changed: str) -> None:
+    rule = column_of(("v", kind, "")).rule
+    assert rule is not None
+    assert rule.fit(kept, OnLossyValue.FAIL) == kept
+    with pytest.raises(NotKeptError, match="has the element"):
+        rule.fit(changed, OnLossyValue.ROUND)
 
 
 def test_who_makes_the_value() -> None:

@@ -12,7 +12,7 @@ from taskrunner.data.fitting.columns import (
     columns_of_rows,
     fitted,
 )
-from taskrunner.data.fitting.numbers import Bits, Scaled
+from taskrunner.data.fitting.numbers import BitsAsNumber, Scaled
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.errors import TaskError
 
@@ -41,7 +41,7 @@ def test_the_row_and_the_column_are_named() -> None:
 
 
 def test_a_policy_that_is_of_no_help_is_not_named() -> None:
-    column = TargetColumn(name="b", type="bit(4)", rule=Bits())
+    column = TargetColumn(name="b", type="bit(4)", rule=BitsAsNumber())
     with pytest.raises(LossyValueError) as caught:
         Fitting([column], OnLossyValue.ROUND, table="t").fit([["0101"]], first=1)
     assert str(caught.value).endswith("; wanted a value that the column keeps")
@@ -83,4 +83,10 @@ def test_a_wrong_number_of_values_is_told_with_what_the_server_makes_itself() ->
 def test_rows_are_counted_over_batches() -> None:
     batches: list[Batch] = [[["1"], ["2"]], [["3"], ["4.999"]]]
     with pytest.raises(LossyValueError, match="row 4, "):
-        list(fitted(batches, [PRICE], (), OnLossyValue.FAIL, table="t"))
+        list(fitted(batches, [PRICE], (), OnLossyValue.FAIL, table="t", without="\0"))
+
+
+def test_a_character_that_the_server_has_not_is_told_with_its_column() -> None:
+    batches: list[Batch] = [[["a", None]], [["b\0", "1"]]]
+    with pytest.raises(LossyValueError, match=r"row 2, column 'note' \(text\).* character '\\x00'"):
+        list(fitted(batches, [NOTE, PRICE], (), OnLossyValue.ROUND, table="t", without="\0"))

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taskrunner.data.fitting.numbers import Binary, Bits, Money, Scaled, nearest, number_of
+from taskrunner.data.databases.values import BitDigits, BitNumber
+from taskrunner.data.fitting.numbers import (
+    Binary,
+    BitsAsDigits,
+    BitsAsNumber,
+    Money,
+    Scaled,
+    nearest,
+    number_of,
+)
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule
 
 FAIL, ROUND, TRUNCATE = OnLossyValue
@@ -80,11 +89,23 @@ def test_what_is_kept(rule: Rule, text: str, given_to_server: str) -> None:
 
 
 def test_bits_are_written_as_a_number() -> None:
-    assert Bits().fit("255", FAIL) == "255"
+    assert BitsAsNumber().fit("255", FAIL) == "255"
     for text in ("0101", "b", "", "-1"):
         with pytest.raises(NotKeptError) as caught:
-            Bits().fit(text, TRUNCATE)
+            BitsAsNumber().fit(text, TRUNCATE)
         assert not caught.value.policy_helps
+
+
+def test_bits_of_the_other_kind_are_converted_or_refused() -> None:
+    assert not BitsAsNumber().keeps_all([BitDigits("101")])
+    assert BitsAsNumber().fit(BitDigits("0101"), FAIL) == "5"
+    assert BitsAsNumber().keeps_all([BitNumber("101")])
+    assert not BitsAsDigits(4).keeps_all([BitNumber("1")])
+    assert BitsAsDigits(4).fit(BitNumber("5"), FAIL) == "0101"
+    assert BitsAsDigits(4).fit("101", FAIL) == "101"
+    for rule, text in ((BitsAsDigits(None), "5"), (BitsAsDigits(4), "16")):
+        with pytest.raises(NotKeptError, match="how many bits"):
+            rule.fit(BitNumber(text), ROUND)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=None), st.integers(0, 6))

@@ -1,0 +1,280 @@
+"""The type table of docs/types.md, held true: every type by every format, and between databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from taskrunner.data.databases.base import Row, Target
+from taskrunner.data.formats.base import Format
+from taskrunner.data.formats.delimited import Csv, Custom, Tsv
+from taskrunner.errors import TaskError
+from taskrunner.testing.activity_environment import new_object, new_task
+from tests import types_matrix as matrix
+from tests.chaos.scale import is_full
+from tests.integration.test_databases import database, rows, run
+
+PAGE = Path(__file__).parents[2] / "docs" / "types.md"
+KINDS = {"postgresql": matrix.POSTGRESQL, "mariadb": matrix.MARIADB, "sqlite": matrix.SQLITE}
+HEADINGS = {"postgresql": "PostgreSQL", "mariadb": "MySQL and MariaDB", "sqlite": "SQLite"}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return fresh(kind, request, tmp_path)
+
+
+def fresh(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/types.db"
+    found: str = request.getfixturevalue(f"{kind}_database")
+    return found
+
+
+def formats() -> Iterator[Format]:
+    yield Csv()
+    yield Tsv()
+    fields = {"columnSeparator": "|", "recordSeparator": ";", "escapeChar": "^"}
+    described = new_object("Bars", "Custom", fields)
+    yield Custom.from_object(new_task("CopyActivity", {}, described).object("Bars"))
+
+
+def table_of(types: matrix.Types) -> list[Row]:
+    """A row for each number, with the value of that number of every type; NULLs at the end."""
+    most = max(map(len, types.values()))
+    values = types.values()
+    return [
+        [str(number), *(each[number] if number < len(each) else None for each in values)]
+        for number in range(most + 1)
+    ]
+
+
+def load(url: str, table: str, given: Sequence[Row]) -> None:
+    with database(url) as db:
+        db.load(Target(table=table), [given])
+
+
+def through(form: Format, table: Sequence[Row], size: int = 1 << 18) -> list[list[str | None]]:
+    """What is read from the bytes that are written, in pieces of this size."""
+    data = form.encode(table)
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    return [list(row) for batch in form.decode(pieces, source="x") for row in batch]
+
+
+def test_every_type_comes_back_as_it_was_by_every_format(kind: str, url: str) -> None:
+    types = KINDS[kind]
+    columns = ", ".join(f"c{number} {name}" for number, name in enumerate(types))
+    if kind == "postgresql":
+        run(url, matrix.POSTGRESQL_OWN)
+    for name in ("given", "back"):
+        run(url, f"create table {name} (n integer, {columns})")
+    table = table_of(types)
+    load(url, "given", table)
+    found = rows(url, "select * from given order by n")
+    wrong = [
+        (name, want, got)
+        for wanted, row in zip(table, found, strict=True)
+        for name, want, got in zip(["n", *types], wanted, row, strict=True)
+        if want != got
+    ]
+    assert wrong == []
+    for form in formats():
+        assert through(form, found) == found
+        assert through(form, found, size=7) == found
+    load(url, "back", through(Csv(), found))
+    assert rows(url, "select * from back order by n") == found
+    if kind == "sqlite":
+        kinds = ", ".join(f"typeof(c{number})" for number in range(len(types)))
+        query = f"select n, {kinds} from {{}} order by n"
+        assert rows(url, query.format("back")) == rows(url, query.format("given"))
+
+
+def test_no_type_of_postgresql_is_missing(postgresql_database: str) -> None:
+    query = (
+        "select typname from pg_type where typnamespace = 'pg_catalog'::regnamespace "
+        "and typtype in ('b', 'r', 'm') and typcategory <> 'A'"
+    )
+    known = {matrix.POSTGRESQL_NAMES.get(name, name) for name in matrix.POSTGRESQL}
+    known |= matrix.POSTGRESQL_LEFT_OUT
+    assert {str(name) for (name,) in rows(postgresql_database, query)} <= known
+
+
+class Across(NamedTuple):
+    """A kind of value: its type in each database, and values that some have."""
+
+    name: str
+    postgresql: str
+    mariadb: str
+    sqlite: str
+    #: What each database has, as it writes it.
+    values: dict[str, list[str]]
+    #: Pairs that are neither exact nor refused: what the target writes.
+    told: dict[tuple[str, str], list[str] | None] = {}  # noqa: RUF012  nobody changes it
+
+
+PG, MY, LITE = KINDS
+EVERY = (PG, MY, LITE)
+
+
+def same(*values: str) -> dict[str, list[str]]:
+    return {kind: list(values) for kind in EVERY}
+
+
+ACROSS = [
+    Across("whole numbers", "bigint", "bigint", "integer",
+           same("-9223372036854775808", "0", "42")),
+    Across("unsigned beyond 63 bits", "numeric", "bigint unsigned", "text",
+           {MY: ["18446744073709551615"]}),
+    Across("decimals", "numeric(20,4)", "decimal(20,4)", "decimal(20,4)",
+           {PG: ["1234567.1250"], MY: ["1234567.1250"], LITE: ["1234567.125"]},
+           {(PG, LITE): ["1234567.125"], (MY, LITE): ["1234567.125"],
+            (LITE, PG): ["1234567.1250"], (LITE, MY): ["1234567.1250"]}),
+    Across("decimals beyond a double", "numeric(20,4)", "decimal(20,4)", "decimal(20,4)",
+           {PG: ["1234567890123456.7891"], MY: ["1234567890123456.7891"]},
+           {(PG, LITE): None, (MY, LITE): None}),
+    Across("binary numbers", "double precision", "double", "real",
+           {PG: ["0.1", "-2.5"], MY: ["0.1", "-2.5"], LITE: ["0.1", "-2.5"]}),
+    Across("very large binary numbers", "double precision", "double", "real",
+           {PG: ["1e+300"], MY: ["1e300"], LITE: ["1e+300"]},
+           {(PG, MY): ["1e300"], (MY, PG): ["1e+300"], (MY, LITE): ["1e+300"],
+            (LITE, MY): ["1e300"]}),
+    Across("singles", "real", "float", "real", same("0.1", "0.12345679")),
+    Across("infinite numbers", "double precision", "double", "real",
+           {PG: ["Infinity", "-Infinity"], LITE: ["Infinity", "-Infinity"]},
+           {(PG, MY): None, (LITE, MY): None}),
+    Across("NaN", "double precision", "double", "real", {PG: ["NaN"]},
+           {(PG, MY): None, (PG, LITE): None}),
+    Across("texts", "text", "longtext", "text", same(*matrix.TEXTS)),
+    Across("texts with NUL", "text", "longtext", "text", {MY: ["a\0b"], LITE: ["a\0b"]},
+           {(MY, PG): None, (LITE, PG): None}),
+    Across("binary values", "bytea", "longblob", "blob", same(*matrix.BYTES)),
+    Across("Booleans", "boolean", "tinyint(1)", "boolean",
+           {PG: ["t", "f"], MY: ["1", "0"], LITE: ["1", "0"]},
+           {(PG, MY): None, (MY, PG): ["t", "f"], (LITE, PG): ["t", "f"]}),
+    Across("bits", "bit(8)", "bit(8)", "text", {PG: ["00000101"], MY: ["5", "101"]},
+           {(PG, MY): ["5"], (MY, PG): ["00000101", "01100101"]}),
+    Across("dates", "date", "date", "date", same("0001-01-01", "2024-02-29", "9999-12-31")),
+    Across("zero dates", "date", "date", "date",
+           {MY: ["0000-00-00", "2020-00-15"], LITE: ["0000-00-00", "2020-00-15"]},
+           {(MY, PG): None, (LITE, PG): None}),
+    Across("infinite dates, dates BC", "date", "date", "date",
+           {PG: ["infinity", "0044-03-15 BC"], LITE: ["infinity", "0044-03-15 BC"]},
+           {(PG, MY): None, (LITE, MY): None}),
+    Across("moments", "timestamp", "datetime(6)", "datetime",
+           same("2026-02-13 02:00:00.123456")),
+    Across("moments without a fraction", "timestamp", "datetime(6)", "datetime",
+           {PG: ["2026-02-13 02:00:00"], MY: ["2026-02-13 02:00:00.000000"],
+            LITE: ["2026-02-13 02:00:00"]},
+           {(PG, MY): ["2026-02-13 02:00:00.000000"], (LITE, MY): ["2026-02-13 02:00:00.000000"],
+            (MY, PG): ["2026-02-13 02:00:00"]}),
+    Across("moments with a zone", "timestamptz", "timestamp(6) null", "datetime",
+           {PG: ["2026-02-13 02:00:00.5+00"], MY: ["2026-02-13 02:00:00.500000"],
+            LITE: ["2026-02-13 02:00:00.5+00"]},
+           {(PG, MY): ["2026-02-13 02:00:00.500000"], (LITE, MY): ["2026-02-13 02:00:00.500000"],
+            (MY, PG): ["2026-02-13 02:00:00.5+00"]}),
+    Across("times of day", "time", "time(6)", "time", same("23:59:59.123456")),
+    Across("times beyond a day", "time", "time", "time",
+           {MY: ["838:59:59", "-00:00:01"], LITE: ["838:59:59", "-00:00:01"]},
+           {(MY, PG): None, (LITE, PG): None}),
+    Across("UUIDs", "uuid", "uuid", "text", same("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
+    Across("JSON", "json", "json", "text", same('{"a" :  1, "b": "é😀"}', "null")),
+]  # fmt: skip
+
+
+def test_values_between_databases(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Each is exact, another text for the same value, or refused: as the page says."""
+    urls = {kind: fresh(kind, request, tmp_path) for kind in EVERY}
+    wrong = []
+    for number, across in enumerate(ACROSS):
+        for kind in EVERY:
+            run(urls[kind], f"create table t{number} (n integer, v {getattr(across, kind)})")
+        for source, values in across.values.items():
+            table = f"t{number}"
+            run(urls[source], f"delete from {table}")
+            load(urls[source], table, [[str(n), value] for n, value in enumerate(values)])
+            read = rows(urls[source], f"select n, v from {table} order by n")
+            assert [value for _, value in read] == values, (across.name, source)
+            for target in EVERY:
+                if target != source:
+                    wanted = across.told.get((source, target), values)
+                    found = [moved(urls[target], table, row) for row in read]
+                    want = [None] * len(values) if wanted is None else wanted
+                    if found != want:
+                        wrong.append((across.name, source, target, want, found))
+    assert wrong == []
+
+
+def moved(url: str, table: str, row: Row) -> str | None:
+    """What a database writes of a row that it has been given; None when it was refused."""
+    run(url, f"delete from {table}")
+    try:
+        load(url, table, [row])
+    except TaskError as error:
+        named = re.search(r"column [^ ]*\bv\b", str(error).replace("'", "").replace('"', ""))
+        return None if named else f"refused, but the column is not named: {error}"
+    [(_, value)] = rows(url, f"select n, v from {table}")
+    assert value is not None
+    return value
+
+
+def named(heading: str) -> list[str]:
+    """What the page's table under a heading has in its first cells."""
+    section = PAGE.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")
+    return re.findall(r"^\| ([^|]+) \|", section[0], re.MULTILINE)[2:]
+
+
+def test_the_page_names_every_type(kind: str) -> None:
+    cells = named(HEADINGS[kind])
+    types = [name.replace("\\|", "|") for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert sorted(types) == sorted(KINDS[kind])
+
+
+def test_the_page_says_what_becomes_of_values_between_databases() -> None:
+    """Its last cell says in which directions values are refused, or change their text."""
+    section = PAGE.read_text(encoding="utf-8").partition("\n## Between databases\n")[2]
+    lines = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| ")][2:]
+    found = {cells[0].strip(): cells[-1].strip() for cells in lines}
+    assert found == {across.name: outcome(across) for across in ACROSS}
+
+
+def outcome(across: Across) -> str:
+    """The words for a row of the page."""
+    short = {PG: "PostgreSQL", MY: "MySQL", LITE: "SQLite"}
+    refused = [pair for pair, told in across.told.items() if told is None]
+    changed = [pair for pair, told in across.told.items() if told is not None]
+    parts = [
+        f"{word} from {' and '.join(short[s] for s in sources)} to {short[target]}"
+        for word, pairs in (("refused", refused), ("the same value", changed))
+        for target in EVERY
+        if (sources := [s for s, t in pairs if t == target])
+    ]
+    return "exact" if not parts else "; ".join(parts)
+
+
+@pytest.mark.skipif(not is_full(), reason="every character of Unicode: TASKRUNNER_CHAOS=full")
+def test_every_character_comes_back(kind: str, url: str) -> None:
+    codes = [*range(0 if kind != "postgresql" else 1, 0xD800), *range(0xE000, 0x110000)]
+    texts = ["".join(map(chr, codes[n : n + 4096])) for n in range(0, len(codes), 4096)]
+    table: list[Row] = [[str(n), text] for n, text in enumerate(texts)]
+    wide = "longtext" if kind == "mariadb" else "text"
+    for name in ("given", "back"):
+        run(url, f"create table {name} (n integer, v {wide})")
+    load(url, "given", table)
+    found = rows(url, "select * from given order by n")
+    assert found == table
+    for form in formats():
+        run(url, "delete from back")
+        back = through(form, found)
+        assert back == found
+        load(url, "back", back)
+        assert rows(url, "select * from back order by n") == table
