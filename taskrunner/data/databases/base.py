@@ -136,7 +136,7 @@ class Database(ScriptSession):
     def prepare_load(self) -> None:
         """Set the connection up so that no value is changed silently."""
 
-    def check_target(self, target: Target) -> None:  # noqa: B027  most have no such tables
+    def check_target(self, target: Target) -> None:
         """Raise PermanentTaskError for a table that cannot be loaded whole or not at all."""
 
     def load(self, target: Target, batches: Iterable[Batch]) -> int:
