@@ -18,6 +18,7 @@ from pathlib import Path
 COMMANDS = {
     "agent": ("taskrunner.cli.agent", "Poll for tasks of a worker group and run them (default)."),
     "run": ("taskrunner.cli.run", "Run a definition here: service, agent and result in one."),
+    "copy": ("taskrunner.cli.copy", "Copy rows or files from one place to another."),
     "serve": ("taskrunner.cli.serve", "Serve AWS Data Pipeline's API."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),

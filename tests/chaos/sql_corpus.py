@@ -287,7 +287,7 @@ class MariaDbCorpus(Corpus):
         """A statement with its delimiter."""
         if self.delimiter == ";":
             return statement + self.pick((";", " ;", ";\n", "\n;"))
-        apart = ("\n", " ") if statement.endswith(";") else ("", "\n", " ")
+        apart = ("\n", " ") if statement[-1] in ";/|$" else ("", "\n", " ")
         return statement + self.pick(apart) + self.delimiter + self.pick(("\n", " "))
 
     def plain(self) -> str:

@@ -50,6 +50,8 @@ class Result:
 
     columns: tuple[str, ...]
     batches: Iterator[Batch]
+    #: The columns' types, as people write them; empty where the server does not tell.
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.mysql_columns import column_of, converter_of
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
+from taskrunner.data.databases.mysql_results import type_of
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
@@ -143,7 +144,8 @@ class MySqlDatabase(Database):
             mysql_binary.execute(cursor, query)
         try:
             columns = tuple(column[0] for column in cursor.description or ())
-            yield Result(columns=columns, batches=self._batches(cursor))
+            types = tuple(map(type_of, cursor.description or ()))
+            yield Result(columns=columns, batches=self._batches(cursor), types=types)
         finally:
             if _result(cursor).unbuffered_active:
                 # The cursor would read the rest of the rows, which may be many, as it closes.

@@ -20,6 +20,7 @@ from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
 from taskrunner.data.databases.postgresql_columns import COLUMNS, PLAIN_COLUMNS, column_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
+from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.values import BitDigits
@@ -164,7 +165,8 @@ class PostgreSqlDatabase(Database):
                 first = list(islice(rows, _BATCH))
             described = cursor.description
             columns = tuple(c.name for c in described) if described else self._columns(statement)
-            yield Result(columns=columns, batches=self._batches(first, rows))
+            types = tuple(map(type_of, described or ()))
+            yield Result(columns=columns, batches=self._batches(first, rows), types=types)
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Look a table or view up as written, and failing that in lower case, as SQL would."""
