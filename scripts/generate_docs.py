@@ -85,8 +85,8 @@ RUNS_TAIL = """
 Resources: what runs on an Ec2Resource or EmrCluster goes where the operator's rules say: to the
 agents of a worker group, to an agent process on this host, or for an Ec2Resource to an instance
 that is made for it. See [where resources run](resources.md). Steps and scripts of EMR's run by what
-the agent has for them ([EMR](emr.md)); bootstrap actions and applications are nowhere installed. An
-HttpProxy is applied to such an instance's agent; elsewhere the agent has proxies of its own."""
+the agent has for them ([EMR](emr.md)). By an HttpProxy go the commands and the calls to AWS of what
+runs on its resource; the agent itself has proxies of its own, but on an instance that is made."""
 VALIDATION_HEAD = """# What validation reports
 
 Generated from `taskrunner/model/validate/codes.py` by `scripts/generate_docs.py`.

@@ -23,6 +23,7 @@ from taskrunner.agent.attempt_process.context import AttemptContext, CommandRule
 from taskrunner.agent.attempt_process.environment import METADATA_DISABLED, passed_secrets
 from taskrunner.agent.attempt_process.folders import make_folders
 from taskrunner.agent.attempt_process.named_paths import placed
+from taskrunner.agent.attempt_process.proxies import proxy_variables
 from taskrunner.agent.attempt_process.result_file import ResultFile
 from taskrunner.agent.attempt_process.staging import staged
 from taskrunner.agent.ipc import verdicts
@@ -115,6 +116,7 @@ def perform(
         kind = ctx.task.main.type
         ctx.log.info("Executing %s %s", kind, ctx.task.attempt_id)
         _tell_what_is_ignored(ctx)
+        _use_proxy(ctx)
         with cancellation:
             verdict = _compose(ctx, registry)()
     except Canceled:
@@ -140,6 +142,15 @@ def _tell_what_is_ignored(ctx: AttemptContext) -> None:
         ctx.log.warning(
             "%s %s, field %s: %s", found.type, found.component_id, field, effect.message
         )
+
+
+def _use_proxy(ctx: AttemptContext) -> None:
+    """Have commands, and this process, go by the HttpProxy of the task's resource."""
+    variables = proxy_variables(ctx.task, os.environ, ctx.data)
+    if variables:
+        ctx.log.info("Going by the proxy of the resource")
+        ctx.extra_env.update(variables)
+        os.environ.update(variables)
 
 
 def _compose(ctx: AttemptContext, registry: Registry) -> Callable[[], Verdict]:

@@ -121,7 +121,10 @@ _CATEGORIES: dict[str, Mapping[str, Effect]] = {
         "retryDelay": _LAUNCHED,
         "role": _CALLER,
         "schedule": HONOURED,
-        "scheduleType": HONOURED,
+        "scheduleType": nobody(
+            "a resource is there when the first who needs it is ready, whatever it says",
+            usual=True,
+        ),
         "terminateAfter": HONOURED,
     },
 }
@@ -277,7 +280,7 @@ _CLUSTER: Mapping[str, Effect] = {
     "enableDebugging": _ON_EMR,
     "hadoopSchedulerType": _ON_EMR,
     "hadoopVersion": _ON_EMR,
-    "httpProxy": nobody("the nodes of a cluster are told of no proxy"),
+    "httpProxy": HONOURED,
     "installHive": _ON_EMR,
     "keyPair": _ON_EMR,
     "masterEbsConfiguration": _ON_EMR,
@@ -305,7 +308,7 @@ _RESOURCES: dict[str, Mapping[str, Effect]] = {
     "Ec2Resource": {
         "associatePublicIpAddress": _ON_EC2,
         "availabilityZone": _ON_EC2,
-        "httpProxy": _ON_EC2,
+        "httpProxy": HONOURED,
         "imageId": _ON_EC2,
         "instanceCount": _ON_EC2,
         "instanceType": _ON_EC2,
@@ -326,7 +329,7 @@ _RESOURCES: dict[str, Mapping[str, Effect]] = {
         "hostname": HONOURED,
         "*password": HONOURED,
         "port": HONOURED,
-        "s3NoProxy": nobody("what is in no_proxy of the host's environment is not proxied"),
+        "s3NoProxy": HONOURED,
         "username": HONOURED,
         "windowsDomain": nobody("proxies are authenticated to by name and password only"),
         "windowsWorkgroup": nobody("proxies are authenticated to by name and password only"),

@@ -75,8 +75,11 @@ def test_a_page_may_be_empty_although_others_follow(environment: ActivityEnviron
     assert not holds(environment, DynamoDBDataExists, Sparse())
 
 
-def test_a_role_is_assumed_where_it_is_one_that_can_be(environment: ActivityEnvironment) -> None:
-    assert holds(environment, DynamoDBTableExists, FakeDynamoDB(), role=ROLE)
+@pytest.mark.parametrize("kind", [DynamoDBTableExists, DynamoDBDataExists])
+def test_a_role_is_assumed_where_it_is_one_that_can_be(
+    environment: ActivityEnvironment, kind: type[DynamoDBTableExists | DynamoDBDataExists]
+) -> None:
+    assert holds(environment, kind, FakeDynamoDB(1), role=ROLE)
 
 
 def test_a_refusal_is_an_error_and_no_false(environment: ActivityEnvironment) -> None:

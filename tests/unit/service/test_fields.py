@@ -88,6 +88,15 @@ def test_a_precondition_that_reports_nothing_loses_its_attempt(world: ServiceInP
     assert world.statuses(pipeline)[P] == "WAITING_FOR_RUNNER"
 
 
+def test_a_precondition_that_does_not_hold_in_time_has_failed(world: ServiceInProcess) -> None:
+    pipeline = guarded(world, preconditionTimeout="30 minutes", retryDelay="10 minutes")
+    for _ in range(3):
+        world.conclude(world.take(), "FALSE")
+        assert world.statuses(pipeline)[P] != "FAILED"
+        world.advance(10 * MINUTE)
+    assert world.statuses(pipeline)[P] == "FAILED"
+
+
 @pytest.mark.parametrize("mode", ["none", "cascade"])
 def test_a_precondition_cascades_what_failed_before_it(world: ServiceInProcess, mode: str) -> None:
     pipeline = world.run(
@@ -208,6 +217,20 @@ def test_a_data_node_has_a_schedule_and_an_end_of_the_period(
     assert world.statuses(pipeline)[D] == "FINISHED"
 
 
+def test_a_data_nodes_own_schedule_has_its_own_periods(world: ServiceInProcess) -> None:
+    pipeline = world.run(
+        [
+            *ONCE,
+            schedule("Long", period="1 day", occurrences="1"),
+            data("D", schedule=ref("Long")),
+            shell("A", input=ref("D")),
+        ]
+    )
+    rows = world.instances(pipeline)
+    assert rows[D].scheduled_end - rows[D].scheduled_start == 24 * HOUR
+    assert rows[A].scheduled_end - rows[A].scheduled_start == HOUR
+
+
 # -- resources ------------------------------------------------------------------------------
 
 
@@ -220,6 +243,25 @@ def test_a_resource_raises_its_alarms(kept: ServiceInProcess) -> None:
     pipeline = world.run([*ONCE, *objects[1:], ec2("R", **LATE)])
     world.advance(5 * MINUTE)
     assert told(world, pipeline) == ["R CREATING"]
+
+
+def test_a_resources_own_schedule_has_its_own_periods(kept: ServiceInProcess) -> None:
+    provider = FakeProvider()
+    world = kept.reset(provider=provider)
+    pipeline = world.run(
+        [
+            scheduled(),
+            schedule(occurrences="2"),
+            schedule("Long", period="1 day", occurrences="1"),
+            ec2("R", schedule=ref("Long")),
+            shell("A", runsOn=ref("R")),
+        ]
+    )
+    for _ in range(2):
+        world.conclude(world.take(f"resource:{pipeline}_{R}"))
+        world.advance(HOUR)
+    assert len([key for key in world.instances(pipeline) if key.startswith("@R_")]) == 1
+    assert provider.launched == ["i-1"]
 
 
 def test_a_resource_nobody_needed_raises_no_alarm(kept: ServiceInProcess) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,11 @@ from taskrunner.agent.attempt_process.child import CANCELED, perform
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.secrets.masking import Masker
 from taskrunner.errors import Canceled, ErrorId, TaskError
+from taskrunner.model.document import Ref
 from taskrunner.plugins.discovery import Kind, Plugin
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.bench import Bench
-from tests.unit.agent.fakes import make_task
+from tests.unit.agent.fakes import make_object, make_task
 
 
 class Works(Activity):
@@ -48,11 +50,20 @@ class No(Precondition):
         return False
 
 
+class Asks(Activity):
+    type = "Asks"
+
+    def run(self, ctx: Context) -> None:
+        ctx.run_command(["sh", "-c", 'echo "$https_proxy"'])
+        ctx.log.info("here it is %s", os.environ["HTTPS_PROXY"])
+
+
 CLASSES: dict[str, type[Activity] | type[Precondition]] = {
     "Works": Works,
     "Fails": Fails,
     "Stops": Stops,
     "No": No,
+    "Asks": Asks,
 }
 
 
@@ -93,6 +104,26 @@ def _performed(folder: Path, kind: str, **fields: str) -> tuple[Verdict, str]:
     verdict = perform(bench.ctx, REGISTRY, bench.cancellation, bench.clock)
     handler.close()
     return verdict, path.read_text()
+
+
+@pytest.mark.usefixtures("clean_logging")
+def test_commands_and_libraries_go_by_the_proxy_of_the_resource(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.setenv(name, "")  # so that all of it is put back
+        monkeypatch.setenv(name.upper(), "")
+    proxy = make_object(
+        "P", {"type": "HttpProxy", "hostname": "h", "username": "u", "*password": "hunter22"}
+    )
+    resource = make_object("R", {"type": "Ec2Resource", "httpProxy": Ref("P")})
+    task = make_task({"type": "Asks", "runsOn": Ref("R")}, resource, proxy)
+    bench = Bench(tmp_path, task)
+    assert perform(bench.ctx, REGISTRY, bench.cancellation, bench.clock) == verdicts.FINISHED
+    assert os.environ["HTTPS_PROXY"] == "http://u:hunter22@h:8080"
+    # What commands print is masked: the password is a secret of the task's.
+    assert bench.stdout.startswith("http://u:***")
+    assert "hunter22" not in bench.stdout
 
 
 @pytest.mark.usefixtures("clean_logging")
