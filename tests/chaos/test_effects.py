@@ -66,4 +66,3 @@ def test_the_test_of_a_field_fails_without_the_field(chaos: Chaos) -> None:
     chosen = known if chaos.full else chaos.random.sample(known, _IN_SHORT)
     found = {f"{scope}.{field}": outcome(scope, field, test) for scope, field, test in chosen}
     assert {row: said for row, said in found.items() if said != "failed"} == {}
-    chaos.findings.append(f"fields whose tests fail without them: {len(found)}")

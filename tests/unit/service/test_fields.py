@@ -298,3 +298,44 @@ def test_an_activity_is_tried_so_often_and_after_so_long(world: ServiceInProcess
     world.advance(MINUTE)
     world.conclude(world.take(), "FAILED")
     assert world.statuses(pipeline)[A] == "FAILED"
+
+
+# -- schedules and actions ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "starts"),
+    [
+        ({"period": "2 hours", "occurrences": "2"}, ["T02:00:00", "T04:00:00"]),
+        ({"period": "1 hour", "endDateTime": "2026-02-13T04:00:00"}, ["T02:00:00", "T03:00:00"]),
+        (
+            {"period": "1 hour", "occurrences": "1", "startDateTime": "2026-02-13T01:00:00"},
+            ["T01:00:00"],
+        ),
+        (
+            # From when it is activated: the fake clock's beginning.
+            {
+                "period": "1 hour",
+                "occurrences": "1",
+                "startDateTime": None,
+                "startAt": "FIRST_ACTIVATION_DATE_TIME",
+            },
+            ["T02:00:00"],
+        ),
+    ],
+)
+def test_a_schedule_has_the_periods_that_it_says(
+    world: ServiceInProcess, fields: dict[str, str | None], starts: list[str]
+) -> None:
+    own = {key: value for key, value in schedule(**fields).items() if value is not None}
+    pipeline = world.run([scheduled(), own, shell("A")])
+    world.advance(5 * HOUR)
+    assert sorted(world.instances(pipeline)) == [f"@A_2026-02-13{start}" for start in starts]
+
+
+def test_an_alarm_has_topic_subject_and_message(world: ServiceInProcess) -> None:
+    fields = {"topicArn": "arn:aws:sns:eu-west-1:1:t", "subject": "done", "message": "all of it"}
+    pipeline = world.run([ON_DEMAND, alarm("Told", **fields), shell("A", **GOOD)])
+    world.conclude(world.take())
+    (found,) = world.alarms(pipeline)
+    assert (found.topic, found.subject, found.message) == tuple(fields.values())

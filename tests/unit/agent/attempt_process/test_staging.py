@@ -140,6 +140,14 @@ def test_outputs_are_encrypted_as_their_node_says(
     assert (bench.got("s3://b/out/x"), store.told) == ("result", [told])
 
 
+def test_a_shell_command_is_staged_when_it_says_so(tmp_path: Path) -> None:
+    fields = {"type": "ShellCommandActivity", "input": Ref("A"), "stage": "true"}
+    bench = Bench(tmp_path, make_task(fields, _node("A", filePath="s3://b/x")))
+    bench.put("s3://b/x", "text")
+    staged(bench.ctx, lambda: verdicts.FINISHED)
+    assert (_folder(bench, "INPUT1_STAGING_DIR") / "x").read_text() == "text"
+
+
 def test_without_stage_nothing_is_copied(tmp_path: Path) -> None:
     bench = Bench(tmp_path, make_task({"input": Ref("A")}, _node("A", filePath="s3://b/none")))
     assert staged(bench.ctx, lambda: verdicts.FINISHED) == verdicts.FINISHED

@@ -25,6 +25,7 @@ from taskrunner.model.catalog.effects import (
 from taskrunner.model.document import Ref
 from taskrunner.service.resources.targets import Where
 from taskrunner.testing import new_object
+from tests.effects import SEEN
 
 ROOT = Path(__file__).resolve().parents[4]
 REFERENCE = ROOT / "../shared/reference/object-reference.json"
@@ -69,6 +70,18 @@ def test_what_is_not_honoured_by_all_says_why() -> None:
             partial = effect.by != EVERY_WAY or effect.honoured is not None
             assert bool(effect.why) == partial, (scope, field)
             assert not effect.why.endswith("."), (scope, field)
+
+
+def test_every_honoured_row_names_a_test_that_sees_its_effect() -> None:
+    """`tests/chaos/test_effects.py` shows that they fail without the field."""
+    honoured = {(scope, f) for scope, row in ROWS.items() for f, effect in row.items() if effect.by}
+    assert {(scope, field) for scope, row in SEEN.items() for field in row} == honoured
+    for scope, row in SEEN.items():
+        for field, test in row.items():
+            name, _, function = test.partition("::")
+            text = (ROOT / "tests" / name).read_text(encoding="utf-8")
+            assert f"def {function}(" in text, (scope, field)
+            assert field.removeprefix("*") in text, (scope, field)
 
 
 def test_what_only_the_service_sets_and_what_must_not_be_set_have_none() -> None:
