@@ -327,7 +327,7 @@ def test_an_activity_is_tried_so_often_and_after_so_long(world: ServiceInProcess
 def test_a_schedule_has_the_periods_that_it_says(
     world: ServiceInProcess, fields: dict[str, str | None], starts: list[str]
 ) -> None:
-    own = {key: value for key, value in schedule(**fields).items() if value is not None}
+    own = {key: value for key, value in {**schedule(), **fields}.items() if value is not None}
     pipeline = world.run([scheduled(), own, shell("A")])
     world.advance(5 * HOUR)
     assert sorted(world.instances(pipeline)) == [f"@A_2026-02-13{start}" for start in starts]

@@ -141,7 +141,7 @@ def test_outputs_are_encrypted_as_their_node_says(
 
 
 def test_a_shell_command_is_staged_when_it_says_so(tmp_path: Path) -> None:
-    fields = {"type": "ShellCommandActivity", "input": Ref("A"), "stage": "true"}
+    fields: dict[str, Value] = {"type": "ShellCommandActivity", "input": Ref("A"), "stage": "true"}
     bench = Bench(tmp_path, make_task(fields, _node("A", filePath="s3://b/x")))
     bench.put("s3://b/x", "text")
     staged(bench.ctx, lambda: verdicts.FINISHED)

@@ -26,8 +26,15 @@ def wanted(kind: str, *objects: dict[str, Any], **fields: Any) -> Launch:
     found = {obj.id: obj for obj in read_definition(json.dumps({"objects": [own, *objects]}))}
     row = instance("C", "CREATING", category="resource", type=kind)
     policy = Policy.of(found["C"].string, at=row.scheduled_start)
-    given = {"row": row, "fields": found.pop("C"), "referred": found, "policy": policy}
-    return Launch(**given, account="1", pipeline="nightly", tags={})
+    return Launch(
+        row=row,
+        fields=found.pop("C"),
+        referred=found,
+        policy=policy,
+        account="1",
+        pipeline="nightly",
+        tags={},
+    )
 
 
 @pytest.mark.parametrize(
