@@ -27,6 +27,8 @@ class DataSettings:
     region: str | None = None
     #: Object id of a database -> URL used in its place.
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: The ARN of the role in whose name S3 is used; None: with the agent's own credentials.
+    role: str | None = None
     #: What runs the steps and scripts of EMR's activities: auto, command, emr or local.
     emr_engine: str = "auto"
     #: The EMR cluster that steps are added to; None: the one whose master node this host is.

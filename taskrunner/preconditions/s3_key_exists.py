@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskrunner.activities.base import Context, Precondition
+from taskrunner.preconditions.s3_role import Open, objects_of
 
 
 class S3KeyExists(Precondition):
@@ -10,6 +11,9 @@ class S3KeyExists(Precondition):
 
     type = "S3KeyExists"
 
+    def __init__(self, open_as: Open | None = None) -> None:
+        self._open_as = open_as
+
     def check(self, ctx: Context) -> bool:
         """Look for the object."""
-        return ctx.objects.stat(ctx.task.main.required("s3Key")) is not None
+        return objects_of(ctx, self._open_as).stat(ctx.task.main.required("s3Key")) is not None

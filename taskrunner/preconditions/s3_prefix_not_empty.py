@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskrunner.activities.base import Context, Precondition
+from taskrunner.preconditions.s3_role import Open, objects_of
 
 
 class S3PrefixNotEmpty(Precondition):
@@ -10,7 +11,10 @@ class S3PrefixNotEmpty(Precondition):
 
     type = "S3PrefixNotEmpty"
 
+    def __init__(self, open_as: Open | None = None) -> None:
+        self._open_as = open_as
+
     def check(self, ctx: Context) -> bool:
         """Look for the first object."""
-        found = ctx.objects.list(ctx.task.main.required("s3Prefix"))
+        found = objects_of(ctx, self._open_as).list(ctx.task.main.required("s3Prefix"))
         return next(found, None) is not None

@@ -21,6 +21,7 @@ from taskrunner.data.objects.s3 import S3Backend
 from taskrunner.data.objects.s3_client import create_client
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, TaskError
+from tests.integration.stand_ins import denying_sts
 
 MIB = 1 << 20
 
@@ -230,3 +231,15 @@ def test_boto3_reads_what_was_written(store: ObjectStore, s3_bucket: str, s3_end
     client = boto3.client("s3", endpoint_url=s3_endpoint)
     assert client.get_object(Bucket=s3_bucket, Key="key")["Body"].read() == data
     client.close()
+
+
+def test_a_role_that_may_not_be_assumed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    role = "arn:aws:iam::123456789012:role/reader"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with denying_sts() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        with pytest.raises(TaskError) as caught:
+            open_store(DataSettings(role=role)).stat("s3://bucket/key")
+    assert f"the role {role!r} may not be assumed" in str(caught.value)
+    assert caught.value.error_id == ErrorId.ACCESS_DENIED

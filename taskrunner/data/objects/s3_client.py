@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import botocore.exceptions as aws
 import botocore.session
 from botocore.config import Config
 
+from taskrunner.data.roles import assumed
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -96,10 +97,24 @@ def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
     with problems(endpoint or "the S3 client", "set up", endpoint):
         session = botocore.session.get_session()
         region = settings.region or session.get_config_variable("region") or "us-east-1"
+        keys = {} if settings.role is None else _keys_of(session, settings.role, region)
         client = session.create_client(
-            "s3", region_name=region, endpoint_url=endpoint, config=config
+            "s3", region_name=region, endpoint_url=endpoint, config=config, **keys
         )
     return cast("S3Client", client)
+
+
+def _keys_of(session: botocore.session.Session, role: str, region: str) -> dict[str, Any]:
+    """The credentials of a role, for as long as a short piece of work takes. Raises TaskError."""
+    own = session.get_credentials()
+    if own is None:
+        raise aws.NoCredentialsError
+    keys = assumed(session, own, role, region).get_frozen_credentials()
+    return {
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
+        "aws_session_token": keys.token,
+    }
 
 
 def _is_safe(endpoint: str | None) -> bool:

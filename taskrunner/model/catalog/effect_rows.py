@@ -192,8 +192,8 @@ _PRECONDITIONS: dict[str, Mapping[str, Effect]] = {
         "role": everywhere(honoured="arn:.*", why=_ROLE),
         "tableName": HONOURED,
     },
-    "S3KeyExists": {"role": _CALLER, "s3Key": HONOURED},
-    "S3PrefixNotEmpty": {"role": _CALLER, "s3Prefix": HONOURED},
+    "S3KeyExists": {"role": everywhere(honoured="arn:.*", why=_ROLE), "s3Key": HONOURED},
+    "S3PrefixNotEmpty": {"role": everywhere(honoured="arn:.*", why=_ROLE), "s3Prefix": HONOURED},
     "ShellCommandPrecondition": {
         "command": HONOURED,
         "scriptArgument": HONOURED,

@@ -3,11 +3,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from taskrunner.activities.base import Precondition
+from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import PermanentTaskError, TaskError
 from taskrunner.host.local_files import LocalFiles
@@ -116,3 +118,36 @@ def test_what_cannot_be_asked_is_an_error(environment: ActivityEnvironment, tmp_
     node = new_object("Node", "SqlDataNode", {"table": "t", "database": Ref("Db")})
     with pytest.raises(TaskError, match="no folder"):
         check(environment, Exists(), {"node": Ref("Node")}, node, database)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (S3KeyExists, {"s3Key": "s3://bucket/folder/key"}),
+        (S3PrefixNotEmpty, {"s3Prefix": "s3://bucket/folder/"}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("role", "assumed"), [("arn:aws:iam::1:role/r", ["arn:aws:iam::1:role/r"]), ("Name", [])]
+)
+def test_a_role_with_an_arn_looks_into_s3(
+    environment: ActivityEnvironment,
+    kind: type[S3KeyExists | S3PrefixNotEmpty],
+    fields: dict[str, str],
+    role: str,
+    assumed: list[str],
+) -> None:
+    opened: list[str | None] = []
+
+    def open_as(settings: DataSettings) -> ObjectStore:
+        opened.append(settings.role)
+        return environment.objects
+
+    # Folders know no roles: here it is S3 itself that is looked into.
+    data = replace(environment.data, s3_root=None, s3_endpoint="http://127.0.0.1:1")
+    with ActivityEnvironment(objects=environment.objects, data=data) as real:
+        task = new_task(kind.type, {**fields, "role": role})
+        assert real.check(kind(open_as), task)
+    assert opened == assumed
+    assert environment.check(kind(open_as), task)
+    assert opened == assumed
