@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from taskrunner.data.formats.delimited import Delimited
 from taskrunner.data.formats.registry import format_of
+from taskrunner.data.nodes import encryption_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import Task, TaskObject
 
@@ -83,7 +84,8 @@ def stage_hive(task: Task, script: str, stand_ins: StandIns = _NONE) -> Staged:
     end = [f"DROP TABLE IF EXISTS `{table}`;" for table in names.values()]
     gzip = _wants_gzip(used)
     text = "\n".join([*lines, body if body.endswith(";") else f"{body}\n;", *end, ""])
-    return Staged(text=text, properties=_GZIP if gzip else (), changed=True)
+    properties = (*(_GZIP if gzip else ()), *_encryption(used))
+    return Staged(text=text, properties=properties, changed=True)
 
 
 def stage_pig(task: Task, script: str, stand_ins: StandIns = _NONE) -> Staged:
@@ -92,6 +94,7 @@ def stage_pig(task: Task, script: str, stand_ins: StandIns = _NONE) -> Staged:
     if not used:
         return Staged(text=script)
     settings = list(_PIG_GZIP) if _wants_gzip(used) else []
+    settings += [f"SET {name} {value};" for name, value in _encryption(used)]
     loads = [_load(name, node) for name, node in used.items() if name.startswith("input")]
     stores = [_store(name, node) for name, node in used.items() if name.startswith("output")]
     body = _VARIABLE.sub(lambda match: match[1] + match[2], script).rstrip()
@@ -115,6 +118,13 @@ def used_nodes(task: Task, script: str) -> dict[str, TaskObject]:
             raise _invalid(main, f"{what} nodes: {wanted}")
         found[name] = nodes[number - 1]
     return found
+
+
+def _encryption(used: dict[str, TaskObject]) -> tuple[tuple[str, str], ...]:
+    """What EMR's file system is told of encryption at rest, where an output says something."""
+    outputs = (node for name, node in used.items() if name.startswith("output"))
+    given = [told for told in map(encryption_of, outputs) if told is not None]
+    return (("fs.s3.enableServerSideEncryption", str(any(given)).lower()),) if given else ()
 
 
 def _wants_gzip(used: dict[str, TaskObject]) -> bool:

@@ -97,6 +97,16 @@ def test_gzip_of_an_output_is_asked_of_hadoop() -> None:
     }
 
 
+@pytest.mark.parametrize(("word", "told"), [("SERVER_SIDE_ENCRYPTION", "true"), ("NONE", "false")])
+def test_encryption_of_an_output_is_asked_of_emrs_file_system(word: str, told: str) -> None:
+    nodes = (_node("In", {"s3EncryptionType": "NONE"}), _node("Out", {"s3EncryptionType": word}))
+    script = "INSERT OVERWRITE TABLE ${output1} SELECT * FROM ${input1}"
+    staged = stage_hive(_task(*nodes, _CSV), script)
+    assert dict(staged.properties) == {"fs.s3.enableServerSideEncryption": told}
+    line = f"SET fs.s3.enableServerSideEncryption {told};"
+    assert line in stage_pig(_task(*nodes, _CSV), "${output1} = ${input1};").text
+
+
 def test_pig_loads_and_stores() -> None:
     tsv = new_object("F", "TSV", {"column": ["id INT", "name chararray", "at TIMESTAMP"]})
     task = _task(_node("In"), _node("Out"), tsv)
