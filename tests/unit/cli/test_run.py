@@ -75,3 +75,19 @@ def test_a_pulled_definition_is_refused_before_anything_runs(
     assert "[masked-secret]" in said, "a warning says what it is"
     assert "parameter '*myPassword': give its value with --param '*myPassword=VALUE'" in said
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(("where", "told"), [((), True), (("--resources", "ec2"), False)])
+def test_fields_without_effect_where_a_resource_runs_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str, ...], *, told: bool
+) -> None:
+    host = {"id": "Host", "type": "Ec2Resource", "instanceType": "m5.large"}
+    work = {"id": "A", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "Host"}}
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps({**DEFINITION, "objects": [*DEFINITION["objects"], host, work]}))
+    arguments = ["run", str(path), "--work-dir", str(tmp_path / "work"), *where]
+    # Nothing is run: the redirection cannot be used.
+    assert main([*arguments, "--param", "*myPassword=x", "--database", "Db=foo://x"]) == 2
+    said = capsys.readouterr().err
+    line = "object 'Host', field 'instanceType': it has no effect here: only an instance that is"
+    assert (line in said) is told
