@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from taskrunner.model.catalog.effects import Effect, Way, everywhere, nobody, only
+from taskrunner.model.catalog.effects import EVERY_WAY, Effect, Way, everywhere, nobody, only
 
 HONOURED = everywhere()
 
@@ -19,8 +19,14 @@ _DRIVERS = "databases are reached by this program's own drivers"
 _ROLE = "only an ARN can be assumed (arn:aws:iam::ACCOUNT:role/NAME), else the program's own role"
 _CALLER = nobody("the service acts with its own credentials", usual=True)
 _ON_EC2 = only(Way.EC2, why="only an instance that is made for the resource has it")
-_LAUNCHED = only(Way.LOCAL, Way.EC2, why="nobody launches or watches the agents of a worker group")
-_QUEUE = only(Way.COMMAND, Way.EMR, why="there are no queues on a single host")
+_LAUNCHED = only(
+    *(Way.LOCAL, Way.EC2, Way.EMR, Way.EMR_SERVERLESS, Way.SPARK),
+    why="nobody launches or watches the agents of a worker group",
+)
+_QUEUE = only(
+    *(Way.COMMAND, Way.EMR, Way.SPARK),
+    why="there are no queues on a single host, nor in EMR Serverless",
+)
 _ON_EMR = only(Way.EMR, why="only a cluster that is made for the resource has it")
 _PART_OF_EMR = only(Way.EMR, why="only a cluster that is made for its EmrCluster has it")
 _PART = {
@@ -288,7 +294,10 @@ _CLUSTER: Mapping[str, Effect] = {
     "masterInstanceBidPrice": _ON_EMR,
     "masterInstanceType": _ON_EMR,
     "releaseLabel": _ON_EMR,
-    "resourceRole": _ON_EMR,
+    "resourceRole": only(
+        *(Way.EMR, Way.EMR_SERVERLESS),
+        why="nothing is made or started in its name",
+    ),
     "serviceAccessSecurityGroupId": _ON_EMR,
     "subnetId": _ON_EMR,
     "supportedProducts": _ON_EMR,
@@ -368,5 +377,5 @@ ROWS: Mapping[str, Mapping[str, Effect]] = {
 RUN_BY: Mapping[str, frozenset[Way]] = {
     # Pig is in none of the registries of packages.
     "PigActivity": frozenset({Way.COMMAND, Way.EMR}),
-    "EmrCluster": frozenset({Way.LOCAL, Way.GROUP, Way.EMR}),
+    "EmrCluster": EVERY_WAY - {Way.COMMAND, Way.EC2},
 }

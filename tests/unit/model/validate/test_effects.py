@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from taskrunner.model.catalog.effects import Way
+from taskrunner.model.catalog.effects import Way, effect_of
 from taskrunner.model.reader import read_document
 from taskrunner.model.validate import findings_of_places
 from tests.unit.model.validate.definitions import Change, Json, add, changed, put, report_on
@@ -73,6 +73,16 @@ def test_a_field_of_an_object_without_a_type_is_nobodys() -> None:
     report = report_on(changed(add(id="Base", jdbcDriverJarUri="s3://b/x.jar")))
     assert [found.code for found in report.errors] == ["missing-type"]
     assert "no-effect" not in {found.code for found in report.warnings}
+
+
+@pytest.mark.parametrize("way", sorted(set(Way) - {Way.COMMAND, Way.GROUP}))
+@pytest.mark.parametrize("field", ["initTimeout", "retryDelay", "actionOnResourceFailure"])
+def test_what_is_launched_is_watched_whatever_it_is(way: Way, field: str) -> None:
+    for kind in ("Ec2Resource", "EmrCluster"):
+        effect = effect_of(kind, field)
+        assert effect is not None
+        assert effect.of(["x"], frozenset({way}))
+        assert not effect.of(["x"], frozenset({Way.GROUP}))
 
 
 def test_the_message_says_why() -> None:
