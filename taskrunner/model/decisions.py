@@ -21,6 +21,7 @@ class Queue(StrEnum):
     READY = "READY"
     OUT = "OUT"
     FALSE = "FALSE"  # a precondition was looked at and does not hold yet
+    HELD = "HELD"  # its instance is paused: no runner is given it
     DONE = "DONE"
 
 
@@ -55,6 +56,8 @@ class View:
     node: InstanceStatus | None = None
     #: On demand: the run is not to begin yet, others have every place.
     run_waits: bool = False
+    #: Somebody has paused the instance, its component or its pipeline.
+    paused: bool = False
     #: Other instances of the component that are ACTIVE.
     active_siblings: int = 0
     #: For a resource: the activity instances that run on it.
@@ -89,6 +92,11 @@ class Requeue:
     ready_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Withhold:
+    """The attempt leaves the queue, to come back when its instance is resumed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAttempt:
     """The service ends the live attempt; its hand-out is superseded."""
@@ -117,4 +125,4 @@ class LookAgain:
     at: datetime
 
 
-Decision = Become | StartAttempt | Requeue | EndAttempt | Notify | Announce | LookAgain
+Decision = Become | StartAttempt | Requeue | Withhold | EndAttempt | Notify | Announce | LookAgain

@@ -26,9 +26,12 @@ from taskrunner.model.decisions import (
     Requeue,
     StartAttempt,
     View,
+    Withhold,
 )
 from taskrunner.model.instances import Category, DependencyKind
-from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.resource_planner import decide_about_resource
+from taskrunner.model.rows import AttemptRow
+from taskrunner.model.shared_decisions import SUCCEED, fail, pause_or_resume, stands_still
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_FAILED,
@@ -49,8 +52,6 @@ PERMANENT = frozenset(
 
 #: A runner vanished or lost its contact, which may or may not be the task's doing.
 LOST_RUNNER = frozenset({ErrorId.STALLED, ErrorId.LEASE_LOST})
-#: What counts as the failure of a task for `actionOnTaskFailure`.
-_FAILED_TASK = frozenset({InstanceStatus.FAILED, InstanceStatus.TIMEDOUT})
 #: How often a runner may vanish under an instance before that is held against the instance.
 MOST_STALLS = 10
 
@@ -91,19 +92,19 @@ def _runnable(view: View, now: datetime) -> list[Decision]:
     if view.node in INSTANCE_TERMINAL:
         # Nobody waits for the answer any more; without this it would be asked for ever.
         return cancel(view, f"{view.instance.node_id} ended as {view.node}")
-    if view.instance.status is InstanceStatus.WAITING_ON_DEPENDENCIES:
-        held_back = _held_back(view, now)
-        return _begin(view, now) if held_back is None else held_back
     if view.instance.status in ACTIVE:
         return _attempting(view, now)
-    return []
+    if stands_still(view):
+        return pause_or_resume(view, now)
+    held_back = _held_back(view, now)
+    return _begin(view, now) if held_back is None else held_back
 
 
 def _data_node(view: View, now: datetime) -> list[Decision]:
-    if view.instance.status is not InstanceStatus.WAITING_ON_DEPENDENCIES:
-        return []
+    if stands_still(view):
+        return pause_or_resume(view, now)
     held_back = _held_back(view, now)
-    return _SUCCEED if held_back is None else held_back
+    return SUCCEED if held_back is None else held_back
 
 
 def _held_back(view: View, now: datetime) -> list[Decision] | None:
@@ -161,11 +162,19 @@ def _resource_failed(resource: DependencyView) -> list[Decision]:
 def _begin(view: View, now: datetime) -> list[Decision]:
     if not view.instance.worker_group:
         message = "neither runsOn nor workerGroup says where this is to run"
-        return _fail(InstanceStatus.FAILED, ErrorId.INVALID_FIELD, message)
+        return fail(InstanceStatus.FAILED, ErrorId.INVALID_FIELD, message)
     become = Become(status=InstanceStatus.WAITING_FOR_RUNNER)
-    if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
+    head = view.head
+    if head is not None and head.queue == Queue.HELD:
+        return [*_out_of_hold(head, now), become]
+    if head is not None and head.status not in ATTEMPT_TERMINAL:
         return [become, Announce()]
     return [StartAttempt(number=view.instance.attempt_count + 1, ready_at=now), become]
+
+
+def _out_of_hold(head: AttemptRow, now: datetime) -> list[Decision]:
+    ready_at = max(now, head.ready_at)
+    return [Requeue(ready_at), Announce() if ready_at == now else LookAgain(ready_at)]
 
 
 def _attempting(view: View, now: datetime) -> list[Decision]:
@@ -200,27 +209,36 @@ def _precondition_deadline(view: View, head: AttemptRow) -> datetime | None:
     timeout, row = view.policy.precondition_timeout, view.instance
     if timeout is None or row.category != Category.PRECONDITION:
         return None
-    # Counted from its own beginning: it may have had to wait for what it looks at.
-    return (row.actual_start or head.created_at) + timeout
+    # Counted from its own beginning: it may have had to wait for what it looks at, or be paused.
+    return (row.actual_start or head.ready_at) + timeout
 
 
 def _in_queue(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
-    if head.queue == Queue.READY:
-        if view.instance.status is InstanceStatus.RUNNING:
-            return [Become(status=InstanceStatus.WAITING_FOR_RUNNER), LookAgain(head.ready_at)]
-        return [Announce() if now >= head.ready_at else LookAgain(head.ready_at)]
+    if head.queue in {Queue.READY, Queue.HELD}:
+        return _ready(view, head, now)
     if head.queue == Queue.FALSE:
         again = now + view.policy.recheck_delay
-        return [Requeue(again), _waits_for_runner(view), LookAgain(again)]
+        return [Requeue(again), *_waits_for_runner(view), LookAgain(again)]
     deadline = _deadline(head)
     if deadline is not None and now >= deadline:
         message = f"the attempt did not end within attemptTimeout ({head.timeout_s:.0f} s)"
-        ended = replace(head, status=AttemptStatus.TIMEDOUT, error_id=ErrorId.TIMEOUT)
+        ended = replace(head, status=AttemptStatus.FAILED, error_id=ErrorId.TIMEOUT)
         return _over(view, replace(ended, error_message=message), now)
     if head.report_by is not None and now >= head.report_by:
         return _silent(view, head, now)
     moments = [moment for moment in (head.report_by, deadline) if moment is not None]
     return [LookAgain(min(moments))] if moments else []
+
+
+def _ready(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
+    """No runner has it; it waits for one, or for the end of a pause."""
+    if view.paused:
+        return _waits_for_runner(view)
+    if head.queue == Queue.HELD:
+        return _out_of_hold(head, now)  # resumed before anything was made of the pause
+    if view.instance.status is InstanceStatus.RUNNING:
+        return [*_waits_for_runner(view), LookAgain(head.ready_at)]
+    return [Announce() if now >= head.ready_at else LookAgain(head.ready_at)]
 
 
 def _deadline(head: AttemptRow) -> datetime | None:
@@ -235,7 +253,7 @@ def _deadline(head: AttemptRow) -> datetime | None:
 def _silent(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
     """No report came in time: queue an unacknowledged attempt again, end any other."""
     if head.status is AttemptStatus.WAITING_FOR_RUNNER:
-        return [Requeue(now), Announce()]
+        return [Requeue(now), *_waits_for_runner(view)]
     message = f"the runner on {head.hostname or 'its host'} reported nothing for {head.lease_s:g} s"
     ended = replace(head, status=AttemptStatus.FAILED, error_id=ErrorId.STALLED)
     return _over(view, replace(ended, error_message=message), now)
@@ -252,7 +270,7 @@ def _over(view: View, ended: AttemptRow, now: datetime) -> list[Decision]:
 def _after(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
     """An attempt has ended: success, another attempt, or the end of the instance."""
     if head.status is AttemptStatus.FINISHED:
-        return _SUCCEED
+        return SUCCEED
     if head.status is AttemptStatus.CANCELED:
         return [Become(status=InstanceStatus.CANCELED, error_message=head.error_message)]
     row, policy = view.instance, view.policy
@@ -260,9 +278,7 @@ def _after(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
         return _again(view, now, charged=False)
     if row.failures < policy.maximum_retries and head.error_id not in PERMANENT:
         return _again(view, now + policy.retry_delay, charged=True)
-    timed_out = head.status is AttemptStatus.TIMEDOUT
-    status = InstanceStatus.TIMEDOUT if timed_out else InstanceStatus.FAILED
-    return _fail(status, head.error_id, head.error_message)
+    return fail(InstanceStatus.FAILED, head.error_id, head.error_message)
 
 
 def _free_of_charge(view: View, head: AttemptRow) -> bool:
@@ -276,100 +292,21 @@ def _free_of_charge(view: View, head: AttemptRow) -> bool:
 def _again(view: View, ready_at: datetime, *, charged: bool) -> list[Decision]:
     number = view.instance.attempt_count + 1
     start = StartAttempt(number=number, ready_at=ready_at, charged=charged)
-    return [start, _waits_for_runner(view), LookAgain(ready_at)]
+    return [start, *_waits_for_runner(view), LookAgain(ready_at)]
 
 
-def _waits_for_runner(view: View) -> Decision:
+def _waits_for_runner(view: View) -> list[Decision]:
+    """The attempt is in the queue, unless a pause keeps it out."""
+    if view.paused:
+        return [Withhold(), Become(status=InstanceStatus.PAUSED)]
     if view.instance.status is InstanceStatus.WAITING_FOR_RUNNER:
-        return Announce()
-    return Become(status=InstanceStatus.WAITING_FOR_RUNNER)
-
-
-_SUCCEED: list[Decision] = [Become(status=InstanceStatus.FINISHED), Notify(Event.SUCCESS)]
-
-
-def _fail(status: InstanceStatus, error_id: str | None, message: str | None) -> list[Decision]:
-    become = Become(status=status, error_id=error_id, error_message=message)
-    return [become, Notify(Event.FAIL)]
-
-
-def _resource(view: View, now: datetime) -> list[Decision]:
-    status = view.instance.status
-    if status is InstanceStatus.SHUTTING_DOWN:
-        return _shut_down(view)
-    if status is InstanceStatus.WAITING_ON_DEPENDENCIES:
-        return [] if view.run_waits else _unlaunched(view, now)
-    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING}:
-        return _launched(view, now)
-    return []
-
-
-def _shut_down(view: View) -> list[Decision]:
-    row = view.instance
-    # The provider clears the handle once nothing of the resource is left.
-    if row.resource_handle is not None:
-        return []
-    if has_timed_out(row):
-        return _fail(InstanceStatus.TIMEDOUT, row.error_id, row.error_message)
-    again = _wanted_again(row)
-    if again:
-        return [Become(status=InstanceStatus.WAITING_ON_DEPENDENCIES, error_message=None)]
-    # Of one that was ended early it stays to be seen why.
-    ended = Become(status=InstanceStatus.FINISHED, error_message=row.error_message)
-    return [ended, Notify(Event.SUCCESS)]
-
-
-def has_timed_out(row: InstanceRow) -> bool:
-    """Whether terminateAfter is ending a resource: those who run on it do not wait for that."""
-    ended = row.status is InstanceStatus.SHUTTING_DOWN and not _wanted_again(row)
-    return ended and row.error_id == ErrorId.RESOURCE_TIMEOUT
-
-
-def _wanted_again(row: InstanceRow) -> bool:
-    # A rerun, asked for while the old one was on its way out, moved the beginning past its launch.
-    return row.actual_start is not None and row.not_before > row.actual_start
-
-
-def _unlaunched(view: View, now: datetime) -> list[Decision]:
-    if any(user in ACTIVE for user in view.users):
-        return [Become(status=InstanceStatus.CREATING)]
-    if not _users_done(view):
-        return []
-    if _more_to_come(view, now):
-        return [LookAgain(view.more_users_until)] if view.more_users_until else []
-    return [Become(status=InstanceStatus.FINISHED)]
-
-
-def _launched(view: View, now: datetime) -> list[Decision]:
-    row, after = view.instance, view.policy.terminate_after
-    ends_at = row.actual_start + after if row.actual_start and after else None
-    if _users_done(view) and not _more_to_come(view, now):
-        return [Become(status=InstanceStatus.SHUTTING_DOWN)]
-    if ends_at is not None and now >= ends_at:
-        message = f"terminateAfter ({after}) has passed"
-        return _end_early(message, ErrorId.RESOURCE_TIMEOUT)
-    if view.policy.terminate_on_task_failure and any(user in _FAILED_TASK for user in view.users):
-        return _end_early("actionOnTaskFailure is terminate, and a task that ran on it has failed")
-    moments = [m for m in (ends_at, view.more_users_until) if m is not None and m > now]
-    return [LookAgain(min(moments))] if moments else []
-
-
-def _end_early(message: str, error_id: str | None = None) -> list[Decision]:
-    status = InstanceStatus.SHUTTING_DOWN
-    return [Become(status=status, error_id=error_id, error_message=message)]
-
-
-def _users_done(view: View) -> bool:
-    return all(user in INSTANCE_TERMINAL for user in view.users)
-
-
-def _more_to_come(view: View, now: datetime) -> bool:
-    return view.more_users_until is not None and now < view.more_users_until
+        return [Announce()]
+    return [Become(status=InstanceStatus.WAITING_FOR_RUNNER)]
 
 
 _BY_CATEGORY: Mapping[Category, Callable[[View, datetime], list[Decision]]] = {
     Category.ACTIVITY: _runnable,
     Category.PRECONDITION: _runnable,
     Category.DATANODE: _data_node,
-    Category.RESOURCE: _resource,
+    Category.RESOURCE: decide_about_resource,
 }

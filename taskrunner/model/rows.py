@@ -55,6 +55,8 @@ class InstanceRow(Row):
     cause: str | None = None
     resource_handle: str | None = None
     due_at: datetime | None = None
+    reruns: int = 0
+    place_wanted: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", InstanceStatus(self.status))

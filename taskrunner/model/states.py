@@ -28,10 +28,10 @@ class InstanceStatus(StrEnum):
     CREATING = "CREATING"  # a resource is being launched
     RUNNING = "RUNNING"
     SHUTTING_DOWN = "SHUTTING_DOWN"  # a resource is being terminated
-    PAUSED = "PAUSED"
+    PAUSED = "PAUSED"  # not begun, or not tried again, until somebody resumes it
     FINISHED = "FINISHED"
     FAILED = "FAILED"
-    TIMEDOUT = "TIMEDOUT"
+    TIMEDOUT = "TIMEDOUT"  # a resource, and only a resource, that terminateAfter has ended
     CANCELED = "CANCELED"
     CASCADE_FAILED = "CASCADE_FAILED"
     SKIPPED = "SKIPPED"
@@ -44,7 +44,7 @@ class AttemptStatus(StrEnum):
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
     FAILED = "FAILED"
-    TIMEDOUT = "TIMEDOUT"
+    TIMEDOUT = "TIMEDOUT"  # in older stores only: past attemptTimeout, which is FAILED now
     CANCELED = "CANCELED"
 
 
@@ -65,32 +65,30 @@ INSTANCE_TERMINAL = frozenset(
 )
 INSTANCE_FAILED = frozenset({_I.FAILED, _I.TIMEDOUT, _I.CANCELED, _I.CASCADE_FAILED})
 ATTEMPT_TERMINAL = frozenset({_A.FINISHED, _A.FAILED, _A.TIMEDOUT, _A.CANCELED})
+_ATTEMPT_ENDS = ATTEMPT_TERMINAL - {_A.TIMEDOUT}
 
 _ENDS_EARLY = frozenset({_I.CANCELED, _I.FINISHED, _I.FAILED})
 
+#: The guide's status page says of TIMEDOUT: "This status applies only to resources"; those are
+#: launched, and so never WAITING_FOR_RUNNER.
 INSTANCE_TRANSITIONS: Mapping[InstanceStatus, frozenset[InstanceStatus]] = {
     _I.WAITING_ON_DEPENDENCIES: _ENDS_EARLY
-    | {
-        _I.WAITING_FOR_RUNNER,
-        _I.CREATING,
-        _I.PAUSED,
-        _I.CASCADE_FAILED,
-        _I.SKIPPED,
-        _I.TIMEDOUT,
-    },
-    _I.WAITING_FOR_RUNNER: _ENDS_EARLY | {_I.RUNNING, _I.PAUSED, _I.TIMEDOUT, _I.CASCADE_FAILED},
+    | {_I.WAITING_FOR_RUNNER, _I.CREATING, _I.PAUSED, _I.CASCADE_FAILED, _I.SKIPPED},
+    _I.WAITING_FOR_RUNNER: _ENDS_EARLY | {_I.RUNNING, _I.PAUSED, _I.CASCADE_FAILED},
     _I.CREATING: _ENDS_EARLY | {_I.RUNNING, _I.SHUTTING_DOWN, _I.WAITING_ON_DEPENDENCIES},
     # A resource whose runner was lost is launched again, and so is one wanted again by a rerun.
-    _I.RUNNING: _ENDS_EARLY | {_I.WAITING_FOR_RUNNER, _I.CREATING, _I.SHUTTING_DOWN, _I.TIMEDOUT},
+    # An activity is paused when its attempt has ended and another one is left.
+    _I.RUNNING: _ENDS_EARLY | {_I.WAITING_FOR_RUNNER, _I.CREATING, _I.SHUTTING_DOWN, _I.PAUSED},
     _I.SHUTTING_DOWN: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES, _I.TIMEDOUT},
-    _I.PAUSED: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES, _I.WAITING_FOR_RUNNER},
+    # What resumes is decided about as if it had never begun to wait.
+    _I.PAUSED: _ENDS_EARLY | {_I.WAITING_ON_DEPENDENCIES},
     # A rerun (SetStatus RERUN) is the only way out of an end, and it goes to the beginning.
     **{terminal: frozenset({_I.WAITING_ON_DEPENDENCIES}) for terminal in INSTANCE_TERMINAL},
 }
 
 ATTEMPT_TRANSITIONS: Mapping[AttemptStatus, frozenset[AttemptStatus]] = {
-    _A.WAITING_FOR_RUNNER: frozenset({_A.RUNNING}) | ATTEMPT_TERMINAL,
-    _A.RUNNING: ATTEMPT_TERMINAL | {_A.WAITING_FOR_RUNNER},  # back when its lease ran out
+    _A.WAITING_FOR_RUNNER: frozenset({_A.RUNNING}) | _ATTEMPT_ENDS,
+    _A.RUNNING: _ATTEMPT_ENDS | {_A.WAITING_FOR_RUNNER},  # back when its lease ran out
     **{terminal: frozenset[AttemptStatus]() for terminal in ATTEMPT_TERMINAL},
 }
 

@@ -11,18 +11,21 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import ACTIVE, DependencyView, View
 from taskrunner.model.instances import Category, Dependency, DependencyKind
-from taskrunner.model.planner import LOST_RUNNER, decide, has_timed_out
+from taskrunner.model.planner import LOST_RUNNER, decide
 from taskrunner.model.policy import Policy
+from taskrunner.model.resource_planner import has_timed_out
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.runs import RunState
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
+from taskrunner.service.pauses import is_paused
 from taskrunner.service.runs import take_turns
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
+from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import runs as run_store
 
@@ -115,6 +118,7 @@ def build_views(
 ) -> Iterable[tuple[LoadedDefinition, View]]:
     """What the planner is to be shown of each instance; counts are taken when it is reached."""
     known = _Known.load(transaction.conn, pipeline_id, rows)
+    paused = pause_store.paused_ids(transaction.conn, pipeline_id)
     # The oldest period first: it is the one to get the last place under maxActiveInstances.
     for row in sorted(rows, key=lambda row: row.scheduled_start):
         loaded = load(pipeline_id, row.version)
@@ -131,6 +135,7 @@ def build_views(
                 stalls=known.stalls_of(row),
                 node=known.statuses.get(row.node_id) if row.node_id else None,
                 run_waits=active.run_waits(loaded, row),
+                paused=is_paused(row, paused),
                 active_siblings=active.of(loaded, row, policy),
                 users=known.users_of(row),
                 more_users_until=_more_users_until(transaction, loaded, row),

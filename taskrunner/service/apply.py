@@ -22,6 +22,7 @@ from taskrunner.model.decisions import (
     Requeue,
     StartAttempt,
     View,
+    Withhold,
 )
 from taskrunner.model.instances import Category, DependencyKind, attempt_id
 from taskrunner.model.planner import cancel
@@ -29,6 +30,7 @@ from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import (
     INSTANCE_TERMINAL,
     AttemptStatus,
+    InstanceStatus,
     advance,
 )
 from taskrunner.service.actions.alarms import notify
@@ -111,6 +113,9 @@ def _become(change: _Change, decision: Become) -> bool:
         values["due_at"] = None
         if before.actual_start is None:
             values["actual_start"] = _began(change)
+    elif before.status is InstanceStatus.PAUSED and before.actual_start is not None:
+        # A precondition's time does not run on while it is paused.
+        values["actual_start"] = transaction.now
     if not change.update(**values):
         return False
     if terminal:
@@ -189,20 +194,29 @@ def _requeue(change: _Change, decision: Requeue) -> bool:
     head = change.head
     if head is None:
         return False
-    changed = attempt_store.update_attempt(
-        change.transaction.conn,
-        head,
-        held_by=head.task_id,
-        status=AttemptStatus.WAITING_FOR_RUNNER,
-        queue=Queue.READY,
-        ready_at=decision.ready_at,
-        report_by=None,
+    values: dict[str, Any] = {
+        "status": AttemptStatus.WAITING_FOR_RUNNER,
+        "queue": Queue.READY,
+        "ready_at": decision.ready_at,
+        "report_by": None,
         # Whatever the old hand-out still says must not fit any more.
-        task_id=None,
-    )
-    if changed and head.task_id is not None:
-        attempt_store.close_handout(change.transaction.conn, head.task_id, "SUPERSEDED")
-    return changed
+        "task_id": None,
+    }
+    conn = change.transaction.conn
+    if not attempt_store.update_attempt(conn, head, held_by=head.task_id, **values):
+        return False
+    change.head = replace(head, **values)
+    if head.task_id is not None:
+        attempt_store.close_handout(conn, head.task_id, "SUPERSEDED")
+    return True
+
+
+def _withhold(change: _Change, _decision: Withhold) -> bool:
+    head = change.head
+    if head is None:
+        return False
+    change.head = replace(head, queue=Queue.HELD)
+    return attempt_store.update_attempt(change.transaction.conn, head, queue=Queue.HELD)
 
 
 def _end_attempt(change: _Change, decision: EndAttempt) -> bool:
@@ -252,6 +266,7 @@ _APPLY: Mapping[type, Callable[[_Change, Any], bool]] = {
     Become: _become,
     StartAttempt: _start_attempt,
     Requeue: _requeue,
+    Withhold: _withhold,
     EndAttempt: _end_attempt,
     Notify: _notify,
     Announce: _announce,

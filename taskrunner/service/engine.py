@@ -26,14 +26,16 @@ from taskrunner.service.cleaner import Cleaner
 from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefinition
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
-from taskrunner.service.objects import Objects, check_status, set_status
+from taskrunner.service.objects import Objects
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
 from taskrunner.service.scheduler import Scheduler
+from taskrunner.service.set_status import set_status
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
@@ -166,6 +168,11 @@ class Service:
         with self.store.read() as conn:
             rows = pipeline_store.list_pipelines(conn, caller.account, after, limit + 1)
         return rows[:limit], len(rows) > limit
+
+    def is_paused(self, row: PipelineRow) -> bool:
+        """Whether a pipeline is paused as a whole."""
+        with self.store.read() as conn:
+            return row.pipeline_id in pause_store.paused_ids(conn, row.pipeline_id)
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Delete a pipeline with all of its instances; what runs is canceled."""
@@ -322,18 +329,13 @@ class Service:
                 raise pipeline_store.not_found(pipeline_id)
             yield Objects(conn, row, self.loaded)
 
-    def set_status(self, pipeline_id: str, object_ids: Sequence[str], status: str) -> None:
-        """Cancel, rerun or finish instances by hand. Raises InvalidRequest."""
-        check_status(status)
+    def set_status(
+        self, pipeline_id: str, object_ids: Sequence[str], status: str, caller: Caller = ANONYMOUS
+    ) -> None:
+        """Change instances by hand, pause or resume what runs. Raises InvalidRequest."""
         with self.transaction() as transaction:
             row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
-            rows = instance_store.load_instances(
-                transaction.conn, pipeline_id, object_ids, lock=True
-            )
-            missing = set(object_ids) - {found.instance_id for found in rows}
-            if missing:
-                raise InvalidRequest(f"no instance {min(missing)!r} in {pipeline_id}")
-            set_status(transaction, row, rows, status, self.loaded)
+            set_status(transaction, row, object_ids, status, self.loaded, caller)
 
     # -- runners --------------------------------------------------------------------------
 

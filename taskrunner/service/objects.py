@@ -1,4 +1,4 @@
-"""Looking at a pipeline's components, instances and attempts, and changing instances by hand."""
+"""Looking at a pipeline's components, instances and attempts."""
 
 from __future__ import annotations
 
@@ -10,29 +10,15 @@ from typing import TypeVar
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import DefinitionError, InvalidRequest
-from taskrunner.model.decisions import Become, Decision, EndAttempt, View
 from taskrunner.model.document import PipelineObject
 from taskrunner.model.expressions import Scope, evaluate
-from taskrunner.model.instances import Category
-from taskrunner.model.planner import cancel
 from taskrunner.model.rows import AttemptRow, InstanceRow
-from taskrunner.model.states import (
-    ATTEMPT_TERMINAL,
-    INSTANCE_TERMINAL,
-    AttemptStatus,
-    InstanceStatus,
-    PipelineState,
-)
-from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
-from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
-from taskrunner.service.rerun import rerun
-from taskrunner.service.runs import forget_ended
 from taskrunner.service.runtime import Subject, moment
 from taskrunner.service.selectors import Condition, row_conditions
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
-from taskrunner.service.store import retention as retention_store
+from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
@@ -79,7 +65,14 @@ class Objects:
         objects = loaded.for_eyes.definition.objects if loaded else ()
         ids = [obj.id for obj in objects]
         first = 0 if marker is None else 1 + ids.index(_known(marker if marker in ids else None))
-        return (Component(row=self.pipeline, obj=obj) for obj in objects[first:])
+        return iter(self._as_components(objects[first:]))
+
+    def _as_components(self, objects: Iterable[PipelineObject]) -> list[Component]:
+        paused = pause_store.paused_ids(self.conn, self._id)
+        return [
+            Component(row=self.pipeline, obj=obj, paused=not paused.isdisjoint({obj.id, self._id}))
+            for obj in objects
+        ]
 
     def _instances(self, conditions: Sequence[Condition], marker: str | None) -> Iterator[Instance]:
         after = None if marker is None else _known(next(iter(self._rows([marker])), None))
@@ -129,7 +122,8 @@ class Objects:
         obj = loaded.for_eyes.definition.get(key) if loaded else None
         if obj is None:
             raise InvalidRequest(f"pipeline {self._id} has no object {key!r}")
-        return Component(row=self.pipeline, obj=obj)
+        (component,) = self._as_components([obj])
+        return component
 
     def evaluate(self, object_id: str, expression: str) -> str:
         """The value of an expression in an object's fields. Raises InvalidRequest."""
@@ -164,84 +158,3 @@ def _known(place: T | None) -> T:
     if place is None:
         raise InvalidRequest("the marker is not one that this query gave")
     return place
-
-
-def check_status(wanted: str) -> None:
-    """Raises InvalidRequest for a status that cannot be set."""
-    if wanted in _OF_COMPONENTS:
-        raise InvalidRequest(f"{wanted} is not supported by this service yet")
-    if wanted not in _BY_HAND:
-        raise InvalidRequest(
-            f"status {wanted!r} cannot be set on instances: wanted {', '.join(sorted(_BY_HAND))}"
-        )
-
-
-def set_status(
-    transaction: SchedulingTransaction,
-    pipeline: PipelineRow,
-    rows: Sequence[InstanceRow],
-    wanted: str,
-    load: Load,
-) -> None:
-    """Carry out SetStatus on instances. Raises InvalidRequest for what cannot be."""
-    check_status(wanted)
-    if pipeline.state is PipelineState.FINISHED:
-        raise InvalidRequest(f"pipeline {pipeline.pipeline_id} has finished")
-    if wanted == "RERUN":
-        _check_ended(rows)
-        forget_ended(transaction.conn, pipeline.pipeline_id)
-        _check_secrets(transaction, rerun(transaction, pipeline.pipeline_id, rows))
-        return
-    counts = ActiveCounts(transaction.conn)
-    for loaded, view in build_views(transaction, pipeline.pipeline_id, rows, load, counts):
-        apply(transaction, loaded, view, _DECISIONS[wanted](view))
-    finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
-
-
-def _check_ended(rows: Sequence[InstanceRow]) -> None:
-    for row in rows:
-        if row.status not in INSTANCE_TERMINAL:
-            raise InvalidRequest(f"{row.instance_id} is {row.status}: not ended yet")
-
-
-def _check_secrets(transaction: SchedulingTransaction, rows: Sequence[InstanceRow]) -> None:
-    """Refuse to run with masks in place of secrets: what was begun is undone."""
-    for pipeline_id in {row.pipeline_id for row in rows}:
-        versions = {row.version for row in rows if row.pipeline_id == pipeline_id}
-        gone = retention_store.without_secrets(transaction.conn, pipeline_id, versions)
-        late = next((row for row in rows if row.version in gone), None)
-        if late is not None:
-            raise InvalidRequest(
-                f"{late.instance_id} was made from version {late.version} of the definition, which "
-                "was replaced so long ago that its secrets are not kept any more: it cannot be "
-                "run again"
-            )
-
-
-def _mark_finished(view: View) -> list[Decision]:
-    status, finished = view.instance.status, Become(status=InstanceStatus.FINISHED)
-    if status is InstanceStatus.FINISHED:
-        return []
-    if status in INSTANCE_TERMINAL:
-        # Out of an end leads only the way through the beginning.
-        return [Become(status=InstanceStatus.WAITING_ON_DEPENDENCIES), finished]
-    if view.instance.category == Category.RESOURCE:
-        return _cancel(view)  # what was launched must be ended first
-    end: list[Decision] = []
-    if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
-        end = [EndAttempt(status=AttemptStatus.CANCELED, error_message="marked as finished")]
-    return [*end, finished]
-
-
-def _cancel(view: View) -> list[Decision]:
-    return cancel(view, "canceled by SetStatus")
-
-
-_DECISIONS: Mapping[str, Callable[[View], list[Decision]]] = {
-    "CANCEL": _cancel,
-    "TRY_CANCEL": _cancel,
-    "MARK_FINISHED": _mark_finished,
-}
-_BY_HAND = {*_DECISIONS, "RERUN"}
-#: What the API lets one ask of components rather than instances.
-_OF_COMPONENTS = {"PAUSE", "RESUME"}

@@ -164,6 +164,8 @@ def _object_id(component: Component) -> str:
 
 
 def _component_status(component: Component) -> str:
+    if component.paused:
+        return "PAUSED"
     return "SCHEDULED" if component.row.active_version else "PENDING"
 
 

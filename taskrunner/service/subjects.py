@@ -60,6 +60,8 @@ class Component:
 
     row: PipelineRow
     obj: PipelineObject
+    #: Whether it, or the whole pipeline, is paused.
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

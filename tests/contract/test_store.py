@@ -35,6 +35,7 @@ from taskrunner.service.store.rows import (
     AnsweredCall,
     HandoutRow,
     MachineRow,
+    PauseRow,
     PipelineRow,
     ScheduleRow,
 )
@@ -112,6 +113,7 @@ def attempt(instance: str = "A", number: int = 1, **changes: Any) -> AttemptRow:
         ("alarms", AlarmRow),
         ("answered_calls", AnsweredCall),
         ("machines", MachineRow),
+        ("pauses", PauseRow),
     ],
 )
 def test_a_row_class_has_a_field_for_every_column(table: str, cls: type[Row]) -> None:

@@ -199,10 +199,9 @@ def test_an_attempt_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     sleeping = shell("A", "sleep 1000", attemptTimeout="1 second", maximumRetries="0")
     code, document = result(tmp_path, write(tmp_path, ON_DEMAND, sleeping))
     assert code == 1
-    assert statuses(document) == {"A": "TIMEDOUT"}
+    assert statuses(document) == {"A": "FAILED"}
     (only,) = attempts(document, "A")
-    assert only["status"] == "TIMEDOUT"
-    assert only["errorId"]
+    assert (only["status"], only["errorId"]) == ("FAILED", "AttemptTimeout")
 
 
 def test_of_a_schedule_the_periods_that_are_asked_for(tmp_path: Path) -> None:

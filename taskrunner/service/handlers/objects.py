@@ -67,6 +67,6 @@ def evaluate_expression(
 
 
 def set_status(service: Service, caller: Caller, request: SetStatusInput) -> None:
-    """Cancel, rerun or finish instances by hand."""
+    """Cancel, rerun or finish instances by hand; pause and resume what runs."""
     service.pipeline(request.pipeline_id, caller)
-    service.set_status(request.pipeline_id, request.object_ids, request.status)
+    service.set_status(request.pipeline_id, request.object_ids, request.status, caller)

@@ -94,23 +94,25 @@ def describe_pipelines(
         raise InvalidRequest(f"pipelineIds can have at most {MOST_DESCRIBED} ids, found {found}")
     rows = [service.pipeline(pipeline_id, caller) for pipeline_id in request.pipeline_ids]
     return DescribePipelinesOutput(
-        pipeline_description_list=tuple(_description(row) for row in rows)
+        pipeline_description_list=tuple(
+            _description(row, paused=service.is_paused(row)) for row in rows
+        )
     )
 
 
-def _description(row: PipelineRow) -> PipelineDescription:
+def _description(row: PipelineRow, *, paused: bool) -> PipelineDescription:
     return PipelineDescription(
         pipeline_id=row.pipeline_id,
         name=row.name,
         description=row.description,
-        fields=tuple(_fields(row)),
+        fields=tuple(_fields(row, paused=paused)),
         tags=tuple(Tag(key, value) for key, value in row.tags),
     )
 
 
-def _fields(row: PipelineRow) -> Iterator[Field]:
+def _fields(row: PipelineRow, *, paused: bool) -> Iterator[Field]:
     values: tuple[tuple[str, str | datetime | None], ...] = (
-        ("@pipelineState", str(row.state)),
+        ("@pipelineState", "PAUSED" if paused else str(row.state)),
         ("name", row.name),
         ("@creationTime", row.created_at),
         ("@id", row.pipeline_id),

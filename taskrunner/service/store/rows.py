@@ -27,6 +27,7 @@ class PipelineRow(Row):
     first_activated_at: datetime | None = None
     latest_run_at: datetime | None = None
     deleted_at: datetime | None = None
+    last_deactivated_at: datetime | None = None
     latest_version: int = 0
     active_version: int = 0
 
@@ -43,6 +44,18 @@ class ScheduleRow(Row):
     schedule_id: str
     next_index: int
     next_at: datetime | None
+    #: Periods that start before this are skipped.
+    skip_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRow(Row):
+    """Something that somebody has paused: an instance, a component, or (its own id) a pipeline."""
+
+    pipeline_id: str
+    object_id: str
+    paused_at: datetime
+    paused_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,7 @@ pipelines = sa.Table(
     sa.Column("first_activated_at", UtcDateTime),
     sa.Column("latest_run_at", UtcDateTime),
     sa.Column("deleted_at", UtcDateTime),
+    sa.Column("last_deactivated_at", UtcDateTime),
     # The version that Put wrote last, and the one that Activate made current; 0: none.
     sa.Column("latest_version", sa.Integer, nullable=False),
     sa.Column("active_version", sa.Integer, nullable=False),
@@ -78,6 +79,8 @@ schedules = sa.Table(
     sa.Column("next_index", sa.Integer, nullable=False),
     # When the next occurrence is to be made; null once there is none left.
     sa.Column("next_at", UtcDateTime, index=True),
+    # Periods that start before this are skipped; null: none are.
+    sa.Column("skip_before", UtcDateTime),
 )
 
 instances = sa.Table(
@@ -108,9 +111,41 @@ instances = sa.Table(
     sa.Column("resource_handle", sa.Text),
     # When the scheduler is to look at this instance again; null: not before something happens.
     sa.Column("due_at", UtcDateTime, index=True),
-    sa.Index(None, "pipeline_id", "component_id", "status"),
+    # How often somebody has had it run again: what runs again takes no place from others.
+    sa.Column("reruns", sa.Integer, nullable=False, server_default="0"),
+    # Only maxActiveInstances keeps it waiting.
+    sa.Column("place_wanted", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index(None, "pipeline_id", "component_id", "status", "scheduled_start"),
     sa.Index(None, "pipeline_id", "status"),
     sa.Index(None, "pipeline_id", "scheduled_start"),
+)
+# Small ones, for few of the instances: who waits for a place, and what ended last.
+sa.Index(
+    "ix_instances_place_wanted",
+    instances.c.pipeline_id,
+    instances.c.component_id,
+    instances.c.scheduled_start,
+    sqlite_where=instances.c.place_wanted.is_(True),
+    postgresql_where=instances.c.place_wanted.is_(True),
+)
+sa.Index(
+    "ix_instances_actual_end",
+    instances.c.pipeline_id,
+    instances.c.component_id,
+    instances.c.actual_end,
+    sqlite_where=instances.c.actual_end.is_not(None),
+    postgresql_where=instances.c.actual_end.is_not(None),
+)
+
+# What somebody has paused: instances and components by their ids, a pipeline by its own.
+pauses = sa.Table(
+    "pauses",
+    METADATA,
+    sa.Column("pipeline_id", sa.Text, primary_key=True),
+    sa.Column("object_id", sa.Text, primary_key=True),
+    sa.Column("paused_at", UtcDateTime, nullable=False),
+    # The user whose key asked for it.
+    sa.Column("paused_by", sa.Text, nullable=False),
 )
 
 # The line of each on-demand pipeline: runs that have their turn or wait for it, until they end.
@@ -143,7 +178,8 @@ attempts = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("worker_group", sa.Text, nullable=False),
-    # READY: any runner of the group may take it. OUT: the hand-out task_id holds it. DONE.
+    # READY: any runner of the group may take it. OUT: the hand-out task_id holds it. HELD: its
+    # instance is paused. DONE.
     sa.Column("queue", sa.Text, nullable=False),
     sa.Column("ready_at", UtcDateTime, nullable=False),
     sa.Column("task_id", sa.Text),

@@ -20,6 +20,7 @@ from taskrunner.model.decisions import (
     Requeue,
     StartAttempt,
     View,
+    Withhold,
 )
 from taskrunner.model.instances import DependencyKind, attempt_id
 from taskrunner.model.planner import decide
@@ -230,6 +231,10 @@ def _requeue(life: Life, decision: Requeue) -> None:
     )
 
 
+def _withhold(life: Life, _decision: Withhold) -> None:
+    life.update_head(queue=Queue.HELD)
+
+
 def _end(life: Life, decision: EndAttempt) -> None:
     assert life.view.head is not None
     advance(life.view.head.status, decision.status)
@@ -261,6 +266,7 @@ _CARRY_OUT: dict[type, Callable[[Life, Any], None]] = {
     Become: _become,
     StartAttempt: _start,
     Requeue: _requeue,
+    Withhold: _withhold,
     EndAttempt: _end,
     Notify: _notify,
     Announce: _announce,

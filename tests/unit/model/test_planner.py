@@ -20,6 +20,7 @@ from taskrunner.model.decisions import (
     Requeue,
     StartAttempt,
     View,
+    Withhold,
 )
 from taskrunner.model.instances import DependencyKind
 from taskrunner.model.planner import MOST_STALLS, cancel, decide
@@ -119,8 +120,53 @@ def test_nothing_happens_after_the_end(status: InstanceStatus, category: str) ->
 
 
 @pytest.mark.parametrize("category", ["activity", "datanode", "precondition"])
-def test_a_paused_instance_stays(category: str) -> None:
-    assert decide(waiting(status=S.PAUSED, category=category), NOW) == []
+def test_a_paused_instance_stays_until_it_is_resumed(category: str) -> None:
+    view = waiting(status=S.PAUSED, category=category)
+    assert decide(replace(view, paused=True), NOW) == []
+    assert decide(view, NOW) == [Become(status=S.WAITING_ON_DEPENDENCIES), LookAgain(NOW)]
+
+
+@pytest.mark.parametrize("category", ["activity", "datanode", "precondition", "resource"])
+def test_what_waits_is_paused_before_anything_else_is_asked(category: str) -> None:
+    view = waiting(on(S.FAILED), category=category, policy=Policy(cascade=True))
+    view = replace(view, paused=True, users=(S.WAITING_FOR_RUNNER,))
+    assert decide(view, NOW) == [Become(status=S.PAUSED)]
+
+
+OUT_OF_THE_QUEUE = [Withhold(), Become(status=S.PAUSED)]
+
+
+def test_a_pause_takes_out_of_the_queue_what_no_runner_has() -> None:
+    queued = running(head=attempt(), status=S.WAITING_FOR_RUNNER)
+    assert decide(replace(queued, paused=True), NOW) == OUT_OF_THE_QUEUE
+
+
+def test_a_pause_leaves_a_runner_its_work_and_gives_out_no_further_attempt() -> None:
+    assert decide(replace(running(), paused=True), NOW) == [LookAgain(NOW + 5 * MINUTE)]
+    failed = replace(running(head=ended(A.FAILED, "X")), paused=True)
+    start = StartAttempt(number=2, ready_at=NOW + 10 * MINUTE, charged=True)
+    assert decide(failed, NOW)[:3] == [start, *OUT_OF_THE_QUEUE]
+
+
+@pytest.mark.parametrize("queue", [Queue.OUT, Queue.FALSE])
+def test_what_comes_back_while_it_is_paused_is_kept(queue: Queue) -> None:
+    head = attempt(queue=queue, task_id="t", report_by=NOW)
+    view = running(head=head, category="precondition", status=S.WAITING_FOR_RUNNER)
+    back, *rest = decide(replace(view, paused=True), NOW)
+    assert isinstance(back, Requeue)
+    assert rest[:2] == OUT_OF_THE_QUEUE
+
+
+@pytest.mark.parametrize("later", [timedelta(), MINUTE])
+def test_what_resumes_keeps_its_attempt_and_the_wait_before_it(later: timedelta) -> None:
+    head = attempt(queue=Queue.HELD, ready_at=NOW + later)
+    view = replace(waiting(attempt_count=1), head=head)
+    told = Announce() if not later else LookAgain(NOW + later)
+    become = Become(status=S.WAITING_FOR_RUNNER)
+    assert decide(view, NOW) == [Requeue(NOW + later), told, become]
+    # Resumed before the scheduler had looked at it: it has never been PAUSED.
+    at_once = running(head=head, status=S.WAITING_FOR_RUNNER)
+    assert decide(at_once, NOW) == [Requeue(NOW + later), told]
 
 
 def test_a_rerun_goes_on_counting_its_attempts() -> None:
@@ -254,13 +300,12 @@ def test_a_failed_attempt_is_followed_by_another_after_the_delay() -> None:
     ]
 
 
-@pytest.mark.parametrize(("status", "end"), [(A.FAILED, S.FAILED), (A.TIMEDOUT, S.TIMEDOUT)])
-def test_the_last_failure_is_the_end_with_its_reason(
-    status: AttemptStatus, end: InstanceStatus
-) -> None:
+@pytest.mark.parametrize("status", [A.FAILED, A.TIMEDOUT])
+def test_the_last_failure_is_the_end_with_its_reason(status: AttemptStatus) -> None:
+    """An attempt of an older store may be TIMEDOUT, which is only for resources now."""
     head = ended(status, ErrorId.COMMAND_FAILED, number=2)
     view = running(head=head, attempt_count=2, failures=1, policy=Policy(maximum_retries=1))
-    become = Become(status=end, error_id=ErrorId.COMMAND_FAILED, error_message="it broke")
+    become = Become(status=S.FAILED, error_id=ErrorId.COMMAND_FAILED, error_message="it broke")
     assert decide(view, NOW) == [become, Notify(Event.FAIL)]
 
 
@@ -343,7 +388,7 @@ def test_an_attempt_that_takes_too_long_is_ended_and_charged() -> None:
     assert decide(timed(3600), NOW) == [LookAgain(NOW + HOUR)]
     end, again, *_ = decide(timed(3600), NOW + HOUR)
     assert isinstance(end, EndAttempt)
-    assert (end.status, end.error_id) == (A.TIMEDOUT, ErrorId.TIMEOUT)
+    assert (end.status, end.error_id) == (A.FAILED, ErrorId.TIMEOUT)
     assert again == StartAttempt(number=2, ready_at=NOW + HOUR + 10 * MINUTE, charged=True)
 
 
@@ -519,8 +564,16 @@ def test_a_resource_that_is_wanted_again_on_its_way_out_begins_again() -> None:
     assert becomes(decide(view, NOW + HOUR)) == [S.WAITING_ON_DEPENDENCIES]
 
 
-def test_a_paused_resource_stays() -> None:
-    assert decide(resource(S.PAUSED, S.FINISHED), NOW) == []
+def test_a_paused_resource_stays_while_anybody_waits_for_it() -> None:
+    assert decide(replace(resource(S.PAUSED, S.PAUSED), paused=True), NOW) == []
+    assert becomes(decide(resource(S.PAUSED, S.PAUSED), NOW)) == [S.WAITING_ON_DEPENDENCIES]
+    over = replace(resource(S.PAUSED, S.FINISHED), paused=True)
+    assert decide(over, NOW) == [Become(status=S.FINISHED)]
+
+
+@pytest.mark.parametrize("status", [S.CREATING, S.RUNNING])
+def test_a_resource_that_is_up_stays_up_while_it_is_paused(status: InstanceStatus) -> None:
+    assert decide(replace(resource(status, S.RUNNING), paused=True), NOW) == []
 
 
 # -- cancel ---------------------------------------------------------------------------------

@@ -54,7 +54,14 @@ def test_no_state_leads_to_itself() -> None:
 def test_an_attempt_never_leaves_its_end_and_every_other_state_can_reach_one() -> None:
     for state, to in ATTEMPT_TRANSITIONS.items():
         assert bool(to) is (state not in ATTEMPT_TERMINAL)
-        assert state in ATTEMPT_TERMINAL or to >= ATTEMPT_TERMINAL
+        assert state in ATTEMPT_TERMINAL or to >= ATTEMPT_TERMINAL - {A.TIMEDOUT}
+
+
+def test_only_a_resource_on_its_way_out_is_timed_out_and_no_attempt_any_more() -> None:
+    assert [state for state, to in INSTANCE_TRANSITIONS.items() if S.TIMEDOUT in to] == [
+        S.SHUTTING_DOWN
+    ]
+    assert [state for state, to in ATTEMPT_TRANSITIONS.items() if A.TIMEDOUT in to] == []
 
 
 def test_an_instance_leaves_its_end_only_for_the_beginning() -> None:

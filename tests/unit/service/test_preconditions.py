@@ -57,7 +57,7 @@ def test_attempt_timeout_counts_each_look_from_its_own_acknowledgement(
     world.advance(4 * MINUTE)
     assert world.statuses(pipeline)[f"@P_{T}"] == "RUNNING"
     world.advance(MINUTE)
-    assert world.statuses(pipeline)[f"@P_{T}"] == "TIMEDOUT"
+    assert world.statuses(pipeline)[f"@P_{T}"] == "FAILED"
 
 
 def test_a_precondition_fails_for_good_after_its_timeout(world: ServiceInProcess) -> None:

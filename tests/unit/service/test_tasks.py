@@ -364,8 +364,8 @@ def test_an_attempt_that_takes_too_long_is_taken_away_and_charged(
     world.advance(MINUTE)
     assert world.service.report_progress(task.task_id, {}) is True
     (attempt,) = world.attempts(pipeline)
-    assert (attempt.status, attempt.error_id) == ("TIMEDOUT", ErrorId.TIMEOUT)
-    assert world.statuses(pipeline) == {A: "TIMEDOUT"}
+    assert (attempt.status, attempt.error_id) == ("FAILED", ErrorId.TIMEOUT)
+    assert world.statuses(pipeline) == {A: "FAILED"}
 
 
 def test_the_service_remembers_hand_outs_over_a_restart(world: ServiceInProcess) -> None:

@@ -92,7 +92,7 @@ def test_attempt_timeout_is_as_long_as_it_says(world: ServiceInProcess, step: ti
     world.advance(3 * MINUTE - SECOND)
     assert world.statuses(pipeline)[A] == "RUNNING"
     world.advance(SECOND)
-    assert world.statuses(pipeline)[A] == "TIMEDOUT"
+    assert world.statuses(pipeline)[A] == "FAILED"
 
 
 @any_step
