@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.model.instances import DependencyKind
+from taskrunner.model.instances import Category, DependencyKind
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
 
-#: Statuses in which an instance counts against maxActiveInstances.
+#: Statuses in which an instance that is run counts against maxActiveInstances.
 ACTIVE = frozenset({InstanceStatus.WAITING_FOR_RUNNER, InstanceStatus.RUNNING})
+#: The same of a resource: as long as there is anything of it.
+RESOURCE_ACTIVE = frozenset(
+    {InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN}
+)
+
+
+def active_statuses(category: str) -> frozenset[InstanceStatus]:
+    """The statuses in which an instance of a category has a place under maxActiveInstances."""
+    return RESOURCE_ACTIVE if category == Category.RESOURCE else ACTIVE
 
 
 class Queue(StrEnum):
@@ -58,7 +67,7 @@ class View:
     run_waits: bool = False
     #: Somebody has paused the instance, its component or its pipeline.
     paused: bool = False
-    #: Other instances of the component that are ACTIVE.
+    #: Other instances of the component that have a place under maxActiveInstances.
     active_siblings: int = 0
     #: For a resource: the activity instances that run on it.
     users: tuple[InstanceStatus, ...] = ()
@@ -114,6 +123,11 @@ class Notify:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitPlace:
+    """Only maxActiveInstances keeps it waiting: it is woken when a place becomes free."""
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """The attempt is ready: waiting polls of its group are to be woken."""
 
@@ -125,4 +139,14 @@ class LookAgain:
     at: datetime
 
 
-Decision = Become | StartAttempt | Requeue | Withhold | EndAttempt | Notify | Announce | LookAgain
+Decision = (
+    Become
+    | StartAttempt
+    | Requeue
+    | Withhold
+    | EndAttempt
+    | Notify
+    | AwaitPlace
+    | Announce
+    | LookAgain
+)

@@ -15,6 +15,7 @@ from taskrunner.errors import ErrorId
 from taskrunner.model.decisions import (
     ACTIVE,
     Announce,
+    AwaitPlace,
     Become,
     Decision,
     DependencyView,
@@ -31,7 +32,7 @@ from taskrunner.model.decisions import (
 from taskrunner.model.instances import Category, DependencyKind
 from taskrunner.model.resource_planner import decide_about_resource
 from taskrunner.model.rows import AttemptRow
-from taskrunner.model.shared_decisions import SUCCEED, fail, pause_or_resume, stands_still
+from taskrunner.model.shared_decisions import SUCCEED, fail, no_place, pause_or_resume, stands_still
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_FAILED,
@@ -122,8 +123,9 @@ def _held_back(view: View, now: datetime) -> list[Decision] | None:
         for d in view.dependencies
         if d.kind is not DependencyKind.RESOURCE
     )
-    limit = view.policy.max_active
-    return [] if unmet or (limit is not None and view.active_siblings >= limit) else None
+    if unmet:
+        return []
+    return [AwaitPlace()] if no_place(view) else None
 
 
 def _is_lost(dependency: DependencyView) -> bool:

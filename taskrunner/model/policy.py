@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 
 from taskrunner.model.period import Period
 
+#: How many instances of an activity or a resource with a schedule may be active at once: the
+#: guide's limits page, "Number of active instances per object".
+DEFAULT_ACTIVE_INSTANCES = 5
 #: A run of the real service showed two tries left after a first attempt of three.
 DEFAULT_MAXIMUM_RETRIES = 2
 DEFAULT_RETRY_DELAY = timedelta(minutes=10)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from taskrunner.errors import ErrorId
-from taskrunner.model.decisions import ACTIVE, Become, Decision, Event, LookAgain, Notify, View
+from taskrunner.model.decisions import (
+    ACTIVE,
+    AwaitPlace,
+    Become,
+    Decision,
+    Event,
+    LookAgain,
+    Notify,
+    View,
+)
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.shared_decisions import fail, pause_or_resume, stands_still
+from taskrunner.model.shared_decisions import fail, no_place, pause_or_resume, stands_still
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
 
 
@@ -51,7 +60,7 @@ def _wanted_again(row: InstanceRow) -> bool:
 
 def _unlaunched(view: View, now: datetime) -> list[Decision]:
     if any(user in ACTIVE for user in view.users):
-        return [Become(status=InstanceStatus.CREATING)]
+        return [AwaitPlace()] if no_place(view) else [Become(status=InstanceStatus.CREATING)]
     if not _users_done(view):
         return []
     if _more_to_come(view, now):

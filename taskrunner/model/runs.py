@@ -15,6 +15,8 @@ from taskrunner.model.rows import Row
 #: How many runs of an on-demand pipeline are active at once unless Default's maxActiveInstances
 #: says otherwise.
 DEFAULT_ACTIVE_RUNS = 1
+#: And how many it may say (the guide, "On-Demand"); validate warns of more.
+MOST_ACTIVE_RUNS = 5
 
 
 class RunState(StrEnum):

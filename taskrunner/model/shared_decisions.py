@@ -16,6 +16,16 @@ def fail(status: InstanceStatus, error_id: str | None, message: str | None) -> l
     return [become, Notify(Event.FAIL)]
 
 
+def no_place(view: View) -> bool:
+    """Whether as many others of its component are active as may be.
+
+    The guide: "The maximum number of concurrent active instances of a component. Re-runs do not
+    count toward the number of active instances."
+    """
+    limit = view.policy.max_active
+    return limit is not None and not view.instance.reruns and view.active_siblings >= limit
+
+
 def stands_still(view: View) -> bool:
     """Whether an instance that has not begun is paused, or is about to be or to resume."""
     return view.paused or view.instance.status is InstanceStatus.PAUSED

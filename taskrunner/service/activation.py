@@ -73,7 +73,7 @@ def _resume(
         and (start is None or instance.scheduled_start >= start)
         and not load(row.pipeline_id, instance.version).on_demand
     ]
-    rerun(transaction, row.pipeline_id, ended)
+    rerun(transaction, row.pipeline_id, ended, by_hand=False)
 
 
 def deactivate(

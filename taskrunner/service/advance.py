@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.decisions import ACTIVE, DependencyView, View
+from taskrunner.model.decisions import DependencyView, View, active_statuses
 from taskrunner.model.instances import Category, Dependency, DependencyKind
 from taskrunner.model.planner import LOST_RUNNER, decide
 from taskrunner.model.policy import Policy
@@ -55,10 +55,16 @@ def _advance(
 ) -> None:
     # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
     instance_store.put_off(transaction.conn, pipeline_id, [row.instance_id for row in rows], None)
+    offered = {row.instance_id for row in rows if row.place_wanted}
+    rows = [replace(row, place_wanted=False) for row in rows]
     active = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, active):
         after = apply(transaction, loaded, view, decide(view, transaction.now))
         active.moved(loaded, view.instance, after)
+        unused = not after.place_wanted and after.status not in active_statuses(after.category)
+        if after.instance_id in offered and unused:
+            # It cannot use the place that it was woken for: somebody else may.
+            instance_store.wake_siblings(transaction.conn, after, transaction.now)
 
 
 @dataclass
@@ -77,8 +83,8 @@ class ActiveCounts:
         key = (row.pipeline_id, row.component_id, loaded.on_demand)
         if key not in self.counts:
             runs = self._active_runs(row.pipeline_id) if loaded.on_demand else None
-            self.counts[key] = instance_store.count_by_status(
-                self.conn, row.pipeline_id, row.component_id, ACTIVE, runs
+            self.counts[key] = instance_store.count_with_place(
+                self.conn, row, active_statuses(row.category), runs
             )
         return self.counts[key]
 
@@ -92,10 +98,13 @@ class ActiveCounts:
         """Take note of a change that this round made."""
         key = (before.pipeline_id, before.component_id, loaded.on_demand)
         if key in self.counts and self._counts(loaded, before):
-            self.counts[key] += (after.status in ACTIVE) - (before.status in ACTIVE)
+            places = active_statuses(before.category)
+            self.counts[key] += (after.status in places) - (before.status in places)
 
     def _counts(self, loaded: LoadedDefinition, row: InstanceRow) -> bool:
-        """What is rerun of a run that is over neither counts nor has to wait."""
+        """What somebody has rerun neither counts nor has to wait, nor has a run that is over."""
+        if row.reruns:
+            return False
         return not loaded.on_demand or row.scheduled_start in self._active_runs(row.pipeline_id)
 
     def _active_runs(self, pipeline_id: str) -> list[datetime]:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.decisions import (
     ACTIVE,
     Announce,
+    AwaitPlace,
     Become,
     Decision,
     EndAttempt,
@@ -23,6 +24,7 @@ from taskrunner.model.decisions import (
     StartAttempt,
     View,
     Withhold,
+    active_statuses,
 )
 from taskrunner.model.instances import Category, DependencyKind, attempt_id
 from taskrunner.model.planner import cancel
@@ -118,6 +120,9 @@ def _become(change: _Change, decision: Become) -> bool:
         values["actual_start"] = transaction.now
     if not change.update(**values):
         return False
+    places = active_statuses(before.category)
+    if before.status in places and decision.status not in places:
+        instance_store.wake_siblings(transaction.conn, before, transaction.now)
     if terminal:
         _ended(change)
     elif decision.status in ACTIVE and before.status not in ACTIVE:
@@ -149,8 +154,6 @@ def _ended(change: _Change) -> None:
     ]
     instance_store.wake(transaction.conn, row.pipeline_id, [*waiting, *checks], transaction.now)
     _wake_resource(change)
-    if change.view.policy.max_active is not None:
-        instance_store.wake_siblings(transaction.conn, row, transaction.now)
 
 
 def _wake_resource(change: _Change) -> None:
@@ -251,6 +254,10 @@ def _notify(change: _Change, decision: Notify) -> bool:
     return all(_APPLY[type(step)](change, step) for step in ending)
 
 
+def _await_place(change: _Change, _decision: AwaitPlace) -> bool:
+    return change.update(place_wanted=True)
+
+
 def _announce(change: _Change, _decision: Announce) -> bool:
     if change.row.worker_group:
         change.transaction.ready.add(change.row.worker_group)
@@ -269,6 +276,7 @@ _APPLY: Mapping[type, Callable[[_Change, Any], bool]] = {
     Withhold: _withhold,
     EndAttempt: _end_attempt,
     Notify: _notify,
+    AwaitPlace: _await_place,
     Announce: _announce,
     LookAgain: _look_again,
 }

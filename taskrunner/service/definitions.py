@@ -15,16 +15,19 @@ from taskrunner.model.catalog import category_of
 from taskrunner.model.document import Definition, Field, PipelineObject, Ref, Value
 from taskrunner.model.expressions import VERBATIM, Scope, evaluate, evaluate_object
 from taskrunner.model.inheritance import DEFAULT_ID, effective
-from taskrunner.model.instances import Components
+from taskrunner.model.instances import Category, Components
 from taskrunner.model.parameters import parameter_values
-from taskrunner.model.policy import Policy
-from taskrunner.model.runs import DEFAULT_ACTIVE_RUNS
+from taskrunner.model.policy import DEFAULT_ACTIVE_INSTANCES, Policy
+from taskrunner.model.runs import DEFAULT_ACTIVE_RUNS, MOST_ACTIVE_RUNS
 from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
 from taskrunner.secret import Secret, is_secret
 from taskrunner.service.masking import mask
 
 #: A version of a pipeline's definition, by the pipeline's id and the version's number.
 Load = Callable[[str, int], "LoadedDefinition"]
+
+#: Categories whose instances of a schedule have a limit although no maxActiveInstances says so.
+_LIMITED = frozenset({Category.ACTIVITY, Category.RESOURCE})
 
 RuntimeFields = Mapping[str, "str | datetime | Ref"]
 
@@ -200,13 +203,19 @@ class LoadedDefinition:
             at=moment.start,
             retry_delay_cap=self.retry_delay_cap,
         )
+        category = self.components.runnable.get(component_id)
+        if category is Category.PRECONDITION:
+            # It has no such field; what Default says for others is not meant for it.
+            policy = replace(policy, max_active=None)
+        elif policy.max_active is None and category in _LIMITED and not self.on_demand:
+            policy = replace(policy, max_active=DEFAULT_ACTIVE_INSTANCES)
         # On demand nothing has a time to be late for.
         return replace(policy, late_after=None) if self.on_demand else policy
 
     def active_runs(self, moment: Moment) -> int:
         """How many runs on demand may be active at once: what Default says for the pipeline."""
         limit = self.policy(DEFAULT_ID, moment).max_active if DEFAULT_ID in self.objects else None
-        return limit or DEFAULT_ACTIVE_RUNS
+        return min(limit or DEFAULT_ACTIVE_RUNS, MOST_ACTIVE_RUNS)
 
 
 class DefinitionCache:

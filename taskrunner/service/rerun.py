@@ -25,9 +25,16 @@ def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def rerun(
-    transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow]
+    transaction: SchedulingTransaction,
+    pipeline_id: str,
+    rows: Sequence[InstanceRow],
+    *,
+    by_hand: bool = True,
 ) -> list[InstanceRow]:
     """Begin these ended instances again, with all of their tries.
+
+    What somebody asks for by hand takes no place under maxActiveInstances; what an activation
+    takes up again waits for one as at first.
 
     Along come whoever was drawn into their failure (CASCADE_FAILED because of them), the users of
     a resource, their own preconditions that failed or were canceled, and the resources that they
@@ -41,7 +48,7 @@ def rerun(
         found = [row for some in in_portions(found) for row in run.with_needs(some)]
     begun = list(run.chosen.values())
     for row in begun:
-        run.begin(row)
+        run.begin(row, by_hand=by_hand)
     return begun
 
 
@@ -96,12 +103,13 @@ class _Rerun:
             for row in instance_store.load_instances(self.transaction.conn, self.pipeline_id, some)
         ]
 
-    def begin(self, row: InstanceRow) -> None:
+    def begin(self, row: InstanceRow, *, by_hand: bool) -> None:
         """Put an ended instance back to its beginning; its attempts stay and are counted on."""
         not_before = max(row.not_before, self.transaction.now)
         afresh: dict[str, Any] = {
             "status": InstanceStatus.WAITING_ON_DEPENDENCIES,
             "failures": 0,
+            "reruns": row.reruns + by_hand,
             "late_fired": False,
             "actual_start": None,
             "actual_end": None,

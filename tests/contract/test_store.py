@@ -359,20 +359,40 @@ def test_due_instances_are_woken_and_put_off(store: Store) -> None:
 
 def test_places_are_offered_to_those_that_wait_for_nothing_else(store: Store) -> None:
     specs = [
-        spec("ended"),
-        *(spec(f"blocked{n}", "never", component_id="X") for n in range(10)),
-        spec("free", "ended", component_id="X", at=NOW + MINUTE),
-        spec("early", component_id="X", at=NOW + 9 * MINUTE),
+        *(spec(f"blocked{n}", component_id="X") for n in range(10)),
+        *(spec(f"free{n}", component_id="X", at=NOW + n * MINUTE) for n in range(10)),
+        spec("other", component_id="Y"),
     ]
     with store.write() as conn:
         pipelines.insert_pipeline(conn, PIPELINE)
         instances.insert_instances(conn, "df-1", 1, specs, NOW)
         instances.put_off(conn, "df-1", [s.instance_id for s in specs], None)
-        (ended,) = instances.load_instances(conn, "df-1", ["@ended"])
-        instances.update_instance(conn, ended, status=S.FINISHED)
-        instances.wake_siblings(conn, replace(ended, component_id="X"), NOW + MINUTE)
-        woken = instances.claim_due(conn, NOW + MINUTE, 20)
-        assert [row.instance_id for row in woken] == ["@free"]
+        for row in instances.load_instances(conn, "df-1"):
+            wants = not row.instance_id.startswith("@blocked")
+            instances.update_instance(conn, row, place_wanted=wants)
+        (one,) = instances.load_instances(conn, "df-1", ["@blocked1"])
+        instances.wake_siblings(conn, one, NOW)
+        woken = instances.claim_due(conn, NOW, 20)
+        assert sorted(row.instance_id for row in woken) == [f"@free{n}" for n in range(8)]
+        instances.put_off(conn, "df-1", ["@free0"], None)
+        instances.wake_siblings(conn, one, NOW)
+        woken = instances.claim_due(conn, NOW, 20)
+        assert sorted(row.instance_id for row in woken) == [f"@free{n}" for n in range(1, 9)]
+
+
+def test_who_waits_for_a_place_is_found_by_its_index(store: Store) -> None:
+    if not store.is_sqlite:
+        pytest.skip("PostgreSQL plans by what the table holds")
+    statement = instances._WANT_PLACE
+    values = {"of_pipeline": "df-1", "of_component": "X"}
+    with store.read() as conn:
+        text = statement.params(values).compile(
+            conn, compile_kwargs={"literal_binds": True, "render_postcompile": True}
+        )
+        plan = conn.execute(sa.text(f"EXPLAIN QUERY PLAN {text}")).all()
+    # One step: the order comes from the index as well.
+    index = "ix_instances_place_wanted (pipeline_id=? AND component_id=?)"
+    assert [line.detail for line in plan] == [f"SEARCH instances USING INDEX {index}"]
 
 
 def test_the_live_ones_can_be_told_from_the_others(store: Store) -> None:
@@ -383,7 +403,7 @@ def test_the_live_ones_can_be_told_from_the_others(store: Store) -> None:
         live = instances.load_instances(conn, "df-1", live=True)
         assert [row.instance_id for row in live] == ["@B"]
         assert instances.unfinished(conn, "df-1")
-        assert instances.count_by_status(conn, "df-1", "A", [S.CANCELED]) == 1
+        assert instances.count_with_place(conn, a, [S.CANCELED]) == 1
         assert instances.newest_start(conn, "df-1") == NOW
         assert instances.newest_start(conn, "df-2") is None
 

@@ -293,7 +293,7 @@ class ResourceManager:
                 self._later[row.pipeline_id, row.instance_id] = now + policy.retry_delay
         else:
             with self.store.write() as conn:
-                done = self._give_up(conn, replace(row, failures=failures), now, message)
+                done = self._give_up(conn, row, now, message)
         if done:
             # Only who changed the store says it, so that each launch is told of once.
             log.warning(
@@ -315,7 +315,7 @@ class ResourceManager:
         ended: dict[str, Any] = {
             "status": InstanceStatus.FAILED,
             "resource_handle": None,
-            "failures": row.failures,
+            "failures": row.failures + 1,
             "actual_end": now,
             "due_at": None,
             "error_id": ErrorId.RESOURCE_FAILED,
@@ -330,6 +330,7 @@ class ResourceManager:
         users = links.dependents_of(conn, row.pipeline_id, [row.instance_id])
         waiting = [d.instance_id for d in users.get(row.instance_id, ())]
         instance_store.wake(conn, row.pipeline_id, waiting, now)
+        instance_store.wake_siblings(conn, row, now)
         finish_pipelines(conn, [row.pipeline_id], self.load, now)
         return True
 

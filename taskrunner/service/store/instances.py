@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.instances import DependencyKind, InstanceSpec
+from taskrunner.model.instances import InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
 from taskrunner.service.store.records import (
@@ -104,6 +104,17 @@ _STATUSES = sa.select(instances.c.instance_id, instances.c.status).where(
 )
 _PUT_OFF = instances.update().where(
     instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS)
+)
+# Literals where the partial index has them: no database knows what a parameter will be.
+_WANT_PLACE = (
+    sa.select(instances.c.instance_id)
+    .where(
+        instances.c.pipeline_id == _OF_PIPELINE,
+        instances.c.component_id == sa.bindparam("of_component"),
+        instances.c.place_wanted.is_(True),
+    )
+    .order_by(instances.c.scheduled_start)
+    .limit(PLACES_OFFERED)
 )
 _UNFINISHED = (
     sa.select(instances.c.instance_id)
@@ -227,14 +238,22 @@ def update_instance(
     row: InstanceRow,
     **values: Any,
 ) -> bool:
-    """Change an instance if it still has the status that `row` says; whether it had.
+    """Change an instance if it is still as `row` says; whether it was.
 
-    Raises IllegalTransition for a status that its table does not allow from there.
+    That is its status, and which of its attempts it is about: two services that count the same
+    failure must not count it twice. Raises IllegalTransition for a status that its table does not
+    allow from there.
     """
     to = values.get("status", row.status)
     if to != row.status:
         advance(row.status, to)
-    expected = {**key_of(instances, row), "of_status": row.status}
+    expected = {
+        **key_of(instances, row),
+        "of_status": row.status,
+        "of_attempt": row.attempt_count,
+        "of_failures": row.failures,
+        "of_reruns": row.reruns,
+    }
     return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
 
 
@@ -243,16 +262,23 @@ _WAKE_ONE = instances.update().where(
     is_row(instances), instances.c.status.not_in(list(INSTANCE_TERMINAL))
 )
 _UPDATE = instances.update().where(
-    is_row(instances), instances.c.status == sa.bindparam("of_status")
+    is_row(instances),
+    instances.c.status == sa.bindparam("of_status"),
+    instances.c.attempt_count == sa.bindparam("of_attempt"),
+    instances.c.failures == sa.bindparam("of_failures"),
+    instances.c.reruns == sa.bindparam("of_reruns"),
 )
 
 
 def put_off(
     conn: Connection, pipeline_id: str, instance_ids: Sequence[str], until: datetime | None
 ) -> None:
-    """Have these instances looked at then, or (None) only when something happens."""
+    """Set when these instances are next due; None: only when woken.
+
+    Whether they wait for a place is found out when they are looked at.
+    """
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
-    conn.execute(_PUT_OFF, {**wanted, "due_at": until})
+    conn.execute(_PUT_OFF, {**wanted, "due_at": until, "place_wanted": False})
 
 
 def look_again(conn: Connection, row: InstanceRow, at: datetime) -> None:
@@ -291,58 +317,29 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
 
 
 def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
-    """Have the oldest instances of the component looked at that wait for nothing but a place.
+    """Wake the oldest instances of the component that only maxActiveInstances holds back.
 
-    Those that wait for something else must not stand in the way of those behind them.
+    A few, since some may have got something else to wait for; those pass it on.
     """
-    other = instances.alias()
-    held_back = (
-        sa.select(sa.literal(1))
-        .select_from(
-            dependencies.outerjoin(
-                other,
-                (other.c.pipeline_id == dependencies.c.pipeline_id)
-                & (other.c.instance_id == dependencies.c.depends_on),
-            )
-        )
-        .where(
-            dependencies.c.pipeline_id == instances.c.pipeline_id,
-            dependencies.c.instance_id == instances.c.instance_id,
-            dependencies.c.kind != DependencyKind.RESOURCE,
-            sa.func.coalesce(other.c.status, "") != InstanceStatus.FINISHED,
-        )
-    )
-    waiting = (
-        sa.select(instances.c.instance_id)
-        .where(
-            instances.c.pipeline_id == row.pipeline_id,
-            instances.c.component_id == row.component_id,
-            instances.c.status == InstanceStatus.WAITING_ON_DEPENDENCIES,
-            instances.c.not_before <= now,
-            ~held_back.exists(),
-        )
-        .order_by(instances.c.scheduled_start)
-        .limit(PLACES_OFFERED)
-    )
-    wake(conn, row.pipeline_id, conn.execute(waiting).scalars().all(), now)
+    wanted = {"of_pipeline": row.pipeline_id, "of_component": row.component_id}
+    wake(conn, row.pipeline_id, conn.execute(_WANT_PLACE, wanted).scalars().all(), now)
 
 
-def count_by_status(
+def count_with_place(
     conn: Connection,
-    pipeline_id: str,
-    component_id: str,
+    row: InstanceRow,
     in_statuses: Iterable[InstanceStatus],
     starts: Iterable[datetime] | None = None,
 ) -> int:
-    """How many instances of a component have one of these statuses; only in these periods."""
-    statement = (
-        sa.select(sa.func.count())
-        .select_from(instances)
-        .where(
-            instances.c.pipeline_id == pipeline_id,
-            instances.c.component_id == component_id,
-            instances.c.status.in_(list(in_statuses)),
-        )
+    """How many instances of the row's component have a place; only of these periods, if given.
+
+    What somebody has rerun takes none.
+    """
+    statement = sa.select(sa.func.count()).where(
+        instances.c.pipeline_id == row.pipeline_id,
+        instances.c.component_id == row.component_id,
+        instances.c.status.in_(list(in_statuses)),
+        instances.c.reruns == 0,
     )
     if starts is not None:
         statement = statement.where(instances.c.scheduled_start.in_(list(starts)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from taskrunner.model.decisions import (
     Announce,
+    AwaitPlace,
     Become,
     Decision,
     DependencyView,
@@ -254,6 +255,10 @@ def _notify(life: Life, decision: Notify) -> None:
         life.update(late_fired=True)
 
 
+def _await_place(life: Life, _decision: AwaitPlace) -> None:
+    life.update(place_wanted=True)
+
+
 def _announce(_life: Life, _decision: Announce) -> None:
     return
 
@@ -269,6 +274,7 @@ _CARRY_OUT: dict[type, Callable[[Life, Any], None]] = {
     Withhold: _withhold,
     EndAttempt: _end,
     Notify: _notify,
+    AwaitPlace: _await_place,
     Announce: _announce,
     LookAgain: _look_again,
 }

@@ -10,6 +10,7 @@ import pytest
 from taskrunner.errors import ErrorId
 from taskrunner.model.decisions import (
     Announce,
+    AwaitPlace,
     Become,
     Decision,
     EndAttempt,
@@ -180,7 +181,21 @@ def test_a_rerun_goes_on_counting_its_attempts() -> None:
 @pytest.mark.parametrize(("limit", "active", "begins"), [(1, 0, True), (1, 1, False), (2, 1, True)])
 def test_no_more_are_active_than_allowed(limit: int, active: int, begins: bool) -> None:
     view = replace(waiting(policy=Policy(max_active=limit)), active_siblings=active)
-    assert decide(view, NOW) == (BEGIN if begins else [])
+    assert decide(view, NOW) == (BEGIN if begins else [AwaitPlace()])
+    again = replace(view, instance=replace(view.instance, reruns=1))
+    assert decide(again, NOW) == BEGIN
+
+
+@pytest.mark.parametrize(("active", "launched"), [(0, True), (1, False)])
+def test_nor_are_more_resources_up_than_allowed(active: int, launched: bool) -> None:
+    view = resource(S.WAITING_ON_DEPENDENCIES, S.WAITING_FOR_RUNNER, policy=Policy(max_active=1))
+    expected = Become(status=S.CREATING) if launched else AwaitPlace()
+    assert decide(replace(view, active_siblings=active), NOW) == [expected]
+
+
+def test_who_waits_for_something_else_as_well_wants_no_place() -> None:
+    view = waiting(on(S.RUNNING), policy=Policy(max_active=1))
+    assert decide(replace(view, active_siblings=1), NOW) == []
 
 
 def test_the_limit_does_not_touch_what_is_active_already() -> None:

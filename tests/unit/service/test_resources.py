@@ -359,7 +359,7 @@ def test_in_a_backfill_a_resource_waits_for_activities_that_are_still_being_made
 ) -> None:
     pipeline = cloud.run(
         [
-            scheduled(),
+            scheduled(maxActiveInstances="96"),
             schedule(startDateTime="2026-02-08T00:00:00", endDateTime="2026-02-12T00:00:00"),
             schedule("Day", period="1 day", startDateTime="2026-02-08T00:00:00", occurrences="4"),
             shell("A", runsOn=ref("R")),
