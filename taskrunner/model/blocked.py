@@ -11,6 +11,9 @@ from taskrunner.model.instances import Category, Dependency, DependencyKind
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
 
+#: Whoever waits for these waits until somebody runs them again, or marks them as finished.
+_NEVER_FINISHED = INSTANCE_FAILED | {InstanceStatus.SKIPPED}
+
 
 def blocked(
     statuses: Mapping[str, InstanceStatus], dependencies: Mapping[str, Sequence[Dependency]]
@@ -62,6 +65,6 @@ def _hopeless(
         other = dependency.instance_id
         if dependency.kind is DependencyKind.RESOURCE and other in causes:
             continue
-        if other in causes or other not in statuses or statuses[other] in INSTANCE_FAILED:
+        if other in causes or other not in statuses or statuses[other] in _NEVER_FINISHED:
             return other
     return None

@@ -67,6 +67,8 @@ class View:
     run_waits: bool = False
     #: Somebody has paused the instance, its component or its pipeline.
     paused: bool = False
+    #: The pipeline is being deactivated: only what a runner has goes on.
+    deactivating: bool = False
     #: Other instances of the component that have a place under maxActiveInstances.
     active_siblings: int = 0
     #: For a resource: the activity instances that run on it.

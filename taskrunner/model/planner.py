@@ -32,7 +32,15 @@ from taskrunner.model.decisions import (
 from taskrunner.model.instances import Category, DependencyKind
 from taskrunner.model.resource_planner import decide_about_resource
 from taskrunner.model.rows import AttemptRow
-from taskrunner.model.shared_decisions import SUCCEED, fail, no_place, pause_or_resume, stands_still
+from taskrunner.model.shared_decisions import (
+    SUCCEED,
+    cancel,
+    end_with_pipeline,
+    fail,
+    no_place,
+    pause_or_resume,
+    stands_still,
+)
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_FAILED,
@@ -64,22 +72,6 @@ def decide(view: View, now: datetime) -> list[Decision]:
     return [*_lateness(view, now), *_BY_CATEGORY[Category(view.instance.category)](view, now)]
 
 
-def cancel(view: View, message: str, *, error_id: str | None = None) -> list[Decision]:
-    """The decisions that cancel an instance, with its live attempt; a resource is shut down."""
-    status = view.instance.status
-    if status in INSTANCE_TERMINAL or status is InstanceStatus.SHUTTING_DOWN:
-        return []
-    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING} and (
-        view.instance.category == Category.RESOURCE
-    ):
-        return [Become(status=InstanceStatus.SHUTTING_DOWN, error_message=message)]
-    end: list[Decision] = []
-    if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
-        end = [EndAttempt(status=AttemptStatus.CANCELED, error_message=message)]
-    become = Become(status=InstanceStatus.CANCELED, error_id=error_id, error_message=message)
-    return [*end, become]
-
-
 def _lateness(view: View, now: datetime) -> list[Decision]:
     after, row = view.policy.late_after, view.instance
     if after is None or row.late_fired:
@@ -93,6 +85,8 @@ def _runnable(view: View, now: datetime) -> list[Decision]:
     if view.node in INSTANCE_TERMINAL:
         # Nobody waits for the answer any more; without this it would be asked for ever.
         return cancel(view, f"{view.instance.node_id} ended as {view.node}")
+    if view.deactivating and not _is_held(view):
+        return end_with_pipeline(view)
     if view.instance.status in ACTIVE:
         return _attempting(view, now)
     if stands_still(view):
@@ -101,7 +95,17 @@ def _runnable(view: View, now: datetime) -> list[Decision]:
     return _begin(view, now) if held_back is None else held_back
 
 
+def _is_held(view: View) -> bool:
+    """Whether a runner has it, or has said how it ended."""
+    head = view.head
+    if view.instance.status not in ACTIVE or head is None:
+        return False
+    return head.queue == Queue.OUT or head.status in ATTEMPT_TERMINAL
+
+
 def _data_node(view: View, now: datetime) -> list[Decision]:
+    if view.deactivating:
+        return end_with_pipeline(view)
     if stands_still(view):
         return pause_or_resume(view, now)
     held_back = _held_back(view, now)
@@ -254,6 +258,8 @@ def _deadline(head: AttemptRow) -> datetime | None:
 
 def _silent(view: View, head: AttemptRow, now: datetime) -> list[Decision]:
     """No report came in time: queue an unacknowledged attempt again, end any other."""
+    if head.status is AttemptStatus.WAITING_FOR_RUNNER and view.deactivating:
+        return end_with_pipeline(view)
     if head.status is AttemptStatus.WAITING_FOR_RUNNER:
         return [Requeue(now), *_waits_for_runner(view)]
     message = f"the runner on {head.hostname or 'its host'} reported nothing for {head.lease_s:g} s"
@@ -292,6 +298,8 @@ def _free_of_charge(view: View, head: AttemptRow) -> bool:
 
 
 def _again(view: View, ready_at: datetime, *, charged: bool) -> list[Decision]:
+    if view.deactivating:
+        return end_with_pipeline(replace(view, head=None))  # the head has ended, or is about to
     number = view.instance.attempt_count + 1
     start = StartAttempt(number=number, ready_at=ready_at, charged=charged)
     return [start, *_waits_for_runner(view), LookAgain(ready_at)]

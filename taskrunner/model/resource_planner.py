@@ -16,7 +16,13 @@ from taskrunner.model.decisions import (
     View,
 )
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.shared_decisions import fail, no_place, pause_or_resume, stands_still
+from taskrunner.model.shared_decisions import (
+    end_with_pipeline,
+    fail,
+    no_place,
+    pause_or_resume,
+    stands_still,
+)
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
 
 
@@ -27,6 +33,8 @@ def decide_about_resource(view: View, now: datetime) -> list[Decision]:
         return _shut_down(view)
     if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING}:
         return _launched(view, now)
+    if view.deactivating:
+        return end_with_pipeline(view)
     # One that nobody waits for any more ends, whether it was paused or not.
     if stands_still(view) and not (_users_done(view) and not _more_to_come(view, now)):
         return pause_or_resume(view, now)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from taskrunner.model.decisions import Become, Decision, Event, LookAgain, Notify, View
-from taskrunner.model.states import InstanceStatus
+from taskrunner.errors import ErrorId
+from taskrunner.model.decisions import (
+    Become,
+    Decision,
+    EndAttempt,
+    Event,
+    LookAgain,
+    Notify,
+    View,
+)
+from taskrunner.model.instances import Category
+from taskrunner.model.states import (
+    ATTEMPT_TERMINAL,
+    INSTANCE_TERMINAL,
+    AttemptStatus,
+    InstanceStatus,
+)
 
 SUCCEED: list[Decision] = [Become(status=InstanceStatus.FINISHED), Notify(Event.SUCCESS)]
 
@@ -14,6 +29,27 @@ def fail(status: InstanceStatus, error_id: str | None, message: str | None) -> l
     """Come to a bad end."""
     become = Become(status=status, error_id=error_id, error_message=message)
     return [become, Notify(Event.FAIL)]
+
+
+def cancel(view: View, message: str, *, error_id: str | None = None) -> list[Decision]:
+    """The decisions that cancel an instance, with its live attempt; a resource is shut down."""
+    status = view.instance.status
+    if status in INSTANCE_TERMINAL or status is InstanceStatus.SHUTTING_DOWN:
+        return []
+    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING} and (
+        view.instance.category == Category.RESOURCE
+    ):
+        return [Become(status=InstanceStatus.SHUTTING_DOWN, error_message=message)]
+    end: list[Decision] = []
+    if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:
+        end = [EndAttempt(status=AttemptStatus.CANCELED, error_message=message)]
+    become = Become(status=InstanceStatus.CANCELED, error_id=error_id, error_message=message)
+    return [*end, become]
+
+
+def end_with_pipeline(view: View) -> list[Decision]:
+    """Cancel what ends because its pipeline is deactivated; an activation takes it up again."""
+    return cancel(view, "the pipeline was deactivated", error_id=ErrorId.DEACTIVATED)
 
 
 def no_place(view: View) -> bool:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest
-from taskrunner.model.planner import cancel
+from taskrunner.model.decisions import Become, Decision, View
+from taskrunner.model.edits import forbidden_edits
+from taskrunner.model.planner import decide
 from taskrunner.model.rows import InstanceRow
+from taskrunner.model.shared_decisions import end_with_pipeline
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
 from taskrunner.service.apply import SchedulingTransaction, apply
-from taskrunner.service.definitions import Load
+from taskrunner.service.definitions import Load, LoadedDefinition
 from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow
+
+#: In these states instances are being made or worked on by the definition that was activated last.
+ACTIVE_STATES = frozenset({PipelineState.SCHEDULED, PipelineState.DEACTIVATING})
+_STOPPED = frozenset({PipelineState.DEACTIVATING, PipelineState.INACTIVE})
 
 
 def activate(
@@ -25,14 +32,15 @@ def activate(
 ) -> None:
     """Make the latest version the active one and plan from it.
 
-    Raises InvalidRequest when there is nothing to activate or it has finished, UsageError when
-    the settings' selection selects nothing.
+    Raises InvalidRequest when there is nothing to activate, or nothing that is left of it, and for
+    a change that an active pipeline does not take; UsageError when the settings' selection selects
+    nothing.
     """
     if row.latest_version == 0:
         raise InvalidRequest(f"pipeline {row.pipeline_id} has no definition to activate")
     conn, now, loaded = transaction.conn, transaction.now, load(row.pipeline_id, row.latest_version)
-    if row.state is PipelineState.FINISHED and not loaded.on_demand:
-        raise InvalidRequest(f"pipeline {row.pipeline_id} has finished and cannot be activated")
+    before = load(row.pipeline_id, row.active_version) if row.active_version else None
+    _check_edits(row, before, loaded)
     active = replace(
         row,
         active_version=row.latest_version,
@@ -47,20 +55,51 @@ def activate(
         first_activated_at=active.first_activated_at,
     )
     try:
-        planner = ScheduleExpander(active, loaded)
+        planner = ScheduleExpander(active, loaded, before=before)
         planner.activate(conn, now, start=start, selection=transaction.settings.selection)
     except DefinitionError as error:
         raise InvalidRequest(str(error)) from error
-    if row.state in {PipelineState.DEACTIVATING, PipelineState.INACTIVE}:
+    if row.state is PipelineState.FINISHED and not loaded.on_demand:
+        _check_anything_left(transaction, row)
+    if row.state in _STOPPED:
         _resume(transaction, row, load, start)
     finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
+
+
+def _check_edits(
+    row: PipelineRow, before: LoadedDefinition | None, wanted: LoadedDefinition
+) -> None:
+    if before is None or row.state not in ACTIVE_STATES:
+        return
+    edits = forbidden_edits(before.definition, wanted.definition)
+    if edits:
+        raise InvalidRequest(
+            f"pipeline {row.pipeline_id} is active, and its new definition cannot replace the one "
+            f"that runs: {'; '.join(map(str, edits))}"
+        )
+
+
+def _check_anything_left(transaction: SchedulingTransaction, row: PipelineRow) -> None:
+    """The API reference: "To activate a finished pipeline, modify the end date for the pipeline".
+
+    A selection has made its instances already.
+    """
+    conn, pipeline_id = transaction.conn, row.pipeline_id
+    left = any(s.next_at for s in pipeline_store.load_schedules(conn, pipeline_id))
+    if not left and not instance_store.unfinished(conn, pipeline_id):
+        raise InvalidRequest(
+            f"pipeline {pipeline_id} has finished, and its schedule has no period left: put a "
+            "definition with a later endDateTime or more occurrences first, or RERUN instances"
+        )
 
 
 def _resume(
     transaction: SchedulingTransaction, row: PipelineRow, load: Load, start: datetime | None
 ) -> None:
-    """Take up again what the deactivation ended, from `start` on.
+    """Take up again what the deactivation ended; what lies before `start` is SKIPPED.
 
+    The guide's status page: "The component skipped intervals of execution after the pipeline was
+    activated using a time stamp that is later than the current schedule".
     A run on demand stays canceled: whoever activates again asks for a new one.
     """
     if load(row.pipeline_id, row.latest_version).on_demand:
@@ -70,35 +109,61 @@ def _resume(
         for instance in instance_store.load_instances(transaction.conn, row.pipeline_id)
         if instance.status is InstanceStatus.CANCELED
         and instance.error_id == ErrorId.DEACTIVATED
-        and (start is None or instance.scheduled_start >= start)
         and not load(row.pipeline_id, instance.version).on_demand
     ]
-    rerun(transaction, row.pipeline_id, ended, by_hand=False)
+    skipped = [i for i in ended if start is not None and i.scheduled_start < start]
+    for some in in_portions(skipped):
+        _decide(transaction, row.pipeline_id, some, load, _skip)
+    taken_up = [i for i in ended if start is None or i.scheduled_start >= start]
+    rerun(transaction, row.pipeline_id, taken_up, by_hand=False)
+
+
+def _skip(_view: View, _now: datetime) -> list[Decision]:
+    # Out of an end leads only the way through the beginning.
+    begin = Become(status=InstanceStatus.WAITING_ON_DEPENDENCIES)
+    return [begin, Become(status=InstanceStatus.SKIPPED)]
 
 
 def deactivate(
     transaction: SchedulingTransaction, row: PipelineRow, load: Load, *, cancel_active: bool
 ) -> None:
-    """Make no more instances; end those that wait, and with `cancel_active` the running ones."""
-    if row.state not in {PipelineState.SCHEDULED, PipelineState.DEACTIVATING}:
+    """Make no more instances, begin nothing new, and end what waits.
+
+    What a runner has is ended too with `cancel_active`; else it goes on to its end, and the
+    pipeline is INACTIVE then. The guide: "you can have AWS Data Pipeline wait until the activities
+    finish before deactivating the pipeline".
+    """
+    if row.state not in ACTIVE_STATES:
         raise InvalidRequest(f"pipeline {row.pipeline_id} is {row.state}, not active")
     conn = transaction.conn
     known = pipeline_store.load_schedules(conn, row.pipeline_id)
     stopped = [replace(schedule, next_at=None) for schedule in known]
     pipeline_store.replace_schedules(conn, row.pipeline_id, stopped)
-    pipeline_store.update_pipeline(conn, row.pipeline_id, state=PipelineState.DEACTIVATING)
+    pipeline_store.update_pipeline(
+        conn,
+        row.pipeline_id,
+        state=PipelineState.DEACTIVATING,
+        last_deactivated_at=transaction.now,
+    )
     rows = instance_store.load_instances(conn, row.pipeline_id, live=True, lock=True)
-    waiting = InstanceStatus.WAITING_ON_DEPENDENCIES
-    ending = [r for r in rows if cancel_active or r.status is waiting]
-    for some in in_portions(ending):
-        _cancel(transaction, row.pipeline_id, some, load)
+    # The planner knows what a pipeline that is being deactivated lets go on.
+    what = _cancel if cancel_active else decide
+    for some in in_portions(rows):
+        _decide(transaction, row.pipeline_id, some, load, what)
     finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
 
 
-def _cancel(
-    transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow], load: Load
+def _cancel(view: View, _now: datetime) -> list[Decision]:
+    return end_with_pipeline(view)
+
+
+def _decide(
+    transaction: SchedulingTransaction,
+    pipeline_id: str,
+    rows: Sequence[InstanceRow],
+    load: Load,
+    what: Callable[[View, datetime], list[Decision]],
 ) -> None:
-    message = "the pipeline was deactivated"
     counts = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, counts):
-        apply(transaction, loaded, view, cancel(view, message, error_id=ErrorId.DEACTIVATED))
+        apply(transaction, loaded, view, what(view, transaction.now))

@@ -127,7 +127,7 @@ def build_views(
 ) -> Iterable[tuple[LoadedDefinition, View]]:
     """What the planner is to be shown of each instance; counts are taken when it is reached."""
     known = _Known.load(transaction.conn, pipeline_id, rows)
-    paused = pause_store.paused_ids(transaction.conn, pipeline_id)
+    hold = pause_store.load_hold(transaction.conn, pipeline_id)
     # The oldest period first: it is the one to get the last place under maxActiveInstances.
     for row in sorted(rows, key=lambda row: row.scheduled_start):
         loaded = load(pipeline_id, row.version)
@@ -144,10 +144,13 @@ def build_views(
                 stalls=known.stalls_of(row),
                 node=known.statuses.get(row.node_id) if row.node_id else None,
                 run_waits=active.run_waits(loaded, row),
-                paused=is_paused(row, paused),
+                paused=is_paused(row, hold.paused),
+                deactivating=hold.deactivating,
                 active_siblings=active.of(loaded, row, policy),
                 users=known.users_of(row),
-                more_users_until=_more_users_until(transaction, loaded, row),
+                more_users_until=None
+                if hold.deactivating
+                else _more_users_until(transaction, loaded, row),
             ),
         )
 

@@ -27,8 +27,8 @@ from taskrunner.model.decisions import (
     active_statuses,
 )
 from taskrunner.model.instances import Category, DependencyKind, attempt_id
-from taskrunner.model.planner import cancel
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.shared_decisions import cancel
 from taskrunner.model.states import (
     INSTANCE_TERMINAL,
     AttemptStatus,

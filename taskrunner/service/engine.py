@@ -15,6 +15,7 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition
+from taskrunner.model.edits import Edit, forbidden_edits
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
 from taskrunner.model.validate import Finding
@@ -222,8 +223,6 @@ class Service:
         """
         with self.store.write() as conn:
             row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
-            if row.state is PipelineState.FINISHED and not self._is_on_demand(row):
-                raise InvalidRequest(f"pipeline {pipeline_id} has finished and cannot be changed")
             return self._save(conn, row, change(self._latest(row)))
 
     def _latest(self, row: PipelineRow) -> Definition | None:
@@ -236,8 +235,12 @@ class Service:
         pipeline_store.save_definition(conn, row.pipeline_id, version, body, now)
         return version
 
-    def _is_on_demand(self, row: PipelineRow) -> bool:
-        return self.loaded(row.pipeline_id, row.active_version).on_demand
+    def forbidden_edits(self, pipeline_id: str, definition: Definition) -> Sequence[Edit]:
+        """What keeps a definition from replacing the one by which a pipeline is active."""
+        row = self.pipeline(pipeline_id)
+        if not row.active_version or row.state not in activation.ACTIVE_STATES:
+            return ()
+        return forbidden_edits(self.loaded(pipeline_id, row.active_version).definition, definition)
 
     def definition(self, pipeline_id: str, version: str = "latest") -> Definition:
         """The definition that was put last, or the active one. Raises InvalidRequest if none."""

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.instances import Category, InstanceSpec, expand
 from taskrunner.model.schedule import FIRST_ACTIVATION, ON_DEMAND_ID, Occurrence, Schedule
 from taskrunner.model.selection import ScheduleUse, Selection, overlapping
+from taskrunner.model.states import InstanceStatus
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.runs import queue_run
 from taskrunner.service.store import instances as instance_store
@@ -19,6 +20,8 @@ from taskrunner.service.store.rows import PipelineRow, ScheduleRow
 
 #: Periods of one schedule that one transaction turns into instances: long backfills take turns.
 PERIODS_AT_ONCE = 50
+#: Of the periods that an activation skips, the newest that are recorded as SKIPPED.
+MOST_SKIPPED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class ScheduleExpander:
 
     pipeline: PipelineRow
     loaded: LoadedDefinition
+    #: The definition that was active before.
+    before: LoadedDefinition | None = None
 
     def activate(
         self,
@@ -76,12 +81,10 @@ class ScheduleExpander:
         if selection is not None:
             self._make(conn, schedules, selection.pick(self._uses(schedules), now), now)
             return
-        known = {
-            row.schedule_id: row.next_index
-            for row in pipeline_store.load_schedules(conn, self.pipeline.pipeline_id)
-        }
+        held = pipeline_store.load_schedules(conn, self.pipeline.pipeline_id)
+        known = {row.schedule_id: row.next_index for row in held}
         rows = [
-            self._row(schedule_id, schedule, known.get(schedule_id, 0), start)
+            self._row(schedule, self._come_to(schedule, known.get(schedule_id), now), start)
             for schedule_id, schedule in schedules.items()
         ]
         pipeline_store.replace_schedules(conn, self.pipeline.pipeline_id, rows)
@@ -94,29 +97,47 @@ class ScheduleExpander:
         surroundings = _Surroundings(self.loaded, schedules)
         stop = index + PERIODS_AT_ONCE
         occurrence = schedule.occurrence(index) if schedule else None
+        skipped = list[InstanceSpec]()
         while occurrence is not None and occurrence.start <= now and index < stop:
-            specs += self._expand(row.schedule_id, occurrence, surroundings)
+            skips = row.skip_before is not None and occurrence.start < row.skip_before
+            found = skipped if skips else specs
+            found += self._expand(row.schedule_id, occurrence, surroundings)
             index += 1
             occurrence = schedule.occurrence(index) if schedule else None
         self._insert(conn, specs, now)
+        self._insert(conn, skipped, now, InstanceStatus.SKIPPED)
         pipeline_store.set_schedule(conn, row, index, occurrence.start if occurrence else None)
         pipeline_store.update_pipeline(conn, self.pipeline.pipeline_id, latest_run_at=now)
 
     def _schedules(self, activated_at: datetime) -> dict[str, Schedule]:
         return self.loaded.schedules(self.pipeline.first_activated_at or activated_at)
 
-    def _row(
-        self, schedule_id: str, schedule: Schedule, known: int, start: datetime | None
-    ) -> ScheduleRow:
-        index = known if start is None else schedule.index_from(start)
-        if index is None:
-            index = schedule.count or 0  # none starts so late
+    def _come_to(self, schedule: Schedule, known: int | None, now: datetime) -> int | None:
+        """Which period of a schedule is to be made next; None: it has made none yet.
+
+        Where start or period were changed, it goes on at the moment to which the old one had come.
+        """
+        old = self.before and self.before.schedules(self.pipeline.first_activated_at or now).get(
+            schedule.id
+        )
+        if not known or not old or (old.start, old.period) == (schedule.start, schedule.period):
+            return known
+        last = old.occurrence(known - 1)
+        return known if last is None else _index_from(schedule, last.end)
+
+    def _row(self, schedule: Schedule, known: int | None, start: datetime | None) -> ScheduleRow:
+        index, skip_before = known or 0, None
+        if start is not None:
+            index = _index_from(schedule, start)
+            if known is not None and known < index:
+                index, skip_before = max(known, index - MOST_SKIPPED), start
         occurrence = schedule.occurrence(index)
         return ScheduleRow(
             pipeline_id=self.pipeline.pipeline_id,
-            schedule_id=schedule_id,
+            schedule_id=schedule.id,
             next_index=index,
             next_at=occurrence.start if occurrence else None,
+            skip_before=skip_before,
         )
 
     def _uses(self, schedules: Mapping[str, Schedule]) -> dict[str, ScheduleUse]:
@@ -169,6 +190,18 @@ class ScheduleExpander:
         components = self.loaded.components
         return expand(self.pipeline.pipeline_id, components, schedule_id, occurrence, surroundings)
 
-    def _insert(self, conn: Connection, specs: list[InstanceSpec], now: datetime) -> None:
-        version = self.pipeline.active_version
-        instance_store.insert_instances(conn, self.pipeline.pipeline_id, version, specs, now)
+    def _insert(
+        self,
+        conn: Connection,
+        specs: list[InstanceSpec],
+        now: datetime,
+        status: InstanceStatus = InstanceStatus.WAITING_ON_DEPENDENCIES,
+    ) -> None:
+        pipeline_id, version = self.pipeline.pipeline_id, self.pipeline.active_version
+        instance_store.insert_instances(conn, pipeline_id, version, specs, now, status)
+
+
+def _index_from(schedule: Schedule, moment: datetime) -> int:
+    """The first period that starts at this moment or later; behind the last if none does."""
+    index = schedule.index_from(moment)
+    return (schedule.count or 0) if index is None else index

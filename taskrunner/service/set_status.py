@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.decisions import Become, Decision, EndAttempt, View
 from taskrunner.model.instances import Category
-from taskrunner.model.planner import cancel
 from taskrunner.model.rows import InstanceRow
+from taskrunner.model.shared_decisions import cancel
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_TERMINAL,
@@ -28,6 +28,7 @@ from taskrunner.service.pauses import PAUSE, RESUME, pause, resume
 from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.runs import forget_ended
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import retention as retention_store
 from taskrunner.service.store.rows import PipelineRow
 
@@ -88,17 +89,36 @@ def _change(
     wanted: str,
     load: Load,
 ) -> None:
-    if pipeline.state is PipelineState.FINISHED:
-        raise InvalidRequest(f"pipeline {pipeline.pipeline_id} has finished")
     if wanted == "RERUN":
         _check_ended(rows)
+        _set_going(transaction, pipeline)
         forget_ended(transaction.conn, pipeline.pipeline_id)
         _check_secrets(transaction, rerun(transaction, pipeline.pipeline_id, rows))
         return
+    if pipeline.state is PipelineState.FINISHED and wanted != "MARK_FINISHED":
+        raise InvalidRequest(
+            f"pipeline {pipeline.pipeline_id} has finished: nothing of it is left to be canceled"
+        )
     counts = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline.pipeline_id, rows, load, counts):
         apply(transaction, loaded, view, _DECISIONS[wanted](view))
     finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
+
+
+def _set_going(transaction: SchedulingTransaction, pipeline: PipelineRow) -> None:
+    """Have a finished pipeline work again, until what is rerun has ended.
+
+    AWS refuses every SetStatus on a finished pipeline; there one had to make another.
+    """
+    if pipeline.state is PipelineState.DEACTIVATING:
+        raise InvalidRequest(
+            f"pipeline {pipeline.pipeline_id} is being deactivated, and begins nothing: RERUN once "
+            "it is INACTIVE, or after ActivatePipeline"
+        )
+    if pipeline.state is PipelineState.FINISHED:
+        pipeline_store.update_pipeline(
+            transaction.conn, pipeline.pipeline_id, state=PipelineState.SCHEDULED
+        )
 
 
 def _check_ended(rows: Sequence[InstanceRow]) -> None:

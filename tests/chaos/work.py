@@ -66,6 +66,8 @@ def definition(
             # Killing a runner costs a task nothing ten times; a storm may do it more often.
             "maximumRetries": "1000",
             "retryDelay": "1 second",
+            # As many at once as there are runners, not as few as AWS would let run.
+            "maxActiveInstances": str(count),
         },
         "Period": {
             "type": "Schedule",

@@ -8,6 +8,7 @@ from functools import partial
 
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.document import Definition, Ref
+from taskrunner.model.edits import Edit
 from taskrunner.model.validate import Finding, Report, validate
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
@@ -75,12 +76,25 @@ def get_pipeline_definition(
 
 
 def _report(service: Service, pipeline_id: str, definition: Definition) -> Report:
-    """What is wrong with a definition, here where the operator says where resources run."""
+    """What is wrong with a definition, for this pipeline and where the operator has it run."""
     report = validate(definition)
+    edits = tuple(map(_forbidden, service.forbidden_edits(pipeline_id, definition)))
+    report = replace(report, errors=(*report.errors, *edits))
     if report.errors:
         return report
     places = service.look_at_places(pipeline_id, definition)
     return replace(report, warnings=(*report.warnings, *places))
+
+
+def _forbidden(edit: Edit) -> Finding:
+    return Finding(
+        id=edit.object_id,
+        field=edit.field,
+        code="forbidden-edit",
+        message=edit.message,
+        line=None,
+        column=None,
+    )
 
 
 def _stored(

@@ -28,10 +28,16 @@ PLACES_OFFERED = 8
 
 
 def insert_instances(
-    conn: Connection, pipeline_id: str, version: int, specs: Sequence[InstanceSpec], now: datetime
+    conn: Connection,
+    pipeline_id: str,
+    version: int,
+    specs: Sequence[InstanceSpec],
+    now: datetime,
+    status: InstanceStatus = InstanceStatus.WAITING_ON_DEPENDENCIES,
 ) -> None:
     """Make instances that are not there yet, each to be looked at when its time comes."""
-    insert_missing(conn, instances, [_new(pipeline_id, version, spec, now) for spec in specs])
+    rows = [_new(pipeline_id, version, spec, now, status) for spec in specs]
+    insert_missing(conn, instances, rows)
     waits = [
         {
             "pipeline_id": pipeline_id,
@@ -45,7 +51,9 @@ def insert_instances(
     insert_missing_columns(conn, dependencies, waits)
 
 
-def _new(pipeline_id: str, version: int, spec: InstanceSpec, now: datetime) -> InstanceRow:
+def _new(
+    pipeline_id: str, version: int, spec: InstanceSpec, now: datetime, status: InstanceStatus
+) -> InstanceRow:
     return InstanceRow(
         pipeline_id=pipeline_id,
         instance_id=spec.instance_id,
@@ -54,14 +62,14 @@ def _new(pipeline_id: str, version: int, spec: InstanceSpec, now: datetime) -> I
         type=spec.type,
         category=spec.category,
         version=version,
-        status=InstanceStatus.WAITING_ON_DEPENDENCIES,
+        status=status,
         scheduled_start=spec.start,
         scheduled_end=spec.end,
         not_before=spec.not_before,
         created_at=now,
         worker_group=spec.worker_group,
         node_id=spec.node_id,
-        due_at=max(now, spec.not_before),
+        due_at=None if status in INSTANCE_TERMINAL else max(now, spec.not_before),
     )
 
 

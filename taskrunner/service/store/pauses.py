@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.store.records import fetch, insert_missing
 from taskrunner.service.store.rows import PauseRow
-from taskrunner.service.store.tables import attempts, instances, pauses
+from taskrunner.service.store.tables import attempts, instances, pauses, pipelines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """What keeps instances of a pipeline from going on."""
+
+    deactivating: bool
+    #: The ids of what is paused: the pipeline's own, those of components, of instances.
+    paused: frozenset[str]
 
 
 def insert_pauses(conn: Connection, rows: Sequence[PauseRow]) -> None:
@@ -36,10 +46,24 @@ def paused_ids(conn: Connection, pipeline_id: str) -> frozenset[str]:
     return frozenset(conn.execute(_IDS, {"of_pipeline": pipeline_id}).scalars())
 
 
+def load_hold(conn: Connection, pipeline_id: str) -> Hold:
+    """What keeps instances of a pipeline from going on."""
+    found = conn.execute(_HOLD, {"of_pipeline": pipeline_id}).all()
+    return Hold(
+        deactivating=any(row.state == PipelineState.DEACTIVATING for row in found),
+        paused=frozenset(row.object_id for row in found if row.object_id is not None),
+    )
+
+
 # Built once: asked in every round of the scheduler.
 _OURS = pauses.c.pipeline_id == sa.bindparam("of_pipeline")
 _OF_PIPELINE = sa.select(pauses).where(_OURS).order_by(pauses.c.object_id)
 _IDS = sa.select(pauses.c.object_id).where(_OURS)
+_HOLD = (
+    sa.select(pipelines.c.state, pauses.c.object_id)
+    .select_from(pipelines.outerjoin(pauses, pauses.c.pipeline_id == pipelines.c.pipeline_id))
+    .where(pipelines.c.pipeline_id == sa.bindparam("of_pipeline"))
+)
 
 
 def withhold(conn: Connection, pipeline_id: str, object_ids: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
 
@@ -24,9 +24,10 @@ from taskrunner.model.decisions import (
     Withhold,
 )
 from taskrunner.model.instances import DependencyKind
-from taskrunner.model.planner import MOST_STALLS, cancel, decide
+from taskrunner.model.planner import MOST_STALLS, decide
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow
+from taskrunner.model.shared_decisions import cancel
 from taskrunner.model.states import (
     INSTANCE_FAILED,
     INSTANCE_TERMINAL,
@@ -132,6 +133,45 @@ def test_what_waits_is_paused_before_anything_else_is_asked(category: str) -> No
     view = waiting(on(S.FAILED), category=category, policy=Policy(cascade=True))
     view = replace(view, paused=True, users=(S.WAITING_FOR_RUNNER,))
     assert decide(view, NOW) == [Become(status=S.PAUSED)]
+
+
+ENDED_WITH_IT = Become(
+    status=S.CANCELED,
+    error_id=ErrorId.DEACTIVATED,
+    error_message="the pipeline was deactivated",
+)
+
+
+@pytest.mark.parametrize("category", ["activity", "datanode", "precondition", "resource"])
+@pytest.mark.parametrize("status", [S.WAITING_ON_DEPENDENCIES, S.PAUSED])
+def test_what_waits_ends_with_its_pipeline(category: str, status: InstanceStatus) -> None:
+    view = waiting(category=category, status=status)
+    assert decide(replace(view, deactivating=True), NOW) == [ENDED_WITH_IT]
+
+
+@pytest.mark.parametrize("queue", [Queue.READY, Queue.HELD, Queue.FALSE])
+def test_what_no_runner_has_ends_with_its_pipeline(queue: Queue) -> None:
+    view = running(head=attempt(queue=queue), status=S.WAITING_FOR_RUNNER)
+    end, become = decide(replace(view, deactivating=True), NOW)
+    assert isinstance(end, EndAttempt)
+    assert (end.status, become) == (A.CANCELED, ENDED_WITH_IT)
+
+
+@pytest.mark.parametrize(("now", "goes_on"), [(NOW, True), (NOW + 5 * MINUTE, False)])
+def test_what_a_runner_has_goes_on_while_it_reports(now: datetime, *, goes_on: bool) -> None:
+    found = decide(replace(running(), deactivating=True), now)
+    if goes_on:
+        assert found == [LookAgain(NOW + 5 * MINUTE)]
+    else:
+        assert isinstance(found[0], EndAttempt)
+        assert found[1:] == [ENDED_WITH_IT]
+
+
+def test_what_failed_meanwhile_gets_no_other_try_but_its_last_failure_counts() -> None:
+    view = replace(running(head=ended(A.FAILED, "X")), deactivating=True)
+    assert decide(view, NOW) == [ENDED_WITH_IT]
+    last = replace(view, policy=Policy(maximum_retries=0))
+    assert becomes(decide(last, NOW)) == [S.FAILED]
 
 
 OUT_OF_THE_QUEUE = [Withhold(), Become(status=S.PAUSED)]

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from taskrunner.errors import InvalidRequest, UsageError
+from taskrunner.errors import ErrorId, InvalidRequest, UsageError
 from taskrunner.model.parameters import with_values
 from taskrunner.model.selection import Selection
+from taskrunner.model.task import Task
 from taskrunner.service.callers import ANONYMOUS
-from taskrunner.service.schedule_expander import PERIODS_AT_ONCE
+from taskrunner.service.schedule_expander import MOST_SKIPPED, PERIODS_AT_ONCE
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition
@@ -17,6 +18,8 @@ from tests.unit.service.worlds import (
     ON_DEMAND,
     FakeProvider,
     T,
+    check,
+    data,
     ec2,
     ref,
     schedule,
@@ -181,10 +184,23 @@ def test_a_schedule_comes_to_its_end_and_the_pipeline_with_it(world: ServiceInPr
     assert world.state(pipeline) == "FINISHED"
     world.advance(HOUR)
     assert len(world.instances(pipeline)) == 2
-    with pytest.raises(InvalidRequest, match="has finished and cannot be activated"):
+
+
+def test_a_finished_schedule_goes_on_when_it_is_made_longer(world: ServiceInProcess) -> None:
+    pipeline = run_scheduled(world, occurrences="2")
+    world.advance(HOUR)
+    world.work_off()
+    world.advance(HOUR)
+    with pytest.raises(InvalidRequest, match="no period left: put a definition with a later end"):
         world.service.activate(pipeline)
-    with pytest.raises(InvalidRequest, match="has finished and cannot be changed"):
-        world.service.put_definition(pipeline, world.service.definition(pipeline))
+    assert world.state(pipeline) == "FINISHED"
+    longer = [scheduled(), schedule(occurrences="4"), shell("A", command="new")]
+    world.service.put_definition(pipeline, as_definition(longer))
+    world.service.activate(pipeline)
+    world.settle()
+    assert world.state(pipeline) == "SCHEDULED"
+    assert starts(world, pipeline) == ["13T02:00", "13T03:00", "13T04:00"]
+    assert world.take().main.get("command") == "new"
 
 
 def test_a_backfill_is_made_in_portions_without_a_gap(world: ServiceInProcess) -> None:
@@ -301,6 +317,102 @@ def test_deactivating_may_let_finish_what_runs(world: ServiceInProcess) -> None:
     assert world.state(pipeline) == "INACTIVE"
 
 
+@pytest.fixture
+def ending(world: ServiceInProcess) -> tuple[ServiceInProcess, str, Task]:
+    """A pipeline that is being deactivated while a runner still has one task of it."""
+    default = scheduled(maximumRetries="2", retryDelay="1 minute")
+    objects = [shell("A"), shell("Queued"), data("N", precondition=ref("P")), check("P")]
+    pipeline = world.run([default, schedule(), *objects])
+    task = next(task for _ in range(3) if (task := world.take()).component_id == "A")
+    for other in list(world.attempts(pipeline)):
+        if other.task_id and not other.instance_id.startswith("@A_"):
+            world.service.set_task_status(other.task_id, "FAILED", "X")
+    world.settle()
+    world.service.deactivate(pipeline, cancel_active=False)
+    return world, pipeline, task
+
+
+def test_while_it_is_deactivated_nothing_new_is_handed_out(
+    ending: tuple[ServiceInProcess, str, Task],
+) -> None:
+    world, pipeline, task = ending
+    assert world.claim() is None
+    world.advance(2 * MINUTE)
+    assert world.claim() is None
+    assert world.components(pipeline) == {
+        "A": ["RUNNING"],
+        "Queued": ["CANCELED"],
+        "N": ["CANCELED"],
+        "P": ["CANCELED"],
+    }
+    assert world.state(pipeline) == "DEACTIVATING"
+    world.conclude(task)
+    assert world.components(pipeline)["A"] == ["FINISHED"]
+    assert world.state(pipeline) == "INACTIVE"
+
+
+def test_a_failure_while_it_is_deactivated_is_not_tried_again_until_it_is_activated(
+    ending: tuple[ServiceInProcess, str, Task],
+) -> None:
+    world, pipeline, task = ending
+    world.conclude(task, "FAILED", "X")
+    (row,) = [r for r in world.instances(pipeline).values() if r.component_id == "A"]
+    assert (row.status, row.error_id) == ("CANCELED", ErrorId.DEACTIVATED)
+    assert world.state(pipeline) == "INACTIVE"
+    world.service.activate(pipeline)
+    world.settle()
+    assert world.components(pipeline)["A"] == ["WAITING_FOR_RUNNER"]
+
+
+def test_a_deactivation_ends_also_when_the_runner_never_comes_back(
+    ending: tuple[ServiceInProcess, str, Task],
+) -> None:
+    world, pipeline, _task = ending
+    world.advance(HOUR)
+    assert world.state(pipeline) == "INACTIVE"
+    assert world.components(pipeline)["A"] == ["CANCELED"]
+
+
+def test_a_deactivation_takes_back_what_nobody_acknowledged(world: ServiceInProcess) -> None:
+    pipeline = run_scheduled(world)
+    world.take(acknowledge=False)
+    world.service.deactivate(pipeline, cancel_active=False)
+    assert world.state(pipeline) == "DEACTIVATING"  # the runner may have begun
+    world.advance(2 * MINUTE)
+    assert world.components(pipeline) == {"A": ["CANCELED"]}
+    assert world.state(pipeline) == "INACTIVE"
+
+
+def test_nothing_is_rerun_while_it_is_deactivated(
+    ending: tuple[ServiceInProcess, str, Task],
+) -> None:
+    world, pipeline, task = ending
+    with pytest.raises(InvalidRequest, match="is being deactivated, and begins nothing"):
+        world.service.set_status(pipeline, [f"@Queued_{T}"], "RERUN")
+    world.conclude(task)
+    world.service.set_status(pipeline, [f"@Queued_{T}"], "RERUN")
+    world.settle()
+    assert world.components(pipeline)["Queued"] == ["WAITING_FOR_RUNNER"]
+
+
+def test_a_resource_that_waits_for_more_work_ends_with_the_deactivation(
+    kept: ServiceInProcess,
+) -> None:
+    """It has a schedule of its own, by which there would be more until tonight."""
+    provider = FakeProvider()
+    world = kept.reset(provider=provider)
+    day = schedule("Day", period="1 day", startDateTime="2026-02-13T00:00:00")
+    resource = ec2("R", schedule=ref("Day"))
+    pipeline = run_scheduled(world, "cron", day, resource, shell("B", runsOn=ref("R")))
+    world.work_off()
+    world.work_off(f"resource:{pipeline}_@R_2026-02-13T00:00:00")
+    assert world.components(pipeline)["R"] == ["RUNNING"]
+    world.service.deactivate(pipeline, cancel_active=False)
+    world.settle()
+    assert (world.components(pipeline)["R"], provider.ended) == (["FINISHED"], ["i-1"])
+    assert world.state(pipeline) == "INACTIVE"
+
+
 def test_resuming_takes_up_what_was_left_and_makes_up_for_the_pause(
     world: ServiceInProcess,
 ) -> None:
@@ -322,8 +434,76 @@ def test_resuming_from_a_moment_leaves_what_lies_before_it(world: ServiceInProce
     world.advance(4 * HOUR)
     world.service.activate(pipeline, start=START + 3 * HOUR)
     world.settle()
-    assert starts(world, pipeline) == ["13T02:00", "13T05:00", "13T06:00"]
-    assert world.components(pipeline)["A"] == ["CANCELED"] + ["WAITING_FOR_RUNNER"] * 2
+    assert starts(world, pipeline) == [f"13T{hour:02}:00" for hour in range(2, 7)]
+    assert world.components(pipeline)["A"] == ["SKIPPED"] * 3 + ["WAITING_FOR_RUNNER"] * 2
+
+
+def test_what_was_skipped_can_be_run_after_all(world: ServiceInProcess) -> None:
+    pipeline = run_scheduled(world, "cron", shell("B", after="A"))
+    world.service.deactivate(pipeline)
+    world.advance(2 * HOUR)
+    world.service.activate(pipeline, start=START + 2 * HOUR)
+    world.settle()
+    assert world.components(pipeline)["B"] == ["SKIPPED"] * 2 + ["WAITING_ON_DEPENDENCIES"]
+    again = [f"@{c}_2026-02-13T03:00:00" for c in "AB"]
+    world.service.set_status(pipeline, again, "RERUN")
+    world.settle()
+    assert len(world.work_off()) == 4
+    assert world.components(pipeline)["B"] == ["SKIPPED", "FINISHED", "FINISHED"]
+
+
+def test_of_a_long_pause_the_newest_skipped_periods_are_recorded(world: ServiceInProcess) -> None:
+    pipeline = run_scheduled(world)
+    world.service.deactivate(pipeline)
+    world.advance((MOST_SKIPPED + 30) * HOUR)
+    world.service.activate(pipeline, start=world.now)
+    world.settle()
+    found = world.components(pipeline)["A"]
+    # The first period had been made before.
+    assert found == ["SKIPPED"] * (MOST_SKIPPED + 1) + ["WAITING_FOR_RUNNER"]
+
+
+def test_a_first_activation_skips_nothing(world: ServiceInProcess) -> None:
+    pipeline = world.put([scheduled(), schedule(), shell("A")])
+    world.service.activate(pipeline, start=START + 2 * HOUR)
+    world.advance(3 * HOUR)
+    assert world.components(pipeline) == {"A": ["WAITING_FOR_RUNNER"] * 2}
+
+
+def test_a_changed_schedule_goes_on_where_the_old_one_had_come_to(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = run_scheduled(world)
+    world.advance(3 * HOUR)
+    world.work_off()
+    world.service.deactivate(pipeline)
+    half_hourly = [scheduled(), schedule(period="30 minutes"), shell("A")]
+    world.service.put_definition(pipeline, as_definition(half_hourly))
+    world.advance(HOUR)
+    world.service.activate(pipeline)
+    world.settle()
+    expected = ["13T02:00", "13T03:00", "13T04:00", "13T05:00", "13T06:00"]
+    assert starts(world, pipeline) == expected
+    world.advance(30 * MINUTE)
+    assert starts(world, pipeline) == [*expected, "13T06:30"]
+
+
+# -- changes of an active pipeline ------------------------------------------------------------
+
+
+def test_an_active_pipeline_refuses_what_would_not_fit_and_takes_it_once_it_is_inactive(
+    world: ServiceInProcess,
+) -> None:
+    pipeline = run_scheduled(world, "cron", shell("B"))
+    changed = as_definition([scheduled(), schedule(), shell("A")])
+    world.service.put_definition(pipeline, changed)
+    message = "is active, and its new definition cannot replace .* 'B': it was removed .*deactivate"
+    with pytest.raises(InvalidRequest, match=message):
+        world.service.activate(pipeline)
+    assert world.service.pipeline(pipeline).active_version == 1
+    world.service.deactivate(pipeline)
+    world.service.activate(pipeline)
+    assert world.service.pipeline(pipeline).active_version == 2
 
 
 def test_what_a_user_canceled_is_not_taken_up(world: ServiceInProcess) -> None:

@@ -273,6 +273,27 @@ def test_a_definition_with_errors_is_stored_but_not_activated(
         pipelines.activate_pipeline(service, ADA, ActivatePipelineInput(pipeline_id=pipeline_id))
 
 
+def test_a_definition_that_an_active_pipeline_does_not_take_is_stored_with_errors(
+    service: Service, pipeline_id: str
+) -> None:
+    """As any with errors; it can be activated once the pipeline is not active any more."""
+    put(service, pipeline_id, DEFAULT, shell())
+    activate = ActivatePipelineInput(pipeline_id=pipeline_id)
+    pipelines.activate_pipeline(service, ADA, activate)
+
+    reply = put(service, pipeline_id, DEFAULT)
+
+    assert reply.errored
+    (error,) = reply.validation_errors
+    assert error.id == "Say"
+    assert "removed while its pipeline is active" in error.errors[0]
+    with pytest.raises(InvalidRequest, match="removed while its pipeline is active"):
+        pipelines.activate_pipeline(service, ADA, activate)
+    pipelines.deactivate_pipeline(service, ADA, DeactivatePipelineInput(pipeline_id=pipeline_id))
+    assert not put(service, pipeline_id, DEFAULT).errored
+    pipelines.activate_pipeline(service, ADA, activate)
+
+
 def test_validation_stores_nothing(service: Service, pipeline_id: str) -> None:
     request = ValidatePipelineDefinitionInput(
         pipeline_id=pipeline_id, pipeline_objects=(DEFAULT, shell(Field("onFail", Ref("X"))))

@@ -331,8 +331,28 @@ def test_only_instances_that_are_there_can_be_set_and_then_all_or_none(
     assert components(world, pipeline) == {"A": "WAITING_FOR_RUNNER"}
 
 
-def test_a_finished_pipeline_is_finished(world: ServiceInProcess) -> None:
-    pipeline = world.run([ON_DEMAND, shell("A")])
+@pytest.mark.parametrize("default", [ON_DEMAND, scheduled()])
+def test_a_finished_pipeline_works_again_for_a_rerun(
+    world: ServiceInProcess, default: dict[str, object]
+) -> None:
+    pipeline = world.run([default, schedule(occurrences="1"), shell("A"), shell("B", after="A")])
     work(world)
-    with pytest.raises(InvalidRequest, match="has finished"):
-        set_status(world, pipeline, "RERUN", "A")
+    assert world.state(pipeline) == "FINISHED"
+    set_status(world, pipeline, "RERUN", "A")
+    assert world.state(pipeline) == "SCHEDULED"
+    assert components(world, pipeline) == {"A": "WAITING_FOR_RUNNER", "B": "FINISHED"}
+    work(world)
+    assert world.state(pipeline) == "FINISHED"
+
+
+def test_of_a_finished_pipeline_a_failure_can_be_made_good_and_nothing_canceled(
+    world: ServiceInProcess,
+) -> None:
+    default = {**ON_DEMAND, "maximumRetries": "0", "failureAndRerunMode": "cascade"}
+    pipeline = world.run([default, shell("A")])
+    work(world, A="FAILED")
+    with pytest.raises(InvalidRequest, match="has finished: nothing of it is left"):
+        set_status(world, pipeline, "CANCEL", "A")
+    set_status(world, pipeline, "MARK_FINISHED", "A")
+    assert components(world, pipeline) == {"A": "FINISHED"}
+    assert world.state(pipeline) == "FINISHED"
