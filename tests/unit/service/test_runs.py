@@ -306,8 +306,9 @@ def test_a_schedule_takes_no_turns(world: ServiceInProcess) -> None:
 def test_runs_wait_for_their_turn_also_when_the_pipeline_has_a_schedule_since(
     world: ServiceInProcess,
 ) -> None:
-    pipeline = activated(world, 2, ON_DEMAND, shell("A"))
-    changed = [scheduled(), schedule(startDateTime="2026-02-14T00:00:00"), shell("A")]
+    days = schedule(startDateTime="2026-02-14T00:00:00")
+    pipeline = activated(world, 2, scheduled("ondemand"), days, shell("A"))
+    changed = [scheduled(), days, shell("A")]
     world.service.put_definition(pipeline, as_definition(changed))
     world.service.activate(pipeline)
     world.settle()
