@@ -8,7 +8,8 @@ from datetime import datetime
 
 from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest
 from taskrunner.model.decisions import Become, Decision, View
-from taskrunner.model.edits import forbidden_edits
+from taskrunner.model.document import Definition
+from taskrunner.model.edits import Edit, forbidden_edits
 from taskrunner.model.planner import decide
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.shared_decisions import end_with_pipeline
@@ -40,7 +41,7 @@ def activate(
         raise InvalidRequest(f"pipeline {row.pipeline_id} has no definition to activate")
     conn, now, loaded = transaction.conn, transaction.now, load(row.pipeline_id, row.latest_version)
     before = load(row.pipeline_id, row.active_version) if row.active_version else None
-    _check_edits(row, before, loaded)
+    _check_edits(row, load, loaded)
     active = replace(
         row,
         active_version=row.latest_version,
@@ -66,16 +67,19 @@ def activate(
     finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
 
 
-def _check_edits(
-    row: PipelineRow, before: LoadedDefinition | None, wanted: LoadedDefinition
-) -> None:
-    if before is None or row.state not in ACTIVE_STATES:
-        return
-    edits = forbidden_edits(before.definition, wanted.definition)
-    if edits:
+def edits(row: PipelineRow, load: Load, wanted: Definition) -> Sequence[Edit]:
+    """What keeps a definition from replacing the one by which a pipeline is active."""
+    if not row.active_version or row.state not in ACTIVE_STATES:
+        return ()
+    return forbidden_edits(load(row.pipeline_id, row.active_version).definition, wanted)
+
+
+def _check_edits(row: PipelineRow, load: Load, wanted: LoadedDefinition) -> None:
+    found = edits(row, load, wanted.definition)
+    if found:
         raise InvalidRequest(
             f"pipeline {row.pipeline_id} is active, and its new definition cannot replace the one "
-            f"that runs: {'; '.join(map(str, edits))}"
+            f"that runs: {'; '.join(map(str, found))}"
         )
 
 

@@ -15,7 +15,7 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition
-from taskrunner.model.edits import Edit, forbidden_edits
+from taskrunner.model.edits import Edit
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
 from taskrunner.model.validate import Finding
@@ -28,6 +28,7 @@ from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefiniti
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects
+from taskrunner.service.pipeline_fields import Value, pipeline_fields
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
@@ -36,7 +37,6 @@ from taskrunner.service.set_status import set_status
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
-from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
@@ -170,10 +170,13 @@ class Service:
             rows = pipeline_store.list_pipelines(conn, caller.account, after, limit + 1)
         return rows[:limit], len(rows) > limit
 
-    def is_paused(self, row: PipelineRow) -> bool:
-        """Whether a pipeline is paused as a whole."""
+    def describe_pipelines(
+        self, pipeline_ids: Sequence[str], caller: Caller
+    ) -> list[tuple[PipelineRow, Mapping[str, Value]]]:
+        """Pipelines with their fields. Raises Pipeline{NotFound,Deleted}."""
+        rows = [self.pipeline(pipeline_id, caller) for pipeline_id in pipeline_ids]
         with self.store.read() as conn:
-            return row.pipeline_id in pause_store.paused_ids(conn, row.pipeline_id)
+            return [(row, pipeline_fields(conn, row, self.loaded)) for row in rows]
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Delete a pipeline with all of its instances; what runs is canceled."""
@@ -237,10 +240,7 @@ class Service:
 
     def forbidden_edits(self, pipeline_id: str, definition: Definition) -> Sequence[Edit]:
         """What keeps a definition from replacing the one by which a pipeline is active."""
-        row = self.pipeline(pipeline_id)
-        if not row.active_version or row.state not in activation.ACTIVE_STATES:
-            return ()
-        return forbidden_edits(self.loaded(pipeline_id, row.active_version).definition, definition)
+        return activation.edits(self.pipeline(pipeline_id), self.loaded, definition)
 
     def definition(self, pipeline_id: str, version: str = "latest") -> Definition:
         """The definition that was put last, or the active one. Raises InvalidRequest if none."""

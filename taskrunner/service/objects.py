@@ -13,12 +13,12 @@ from taskrunner.errors import DefinitionError, InvalidRequest
 from taskrunner.model.document import PipelineObject
 from taskrunner.model.expressions import Scope, evaluate
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
 from taskrunner.service.runtime import Subject, moment
 from taskrunner.service.selectors import Condition, row_conditions
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
-from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
@@ -68,11 +68,11 @@ class Objects:
         return iter(self._as_components(objects[first:]))
 
     def _as_components(self, objects: Iterable[PipelineObject]) -> list[Component]:
-        paused = pause_store.paused_ids(self.conn, self._id)
-        return [
-            Component(row=self.pipeline, obj=obj, paused=not paused.isdisjoint({obj.id, self._id}))
-            for obj in objects
-        ]
+        loaded = self._loaded
+        if loaded is None:
+            return []
+        facts = ComponentFacts(self.conn, self.pipeline, loaded)
+        return [Component(row=self.pipeline, obj=obj, facts=facts) for obj in objects]
 
     def _instances(self, conditions: Sequence[Condition], marker: str | None) -> Iterator[Instance]:
         after = None if marker is None else _known(next(iter(self._rows([marker])), None))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from taskrunner.model.catalog import FieldGroup, find_type
 from taskrunner.model.document import PipelineObject, Ref
-from taskrunner.model.instances import Category
+from taskrunner.model.instances import Category, DependencyKind
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, AttemptStatus, InstanceStatus
 from taskrunner.model.times import format_datetime
+from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import LoadedDefinition, Moment, RuntimeFields
 from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Attempt, Component, Instance
@@ -50,6 +51,7 @@ _ALL = frozenset(Category)
 _ACTIVITY = frozenset({Category.ACTIVITY})
 _DATANODE = frozenset({Category.DATANODE})
 _RESOURCE = frozenset({Category.RESOURCE})
+_PRECONDITION = frozenset({Category.PRECONDITION})
 _TRIED = _ALL - _DATANODE
 
 
@@ -111,15 +113,29 @@ def _resource(instance: Instance) -> tuple[Ref, ...]:
 
 
 def _waiting_on(instance: Instance) -> tuple[Ref, ...]:
-    """The resource whose runner has not come yet; its errorMessage may say why."""
-    if instance.row.status is not InstanceStatus.WAITING_FOR_RUNNER:
-        return ()
+    """What has not finished yet of what an instance waits for; else the resource that is not up.
+
+    Of that the errorMessage may say why.
+    """
     around = instance.neighbours.by_id
+    if instance.row.status is InstanceStatus.WAITING_FOR_RUNNER:
+        return tuple(
+            ref
+            for ref in _resource(instance)
+            if ref.id in around and around[ref.id].status is InstanceStatus.CREATING
+        )
+    if instance.row.status not in _BEFORE_IT_BEGINS:
+        return ()
     return tuple(
-        ref
-        for ref in _resource(instance)
-        if ref.id in around and around[ref.id].status is InstanceStatus.CREATING
+        Ref(key)
+        for key in dict.fromkeys(
+            d.instance_id for d in instance.waits_for if d.kind is not DependencyKind.RESOURCE
+        )
+        if key not in around or around[key].status is not InstanceStatus.FINISHED
     )
+
+
+_BEFORE_IT_BEGINS = frozenset({InstanceStatus.WAITING_ON_DEPENDENCIES, InstanceStatus.PAUSED})
 
 
 def _instances_of(instance: Instance, components: Iterable[str]) -> tuple[Ref, ...]:
@@ -164,9 +180,69 @@ def _object_id(component: Component) -> str:
 
 
 def _component_status(component: Component) -> str:
-    if component.paused:
-        return "PAUSED"
-    return "SCHEDULED" if component.row.active_version else "PENDING"
+    """A component is as its pipeline is, unless it is paused."""
+    return "PAUSED" if component.facts.is_paused(component.obj.id) else str(component.row.state)
+
+
+def _of_runs(get: Callable[[ComponentFacts, str], Found]) -> Callable[[Component], Found]:
+    """What is known of the runs of a component; nothing of one that never runs."""
+
+    def value(component: Component) -> Found:
+        facts, key = component.facts, component.obj.id
+        return None if facts.category(key) is None else get(facts, key)
+
+    return value
+
+
+def _of_health(name: str) -> Callable[[Component], Found]:
+    def value(facts: ComponentFacts, key: str) -> Found:
+        health = facts.health(key)
+        return None if health is None else getattr(health, name)
+
+    return _of_runs(value)
+
+
+def _active_instances(facts: ComponentFacts, key: str) -> tuple[Ref, ...]:
+    return tuple(map(Ref, facts.active_instances(key)))
+
+
+def _first_activation(component: Component) -> datetime | None:
+    is_schedule = component.obj.type == "Schedule"
+    return component.row.first_activated_at if is_schedule else None
+
+
+def _finished_at(instance: Instance) -> datetime | None:
+    return instance.row.actual_end if instance.row.status in INSTANCE_TERMINAL else None
+
+
+def _why(*statuses: StrEnum) -> Callable[[Instance | Attempt], Found]:
+    """What is said of why it came to such an end."""
+
+    def message(of: Instance | Attempt) -> str | None:
+        return of.row.error_message if of.row.status in statuses else None
+
+    return message
+
+
+def _reported_at(attempt: Attempt) -> datetime | None:
+    """When its runner reported last: a lease before it has to report again."""
+    row = attempt.row
+    if row.status is not AttemptStatus.RUNNING or row.report_by is None:
+        return None
+    return row.report_by - timedelta(seconds=row.lease_s)
+
+
+def _head_reported_at(instance: Instance) -> datetime | None:
+    head = instance.head
+    return _reported_at(Attempt(row=head, instance=instance)) if head else None
+
+
+def _looks(instance: Instance) -> int | None:
+    return instance.looks[0] if instance.looks else None
+
+
+def _last_look(instance: Instance) -> datetime | None:
+    return instance.looks[1] if instance.looks else None
 
 
 def _instance_name(instance: Instance) -> str:
@@ -177,6 +253,11 @@ def _attempt_name(attempt: Attempt) -> str:
     return f"{_instance_name(attempt.instance)}_Attempt={attempt.row.number}"
 
 
+def _deactivated(facts: ComponentFacts, _key: str) -> datetime | None:
+    return facts.pipeline.last_deactivated_at
+
+
+_I = InstanceStatus
 _IDS = (Column("instance_id"), Column("attempt_id"), _object_id)
 _PARENTS = (Column("component_id", refers=True), _of_instance("component_id", refers=True))
 _PIPELINE = Column("pipeline_id")
@@ -204,9 +285,12 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("@scheduledEndTime", Column("scheduled_end"), _of_instance("scheduled_end")),
     _F("@actualStartTime", Column("actual_start"), Column("started_at")),
     _F("@actualEndTime", Column("actual_end"), Column("ended_at")),
+    _F("@finishedTime", _finished_at, in_expressions=False),
     # The same for all attempts of a run, and another one after a rerun.
     _F("@runStartTime", None, _of_instance("not_before"), in_expressions=False),
     _F("@cascadeFailedOn", Column("cause", refers=True)),
+    _F("cancellationReason", _why(_I.CANCELED), _why(AttemptStatus.CANCELED)),
+    _F("@failureReason", _why(_I.FAILED, _I.TIMEDOUT), only=_RESOURCE),
     _F("errorId", Column("error_id"), Column("error_id")),
     _F("errorMessage", Column("error_message"), Column("error_message")),
     _F("errorStackTrace", _of_head("error_stack_trace"), Column("error_stack_trace"), only=_TRIED),
@@ -217,13 +301,28 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
         in_expressions=False,
     ),
     _F("@resource", _resource, only=_ACTIVITY, in_expressions=False),
-    _F("@waitingOn", _waiting_on, only=_ACTIVITY, in_expressions=False),
+    _F("@waitingOn", _waiting_on, in_expressions=False),
+    # What is known of a component by its instances, and of its schedule.
+    _F("@activeInstances", component=_of_runs(_active_instances)),
+    _F("@latestRunTime", component=_of_runs(ComponentFacts.latest_run)),
+    _F("@latestCompletedRunTime", component=_of_runs(ComponentFacts.latest_completed_run)),
+    _F("@nextRunTime", component=_of_runs(ComponentFacts.next_run)),
+    _F("@lastDeactivatedTime", component=_of_runs(_deactivated)),
+    _F("@error", component=lambda of: of.facts.error(of.obj.id)),
+    _F("@firstActivationTime", component=_first_activation),
+    _F("@healthStatus", component=_of_health("status")),
+    _F("@healthStatusFromInstanceId", component=_of_health("instance_id")),
+    _F("@healthStatusUpdatedTime", component=_of_health("since")),
     _F("@attemptCount", _attempts_made, Column("number"), only=_TRIED),
     _F("@triesLeft", _tries_left, only=_TRIED),
     _F("@headAttempt", _head_attempt, only=_TRIED),
     _F("attemptStatus", _of_head("status"), only=_TRIED),
     _F("emrStepLog", _told_by_head("emrStepLog"), _told("emrStepLog"), only=_ACTIVITY),
     _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
+    _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
+    _F("reportProgressTime", _head_reported_at, _reported_at, only=_TRIED, in_expressions=False),
+    _F("currentRetryCount", _looks, only=_PRECONDITION, in_expressions=False),
+    _F("lastRetryTime", _last_look, only=_PRECONDITION, in_expressions=False),
     _F("hostname", _of_head("hostname"), Column("hostname"), only=_TRIED),
     _F("@resourceId", Column("resource_handle"), only=_RESOURCE),
     # Seen from a data node: who writes it, and whom it feeds. A resource serves its input.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.document import PipelineObject, Ref
+from taskrunner.model.instances import Dependency
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.store import attempts as attempt_store
-from taskrunner.service.store import links
+from taskrunner.service.store import latest, links
 from taskrunner.service.store.rows import PipelineRow
 
 
@@ -48,6 +51,17 @@ class Batch:
         return attempt_store.head_attempts(self._conn, self._pipeline_id, self._ids)
 
     @cached_property
+    def waits_for(self) -> Mapping[str, Sequence[Dependency]]:
+        """What each instance that waits for anything waits for."""
+        return links.dependencies_of(self._conn, self._pipeline_id, self._ids)
+
+    @cached_property
+    def looks(self) -> Mapping[str, tuple[int, datetime]]:
+        """How often runners took up the newest attempt of each, and when it was last."""
+        heads = [head.attempt_id for head in self.heads.values()]
+        return latest.looks_of(self._conn, self._pipeline_id, heads)
+
+    @cached_property
     def neighbours(self) -> Mapping[str, Neighbours]:
         """The instances around each instance that has any."""
         found = links.neighbours(self._conn, self._pipeline_id, self._ids)
@@ -60,8 +74,7 @@ class Component:
 
     row: PipelineRow
     obj: PipelineObject
-    #: Whether it, or the whole pipeline, is paused.
-    paused: bool = False
+    facts: ComponentFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +89,18 @@ class Instance:
     def head(self) -> AttemptRow | None:
         """Its newest attempt."""
         return self.batch.heads.get(self.row.instance_id) if self.batch else None
+
+    @property
+    def looks(self) -> tuple[int, datetime] | None:
+        """How often runners took up its newest attempt, and when it was last."""
+        if self.batch is None or self.head is None:
+            return None
+        return self.batch.looks.get(self.head.attempt_id)
+
+    @property
+    def waits_for(self) -> Sequence[Dependency]:
+        """What it was made to wait for, whatever has become of that."""
+        return self.batch.waits_for.get(self.row.instance_id, ()) if self.batch else ()
 
     @property
     def neighbours(self) -> Neighbours:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
@@ -15,6 +15,7 @@ from taskrunner.model.validate import Finding, Report, validate
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.masking import unmasked_values
+from taskrunner.service.pipeline_fields import Value
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.wire.inputs import (
     ActivatePipelineInput,
@@ -92,42 +93,24 @@ def describe_pipelines(
     if len(request.pipeline_ids) > MOST_DESCRIBED:
         found = len(request.pipeline_ids)
         raise InvalidRequest(f"pipelineIds can have at most {MOST_DESCRIBED} ids, found {found}")
-    rows = [service.pipeline(pipeline_id, caller) for pipeline_id in request.pipeline_ids]
+    described = service.describe_pipelines(request.pipeline_ids, caller)
     return DescribePipelinesOutput(
-        pipeline_description_list=tuple(
-            _description(row, paused=service.is_paused(row)) for row in rows
-        )
+        pipeline_description_list=tuple(_description(row, values) for row, values in described)
     )
 
 
-def _description(row: PipelineRow, *, paused: bool) -> PipelineDescription:
+def _description(row: PipelineRow, values: Mapping[str, Value]) -> PipelineDescription:
     return PipelineDescription(
         pipeline_id=row.pipeline_id,
         name=row.name,
         description=row.description,
-        fields=tuple(_fields(row, paused=paused)),
+        fields=tuple(
+            Field(key, format_datetime(value) if isinstance(value, datetime) else value)
+            for key, value in values.items()
+            if value is not None
+        ),
         tags=tuple(Tag(key, value) for key, value in row.tags),
     )
-
-
-def _fields(row: PipelineRow, *, paused: bool) -> Iterator[Field]:
-    values: tuple[tuple[str, str | datetime | None], ...] = (
-        ("@pipelineState", "PAUSED" if paused else str(row.state)),
-        ("name", row.name),
-        ("@creationTime", row.created_at),
-        ("@id", row.pipeline_id),
-        ("@sphere", "PIPELINE"),
-        ("uniqueId", row.unique_id),
-        ("description", row.description),
-        ("pipelineCreator", row.user_id),
-        ("@userId", row.user_id),
-        ("@accountId", row.account),
-        ("@firstActivationTime", row.first_activated_at),
-        ("@latestRunTime", row.latest_run_at),
-    )
-    for key, value in values:
-        if value is not None:
-            yield Field(key, format_datetime(value) if isinstance(value, datetime) else value)
 
 
 def add_tags(service: Service, caller: Caller, request: AddTagsInput) -> AddTagsOutput:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from taskrunner.errors import InvalidRequest
-from taskrunner.model.document import Field, PipelineObject, Ref
+from taskrunner.model.document import Definition, Field, PipelineObject, Ref
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.runtime import Subject
 from taskrunner.service.selectors import Condition, row_conditions
@@ -17,20 +19,26 @@ from taskrunner.service.subjects import Component, Instance
 from taskrunner.testing.service import as_definition
 from taskrunner.wire.structures import Operator, Selector
 
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
 NOON = datetime(2026, 2, 13, 12, 0, 0, 999, tzinfo=UTC)
 
+#: Fields of the object itself are found without asking the store.
+NOTHING = cast("Connection", None)
+PIPELINE = PipelineRow(
+    pipeline_id="df-1",
+    account="1",
+    user_id="u",
+    name="p",
+    unique_id="1",
+    description=None,
+    tags=(),
+    state=PipelineState.PENDING,
+    created_at=NOON,
+)
 COMPONENT = Component(
-    row=PipelineRow(
-        pipeline_id="df-1",
-        account="1",
-        user_id="u",
-        name="p",
-        unique_id="1",
-        description=None,
-        tags=(),
-        state=PipelineState.PENDING,
-        created_at=NOON,
-    ),
+    row=PIPELINE,
     obj=PipelineObject(
         id="A",
         name="an A",
@@ -44,6 +52,7 @@ COMPONENT = Component(
             Field("dependsOn", Ref("B")),
         ),
     ),
+    facts=ComponentFacts(NOTHING, PIPELINE, LoadedDefinition(Definition())),
 )
 INSTANCE = Instance(
     row=InstanceRow(
