@@ -28,7 +28,7 @@ from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefiniti
 from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects
-from taskrunner.service.pipeline_fields import Value, pipeline_fields
+from taskrunner.service.pipeline_fields import Described, pipeline_fields
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
@@ -170,11 +170,9 @@ class Service:
             rows = pipeline_store.list_pipelines(conn, caller.account, after, limit + 1)
         return rows[:limit], len(rows) > limit
 
-    def describe_pipelines(
-        self, pipeline_ids: Sequence[str], caller: Caller
-    ) -> list[tuple[PipelineRow, Mapping[str, Value]]]:
+    def describe_pipelines(self, ids: Sequence[str], caller: Caller) -> list[Described]:
         """Pipelines with their fields. Raises Pipeline{NotFound,Deleted}."""
-        rows = [self.pipeline(pipeline_id, caller) for pipeline_id in pipeline_ids]
+        rows = [self.pipeline(pipeline_id, caller) for pipeline_id in ids]
         with self.store.read() as conn:
             return [(row, pipeline_fields(conn, row, self.loaded)) for row in rows]
 

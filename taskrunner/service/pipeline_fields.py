@@ -17,6 +17,8 @@ from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow
 
 Value = str | datetime | None
+#: A pipeline, with its fields by their names.
+Described = tuple[PipelineRow, Mapping[str, Value]]
 
 
 def pipeline_fields(conn: Connection, row: PipelineRow, load: Load) -> Mapping[str, Value]:
