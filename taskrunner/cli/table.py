@@ -19,6 +19,7 @@ _STYLES: Mapping[InstanceStatus, str] = {
     InstanceStatus.FINISHED: "green",
     InstanceStatus.RUNNING: "cyan",
     InstanceStatus.CREATING: "cyan",
+    InstanceStatus.ACTIVATING: "cyan",
     InstanceStatus.SHUTTING_DOWN: "cyan",
     InstanceStatus.WAITING_FOR_RUNNER: "yellow",
     InstanceStatus.FAILED: "bold red",

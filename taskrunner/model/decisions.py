@@ -9,14 +9,12 @@ from enum import StrEnum
 from taskrunner.model.instances import Category, DependencyKind
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
-from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.model.states import STARTING, AttemptStatus, InstanceStatus
 
 #: Statuses in which an instance that is run counts against maxActiveInstances.
 ACTIVE = frozenset({InstanceStatus.WAITING_FOR_RUNNER, InstanceStatus.RUNNING})
 #: The same of a resource: as long as there is anything of it.
-RESOURCE_ACTIVE = frozenset(
-    {InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN}
-)
+RESOURCE_ACTIVE = frozenset(STARTING | {InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN})
 
 
 def active_statuses(category: str) -> frozenset[InstanceStatus]:

@@ -23,7 +23,7 @@ from taskrunner.model.shared_decisions import (
     pause_or_resume,
     stands_still,
 )
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, InstanceStatus
 
 
 def decide_about_resource(view: View, now: datetime) -> list[Decision]:
@@ -31,7 +31,7 @@ def decide_about_resource(view: View, now: datetime) -> list[Decision]:
     status = view.instance.status
     if status is InstanceStatus.SHUTTING_DOWN:
         return _shut_down(view)
-    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING}:
+    if status in STARTING or status is InstanceStatus.RUNNING:
         return _launched(view, now)
     if view.deactivating:
         return end_with_pipeline(view)

@@ -18,6 +18,7 @@ from taskrunner.model.instances import Category
 from taskrunner.model.states import (
     ATTEMPT_TERMINAL,
     INSTANCE_TERMINAL,
+    STARTING,
     AttemptStatus,
     InstanceStatus,
 )
@@ -36,9 +37,8 @@ def cancel(view: View, message: str, *, error_id: str | None = None) -> list[Dec
     status = view.instance.status
     if status in INSTANCE_TERMINAL or status is InstanceStatus.SHUTTING_DOWN:
         return []
-    if status in {InstanceStatus.CREATING, InstanceStatus.RUNNING} and (
-        view.instance.category == Category.RESOURCE
-    ):
+    is_resource = view.instance.category == Category.RESOURCE
+    if is_resource and (status in STARTING or status is InstanceStatus.RUNNING):
         return [Become(status=InstanceStatus.SHUTTING_DOWN, error_message=message)]
     end: list[Decision] = []
     if view.head is not None and view.head.status not in ATTEMPT_TERMINAL:

@@ -25,7 +25,8 @@ class InstanceStatus(StrEnum):
 
     WAITING_ON_DEPENDENCIES = "WAITING_ON_DEPENDENCIES"
     WAITING_FOR_RUNNER = "WAITING_FOR_RUNNER"  # an attempt is in the worker group's queue
-    CREATING = "CREATING"  # a resource is being launched
+    CREATING = "CREATING"  # a resource is needed, and not launched yet
+    ACTIVATING = "ACTIVATING"  # it was launched, and its runner has not asked for work yet
     RUNNING = "RUNNING"
     SHUTTING_DOWN = "SHUTTING_DOWN"  # a resource is being terminated
     PAUSED = "PAUSED"  # not begun, or not tried again, until somebody resumes it
@@ -63,6 +64,8 @@ _A = AttemptStatus
 INSTANCE_TERMINAL = frozenset(
     {_I.FINISHED, _I.FAILED, _I.TIMEDOUT, _I.CANCELED, _I.CASCADE_FAILED, _I.SKIPPED}
 )
+#: A resource on its way to RUNNING.
+STARTING = frozenset({_I.CREATING, _I.ACTIVATING})
 INSTANCE_FAILED = frozenset({_I.FAILED, _I.TIMEDOUT, _I.CANCELED, _I.CASCADE_FAILED})
 ATTEMPT_TERMINAL = frozenset({_A.FINISHED, _A.FAILED, _A.TIMEDOUT, _A.CANCELED})
 _ATTEMPT_ENDS = ATTEMPT_TERMINAL - {_A.TIMEDOUT}
@@ -75,7 +78,10 @@ INSTANCE_TRANSITIONS: Mapping[InstanceStatus, frozenset[InstanceStatus]] = {
     _I.WAITING_ON_DEPENDENCIES: _ENDS_EARLY
     | {_I.WAITING_FOR_RUNNER, _I.CREATING, _I.PAUSED, _I.CASCADE_FAILED, _I.SKIPPED},
     _I.WAITING_FOR_RUNNER: _ENDS_EARLY | {_I.RUNNING, _I.PAUSED, _I.CASCADE_FAILED},
-    _I.CREATING: _ENDS_EARLY | {_I.RUNNING, _I.SHUTTING_DOWN, _I.WAITING_ON_DEPENDENCIES},
+    _I.CREATING: _ENDS_EARLY
+    | {_I.ACTIVATING, _I.RUNNING, _I.SHUTTING_DOWN, _I.WAITING_ON_DEPENDENCIES},
+    # The guide: "The component or resource is being started, such as an EC2 instance".
+    _I.ACTIVATING: _ENDS_EARLY | {_I.CREATING, _I.RUNNING, _I.SHUTTING_DOWN},
     # A resource whose runner was lost is launched again, and so is one wanted again by a rerun.
     # An activity is paused when its attempt has ended and another one is left.
     _I.RUNNING: _ENDS_EARLY | {_I.WAITING_FOR_RUNNER, _I.CREATING, _I.SHUTTING_DOWN, _I.PAUSED},

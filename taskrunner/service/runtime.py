@@ -17,7 +17,7 @@ from taskrunner.model.catalog import FieldGroup, find_type
 from taskrunner.model.document import PipelineObject, Ref
 from taskrunner.model.instances import Category, DependencyKind
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, AttemptStatus, InstanceStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, AttemptStatus, InstanceStatus
 from taskrunner.model.times import format_datetime
 from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import LoadedDefinition, Moment, RuntimeFields
@@ -122,7 +122,7 @@ def _waiting_on(instance: Instance) -> tuple[Ref, ...]:
         return tuple(
             ref
             for ref in _resource(instance)
-            if ref.id in around and around[ref.id].status is InstanceStatus.CREATING
+            if ref.id in around and around[ref.id].status in STARTING
         )
     if instance.row.status not in _BEFORE_IT_BEGINS:
         return ()

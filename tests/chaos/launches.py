@@ -113,7 +113,7 @@ class World:
         """Whether every resource has what it should have, by the store."""
         found = life.ask("resources")
         return all(
-            found[pipeline][0] == "CREATING" and found[pipeline][1] for pipeline in self.wanted
+            found[pipeline][0] == "ACTIVATING" and found[pipeline][1] for pipeline in self.wanted
         ) and all(
             pipeline not in found or found[pipeline][0] in {"FINISHED", "CANCELED"}
             for pipeline in self.given_up

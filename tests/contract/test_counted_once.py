@@ -59,7 +59,7 @@ def test_the_death_of_a_machine_that_two_services_see_is_one_failure(database_ur
             rows = instances.load_instances(conn, pipeline)
         (row,) = [row for row in rows if row.component_id == "R"]
         assert (cloud.launched, row.resource_handle) == (["i-1", "i-2"], "i-2")
-        assert (row.status, row.failures) == ("CREATING", 1)
+        assert (row.status, row.failures) == ("ACTIVATING", 1)
 
 
 def test_a_change_is_refused_to_who_knows_another_attempt(database_url: str) -> None:

@@ -16,7 +16,7 @@ from taskrunner.model.document import PipelineObject
 from taskrunner.model.instances import Category
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import STARTING, InstanceStatus
 from taskrunner.service.actions.alarms import notify
 from taskrunner.service.advance import finish_pipelines
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
@@ -50,7 +50,7 @@ log = get_logger()
 
 #: How long a launched runner may take to ask for work where initTimeout does not say.
 INIT_TIMEOUT = timedelta(minutes=30)
-_LIVE = (InstanceStatus.CREATING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN)
+_LIVE = (*STARTING, InstanceStatus.RUNNING, InstanceStatus.SHUTTING_DOWN)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class ResourceManager:
         if self.rules is None or row.status is InstanceStatus.SHUTTING_DOWN:
             return False
         handle = row.resource_handle
-        waits = row.status is InstanceStatus.CREATING and is_awaited(handle)
+        waits = row.status in STARTING and is_awaited(handle)
         return handle is None or waits or not self._started
 
     def _place(self, row: InstanceRow, known: Mapping[str, PipelineRow]) -> Place | None:
@@ -160,7 +160,7 @@ class ResourceManager:
     def _watch(self, row: InstanceRow, now: datetime, handle: str) -> bool:
         if self.provider.alive(handle):
             group = agents_of(handle)
-            waits = row.status is InstanceStatus.CREATING
+            waits = row.status in STARTING
             if waits and group is not None and self.provider.takes_work(handle):
                 runs: dict[str, Any] = {"status": InstanceStatus.RUNNING, "error_message": None}
                 return self._change(row, now, group, **runs)
@@ -178,7 +178,7 @@ class ResourceManager:
 
     def _not_arrived(self, row: InstanceRow, now: datetime) -> str | None:
         """What is to be said of a runner that has had time enough to ask for work."""
-        if row.status is not InstanceStatus.CREATING or row.actual_start is None:
+        if row.status not in STARTING or row.actual_start is None:
             return None
         given = self._policy(row).init_timeout
         limit = INIT_TIMEOUT if given is None else given
@@ -228,7 +228,10 @@ class ResourceManager:
         except DefinitionError as error:
             return self._failed(row, now, ResourceFailure(str(error), permanent=True))
         begun = _begun(row, now)
-        values = {"resource_handle": handle, "actual_start": begun, "error_message": None}
+        values: dict[str, Any] = {"resource_handle": handle, "actual_start": begun}
+        values["error_message"] = None
+        if row.status is InstanceStatus.CREATING:
+            values["status"] = InstanceStatus.ACTIVATING
         if not self._change(row, now, place.group, **values):
             # Somebody changed their mind meanwhile: what was launched must not be forgotten.
             self.provider.end(handle)

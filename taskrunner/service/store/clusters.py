@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import STARTING, InstanceStatus
 from taskrunner.service.store.records import fetch, insert_missing
 from taskrunner.service.store.rows import ClusterRow
 from taskrunner.service.store.tables import clusters, instances
@@ -62,9 +62,7 @@ def needed(conn: Connection) -> dict[str, str | None]:
     """
     status, handle = instances.c.status, instances.c.resource_handle
     being_made = sa.and_(status == InstanceStatus.CREATING, handle.is_(None))
-    running = sa.and_(
-        status.in_([InstanceStatus.CREATING, InstanceStatus.RUNNING]), handle.startswith("emr:")
-    )
+    running = sa.and_(status.in_([*STARTING, InstanceStatus.RUNNING]), handle.startswith("emr:"))
     found = sa.select(_C.cluster_id, _C.emr_id).join(
         instances,
         (instances.c.pipeline_id == _C.pipeline_id) & (instances.c.instance_id == _C.instance_id),

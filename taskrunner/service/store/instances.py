@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import InstanceSpec
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, advance
+from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, InstanceStatus, advance
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
@@ -226,7 +226,7 @@ def creating_resource(conn: Connection, worker_group: str, *, account: str) -> I
         .where(
             instances.c.worker_group == worker_group,
             instances.c.category == "resource",
-            instances.c.status == InstanceStatus.CREATING,
+            instances.c.status.in_(list(STARTING)),
             pipelines.c.account == account,
         )
     )

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import STARTING, InstanceStatus
 from taskrunner.service.store.records import fetch, fetch_first, insert_missing
 from taskrunner.service.store.rows import MachineRow
 from taskrunner.service.store.tables import instances, machines
@@ -68,9 +68,7 @@ def needed(conn: Connection) -> dict[str, str | None]:
     """
     status, handle = instances.c.status, instances.c.resource_handle
     being_made = sa.and_(status == InstanceStatus.CREATING, handle.is_(None))
-    running = sa.and_(
-        status.in_([InstanceStatus.CREATING, InstanceStatus.RUNNING]), handle.startswith("ec2:")
-    )
+    running = sa.and_(status.in_([*STARTING, InstanceStatus.RUNNING]), handle.startswith("ec2:"))
     found = sa.select(_M.machine_id, _M.ec2_id).join(
         instances,
         (instances.c.pipeline_id == _M.pipeline_id) & (instances.c.instance_id == _M.instance_id),

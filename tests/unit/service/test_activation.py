@@ -530,7 +530,7 @@ def test_resuming_at_once_brings_the_resource_back(slow: bool) -> None:
         provider.slow = False
         world.settle()
         assert provider.launched == ["i-1", "i-2"]
-        assert world.components(pipeline)["R"] == ["CREATING"]
+        assert world.components(pipeline)["R"] == ["ACTIVATING"]
         assert len(world.work_off(f"resource:{pipeline}_@R_{T}")) == 1
         assert world.components(pipeline)["R"] == ["FINISHED"]
 

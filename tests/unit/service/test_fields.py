@@ -242,7 +242,7 @@ def test_a_resource_raises_its_alarms(kept: ServiceInProcess) -> None:
     assert told(world, pipeline) == ["R FINISHED"]
     pipeline = world.run([*ONCE, *objects[1:], ec2("R", **LATE)])
     world.advance(5 * MINUTE)
-    assert told(world, pipeline) == ["R CREATING"]
+    assert told(world, pipeline) == ["R ACTIVATING"]
 
 
 def test_a_resources_own_schedule_has_its_own_periods(kept: ServiceInProcess) -> None:

@@ -58,7 +58,7 @@ def work_off_machines(world: ServiceInProcess, pipeline: str) -> int:
         groups = {
             row.worker_group
             for row in world.instances(pipeline).values()
-            if row.category == "resource" and row.status in {"CREATING", "RUNNING"}
+            if row.category == "resource" and row.status in {"ACTIVATING", "RUNNING"}
         }
         found = sum(len(world.work_off(group)) for group in sorted(filter(None, groups)))
         if not found:
@@ -96,7 +96,7 @@ def test_no_more_than_five_machines_are_there_at_once(
         ]
     )
     assert ready(world, pipeline, "P") == 20
-    assert world.components(pipeline)["R"] == ["CREATING"] * 5 + [WAITS] * 15
+    assert world.components(pipeline)["R"] == ["ACTIVATING"] * 5 + [WAITS] * 15
     assert work_off_machines(world, pipeline) == 60
     assert (cloud.most, len(cloud.launched), len(cloud.ended)) == (5, 20, 20)
     assert world.state(pipeline) == "FINISHED"
@@ -112,7 +112,7 @@ def test_one_that_is_on_its_way_out_still_has_its_place(
     assert world.components(pipeline)["R"][:2] == ["SHUTTING_DOWN", WAITS]
     cloud.slow = False
     world.settle()
-    assert world.components(pipeline)["R"][:2] == ["FINISHED", "CREATING"]
+    assert world.components(pipeline)["R"][:2] == ["FINISHED", "ACTIVATING"]
 
 
 def test_a_launch_that_is_given_up_makes_room(world: ServiceInProcess, cloud: Cloud) -> None:

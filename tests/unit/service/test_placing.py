@@ -292,7 +292,7 @@ def test_what_waited_for_a_group_may_get_an_agent_of_its_own(
     world.reopen(resources=LOCAL)
     world.settle()
     assert provider.launched == ["i-1"]
-    assert world.statuses(pipeline)[R] == "CREATING"
+    assert world.statuses(pipeline)[R] == "ACTIVATING"
     assert "errorMessage" not in shown(world, pipeline, R)
     assert world.claim("prod") is None
     assert len(world.work_off(own_group(pipeline))) == 1

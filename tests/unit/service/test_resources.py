@@ -95,7 +95,7 @@ def test_a_resource_whose_runner_dies_is_launched_again_and_the_task_goes_on(
     cloud.take(group(pipeline))
     provider.dead.add("i-1")
     cloud.settle()
-    assert (provider.launched, components(cloud, pipeline)["R"]) == (["i-1", "i-2"], "CREATING")
+    assert (provider.launched, components(cloud, pipeline)["R"]) == (["i-1", "i-2"], "ACTIVATING")
     cloud.advance(5 * MINUTE)
     assert cloud.work_off(group(pipeline)) == [f"@A_{T}_Attempt=2"]
     assert set(components(cloud, pipeline).values()) == {"FINISHED"}
@@ -211,7 +211,7 @@ def test_whoever_runs_on_it_does_not_wait_until_it_is_gone(
     assert components(cloud, pipeline)["A"] == "WAITING_FOR_RUNNER"
     provider.slow = False
     cloud.settle()
-    assert (provider.launched, components(cloud, pipeline)["R"]) == (["i-1", "i-2"], "CREATING")
+    assert (provider.launched, components(cloud, pipeline)["R"]) == (["i-1", "i-2"], "ACTIVATING")
     cloud.advance(2 * HOUR)
     assert components(cloud, pipeline) == {"A": "CANCELED", "R": "TIMEDOUT"}
     assert [a.subject for a in cloud.alarms(pipeline)] == ["R TIMEDOUT"]
@@ -301,7 +301,7 @@ def test_an_api_that_is_busy_costs_no_retry_and_is_said(
     pipeline = cloud.run([ON_DEMAND, shell("A", runsOn=ref("R")), ec2("R", maximumRetries="0")])
     assert provider.launched == ["i-1"]
     row = cloud.instances(pipeline)[f"@R_{T}"]
-    assert (row.status, row.failures, row.error_message) == ("CREATING", 0, None)
+    assert (row.status, row.failures, row.error_message) == ("ACTIVATING", 0, None)
 
 
 def test_a_provider_is_told_what_the_definition_says(
@@ -368,7 +368,7 @@ def test_in_a_backfill_a_resource_waits_for_activities_that_are_still_being_made
     )
     assert cloud.components(pipeline) == {
         "A": ["WAITING_FOR_RUNNER"] * 96,
-        "R": ["CREATING"] * 4,
+        "R": ["ACTIVATING"] * 4,
     }
 
 
@@ -378,7 +378,7 @@ def test_in_a_backfill_a_resource_waits_for_activities_that_are_still_being_made
 def test_a_resource_runs_from_when_its_own_runner_asks_for_work(world: ServiceInProcess) -> None:
     pipeline = world.run([{**ON_DEMAND, "workerGroup": []}, shell("A", runsOn=ref("R")), ec2("R")])
     group = f"resource:{pipeline}_@R_{T}"
-    assert world.statuses(pipeline)[f"@R_{T}"] == "CREATING"
+    assert world.statuses(pipeline)[f"@R_{T}"] == "ACTIVATING"
     world.advance(30)
     task = world.take(group)
     assert world.statuses(pipeline)[f"@R_{T}"] == "RUNNING"

@@ -128,7 +128,7 @@ def test_a_resource_shows_its_users_and_what_stands_behind_it(world: ServiceInPr
     pipeline = world.run(definition())
     before = shown(world, pipeline, at("R"))
     assert set(before["input"]) == {f">{at('Copy')}", f">{at('Use')}"}
-    assert (before["@status"], before["@resourceId"]) == ("CREATING", "i-1")
+    assert (before["@status"], before["@resourceId"]) == ("ACTIVATING", "i-1")
     group = f"resource:{pipeline}_{at('R')}"
     world.clock.advance(60)
     world.work_off(group)

@@ -122,7 +122,7 @@ def test_an_instance_is_made_for_the_resource_and_ends_with_it(
     pipeline = start(world)
     (machine,) = aws.running
     row = resource(world, pipeline)
-    assert (row.status, row.resource_handle) == ("CREATING", f"ec2:us-east-1:{machine.ec2_id}")
+    assert (row.status, row.resource_handle) == ("ACTIVATING", f"ec2:us-east-1:{machine.ec2_id}")
     world.work_off(group(pipeline))
     assert world.components(pipeline) == {"A": ["FINISHED"], "R": ["FINISHED"]}
     assert aws.running == []

@@ -151,11 +151,11 @@ def test_a_cluster_is_made_for_the_resource_and_ends_with_it(
     pipeline = start(world)
     (made,) = emr.running
     row = resource(world, pipeline)
-    assert (row.status, row.resource_handle) == ("CREATING", f"emr:us-east-1:{made.id}#hadoop")
+    assert (row.status, row.resource_handle) == ("ACTIVATING", f"emr:us-east-1:{made.id}#hadoop")
     assert world.claim("hadoop") is None
     emr.set_up(made.id, "BOOTSTRAPPING")
     world.advance(WATCH_S)
-    assert resource(world, pipeline).status == "CREATING"
+    assert resource(world, pipeline).status == "ACTIVATING"
     emr.set_up(made.id)
     world.advance(WATCH_S)
     assert resource(world, pipeline).status == "RUNNING"
@@ -262,7 +262,7 @@ def test_no_agent_takes_work_for_a_cluster_that_is_gone(
     world.advance(WATCH_S)
     # The next one is not set up yet: what waits must not run without it.
     assert world.claim("hadoop") is None
-    assert resource(world, pipeline).status == "CREATING"
+    assert resource(world, pipeline).status == "ACTIVATING"
 
 
 def test_nothing_runs_after_terminate_after(world: ServiceInProcess, emr: EmrInProcess) -> None:
