@@ -83,9 +83,10 @@ that cannot fails with the errorId `UnsupportedType`. A [plugin](plugins.md) can
 """
 RUNS_TAIL = """
 Resources: what runs on an Ec2Resource or EmrCluster goes where the operator's rules say: to the
-agents of a worker group, to an agent process on this host, or for an Ec2Resource to an instance
-that is made for it. See [where resources run](resources.md). Steps and scripts of EMR's run by what
-the agent has for them ([EMR](emr.md)). By an HttpProxy go the commands and the calls to AWS of what
+agents of a worker group, to an agent process on this host, to an instance or
+[a cluster of EMR](emr-clusters.md) that is made for it, to EMR Serverless, or to a Spark cluster of
+one's own. See [where resources run](resources.md). Steps and scripts of EMR's run by what the agent
+has for them ([EMR](emr.md)). By an HttpProxy go the commands and the calls to AWS of what
 runs on its resource; the agent itself has proxies of its own, but on an instance that is made."""
 VALIDATION_HEAD = """# What validation reports
 

@@ -236,12 +236,22 @@ class EmrInProcess:
             request=request,
             created_at=time.time(),  # noqa: TID251  what EMR's own clock says
         )
+        if (missing := self._missing_script(request)) and not self.stillborn:
+            why = f"On the master instance (i-1), bootstrap action {missing} could not be found"
+            self.stillborn.append(("BOOTSTRAP_FAILURE", why))
         if self.stillborn:
             cluster.state = "TERMINATED_WITH_ERRORS"
             cluster.code, cluster.reason = self.stillborn.pop(0)
         self.clusters[cluster.id] = cluster
         self._unlisted[cluster.id] = self.lag
         return {"JobFlowId": cluster.id}
+
+    def _missing_script(self, request: Mapping[str, Any]) -> str | None:
+        """The first bootstrap action's script that is on S3 and is not there."""
+        paths = (a["ScriptBootstrapAction"]["Path"] for a in request.get("BootstrapActions", ()))
+        ours = (path for path in paths if "elasticmapreduce" not in path)
+        files = ((path, self._s3_root / path.partition("://")[2]) for path in ours)
+        return next((path for path, file in files if not file.is_file()), None)
 
     def _terminate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         for cluster_id in request["JobFlowIds"]:

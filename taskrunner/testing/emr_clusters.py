@@ -15,6 +15,7 @@ LIVE = frozenset({"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"})
 GONE = frozenset({"TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"})
 #: What there is unless a test says otherwise.
 RELEASES = frozenset({"emr-5.29.0", "emr-5.36.2", "emr-6.15.0", "emr-7.5.0"})
+APPLICATIONS = frozenset({"Ganglia", "Hadoop", "Hive", "Pig", "Spark", "Tez"})
 ROLE, PROFILE, SUBNET = "EMR_DefaultRole", "EMR_EC2_DefaultRole", "subnet-1"
 _RELEASE = re.compile(r"emr-\d+\.\d+\.\d+")
 
@@ -109,6 +110,7 @@ class FakeAccount:
     roles: set[str] = field(default_factory=lambda: {ROLE, PROFILE})
     #: Roles that whoever calls may not pass.
     unpassable: set[str] = field(default_factory=set)
+    applications: set[str] = field(default_factory=lambda: set(APPLICATIONS))
     subnets: set[str] = field(default_factory=lambda: {SUBNET})
     #: How many clusters there is room for.
     room: int = 1000
@@ -131,6 +133,10 @@ class FakeAccount:
             yield "Must specify exactly one of the following: AmiVersion, ReleaseLabel"
         if release is not None and release not in self.releases:
             yield f"The supplied release label is invalid: {release}."
+        known = {name.lower() for name in self.applications}
+        for application in request.get("Applications", ()):
+            if application["Name"].lower() not in known:
+                yield f"The requested application {application['Name']} is not supported."
         if "AutoTerminationPolicy" in request and not _can_end_itself(release):
             yield "Auto-termination is not supported by this release."
         if request.get("ServiceRole") not in self.roles:

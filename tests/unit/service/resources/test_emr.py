@@ -231,6 +231,28 @@ def test_a_cluster_that_fails_to_start_is_made_again_and_says_why(
     assert first.id != second.id
 
 
+def test_a_bootstrap_action_whose_script_is_missing_fails_the_cluster(
+    world: ServiceInProcess, emr: EmrInProcess
+) -> None:
+    # What the first way of running definitions here passed over in silence.
+    pipeline = start(world, bootstrapAction="s3://b/none.sh,x", maximumRetries="0")
+    row = resource(world, pipeline)
+    assert (row.status, emr.running) == ("FAILED", [])
+    assert "BOOTSTRAP_FAILURE: On the master instance (i-1), bootstrap action s3://b/none.sh" in (
+        row.error_message
+    )
+    assert world.components(pipeline) == {"A": ["CANCELED"], "R": ["FAILED"]}
+
+
+def test_an_application_that_the_release_does_not_have_is_told(
+    world: ServiceInProcess, emr: EmrInProcess
+) -> None:
+    pipeline = start(world, applications=["Hive", "Nothing"])
+    row = resource(world, pipeline)
+    assert (row.status, emr.clusters) == ("FAILED", {})
+    assert "field applications: 'Hive, Nothing' is not taken: name those" in row.error_message
+
+
 def test_a_cluster_whose_spot_instance_is_taken_back_is_made_again_on_demand_at_last(
     world: ServiceInProcess, emr: EmrInProcess
 ) -> None:
