@@ -255,7 +255,9 @@ class EmrInProcess:
 
     def _terminate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         for cluster_id in request["JobFlowIds"]:
-            cluster = self._cluster({"ClusterId": cluster_id})
+            if cluster_id not in self.clusters:
+                raise AwsError("ValidationException", "Specified job flow ID does not exist.")
+            cluster = self.clusters[cluster_id]
             if cluster.runs:
                 cluster.state, cluster.code = "TERMINATING", "USER_REQUEST"
                 cluster.reason = "Terminated by user request"

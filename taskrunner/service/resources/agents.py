@@ -5,6 +5,7 @@ An agent that ends is started again: what it worked for is still there.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from taskrunner.logs import get_logger
@@ -54,6 +55,11 @@ class HostAgents:
             self._handles.pop(worker_group, None)
             return True
         return False
+
+    def end_others(self, wanted: Collection[str]) -> None:
+        """Have those of other groups end: another service may have ended what they work for."""
+        for worker_group in self._handles.keys() - set(wanted):
+            self.end(worker_group)
 
     @property
     def can_start(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _CONNECT_S = 5
 READ_S = 30
 _ACTIVE = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 _ENDING = ("TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS")
+#: How different calls say that there is no such cluster.
+_UNKNOWN = re.compile(r"(cluster|job flow) id\b.*(not valid|not exist)", re.IGNORECASE)
 #: In whose name clusters are looked at and ended.
 _SERVICE = "the service"
 
@@ -162,7 +165,7 @@ def _asked(
         answer = _answer(error.response, call)
         if once and answer.is_undecided:
             raise Undecided(f"{answer.code}: {answer.message}") from None
-        if not once and "is not valid" in answer.message and "luster id" in answer.message:
+        if not once and _UNKNOWN.search(answer.message):
             raise _Unknown from None
         raise failure(answer, name=name, region=region, fields=fields or {}) from None
     except NoCredentialsError:

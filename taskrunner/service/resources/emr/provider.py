@@ -253,6 +253,7 @@ class EmrClusters:
             return
         with self._store.read() as conn:
             rows = cluster_store.everything(conn)
+        self._agents.end_others({row.worker_group for row in rows if not row.ended})
         for name in sorted({row.region for row in rows} - self._regions.keys()):
             self._regions[name] = _Region()
         for name, region in self._regions.items():

@@ -508,6 +508,31 @@ def test_a_launch_that_nobody_wants_any_more_is_forgotten_in_the_end(
     assert (noted(world), emr.clusters) == ([], {})
 
 
+def test_a_cluster_that_emr_has_forgotten_counts_as_gone(
+    world: ServiceInProcess, emr: EmrInProcess
+) -> None:
+    pipeline = start(world, maximumRetries="0")
+    emr.clusters.clear()
+    world.advance(UNSURE_S)
+    row = resource(world, pipeline)
+    assert row.status == "FAILED"
+    assert "is TERMINATED (EMR does not know it)" in row.error_message
+    world.advance(WATCH_S)
+    assert noted(world) == []
+
+
+def test_the_agent_ends_although_another_service_has_seen_to_the_end_of_its_cluster(
+    world: ServiceInProcess, emr: EmrInProcess, starter: FakeStarter
+) -> None:
+    world.reopen(resources=HERE)
+    pipeline = start(world)
+    assert (starter.started, starter.dead) == ([own_group(pipeline)], set())
+    with world.service.store.write() as conn:
+        cluster_store.remove(conn, [row.cluster_id for row in cluster_store.everything(conn)])
+    world.advance(WATCH_S)
+    assert starter.dead == {"process:1"}
+
+
 def test_clusters_of_others_are_left_alone(world: ServiceInProcess, emr: EmrInProcess) -> None:
     other = emr.add_cluster()
     emr.clusters[other].name = "nightly/R [c-0123456789abcdef]"
