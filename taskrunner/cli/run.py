@@ -78,8 +78,8 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     "--resources",
     metavar="WHERE|FILE",
     help="Where what runs on an Ec2Resource or EmrCluster goes, as for `taskrunner serve`: local "
-    "(an agent of its own, the default), group=NAME (the agent of a worker group), or a file of "
-    "rules.",
+    "(an agent of its own, the default), group=NAME (the agent of a worker group), spark=MASTER, "
+    "emr-serverless=ID, or a file of rules.",
 )
 @click.option(
     "--work-dir",

@@ -89,8 +89,9 @@ class Options:
     "--resources",
     metavar="WHERE|FILE",
     help="Where what runs on an Ec2Resource or EmrCluster goes: group=NAME (the agents of that "
-    "worker group), local (an agent process of this host), ec2 (an instance made for it), none (an "
-    "agent that you start for it), or a TOML file of rules; see docs/resources.md.",
+    "worker group), local (an agent process of this host), ec2 or emr (an instance, a cluster made "
+    "for it), emr-serverless=ID, spark=MASTER, none (an agent that you start for it), or a TOML "
+    "file of rules; see docs/resources.md.",
 )
 @click.option(
     "--run-as-user",
