@@ -280,7 +280,10 @@ _CLUSTER: Mapping[str, Effect] = {
     "coreInstanceCount": _ON_EMR,
     "coreInstanceType": _ON_EMR,
     "EbsBlockDeviceConfig": nobody("volumes are those of an EbsConfiguration of a group"),
-    "emrLogUri": _ON_EMR,
+    "emrLogUri": only(
+        *(Way.EMR, Way.EMR_SERVERLESS),
+        why="only a cluster that is made, or a job of EMR's, has logs of its own",
+    ),
     "emrManagedMasterSecurityGroupId": _ON_EMR,
     "emrManagedSlaveSecurityGroupId": _ON_EMR,
     "enableDebugging": _ON_EMR,

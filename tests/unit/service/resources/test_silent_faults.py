@@ -1,6 +1,7 @@
 """What resources once accepted and passed over in silence: each is honoured now, or warned of.
 
-Where a machine is made for them, test_ec2.py and test_emr.py see their effect.
+Where a machine is made for them, test_ec2.py and test_emr.py see their effect; that an HttpProxy
+reaches commands and calls wherever they run, tests of the agent do.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from typing import Any
 
 import pytest
 
-from taskrunner.model.validate import validate
 from taskrunner.service.resources.rules import Rules
 from taskrunner.testing import ServiceInProcess
-from taskrunner.testing.service import as_definition
 from tests.unit.service.worlds import ON_DEMAND, FakeProvider, T, ec2, ref, shell
 
 PROXY = {"id": "Proxy", "type": "HttpProxy", "hostname": "proxy", "port": "8080"}
@@ -29,8 +28,8 @@ def resources(*, of_emr: bool) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("rule", "of_emr", "said"),
     [
-        ("group=g", False, {"runAsUser", "httpProxy"}),
-        ("local", False, {"runAsUser", "httpProxy"}),
+        ("group=g", False, {"runAsUser"}),
+        ("local", False, {"runAsUser"}),
         ("ec2", False, set()),
         ("group=g", True, {"bootstrapAction", "applications"}),
         ("local", True, {"bootstrapAction", "applications"}),
@@ -46,12 +45,6 @@ def test_what_is_not_honoured_is_warned_of(
     pipeline = world.put([ON_DEMAND, shell("A", runsOn=ref("R")), *resources(of_emr=of_emr)])
     found = world.service.look_at_places(pipeline)
     assert {f.field for f in found if (f.id, f.code) == ("R", "no-effect")} == said
-
-
-def test_what_nobody_honours_is_warned_of_whatever_the_rules_are() -> None:
-    objects = [ON_DEMAND, shell("A", runsOn=ref("R")), *resources(of_emr=True)]
-    warnings = validate(as_definition(objects)).warnings
-    assert [f.field for f in warnings if (f.id, f.code) == ("R", "no-effect")] == ["httpProxy"]
 
 
 @pytest.mark.parametrize("rule", ["group=g", "local"])
