@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from typing import Any, ClassVar, cast
@@ -24,7 +24,7 @@ from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.values import BitDigits
-from taskrunner.data.fitting.columns import fitted
+from taskrunner.data.fitting.columns import Fitting, columns_of_rows, fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.errors import ErrorId, TaskError
 
@@ -202,10 +202,17 @@ class PostgreSqlDatabase(Database):
             target.columns,
             target.on_lossy_value,
             table=target.full_name,
-            without="\0",
         )
+
+        def refuse_nul(batch: Batch, first: int) -> None:
+            columns = columns_of_rows(
+                known, target.columns, table=target.full_name, width=len(batch[0])
+            )
+            fitting = Fitting(columns, target.on_lossy_value, table=target.full_name)
+            fitting.refuse("\0", batch, first=first)
+
         with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
-            count = self._copy(cursor, statement, checked)
+            count = self._copy(cursor, statement, checked, refuse_nul)
         self.commit()
         return count
 
@@ -309,12 +316,20 @@ class PostgreSqlDatabase(Database):
                 return sum(1 for _ in cursor.stream(query))
             return cursor.execute(query).rowcount
 
-    def _copy(self, cursor: psycopg.Cursor[Any], statement: str, batches: Iterable[Batch]) -> int:
+    def _copy(
+        self,
+        cursor: psycopg.Cursor[Any],
+        statement: str,
+        batches: Iterable[Batch],
+        refuse_nul: Callable[[Batch, int], None],
+    ) -> int:
         encoder = Encoder(_COPY_TEXT)
         count = 0
         with cursor.copy(statement.encode()) as copy:
             for batch in batches:
                 data = encoder.encode(batch)
+                if b"\0" in data:
+                    refuse_nul(batch, count + 1)
                 for start in range(0, len(data), _COPY_PIECE):
                     copy.write(data[start : start + _COPY_PIECE])
                 count += len(batch)

@@ -139,20 +139,14 @@ def fitted(
     policy: OnLossyValue,
     *,
     table: str,
-    without: str,
 ) -> Iterator[Batch]:
-    """All batches of a load, checked one after the other; `known` are the table's columns.
-
-    `without` is a character that the server has in no text.
-    """
+    """All batches of a load, checked one after the other; `known` are the table's columns."""
     fitting: Fitting | None = None
     first = 1
     for batch in batches:
         if fitting is None:
             columns = columns_of_rows(known, names, table=table, width=len(batch[0]))
             fitting = Fitting(columns, policy, table=table)
-        if any(without in value for row in batch for value in row if value is not None):
-            fitting.refuse(without, batch, first=first)
         yield fitting.fit(batch, first=first)
         first += len(batch)
 

@@ -83,10 +83,11 @@ def test_a_wrong_number_of_values_is_told_with_what_the_server_makes_itself() ->
 def test_rows_are_counted_over_batches() -> None:
     batches: list[Batch] = [[["1"], ["2"]], [["3"], ["4.999"]]]
     with pytest.raises(LossyValueError, match="row 4, "):
-        list(fitted(batches, [PRICE], (), OnLossyValue.FAIL, table="t", without="\0"))
+        list(fitted(batches, [PRICE], (), OnLossyValue.FAIL, table="t"))
 
 
 def test_a_character_that_the_server_has_not_is_told_with_its_column() -> None:
-    batches: list[Batch] = [[["a", None]], [["b\0", "1"]]]
-    with pytest.raises(LossyValueError, match=r"row 2, column 'note' \(text\).* character '\\x00'"):
-        list(fitted(batches, [NOTE, PRICE], (), OnLossyValue.ROUND, table="t", without="\0"))
+    fitting = Fitting([NOTE, PRICE], OnLossyValue.ROUND, table="t")
+    fitting.refuse("\0", [["a", None]], first=1)
+    with pytest.raises(LossyValueError, match=r"row 8, column 'note' \(text\).* character '\\x00'"):
+        fitting.refuse("\0", [["a", None], ["b\0", "1"]], first=7)
