@@ -120,7 +120,7 @@ _CATEGORIES: dict[str, Mapping[str, Effect]] = {
         "attemptTimeout": nobody("initTimeout and terminateAfter bound a resource", usual=True),
         "failureAndRerunMode": nobody("who runs on a resource always ends with it", usual=True),
         "initTimeout": _LAUNCHED,
-        "maxActiveInstances": nobody("resources are as many as their users need", usual=True),
+        "maxActiveInstances": HONOURED,
         "maximumRetries": _LAUNCHED,
         "pipelineLogUri": nobody("logs go where each activity's own says", usual=True),
         "reportProgressTimeout": nobody("it is for tasks, which a resource is not", usual=True),
