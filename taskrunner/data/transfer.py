@@ -7,12 +7,14 @@ file appears whole, in the order of their keys.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
@@ -23,6 +25,7 @@ from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
+_LOG = logging.getLogger(__name__)
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -114,10 +117,20 @@ class Transfer:
             on_lossy_value=self._on_lossy_value,
         )
         with open_database(node.database, self._settings) as database:
+            fence = None
+            if self._settings.claim is not None:
+                fence = LoadFence(database, target, self._settings.claim)
+                if not fence.may_load():
+                    return
             try:
                 database.load(target, self._watched(batches))
             except LossyValueError as error:
                 raise self._in_its_file(error) from error
+            except TaskError as error:
+                if not self._was_applied(node, target, error):
+                    raise
+            if fence is not None:
+                fence.check()
 
     def _in_its_file(self, error: LossyValueError) -> TaskError:
         """The same, told of the row in its file."""
@@ -126,6 +139,16 @@ class Transfer:
             return error
         before, uri = begun[-1]
         return LossyValueError(error.problem, row=error.row - before, source=uri)
+
+    def _was_applied(self, node: TableNode, target: Target, error: TaskError) -> bool:
+        """Whether a load that lost its connection had been committed: the reply alone was lost."""
+        if error.error_id != ErrorId.CONNECTION_FAILED or self._settings.claim is None:
+            return False
+        with suppress(TaskError), open_database(node.database, self._settings) as again:
+            if LoadFence(again, target, self._settings.claim).was_applied():
+                _LOG.warning("The load was committed, though no answer came (%s)", error)
+                return True
+        return False
 
     def _write(self, uri: str, node: FileNode, result: Result) -> None:
         """Make one object of all rows."""

@@ -55,10 +55,11 @@ def new_task(
     *others: PipelineObject,
     component_id: str = "Activity",
     start: str = "2026-01-01T00:00:00",
+    attempt: int = 1,
 ) -> Task:
-    """The first attempt of an instance, with the objects that it refers to."""
+    """An attempt of an instance, with the objects that it refers to."""
     instance_id = f"@{component_id}_{start}"
-    attempt_id = f"{instance_id}_Attempt=1"
+    attempt_id = f"{instance_id}_Attempt={attempt}"
     about: dict[str, Value | Sequence[Value]] = {
         "@componentParent": Ref(component_id),
         "@instanceParent": Ref(instance_id),
@@ -67,7 +68,7 @@ def new_task(
     }
     main = new_object(attempt_id, object_type, {**(fields or {}), **about})
     return Task(
-        task_id="task",
+        task_id="task" if attempt == 1 else f"task-{attempt}",
         pipeline_id="df-TESTING",
         attempt_id=attempt_id,
         objects={item.id: item for item in (main, *others)},

@@ -98,8 +98,10 @@ def _logs_not_recovered() -> None:
 def _store_not_held() -> None:
     """C2: whatever a store says it has is taken to be what it was sent."""
     from taskrunner.agent.logs import uploads
+    from taskrunner.data.objects.s3_writer import Target
 
     uploads.verify = lambda *_: None  # type: ignore[attr-defined]
+    Target.took = lambda *_: True  # type: ignore[method-assign]
 
 
 def _no_second_try() -> None:

@@ -109,9 +109,12 @@ def copy(
     source: PipelineObject,
     target: PipelineObject,
     *others: PipelineObject,
+    attempt: int = 1,
+    run: str = "2026-01-01T00:00:00",
 ) -> None:
-    fields = {"input": Ref(source.id), "output": Ref(target.id)}
-    task = new_task("CopyActivity", fields, source, target, DATABASE, OTHER, *others)
+    nodes = {"input": Ref(source.id), "output": Ref(target.id)}
+    objects = (source, target, DATABASE, OTHER, *others)
+    task = new_task("CopyActivity", {**nodes, "@runStartTime": run}, *objects, attempt=attempt)
     environment.run(CopyActivity(), task)
 
 
@@ -192,7 +195,9 @@ def test_what_was_exported_can_be_loaded(
     target = table(table="copied", createTableSql=CREATE.replace("orders", "copied"))
     copy(environment, node, target)
     assert select(environment.data, "select * from copied order by id") == ROWS
-    copy(environment, node, target)
+    copy(environment, node, target, attempt=2)  # of the same run
+    assert select(environment.data, "select count(*) from copied") == [["6"]]
+    copy(environment, node, target, attempt=3, run="2026-01-02T00:00:00")  # a rerun
     assert select(environment.data, "select count(*) from copied") == [["12"]]
 
 

@@ -90,6 +90,10 @@ class Database(ScriptSession):
     scheme: ClassVar[Scheme]
     #: What the load that runs makes of values that their columns cannot keep.
     on_lossy_value = OnLossyValue.FAIL
+    #: What a table needs at its end so that its changes are part of transactions.
+    table_options: ClassVar[str] = ""
+    #: Run at the end of a load, within its transaction: see `commit_load`.
+    note_load: Callable[[], None] | None = None
 
     def __init__(self, spec: DatabaseSpec) -> None:
         self.spec = spec
@@ -159,8 +163,14 @@ class Database(ScriptSession):
                 inserter = Inserter(self, target, width=len(batch[0]))
             inserter.insert(batch, first=count + 1)
             count += len(batch)
-        self.commit()
+        self.commit_load()
         return count
+
+    def commit_load(self) -> None:
+        """Commit what was loaded, and with it what is noted of it: the last step of any load."""
+        if self.note_load is not None:
+            self.note_load()
+        self.commit()
 
     def ensure_table(self, target: Target) -> None:
         """Run `createTableSql` when the table is missing; part of the load's transaction."""

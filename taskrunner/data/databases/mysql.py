@@ -100,6 +100,7 @@ class MySqlDatabase(Database):
 
     scheme = MYSQL
     dialect = DIALECT
+    table_options = " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
     _connection: pymysql.Connection[Cursor]
     _read_as = DIALECT
     #: The session's mode is not known, or not any more.

@@ -213,7 +213,7 @@ class PostgreSqlDatabase(Database):
 
         with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
             count = self._copy(cursor, statement, checked, refuse_nul)
-        self.commit()
+        self.commit_load()
         return count
 
     def target_columns(self, table: str) -> Sequence[TargetColumn]:
