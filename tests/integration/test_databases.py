@@ -2,6 +2,7 @@ r"""Every value is the server's own text: the nasty ones of each server, read an
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -441,3 +442,33 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path.write_text("not a database, although long enough to be taken for one" * 100)
     with pytest.raises(TaskError, match="not a database"):
         rows(f"sqlite://{quote(str(path))}", "select * from t")
+
+
+def test_sessions_wait_for_a_slow_other_side(url: str) -> None:
+    if url.startswith("mysql"):
+        names = ("net_write_timeout", "net_read_timeout", "wait_timeout")
+        found = rows(url, "select " + ", ".join(f"@@session.{name}" for name in names))
+        assert found == [["86400"] * 3]
+        assert rows(url, "select @@session.idle_transaction_timeout, @@session.time_zone") == [
+            ["0", "+00:00"]
+        ]
+    elif url.startswith("postgresql"):
+        names = (
+            "idle_in_transaction_session_timeout",
+            "idle_session_timeout",
+            "tcp_keepalives_idle",
+        )
+        query = "select " + ", ".join(f"current_setting('{name}')" for name in names)
+        assert rows(url, query) == [["0", "0", "60"]]
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_the_kernel_tries_connections_that_are_silent(
+    server: str, request: pytest.FixtureRequest
+) -> None:
+    with database(request.getfixturevalue(f"{server}_database")) as db:
+        connection = getattr(db, "_connection")  # noqa: B009
+        number = connection.fileno() if server == "postgresql" else connection._sock.fileno()
+        with socket.socket(fileno=os.dup(number)) as opened:
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -377,3 +378,49 @@ def test_times_of_uploads_that_begin_much_later_are_anothers(
     line.down = down
     UploadNotes(connected(line.url), SECOND, logs).sweep()
     assert uploads(client, s3_bucket) == ["out"]
+
+
+def test_credentials_that_are_renewed_in_mid_copy_are_taken_up(
+    line: S3Line,
+    client: S3Client,
+    s3_bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = tmp_path / "credentials"
+
+    def keep(name: str) -> None:
+        lines = ("[default]", f"aws_access_key_id={name}", f"aws_secret_access_key={name}")
+        keys.write_text("\n".join([*lines, "aws_session_token=t"]))
+
+    def up(request: Request) -> Reply | None:
+        if "Credential=OLD/" in request.headers["Authorization"] and keys_are_old:
+            body = b"<Error><Code>ExpiredToken</Code><Message>too late</Message></Error>"
+            return Reply(400, {"content-type": "application/xml"}, body)
+        return None
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    keep("OLD")
+    keys_are_old = False
+    line.up = up
+    made = create_client(DataSettings(s3_endpoint=line.url))
+    store = S3Backend(DataSettings(s3_endpoint=line.url), client=lambda _: made)
+    with store.open_write(parse(f"s3://{s3_bucket}/key")) as writer:
+        writer.write(LARGE)
+        keys_are_old = True
+        keep("NEW")
+    assert content(client, f"s3://{s3_bucket}/key") == LARGE
+    assert "Credential=NEW/" in line.calls[-1].headers["Authorization"]
+    # Where there are no newer ones, that is what is told.
+    keep("OLD")
+    again = create_client(DataSettings(s3_endpoint=line.url))
+    with pytest.raises(TaskError, match="ExpiredToken"):
+        write(
+            S3Backend(DataSettings(s3_endpoint=line.url), client=lambda _: again),
+            f"s3://{s3_bucket}/k",
+            SMALL,
+        )
+    made.close()
+    again.close()

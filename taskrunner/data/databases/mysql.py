@@ -28,6 +28,7 @@ from taskrunner.data.databases.base import (
     TargetColumn,
 )
 from taskrunner.data.databases.dialect import Dialect
+from taskrunner.data.databases.lasting import PATIENCE_S, keep_alive
 from taskrunner.data.databases.mysql_columns import column_of, converter_of
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
@@ -93,6 +94,14 @@ _FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeErro
 
 
 DIALECT = dialect_of(())
+#: Without the time-outs a server ends a session whose reader, or source of rows, is slower than it.
+_SESSION = (
+    f"SET SESSION time_zone = '+00:00', net_write_timeout = {PATIENCE_S}, "
+    f"net_read_timeout = {PATIENCE_S}, wait_timeout = {PATIENCE_S}"
+    # Of MariaDB alone.
+    "/*M!100300 , idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, "
+    "idle_write_transaction_timeout = 0 */"
+)
 
 
 class MySqlDatabase(Database):
@@ -125,12 +134,13 @@ class MySqlDatabase(Database):
                 write_timeout=spec.options.socket_timeout_s,
                 client_flag=CLIENT.FOUND_ROWS,
                 program_name="taskrunner",
-                init_command="SET SESSION time_zone = '+00:00'",
+                init_command=_SESSION,
                 local_infile=False,
                 **_tls(spec.options.ssl_mode, spec.options.ssl_ca),
             )
             # Afterwards an answer may take its time: the stubs leave the attribute out.
             setattr(self._connection, "_read_timeout", spec.options.socket_timeout_s)  # noqa: B010
+            keep_alive(getattr(self._connection, "_sock"))  # noqa: B009  likewise
 
     def close(self) -> None:
         """Hang up; the server undoes what was not committed, and stops sending."""

@@ -17,6 +17,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target, TargetColumn
 from taskrunner.data.databases.dialect import Dialect
+from taskrunner.data.databases.lasting import keepalives, lasting_settings
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
 from taskrunner.data.databases.postgresql_columns import COLUMNS, PLAIN_COLUMNS, column_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
@@ -125,6 +126,7 @@ class PostgreSqlDatabase(Database):
             "sslrootcert": options.ssl_ca,
             "client_encoding": "utf8",
             "application_name": "taskrunner",
+            **keepalives(),
             **nothing_of_its_own(),
             **self.parameters,
         }
@@ -138,7 +140,8 @@ class PostgreSqlDatabase(Database):
                     prepare_threshold=None,
                     autocommit=True,
                 )
-            settings = dict(self.settings)
+            version = self._connection.info.server_version
+            settings = {**self.settings, **lasting_settings(version)}
             if options.search_path:
                 settings["search_path"] = options.search_path
             for name, value in settings.items():

@@ -51,6 +51,8 @@ _ERROR_IDS = {
     "QuotaExceeded": ErrorId.STORAGE_FULL,
     "XMinioStorageFull": ErrorId.STORAGE_FULL,
 }
+#: What is said of credentials whose time is over.
+_OUTDATED = {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired"}
 _REASONS = {
     "NoSuchBucket": "the bucket does not exist",
     "NoSuchKey": "there is no such object",
@@ -101,6 +103,9 @@ def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
         client = session.create_client(
             "s3", region_name=region, endpoint_url=endpoint, config=config, **keys
         )
+    if settings.role is None:
+        # What is lent for a role is renewed by nobody: the agent's own is no substitute.
+        client.meta.events.register_first("needs-retry.s3", cast("Any", _Renewal(client)))
     return cast("S3Client", client)
 
 
@@ -115,6 +120,34 @@ def _keys_of(session: botocore.session.Session, role: str, region: str) -> dict[
         "aws_secret_access_key": keys.secret_key,
         "aws_session_token": keys.token,
     }
+
+
+class _Renewal:
+    """Looks for newer credentials when a call is refused for the old ones, in mid copy.
+
+    Those of roles renew themselves. Those that something else writes into a file from time to time,
+    or puts there for a day, do not: the library reads them once.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __call__(self, response: Any = None, **_: object) -> int | None:
+        """The seconds to wait before the call is made again; None: not for this reason."""
+        code = response[1].get("Error", {}).get("Code") if response is not None else None
+        if code not in _OUTDATED:
+            return None
+        signer = getattr(self._client, "_request_signer")  # noqa: B009  no public way leads there
+        old = getattr(signer, "_credentials")  # noqa: B009
+        new = botocore.session.get_session().get_credentials()
+        if (
+            new is None
+            or old is None
+            or new.get_frozen_credentials() == old.get_frozen_credentials()
+        ):
+            return None
+        setattr(signer, "_credentials", new)  # noqa: B010
+        return 0
 
 
 def _is_safe(endpoint: str | None) -> bool:

@@ -1,0 +1,164 @@
+"""Attempts of copies, each in a process of its own that can be killed and paused.
+
+    python -m tests.chaos.copies_work FOLDER [MUTANT]
+
+Reads a line of JSON for each attempt (see `Wanted`), and answers with the process's id; `wait PID`
+is answered with its exit code: 0, or 1 with a message, or minus the signal that ended it. All is
+loaded once, and each attempt is a fork, so that hundreds of kills cost seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskrunner.activities.copy import CopyActivity
+from taskrunner.data.claims import Claim
+from taskrunner.data.databases.load_fence import LoadFence
+from taskrunner.data.objects.s3_notes import UploadNotes
+from taskrunner.data.objects.s3_publishing import Publisher
+from taskrunner.data.objects.store import open_store
+from taskrunner.data.settings import DataSettings
+from taskrunner.model.document import Ref
+from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One attempt of a copy between the table `orders` and an object."""
+
+    instance: str
+    attempt: int
+    url: str
+    endpoint: str
+    #: Out of the table, or into it.
+    out: bool
+    uri: str
+    logs: str
+    query: str = ""
+
+
+def _superseded_publishes() -> None:
+    """D2: whoever comes last to an object's name has it, however old."""
+    Claim.is_superseded_by = lambda self, mark: False  # type: ignore[method-assign]
+    Publisher._conditions = lambda self: {}  # type: ignore[method-assign]
+
+
+def _loads_unfenced() -> None:
+    """D3: a load looks at no row, and leaves none."""
+    LoadFence.may_load = lambda self: True  # type: ignore[method-assign]
+
+
+def _uploads_left_open() -> None:
+    """D1: nobody looks for what a killed attempt has left."""
+    UploadNotes.sweep = lambda self: None  # type: ignore[method-assign]
+
+
+def _published_in_parts() -> None:
+    """D1: what there is when an attempt is ended is good enough: each part is made to appear."""
+    from taskrunner.data.objects.s3_writer import MultipartUpload, Target
+
+    original = MultipartUpload.send
+
+    def send(self: MultipartUpload, number: int, data: bytearray) -> None:
+        original(self, number, data)
+        to: Target = self._to
+        to.client.put_object(**to.name, Body=bytes(data), Metadata=self._publisher.metadata)
+
+    MultipartUpload.send = send  # type: ignore[method-assign]
+
+
+MUTANTS: Mapping[str, Callable[[], None]] = {
+    "superseded-publishes": _superseded_publishes,
+    "loads-unfenced": _loads_unfenced,
+    "uploads-left-open": _uploads_left_open,
+    "published-in-parts": _published_in_parts,
+}
+
+
+class Environment(ActivityEnvironment):
+    """One whose logs go somewhere, so that notes have a place."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        super().__init__(
+            data=DataSettings(
+                s3_endpoint=wanted.endpoint,
+                databases={"Db": wanted.url},
+                instance_uri=wanted.logs,
+            )
+        )
+
+
+def attempt(wanted: Wanted) -> None:
+    """Copy, as CopyActivity does it."""
+    database = new_object("Db", "JdbcDatabase", {"connectionString": "jdbc:none://none/"})
+    query = {"selectQuery": wanted.query} if wanted.query else {}
+    table = new_object("Table", "SqlDataNode", {"table": "orders", "database": Ref("Db"), **query})
+    file = new_object("File", "S3DataNode", {"filePath": wanted.uri})
+    source, target = (table, file) if wanted.out else (file, table)
+    fields: dict[str, str | Ref] = {"input": Ref(source.id), "output": Ref(target.id)}
+    fields["@runStartTime"] = "r1"
+    task = new_task(
+        "CopyActivity", fields, source, target, database, component_id=wanted.instance,
+        attempt=wanted.attempt,
+    )  # fmt: skip
+    with Environment(wanted) as environment:
+        environment.run(CopyActivity(), task)
+
+
+def _warm(endpoint: str) -> None:
+    """Load what attempts need, and leave nothing open."""
+    import psycopg  # noqa: F401
+    import pymysql  # noqa: F401
+
+    store = open_store(DataSettings(s3_endpoint=endpoint))
+    store.stat("s3://nothing/there")
+
+
+def main(folder: str, mutant: str = "") -> None:
+    """Serve until the input ends."""
+    logging.disable(logging.CRITICAL)
+    if mutant:
+        MUTANTS[mutant]()
+    warm = False
+    for line in sys.stdin:
+        answer: Any
+        if line.startswith("wait "):
+            pid = int(line.split()[1])
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            errors = Path(folder) / str(pid)
+            answer = [code, errors.read_text() if code == 1 and errors.exists() else ""]
+        else:
+            wanted = Wanted(**json.loads(line))
+            if not warm:
+                warm = True
+                _warm(wanted.endpoint)
+            pid = os.fork()
+            if not pid:
+                _run(wanted, Path(folder) / str(os.getpid()))
+            answer = pid
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _run(wanted: Wanted, errors: Path) -> None:
+    """In the fork: never returns."""
+    code = 1
+    try:
+        attempt(wanted)
+        code = 0
+    except BaseException:
+        errors.write_text(traceback.format_exc())
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
