@@ -26,9 +26,9 @@ from tests.integration.test_databases import rows, run
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: Three parts of an upload.
-OUT_ROWS = 90_000
-IN_ROWS = 20_000
+#: Two parts of an upload.
+OUT_ROWS = 36_000
+IN_ROWS = 5_000
 _SELECT = "select id, {attempt} as attempt, note from orders order by id"
 _CLOCK = SystemClock()
 
@@ -270,7 +270,7 @@ def test_copies_that_are_killed_leave_the_target_exact(
         pytest.skip("like the one from PostgreSQL: in the full form only (make chaos)")
     url: str = request.getfixturevalue(f"{server}_database")
     with scene(chaos, url, s3_endpoint, tmp_path, out=out) as made:
-        kill_copies(made, chaos.trials(4, 300))
+        kill_copies(made, chaos.trials(3, 300))
         chaos.found(
             "D1" if out else "D3",
             f"{server} {'to' if out else 'from'} S3: {made.kills} kills and {made.lost_verdicts} "
@@ -290,7 +290,7 @@ def test_an_attempt_that_was_paused_replaces_nothing_newer(
 ) -> None:
     refused = 0
     with scene(chaos, postgresql_database, s3_endpoint, tmp_path, out=out) as made:
-        trials = chaos.trials(3, 100)
+        trials = chaos.trials(2, 100)
         for _ in range(trials):
             made.begin()
             refused += made.paused(1)
