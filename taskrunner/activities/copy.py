@@ -27,6 +27,7 @@ class CopyActivity(Activity):
             ctx,
             file_name=file_name(ctx.task.instance_id),
             on_lossy_value=_on_lossy_value(ctx.task.main),
+            resume=ctx.task.main.flag("resume", default=True),
         )
         moved = transfer.copy(node_of(source), node_of(target))
         ctx.progress(rows=moved.rows, bytes=moved.bytes, files=moved.files)

@@ -19,9 +19,16 @@ from taskrunner.data.databases.registry import open_database
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.compression import GzipWriter, chunks, gunzipped
+from taskrunner.data.keyed_unload import KeyedTable, Sink, unload_ranges
 from taskrunner.data.manifest import files_of, names_of
 from taskrunner.data.nodes import FileNode, TableNode
-from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectStore
+from taskrunner.data.objects.base import (
+    ObjectInfo,
+    ObjectReader,
+    ObjectStore,
+    ObjectWriter,
+    ResumableStore,
+)
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -65,12 +72,15 @@ class Transfer:
         *,
         file_name: str,
         on_lossy_value: OnLossyValue = OnLossyValue.FAIL,
+        resume: bool = True,
     ) -> None:
+        """`resume`: go on with what an earlier attempt of the run has kept, and keep as much."""
         self._objects = objects
         self._settings = settings
         self._monitor = monitor
         self._file_name = file_name
         self._on_lossy_value = on_lossy_value
+        self._resume = resume
         #: Of each source file that was begun, how many rows were before it.
         self._rows_before: list[tuple[int, str]] = []
         #: Bytes of the source files: how many there are (0: not known), how many have been read.
@@ -93,12 +103,51 @@ class Transfer:
             else:
                 self._load(target, self._rows_of_files(source), source.format.columns)
         elif isinstance(target, FileNode):
-            with self._query(source) as result:
-                self._write(self._target_uri(target), target, result)
+            if not self._unload_by_key(source, target):
+                with self._query(source) as result:
+                    self._write(self._target_uri(target), target, result)
         else:
             with self._query(source) as result:
                 self._load(target, result.batches, ())
         return self.moved
+
+    def _unload_by_key(self, source: TableNode, target: FileNode) -> bool:
+        """Unload a table so that the next attempt can go on; false, and nothing done, if not."""
+        uri, store = self._target_uri(target), self._objects
+        if not (self._resume and isinstance(store, ResumableStore) and store.can_resume(uri)):
+            return False
+        with open_database(source.database, self._settings) as database:
+            table = KeyedTable.find(database, source)
+            progress = table.cut() if table is not None else None
+            if table is None or progress is None:
+                return False
+            plan = table.plan(target)
+            with store.open_resumable(uri, plan=plan, encrypt=target.encrypt) as writer:
+                unload_ranges(
+                    table,
+                    progress,
+                    writer,
+                    pieces=lambda query: self._pieces(database, query, target),
+                    sink=lambda inner: _sink(inner, gzip=target.gzip),
+                    count=self._count_moved,
+                )
+                self._monitor.check_canceled()
+        self.moved.files += 1
+        return True
+
+    def _pieces(
+        self, database: Database, query: str, target: FileNode
+    ) -> Iterator[tuple[bytes, int]]:
+        with database.stream(query) as result:
+            self._check_columns(target, result.columns)
+            for batch in result.batches:
+                yield target.format.encode(batch), len(batch)
+
+    def _count_moved(self, rows: int, size: int) -> None:
+        self.moved.rows += rows
+        self.moved.bytes += size
+        self._tell(rows=self.moved.rows)
+        self._monitor.check_canceled()
 
     @contextmanager
     def _query(self, node: TableNode) -> Iterator[Result]:
@@ -152,13 +201,7 @@ class Transfer:
 
     def _write(self, uri: str, node: FileNode, result: Result) -> None:
         """Make one object of all rows."""
-        expected, found = node.format.columns, result.columns
-        if expected and found and len(expected) != len(found):
-            message = (
-                f"the query gives {len(found)} columns ({', '.join(found)}), but the data format "
-                f"of {node.id!r} lists {len(expected)} ({', '.join(expected)})"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        self._check_columns(node, result.columns)
         with self._objects.open_write(uri, encrypt=node.encrypt) as writer:
             sink = GzipWriter(writer) if node.gzip else writer
             for batch in self._watched(result.batches):
@@ -167,6 +210,15 @@ class Transfer:
                 sink.finish()
             self._monitor.check_canceled()
         self.moved.files += 1
+
+    def _check_columns(self, node: FileNode, found: tuple[str, ...]) -> None:
+        expected = node.format.columns
+        if expected and found and len(expected) != len(found):
+            message = (
+                f"the query gives {len(found)} columns ({', '.join(found)}), but the data format "
+                f"of {node.id!r} lists {len(expected)} ({', '.join(expected)})"
+            )
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
 
     def _files_to_files(self, source: FileNode, target: FileNode) -> None:
         _check_apart(source, target)
@@ -281,6 +333,18 @@ class _Counted:
         data = self._reader.read(size)
         self._count(len(data))
         return data
+
+
+def _sink(writer: ObjectWriter, *, gzip: bool) -> Sink:
+    """What takes the bytes of a range; each range is a gzip member of its own."""
+    if not gzip:
+        return writer, _nothing
+    zipped = GzipWriter(writer)
+    return zipped, zipped.finish
+
+
+def _nothing() -> None:
+    """Nothing is left to be written."""
 
 
 def select_all(database: Database, node: TableNode) -> str:

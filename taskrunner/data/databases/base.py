@@ -122,6 +122,13 @@ class Database(ScriptSession):
     def stream(self, query: str) -> AbstractContextManager[Result]:
         """Run a query and read its answer in batches, with bounded memory."""
 
+    def whole_key(self, table: str) -> str | None:
+        """A table's primary key, quoted, if it is one column of whole numbers; else None."""
+        return None
+
+    def begin_snapshot(self) -> None:
+        """Let all that is read until the next commit be of one moment, where the server can."""
+
     @abstractmethod
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """The name to use in SQL for a table, quoted; None when there is no such table."""

@@ -89,6 +89,13 @@ _CONVERSIONS: dict[Any, Any] = {
     **dict.fromkeys(_STRINGS, _string),
     FIELD_TYPE.BIT: _bit,
 }
+_WHOLE_NUMBERS = {
+    FIELD_TYPE.TINY,
+    FIELD_TYPE.SHORT,
+    FIELD_TYPE.INT24,
+    FIELD_TYPE.LONG,
+    FIELD_TYPE.LONGLONG,
+}
 #: What the library raises besides its own errors when the other side is no MySQL server.
 _FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeError, IndexError)
 
@@ -197,6 +204,26 @@ class MySqlDatabase(Database):
         ]
         found = {n: converter_of(c.type) for n, c in enumerate(taking) if c is not None}
         return {position: convert for position, convert in found.items() if convert is not None}
+
+    def whole_key(self, table: str) -> str | None:
+        """By the server's list of keys."""
+        doing = f"look at the keys of table {table}"
+        with self._problems(doing), closing(self._connection.cursor()) as cursor:
+            cursor.execute(f"SHOW KEYS FROM {table} WHERE Key_name = 'PRIMARY'")
+            names = [str(row[4]) for row in cursor.fetchall()]
+            if len(names) != 1:
+                return None
+            name = self.quote(names[0])
+            cursor.execute(f"SELECT {name} FROM {table} LIMIT 0")  # noqa: S608  quoted
+            [field] = _result(cursor).fields
+        return name if field.type_code in _WHOLE_NUMBERS else None
+
+    def begin_snapshot(self) -> None:
+        """A transaction that sees what is there now, whatever the server's own isolation."""
+        with self._problems("begin"), closing(self._connection.cursor()) as cursor:
+            self._connection.commit()
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
     def prepare_load(self) -> None:
         """Make the server refuse what it would otherwise change, whatever its own mode.

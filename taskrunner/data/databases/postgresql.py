@@ -19,7 +19,12 @@ from taskrunner.data.databases.base import Batch, Database, Result, Target, Targ
 from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.lasting import keepalives, lasting_settings
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
-from taskrunner.data.databases.postgresql_columns import COLUMNS, PLAIN_COLUMNS, column_of
+from taskrunner.data.databases.postgresql_columns import (
+    COLUMNS,
+    PLAIN_COLUMNS,
+    WHOLE_KEY,
+    column_of,
+)
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
 from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.schemes import POSTGRESQL
@@ -226,6 +231,18 @@ class PostgreSqlDatabase(Database):
         query = COLUMNS.format(made) if version >= _RECURSES_SINCE else PLAIN_COLUMNS
         with self._problems(f"look at table {table}"), self._client_cursor() as cursor:
             return [column_of(row) for row in cursor.execute(query, [table]).fetchall()]
+
+    def whole_key(self, table: str) -> str | None:
+        """By the catalog."""
+        with self._problems(f"look at table {table}"), self._client_cursor() as cursor:
+            found = cursor.execute(WHOLE_KEY, [table]).fetchall()
+        return self.quote(str(found[0][0])) if len(found) == 1 and found[0][1] == "t" else None
+
+    def begin_snapshot(self) -> None:
+        """A transaction that sees what was there when its first query began."""
+        with self._problems("begin"):
+            self._connection.commit()
+            self._connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def prepare_load(self) -> None:
         """Nothing to do: there is no mode in which this server would change less."""

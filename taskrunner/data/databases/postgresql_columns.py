@@ -26,6 +26,12 @@ FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'
 ORDER BY b.number
 """
 #: Redshift has neither domains nor recursion.
+#: The columns of a table's primary key, and whether each holds whole numbers.
+WHOLE_KEY = (
+    "SELECT a.attname, a.atttypid IN (20, 21, 23) FROM pg_catalog.pg_constraint k "
+    "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey) "
+    "WHERE k.contype = 'p' AND k.conrelid = %s::regclass"
+)
 PLAIN_COLUMNS = """
 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), ''
 FROM pg_catalog.pg_attribute a

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from taskrunner.data.objects.location import Location
 
@@ -41,6 +41,19 @@ class ObjectWriter(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Add bytes."""
+        ...
+
+
+class CheckpointedWriter(ObjectWriter, Protocol):
+    """An ObjectWriter that can be gone on with by a later attempt, on any host."""
+
+    @property
+    def state(self) -> str | None:
+        """What the last checkpoint of an earlier attempt said; None where it begins anew."""
+        ...
+
+    def checkpoint(self, state: str) -> None:
+        """Keep what has been written so far, if there is enough of it, and what to go on with."""
         ...
 
 
@@ -86,6 +99,21 @@ class ObjectStore(Protocol):
         ...
 
 
+@runtime_checkable
+class ResumableStore(Protocol):
+    """A store that keeps what an attempt has written of an object, for the next one."""
+
+    def can_resume(self, uri: str) -> bool:
+        """Whether that is so of this object."""
+        ...
+
+    def open_resumable(
+        self, uri: str, *, plan: str, encrypt: bool | None = None
+    ) -> AbstractContextManager[CheckpointedWriter]:
+        """As `open_write`; goes on with an earlier attempt of the same run that had this plan."""
+        ...
+
+
 class Backend(Protocol):
     """One kind of place that holds objects; the store sends each URI to the backend of its scheme.
 
@@ -116,4 +144,19 @@ class Backend(Protocol):
 
     def delete(self, location: Location) -> None:
         """Remove an object; no error where there is none."""
+        ...
+
+
+@runtime_checkable
+class ResumableBackend(Protocol):
+    """A backend that does what ResumableStore promises."""
+
+    def can_resume(self, location: Location) -> bool:
+        """Whether what is written of this object is kept for the next attempt."""
+        ...
+
+    def open_resumable(
+        self, location: Location, *, plan: str, encrypt: bool | None = None
+    ) -> AbstractContextManager[CheckpointedWriter]:
+        """Write an object, from where an earlier attempt had come."""
         ...

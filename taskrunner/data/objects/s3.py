@@ -6,24 +6,35 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.exceptions as aws
 
 from taskrunner.clock import Clock, SystemClock
-from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
+from taskrunner.data.objects.base import (
+    CheckpointedWriter,
+    ObjectInfo,
+    ObjectReader,
+    ObjectWriter,
+)
 from taskrunner.data.objects.location import Location, parse, unusable
 from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, problems
 from taskrunner.data.objects.s3_listing import listed
 from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_reader import S3Reader
-from taskrunner.data.objects.s3_writer import MultipartUpload, S3Writer, Target
+from taskrunner.data.objects.s3_writer import (
+    MultipartUpload,
+    S3CheckpointedWriter,
+    S3Writer,
+    Target,
+)
 from taskrunner.data.settings import DataSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+AnyWriter = TypeVar("AnyWriter", bound=S3Writer)
 #: What one CopyObject may move; larger objects are copied in ranges of this size.
 _COPY_LIMIT = 5 << 30
 _COPY_RANGE = 1 << 30
@@ -83,7 +94,28 @@ class S3Backend:
     ) -> Iterator[ObjectWriter]:
         """Write an object by one PUT or by parts."""
         self._check(location)
-        writer = S3Writer(self._target(location, encrypt=encrypt))
+        with self._writing(S3Writer(self._target(location, encrypt=encrypt))) as writer:
+            yield writer
+
+    def can_resume(self, location: Location) -> bool:
+        """Where there are notes, and it can be told of which run they are."""
+        claim = self._settings.claim
+        return self._notes is not None and claim is not None and claim.run != ""
+
+    @contextmanager
+    def open_resumable(
+        self, location: Location, *, plan: str, encrypt: bool | None = None
+    ) -> Iterator[CheckpointedWriter]:
+        """Write an object by parts, after those of an earlier attempt of this run."""
+        self._check(location)
+        # Before all else that was left is cleared.
+        unfinished = self._notes.unfinished(location, plan) if self._notes is not None else None
+        target = self._target(location, encrypt=encrypt)
+        with self._writing(S3CheckpointedWriter(target, plan, unfinished)) as writer:
+            yield writer
+
+    @contextmanager
+    def _writing(self, writer: AnyWriter) -> Iterator[AnyWriter]:
         try:
             yield writer
             writer.commit()

@@ -22,6 +22,8 @@ from taskrunner.data.objects.location import Location
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+#: Of an object in more parts their sizes are not asked for, one by one.
+_MOST_PARTS = 1000
 #: No part is larger: an object in one piece.
 _ONE_PIECE = 1 << 62
 #: Buckets of S3 Express One Zone end so: their ETags are no checksums, their listings unordered.
@@ -60,6 +62,10 @@ class Check(Protocol):
         """Whether all of them have been seen, unchanged."""
         ...
 
+    def is_sure(self) -> bool:
+        """Whether, where it does not hold, the bytes are others for certain."""
+        ...
+
     @property
     def told(self) -> str:
         """What does not agree, in words."""
@@ -69,9 +75,16 @@ class Check(Protocol):
 class EtagCheck:
     """Against an ETag made of MD5 sums."""
 
-    def __init__(self, etag: str, size_of_part: int) -> None:
+    def __init__(
+        self,
+        etag: str,
+        size_of_part: Callable[[int], int],
+        is_sure: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`is_sure` says whether the parts' sizes are those, which may be costly to know."""
         self._etag = etag
-        self._digest = Digest(lambda _number: size_of_part)
+        self.is_sure = is_sure
+        self._digest = Digest(size_of_part)
         self.add = self._digest.add
 
     def holds(self) -> bool:
@@ -99,6 +112,10 @@ class ChecksumCheck:
     def holds(self) -> bool:
         """Whether the bytes so far have this checksum."""
         return self._found == self._value
+
+    def is_sure(self) -> bool:
+        """There is nothing to be known but the bytes."""
+        return True
 
     @property
     def told(self) -> str:
@@ -139,21 +156,39 @@ def known_of(
     etag = str(reply["ETag"]).strip('"')
     sums = md5_etags and etags_are_sums(reply, location.bucket)
     if sums and is_md5(etag):
-        return Known(EtagCheck(etag, _ONE_PIECE))
+        return Known(EtagCheck(etag, lambda _number: _ONE_PIECE))
     about: dict[str, Any] = {"Bucket": location.bucket, "Key": location.key}
     try:
         head = client.head_object(**about, IfMatch=reply["ETag"], ChecksumMode="ENABLED")
         size = head["ContentLength"]
         check: Check | None = _of_checksums(head)
-        if check is None and sums and (count := parts_in(etag)):
-            part = client.head_object(**about, PartNumber=1)["ContentLength"]
-            # Parts of other sizes than the first would give another ETag. A store that does not
-            # know of part numbers tells the size of the whole.
-            if (count - 1) * part < size <= count * part:
-                check = EtagCheck(etag, part)
+        if check is None and sums and 0 < (count := parts_in(etag)) <= _MOST_PARTS:
+            check = _of_parts(client, about, etag, size, count)
     except (aws.ClientError, aws.BotoCoreError, KeyError):
         return Known(None)
     return Known(check, size)
+
+
+def _of_parts(
+    client: S3Client, about: dict[str, Any], etag: str, size: int, count: int
+) -> Check | None:
+    """By the sizes of the parts: as a rule all but the last one have that of the first."""
+
+    def size_of(number: int) -> int:
+        return client.head_object(**about, PartNumber=number)["ContentLength"]
+
+    first = size_of(1)
+    if (count - 1) * first < size <= count * first:
+
+        def are_equal() -> bool:
+            return all(size_of(number) == first for number in range(2, count))
+
+        return EtagCheck(etag, lambda _number: first, are_equal)
+    sizes = [first, *map(size_of, range(2, count + 1))]
+    # A store that does not know of part numbers tells the size of the whole each time.
+    if sum(sizes) != size:
+        return None
+    return EtagCheck(etag, lambda number: sizes[number - 1] if number <= count else 1)
 
 
 def _of_checksums(head: Mapping[str, Any]) -> Check | None:

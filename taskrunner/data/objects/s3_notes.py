@@ -47,11 +47,48 @@ class UploadNotes:
 
     def begin(self, target: Location) -> Note:
         """Note that an upload is about to begin."""
-        key = f"{self._prefix}{digest_of(target.uri)}.json"
-        note = Note(self._client, self._bucket, key, target, self._claim.mark)
+        note = Note(self._client, self._bucket, self._key(target), target, self._claim)
         uploads = _uploads(self._client, target)
         note.write(before=uploads and [upload["UploadId"] for upload in uploads])
         return note
+
+    def unfinished(self, target: Location, plan: str) -> Unfinished | None:
+        """What an earlier attempt of this run has kept of an object, if it had the same plan.
+
+        It is this attempt's from now on, and is not swept.
+        """
+        note = Note(self._client, self._bucket, self._key(target), target, self._claim)
+        try:
+            found = note.read()
+            if found is None or found["plan"] != plan or found["run"] != self._claim.run:
+                return None
+            if not self._is_left(found["writer"]) or not found["parts"]:
+                return None
+            parts = [(int(number), str(etag)) for number, etag in found["parts"]]
+            kept = Unfinished(found["upload"], found["token"], parts, found["state"], note)
+            if not self._is_there(target, kept):
+                return None
+        except (*_FAILED, ValueError, KeyError, TypeError):
+            return None
+        more = {key: found[key] for key in ("token", "plan", "state", "parts")}
+        note.write(upload=kept.upload, **more)
+        return kept
+
+    def _is_there(self, target: Location, kept: Unfinished) -> bool:
+        """Whether the store still has the parts, as they were."""
+        pages = self._client.get_paginator("list_parts").paginate(
+            Bucket=target.bucket, Key=target.key, UploadId=kept.upload
+        )
+        there = {part["PartNumber"]: part["ETag"] for page in pages for part in page["Parts"]}
+        return all(there.get(number) == etag for number, etag in kept.parts)
+
+    def _key(self, target: Location) -> str:
+        return f"{self._prefix}{digest_of(target.uri)}.json"
+
+    def _is_left(self, writer: str) -> bool:
+        """Whether an earlier attempt has left this, none that is later or this one itself."""
+        ours = self._claim.owns(writer) and writer != self._claim.mark
+        return ours and not self._claim.is_superseded_by(writer)
 
     def sweep(self) -> None:
         """End what earlier attempts of the instance have left; once."""
@@ -74,8 +111,7 @@ class UploadNotes:
             target, writer, upload = parse(note["uri"]), note["writer"], note["upload"]
         except (ValueError, KeyError, TypeError):
             return
-        ours = self._claim.owns(writer) and writer != self._claim.mark
-        if not ours or self._claim.is_superseded_by(writer):
+        if not self._is_left(writer):
             return
         name: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
         upload = upload or self._unnamed(target, note.get("before"), written)
@@ -111,11 +147,21 @@ class Note:
     _bucket: str
     _key: str
     _target: Location
-    _writer: str
+    _claim: Claim
+
+    def read(self) -> dict[str, Any] | None:
+        """What it says; None where there is none."""
+        try:
+            found = self._client.get_object(Bucket=self._bucket, Key=self._key)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+        content: dict[str, Any] = json.loads(found)
+        return content
 
     def write(self, upload: str | None = None, **more: Any) -> None:
         """Keep the upload's name, when it has one, and what else is to be known of it."""
-        content = {"uri": self._target.uri, "writer": self._writer, "upload": upload, **more}
+        about = {"uri": self._target.uri, "writer": self._claim.mark, "run": self._claim.run}
+        content = {**about, "upload": upload, **more}
         try:
             data = json.dumps(content).encode()
             self._client.put_object(Bucket=self._bucket, Key=self._key, Body=data)
@@ -132,6 +178,19 @@ class Note:
         """The upload has ended."""
         with suppress(*_FAILED):
             self._client.delete_object(Bucket=self._bucket, Key=self._key)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An upload that an earlier attempt has kept for this one."""
+
+    upload: str
+    token: str
+    #: Number and ETag of each part that counts.
+    parts: list[tuple[int, str]]
+    #: What the writer said to go on with.
+    state: str
+    note: Note
 
 
 def _uploads(client: S3Client, target: Location) -> list[dict[str, Any]] | None:

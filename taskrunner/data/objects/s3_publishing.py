@@ -43,14 +43,14 @@ class Publisher:
         self._location = location
         self._endpoint = endpoint
         self._claim = claim
-        self._token = secrets.token_hex(16)
+        self.token = secrets.token_hex(16)
         self._conditional = True
 
     @property
     def metadata(self) -> dict[str, str]:
         """What the object must carry."""
         mark = {_WRITER: self._claim.mark} if self._claim is not None else {}
-        return {_TOKEN: self._token, **mark}
+        return {_TOKEN: self.token, **mark}
 
     def publish(self, call: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Mapping[str, Any]:
         """Make the call that lets the object appear, with the conditions that it is to have.
@@ -120,6 +120,6 @@ class Publisher:
         """The object that is there now, if it is of this very writing."""
         with suppress(aws.ClientError, aws.BotoCoreError):
             reply = self._client.head_object(Bucket=self._location.bucket, Key=self._location.key)
-            if reply.get("Metadata", {}).get(_TOKEN) == self._token:
+            if reply.get("Metadata", {}).get(_TOKEN) == self.token:
                 return reply
         return None

@@ -21,7 +21,7 @@ from taskrunner.data.objects.digest import is_md5
 from taskrunner.data.objects.location import Location
 from taskrunner.data.objects.s3_checks import etags_are_sums
 from taskrunner.data.objects.s3_client import code_of, nonsense, problems
-from taskrunner.data.objects.s3_notes import UploadNotes
+from taskrunner.data.objects.s3_notes import Note, Unfinished, UploadNotes
 from taskrunner.data.objects.s3_parts import part_size
 from taskrunner.data.objects.s3_publishing import Publisher
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -75,21 +75,48 @@ class Target:
 class MultipartUpload:
     """One multipart upload, from its creation to its completion or abort."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, unfinished: Unfinished | None = None) -> None:
+        """`unfinished`: go on with this one, of an earlier attempt."""
         self._to = target
         self._publisher = target.publisher()
         self.parts: list[CompletedPartTypeDef] = []
+        self._note: Note | None = None
+        self._upload: dict[str, Any] = {**target.name}
+        if unfinished is None:
+            self._begin()
+            return
+        self._publisher.token = unfinished.token
+        self._note = unfinished.note
+        self._upload["UploadId"] = unfinished.upload
+        for number, etag in unfinished.parts:
+            self._add(number, etag)
+
+    def _begin(self) -> None:
+        target = self._to
         uri, endpoint = target.location.uri, target.endpoint
-        self._note = target.notes.begin(target.location) if target.notes is not None else None
+        if target.notes is not None:
+            self._note = target.notes.begin(target.location)
         with problems(uri, "write", endpoint):
             reply = target.client.create_multipart_upload(
                 **target.name, Metadata=self._publisher.metadata, **target.extra
             )
         if not reply.get("UploadId"):
             raise nonsense(uri, "write", endpoint)
-        self._upload: dict[str, Any] = {**target.name, "UploadId": reply["UploadId"]}
+        self._upload["UploadId"] = reply["UploadId"]
         if self._note is not None:
             self._note.write(upload=reply["UploadId"])
+
+    def keep(self, plan: str, state: str) -> None:
+        """Note the parts that the store has, and what to go on with behind them."""
+        if self._note is not None:
+            parts = [[part["PartNumber"], part["ETag"]] for part in self.parts]
+            self._note.write(
+                upload=self._upload["UploadId"],
+                token=self._publisher.token,
+                plan=plan,
+                state=state,
+                parts=parts,
+            )
 
     def send(self, number: int, data: bytearray) -> None:
         """Upload one part; the store has it, unchanged, or a TaskError says why not."""
@@ -164,6 +191,9 @@ def _seen(call: Callable[..., Any], request: Mapping[str, Any]) -> Mapping[str, 
 class S3Writer:
     """Collects bytes into parts; `commit` or `discard` ends it."""
 
+    #: The object goes in parts of its own sizes, this many times as large before one is cut off.
+    _held_back = 1
+
     def __init__(self, target: Target) -> None:
         self._to = target
         self._buffer = bytearray()
@@ -175,7 +205,7 @@ class S3Writer:
     def write(self, data: bytes, /) -> int:
         """Add bytes; raises TaskError when an earlier part could not be sent."""
         self._buffer += data
-        while len(self._buffer) >= (size := part_size(self._number + 1)):
+        while len(self._buffer) >= self._held_back * (size := part_size(self._number + 1)):
             self._send(size)
         return len(data)
 
@@ -225,8 +255,9 @@ class S3Writer:
 
     def _send(self, size: int) -> None:
         self._wait()
-        if self._upload is None or self._sender is None:
+        if self._upload is None:
             self._upload = MultipartUpload(self._to)
+        if self._sender is None:
             self._sender = ThreadPoolExecutor(1, thread_name_prefix="s3-part")
         part, self._buffer = self._buffer, bytearray()
         if len(part) > size:
@@ -239,6 +270,45 @@ class S3Writer:
         if self._sending is not None:
             sending, self._sending = self._sending, None
             sending.result()
+
+
+class S3CheckpointedWriter(S3Writer):
+    """An S3Writer whose parts the next attempt goes on with.
+
+    A checkpoint ends a part, which must not be too small. So as much as a part is held back, and
+    what is there at a checkpoint goes as one, if it is enough; else the next checkpoint is waited
+    for. An attempt that fails or is killed leaves its parts and its note, where it has any.
+    """
+
+    _held_back = 2
+
+    def __init__(self, target: Target, plan: str, unfinished: Unfinished | None) -> None:
+        super().__init__(target)
+        self._plan = plan
+        self._is_kept = unfinished is not None
+        self.state = unfinished.state if unfinished is not None else None
+        if unfinished is not None:
+            self._upload = MultipartUpload(target, unfinished=unfinished)
+            self._number = len(unfinished.parts)
+
+    def checkpoint(self, state: str) -> None:
+        """End a part here, if there is enough for one."""
+        if len(self._buffer) < part_size(self._number + 1):
+            return
+        self._send(len(self._buffer))
+        self._wait()
+        if self._upload is not None:
+            self._upload.keep(self._plan, state)
+            self._is_kept = True
+
+    def discard(self) -> None:
+        """Leave what is kept for the next attempt."""
+        if not self._is_kept:
+            super().discard()
+            return
+        self._buffer.clear()
+        with suppress(TaskError):
+            self._wait()
 
 
 def _send_once(upload: MultipartUpload, number: int, part: bytearray) -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from taskrunner.data.objects.base import (
     Backend,
+    CheckpointedWriter,
     ObjectInfo,
     ObjectReader,
     ObjectStore,
     ObjectWriter,
+    ResumableBackend,
 )
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import Location, parse
@@ -66,6 +68,19 @@ class RoutingStore:
         """Write an object, whole or not at all."""
         location, backend = self._route(uri)
         return backend.open_write(location, encrypt=encrypt)
+
+    def can_resume(self, uri: str) -> bool:
+        """Whether the object's backend keeps what was written of it for the next attempt."""
+        location, backend = self._route(uri)
+        return isinstance(backend, ResumableBackend) and backend.can_resume(location)
+
+    def open_resumable(
+        self, uri: str, *, plan: str, encrypt: bool | None = None
+    ) -> AbstractContextManager[CheckpointedWriter]:
+        """Write an object, from where an earlier attempt had come; `can_resume` must be true."""
+        location, backend = self._route(uri)
+        assert isinstance(backend, ResumableBackend)  # noqa: S101  whoever calls has asked
+        return backend.open_resumable(location, plan=plan, encrypt=encrypt)
 
     def stat(self, uri: str) -> ObjectInfo | None:
         """The object's size and time; None where there is none."""

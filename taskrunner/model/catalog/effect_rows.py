@@ -136,7 +136,7 @@ _CATEGORIES: dict[str, Mapping[str, Effect]] = {
 }
 
 _ACTIVITIES: dict[str, Mapping[str, Effect]] = {
-    "CopyActivity": {"onLossyValue": HONOURED},
+    "CopyActivity": {"onLossyValue": HONOURED, "resume": HONOURED},
     "EmrActivity": {
         **_RESIZING,
         "postStepCommand": HONOURED,
