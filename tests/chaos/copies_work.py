@@ -3,8 +3,8 @@
     python -m tests.chaos.copies_work FOLDER [MUTANT]
 
 Reads a line of JSON for each attempt (see `Wanted`), and answers with the process's id; `wait PID`
-is answered with its exit code: 0, or 1 with a message, or minus the signal that ended it. All is
-loaded once, and each attempt is a fork, so that hundreds of kills cost seconds.
+is answered with its exit code: 0 and the rows of its first report, or 1 and a message, or minus the
+signal that ended it. All is loaded once, and each attempt is a fork: hundreds of kills cost seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ class Wanted:
     uri: str
     logs: str
     query: str = ""
+    #: Kill it when it has moved so many rows.
+    kill_at: int = 0
 
 
 def _superseded_publishes() -> None:
@@ -87,6 +90,7 @@ class Environment(ActivityEnvironment):
     """One whose logs go somewhere, so that notes have a place."""
 
     def __init__(self, wanted: Wanted) -> None:
+        self._kill_at = wanted.kill_at
         super().__init__(
             data=DataSettings(
                 s3_endpoint=wanted.endpoint,
@@ -95,9 +99,14 @@ class Environment(ActivityEnvironment):
             )
         )
 
+    def progress(self, **fields: str | int) -> None:
+        super().progress(**fields)
+        if self._kill_at and int(fields.get("rows", 0)) >= self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def attempt(wanted: Wanted) -> None:
-    """Copy, as CopyActivity does it."""
+
+def attempt(wanted: Wanted) -> int:
+    """Copy, as CopyActivity does it; returns how many rows the first report told of."""
     database = new_object("Db", "JdbcDatabase", {"connectionString": "jdbc:none://none/"})
     query = {"selectQuery": wanted.query} if wanted.query else {}
     table = new_object("Table", "SqlDataNode", {"table": "orders", "database": Ref("Db"), **query})
@@ -111,6 +120,7 @@ def attempt(wanted: Wanted) -> None:
     )  # fmt: skip
     with Environment(wanted) as environment:
         environment.run(CopyActivity(), task)
+        return int(environment.progress_reports[0].get("rows", 0))
 
 
 def _warm(endpoint: str) -> None:
@@ -134,7 +144,7 @@ def main(folder: str, mutant: str = "") -> None:
             pid = int(line.split()[1])
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             errors = Path(folder) / str(pid)
-            answer = [code, errors.read_text() if code == 1 and errors.exists() else ""]
+            answer = [code, errors.read_text() if code >= 0 and errors.exists() else ""]
         else:
             wanted = Wanted(**json.loads(line))
             if not warm:

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +203,13 @@ def digest_of(attempt: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def numbers_of(url: str, start: int, end: int) -> str:
+    """A table of numbers, as it stands behind FROM."""
+    if url.startswith("postgresql"):
+        return f"generate_series({start}, {end - 1}) as numbers (n)"
+    return f"(select seq as n from seq_{start}_to_{end - 1}) as numbers"
+
+
 @contextmanager
 def scene(
     chaos: Chaos, url: str, endpoint: str, folder: Path, *, out: bool, mutant: str = ""
@@ -220,11 +227,10 @@ def scene(
         text = "".join(line(number) for number in range(IN_ROWS))
         client.put_object(Bucket=bucket, Key="in.csv", Body=text.encode())
     else:
-        numbers = {
-            "postgresql": f"generate_series(0, {OUT_ROWS - 1}) as numbers (n)",
-            "mysql": f"(select seq as n from seq_0_to_{OUT_ROWS - 1}) as numbers",
-        }[url.partition(":")[0]]
-        run(url, f"insert into orders select n, repeat('n', 180) from {numbers}")
+        run(
+            url,
+            f"insert into orders select n, repeat('n', 180) from {numbers_of(url, 0, OUT_ROWS)}",
+        )
     attempts = Attempts(folder / "attempts", mutant)
     made = Scene(chaos, url, endpoint, bucket, client, attempts, out)
     try:
@@ -306,6 +312,43 @@ def test_an_attempt_that_was_paused_replaces_nothing_newer(
             made.check(2)
         chaos.found("D2" if out else "D3", f"{trials} pauses, {refused} refused")
         assert made.wrong == []
+
+
+@pytest.mark.external_service
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_long_unload_that_is_killed_is_gone_on_with_elsewhere(
+    chaos: Chaos, tmp_path: Path, s3_endpoint: str, request: pytest.FixtureRequest, server: str
+) -> None:
+    if not chaos.full and server == "mariadb":
+        pytest.skip("in the full form only (make chaos); tests/integration/test_resume.py has both")
+    url: str = request.getfixturevalue(f"{server}_database")
+    count = chaos.trials(200_000, 5_000_000)
+    with scene(chaos, url, s3_endpoint, tmp_path, out=True) as made:
+        width = chaos.trials(180, 50)
+        numbers = numbers_of(url, OUT_ROWS, count)
+        run(url, f"insert into orders select n, repeat('n', {width}) from {numbers}")
+        made.begin()
+        # The whole table: a query of the author's is not cut by its key.
+        wanted = replace(made.wanted(1), query="", kill_at=count * 4 // 5)
+        code, _ = made.attempts.wait(made.attempts.start(wanted))
+        assert code == -signal.SIGKILL
+    elsewhere = Attempts(tmp_path / "elsewhere")
+    try:
+        wanted = replace(wanted, attempt=2, kill_at=0)
+        code, told = elsewhere.wait(elsewhere.start(wanted))
+    finally:
+        elsewhere.close()
+    assert code == 0, told
+    read = 1 - int(told) / count
+    chaos.found("resume", f"{server}: {count} rows, killed at 80 %, {read:.0%} read by the next")
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    body = client.get_object(Bucket=made.bucket, Key=f"out/{made.number}.csv")["Body"]
+    keys = [int(text.partition(b",")[0]) for text in body.iter_lines(1 << 20)]
+    client.close()
+    assert len(keys) == count
+    assert set(keys) == set(range(count))
+    # It has to read 20 % in any case.
+    assert read < 0.35
 
 
 @pytest.mark.external_service
