@@ -4,7 +4,7 @@
 
 Reads a line of JSON for each attempt (see `Wanted`), and answers with the process's id; `wait PID`
 is answered with its exit code: 0 and the rows of its first report, or 1 and a message, or minus the
-signal that ended it. All is loaded once, and each attempt is a fork: hundreds of kills cost seconds.
+signal that ended it. All is loaded once, each attempt is a fork: many kills cost little.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _run(wanted: Wanted, errors: Path) -> None:
     """In the fork: never returns."""
     code = 1
     try:
-        attempt(wanted)
+        errors.write_text(str(attempt(wanted)))
         code = 0
     except BaseException:
         errors.write_text(traceback.format_exc())
