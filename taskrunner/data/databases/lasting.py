@@ -16,6 +16,15 @@ PATIENCE_S = 24 * 3600
 KEEPALIVE_IDLE_S = 60
 KEEPALIVE_INTERVAL_S = 10
 KEEPALIVE_COUNT = 6
+#: What MySQL and MariaDB are told first: without the time-outs a server ends a session whose
+#: reader, or source of rows, is slower than it.
+LASTING_SESSION = (
+    f"SET SESSION time_zone = '+00:00', net_write_timeout = {PATIENCE_S}, "
+    f"net_read_timeout = {PATIENCE_S}, wait_timeout = {PATIENCE_S}"
+    # Of MariaDB alone.
+    "/*M!100300 , idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, "
+    "idle_write_transaction_timeout = 0 */"
+)
 
 
 def keep_alive(connection: socket.socket) -> None:

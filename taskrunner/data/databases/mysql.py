@@ -28,8 +28,8 @@ from taskrunner.data.databases.base import (
     TargetColumn,
 )
 from taskrunner.data.databases.dialect import Dialect
-from taskrunner.data.databases.lasting import PATIENCE_S, keep_alive
-from taskrunner.data.databases.mysql_columns import column_of, converter_of
+from taskrunner.data.databases.lasting import LASTING_SESSION, keep_alive
+from taskrunner.data.databases.mysql_columns import column_of, converter_of, whole_key
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
 from taskrunner.data.databases.mysql_results import type_of
@@ -89,26 +89,11 @@ _CONVERSIONS: dict[Any, Any] = {
     **dict.fromkeys(_STRINGS, _string),
     FIELD_TYPE.BIT: _bit,
 }
-_WHOLE_NUMBERS = {
-    FIELD_TYPE.TINY,
-    FIELD_TYPE.SHORT,
-    FIELD_TYPE.INT24,
-    FIELD_TYPE.LONG,
-    FIELD_TYPE.LONGLONG,
-}
 #: What the library raises besides its own errors when the other side is no MySQL server.
 _FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeError, IndexError)
 
 
 DIALECT = dialect_of(())
-#: Without the time-outs a server ends a session whose reader, or source of rows, is slower than it.
-_SESSION = (
-    f"SET SESSION time_zone = '+00:00', net_write_timeout = {PATIENCE_S}, "
-    f"net_read_timeout = {PATIENCE_S}, wait_timeout = {PATIENCE_S}"
-    # Of MariaDB alone.
-    "/*M!100300 , idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, "
-    "idle_write_transaction_timeout = 0 */"
-)
 
 
 class MySqlDatabase(Database):
@@ -141,7 +126,7 @@ class MySqlDatabase(Database):
                 write_timeout=spec.options.socket_timeout_s,
                 client_flag=CLIENT.FOUND_ROWS,
                 program_name="taskrunner",
-                init_command=_SESSION,
+                init_command=LASTING_SESSION,
                 local_infile=False,
                 **_tls(spec.options.ssl_mode, spec.options.ssl_ca),
             )
@@ -209,14 +194,9 @@ class MySqlDatabase(Database):
         """By the server's list of keys."""
         doing = f"look at the keys of table {table}"
         with self._problems(doing), closing(self._connection.cursor()) as cursor:
-            cursor.execute(f"SHOW KEYS FROM {table} WHERE Key_name = 'PRIMARY'")
-            names = [str(row[4]) for row in cursor.fetchall()]
-            if len(names) != 1:
-                return None
-            name = self.quote(names[0])
-            cursor.execute(f"SELECT {name} FROM {table} LIMIT 0")  # noqa: S608  quoted
-            [field] = _result(cursor).fields
-        return name if field.type_code in _WHOLE_NUMBERS else None
+            cursor.execute(f"SHOW COLUMNS FROM {table} WHERE `Key` = 'PRI'")
+            name = whole_key(cursor.fetchall())
+        return self.quote(name) if name is not None else None
 
     def begin_snapshot(self) -> None:
         """A transaction that sees what is there now, whatever the server's own isolation."""

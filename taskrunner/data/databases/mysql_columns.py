@@ -101,3 +101,15 @@ _RULES: Mapping[str, Callable[[Sequence[int]], Rule]] = {
 def _parts(kind: str) -> tuple[str, str]:
     found = _TYPE.match(kind)
     return (found["name"], found["arguments"] or "") if found else ("", "")
+
+
+def whole_key(columns: Sequence[Sequence[object]]) -> str | None:
+    """The name of the primary key, from what SHOW COLUMNS says of its columns: name and type.
+
+    None unless it is one column of whole numbers.
+    """
+    if len(columns) != 1:
+        return None
+    name, kind = columns[0][:2]
+    found = _TYPE.match(str(kind).lower())
+    return str(name) if found is not None and found["name"] in _INTEGERS else None

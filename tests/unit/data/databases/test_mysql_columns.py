@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.data.databases.mysql_columns import column_of, converter_of
+from taskrunner.data.databases.mysql_columns import column_of, converter_of, whole_key
 from taskrunner.data.databases.values import binary_of
 from taskrunner.data.fitting.numbers import Binary, BitsAsNumber, Scaled
 from taskrunner.data.fitting.rules import Rule
@@ -69,3 +69,20 @@ def test_what_takes_no_texts() -> None:
     for kind in ("binary(4)", "varbinary(9)", "longblob", "point"):
         assert converter_of(kind) is binary_of
     assert converter_of("varchar(9)") is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        ([("id", "int(11)")], "id"),
+        ([("id", "bigint unsigned")], "id"),
+        ([("id", "decimal(10,0)")], None),
+        ([("id", "varchar(10)")], None),
+        ([("a", "int"), ("b", "int")], None),
+        ([], None),
+    ],
+)
+def test_a_key_that_can_be_cut_is_one_column_of_whole_numbers(
+    columns: list[tuple[str, str]], name: str | None
+) -> None:
+    assert whole_key(columns) == name
