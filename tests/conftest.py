@@ -27,12 +27,15 @@ from tests.shared_servers import DeskServers, OwnServers, ServerDesk, Servers, S
 _DESK = pytest.StashKey[ServerDesk]()
 #: Told to processes that coverage is to measure (its `patch = ["subprocess"]`).
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
-#: What starts many processes that only repeat what other tests measure: they run as fast as they
-#: would for a user, without the tracing that doubles their cost.
+#: The fixture of ours that every module has.
+_OURS = "_unmeasured"
+#: What only repeats what other tests measure: it runs as fast as it would for a user, without the
+#: tracing that doubles its cost, here and in the processes that it starts.
 _UNMEASURED = re.compile(
     r"(acceptance|chaos|security)/"
-    r"|integration/test_(bench|broken_things|copy|crowded_edge|groups|hand_out|two_services"
-    r"|store_full|store_truth)\.py"
+    r"|contract/test_store_contention\.py"
+    r"|integration/test_(agent_children|bench|broken_things|crowded_edge|groups|hand_out"
+    r"|two_services|store_full|store_truth)\.py"
 )
 
 
@@ -61,6 +64,27 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of a module that share what it starts to one worker, longest groups first.
+
+    Otherwise each worker would start it for the few tests that it gets.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and not item.get_closest_marker("xdist_group"):
+            found = item._fixtureinfo.name2fixturedefs
+            shared = any(f[-1].scope == "module" for name, f in found.items() if name != _OURS)
+            if shared and "unit" not in item.path.parts:
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    # What runs one by one takes long: begun last, it would go on when all else is done.
+    items.sort(key=lambda item: not _is_alone(item))
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("xdist_group")
+    return mark is not None and mark.args == ("alone",)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Keep the thousands of collected tests out of what the garbage collector walks through."""
     gc.collect()
@@ -68,14 +92,23 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _coverage_of_processes(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Processes that these tests start are not measured; what runs in the tests' own is."""
+@pytest.fixture(autouse=True, scope="module", name=_OURS)
+def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Neither these tests nor the processes that they start are measured."""
     name = request.path.relative_to(Path(__file__).parent).as_posix()
-    told = os.environ.pop(_COVERAGE, None) if _UNMEASURED.match(name) else None
+    told = os.environ.get(_COVERAGE)
+    if told is None or not _UNMEASURED.match(name):
+        yield
+        return
+    from coverage import Coverage
+
+    measuring = Coverage.current()
+    assert measuring is not None
+    measuring.stop()
+    del os.environ[_COVERAGE]
     yield
-    if told is not None:
-        os.environ[_COVERAGE] = told
+    os.environ[_COVERAGE] = told
+    measuring.start()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

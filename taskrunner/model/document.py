@@ -60,7 +60,8 @@ class PipelineObject:
 
     def values(self, key: str) -> tuple[Value, ...]:
         """Every value of the field, in order; empty when the field is not set."""
-        return tuple(f.value for f in self.fields if f.key == key)
+        # A list first: a generator would cost most of the time that validation takes.
+        return tuple([f.value for f in self.fields if f.key == key])
 
     def has(self, key: str) -> bool:
         """Whether the field is set."""

@@ -76,5 +76,6 @@ def inherit(item: PipelineObject, objects: Mapping[str, PipelineObject]) -> Pipe
     for parent in chain:
         inherited = [f for f in parent.fields if f.key not in taken]
         fields.extend(inherited)
-        taken.update(f.key for f in inherited)
+        if parent is not chain[-1]:
+            taken.update([f.key for f in inherited])
     return PipelineObject(id=item.id, name=item.name, fields=tuple(fields), position=item.position)

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -65,12 +67,22 @@ def test_keys_of_every_kind(store: ObjectStore, s3_bucket: str, key: str) -> Non
     store.delete(uri)
 
 
+def put_empty(endpoint: str, paths: list[str]) -> None:
+    """As put_object does, without what botocore does for each of so many."""
+    parts = urlsplit(endpoint)
+    assert parts.hostname is not None
+    with closing(HTTPConnection(parts.hostname, parts.port)) as connection:
+        for path in paths:
+            connection.request("PUT", path)
+            with connection.getresponse() as reply:
+                reply.read()
+                assert reply.status == 200
+
+
+@pytest.mark.no_cover
 def test_long_listings_go_over_pages(store: ObjectStore, s3_bucket: str, s3_endpoint: str) -> None:
-    client = create_client(DataSettings(s3_endpoint=s3_endpoint))
     names = [f"many/{n:05}" for n in range(1001)]
-    for name in names:
-        client.put_object(Bucket=s3_bucket, Key=name, Body=b"")
-    client.close()
+    put_empty(s3_endpoint, [f"/{s3_bucket}/{name}" for name in names])
     listed = [info.uri for info in store.list(f"s3://{s3_bucket}/many/")]
     assert listed == [f"s3://{s3_bucket}/{name}" for name in names]
 

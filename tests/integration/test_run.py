@@ -22,6 +22,21 @@ ON_DEMAND = {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"}
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "cascade"}
 
 
+#: The tests whose processes are measured: those of the others do the same once more.
+MEASURED = {
+    "test_a_success",
+    "test_a_failure_says_why_and_what_never_ran",
+    "test_json_says_where_outputs_are",
+    "test_an_attempt_that_takes_too_long_is_ended",
+}
+
+
+@pytest.fixture(autouse=True)
+def _unmeasured_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.name not in MEASURED:
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 def shell(key: str, command: str = "true", **fields: Any) -> dict[str, Any]:
     return {"id": key, "type": "ShellCommandActivity", "command": command, **fields}
 

@@ -56,12 +56,14 @@ def test_a_long_dependency_circle_is_found() -> None:
     assert "more)" in report.errors[0].message
 
 
+@pytest.mark.no_cover
 def test_a_long_chain_of_parents_is_an_error_and_no_deep_recursion() -> None:
     objects = [{"id": f"p{i}", "type": "CSV", "parent": {"ref": f"p{i + 1}"}} for i in range(1_999)]
     report = report_on({"objects": [*objects, {"id": "p1999", "type": "CSV"}]})
     assert codes(report.errors) == ["parent-chain"]
 
 
+@pytest.mark.no_cover
 def test_inheriting_beyond_all_measure_is_refused() -> None:
     default = {"id": "Default", **{f"my{i}": "x" for i in range(3_000)}}
     heirs = [{"id": f"c{i}", "type": "CSV"} for i in range(2_000)]
