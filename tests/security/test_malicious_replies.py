@@ -9,7 +9,7 @@ import resource
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -47,8 +47,9 @@ FIELD = {"key": "type", "stringValue": "x"}
 OBJECT = {"id": "a", "name": "a", "fields": [FIELD]}
 FORGED = '\n{"level": "info", "event": "all is well"}\r\x1b]0;x\x07\x1b[2J\u2028\u202e'
 
-#: Each of them is no task, and nothing else either: the agent says so and polls again.
-NO_ANSWER = {
+#: Each of them is no task, and nothing else either: the agent says so and polls again. What takes
+#: long to make is made by its test.
+NO_ANSWER: Mapping[str, bytes | Callable[[], bytes]] = {
     # The line and the headers.
     "nothing": b"",
     "zeros": bytes(1000),
@@ -93,8 +94,10 @@ NO_ANSWER = {
     "nested objects": http(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
     "a large reply": http(b'{"x":"' + b"x" * 17 * MB + b'"}'),
     "gzip": http(gzip.compress(b"{}"), b"Content-Encoding: gzip"),
-    "a bomb": http(gzip.compress(bytes(200 * MB), 1), b"Content-Encoding: gzip"),
-    "a bomb of another kind": http(zlib.compress(bytes(200 * MB), 1), b"Content-Encoding: deflate"),
+    "a bomb": lambda: http(gzip.compress(bytes(200 * MB), 1), b"Content-Encoding: gzip"),
+    "a bomb of another kind": lambda: http(
+        zlib.compress(bytes(200 * MB), 1), b"Content-Encoding: deflate"
+    ),
     "an unknown coding": http(b"{}<", b"Content-Encoding: br"),
     # What is no task.
     "a task of text": http(b'{"taskObject":"t"}'),
@@ -109,8 +112,8 @@ NO_ANSWER = {
     "fields of text": task(objects={"a": {**OBJECT, "fields": "x"}}),
     "a field without a key": task(objects={"a": {**OBJECT, "fields": [{"stringValue": "x"}]}}),
     "a field of numbers": task(objects={"a": {**OBJECT, "fields": [{"key": 1}]}}),
-    "6,000 objects": task(objects={str(number): OBJECT for number in range(6_000)}),
-    "200,000 fields": task(objects={"a": {**OBJECT, "fields": [FIELD] * 200_000}}),
+    "6,000 objects": lambda: task(objects={str(number): OBJECT for number in range(6_000)}),
+    "200,000 fields": lambda: task(objects={"a": {**OBJECT, "fields": [FIELD] * 200_000}}),
     # Faults.
     "a fault without a code": http(b"{}", status=b"400 Bad Request"),
     "a code of a list": fault(["x"]),
@@ -184,9 +187,11 @@ def told_of_a_poll(reply: bytes) -> str:
 
 @pytest.mark.parametrize("name", NO_ANSWER)
 def test_what_is_no_answer_is_told_in_a_line(name: str) -> None:
+    reply = NO_ANSWER[name]
+    data = reply() if callable(reply) else reply
     before = memory()
 
-    told = told_of_a_poll(NO_ANSWER[name])
+    told = told_of_a_poll(data)
 
     assert told.startswith("ServiceUnreachable: "), told
     assert_one_line(told)
