@@ -187,6 +187,8 @@ def test_emr_cluster(tmp_path: Path) -> None:
     assert counts == ["3", "a", "2", "is", "3", "rose"]
 
 
+@needs_spark
+@pytest.mark.external_service
 def test_hive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_database: str) -> None:
     monkeypatch.setenv("TASKRUNNER_EMR_ENGINE", "local")
     monkeypatch.setenv("TASKRUNNER_PASS_ENV", "JAVA_TOOL_OPTIONS")
