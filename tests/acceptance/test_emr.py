@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.local_runs import run_here
 
 STEP = (
     "/home/hadoop/contrib/streaming/hadoop-streaming.jar,-input,s3n://data/words/,"
@@ -56,16 +56,10 @@ def test_steps_run_and_what_cannot_is_refused(tmp_path: Path) -> None:
         (data / name).write_text(text)
     definition = tmp_path / "pipeline.json"
     definition.write_text(json.dumps(DEFINITION))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "taskrunner", "run", str(definition), "--format", "json"),
-            *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=300,
-        check=False,
+    done = run_here(
+        tmp_path,
+        *(str(definition), "--format", "json"),
+        *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
     )
     result = json.loads(done.stdout)
     found = {item["component"]: item for item in result["instances"]}

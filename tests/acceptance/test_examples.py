@@ -6,8 +6,6 @@ import gzip
 import json
 import secrets
 import sqlite3
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import boto3
 import psycopg
 import pytest
 
+from tests.local_runs import run_here
 from tests.spark_host import QUICK_JAVA, needs_spark
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -23,18 +22,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 def run(tmp_path: Path, name: str, *options: str, timeout: float = 120) -> dict[str, Any]:
     """Run an example with its S3 at tmp_path/s3; returns what --format json prints."""
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "taskrunner", "run", str(EXAMPLES / name / "pipeline.json")),
-            *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
-            *("--format", "json", *options),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=timeout,
-        check=False,
-    )
+    arguments = [
+        *(str(EXAMPLES / name / "pipeline.json"), "--format", "json", *options),
+        *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
+    ]
+    done = run_here(tmp_path, *arguments, patience_s=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     assert result["status"] == "FINISHED"
@@ -68,11 +60,20 @@ def test_every_example_has_its_paragraph() -> None:
         assert f"taskrunner run examples/{path.parent.name}/pipeline.json" in readme
 
 
-def test_orders(tmp_path: Path) -> None:
-    database = tmp_path / "orders.db"
-    result = run(tmp_path, "orders", "--param", f"myDatabaseFile={database}")
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A folder in which the example has run once, and its result."""
+    folder = tmp_path_factory.mktemp("orders")
+    return folder, run_orders(folder)
 
-    bucket = tmp_path / "s3" / "orders-example"
+
+def run_orders(folder: Path) -> dict[str, Any]:
+    return run(folder, "orders", "--param", f"myDatabaseFile={folder / 'orders.db'}")
+
+
+def test_orders(orders: tuple[Path, dict[str, Any]]) -> None:
+    folder, result = orders
+    bucket = folder / "s3" / "orders-example"
     for day in ("2026-01-05", "2026-01-06", "2026-01-07"):
         rows = contents(bucket / "orders" / day).splitlines()
         assert len(rows) == 60
@@ -80,7 +81,7 @@ def test_orders(tmp_path: Path) -> None:
         # AWS's dialect: nothing is quoted, a comma in a field is escaped, NULL is \N.
         assert rows[0].endswith(r",as a gift\, please")
         assert rows[1].endswith(r",\N")
-    with sqlite3.connect(database) as connection:
+    with sqlite3.connect(folder / "orders.db") as connection:
         sums = connection.execute(
             "select day, sum(orders), sum(pieces), sum(sales) from daily_summary group by day"
         ).fetchall()
@@ -96,12 +97,11 @@ def test_orders(tmp_path: Path) -> None:
     ]
 
 
-def test_orders_again_gives_the_same(tmp_path: Path) -> None:
-    options = ("--param", f"myDatabaseFile={tmp_path / 'orders.db'}")
-    run(tmp_path, "orders", *options)
-    summaries = tmp_path / "s3" / "orders-example" / "summaries"
+def test_orders_again_gives_the_same(orders: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = orders
+    summaries = folder / "s3" / "orders-example" / "summaries"
     first = {path.relative_to(summaries): path.read_bytes() for path in summaries.rglob("*.csv")}
-    run(tmp_path, "orders", *options)
+    run_orders(folder)
     second = {path.relative_to(summaries): path.read_bytes() for path in summaries.rglob("*.csv")}
     assert first == second
     assert len(first) == 3
@@ -263,17 +263,10 @@ def test_parameters(tmp_path: Path) -> None:
 def test_parameters_must_be_given(tmp_path: Path, missing: str) -> None:
     given = {"myNames": "Ada", "*myToken": "t"}
     options = [f"--param={name}={value}" for name, value in given.items() if name != missing]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "taskrunner", "run"),
-            *(str(EXAMPLES / "parameters" / "pipeline.json"), *options),
-            *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=60,
-        check=False,
+    done = run_here(
+        tmp_path,
+        *(str(EXAMPLES / "parameters" / "pipeline.json"), *options),
+        *("--work-dir", str(tmp_path / "work"), "--s3-root", str(tmp_path / "s3")),
     )
     assert done.returncode in (1, 2)
     assert missing in done.stdout + done.stderr

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+
+from tests.local_runs import run_here
 
 SEED = Path(__file__).resolve().parents[3] / "shared" / "seed-definitions" / "dynamodb-to-s3.json"
 FOLDER = "dynamodb/users/2026-02-16"
@@ -18,15 +18,10 @@ COUNT = 150
 
 
 def run(tmp_path: Path, definition: Path, *options: str) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "taskrunner", "run", str(definition), "--format", "json"),
-            *("--s3-root", str(tmp_path / "s3"), "--work-dir", str(tmp_path / "work"), *options),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    done = run_here(
+        tmp_path,
+        *(str(definition), "--format", "json"),
+        *("--s3-root", str(tmp_path / "s3"), "--work-dir", str(tmp_path / "work"), *options),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["status"] == "FINISHED"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance import seed
+from tests.local_runs import run_here
 
 pytestmark = [pytest.mark.external_service, pytest.mark.slow, seed.needs_seed]
 
@@ -33,22 +31,17 @@ def test_one_window_is_exported(
     database_fixture: str,
     fill: Callable[[str], None],
     window: Callable[[str], list[seed.Row]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url: str = request.getfixturevalue(database_fixture)
     fill(url)
 
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "taskrunner", "run", str(seed.SEED)),
-            *("--at", seed.START, "--database", f"RdsDatabase={url}"),
-            *("--s3-endpoint", cloud.endpoint, "--work-dir", str(tmp_path / "work")),
-            *("--format", "json"),
-        ],
-        env={**os.environ, "AWS_ENDPOINT_URL_SNS": cloud.endpoint},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", cloud.endpoint)
+    done = run_here(
+        tmp_path,
+        *(str(seed.SEED), "--at", seed.START, "--database", f"RdsDatabase={url}"),
+        *("--s3-endpoint", cloud.endpoint, "--work-dir", str(tmp_path / "work")),
+        *("--format", "json"),
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

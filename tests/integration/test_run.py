@@ -17,6 +17,7 @@ import pytest
 
 from taskrunner.cli import main
 from tests.integration.agent_harness import PATIENCE_S, wait_for
+from tests.local_runs import run_here
 
 ON_DEMAND = {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"}
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "cascade"}
@@ -61,7 +62,8 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 
 
-def run(folder: Path, definition: str, *options: str) -> subprocess.CompletedProcess[str]:
+def run_apart(folder: Path, definition: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """As a process of its own."""
     done = subprocess.run(
         argv(folder, definition, *options),
         capture_output=True,
@@ -71,6 +73,13 @@ def run(folder: Path, definition: str, *options: str) -> subprocess.CompletedPro
         timeout=2 * PATIENCE_S,
         check=False,
     )
+    assert "Traceback" not in done.stderr
+    assert processes_of(folder) == []
+    return done
+
+
+def run(folder: Path, definition: str, *options: str) -> subprocess.CompletedProcess[str]:
+    done = run_here(folder, definition, "--work-dir", str(folder / "work"), *options)
     assert "Traceback" not in done.stderr
     assert processes_of(folder) == []
     return done
@@ -107,7 +116,8 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_success(tmp_path: Path) -> None:
-    done = run(tmp_path, write(tmp_path, ON_DEMAND, shell("A"), shell("B", dependsOn=ref("A"))))
+    file = write(tmp_path, ON_DEMAND, shell("A"), shell("B", dependsOn=ref("A")))
+    done = run_apart(tmp_path, file)
     assert done.returncode == 0
     assert done.stderr == ""
     last = done.stdout.splitlines()[-1]
@@ -186,7 +196,7 @@ def test_a_retry_and_then_success(tmp_path: Path) -> None:
 
 def test_a_failure_says_why_and_what_never_ran(tmp_path: Path) -> None:
     failing = shell("A", "echo no such table >&2; exit 3", maximumRetries="0")
-    done = run(tmp_path, write(tmp_path, ON_DEMAND, failing, shell("B", dependsOn=ref("A"))))
+    done = run_apart(tmp_path, write(tmp_path, ON_DEMAND, failing, shell("B", dependsOn=ref("A"))))
     assert done.returncode == 1
     assert "no such table" in done.stdout
     lines = done.stdout.splitlines()

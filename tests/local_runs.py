@@ -1,0 +1,44 @@
+"""`taskrunner run` in the process of the tests: the command itself, without an interpreter's start.
+
+Its agents are processes, as always. What a run does with signals, its streams and its own end is
+shown by tests that start it as a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+from taskrunner.cli import main
+
+#: A run that takes longer is told to end, as by Ctrl-C.
+PATIENCE_S = 120.0
+
+
+def run_here(
+    folder: Path, *arguments: str, patience_s: float = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
+    """What the command, started in this folder, ends with and prints."""
+    out, err = io.StringIO(), io.StringIO()
+    watch = threading.Timer(patience_s, os.kill, (os.getpid(), signal.SIGINT))
+    watch.start()
+    try:
+        code = _run(folder, arguments, out, err)
+    finally:
+        watch.cancel()
+        watch.join()
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def _run(folder: Path, arguments: tuple[str, ...], out: io.StringIO, err: io.StringIO) -> int:
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        return main(["run", *arguments])
