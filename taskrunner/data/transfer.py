@@ -9,31 +9,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.lines_in import FileRows
 from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
+from taskrunner.data.databases.text import NotAsText
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.data.formats.compression import GzipWriter, chunks, gunzipped
-from taskrunner.data.keyed_unload import KeyedTable, Sink, unload_ranges
+from taskrunner.data.formats.compression import chunks, compressing, decompressing
+from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.keyed_unload import KeyedTable, unload_ranges
 from taskrunner.data.manifest import files_of, names_of
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import (
     ObjectInfo,
-    ObjectReader,
     ObjectStore,
-    ObjectWriter,
     ResumableStore,
 )
 from taskrunner.data.settings import DataSettings
+from taskrunner.data.transfer_parts import (
+    Counted,
+    check_apart,
+    check_columns,
+    goal,
+    not_compressed,
+    select_all,
+    sink_of,
+)
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 _LOG = logging.getLogger(__name__)
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Monitor(Protocol):
@@ -101,18 +110,25 @@ class Transfer:
             if isinstance(target, FileNode):
                 self._files_to_files(source, target)
             else:
-                self._load(target, self._rows_of_files(source), source.format.columns)
+                self._load(target, self._file_rows(source), source.format.columns)
         elif isinstance(target, FileNode):
             if not self._unload_by_key(source, target):
-                with self._query(source) as result:
-                    self._write(self._target_uri(target), target, result)
+                self._unload(source, target)
         else:
             with self._query(source) as result:
-                self._load(target, result.batches, ())
+                self._load(target, self._watched(result.batches), ())
         return self.moved
 
     def _unload_by_key(self, source: TableNode, target: FileNode) -> bool:
         """Unload a table so that the next attempt can go on; false, and nothing done, if not."""
+        try:
+            return self._unload_ranges(source, target, by_lines=True)
+        except NotAsText:
+            # Goes on behind the last range that was whole.
+            self.moved = Moved()
+            return self._unload_ranges(source, target, by_lines=False)
+
+    def _unload_ranges(self, source: TableNode, target: FileNode, *, by_lines: bool) -> bool:
         uri, store = self._target_uri(target), self._objects
         if not (self._resume and isinstance(store, ResumableStore) and store.can_resume(uri)):
             return False
@@ -127,8 +143,8 @@ class Transfer:
                     table,
                     progress,
                     writer,
-                    pieces=lambda query: self._pieces(database, query, target),
-                    sink=lambda inner: _sink(inner, gzip=target.gzip),
+                    pieces=lambda query: self._pieces(database, query, target, by_lines=by_lines),
+                    sink=lambda inner: sink_of(inner, gzip=target.gzip),
                     count=self._count_moved,
                 )
                 self._monitor.check_canceled()
@@ -136,10 +152,17 @@ class Transfer:
         return True
 
     def _pieces(
-        self, database: Database, query: str, target: FileNode
+        self, database: Database, query: str, target: FileNode, *, by_lines: bool
     ) -> Iterator[tuple[bytes, int]]:
+        escapes = target.format.text if by_lines else None
+        if escapes is not None:
+            with database.stream_text(query, escapes) as found:
+                if found is not None:
+                    check_columns(target, found.columns)
+                    yield from ((some.data, some.rows) for some in found.lines)
+                    return
         with database.stream(query) as result:
-            self._check_columns(target, result.columns)
+            check_columns(target, result.columns)
             for batch in result.batches:
                 yield target.format.encode(batch), len(batch)
 
@@ -155,6 +178,28 @@ class Transfer:
             query = node.select_query or select_all(database, node)
             with database.stream(query) as result:
                 yield result
+
+    def _unload(self, source: TableNode, target: FileNode) -> None:
+        """By whole lines where the database can write the format, else by rows."""
+        uri, escapes = self._target_uri(target), target.format.text
+        try:
+            if escapes is not None and self._write_text(uri, source, target, escapes):
+                return
+        except NotAsText:
+            self.moved = Moved()
+        with self._query(source) as result:
+            self._write(uri, target, result)
+
+    def _write_text(self, uri: str, source: TableNode, target: FileNode, escapes: Escapes) -> bool:
+        """Make one object of what the database writes; false, and nothing made, if it does not."""
+        with open_database(source.database, self._settings) as database:
+            query = source.select_query or select_all(database, source)
+            with database.stream_text(query, escapes) as result:
+                if result is None:
+                    return False
+                check_columns(target, result.columns)
+                self._write_pieces(uri, target, ((some.data, some.rows) for some in result.lines))
+        return True
 
     def _load(self, node: TableNode, batches: Iterable[Batch], columns: tuple[str, ...]) -> None:
         target = Target(
@@ -172,7 +217,7 @@ class Transfer:
                 if not fence.may_load():
                     return
             try:
-                database.load(target, self._watched(batches))
+                database.load(target, batches)
             except LossyValueError as error:
                 raise self._in_its_file(error) from error
             except TaskError as error:
@@ -201,46 +246,51 @@ class Transfer:
 
     def _write(self, uri: str, node: FileNode, result: Result) -> None:
         """Make one object of all rows."""
-        self._check_columns(node, result.columns)
+        check_columns(node, result.columns)
+        encode = node.format.encode
+        self._write_pieces(uri, node, ((encode(batch), len(batch)) for batch in result.batches))
+
+    def _write_pieces(self, uri: str, node: FileNode, pieces: Iterable[tuple[bytes, int]]) -> None:
+        """Make one object of bytes that are so many rows each."""
+        self._monitor.check_canceled()
         with self._objects.open_write(uri, encrypt=node.encrypt) as writer:
-            sink = GzipWriter(writer) if node.gzip else writer
-            for batch in self._watched(result.batches):
-                self.moved.bytes += sink.write(node.format.encode(batch))
-            if isinstance(sink, GzipWriter):
-                sink.finish()
+            if node.gzip:
+                with compressing(writer) as put:
+                    self._pass_on(pieces, put)
+            else:
+                self._pass_on(pieces, writer.write)
             self._monitor.check_canceled()
         self.moved.files += 1
 
-    def _check_columns(self, node: FileNode, found: tuple[str, ...]) -> None:
-        expected = node.format.columns
-        if expected and found and len(expected) != len(found):
-            message = (
-                f"the query gives {len(found)} columns ({', '.join(found)}), but the data format "
-                f"of {node.id!r} lists {len(expected)} ({', '.join(expected)})"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    def _pass_on(self, pieces: Iterable[tuple[bytes, int]], put: Callable[[bytes], object]) -> None:
+        for data, rows in pieces:
+            put(data)
+            self.moved.bytes += len(data)
+            self.moved.rows += rows
+            self._tell(rows=self.moved.rows)
+            self._monitor.check_canceled()
 
     def _files_to_files(self, source: FileNode, target: FileNode) -> None:
-        _check_apart(source, target)
+        check_apart(source, target)
         as_bytes = source.has_same_bytes_as(target)
         if source.is_many and not target.is_directory:
             result = Result(columns=(), batches=self._rows_of_files(source))
             self._write(target.uri, target, result)
             return
         for uri in self._uris(source, all_files=as_bytes):
-            goal = _goal(uri, source, target)
-            if goal == uri:
+            to = goal(uri, source, target)
+            if to == uri:
                 message = f"{target.id!r} would write over {uri}, which {source.id!r} reads"
                 raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
             if as_bytes:
                 self._monitor.check_canceled()
-                self.moved.bytes += self._objects.copy(uri, goal, encrypt=target.encrypt)
+                self.moved.bytes += self._objects.copy(uri, to, encrypt=target.encrypt)
                 self.moved.files += 1
                 self._read = self.moved.bytes
                 self._tell(files=self.moved.files)
             else:
                 batches = self._rows_of_file(uri, source)
-                self._write(goal, target, Result(columns=(), batches=batches))
+                self._write(to, target, Result(columns=(), batches=batches))
 
     def _rows_of_files(self, node: FileNode) -> Iterator[Batch]:
         width: int | None = None
@@ -256,13 +306,41 @@ class Transfer:
                 yield batch
 
     def _rows_of_file(self, uri: str, node: FileNode) -> Iterator[Batch]:
-        with self._objects.open_read(uri) as opened:
-            reader = _Counted(opened, self._count)
-            if node.gzip:
-                data = gunzipped(reader, source=uri)
-            else:
-                data = _not_compressed(chunks(reader), uri)
+        with self._bytes_of(uri, node) as data:
             yield from node.format.decode(data, source=uri)
+
+    @contextmanager
+    def _bytes_of(self, uri: str, node: FileNode) -> Iterator[Iterator[bytes]]:
+        """What a file holds, decompressed."""
+        with self._objects.open_read(uri) as opened:
+            reader = Counted(opened, self._count)
+            if node.gzip:
+                with decompressing(reader, source=uri) as data:
+                    yield data
+            else:
+                yield not_compressed(chunks(reader), uri)
+
+    def _file_rows(self, node: FileNode) -> FileRows:
+        """The rows of files for a load, which may take the lines that they are instead."""
+
+        def files() -> Iterator[tuple[str, AbstractContextManager[Iterator[bytes]]]]:
+            self._monitor.check_canceled()
+            for uri in self._uris(node, all_files=False):
+                self._rows_before.append((self.moved.rows, uri))
+                yield uri, self._bytes_of(uri, node)
+
+        return FileRows(
+            batches=self._watched(self._rows_of_files(node)),
+            escapes=node.format.text,
+            width=len(node.format.columns) or None,
+            files=files,
+            count=self._loaded,
+        )
+
+    def _loaded(self, rows: int) -> None:
+        self.moved.rows += rows
+        self._tell(rows=self.moved.rows)
+        self._monitor.check_canceled()
 
     def _uris(self, node: FileNode, *, all_files: bool) -> Iterator[str]:
         """A node's objects, in the order of their keys; markers only where files are copied."""
@@ -320,63 +398,3 @@ class Transfer:
             return sum(info.size for info in self._objects.list(node.uri))
         found = self._objects.stat(node.uri)
         return found.size if found else 0
-
-
-class _Counted:
-    """A reader that tells how much is read."""
-
-    def __init__(self, reader: ObjectReader, count: Callable[[int], None]) -> None:
-        self._reader = reader
-        self._count = count
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._reader.read(size)
-        self._count(len(data))
-        return data
-
-
-def _sink(writer: ObjectWriter, *, gzip: bool) -> Sink:
-    """What takes the bytes of a range; each range is a gzip member of its own."""
-    if not gzip:
-        return writer, _nothing
-    zipped = GzipWriter(writer)
-    return zipped, zipped.finish
-
-
-def _nothing() -> None:
-    """Nothing is left to be written."""
-
-
-def select_all(database: Database, node: TableNode) -> str:
-    """The query for every row of a node's table."""
-    return f"SELECT * FROM {database.table(node.table, node.schema)}"  # noqa: S608  it is quoted
-
-
-def _goal(uri: str, source: FileNode, target: FileNode) -> str:
-    """The URI that one of the source's files gets in the target."""
-    if not target.is_directory:
-        return target.uri
-    base = source.uri if source.is_directory else uri.rpartition("/")[0] + "/"
-    name = uri.removeprefix(base)
-    if source.gzip and not target.gzip:
-        name = name.removesuffix(".gz")
-    elif target.gzip and not source.gzip:
-        name += ".gz"
-    return target.uri + name
-
-
-def _check_apart(source: FileNode, target: FileNode) -> None:
-    """Refuse what would read its own output."""
-    inside = target.uri.startswith(source.uri) if source.is_directory else False
-    if inside or source.uri == target.uri:
-        message = f"{target.id!r} ({target.uri}) lies inside {source.id!r} ({source.uri})"
-        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-
-
-def _not_compressed(data: Iterator[bytes], uri: str) -> Iterator[bytes]:
-    first = next(data, b"")
-    if first.startswith(_GZIP_MAGIC):
-        message = f"{uri} holds gzip data: set the data node's compression to gzip"
-        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-    yield first
-    yield from data

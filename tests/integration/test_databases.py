@@ -472,3 +472,16 @@ def test_the_kernel_tries_connections_that_are_silent(
         with socket.socket(fileno=os.dup(number)) as opened:
             assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+def test_rows_of_a_megabyte_come_one_by_one(url: str) -> None:
+    """A thousand of them would fill the memory."""
+    kind = "longtext" if url.startswith("mysql") else "text"
+    many: list[list[str | None]] = [[str(n), "x" * (1 << 20)] for n in range(12)]
+    with database(url) as db:
+        db.run(split(f"create table large (id integer, v {kind})", db.dialect), (), ignore)
+        assert db.load(Target(table="large"), [[row] for row in many]) == 12
+    with database(url) as db, db.stream("select id, v from large order by id") as result:
+        found = [[list(row) for row in batch] for batch in result.batches]
+    assert [len(batch) for batch in found] == [1] * 12
+    assert [batch[0] for batch in found] == many

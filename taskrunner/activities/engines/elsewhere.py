@@ -26,7 +26,8 @@ from taskrunner.data.formats.compression import chunks
 from taskrunner.data.formats.delimited import Delimited
 from taskrunner.data.nodes import FileNode
 from taskrunner.data.nodes import table_node as sql_node
-from taskrunner.data.transfer import Transfer, select_all
+from taskrunner.data.transfer import Transfer
+from taskrunner.data.transfer_parts import select_all
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.document import Field, PipelineObject, Ref
 from taskrunner.model.task import TaskObject

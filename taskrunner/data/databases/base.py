@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self
@@ -21,8 +21,10 @@ from taskrunner.data.databases.script import Statement, parse_statement
 from taskrunner.data.databases.script_run import Script, ScriptRun, StatementDone
 from taskrunner.data.databases.script_session import ScriptSession
 from taskrunner.data.databases.spec import DatabaseSpec
+from taskrunner.data.databases.text import TextResult
 from taskrunner.data.fitting.columns import Batch, Row, TargetColumn
 from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.data.formats.encoding import Escapes
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 __all__ = [
@@ -128,6 +130,15 @@ class Database(ScriptSession):
 
     def begin_snapshot(self) -> None:
         """Let all that is read until the next commit be of one moment, where the server can."""
+
+    @contextmanager
+    def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
+        """As `stream`, but as bytes of a text; None where `stream` has to be used.
+
+        Its bytes are those that the format makes of the rows that `stream` gives. Reading them may
+        raise NotAsText.
+        """
+        yield None
 
     @abstractmethod
     def find_table(self, table: str, schema: str | None = None) -> str | None:

@@ -6,7 +6,6 @@ hexadecimal digits, BIT values as the number that they are.
 
 from __future__ import annotations
 
-import ssl
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -23,46 +22,34 @@ from taskrunner.data.databases.base import (
     Converters,
     Database,
     Result,
+    Row,
     RowRefusedError,
     Target,
     TargetColumn,
 )
+from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.lasting import LASTING_SESSION, keep_alive
 from taskrunner.data.databases.mysql_columns import column_of, converter_of, whole_key
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
+from taskrunner.data.databases.mysql_errors import code_of, error_id_of, reason_of
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
+from taskrunner.data.databases.mysql_lines import LineReader, begin_lines
 from taskrunner.data.databases.mysql_results import type_of
+from taskrunner.data.databases.mysql_tls import tls_options
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
+from taskrunner.data.databases.properties import ZeroDates
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
+from taskrunner.data.databases.text import Lines, TextResult
 from taskrunner.data.databases.values import BitNumber, text_of
 from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.data.formats.encoding import Escapes
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
-_BATCH = 1000
+#: Of an answer that nobody wants.
+_AT_ONCE = 1000
 _NO_SUCH_TABLE = {1049, 1146}
-_ERROR_IDS = {
-    1021: ErrorId.STORAGE_FULL,
-    1040: ErrorId.CONNECTION_FAILED,
-    1044: ErrorId.ACCESS_DENIED,
-    1045: ErrorId.ACCESS_DENIED,
-    1046: ErrorId.NOT_FOUND,
-    1049: ErrorId.NOT_FOUND,
-    1114: ErrorId.STORAGE_FULL,
-    1142: ErrorId.ACCESS_DENIED,
-    1143: ErrorId.ACCESS_DENIED,
-    1146: ErrorId.NOT_FOUND,
-    1203: ErrorId.CONNECTION_FAILED,
-    1227: ErrorId.ACCESS_DENIED,
-    1698: ErrorId.ACCESS_DENIED,
-    2002: ErrorId.CONNECTION_FAILED,
-    2003: ErrorId.CONNECTION_FAILED,
-    2006: ErrorId.CONNECTION_FAILED,
-    2013: ErrorId.CONNECTION_FAILED,
-    2014: ErrorId.CONNECTION_FAILED,
-    2026: ErrorId.CONNECTION_FAILED,
-}
 _STRINGS = {
     FIELD_TYPE.BLOB,
     FIELD_TYPE.GEOMETRY,
@@ -128,7 +115,7 @@ class MySqlDatabase(Database):
                 program_name="taskrunner",
                 init_command=LASTING_SESSION,
                 local_infile=False,
-                **_tls(spec.options.ssl_mode, spec.options.ssl_ca),
+                **tls_options(spec.options.ssl_mode, spec.options.ssl_ca),
             )
             # Afterwards an answer may take its time: the stubs leave the attribute out.
             setattr(self._connection, "_read_timeout", spec.options.socket_timeout_s)  # noqa: B010
@@ -148,7 +135,7 @@ class MySqlDatabase(Database):
         try:
             columns = tuple(column[0] for column in cursor.description or ())
             types = tuple(map(type_of, cursor.description or ()))
-            yield Result(columns=columns, batches=self._batches(cursor), types=types)
+            yield Result(columns=columns, batches=self._batches(cursor, columns), types=types)
         finally:
             if _result(cursor).unbuffered_active:
                 # The cursor would read the rest of the rows, which may be many, as it closes.
@@ -156,6 +143,23 @@ class MySqlDatabase(Database):
                 self.close()
             else:
                 cursor.close()
+
+    @contextmanager
+    def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
+        """Have the server write the lines, where that gives the same bytes as its rows."""
+        query = query.strip().rstrip(";")
+        reader = None
+        if self.spec.options.zero_dates is ZeroDates.KEEP:
+            reader = begin_lines(self._connection, query, escapes, source=str(self.spec))
+        if reader is None:
+            yield None
+            return
+        try:
+            yield TextResult(columns=reader.names, lines=self._lines(reader))
+        finally:
+            if not reader.is_done:
+                # The library would take the rest of the lines for the answer to what comes next.
+                self.close()
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Ask the server by selecting nothing: it knows its own rules about case."""
@@ -168,7 +172,7 @@ class MySqlDatabase(Database):
             ):
                 cursor.execute(f"SELECT * FROM {name} LIMIT 0")  # noqa: S608  it is quoted
         except TaskError as error:
-            if error.__cause__ is not None and _code(error.__cause__) in _NO_SUCH_TABLE:
+            if error.__cause__ is not None and code_of(error.__cause__) in _NO_SUCH_TABLE:
                 return None
             raise
         return name
@@ -251,7 +255,7 @@ class MySqlDatabase(Database):
                     cursor.execute(piece.sql)
                     change = self._change(cursor)
                 except pymysql.err.Error as error:
-                    if (row := piece.row_in(_reason(error))) is None:
+                    if (row := piece.row_in(reason_of(error))) is None:
                         raise
                     raise self._refused(error, row) from error
                 if change is not None:
@@ -314,7 +318,7 @@ class MySqlDatabase(Database):
     def _execute(self, sql: str, values: Sequence[str] | None) -> int:
         with closing(self._connection.cursor(SSCursor)) as cursor:
             cursor.execute(sql, values)
-            while cursor.fetchmany(_BATCH) or cursor.nextset():
+            while cursor.fetchmany(_AT_ONCE) or cursor.nextset():
                 pass
             return -1 if cursor.description else int(cursor.rowcount)
 
@@ -325,44 +329,34 @@ class MySqlDatabase(Database):
         execute(COMMAND.COM_SET_OPTION, struct.pack("<H", option))
         getattr(self._connection, "_read_packet")().check_error()  # noqa: B009
 
-    def _batches(self, cursor: SSCursor) -> Iterator[Batch]:
+    def _batches(self, cursor: SSCursor, names: Sequence[str]) -> Iterator[Batch]:
         columns = [(field.name, field.type_code) for field in _result(cursor).fields]
         zeros = ZeroDateReader(self.spec.options.zero_dates, columns)
-        while True:
-            with self._problems("read the rows"):
-                rows = cursor.fetchmany(_BATCH)
-            if not rows:
-                return
-            yield zeros.read(rows)
+        return map(zeros.read, in_batches(self._rows(cursor), names, source=str(self.spec)))
+
+    def _rows(self, cursor: SSCursor) -> Iterator[Row]:
+        with self._problems("read the rows"):
+            while (row := cursor.fetchone()) is not None:
+                yield row
+
+    def _lines(self, reader: LineReader) -> Iterator[Lines]:
+        with self._problems("read the rows"):
+            yield from reader.lines()
 
     @contextmanager
     def _problems(self, doing: str) -> Iterator[None]:
         try:
             yield
         except _FAILURES as error:
-            raise TaskError(self._told(doing, error), error_id=_error_id(error)) from error
+            raise TaskError(self._told(doing, error), error_id=error_id_of(error)) from error
 
     def _refused(self, error: pymysql.err.Error, row: int) -> RowRefusedError:
-        return RowRefusedError(self._told("insert rows", error), error_id=_error_id(error), row=row)
+        return RowRefusedError(
+            self._told("insert rows", error), error_id=error_id_of(error), row=row
+        )
 
     def _told(self, doing: str, error: BaseException) -> str:
-        return self.spec.mask(f"cannot {doing}: {self.spec}: {_reason(error)}")
-
-
-def _tls(mode: str | None, ca: str | None) -> dict[str, Any]:
-    """The library's options for a TLS mode; by itself it encrypts where the server offers it."""
-    if mode == "disable":
-        return {"ssl_disabled": True}
-    if mode in {"verify-ca", "verify-full"}:
-        context = ssl.create_default_context(cafile=ca)
-        context.check_hostname = mode == "verify-full"
-        return {"ssl": context}
-    if mode == "require":
-        context = ssl.create_default_context(cafile=ca)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return {"ssl": context}
-    return {}
+        return self.spec.mask(f"cannot {doing}: {self.spec}: {reason_of(error)}")
 
 
 def _may_set_mode(statement: Statement) -> bool:
@@ -379,20 +373,3 @@ def _abandon(cursor: Cursor) -> None:
 
 def _result(cursor: Cursor) -> Any:
     return getattr(cursor, "_result")  # noqa: B009  the stubs leave it out
-
-
-def _code(error: BaseException) -> int:
-    first = error.args[0] if isinstance(error, pymysql.err.Error) and error.args else 0
-    return first if isinstance(first, int) else 0
-
-
-def _error_id(error: BaseException) -> str:
-    code = _code(error)
-    default = ErrorId.ACTIVITY_FAILED if code else ErrorId.CONNECTION_FAILED
-    return _ERROR_IDS.get(code, default)
-
-
-def _reason(error: BaseException) -> str:
-    if _code(error) and len(error.args) > 1:
-        return f"{error.args[1]} (error {error.args[0]})"
-    return str(error) or type(error).__name__

@@ -2,65 +2,48 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import islice
+from dataclasses import replace
+from itertools import chain, islice
 from typing import Any, ClassVar, cast
 
 import psycopg
-from psycopg import adapt, pq, sql
-from psycopg.abc import Buffer
-from psycopg.types import TypesRegistry
-from psycopg.types.none import NoneDumper
-from psycopg.types.string import StrDumperUnknown, TextLoader
+from psycopg import pq, sql
 
-from taskrunner.data.databases.base import Batch, Database, Result, Target, TargetColumn
+from taskrunner.data.databases.base import Batch, Database, Result, Row, Target, TargetColumn
+from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.lasting import keepalives, lasting_settings
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
+from taskrunner.data.databases.lines_in import FileRows, LinesIn
 from taskrunner.data.databases.postgresql_columns import (
     COLUMNS,
     PLAIN_COLUMNS,
     WHOLE_KEY,
     column_of,
 )
+from taskrunner.data.databases.postgresql_copy import Copy, columns_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
+from taskrunner.data.databases.postgresql_errors import error_id_of, reason_of
 from taskrunner.data.databases.postgresql_results import type_of
+from taskrunner.data.databases.postgresql_text import TextOnly
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
-from taskrunner.data.databases.values import BitDigits
+from taskrunner.data.databases.text import Lines, TextResult
 from taskrunner.data.fitting.columns import Fitting, columns_of_rows, fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.data.formats.server_text import FromCopy, is_plain
+from taskrunner.errors import TaskError
 
-_BATCH = 1000
+#: So many rows the client library holds at once, however large they are.
+_ROWS_AT_ONCE = 4
 #: Larger pieces would pile up in the client library's memory.
 _COPY_PIECE = 1 << 16
 #: The first version of the client library that can read rows in chunks.
 _CHUNKS_SINCE = 170000
 _GENERATES_SINCE = 120000
 _RECURSES_SINCE = 90000
-#: The types bit and bit varying.
-_BITS = (1560, 1562)
-_ERROR_IDS = {
-    "28": ErrorId.ACCESS_DENIED,
-    "42501": ErrorId.ACCESS_DENIED,
-    "3D": ErrorId.NOT_FOUND,
-    "3F": ErrorId.NOT_FOUND,
-    "42P01": ErrorId.NOT_FOUND,
-    "08": ErrorId.CONNECTION_FAILED,
-    "53300": ErrorId.CONNECTION_FAILED,
-    "57P": ErrorId.CONNECTION_FAILED,
-    "53100": ErrorId.STORAGE_FULL,
-}
-#: A refused connection comes without a code, so that its text has to do.
-_REFUSED = {
-    re.compile("authentication failed|no pg_hba.conf entry|role .* does not exist|no password"): (
-        ErrorId.ACCESS_DENIED
-    ),
-    re.compile("database .* does not exist"): ErrorId.NOT_FOUND,
-}
 #: COPY wants carriage returns escaped as well.
 _COPY_TEXT = Escapes(separator="\t", record_separator="\n", escape="\\", also="\r")
 #: A stream that is closed early stops the query.
@@ -72,31 +55,6 @@ _ANSWERS = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN"}
 
 
 DIALECT = STANDARD
-
-
-class _BitLoader(adapt.Loader):
-    """Bits are told from numbers."""
-
-    def load(self, data: Buffer) -> BitDigits:
-        return BitDigits(bytes(data), "ascii")
-
-
-def _text_only() -> adapt.AdaptersMap:
-    """Adapters that know nothing but text."""
-    adapters = adapt.AdaptersMap(types=TypesRegistry())
-    adapters.register_loader(0, TextLoader)
-    for oid in _BITS:
-        adapters.register_loader(oid, _BitLoader)
-    adapters.register_dumper(str, StrDumperUnknown)
-    adapters.register_dumper(type(None), NoneDumper)
-    return adapters
-
-
-class _TextOnly:
-    """A context for connections that give and take every value as text."""
-
-    adapters = _text_only()
-    connection = None
 
 
 class PostgreSqlDatabase(Database):
@@ -113,6 +71,8 @@ class PostgreSqlDatabase(Database):
         "extra_float_digits": "3",
         "standard_conforming_strings": "on",
     }
+    #: Whether the server writes rows by COPY ... TO STDOUT.
+    copies_out: ClassVar[bool] = True
     #: More of the client library's own.
     parameters: ClassVar[Mapping[str, Any]] = {}
     _connection: psycopg.Connection[tuple[str | None, ...]]
@@ -141,7 +101,7 @@ class PostgreSqlDatabase(Database):
             with without_environment():
                 self._connection = psycopg.connect(
                     **{key: value for key, value in parameters.items() if value is not None},
-                    context=_TextOnly,
+                    context=TextOnly,
                     prepare_threshold=None,
                     autocommit=True,
                 )
@@ -165,16 +125,31 @@ class PostgreSqlDatabase(Database):
         """Read a query's rows as the server sends them."""
         statement = self._single(query)
         cursor = self._connection.cursor()
-        size = _BATCH if pq.version() >= _CHUNKS_SINCE else 1
+        size = _ROWS_AT_ONCE if pq.version() >= _CHUNKS_SINCE else 1
         rows = cast(_Rows, cursor.stream(statement, size=size))
         with closing(cursor), closing(rows):
             # The columns are known when the first rows have come.
             with self._problems("run the query"):
-                first = list(islice(rows, _BATCH))
+                first = list(islice(rows, 1))
             described = cursor.description
-            columns = tuple(c.name for c in described) if described else self._columns(statement)
+            names = tuple(c.name for c in described or ())
+            columns = names or columns_of(self._connection, statement)
+            read = chain(first, self._rows(rows))
+            batches = in_batches(read, columns, source=str(self.spec))
             types = tuple(map(type_of, described or ()))
-            yield Result(columns=columns, batches=self._batches(first, rows), types=types)
+            yield Result(columns=columns, batches=batches, types=types)
+
+    @contextmanager
+    def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
+        """Have the server write the rows by COPY, where it can for this query."""
+        with self._problems("run the query"):
+            columns = self._copyable(query, escapes)
+            copy = Copy(self._connection)
+            if not columns or not copy.begin_reading(query, escapes.separator):
+                self._connection.rollback()
+                yield None
+                return
+        yield TextResult(columns=columns, lines=self._lines(copy, columns, escapes))
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Look a table or view up as written, and failing that in lower case, as SQL would."""
@@ -202,8 +177,15 @@ class PostgreSqlDatabase(Database):
         self.ensure_table(target)
         table = self.table(target.table, target.schema)
         names = ", ".join(self.quote(name) for name in target.columns)
-        statement = f"COPY {table} ({names}) FROM STDIN" if names else f"COPY {table} FROM STDIN"
+        into = f"{table} ({names})" if names else table
         known = self.target_columns(table)
+        if isinstance(batches, FileRows) and batches.escapes and self._takes(batches):
+            written = replace(batches.escapes, also="\r")
+            pieces = LinesIn(batches, known, target, written=written).pieces()
+            with self._problems(f"load into table {table}"):
+                count = Copy(self._connection).load(into, pieces, written.separator)
+            self.commit_load()
+            return count
         checked = fitted(
             batches,
             known,
@@ -220,7 +202,7 @@ class PostgreSqlDatabase(Database):
             fitting.refuse("\0", batch, first=first)
 
         with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
-            count = self._copy(cursor, statement, checked, refuse_nul)
+            count = self._copy(cursor, f"COPY {into} FROM STDIN", checked, refuse_nul)
         self.commit_load()
         return count
 
@@ -355,20 +337,27 @@ class PostgreSqlDatabase(Database):
                 count += len(batch)
         return count
 
-    def _batches(self, first: Batch, rows: Iterator[tuple[str | None, ...]]) -> Iterator[Batch]:
-        batch = first
-        while batch:
-            yield batch
-            with self._problems("read the rows"):
-                batch = list(islice(rows, _BATCH))
+    def _rows(self, rows: Iterator[Row]) -> Iterator[Row]:
+        with self._problems("read the rows"):
+            yield from rows
 
-    def _columns(self, statement: sql.SQL) -> tuple[str, ...]:
-        """The names of a query's columns, for an answer that has no rows to tell them."""
-        connection = self._connection.pgconn
-        connection.prepare(b"", statement.as_bytes(self._connection))
-        result = connection.describe_prepared(b"")
-        names = (result.fname(n) or b"" for n in range(result.nfields))
-        return tuple(name.decode() for name in names)
+    def _copyable(self, query: str, escapes: Escapes) -> tuple[str, ...]:
+        """The columns of what COPY may be asked for: the query alone has to be one statement."""
+        encoding = self._connection.pgconn.parameter_status(b"server_encoding")
+        if not self.copies_out or not is_plain(escapes) or encoding == b"SQL_ASCII":
+            return ()
+        return columns_of(self._connection, self._single(query))
+
+    def _lines(self, copy: Copy, columns: Sequence[str], escapes: Escapes) -> Iterator[Lines]:
+        in_dialect = FromCopy(escapes)
+        with self._problems("read the rows"):
+            for some in copy.lines(columns, escapes.separator.encode(), source=str(self.spec)):
+                yield Lines(in_dialect(some.data), some.rows)
+
+    def _takes(self, rows: FileRows) -> bool:
+        """Whether the server reads the lines of files, and is sure to see what is no text."""
+        encoding = self._connection.pgconn.parameter_status(b"server_encoding")
+        return rows.has_lines and encoding != b"SQL_ASCII"
 
     def _single(self, query: str) -> sql.SQL:
         return sql.SQL(query.strip().rstrip(";"))
@@ -377,7 +366,7 @@ class PostgreSqlDatabase(Database):
         return psycopg.ClientCursor(self._connection)
 
     def _set(self, name: str, value: str) -> None:
-        literal = sql.Literal(value).as_string(_TextOnly)
+        literal = sql.Literal(value).as_string(TextOnly)
         self._connection.execute(f"SET {name} TO {literal}".encode())
 
     @contextmanager
@@ -387,27 +376,3 @@ class PostgreSqlDatabase(Database):
         except (psycopg.Error, UnicodeError) as error:
             message = self.spec.mask(f"cannot {doing}: {self.spec}: {reason_of(error)}")
             raise TaskError(message, error_id=error_id_of(error)) from error
-
-
-def reason_of(error: Exception) -> str:
-    """What the server says, without the statement that it may quote."""
-    diagnosis = getattr(error, "diag", None)
-    if diagnosis is None or not diagnosis.message_primary:
-        return " ".join(str(error).split()) or type(error).__name__
-    parts = [diagnosis.message_primary, diagnosis.message_detail, diagnosis.context]
-    text = "; ".join(" ".join(part.split()) for part in parts if part)
-    return f"{text} (SQLSTATE {diagnosis.sqlstate})"
-
-
-def error_id_of(error: Exception) -> str:
-    """The errorId for what went wrong."""
-    state = getattr(error, "sqlstate", None)
-    if state:
-        lengths = (5, 3, 2)
-        found = (_ERROR_IDS.get(state[:length]) for length in lengths)
-        return next((error_id for error_id in found if error_id), ErrorId.ACTIVITY_FAILED)
-    for pattern, error_id in _REFUSED.items():
-        if pattern.search(str(error)):
-            return error_id
-    lost = isinstance(error, psycopg.OperationalError)
-    return ErrorId.CONNECTION_FAILED if lost else ErrorId.ACTIVITY_FAILED

@@ -9,13 +9,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from taskrunner.data.databases.base import (
-    Batch,
     Converters,
     Database,
     Result,
+    Row,
     RowRefusedError,
     TargetColumn,
 )
+from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect, Family
 from taskrunner.data.databases.schemes import SQLITE
 from taskrunner.data.databases.script import Statement
@@ -24,7 +25,8 @@ from taskrunner.data.databases.sqlite_files import SqliteFiles
 from taskrunner.data.databases.sqlite_values import RowReader, column_of, converter_of
 from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
 
-_BATCH = 1000
+#: Rows of a megabyte must not fill the memory, and taking the rights for each would be slow.
+_AT_ONCE = 16
 _BUSY_TIMEOUT_S = 60.0
 _ERROR_IDS = {
     sqlite3.SQLITE_AUTH: ErrorId.ACCESS_DENIED,
@@ -84,7 +86,8 @@ class SqliteDatabase(Database):
         with ExitStack() as ending:
             ending.callback(self._end, cursor)
             columns = tuple(column[0] for column in cursor.description or ())
-            yield Result(columns=columns, batches=self._batches(cursor))
+            read = self._rows(cursor)
+            yield Result(columns=columns, batches=in_batches(read, columns, source=str(self.spec)))
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
         """Look a table or view up in the file's own list."""
@@ -188,14 +191,14 @@ class SqliteDatabase(Database):
             self._opened = self._files.open(timeout_s=_BUSY_TIMEOUT_S)
         return self._opened
 
-    def _batches(self, cursor: sqlite3.Cursor) -> Iterator[Batch]:
+    def _rows(self, cursor: sqlite3.Cursor) -> Iterator[Row]:
         reader = RowReader([column[0] for column in cursor.description or ()])
         while True:
             with self._problems("read the rows"):
-                rows = cursor.fetchmany(_BATCH)
+                rows = cursor.fetchmany(_AT_ONCE)
             if not rows:
                 return
-            yield [reader.read(row) for row in rows]
+            yield from map(reader.read, rows)
 
     @contextmanager
     def _problems(self, doing: str) -> Iterator[None]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar, Self
 
+from taskrunner.data.formats.encoding import Escapes
 from taskrunner.model.task import TaskObject
 
 __all__ = ["Format"]
@@ -18,6 +19,11 @@ class Format(ABC):
     extension: ClassVar[str] = ""
     #: The columns' names, where the format object gives them.
     columns: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> Escapes | None:
+        """The dialect, where the format is nothing but it: rows may then pass as whole lines."""
+        return None
 
     @classmethod
     @abstractmethod

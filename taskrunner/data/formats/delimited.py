@@ -15,6 +15,8 @@ from taskrunner.model.task import TaskObject
 #: How authors write a character that JSON does not show well.
 _SPELLED = {r"\t": "\t", r"\n": "\n", r"\r": "\r", r"\0": "\0", r"\\": "\\"}
 _CODE_POINT = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))")
+#: More than any value that is copied, a value of bytes as its hexadecimal digits.
+_MOST_IN_ROW = 256 << 20
 _BETWEEN_COLUMNS = re.compile(r",(?![^(]*\))")
 
 
@@ -41,6 +43,13 @@ class Delimited(Format):
         _check(described, escapes)
         return cls(escapes=escapes, columns=column_names(described.all("column")))
 
+    @property
+    def text(self) -> Escapes | None:
+        """The dialect; a plugin's own kind of it may write something else."""
+        kind = type(self)
+        own = kind.encode is Delimited.encode and kind.decode is Delimited.decode
+        return self.escapes if own else None
+
     def encode(self, batch: Iterable[Sequence[str | None]]) -> bytes:
         """The bytes of some rows."""
         return Encoder(self.escapes).encode(batch)
@@ -50,7 +59,8 @@ class Delimited(Format):
     ) -> Iterator[list[Sequence[str | None]]]:
         """The rows, in batches; every row must have as many values as the first."""
         width = len(self.columns) or None
-        return Decoder(self.escapes, source=source, width=width).decode(chunks)
+        decoder = Decoder(self.escapes, source=source, width=width, most=_MOST_IN_ROW)
+        return decoder.decode(chunks)
 
     def __eq__(self, other: object) -> bool:
         """Whether the bytes would be the same; the type's name and the columns do not matter."""

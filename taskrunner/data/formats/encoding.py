@@ -16,7 +16,9 @@ from taskrunner.errors import TaskError
 
 NULL = r"\N"
 _BYTE_ORDER_MARK = "\ufeff"
+#: A batch ends with the row that makes it as long as this, in rows or in characters.
 _BATCH = 1000
+_BATCH_LENGTH = 1 << 20
 #: A longer record is taken for a file of another format, before it fills the memory.
 _MAX_RECORD = 64 << 20
 
@@ -47,7 +49,7 @@ class Encoder:
         self._replacement += r"\g<0>"
         # Readers take a carriage return before a newline for a part of the line end.
         self._guards_end = _tolerates_return(escapes) and "\r" not in escapes.also
-        # Readers would skip one at the beginning of a file, which this batch may be.
+        # Readers would skip one at the beginning of a file, which any row may be.
         self._may_be_mark = _skips_mark(escapes)
 
     def encode(self, batch: Iterable[Row]) -> bytes:
@@ -65,10 +67,19 @@ class Encoder:
                 if not simple or (guards_end and line.endswith("\r")):
                     line = self._careful(row)
             lines.append(line)
-        if lines and self._may_be_mark and lines[0].startswith(_BYTE_ORDER_MARK):
-            lines[0] = self._escapes.escape + lines[0]
         lines.append("")
-        return end.join(lines).encode()
+        text = end.join(lines)
+        if self._may_be_mark and _BYTE_ORDER_MARK in text:
+            text = self._with_marks_escaped(text)
+        return text.encode()
+
+    def _with_marks_escaped(self, text: str) -> str:
+        """Whichever rows end up at the beginning of a file, the bytes are the same."""
+        escaped = self._escapes.escape + _BYTE_ORDER_MARK
+        end = self._escapes.record_separator
+        if text.startswith(_BYTE_ORDER_MARK):
+            text = escaped + text[1:]
+        return text.replace(end + _BYTE_ORDER_MARK, end + escaped)
 
     def _careful(self, row: Row) -> str:
         line = self._escapes.separator.join(map(self._value, row))
@@ -87,28 +98,41 @@ class Encoder:
 class Decoder:
     """Bytes in UTF-8 to rows; `source` names them in errors."""
 
-    def __init__(self, escapes: Escapes, *, source: str, width: int | None = None) -> None:
+    def __init__(
+        self,
+        escapes: Escapes,
+        *,
+        source: str,
+        width: int | None = None,
+        most: int = _MAX_RECORD,
+        rows_before: int = 0,
+    ) -> None:
+        """`most`: how many characters a record may have; `rows_before`: of the same source."""
         self._escapes = escapes
         self._tolerant = _tolerates_return(escapes)
         self._source = source
         self._width = width
+        self._most = most
         self._unescape = re.compile(re.escape(escapes.escape) + "(.)", re.DOTALL)
-        self._rows = 0
+        self._rows = rows_before
         #: Whether a byte order mark may come: only before anything else.
-        self._may_be_mark = _skips_mark(escapes)
-        #: The text of a record whose end has not come yet.
+        self._may_be_mark = not rows_before and _skips_mark(escapes)
+        #: The text of a record whose end has not come yet, and its length.
         self._open: list[str] = []
+        self._length = 0
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[list[Row]]:
         """The rows in batches; raises TaskError with the row's number at the first bad one."""
         utf8 = codecs.getincrementaldecoder("utf-8")()
         batch: list[Row] = []
+        room = _BATCH_LENGTH
         for chunk in chunks:
             for record in self._records(self._text(utf8, chunk, final=False)):
                 batch.append(self._row(record))
-                if len(batch) >= _BATCH:
+                room -= len(record)
+                if room <= 0 or len(batch) >= _BATCH:
                     yield batch
-                    batch = []
+                    batch, room = [], _BATCH_LENGTH
         for record in [*self._records(self._text(utf8, b"", final=True)), *self._rest()]:
             batch.append(self._row(record))
         if batch:
@@ -130,22 +154,45 @@ class Decoder:
 
     def _records(self, text: str) -> Iterator[str]:
         """Every record that ends in this text, without its separator."""
-        end, escape = self._escapes.record_separator, self._escapes.escape
+        end = self._escapes.record_separator
         *pieces, rest = text.split(end)
         for piece in pieces:
-            record = "".join([*self._open, piece]) if self._open else piece
-            if record.endswith(escape) and _is_odd(record, escape):
-                self._keep([record, end])
+            if self._is_escaped(piece):
+                self._keep(piece)
+                self._keep(end)
                 continue
-            self._open = []
+            record = piece
+            if self._open:
+                record = "".join([*self._open, piece])
+                self._open, self._length = [], 0
             yield self._without_return(record)
         if rest:
-            self._keep([*self._open, rest])
+            self._keep(rest)
 
-    def _keep(self, pieces: list[str]) -> None:
-        self._open = pieces
-        if sum(map(len, pieces)) > _MAX_RECORD:
-            raise self._bad(f"has no end within {_MAX_RECORD >> 20} MiB")
+    def _is_escaped(self, piece: str) -> bool:
+        """Whether the separator behind a piece belongs to a value."""
+        escape = self._escapes.escape
+        if piece and not piece.endswith(escape):
+            return False
+        # Of a piece that is nothing but escape characters, more may have come before.
+        for kept in reversed(self._open):
+            if piece.strip(escape):
+                break
+            piece = kept + piece
+        return _is_odd(piece, escape)
+
+    def _keep(self, piece: str) -> None:
+        self._open.append(piece)
+        self._length += len(piece)
+        if self._length > self._most:
+            column = self._column("".join(self._open))
+            raise self._bad(f"has no end within {self._most >> 20} MiB (column {column})")
+
+    def _column(self, record: str) -> int:
+        """The number of the value that a record's text ends in."""
+        separator, escape = self._escapes.separator, self._escapes.escape
+        starts = record.split(separator)[:-1]
+        return 1 + sum(1 for start in starts if not _is_odd(start, escape))
 
     def _rest(self) -> Iterator[str]:
         """The last record, when no separator ends it."""
@@ -178,14 +225,13 @@ class Decoder:
     def _careful(self, record: str) -> list[str | None]:
         separator, escape = self._escapes.separator, self._escapes.escape
         fields: list[str] = []
-        whole = True
+        parts: list[str] = []
         for piece in record.split(separator):
-            if whole:
-                fields.append(piece)
-            else:
-                fields[-1] += separator + piece
-            whole = not _is_odd(fields[-1], escape)
-        if not whole:
+            parts.append(piece)
+            if not _is_odd(piece, escape):
+                fields.append(separator.join(parts) if len(parts) > 1 else piece)
+                parts = []
+        if parts:
             raise self._bad("ends with an escape character and nothing after it")
         return [None if f == NULL else self._unescape.sub(r"\1", f) for f in fields]
 

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
-from taskrunner.data.databases.postgresql import (
-    PostgreSqlDatabase,
-    error_id_of,
-    reason_of,
-)
+from taskrunner.data.databases.postgresql import PostgreSqlDatabase
+from taskrunner.data.databases.postgresql_errors import error_id_of, reason_of
 from taskrunner.data.redshift.session import Done, Rows, Shape, Step, StepFailed
 from taskrunner.errors import TaskError
 

@@ -2,10 +2,18 @@ from __future__ import annotations
 
 import gzip
 import io
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from taskrunner.data.formats.compression import GzipWriter, gunzipped
+from taskrunner.data.formats.compression import (
+    GzipWriter,
+    compressing,
+    decompressing,
+    gunzipped,
+)
 from taskrunner.errors import TaskError
 
 
@@ -57,3 +65,32 @@ def test_a_cut_is_noticed(cut: int) -> None:
 def test_other_bytes_are_refused() -> None:
     with pytest.raises(TaskError, match="s3://bucket/key"):
         gunzip(b"1,2,3\n")
+
+
+def test_a_wrong_checksum_is_noticed() -> None:
+    data = bytearray(gzip.compress(b"some text that is not so short"))
+    data[-6] ^= 1
+    with pytest.raises(TaskError, match=r"s3://bucket/key: the gzip data cannot be read"):
+        gunzip(bytes(data))
+
+
+@given(st.integers(0, 3 << 18), st.integers(1, 300_000), st.booleans())
+def test_any_length_comes_back(length: int, size: int, random: bool) -> None:
+    """Also where the room for output ends with the input, so that some is kept inside."""
+    data = Random(length).randbytes(length) if random else bytes(length)
+    packed = io.BytesIO()
+    with compressing(packed) as put:
+        for start in range(0, length, size):
+            put(data[start : start + size])
+    assert gzip.decompress(packed.getvalue()) == data
+    with decompressing(io.BytesIO(packed.getvalue()), source="s") as pieces:
+        assert b"".join(pieces) == data
+
+
+def test_what_fails_to_be_written_is_raised() -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object, /) -> int:
+            raise TaskError("no space left")
+
+    with pytest.raises(TaskError, match="no space left"), compressing(Full()) as put:
+        put(b"data")

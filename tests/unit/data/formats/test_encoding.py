@@ -115,6 +115,34 @@ def test_a_record_without_end_does_not_fill_the_memory() -> None:
         list(decoder.decode(chunks))
 
 
+def test_the_column_of_a_record_without_end_is_named() -> None:
+    chunks = [b"1,2\n3,a\\,b,", b"x" * 2048, b"x" * (1 << 20)]
+    decoder = Decoder(CSV, source="s3://bucket/key", most=1 << 20)
+    with pytest.raises(TaskError, match=r"row 2 has no end within 1 MiB \(column 3\)"):
+        list(decoder.decode(chunks))
+
+
+def test_a_batch_of_long_rows_is_short() -> None:
+    data = b"x" * (300 << 10) + b",y\n"
+    batches = list(Decoder(CSV, source="s").decode([data] * 9))
+    assert [len(batch) for batch in batches] == [4, 4, 1]
+
+
+def test_a_value_of_nothing_but_escapes_comes_back() -> None:
+    """It must not be looked at from its start for each of them: here that would be for ever."""
+    value = "\n" * (1 << 16) + "," * (1 << 16) + "\\" * (1 << 16)
+    data = Encoder(CSV).encode([[value, "b"]])
+    assert decode(data) == [[value, "b"]]
+    assert decode(data, size=1 << 10) == [[value, "b"]]
+
+
+def test_a_byte_order_mark_is_escaped_wherever_a_file_may_begin() -> None:
+    one, two = ["\ufeffa", "\ufeffb"], ["\ufeffc", None]
+    together = Encoder(CSV).encode([one, two])
+    assert together == Encoder(CSV).encode([one]) + Encoder(CSV).encode([two])
+    assert together == "\\\ufeffa,\ufeffb\n\\\ufeffc,\\N\n".encode()
+
+
 def test_the_first_rows_come_before_the_last_bytes() -> None:
     decoder = Decoder(CSV, source="s")
     taken = []

@@ -1,0 +1,242 @@
+"""Lines of files on their way into a table, looked at without being taken apart.
+
+A regular expression says of a piece of a file at once that all of its rows have the table's columns
+and values that these keep, written as servers read them. Such a piece goes on as it is. Any other
+one is taken apart, checked and written anew, as if it had come by rows: so both ways give the same.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from taskrunner.data.databases.base import Batch, Target, TargetColumn
+from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace
+from taskrunner.data.fitting.columns import Fitting, columns_of_rows
+from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, BitsAsNumber, Money, Scaled
+from taskrunner.data.fitting.texts import Length
+from taskrunner.data.fitting.times import Interval, Temporal
+from taskrunner.data.formats.encoding import Decoder, Encoder, Escapes
+from taskrunner.data.formats.server_text import is_plain
+from taskrunner.errors import TaskError
+
+#: What numbers and times have in them, which no separator may be then.
+_IN_NUMBERS = re.compile(r"[-+:. 0-9A-Za-z]")
+#: A regular expression can count so far.
+_MOST_COUNTED = 65535
+_BACKSLASH = 0x5C
+#: Rules whose plain texts have no other characters than those.
+_NUMBERS = (Scaled, Binary, Money, BitsAsNumber, BitsAsDigits, Temporal, Interval)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRows:
+    """The rows of files: batches, or what the files hold for those who can take lines."""
+
+    batches: Iterable[Batch]
+    #: The files' dialect; None: there are only batches.
+    escapes: Escapes | None
+    #: How many values each row must have; None: as many as the first one.
+    width: int | None
+    #: Each file's name, and its bytes, decompressed.
+    files: Callable[[], Iterator[tuple[str, AbstractContextManager[Iterator[bytes]]]]]
+    #: Told how many rows have been taken after each piece; may raise.
+    count: Callable[[int], None]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether servers can read the files' lines."""
+        return self.escapes is not None and is_plain(self.escapes)
+
+
+class LinesIn:
+    """The pieces of a load, as the server is to be given them; `written` is how it reads them."""
+
+    def __init__(
+        self,
+        source: FileRows,
+        columns: Sequence[TargetColumn],
+        target: Target,
+        *,
+        written: Escapes,
+        most: int = MOST_IN_VALUE,
+        without: str = "\0",
+    ) -> None:
+        """`without`: a character that the server's texts cannot have."""
+        self._without = without
+        self._source = source
+        self._most = most
+        self._known = columns
+        self._target = target
+        self._escapes = source.escapes or Escapes()
+        self._encoder = Encoder(written)
+        self._taken = _taking(columns, target)
+        self._row = row_pattern(self._taken, self._escapes)
+        self._fitting: Fitting | None = None
+        self._width = source.width
+        self._rows = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        """All that the server is given."""
+        for uri, opened in self._source.files():
+            with opened as chunks:
+                before = self._rows
+                for piece in whole_lines(chunks, most=self._most):
+                    lines = self._plain(piece, is_first=self._rows == before)
+                    if lines is not None:
+                        yield lines.data
+                        self._count(lines.rows)
+                    else:
+                        for batch in self._batches(piece, uri, self._rows - before):
+                            yield self._encoder.encode(batch)
+                            self._count(len(batch))
+
+    def _plain(self, piece: bytes, *, is_first: bool) -> Lines | None:
+        """The lines as they are, where nothing has to be looked at in them."""
+        if is_first:
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        if self._row is None or self._width not in {None, len(self._taken)}:
+            return None
+        if not self._row.holds(piece) or not _is_utf8(piece):
+            return None
+        self._width = len(self._taken)
+        return Lines(piece, self._row.count(piece))
+
+    def _batches(self, piece: bytes, uri: str, before: int) -> Iterator[Batch]:
+        """The rows of a piece, `before` of its file's before it, with values that are kept."""
+        width = self._source.width if before == 0 else self._width
+        decoder = Decoder(
+            self._escapes, source=uri, width=width, most=self._most, rows_before=before
+        )
+        for batch in decoder.decode([piece]):
+            found = len(batch[0])
+            if self._width not in {None, found}:
+                raise TaskError(f"{uri}: rows have {found} values, those before {self._width}")
+            self._width = found
+            yield self._fit(batch)
+
+    def _fit(self, batch: Batch) -> Batch:
+        if self._fitting is None:
+            target = self._target
+            columns = columns_of_rows(
+                self._known, target.columns, table=target.full_name, width=len(batch[0])
+            )
+            self._fitting = Fitting(columns, target.on_lossy_value, table=target.full_name)
+        first = self._rows + 1
+        if any(self._without in value for row in batch for value in row if value is not None):
+            self._fitting.refuse(self._without, batch, first=first)
+        return self._fitting.fit(batch, first=first)
+
+    def _count(self, rows: int) -> None:
+        self._rows += rows
+        self._source.count(rows)
+
+
+class RowPattern:
+    """Rows whose values some columns keep, as servers read them."""
+
+    def __init__(self, row: str) -> None:
+        self._row = re.compile(row.encode("latin-1"))
+        # Possessive: where a row is not one of these, nothing is tried again.
+        self._rows = re.compile(f"(?:{row})*+".encode("latin-1"))
+
+    def holds(self, data: bytes) -> bool:
+        """Whether some bytes are nothing but such rows."""
+        return self._rows.fullmatch(data) is not None
+
+    def count(self, data: bytes) -> int:
+        """How many rows some bytes are that are nothing else."""
+        if b"\\\n" not in data:
+            return data.count(b"\n")
+        return sum(1 for _ in self._row.finditer(data))
+
+
+def row_pattern(columns: Sequence[TargetColumn], escapes: Escapes) -> RowPattern | None:
+    """The pattern of a table's rows; None where the types of its columns have none."""
+    separator = re.escape(escapes.separator)
+    other = rf"[^{separator}\\\n\r\0]"
+    values = []
+    for column in columns:
+        value = _value(column, escapes.separator, other)
+        if value is None:
+            return None
+        values.append(value if column.null_becomes is not None else rf"(?:{value}|\\N)")
+    return RowPattern(separator.join(values) + r"\n") if values else None
+
+
+def _value(column: TargetColumn, separator: str, other: str) -> str | None:
+    rule = column.rule
+    if rule is None:
+        # Escapes that are no servers' own: of a separator, a newline, a backslash.
+        return rf"{other}*+(?:\\[{re.escape(separator)}\n\\]{other}*+)*+"
+    if isinstance(rule, Length):
+        # So few bytes that they are not too many characters.
+        most = min(rule.most // (4 if rule.in_bytes else 1), _MOST_COUNTED)
+        return f"{other}{{0,{most}}}+"
+    if isinstance(rule, _NUMBERS):
+        return None if _IN_NUMBERS.match(separator) else f"(?:{rule.plain})"
+    return None
+
+
+def _taking(columns: Sequence[TargetColumn], target: Target) -> Sequence[TargetColumn]:
+    """The columns that a row's values go to, in order; none where one of them is not known."""
+    if not target.columns:
+        return [column for column in columns if not (column.is_generated or column.is_hidden)]
+    by_name = {column.name.lower(): column for column in columns}
+    found = [by_name.get(name.lower()) for name in target.columns]
+    return [column for column in found if column is not None] if None not in found else []
+
+
+def whole_lines(chunks: Iterable[bytes], *, most: int = MOST_IN_VALUE) -> Iterator[bytes]:
+    """Pieces of a file that end where a row ends; the last one may end in the midst of its row."""
+    pace = Pace()
+    kept: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        start = 0
+        while start < len(chunk):
+            some = chunk[start : start + pace.size]
+            start += len(some)
+            end = _end_of_row(some)
+            if not end:
+                kept.append(some)
+                size += len(some)
+                if size > most:
+                    break
+                continue
+            yield b"".join([*kept, some[:end]])
+            pace.grow()
+            kept, size = [some[end:]], len(some) - end
+        if size > most:
+            break
+    if rest := b"".join(kept):
+        yield rest
+
+
+def _end_of_row(data: bytes) -> int:
+    """Where the last row ends in some bytes; 0: nowhere, or what was before them would tell."""
+    end = len(data)
+    while (end := data.rfind(b"\n", 0, end)) > 0:
+        start = end
+        while start and data[start - 1] == _BACKSLASH:
+            start -= 1
+        if start and (end - start) % 2 == 0:
+            return end + 1
+        end = max(start, 1)
+    return 0
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+r"""AWS's delimited text, made of what servers write: bytes to bytes, no row an object.
+
+PostgreSQL's COPY writes the same text but for control characters: it has names for them (`\n`,
+`\t`), where AWS's dialect has an escape character before those that mean something, and none
+before the others.
+"""
+
+from __future__ import annotations
+
+import re
+
+from taskrunner.data.formats.encoding import Escapes
+
+_MARK = "\ufeff".encode()
+_NAMED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+#: COPY takes none of these between columns, and N is a part of NULL.
+_NO_SEPARATOR = frozenset("\\\r\n\0N.abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+def is_plain(escapes: Escapes) -> bool:
+    """Whether servers can write the dialect: lines, escaped by backslashes, an ASCII separator."""
+    return (
+        escapes.record_separator == "\n"
+        and escapes.escape == "\\"
+        and not escapes.also
+        and escapes.separator.isascii()
+        and escapes.separator not in _NO_SEPARATOR
+    )
+
+
+class FromCopy:
+    """Lines that COPY ... TO wrote, in the dialect."""
+
+    #: Pairs of backslashes are taken as well, so that what follows one is no name.
+    _escaped = re.compile(rb"\\(?:[\\bfntv]|r\n?)")
+
+    def __init__(self, escapes: Escapes) -> None:
+        separator = escapes.separator.encode()
+        self._plain = {b"\\\\": b"\\\\"}
+        for name, character in _NAMED.items():
+            special = character in {separator, b"\n"}
+            self._plain[b"\\" + name] = b"\\" + character if special else character
+        # One that ends a row would be taken for a part of the line end.
+        self._plain[b"\\r\n"] = b"\\\r\n"
+
+    def __call__(self, lines: bytes) -> bytes:
+        """Whole lines."""
+        if b"\\" in lines:
+            lines = self._escaped.sub(self._one, lines)
+        return with_marks_escaped(lines)
+
+    def _one(self, match: re.Match[bytes]) -> bytes:
+        return self._plain[match[0]]
+
+
+def with_marks_escaped(lines: bytes) -> bytes:
+    """Lines in which no row begins with a byte order mark, which readers would skip."""
+    if _MARK not in lines:
+        return lines
+    if lines.startswith(_MARK):
+        lines = b"\\" + lines
+    return lines.replace(b"\n" + _MARK, b"\n\\" + _MARK)

@@ -1,0 +1,214 @@
+"""What goes as lines is what goes by rows: the same values, or the same refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from taskrunner.data.databases.base import Target, TargetColumn
+from taskrunner.data.databases.lines_in import FileRows, LinesIn, row_pattern, whole_lines
+from taskrunner.data.fitting.columns import Fitting, columns_of_rows, fitted
+from taskrunner.data.fitting.numbers import Binary, Scaled
+from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.data.fitting.texts import Length, Words
+from taskrunner.data.fitting.times import Temporal
+from taskrunner.data.formats.encoding import Decoder, Escapes
+from taskrunner.errors import TaskError
+
+CSV = Escapes()
+COLUMNS = [
+    TargetColumn(name="id", type="int", rule=Scaled(), null_becomes="0"),
+    TargetColumn(name="amount", type="numeric(9,2)", rule=Scaled(2)),
+    TargetColumn(name="note", type="varchar(5)", rule=Length(5)),
+    TargetColumn(name="rest", type="text"),
+]
+TARGET = Target(table="t", on_lossy_value=OnLossyValue.TRUNCATE)
+FAILING = replace(TARGET, on_lossy_value=OnLossyValue.FAIL)
+Files = Sequence[tuple[str, Sequence[bytes]]]
+
+
+def file_rows(files: Files, *, escapes: Escapes = CSV, width: int | None = None) -> FileRows:
+    def opened() -> Iterator[tuple[str, nullcontext[Iterator[bytes]]]]:
+        for name, chunks in files:
+            yield name, nullcontext(iter(chunks))
+
+    return FileRows(batches=[], escapes=escapes, width=width, files=opened, count=lambda rows: None)
+
+
+def by_lines(
+    files: Files,
+    columns: Sequence[TargetColumn] = COLUMNS,
+    target: Target = TARGET,
+    *,
+    escapes: Escapes = CSV,
+    width: int | None = None,
+) -> list[list[str | None]] | str:
+    """What a server would read; or why it is given nothing."""
+    written = replace(escapes, also="\r")
+    source = file_rows(files, escapes=escapes, width=width)
+    try:
+        pieces = list(LinesIn(source, columns, target, written=written).pieces())
+    except TaskError as error:
+        return str(error)
+    # Nothing but these escapes is the same to a server.
+    rows = Decoder(written, source="it", most=1 << 30).decode([b"x\n", b"".join(pieces)][1:])
+    return [list(row) for batch in rows for row in batch]
+
+
+def by_rows(
+    files: Files,
+    columns: Sequence[TargetColumn] = COLUMNS,
+    target: Target = TARGET,
+    *,
+    escapes: Escapes = CSV,
+    width: int | None = None,
+) -> list[list[str | None]] | str:
+    def batches() -> Iterator[list[Sequence[str | None]]]:
+        known = None
+        for name, chunks in files:
+            for batch in Decoder(escapes, source=name, width=width).decode(chunks):
+                known = known or len(batch[0])
+                if len(batch[0]) != known:
+                    found = len(batch[0])
+                    raise TaskError(f"{name}: rows have {found} values, those before {known}")
+                yield batch
+
+    found: list[list[str | None]] = []
+    try:
+        for rows in fitted(batches(), columns, (), target.on_lossy_value, table="t"):
+            if any("\0" in value for row in rows for value in row if value is not None):
+                written = columns_of_rows(columns, (), table="t", width=len(rows[0]))
+                fitting = Fitting(written, target.on_lossy_value, table="t")
+                fitting.refuse("\0", rows, first=len(found) + 1)
+            found += map(list, rows)
+    except TaskError as error:
+        return str(error)
+    return found
+
+
+LINES = [
+    b"1,2.50,ab,text\n", b"2,\\N,\\N,\\N\n", b"3,0,,\n", b"4,1.999,abc,x\n", b"5,1,abcde ,x\n",
+    b"6,1,a\\,b,c\\\nd\n", b"7,1,a\\\\,\\\\N\n", b"8,1,\\n,\\.\n", b"9,1,a,b\r\n",
+    b"10,1,a\rb,c\\\r\n", b"11,1,a\n", b"12,1,a,b,c\n", b"13,1,abcdefg,x\n",
+    b"14,1,\xc3\xa9\xc3\xa9\xc3\xa9,\xf0\x9f\x98\x80\n",
+    b"15,1,\xff,x\n", b"\xef\xbb\xbf16,1,a,b\n", b"\\N,1,a,b\n", b"17,1e3,a,b\n", b"18,x,a,b\n",
+    b"\n", b"\\", b"19,1,a,b", b"20,1,a,\0\t\n", b"\\.\n", b"21,1,\\\xef\xbb\xbf,b\n",
+]  # fmt: skip
+texts = st.lists(st.one_of(st.sampled_from(LINES), st.just(LINES[0])), max_size=8).map(b"".join)
+
+
+@given(
+    contents=st.lists(texts, min_size=1, max_size=2),
+    size=st.integers(1, 60),
+    target=st.sampled_from([TARGET, FAILING]),
+    width=st.sampled_from([None, None, 4, 3]),
+)
+@settings(max_examples=2 * settings().max_examples)
+@example([b"1,2,a,b\n\xef\xbb\xbf2,2,a,b\n"], 8, TARGET, None)
+@example([b"1,2,a,b", b"2,2,a,b\n"], 3, TARGET, None)
+def test_lines_are_what_rows_are(
+    contents: list[bytes], size: int, target: Target, width: int | None
+) -> None:
+    files = [
+        (f"file{n}", [data[i : i + size] for i in range(0, len(data), size)])
+        for n, data in enumerate(contents)
+    ]
+    lines = by_lines(files, COLUMNS, target, width=width)
+    rows = by_rows(files, COLUMNS, target, width=width)
+    # Of two faults it may be another one that is found first.
+    assert lines == rows or (isinstance(lines, str) and isinstance(rows, str))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"1,2,ab,x\n2,1.999,ab,x\n",
+        b"1,2,ab,x\n2,2,ab\n",
+        b"1,2,ab,x\n2,2,\xff,x\n",
+        b"1,2,ab,x\n\\N,2,a,x\n",
+        b"1,2,ab\n",
+        b"1,2,ab,x\\",
+        b"1,2,ab,x\n2,2,ab,x,y\n",
+    ],
+)
+def test_what_is_wrong_is_told_as_by_rows(data: bytes) -> None:
+    files = [("first", [b"1,2,a,b\n"] * 3), ("second", [data])]
+    told = by_lines(files, COLUMNS, FAILING)
+    assert isinstance(told, str)
+    assert told == by_rows(files, COLUMNS, FAILING)
+
+
+def test_good_lines_are_passed_on_as_they_are() -> None:
+    data = b"1,2.50,ab,te\\,xt\n2,\\N,\\N,\\N\n" * 10_000
+    source = file_rows([("f", [data[i : i + 70_000] for i in range(0, len(data), 70_000)])])
+    columns = [replace(COLUMNS[0], null_becomes=None), *COLUMNS[1:]]
+    loading = LinesIn(source, columns, TARGET, written=replace(CSV, also="\r"))
+    assert b"".join(loading.pieces()) == data
+
+
+def test_only_what_has_to_be_looked_at_is_written_anew() -> None:
+    good, odd = b"1,2,ab,x\n" * 1000, b"2,2,ab,b\\ad\r\n"
+    source = file_rows([("f", [good, odd, good])])
+    pieces = LinesIn(source, COLUMNS, TARGET, written=replace(CSV, also="\r")).pieces()
+    assert b"".join(pieces) == good + b"2,2,ab,bad\n" + good
+
+
+@pytest.mark.parametrize("separator", ["-", ":", " ", "+", "E"])
+def test_a_separator_that_numbers_have_is_no_good_for_lines(separator: str) -> None:
+    times = [TargetColumn(name="t", type="timestamp", rule=Temporal())]
+    assert row_pattern(times, Escapes(separator=separator)) is None
+    assert row_pattern(times, CSV) is not None
+
+
+def test_a_rule_that_nobody_has_thought_of_is_no_good_for_lines() -> None:
+    words = TargetColumn(name="w", type="enum", rule=Words(("a,b", "c")))
+    assert row_pattern([words], CSV) is None
+    assert row_pattern([], CSV) is None
+
+
+def test_numbers_of_all_kinds_are_lines() -> None:
+    columns = [TargetColumn(name="x", type="double", rule=Binary(8))]
+    found = row_pattern(columns, CSV)
+    assert found is not None
+    assert found.holds(b"-12.5\n1\n")
+    assert not found.holds(b"-12.5\n0.12345678901234567\n")
+
+
+def test_rows_are_counted() -> None:
+    found = row_pattern(COLUMNS[2:], CSV)
+    assert found is not None
+    data = b"a,b\n" + b"c,d\\\ne\n" + b"f,g\\\\\n" + b"\\N,\n"
+    assert found.holds(data)
+    assert found.count(data) == 4
+    assert found.count(b"a,b\n") == 1
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_pieces_end_where_rows_end(size: int) -> None:
+    data = b"a,b\\\nc\n" + b"\\\\\n" + b"\\\\\\\nd\n" + b"\n" * 3 + b"rest\\\n"
+    pieces = list(whole_lines([data[i : i + size] for i in range(0, len(data), size)]))
+    assert b"".join(pieces) == data
+    for piece in pieces[:-1]:
+        assert piece.endswith(b"\n")
+        assert (len(piece[:-1]) - len(piece[:-1].rstrip(b"\\"))) % 2 == 0
+
+
+def test_a_row_without_end_does_not_fill_the_memory() -> None:
+    chunk = b"x" * (1 << 18)
+    taken = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(1000):
+            taken.append(number)
+            yield chunk
+
+    source = file_rows([("f", chunks())])  # type: ignore[list-item]
+    pieces = LinesIn(source, COLUMNS[3:], TARGET, written=CSV, most=1 << 20).pieces()
+    with pytest.raises(TaskError, match="f: row 1 has no end within 1 MiB"):
+        next(pieces)
+    assert len(taken) < 8
