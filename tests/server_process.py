@@ -73,11 +73,15 @@ def serving(
     account: Account,
     *,
     stop: signal.Signals,
+    abandoned: signal.Signals | None = None,
 ) -> Iterator[int]:
-    """Run a server until the block ends; yields its port once `prepare(port)` has succeeded."""
+    """Run a server until the block ends; yields its port once `prepare(port)` has succeeded.
+
+    `abandoned` is what the kernel sends it when this process dies, if that is not `stop`.
+    """
     for last_try in (*[False] * (_PORT_TRIES - 1), True):
         port = _free_port()
-        process = _start(command(port), folder, account, stop)
+        process = _start(command(port), folder, account, abandoned or stop)
         try:
             _await(process, lambda port=port: prepare(port), folder)  # type: ignore[misc]
         except StartFailed:
@@ -104,7 +108,7 @@ def _free_port() -> int:
 
 
 def _start(
-    argv: Sequence[str], folder: Path, account: Account, stop: signal.Signals
+    argv: Sequence[str], folder: Path, account: Account, abandoned: signal.Signals
 ) -> subprocess.Popen[bytes]:
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
@@ -119,15 +123,15 @@ def _start(
             extra_groups=None if account.uid is None else [],
             # Out of the terminal's reach: Ctrl-C is for the tests, which then stop the server.
             start_new_session=True,
-            preexec_fn=lambda: _die_with_parent(stop),  # noqa: PLW1509
+            preexec_fn=lambda: _die_with_parent(abandoned),  # noqa: PLW1509
         )
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent(stop: signal.Signals) -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(stop), 0, 0, 0)
+def _die_with_parent(number: signal.Signals) -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 def _await(process: subprocess.Popen[bytes], prepare: Callable[[], None], folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 Every starter is a context manager that yields a URL. Whatever ends the block (a failed start,
 Ctrl-C, SIGTERM turned into KeyboardInterrupt) ends the server and removes its folder; if the test
-process itself is killed, the kernel sends the server its stop signal.
+process itself is killed, the kernel sends the server a signal: its stop signal, or `abandoned`.
 """
 
 from __future__ import annotations
@@ -131,7 +131,12 @@ def mariadb() -> Iterator[str]:
         def prepare(port: int) -> None:
             _mysql(f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}").close()
 
-        with serving(command, prepare, folder, account, stop=signal.SIGTERM) as port:
+        with serving(
+            *(command, prepare, folder, account),
+            stop=signal.SIGTERM,
+            # Shutting down while its folder is removed it may never end.
+            abandoned=signal.SIGKILL,
+        ) as port:
             yield f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
 
 
