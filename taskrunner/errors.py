@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 
 class TaskrunnerError(Exception):
@@ -184,6 +185,13 @@ class TaskError(TaskrunnerError):
     def __init__(self, message: str, *, error_id: str = ErrorId.ACTIVITY_FAILED) -> None:
         self.error_id = error_id
         super().__init__(message)
+
+    def told(self, message: str) -> Self:
+        """An error of the same kind, and of all that it knows, with another message."""
+        other = type(self).__new__(type(self), message)
+        other.__dict__.update(self.__dict__)
+        other.args = (message,)
+        return other
 
 
 class PermanentTaskError(TaskError):

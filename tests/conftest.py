@@ -162,13 +162,14 @@ def _prepare_hypothesis() -> None:
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
     """Take away handlers that a test gave to the root logger: they would write for all others."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    root, ours = logging.getLogger(), logging.getLogger("taskrunner")
+    handlers, level, our_level = list(root.handlers), root.level, ours.level
     yield
     for handler in root.handlers[:]:
         if handler not in handlers:
             root.removeHandler(handler)
     root.setLevel(level)
+    ours.setLevel(our_level)
 
 
 @pytest.fixture(autouse=True)

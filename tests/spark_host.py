@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from taskrunner.activities.engines.local import EXTRA, spark_folder
+from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.testing import ActivityEnvironment
 
@@ -29,7 +32,13 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 @contextmanager
 def local_environment(*, staged: bool) -> Iterator[ActivityEnvironment]:
     """A context in which s3:// is a folder to the programs too, or is brought to them."""
-    with ActivityEnvironment(data=DataSettings(emr_engine="local")) as found:
+    with (
+        tempfile.TemporaryDirectory(prefix="taskrunner-s3-") as folder,
+        ActivityEnvironment(
+            objects=open_store(DataSettings(s3_root=Path(folder))) if staged else None,
+            data=DataSettings(emr_engine="local"),
+        ) as found,
+    ):
         found.env["JAVA_TOOL_OPTIONS"] = QUICK_JAVA
         if staged:
             found.data = replace(found.data, s3_root=None)

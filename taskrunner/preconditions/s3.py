@@ -36,7 +36,7 @@ class S3Precondition(Precondition):
             where = f"{ctx.task.main.type} {ctx.task.component_id!r}"
             if str(error).startswith(where):
                 raise
-            raise type(error)(f"{where}: {error}", error_id=error.error_id) from error
+            raise error.told(f"{where}: {error}") from error
 
     def look(self, ctx: Context, objects: ObjectStore) -> bool:
         """Whether what is looked for is there."""

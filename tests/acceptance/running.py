@@ -58,7 +58,8 @@ class Service:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.client = boto3.client("datapipeline", endpoint_url=url)
+        # The default session would keep the credentials of whoever asked first.
+        self.client = boto3.session.Session().client("datapipeline", endpoint_url=url)
 
     def close(self) -> None:
         self.client.close()

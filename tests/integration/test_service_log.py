@@ -20,7 +20,7 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "A": {"type": "ShellCommandActivity", "command": "false", "onFail": {"ref": "Told"}},
     "Told": {
         "type": "SnsAlarm",
-        "role": "r",
+        "role": "arn:aws:iam::123456789012:role/ops",
         "topicArn": TOPIC,
         "subject": "#{node.name} is #{node.@status}",
         "message": "because: #{node.errorMessage}",

@@ -112,7 +112,10 @@ class Sent:
     def __init__(self) -> None:
         self.content = io.BytesIO()
 
-    def open_write(self, _uri: str) -> AbstractContextManager[io.BytesIO]:
+    def open_write(
+        self, _uri: str, *, encrypt: bool | None = None
+    ) -> AbstractContextManager[io.BytesIO]:
+        assert encrypt is None
         return nullcontext(self.content)
 
 

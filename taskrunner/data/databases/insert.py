@@ -54,7 +54,7 @@ class Inserter:
         except TaskError as error:
             last = first + len(batch) - 1
             message = f"{error} (in rows {first} to {last} for table {self._table!r})"
-            raise type(error)(message, error_id=error.error_id) from error
+            raise error.told(message) from error
 
     def _given(self, query: str, width: int) -> Statement:
         statement = parse_statement(query, self._database.session_dialect(), percent_s=True)

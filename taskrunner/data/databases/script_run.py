@@ -96,7 +96,7 @@ class ScriptRun:
         try:
             self._session.commit()
         except TaskError as error:
-            raise type(error)(f"{error}{self._remark()}", error_id=error.error_id) from error
+            raise error.told(f"{error}{self._remark()}") from error
 
     @property
     def kept(self) -> str:
@@ -201,7 +201,7 @@ class ScriptRun:
         place = statement.place(max(0, (offset or 0) - statement.lead))
         text = quoted(told(statement.text[statement.lead :], self._script.text), _SHOWN)
         message = f"{error}; statement {number} of {self._script.name}, {place}: {text}"
-        return type(error)(f"{message}{self._remark()}", error_id=error.error_id)
+        return error.told(f"{message}{self._remark()}")
 
     def _never_ended(self, last: Statement) -> PermanentTaskError:
         message = (

@@ -160,7 +160,8 @@ class _Furnishing:
         component = self._objects[node.component]
         database = component.ref("database")
         items = [component, *([self._objects[database.id]] if database else ())]
-        words = " ".join(str(field.value) for item in items for field in item.fields).lower()
+        texts = (f.value for item in items for f in item.fields if isinstance(f.value, str))
+        words = " ".join(texts).lower()
         named = {node.first("table"), *re.findall(r"(?i)\bfrom (\w+)", node.first("selectQuery"))}
         wanted = re.search(r"\((\w+)\) values", node.first("insertQuery"))
         column = wanted[1] if wanted else "id"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from taskrunner.activities.copy import CopyActivity, file_name
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import PermanentTaskError
 from taskrunner.host.local_files import LocalFiles
-from taskrunner.model.document import Ref
+from taskrunner.model.document import Ref, Value
 from taskrunner.testing.activity_environment import ActivityEnvironment, new_object, new_task
 
 
@@ -46,3 +47,21 @@ def test_input_and_output_must_be_one_each(missing: str) -> None:
         pytest.raises(PermanentTaskError, match=f"0 data nodes in its field '{missing}'"),
     ):
         environment.run(CopyActivity(), new_task("CopyActivity", fields, node))
+
+
+@pytest.mark.parametrize("text", ["false", "perhaps"])
+def test_only_true_and_false_say_whether_to_go_on(text: str) -> None:
+    nodes = [new_object(name, "S3DataNode", {"filePath": f"s3://b/{name}"}) for name in "AB"]
+    fields: dict[str, Value | Sequence[Value]] = {
+        "input": Ref("A"),
+        "output": Ref("B"),
+        "resume": text,
+    }
+    with ActivityEnvironment() as environment:
+        environment.put("s3://b/A", "1\n")
+        if text == "false":
+            environment.run(CopyActivity(), new_task("CopyActivity", fields, *nodes))
+            assert environment.read("s3://b/B") == b"1\n"
+            return
+        with pytest.raises(PermanentTaskError, match="'resume': found 'perhaps', wanted true or"):
+            environment.run(CopyActivity(), new_task("CopyActivity", fields, *nodes))

@@ -90,8 +90,8 @@ def test_a_dry_run_reads_a_little_and_writes_nothing(
     assert main([*copy, "sqlite:orders.db?table=t", "sqlite:orders.db?table=u"]) == 0
     told = capsys.readouterr().out
     assert 'query   SELECT * FROM "t"' in told
-    assert "  1  x,y\n" in told
-    assert "  2  NULL\n" in told
+    assert "  1        x,y\n" in told
+    assert "  2        NULL\n" in told
     assert '"u": there, and rows would be added' in told
     assert rows(database) == []
     (tmp_path / "in.csv").write_text("1,x\n")
