@@ -26,7 +26,7 @@ from tests.acceptance.served_process import served
 RULES = '[[resources]]\nrun = "group=corpus"\n'
 #: Besides, published definitions name worker groups of their own.
 GROUPS = ("corpus", "MyworkerGroup", "myWorkerGroup")
-PATIENCE_S = 150
+PATIENCE_S = 600
 #: What DescribeObjects takes at once.
 _AT_ONCE = 25
 

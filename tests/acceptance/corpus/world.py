@@ -111,16 +111,7 @@ class _Furnishing:
 
     def _file(self, node: Instance) -> None:
         folder, file = node.first("directoryPath"), node.first("filePath")
-        loads = {
-            one.type: one
-            for one in self._instances
-            if node.id in one.fields.get("input", ()) and one.type == "RedshiftCopyActivity"
-        }
         separator = {"TSV": "\t"}.get(self._format_of(node), ",")
-        if not self._format_of(node) and any(
-            "commandOptions" not in o.fields for o in loads.values()
-        ):
-            separator = "|"  # COPY's own
         text = separator.join(row(self._definition)) + "\n"
         uri = f"{folder.rstrip('/')}/part-0" if folder else file
         if any(one.first("s3Prefix").rstrip("/") == uri for one in self._instances):
