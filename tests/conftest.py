@@ -163,13 +163,14 @@ def _prepare_hypothesis() -> None:
 def _logging_as_it_was() -> Iterator[None]:
     """Take away handlers that a test gave to the root logger: they would write for all others."""
     root, ours = logging.getLogger(), logging.getLogger("taskrunner")
-    handlers, level, our_level = list(root.handlers), root.level, ours.level
+    handlers, level = list(root.handlers), root.level
+    ours.setLevel(logging.NOTSET)  # a fixture of another module may have set it
     yield
     for handler in root.handlers[:]:
         if handler not in handlers:
             root.removeHandler(handler)
     root.setLevel(level)
-    ours.setLevel(our_level)
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

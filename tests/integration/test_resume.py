@@ -137,7 +137,7 @@ def test_the_next_attempt_goes_on_at_the_last_checkpoint(
     s3_bucket: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="taskrunner")
     place = (url, s3_endpoint, s3_bucket)
     kill(*place, FIRST, ROWS // 2)
     assert open_uploads(client, s3_bucket) == 1
