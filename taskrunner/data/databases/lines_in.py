@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from taskrunner.data.databases.base import Batch, Target, TargetColumn
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace
-from taskrunner.data.fitting.columns import Fitting, columns_of_rows
+from taskrunner.data.fitting.columns import Fitting
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, BitsAsNumber, Money, Scaled
 from taskrunner.data.fitting.texts import Length
 from taskrunner.data.fitting.times import Interval, Temporal
@@ -124,10 +124,11 @@ class LinesIn:
     def _fit(self, batch: Batch) -> Batch:
         if self._fitting is None:
             target = self._target
-            columns = columns_of_rows(
-                self._known, target.columns, table=target.full_name, width=len(batch[0])
+            self._fitting = Fitting.of_rows(
+                *(self._known, target.columns, target.on_lossy_value),
+                table=target.full_name,
+                width=len(batch[0]),
             )
-            self._fitting = Fitting(columns, target.on_lossy_value, table=target.full_name)
         first = self._rows + 1
         if any(self._without in value for row in batch for value in row if value is not None):
             self._fitting.refuse(self._without, batch, first=first)

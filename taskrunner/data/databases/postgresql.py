@@ -31,7 +31,7 @@ from taskrunner.data.databases.postgresql_text import TextOnly
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, TextResult
-from taskrunner.data.fitting.columns import Fitting, columns_of_rows, fitted
+from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.data.formats.server_text import FromCopy, is_plain
 from taskrunner.errors import TaskError
@@ -186,19 +186,11 @@ class PostgreSqlDatabase(Database):
                 count = Copy(self._connection).load(into, pieces, written.separator)
             self.commit_load()
             return count
-        checked = fitted(
-            batches,
-            known,
-            target.columns,
-            target.on_lossy_value,
-            table=target.full_name,
-        )
+        rules = (known, target.columns, target.on_lossy_value)
+        checked = fitted(batches, *rules, table=target.full_name)
 
         def refuse_nul(batch: Batch, first: int) -> None:
-            columns = columns_of_rows(
-                known, target.columns, table=target.full_name, width=len(batch[0])
-            )
-            fitting = Fitting(columns, target.on_lossy_value, table=target.full_name)
+            fitting = Fitting.of_rows(*rules, table=target.full_name, width=len(batch[0]))
             fitting.refuse("\0", batch, first=first)
 
         with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule
 from taskrunner.errors import TaskError
@@ -89,6 +90,20 @@ class Fitting:
             if column is not None and (column.rule is not None or column.null_becomes is not None)
         ]
 
+    @classmethod
+    def of_rows(
+        cls,
+        known: Sequence[TargetColumn],
+        names: Sequence[str],
+        policy: OnLossyValue,
+        *,
+        table: str,
+        width: int,
+    ) -> Self:
+        """For rows of so many values; `known` are the table's columns. Raises TaskError."""
+        columns = columns_of_rows(known, names, table=table, width=width)
+        return cls(columns, policy, table=table)
+
     def refuse(self, character: str, batch: Batch, *, first: int) -> None:
         """Raise LossyValueError for the first value that has a character which no type takes."""
         for number, row in enumerate(batch, first):
@@ -145,8 +160,7 @@ def fitted(
     first = 1
     for batch in batches:
         if fitting is None:
-            columns = columns_of_rows(known, names, table=table, width=len(batch[0]))
-            fitting = Fitting(columns, policy, table=table)
+            fitting = Fitting.of_rows(known, names, policy, table=table, width=len(batch[0]))
         yield fitting.fit(batch, first=first)
         first += len(batch)
 

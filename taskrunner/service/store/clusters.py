@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.states import STARTING, InstanceStatus
+from taskrunner.service.store.launched import needed_of
 from taskrunner.service.store.records import fetch, insert_missing
 from taskrunner.service.store.rows import ClusterRow
-from taskrunner.service.store.tables import clusters, instances
+from taskrunner.service.store.tables import clusters
 
 _C = clusters.c
 
@@ -56,16 +56,5 @@ def remove(conn: Connection, cluster_ids: Iterable[str]) -> None:
 
 
 def needed(conn: Connection) -> dict[str, str | None]:
-    """The clusters of resources that run or are being made, with EMR's ids where they are known.
-
-    Of a resource that is being made, its handle may not be written yet.
-    """
-    status, handle = instances.c.status, instances.c.resource_handle
-    being_made = sa.and_(status == InstanceStatus.CREATING, handle.is_(None))
-    running = sa.and_(status.in_([*STARTING, InstanceStatus.RUNNING]), handle.startswith("emr:"))
-    found = sa.select(_C.cluster_id, _C.emr_id).join(
-        instances,
-        (instances.c.pipeline_id == _C.pipeline_id) & (instances.c.instance_id == _C.instance_id),
-    )
-    found = found.where(~_C.ended, sa.or_(being_made, running))
-    return {row.cluster_id: row.emr_id for row in conn.execute(found)}
+    """The clusters of resources that run or are being made, with EMR's ids where they are known."""
+    return needed_of(conn, clusters, "cluster_id", "emr_id", scheme="emr:")

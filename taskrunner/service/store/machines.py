@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.states import STARTING, InstanceStatus
+from taskrunner.service.store.launched import needed_of
 from taskrunner.service.store.records import fetch, fetch_first, insert_missing
 from taskrunner.service.store.rows import MachineRow
-from taskrunner.service.store.tables import instances, machines
+from taskrunner.service.store.tables import machines
 
 _M = machines.c
 
@@ -62,16 +62,5 @@ def remove(conn: Connection, machine_ids: Iterable[str]) -> None:
 
 
 def needed(conn: Connection) -> dict[str, str | None]:
-    """The machines of resources that run or are being made, with EC2's ids where they are known.
-
-    Of a resource that is being made, its handle may not be written yet.
-    """
-    status, handle = instances.c.status, instances.c.resource_handle
-    being_made = sa.and_(status == InstanceStatus.CREATING, handle.is_(None))
-    running = sa.and_(status.in_([*STARTING, InstanceStatus.RUNNING]), handle.startswith("ec2:"))
-    found = sa.select(_M.machine_id, _M.ec2_id).join(
-        instances,
-        (instances.c.pipeline_id == _M.pipeline_id) & (instances.c.instance_id == _M.instance_id),
-    )
-    found = found.where(~_M.ended, sa.or_(being_made, running))
-    return {row.machine_id: row.ec2_id for row in conn.execute(found)}
+    """The machines of resources that run or are being made, with EC2's ids where they are known."""
+    return needed_of(conn, machines, "machine_id", "ec2_id", scheme="ec2:")

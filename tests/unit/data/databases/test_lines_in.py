@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskrunner.data.databases.base import Target, TargetColumn
 from taskrunner.data.databases.lines_in import FileRows, LinesIn, row_pattern, whole_lines
-from taskrunner.data.fitting.columns import Fitting, columns_of_rows, fitted
+from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.fitting.numbers import Binary, Scaled
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.fitting.texts import Length, Words
@@ -82,8 +82,8 @@ def by_rows(
     try:
         for rows in fitted(batches(), columns, (), target.on_lossy_value, table="t"):
             if any("\0" in value for row in rows for value in row if value is not None):
-                written = columns_of_rows(columns, (), table="t", width=len(rows[0]))
-                fitting = Fitting(written, target.on_lossy_value, table="t")
+                policy, width = target.on_lossy_value, len(rows[0])
+                fitting = Fitting.of_rows(columns, (), policy, table="t", width=width)
                 fitting.refuse("\0", rows, first=len(found) + 1)
             found += map(list, rows)
     except TaskError as error:
