@@ -6,10 +6,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from taskrunner.clock import SystemClock
+from taskrunner.data.objects.s3_client import create_client
+from taskrunner.data.settings import DataSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _HOPS = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
@@ -166,3 +174,16 @@ def forwarded(place: str, request: Request) -> Reply:
         return Reply(answer.status, kept, body)
     finally:
         upstream.close()
+
+
+class NoWait(SystemClock):
+    """On which waiting takes no time."""
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        return event.is_set()
+
+
+@cache
+def connected(url: str) -> S3Client:
+    """A client of ours; to make one takes longer than most tests."""
+    return create_client(DataSettings(s3_endpoint=url), tries=2)

@@ -141,3 +141,31 @@ def persist(world: World, chaos: Chaos, order: str, *given: str) -> str:
             wait_for("its end", life.is_dead)
         world.kills += 1
     return answer
+
+
+def launch_and_give_up(world: World, chaos: Chaos, launches: int) -> None:
+    """Launch for so many pipelines over lives that are cut short; every third is given up."""
+    # There is always one that has a machine, so that each life has something to look at.
+    for number in range(launches):
+        pipeline = persist(world, chaos, "begin", f"p{number}", world.kind, "1 day")
+        world.wanted.add(pipeline)
+        if number % 3 == 1:
+            # Given up somewhere in the middle of its launch, or after it.
+            persist(world, chaos, chaos.random.choice(["delete", "cancel"]), pipeline)
+            world.wanted.discard(pipeline)
+            world.given_up.add(pipeline)
+    with world.life() as life:
+        wait_for("what is wanted", lambda: world.settled(life) and not world.faults())
+
+
+def outlive(world: World, chaos: Chaos, launches: int) -> None:
+    """Launch for so many pipelines whose terminateAfter passes, and for one that stays."""
+    first = persist(world, chaos, "begin", "first", world.kind, "1 day")
+    ended = {
+        persist(world, chaos, "begin", f"p{number}", world.kind, "2 seconds")
+        for number in range(launches)
+    }
+    with world.life() as life:
+        wait_for("their ends", lambda: world.statuses(life, ended) == {"TIMEDOUT"})
+        world.wanted.add(first)
+        wait_for("the last one", lambda: world.settled(life))

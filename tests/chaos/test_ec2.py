@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskrunner.testing.ec2 import Ec2Server
-from tests.chaos.launches import Trap, World, persist
+from tests.chaos.launches import Trap, World, launch_and_give_up, outlive
 from tests.chaos.resource_lives import Dead
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import wait_for
@@ -30,17 +30,7 @@ def test_kills_at_any_point_leave_exactly_the_instances_that_should_be_there(
     chaos: Chaos, tmp_path: Path, aws: Ec2Server, trap: Trap
 ) -> None:
     world, launches = World(tmp_path, aws, trap), chaos.trials(3, 100)
-    # There is always one that has a machine, so that each life has something to look at.
-    for number in range(launches):
-        pipeline = persist(world, chaos, "begin", f"p{number}", world.kind, "1 day")
-        world.wanted.add(pipeline)
-        if number % 3 == 1:
-            # Given up somewhere in the middle of its launch, or after it.
-            persist(world, chaos, chaos.random.choice(["delete", "cancel"]), pipeline)
-            world.wanted.discard(pipeline)
-            world.given_up.add(pipeline)
-    with world.life() as life:
-        wait_for("what is wanted", lambda: world.settled(life) and not world.faults())
+    launch_and_give_up(world, chaos, launches)
     chaos.found(
         "E1",
         f"{world.kills} kills of the service, {trap.sprung} at calls, over {launches} launches, "
@@ -54,15 +44,7 @@ def test_none_is_left_after_terminate_after(
     chaos: Chaos, tmp_path: Path, aws: Ec2Server, trap: Trap
 ) -> None:
     world, launches = World(tmp_path, aws, trap), chaos.trials(1, 20)
-    first = persist(world, chaos, "begin", "first", world.kind, "1 day")
-    ended = {
-        persist(world, chaos, "begin", f"p{number}", world.kind, "2 seconds")
-        for number in range(launches)
-    }
-    with world.life() as life:
-        wait_for("their ends", lambda: world.statuses(life, ended) == {"TIMEDOUT"})
-        world.wanted.add(first)
-        wait_for("the last one", lambda: world.settled(life))
+    outlive(world, chaos, launches)
     chaos.found("E2", f"{world.kills} kills over {launches} launches, none left in the end")
     assert world.faults() == []
 

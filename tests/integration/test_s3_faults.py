@@ -4,54 +4,25 @@ from __future__ import annotations
 
 import gzip
 import os
-import threading
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from taskrunner.clock import SystemClock
 from taskrunner.data.formats.compression import gunzipped
 from taskrunner.data.objects.location import parse
 from taskrunner.data.objects.s3 import S3Backend
-from taskrunner.data.objects.s3_client import create_client
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
-from tests.s3_line import Reply, Request, S3Line, s3_line
+from tests.s3_line import NoWait, Reply, Request, S3Line, connected
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SIZE = 300_000
 DATA = os.urandom(SIZE)
-
-
-class NoWait(SystemClock):
-    """On which waiting takes no time."""
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        return event.is_set()
-
-
-@pytest.fixture(scope="module")
-def one_line(s3_endpoint: str) -> Iterator[S3Line]:
-    with s3_line(s3_endpoint) as line:
-        yield line
-
-
-@pytest.fixture
-def line(one_line: S3Line) -> S3Line:
-    one_line.reset()
-    return one_line
-
-
-@cache
-def connected(url: str) -> S3Client:
-    """To make one takes longer than most tests."""
-    return create_client(DataSettings(s3_endpoint=url), tries=2)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,7 @@ from taskrunner.data.objects.s3_parts import PART_SIZE
 from taskrunner.data.objects.s3_writer import MultipartUpload
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
-from tests.s3_line import Reply, Request, S3Line, s3_line
+from tests.s3_line import NoWait, Reply, Request, S3Line, connected
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,31 +32,6 @@ LARGE = os.urandom(PART_SIZE + 1000)
 FIRST = Claim(pipeline="df-1", instance="@Copy_2026", run="r1", attempt=1, handout="h1")
 SECOND = replace(FIRST, attempt=2, handout="h2")
 ERROR = b"<Error><Code>InternalError</Code><Message>We are sorry</Message></Error>"
-
-
-class NoWait(SystemClock):
-    """On which waiting takes no time."""
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        return event.is_set()
-
-
-@pytest.fixture(scope="module")
-def one_line(s3_endpoint: str) -> Iterator[S3Line]:
-    with s3_line(s3_endpoint) as line:
-        yield line
-
-
-@pytest.fixture
-def line(one_line: S3Line) -> S3Line:
-    one_line.reset()
-    return one_line
-
-
-@cache
-def connected(url: str) -> S3Client:
-    """To make one takes longer than most tests."""
-    return create_client(DataSettings(s3_endpoint=url), tries=2)
 
 
 @pytest.fixture(scope="module")
