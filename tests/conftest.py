@@ -12,7 +12,7 @@ import re
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -27,8 +27,8 @@ from tests.shared_servers import DeskServers, OwnServers, ServerDesk, Servers, S
 _DESK = pytest.StashKey[ServerDesk]()
 #: Told to processes that coverage is to measure (its `patch = ["subprocess"]`).
 _COVERAGE = "COVERAGE_PROCESS_CONFIG"
-#: The fixture of ours that every module has.
-_OURS = "_unmeasured"
+#: The fixtures of ours that every module has.
+_OURS = ("_unmeasured", "_logs_as_before_the_module")
 #: What only repeats what other tests measure: it runs as fast as it would for a user, without the
 #: tracing that doubles its cost, here and in the processes that it starts.
 _UNMEASURED = re.compile(
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not item.get_closest_marker("xdist_group"):
             found = item._fixtureinfo.name2fixturedefs
-            shared = any(f[-1].scope == "module" for name, f in found.items() if name != _OURS)
+            shared = any(f[-1].scope == "module" for name, f in found.items() if name not in _OURS)
             if shared and "unit" not in item.path.parts:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))
     # What runs one by one takes long: begun last, it would go on when all else is done.
@@ -92,7 +92,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-@pytest.fixture(autouse=True, scope="module", name=_OURS)
+@pytest.fixture(autouse=True, scope="module", name=_OURS[0])
 def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
     """Neither these tests nor the processes that they start are measured."""
     name = request.path.relative_to(Path(__file__).parent).as_posix()
@@ -159,26 +159,31 @@ def _prepare_hypothesis() -> None:
     hypothesis.settings.load_profile("tests")
 
 
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    """Take away handlers that a test gave to the root logger: they would write for all others."""
+@contextmanager
+def _logs_as_before() -> Iterator[None]:
+    """Commands set up the log of their process: what one test sets up is not for the next."""
     root, ours = logging.getLogger(), logging.getLogger("taskrunner")
-    handlers, level = list(root.handlers), root.level
-    ours.setLevel(logging.NOTSET)  # a fixture of another module may have set it
+    handlers, levels, before = list(root.handlers), (root.level, ours.level), structlog.get_config()
     yield
     for handler in root.handlers[:]:
         if handler not in handlers:
             root.removeHandler(handler)
-    root.setLevel(level)
-    ours.setLevel(logging.NOTSET)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    structlog.configure(**before)
+
+
+@pytest.fixture(autouse=True, scope="module", name=_OURS[1])
+def _logs_as_before_the_module() -> Iterator[None]:
+    # Fixtures of modules run commands too.
+    with _logs_as_before():
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """Commands set up the log of their process: what one test sets up is not for the next."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
+def _logs_as_before_the_test() -> Iterator[None]:
+    with _logs_as_before():
+        yield
 
 
 def _starters() -> dict[str, Starter]:
