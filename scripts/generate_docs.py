@@ -144,8 +144,10 @@ def row(object_type: ObjectType, spec: FieldSpec) -> str:
     facts = [field_text(spec.name)]
     if spec.ref_types:
         facts.append(f"Refers to {', '.join(spec.ref_types)}.")
-    if spec.enum:
-        facts.append("Words: " + ", ".join(f"`{word}`" for word in spec.enum) + ".")
+    if spec.words:
+        facts.append("Words: " + ", ".join(f"`{word}`" for word in spec.words) + ".")
+    if spec.own:
+        facts.append("Only here, not on AWS: " + ", ".join(f"`{word}`" for word in spec.own) + ".")
     if spec.default:
         facts.append("Default: " + ", ".join(f"`{word}`" for word in spec.default) + ".")
     if spec.multiple:

@@ -23,6 +23,7 @@ from taskrunner.data.dynamodb.nodes import (
     table_node,
 )
 from taskrunner.data.dynamodb.table import described
+from taskrunner.data.formats.compression import Compression
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
@@ -91,7 +92,7 @@ class HiveCopyActivity(Activity):
     ) -> None:
         export_table(
             *(ctx, self._use(source), target.files.uri),
-            gzip=target.files.gzip,
+            gzip=target.files.compression is Compression.GZIP,
             encrypt=target.files.encrypt,
             keep=_keep(wants, source.columns),
             kept=f"{ctx.task.main.get('filterSql') or ''} {source.columns}",

@@ -11,12 +11,12 @@ from taskrunner.cli.copy_logins import password_for, user_for
 from taskrunner.data.databases.registry import check_url
 from taskrunner.data.databases.schemes import Scheme, forms, scheme_of
 from taskrunner.data.databases.spec import Login, from_url
+from taskrunner.data.formats.compression import Compression
 from taskrunner.errors import PermanentTaskError, UsageError
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 
 #: What `-` is, for whoever reads and writes objects.
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
-_GZIP = ".gz"
 _FORMATS = {".csv": "CSV", ".tsv": "TSV"}
 _OWN = ("table", "query")
 
@@ -88,10 +88,12 @@ def _files(name: str, text: str, options: Options) -> End:
             f"{name}: no place is known by {text.partition('://')[0]}://; wanted {wanted}"
         )
     folder = path.endswith("/")
-    plain = path.removesuffix(_GZIP)
+    compression = next((c for c in Compression if c.extension and path.endswith(c.extension)), None)
+    compression = compression or Compression.NONE
+    plain = path.removesuffix(compression.extension)
     fields: dict[str, Value | Sequence[Value]] = {
         "directoryPath" if folder else "filePath": path,
-        "compression": "none" if plain == path else "gzip",
+        "compression": compression.value,
         "dataFormat": Ref(f"{name} format"),
     }
     kind = options.format or _FORMATS.get(Path(plain).suffix.lower(), "CSV")

@@ -11,7 +11,7 @@ from taskrunner.cli.copy_progress import size_of
 from taskrunner.cli.plain import shortened, visible
 from taskrunner.data.databases.base import Database, Row
 from taskrunner.data.databases.registry import open_database
-from taskrunner.data.formats.compression import chunks, gunzipped
+from taskrunner.data.formats.compression import plain_bytes
 from taskrunner.data.nodes import FileNode, TableNode, node_of
 from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
@@ -111,7 +111,7 @@ class Preview:
             return
         yield f"sample  {first}"
         with self._objects.open_read(first) as reader:
-            data = gunzipped(reader, source=first) if node.gzip else chunks(reader)
+            data = plain_bytes(reader, node.compression, source=first)
             batches = node.format.decode(data, source=first)
             rows = list(islice((row for batch in batches for row in batch), _SAMPLE))
         yield from _sample(node.format.columns, (), rows)

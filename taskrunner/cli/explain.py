@@ -137,8 +137,10 @@ def _facts(object_type: ObjectType, spec: FieldSpec) -> Iterator[tuple[str, str]
         yield "One of", ", ".join(other.name for other in group)
     if spec.ref_types:
         yield "Refers to", ", ".join(spec.ref_types)
-    if spec.enum:
-        yield "Words", ", ".join(spec.enum) + (", ..." if spec.open else "")
+    if spec.words:
+        yield "Words", ", ".join(spec.words) + (", ..." if spec.open else "")
+    if spec.own:
+        yield "Only here", ", ".join(spec.own) + " (AWS refuses it)"
     if spec.default:
         yield "Default", ", ".join(spec.default)
     if spec.multiple is not None:

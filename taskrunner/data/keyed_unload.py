@@ -80,7 +80,8 @@ class KeyedTable:
 
     def plan(self, target: FileNode) -> str:
         """What must be the same for an attempt that goes on with another's work."""
-        return f"{self.database.spec}/{self.table}/{self.key}/{target.format!r}/{target.gzip}"
+        table = f"{self.database.spec}/{self.table}/{self.key}"
+        return f"{table}/{target.format!r}/{target.compression}"
 
     def query(self, low: int | None, high: int | None) -> str:
         """The rows of a range; those before the first and behind the last belong to these."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from taskrunner.data.formats.base import Format
+from taskrunner.data.formats.compression import Compression
 from taskrunner.data.formats.registry import format_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
+_Meaning = TypeVar("_Meaning")
 _ENCRYPTION = {"SERVER_SIDE_ENCRYPTION": True, "NONE": False}
-_COMPRESSIONS = {"none": False, "gzip": True}
+_COMPRESSIONS = {word.value: word for word in Compression}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +28,9 @@ class FileNode:
     uri: str
     is_directory: bool
     format: Format
-    gzip: bool
+    compression: Compression = Compression.NONE
     #: None where the author left it to the default.
-    encrypt: bool | None
+    encrypt: bool | None = None
     is_manifest: bool = False
 
     @property
@@ -37,7 +40,7 @@ class FileNode:
 
     def has_same_bytes_as(self, other: FileNode) -> bool:
         """Whether equal rows would be equal bytes in both."""
-        return self.gzip == other.gzip and self.format == other.format
+        return self.compression is other.compression and self.format == other.format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def file_node(described: TaskObject) -> FileNode:
         is_directory=folder is not None,
         is_manifest=manifest is not None,
         format=format_of(described.one("dataFormat")),
-        gzip=_choice(described, "compression", _COMPRESSIONS) or False,
+        compression=_choice(described, "compression", _COMPRESSIONS) or Compression.NONE,
         encrypt=encryption_of(described),
     )
 
@@ -123,7 +126,7 @@ _TYPES: dict[str, Callable[[TaskObject], FileNode | TableNode]] = {
 }
 
 
-def _choice(described: TaskObject, key: str, choices: dict[str, bool]) -> bool | None:
+def _choice(described: TaskObject, key: str, choices: Mapping[str, _Meaning]) -> _Meaning | None:
     value = described.get(key)
     if value is None:
         return None

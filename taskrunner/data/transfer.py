@@ -20,7 +20,7 @@ from taskrunner.data.databases.registry import open_database
 from taskrunner.data.databases.text import NotAsText
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.data.formats.compression import chunks, compressing, decompressing
+from taskrunner.data.formats.compression import compressing, decompressing
 from taskrunner.data.formats.encoding import Escapes
 from taskrunner.data.keyed_unload import KeyedTable, unload_ranges
 from taskrunner.data.manifest import files_of, names_of
@@ -36,7 +36,6 @@ from taskrunner.data.transfer_parts import (
     check_apart,
     check_columns,
     goal,
-    not_compressed,
     select_all,
     sink_of,
 )
@@ -144,7 +143,7 @@ class Transfer:
                     progress,
                     writer,
                     pieces=lambda query: self._pieces(database, query, target, by_lines=by_lines),
-                    sink=lambda inner: sink_of(inner, gzip=target.gzip),
+                    sink=lambda inner: sink_of(inner, target.compression),
                     count=self._count_moved,
                 )
                 self._monitor.check_canceled()
@@ -254,11 +253,8 @@ class Transfer:
         """Make one object of bytes that are so many rows each."""
         self._monitor.check_canceled()
         with self._objects.open_write(uri, encrypt=node.encrypt) as writer:
-            if node.gzip:
-                with compressing(writer) as put:
-                    self._pass_on(pieces, put)
-            else:
-                self._pass_on(pieces, writer.write)
+            with compressing(writer, node.compression) as put:
+                self._pass_on(pieces, put)
             self._monitor.check_canceled()
         self.moved.files += 1
 
@@ -314,11 +310,8 @@ class Transfer:
         """What a file holds, decompressed."""
         with self._objects.open_read(uri) as opened:
             reader = Counted(opened, self._count)
-            if node.gzip:
-                with decompressing(reader, source=uri) as data:
-                    yield data
-            else:
-                yield not_compressed(chunks(reader), uri)
+            with decompressing(reader, source=uri, compression=node.compression) as data:
+                yield data
 
     def _file_rows(self, node: FileNode) -> FileRows:
         """The rows of files for a load, which may take the lines that they are instead."""
@@ -369,7 +362,7 @@ class Transfer:
     def _target_uri(self, node: FileNode) -> str:
         if not node.is_directory:
             return node.uri
-        extension = node.format.extension + (".gz" if node.gzip else "")
+        extension = node.format.extension + node.compression.extension
         return node.uri + self._file_name + extension
 
     def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from taskrunner.data.databases.base import Database
-from taskrunner.data.formats.compression import GzipWriter
+from taskrunner.data.formats.compression import Compression, writer_of
 from taskrunner.data.keyed_unload import Sink
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import ObjectReader, ObjectWriter
 from taskrunner.errors import ErrorId, PermanentTaskError
-
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Counted:
@@ -28,11 +26,11 @@ class Counted:
         return data
 
 
-def sink_of(writer: ObjectWriter, *, gzip: bool) -> Sink:
-    """What takes the bytes of a range; each range is a gzip member of its own."""
-    if not gzip:
+def sink_of(writer: ObjectWriter, compression: Compression) -> Sink:
+    """What takes the bytes of a range; each range is a member, or frame, of its own."""
+    if compression is Compression.NONE:
         return writer, _nothing
-    zipped = GzipWriter(writer)
+    zipped = writer_of(compression, writer)
     return zipped, zipped.finish
 
 
@@ -51,10 +49,8 @@ def goal(uri: str, source: FileNode, target: FileNode) -> str:
         return target.uri
     base = source.uri if source.is_directory else uri.rpartition("/")[0] + "/"
     name = uri.removeprefix(base)
-    if source.gzip and not target.gzip:
-        name = name.removesuffix(".gz")
-    elif target.gzip and not source.gzip:
-        name += ".gz"
+    if source.compression is not target.compression:
+        name = name.removesuffix(source.compression.extension) + target.compression.extension
     return target.uri + name
 
 
@@ -64,16 +60,6 @@ def check_apart(source: FileNode, target: FileNode) -> None:
     if inside or source.uri == target.uri:
         message = f"{target.id!r} ({target.uri}) lies inside {source.id!r} ({source.uri})"
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-
-
-def not_compressed(data: Iterator[bytes], uri: str) -> Iterator[bytes]:
-    """Pass on what is no gzip data; raises PermanentTaskError for what is."""
-    first = next(data, b"")
-    if first.startswith(_GZIP_MAGIC):
-        message = f"{uri} holds gzip data: set the data node's compression to gzip"
-        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-    yield first
-    yield from data
 
 
 def check_columns(node: FileNode, found: tuple[str, ...]) -> None:

@@ -71,9 +71,7 @@ def load(
         writer.write(Csv().encode(ROWS))
     described = new_object("Orders", "JdbcDatabase", {"connectionString": "jdbc:none://none/"})
     task = new_task("CopyActivity", {}, described)
-    source = FileNode(
-        id="In", uri="s3://b/in.csv", is_directory=False, format=Csv(), gzip=False, encrypt=None
-    )
+    source = FileNode(id="In", uri="s3://b/in.csv", is_directory=False, format=Csv())
     target = TableNode(
         id="Out",
         database=task.object("Orders"),

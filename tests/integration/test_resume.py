@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from taskrunner.data.claims import Claim
+from taskrunner.data.formats.compression import Compression
 from taskrunner.data.formats.delimited import Csv
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.store import open_store
@@ -107,8 +108,7 @@ def copy(
         uri=f"s3://{bucket}/out",
         is_directory=False,
         format=Csv(),
-        gzip=zipped,
-        encrypt=None,
+        compression=Compression.GZIP if zipped else Compression.NONE,
     )
     store = open_store(settings)
     Transfer(store, settings, monitor, file_name="x", resume=resume).copy(source, target)

@@ -234,8 +234,6 @@ class Elsewhere:
             uri=one.rows,
             is_directory=True,
             format=self._format,
-            gzip=False,
-            encrypt=None,
         )
 
     # -- tables of DynamoDB ------------------------------------------------------------------------

@@ -129,10 +129,16 @@ def _encryption(used: dict[str, TaskObject]) -> tuple[tuple[str, str], ...]:
 
 def _wants_gzip(used: dict[str, TaskObject]) -> bool:
     """Whether an output is to be compressed; inputs are known by their names."""
-    return any(
-        name.startswith("output") and (node.get("compression") or "").lower() == "gzip"
+    found = [
+        (node, (node.get("compression") or "none").lower())
         for name, node in used.items()
-    )
+        if name.startswith("output")
+    ]
+    for node, compression in found:
+        if compression == "zstd":
+            problem = "field 'compression': found 'zstd', which is for copies; wanted gzip or none"
+            raise _invalid(node, problem)
+    return any(compression == "gzip" for _, compression in found)
 
 
 def _mark(task: Task) -> str:

@@ -10,6 +10,7 @@ from taskrunner.data.dynamodb.calls import Named
 from taskrunner.data.dynamodb.filter.values import CASTS
 from taskrunner.data.dynamodb.items import Attribute, Item
 from taskrunner.data.dynamodb.table import share_of
+from taskrunner.data.formats.compression import Compression
 from taskrunner.data.nodes import FileNode, file_node
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
@@ -94,6 +95,12 @@ def items_node(described: TaskObject) -> ItemsNode:
         message = (
             f"S3DataNode {described.component_id!r} has only a manifestFilePath; items of DynamoDB "
             "need a filePath or directoryPath"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    if files.compression is Compression.ZSTD:
+        message = (
+            f"S3DataNode {described.component_id!r}, field 'compression': found 'zstd', wanted "
+            "gzip or none: exports of DynamoDB know no other"
         )
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
     columns = _columns(fmt, described)

@@ -18,6 +18,7 @@ class _Row(TypedDict, total=False):
     group: str
     refs: str | list[str]
     enum: list[str]
+    own: list[str]
     open: bool
     default: str | list[str]
     multiple: bool
@@ -31,6 +32,7 @@ class _TypeRow(TypedDict, total=False):
     category: str
     text: str
     replaced_by: str
+    own: bool
     runtime: str
     fields: dict[str, _Row]
 
@@ -52,7 +54,7 @@ def _table() -> _Table:
 
 
 class _Catalog(Mapping[str, ObjectType]):
-    """Every type of AWS's by its name."""
+    """Every type by its name: AWS's, and taskrunner's own formats."""
 
     def __getitem__(self, name: str) -> ObjectType:
         return _type(name)
@@ -139,6 +141,7 @@ def _type(name: str) -> ObjectType:
         required=tuple(spec for spec in fields.values() if spec.required),
         one_of=one_of_groups(fields.values()),
         replaced_by=row.get("replaced_by"),
+        is_own=row.get("own", False),
     )
 
 
@@ -159,6 +162,7 @@ def _spec(name: str, row: _Row, group: FieldGroup | None = None) -> FieldSpec:
         group=group or FieldGroup(given),
         alternatives=int(number) if number else None,
         enum=tuple(row.get("enum", ())),
+        own=tuple(row.get("own", ())),
         open=row.get("open", False),
         default=_texts(row.get("default", ())),
         multiple=row.get("multiple"),

@@ -39,7 +39,7 @@ class FieldSpec:
 
     `alternatives` is the number that fields of one one-of group share. `ref_types` are the types
     that a reference may name; empty: any. `multiple` is none where nobody documents it. `open`: the
-    enumeration is known not to be complete.
+    enumeration is known not to be complete. `own`: words of it that AWS refuses.
     """
 
     name: str
@@ -47,6 +47,7 @@ class FieldSpec:
     group: FieldGroup = FieldGroup.OPTIONAL
     alternatives: int | None = None
     enum: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     open: bool = False
     default: tuple[str, ...] = ()
     multiple: bool | None = None
@@ -58,6 +59,11 @@ class FieldSpec:
     def runtime(self) -> bool:
         """Whether only the service may set the field."""
         return self.group is FieldGroup.RUNTIME
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words of the enumeration."""
+        return (*self.enum, *self.own)
 
     @property
     def required(self) -> bool:
@@ -80,6 +86,8 @@ class ObjectType:
     required: tuple[FieldSpec, ...] = ()
     one_of: tuple[tuple[FieldSpec, ...], ...] = ()
     replaced_by: str | None = None
+    #: AWS has no such type.
+    is_own: bool = False
     #: Nobody knows its fields: a plugin's that declares none.
     any_field: bool = False
 

@@ -107,14 +107,14 @@ def _boolean(_context: Context, _spec: FieldSpec, text: str) -> Wrong | None:
 
 
 def _enum(context: Context, spec: FieldSpec, text: str) -> Wrong | None:
-    if not spec.enum or text.lower() in {word.lower() for word in spec.enum}:
+    if not spec.words or text.lower() in {word.lower() for word in spec.words}:
         return None
     if spec.open:
         if spec.name != "region" or _REGION.fullmatch(text):
             return None
         return ("unknown-region", f"found {text!r}, wanted the code of a region, as us-east-1")
-    near = context.names.near(text, spec.enum)
-    return ("bad-enum", f"found {text!r}, wanted one of {', '.join(spec.enum)}{near}")
+    near = context.names.near(text, spec.words)
+    return ("bad-enum", f"found {text!r}, wanted one of {', '.join(spec.words)}{near}")
 
 
 _CHECKS: Mapping[Slot, Callable[[Context, FieldSpec, str], Wrong | None]] = {

@@ -50,6 +50,7 @@ def test_queries() -> None:
         ("s3://b/k?x#y.csv", {"filePath": "s3://b/k?x#y.csv", "compression": "none"}),
         ("s3://b/k/", {"directoryPath": "s3://b/k/", "compression": "none"}),
         ("/x/y.csv.gz", {"filePath": "/x/y.csv.gz", "compression": "gzip"}),
+        ("/x/y.csv.zst", {"filePath": "/x/y.csv.zst", "compression": "zstd"}),
         ("file:///x/y.tsv", {"filePath": "file:///x/y.tsv", "compression": "none"}),
         ("-", {"filePath": "/dev/stdin", "compression": "none"}),
     ],

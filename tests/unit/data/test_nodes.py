@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from taskrunner.data.formats.compression import Compression
 from taskrunner.data.nodes import FileNode, TableNode, node_of
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.document import PipelineObject, Ref, Value
@@ -29,16 +30,13 @@ FORMAT = new_object("Format", "TSV")
 
 def test_files_and_directories() -> None:
     node = files(filePath="s3://b/k")
-    assert (node.uri, node.is_directory, node.gzip, node.encrypt) == (
-        "s3://b/k",
-        False,
-        False,
-        None,
-    )
+    assert (node.uri, node.is_directory, node.encrypt) == ("s3://b/k", False, None)
+    assert node.compression is Compression.NONE
     assert node.format.extension == ".csv"
     for path in ("s3://b/d", "s3://b/d/", "s3://b/d//"):
         node = files(directoryPath=path, dataFormat=Ref("Format"), compression="GZIP")
-        assert (node.uri, node.is_directory, node.gzip) == ("s3://b/d/", True, True)
+        assert (node.uri, node.is_directory) == ("s3://b/d/", True)
+        assert node.compression is Compression.GZIP
         assert node.format.extension == ".tsv"
 
 
@@ -69,9 +67,11 @@ def test_the_same_bytes_need_the_same_format_and_compression() -> None:
     plain = files(filePath="s3://b/k")
     tabs = files(filePath="s3://b/k", dataFormat=Ref("Format"))
     packed = files(filePath="s3://b/k", compression="gzip")
+    zstd = files(filePath="s3://b/k", compression="zstd")
     assert plain.has_same_bytes_as(files(directoryPath="s3://b/d"))
     assert not plain.has_same_bytes_as(tabs)
     assert not plain.has_same_bytes_as(packed)
+    assert not packed.has_same_bytes_as(zstd)
 
 
 def test_tables_and_queries() -> None:

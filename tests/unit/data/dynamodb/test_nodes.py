@@ -8,6 +8,7 @@ import pytest
 
 from taskrunner.data.dynamodb.items import Item
 from taskrunner.data.dynamodb.nodes import items_node, region_of, table_node
+from taskrunner.data.formats.compression import Compression
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.document import Ref
 from taskrunner.model.task import TaskObject
@@ -69,9 +70,11 @@ def test_an_items_node() -> None:
     fields = {"directoryPath": "s3://b/d", "compression": "GZIP", "s3EncryptionType": "NONE"}
     found = items_node(node("S3DataNode", fields, "DynamoDBExportDataFormat"))
     assert found.files.uri == "s3://b/d/"
-    assert found.files.gzip
+    assert found.files.compression is Compression.GZIP
     assert found.files.encrypt is False
     assert items_node(node("S3DataNode", {"filePath": "s3://b/f"})).files.uri == "s3://b/f"
+    with pytest.raises(PermanentTaskError, match="found 'zstd', wanted gzip or none"):
+        items_node(node("S3DataNode", {"filePath": "s3://b/f", "compression": "zstd"}))
 
 
 @pytest.mark.parametrize(
