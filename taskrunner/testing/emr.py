@@ -226,6 +226,14 @@ class EmrInProcess:
     def _describe_cluster(self, request: Mapping[str, Any]) -> dict[str, Any]:
         return {"Cluster": self._cluster(request).described()}
 
+    def _list_groups(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"InstanceGroups": self._cluster(request).groups()}
+
+    def _resize(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        for group in request["InstanceGroups"]:
+            self._cluster(request).resize(group["InstanceGroupId"], group["InstanceCount"])
+        return {}
+
     def _run(self, request: Mapping[str, Any]) -> dict[str, Any]:
         self.account.check(request, len(self.running))
         cluster = FakeCluster(
@@ -363,7 +371,9 @@ _OPERATIONS: Mapping[str, Callable[[EmrInProcess, Mapping[str, Any]], dict[str, 
     "DescribeCluster": EmrInProcess._describe_cluster,
     "DescribeStep": EmrInProcess._describe_step,
     "ListClusters": EmrInProcess._list_clusters,
+    "ListInstanceGroups": EmrInProcess._list_groups,
     "ListSteps": EmrInProcess._list,
+    "ModifyInstanceGroups": EmrInProcess._resize,
     "RunJobFlow": EmrInProcess._run,
     "TerminateJobFlows": EmrInProcess._terminate,
 }

@@ -98,8 +98,21 @@ class FakeCluster:
                 "RunningInstanceCount": group["InstanceCount"],
                 "Status": {"State": "RUNNING"},
             }
-            for group in self.request.get("Instances", {}).get("InstanceGroups", ())
+            for group in self._groups
         ]
+
+    def resize(self, group_id: str, count: int) -> None:
+        """Have a group be this large, at once; raises AwsError."""
+        for asked, group in zip(self._groups, self.groups(), strict=True):
+            if group["Id"] == group_id and asked["InstanceRole"] != "MASTER":
+                asked["InstanceCount"] = count
+                return
+        raise AwsError("ValidationException", f"Instance group {group_id} cannot be resized.")
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.request.get("Instances", {}).get("InstanceGroups", [])
+        return found
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 
+from taskrunner.activities.engines.emr_client import EmrClient
 from taskrunner.clock import SystemClock
 from taskrunner.service.resources.emr.api import EmrApi
 from taskrunner.service.resources.emr.cluster import Cluster
@@ -56,6 +57,10 @@ def test_a_cluster_is_what_the_fields_say_and_is_found_by_its_name(s3_endpoint: 
     groups = client.list_instance_groups(ClusterId=made)["InstanceGroups"]
     kinds = {(g["InstanceGroupType"], g["Market"], g["RequestedInstanceCount"]) for g in groups}
     assert kinds == {("MASTER", "ON_DEMAND", 1), ("CORE", "SPOT", 2)}
+    steps = EmrClient(client, made, SystemClock())
+    (core,) = steps.nodes()
+    steps.grow(core.id, 5)
+    assert [(nodes.kind, nodes.requested) for nodes in steps.nodes()] == [("CORE", 5)]
     api.terminate(REGION, [made])
     seen = api.describe(REGION, made)
     assert seen is not None

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 
 from taskrunner.activities.base import Context
+from taskrunner.activities.dynamodb import Connect
 from taskrunner.activities.engines.base import Call
 from taskrunner.activities.engines.command import jar_arguments, queue_flags
 from taskrunner.activities.engines.emr_client import Cluster, EmrClient, NewStep, StepState
@@ -20,6 +21,7 @@ from taskrunner.activities.engines.far_scripts import (
     script_uri,
     why_no_place,
 )
+from taskrunner.activities.engines.resize import Resize
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.model.steps.reader import COMMAND_RUNNER
@@ -54,14 +56,21 @@ class EmrEngine:
         client: EmrClient | None = None,
         clock: Clock | None = None,
         first_look_s: float = _FIRST_LOOK_S,
+        is_made: bool = False,
+        connect: Connect | None = None,
     ) -> None:
-        """`region` is the cluster's, where it is not the agent's."""
+        """`region` is the cluster's, where it is not the agent's.
+
+        A cluster that was made for the activity's resource may grow for it; `connect` leads to the
+        tables that it grows for.
+        """
         self._ctx = ctx
         self._cluster_id = cluster
         self._region = region or ctx.data.region
         self._made = client
         self._clock = clock or SystemClock()
         self._first_look_s = first_look_s
+        self._is_made, self._connect = is_made, connect
         self._begun = False
         #: How many steps this hand-out has had; it makes their names differ.
         self._added = 0
@@ -76,8 +85,7 @@ class EmrEngine:
         """Add the step, and wait until it is over; raises TaskError if it did not succeed."""
         client = self._client
         if not self._begun:
-            self._end_earlier(client)
-            self._begun = True
+            self._begin(client)
         cluster = client.cluster()
         cluster.check_alive()
         step_id = client.add(self._new_step(call))
@@ -94,6 +102,25 @@ class EmrEngine:
             raise
         if state.name != "COMPLETED":
             raise _failure(state, client.cluster(), log)
+
+    def _begin(self, client: EmrClient) -> None:
+        """What is done before the first step."""
+        self._end_earlier(client)
+        if self._is_made:
+            Resize(
+                ctx=self._ctx,
+                client=client,
+                clock=self._clock,
+                region=self._region,
+                connect=self._connect,
+            ).run()
+        elif self._ctx.task.main.flag("resizeClusterBeforeRunning"):
+            self._ctx.log.warning(
+                "resizeClusterBeforeRunning has no effect: the cluster %s was not made for this "
+                "activity's resource",
+                self._cluster_id,
+            )
+        self._begun = True
 
     @property
     def _client(self) -> EmrClient:

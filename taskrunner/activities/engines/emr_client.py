@@ -17,6 +17,8 @@ from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 JOB_FLOW = Path("/emr/instance-controller/lib/info/job-flow.json")
 _ALIVE = {"STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"}
 _ACTIVE = ("PENDING", "RUNNING", "CANCEL_PENDING")
+#: Groups of nodes that may have more of them: there is one master.
+_GROWING = {"CORE", "TASK"}
 _OVER = {"COMPLETED", "CANCELLED", "FAILED", "INTERRUPTED"}
 #: Seconds before a call is tried again: the first, and the longest; and how often it is.
 _FIRST_WAIT_S = 1.0
@@ -41,6 +43,8 @@ class EmrApi(Protocol):
     def describe_cluster(self, **arguments: Any) -> dict[str, Any]: ...  # noqa: D102
     def list_steps(self, **arguments: Any) -> dict[str, Any]: ...  # noqa: D102
     def cancel_steps(self, **arguments: Any) -> dict[str, Any]: ...  # noqa: D102
+    def list_instance_groups(self, **arguments: Any) -> dict[str, Any]: ...  # noqa: D102
+    def modify_instance_groups(self, **arguments: Any) -> dict[str, Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,29 @@ class StepState:
             name=str(status.get("State", "")),
             reason=", ".join(dict.fromkeys(text for text in told if text)),
             log_file=details.get("LogFile"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """What EMR says of a group of nodes."""
+
+    id: str
+    #: CORE or TASK.
+    kind: str
+    state: str
+    requested: int
+    running: int
+
+    @classmethod
+    def of(cls, reply: dict[str, Any]) -> Nodes:
+        """Read EMR's description."""
+        return cls(
+            id=str(reply.get("Id", "")),
+            kind=str(reply.get("InstanceGroupType", "")),
+            state=str(reply.get("Status", {}).get("State", "")),
+            requested=int(reply.get("RequestedInstanceCount", 0)),
+            running=int(reply.get("RunningInstanceCount", 0)),
         )
 
 
@@ -220,11 +247,30 @@ class EmrClient:
             tries=3,
         )
 
+    def nodes(self) -> Sequence[Nodes]:
+        """The groups of core and task nodes."""
+        found = self._call(
+            lambda: list(self._pages(self._api.list_instance_groups, "InstanceGroups"))
+        )
+        return [nodes for nodes in map(Nodes.of, found) if nodes.kind in _GROWING]
+
+    def grow(self, group_id: str, count: int) -> None:
+        """Have a group of nodes be this large; asked twice, it is the same."""
+        wanted = [{"InstanceGroupId": group_id, "InstanceCount": count}]
+        self._call(
+            lambda: self._api.modify_instance_groups(ClusterId=self._id, InstanceGroups=wanted)
+        )
+
     def _list(self, **wanted: Any) -> Iterator[StepState]:
+        return map(StepState.of, self._pages(self._api.list_steps, "Steps", **wanted))
+
+    def _pages(
+        self, call: Callable[..., dict[str, Any]], key: str, **wanted: Any
+    ) -> Iterator[dict[str, Any]]:
         more: dict[str, str] = {}
         while True:
-            reply = self._api.list_steps(ClusterId=self._id, **wanted, **more)
-            yield from map(StepState.of, reply.get("Steps", ()))
+            reply = call(ClusterId=self._id, **wanted, **more)
+            yield from reply.get(key, ())
             if not reply.get("Marker"):
                 return
             more = {"Marker": reply["Marker"]}

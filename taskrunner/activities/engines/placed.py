@@ -33,7 +33,7 @@ def _emr(ctx: Context, rest: str) -> Engine:
     from taskrunner.activities.engines.emr import EmrEngine
 
     region, _, cluster = rest.partition(":")
-    return EmrEngine(ctx, cluster=cluster, region=region)
+    return EmrEngine(ctx, cluster=cluster, region=region, is_made=True)
 
 
 def _serverless(ctx: Context, rest: str) -> Engine:

@@ -14,7 +14,6 @@ from taskrunner.model.catalog.effects import EVERY_WAY, Effect, Way, everywhere,
 HONOURED = everywhere()
 
 _NO_ATTEMPTS = nobody("a data node has no attempts of its own", usual=True)
-_NO_RESIZE = nobody("no cluster is made larger", granted="false")
 _DRIVERS = "databases are reached by this program's own drivers"
 _ROLE = "only an ARN can be assumed (arn:aws:iam::ACCOUNT:role/NAME), else the program's own role"
 _CALLER = nobody("the service acts with its own credentials", usual=True)
@@ -62,7 +61,9 @@ _ITS_OWN_TABLE = {
     "username": HONOURED,
 }
 _AROUND = {"postActivityTaskConfig": HONOURED, "preActivityTaskConfig": HONOURED}
-_RESIZING = {"resizeClusterBeforeRunning": _NO_RESIZE, "resizeClusterMaxInstances": _NO_RESIZE}
+_GROWS = only(Way.EMR, why="only a cluster that is made for the EmrCluster grows", granted="false")
+_RESIZING = {"resizeClusterBeforeRunning": _GROWS, "resizeClusterMaxInstances": _GROWS}
+_NO_CLUSTER = nobody("the items are copied without the cluster", granted="false")
 _SEPARATORS = {"columnSeparator": HONOURED, "recordSeparator": HONOURED}
 _CREDENTIALS = {
     "databaseName": HONOURED,
@@ -159,7 +160,12 @@ _ACTIVITIES: dict[str, Mapping[str, Effect]] = {
         "scriptVariable": HONOURED,
         "stage": HONOURED,
     },
-    "HiveCopyActivity": {**_AROUND, **_RESIZING, "filterSql": HONOURED},
+    "HiveCopyActivity": {
+        **_AROUND,
+        "filterSql": HONOURED,
+        "resizeClusterBeforeRunning": _NO_CLUSTER,
+        "resizeClusterMaxInstances": _NO_CLUSTER,
+    },
     "PigActivity": {
         **_AROUND,
         **_RESIZING,

@@ -102,9 +102,9 @@ def everywhere(*, honoured: str | None = None, why: str = "") -> Effect:
     return Effect(honoured=_pattern(honoured), why=why)
 
 
-def only(*ways: Way, why: str) -> Effect:
-    """Honoured by these ways alone."""
-    return Effect(by=frozenset(ways), why=why)
+def only(*ways: Way, why: str, granted: str | None = None) -> Effect:
+    """Honoured by these ways alone; nothing is said of values that match `granted`."""
+    return Effect(by=frozenset(ways), why=why, granted=_pattern(granted))
 
 
 def nobody(why: str, *, granted: str | None = None, usual: bool = False) -> Effect:

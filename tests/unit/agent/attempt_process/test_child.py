@@ -130,8 +130,7 @@ def test_commands_and_libraries_go_by_the_proxy_of_the_resource(
 def test_the_log_tells_of_fields_that_nobody_honours(tmp_path: Path) -> None:
     _, log = _performed(
         tmp_path,
-        "EmrActivity",
-        step="s3://b/x.jar",
+        "HiveCopyActivity",
         resizeClusterBeforeRunning="true",
         maximumRetries="3",
         attemptStatus="usually inherited",
@@ -139,10 +138,10 @@ def test_the_log_tells_of_fields_that_nobody_honours(tmp_path: Path) -> None:
     (told,) = [line for line in log.splitlines() if "has no effect" in line]
     assert "[WARNING]" in told
     assert told.endswith(
-        "EmrActivity Work, field resizeClusterBeforeRunning: it has no effect here: no cluster is "
-        "made larger"
+        "HiveCopyActivity Work, field resizeClusterBeforeRunning: it has no effect here: the items "
+        "are copied without the cluster"
     )
-    _, log = _performed(tmp_path / "2", "EmrActivity", resizeClusterBeforeRunning="False")
+    _, log = _performed(tmp_path / "2", "HiveCopyActivity", resizeClusterBeforeRunning="False")
     assert "has no effect" not in log
 
 

@@ -145,7 +145,7 @@ def test_what_rules_may_say_of_a_resource_is_known_here() -> None:
 def test_of_a_tasks_objects_what_nobody_honours_is_found() -> None:
     fields = {"resizeClusterMaxInstances": "3", "resizeClusterBeforeRunning": "false"}
     objects = {
-        "A": new_object("A", "EmrActivity", {**fields, "step": "/x.jar", "attemptStatus": "x"}),
+        "A": new_object("A", "HiveCopyActivity", {**fields, "attemptStatus": "x"}),
         "Db": new_object("Db", "JdbcDatabase", {"jdbcDriverJarUri": "s3://b/x", "username": "u"}),
         "P": new_object("P", "Plugged", {"step": "x"}),
         "R": new_object("R", "Ec2Resource", {"imageId": "ami-1", "httpProxy": Ref("P")}),

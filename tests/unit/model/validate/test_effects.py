@@ -23,6 +23,10 @@ def emr(**fields: object) -> Change:
     return add(**{**given, **fields})
 
 
+def hive_copy(**fields: object) -> Change:
+    return add(**{"id": "E", "type": "HiveCopyActivity", "workerGroup": "g", **fields})
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -33,9 +37,10 @@ def emr(**fields: object) -> Change:
         ([put("Default", role="DataPipelineRole")], [("Default", "role")]),
         ([put("Default", role=None), put("Alarm", role="Name")], [("Alarm", "role")]),
         ([put("Default", role="#{myRole}", myRole="x")], []),
-        ([emr(resizeClusterBeforeRunning="true")], [("E", "resizeClusterBeforeRunning")]),
-        ([emr(resizeClusterBeforeRunning="False")], []),
-        ([emr(resizeClusterMaxInstances="5")], [("E", "resizeClusterMaxInstances")]),
+        ([emr(resizeClusterBeforeRunning="true")], []),
+        ([hive_copy(resizeClusterBeforeRunning="true")], [("E", "resizeClusterBeforeRunning")]),
+        ([hive_copy(resizeClusterBeforeRunning="False")], []),
+        ([hive_copy(resizeClusterMaxInstances="5")], [("E", "resizeClusterMaxInstances")]),
     ],
 )
 def test_what_does_nothing_is_told(changes: list[Change], expected: list[tuple[str, str]]) -> None:
