@@ -165,8 +165,6 @@ class Database(ScriptSession):
 
     def load(self, target: Target, batches: Iterable[Batch]) -> int:
         """Insert all rows, in one transaction; returns how many."""
-        from taskrunner.data.databases.insert import Inserter
-
         self.on_lossy_value = target.on_lossy_value
         self.prepare_load()
         self.ensure_table(target)
@@ -174,6 +172,14 @@ class Database(ScriptSession):
             # Without any rows, nothing else would miss it.
             self.table(target.table, target.schema)
         self.check_target(target)
+        count = self.load_rows(target, batches)
+        self.commit_load()
+        return count
+
+    def load_rows(self, target: Target, batches: Iterable[Batch]) -> int:
+        """Put rows into a table that is ready for them, by INSERT; returns how many."""
+        from taskrunner.data.databases.insert import Inserter
+
         count = 0
         inserter: Inserter | None = None
         for batch in batches:
@@ -181,7 +187,6 @@ class Database(ScriptSession):
                 inserter = Inserter(self, target, width=len(batch[0]))
             inserter.insert(batch, first=count + 1)
             count += len(batch)
-        self.commit_load()
         return count
 
     def commit_load(self) -> None:

@@ -66,9 +66,9 @@ class LinesIn:
         *,
         written: Escapes,
         most: int = MOST_IN_VALUE,
-        without: str = "\0",
+        without: str | None = "\0",
     ) -> None:
-        """`without`: a character that the server's texts cannot have."""
+        """`without`: a character that the server's texts cannot have, if there is one."""
         self._without = without
         self._source = source
         self._most = most
@@ -84,17 +84,21 @@ class LinesIn:
 
     def pieces(self) -> Iterator[bytes]:
         """All that the server is given."""
+        return (some.data for some in self.lines())
+
+    def lines(self) -> Iterator[Lines]:
+        """The same, with the number of rows; what is yielded counts when more is asked for."""
         for uri, opened in self._source.files():
             with opened as chunks:
                 before = self._rows
                 for piece in whole_lines(chunks, most=self._most):
                     lines = self._plain(piece, is_first=self._rows == before)
                     if lines is not None:
-                        yield lines.data
+                        yield lines
                         self._count(lines.rows)
                     else:
                         for batch in self._batches(piece, uri, self._rows - before):
-                            yield self._encoder.encode(batch)
+                            yield Lines(self._encoder.encode(batch), len(batch))
                             self._count(len(batch))
 
     def _plain(self, piece: bytes, *, is_first: bool) -> Lines | None:
@@ -130,8 +134,11 @@ class LinesIn:
                 width=len(batch[0]),
             )
         first = self._rows + 1
-        if any(self._without in value for row in batch for value in row if value is not None):
-            self._fitting.refuse(self._without, batch, first=first)
+        without = self._without
+        if without is not None and any(
+            without in value for row in batch for value in row if value is not None
+        ):
+            self._fitting.refuse(without, batch, first=first)
         return self._fitting.fit(batch, first=first)
 
     def _count(self, rows: int) -> None:

@@ -29,12 +29,14 @@ from taskrunner.data.databases.base import (
 )
 from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect
+from taskrunner.data.databases.insert import Inserter
 from taskrunner.data.databases.lasting import LASTING_SESSION, keep_alive
 from taskrunner.data.databases.mysql_columns import column_of, converter_of, whole_key
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_errors import code_of, error_id_of, reason_of
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
 from taskrunner.data.databases.mysql_lines import LineReader, begin_lines
+from taskrunner.data.databases.mysql_load import LineLoader, plan_of, takes_lines
 from taskrunner.data.databases.mysql_results import type_of
 from taskrunner.data.databases.mysql_tls import tls_options
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
@@ -93,6 +95,8 @@ class MySqlDatabase(Database):
     _read_as = DIALECT
     #: The session's mode is not known, or not any more.
     _asks_mode = True
+    #: Whether the table of the load that runs takes lines.
+    _takes_lines = False
 
     def connect(self) -> None:
         """Connect, with TLS where the options ask for it or the server offers it."""
@@ -111,7 +115,8 @@ class MySqlDatabase(Database):
                 # A port that accepts and stays silent must not hold up the handshake.
                 read_timeout=spec.options.connect_timeout_s,
                 write_timeout=spec.options.socket_timeout_s,
-                client_flag=CLIENT.FOUND_ROWS,
+                # That it may ask for files is said for `mysql_load`; nothing else gives it any.
+                client_flag=CLIENT.FOUND_ROWS | CLIENT.LOCAL_FILES,
                 program_name="taskrunner",
                 init_command=LASTING_SESSION,
                 local_infile=False,
@@ -223,6 +228,7 @@ class MySqlDatabase(Database):
 
     def check_target(self, target: Target) -> None:
         """Refuse tables of engines without transactions, unless a repeated row does no harm."""
+        self._takes_lines = False
         name = self.find_table(target.table, target.schema)
         if name is None or is_repeatable(target.insert_query or ""):
             return
@@ -232,6 +238,7 @@ class MySqlDatabase(Database):
         ):
             cursor.execute(f"SHOW CREATE TABLE {name}")
             engine = engine_of((cursor.fetchone() or ("", ""))[1])
+            self._takes_lines = takes_lines(cursor, engine)
             cursor.execute(
                 "SELECT 1 FROM information_schema.ENGINES "
                 "WHERE ENGINE = %s AND TRANSACTIONS = 'NO'",
@@ -246,6 +253,24 @@ class MySqlDatabase(Database):
             "insertQuery that may be repeated (REPLACE, INSERT IGNORE, ON DUPLICATE KEY UPDATE)"
         )
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
+    def load_rows(self, target: Target, batches: Iterable[Batch]) -> int:
+        """By lines where the server takes them; else, and for what it objects to, by INSERT."""
+        if target.insert_query or not self._takes_lines:
+            return super().load_rows(target, batches)
+        table = self.table(target.table, target.schema)
+        known = self.target_columns(table)
+        plan = plan_of(batches, known, target)
+        if plan is None:
+            return super().load_rows(target, batches)
+        inserter = Inserter(self, target, width=len(plan.columns))
+        loader = LineLoader(
+            *(self._connection, table, [self.quote(name) for name in plan.columns]),
+            written=plan.written,
+            by_rows=lambda batch, first: inserter.insert(batch, first=first),
+        )
+        with self._problems(f"load into table {table}"):
+            return loader.load(plan.lines)
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows, many to a statement where its form allows it."""
