@@ -14,21 +14,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import (
-    DefinitionError,
-    InternalService,
-    InvalidRequest,
     ServiceFault,
     StoreError,
-    UsageError,
 )
 from taskrunner.logs import get_logger
 from taskrunner.service.auth import Authenticator, Permit
@@ -37,30 +32,29 @@ from taskrunner.service.bodies import (
     BodyRoom,
     ClientGone,
     body_limit,
-    pass_over,
     read_body,
 )
-from taskrunner.service.callers import Caller
-from taskrunner.service.connections import most_connections, origin_of
+from taskrunner.service.connections import most_connections
 from taskrunner.service.costly import check_expressions
 from taskrunner.service.engine import Service
+from taskrunner.service.handler import Handler
 from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.hosts import HostGuard
-from taskrunner.service.http_protocol import CONNECTION
+from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.poll_calls import POLL, PollCalls
 from taskrunner.service.replays import Replays
 from taskrunner.service.replies import fault_reply, json_reply, new_request_id
 from taskrunner.service.shares import CostlyCalls, HeldPolls
+from taskrunner.service.v1.edge import EdgeParts, V1Edge
+from taskrunner.service.v1.route import Route as V1Route
+from taskrunner.service.v1.table import ROUTES
 from taskrunner.wire.codec import TARGET_PREFIX, decode_input, encode_output
-from taskrunner.wire.faults import BadSerialization, BodyTooSlow, UnknownOperation
+from taskrunner.wire.faults import BadSerialization, UnknownOperation
 from taskrunner.wire.http import HttpRequest
 
 log = get_logger()
 
 T = TypeVar("T")
-
-#: (service, caller, typed request) -> typed reply; raises ServiceFault.
-Handler = Callable[[Service, Caller, Any], Any]
 
 #: Calls that may take long, and do not change anything: few at once, so that they hold up nobody.
 COSTLY = frozenset({"EvaluateExpression", "ValidatePipelineDefinition"})
@@ -97,10 +91,11 @@ def create_app(
     authenticator: Authenticator,
     settings: EdgeSettings | None = None,
     routes: Sequence[Route] = (),
+    v1: Sequence[V1Route] = ROUTES,
 ) -> Starlette:
     """The ASGI application; `app.state.stop()` answers waiting polls, to be called on the loop.
 
-    `routes` are what is answered beside the API.
+    `v1` is the JSON API of operators, `routes` what is answered beside both.
     """
     settings = settings or EdgeSettings()
     api = _Api(service, handlers, authenticator, settings)
@@ -120,6 +115,7 @@ def create_app(
             Route("/", endpoint=api, methods=["POST"]),
             Route("/livez", endpoint=_alive, methods=["GET"]),
             Route("/ping", endpoint=_alive, methods=["GET"]),
+            Route("/v1/{path:path}", endpoint=V1Edge(api.parts, v1)),
             *routes,
         ],
         middleware=[Middleware(HostGuard, names=settings.host_names)],
@@ -164,6 +160,18 @@ class _Api:
             at_once=COSTLY_AT_ONCE, most_of_key=COSTLY_OF_KEY, most=COSTLY_WAITING
         )
 
+    @property
+    def parts(self) -> EdgeParts:
+        """What /v1 is answered with."""
+        return EdgeParts(
+            service=self._service,
+            authenticator=self._authenticator,
+            pool=self._pool,
+            replays=self._replays,
+            bodies=self._bodies,
+            body_timeout_s=self._settings.body_timeout_s,
+        )
+
     def start(self) -> None:
         """Be ready for a crowd."""
         self._pool.start()
@@ -191,7 +199,7 @@ class _Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = new_request_id()
-        call = _Incoming(scope, receive, self._bodies)
+        call = Incoming(scope, receive, self._bodies)
         try:
             response = await self._respond(call, request_id)
         except ClientGone:
@@ -200,7 +208,7 @@ class _Api:
             call.body.done()
         await response(scope, receive, send)
 
-    async def _respond(self, call: _Incoming, request_id: str) -> Response:
+    async def _respond(self, call: Incoming, request_id: str) -> Response:
         """The reply. Raises ClientGone, also while the rest of a refused request goes by."""
         try:
             return json_reply(await self._answer(call, request_id), request_id=request_id)
@@ -210,7 +218,7 @@ class _Api:
                 response.headers["connection"] = "close"
             return response
 
-    async def _answer(self, call: _Incoming, request_id: str) -> bytes:
+    async def _answer(self, call: Incoming, request_id: str) -> bytes:
         headers = call.headers
         operation = _operation(headers, self._handlers)
         # Nobody who cannot name a key has us wait for a body, or keep one.
@@ -226,17 +234,10 @@ class _Api:
             return await self._done(operation, call, call.request(body))
         except (ServiceFault, ClientGone):
             raise
-        except (DefinitionError, UsageError) as error:
-            raise InvalidRequest(str(error)) from error
-        except StoreError as error:
-            # The store has it logged once; callers are not told of paths and hosts.
-            raise InternalService(str(error.trouble)) from error
         except Exception as error:
-            log.exception("call failed", op=operation, request_id=request_id)
-            message = f"The service failed; its log has more under request id {request_id}."
-            raise InternalService(message) from error
+            raise fault_of(error, operation=operation, request_id=request_id) from error
 
-    async def _done(self, operation: str, call: _Incoming, request: HttpRequest) -> bytes:
+    async def _done(self, operation: str, call: Incoming, request: HttpRequest) -> bytes:
         permit = await self._permit(operation, call.body.origin, request)
         call.proved()
         if operation == POLL:
@@ -288,55 +289,6 @@ def _read(operation: str, permit: Permit, request: HttpRequest) -> Any:
     permit.check_request(message)
     check_expressions(message)
     return message
-
-
-class _Incoming:
-    """One request as it comes in."""
-
-    def __init__(self, scope: Scope, receive: Receive, bodies: BodyRoom) -> None:
-        self._scope = scope
-        self._receive = receive
-        client = scope.get("client")
-        self.headers = _joined(Headers(scope=scope))
-        self.body = bodies.enter(origin_of(client[0]) if client else "")
-        self._whole = False
-
-    async def receive(self) -> Message:
-        """The next part of the body, or that the client has gone."""
-        message = await self._receive()
-        self._whole = self._whole or not message.get("more_body", False)
-        return message
-
-    def request(self, body: bytes) -> HttpRequest:
-        """All of it, as it was signed."""
-        return HttpRequest(
-            method=self._scope["method"],
-            path=self._scope.get("raw_path", b"/").decode("latin-1"),
-            query=self._scope["query_string"].decode("latin-1"),
-            headers=self.headers,
-            body=body,
-        )
-
-    def proved(self) -> None:
-        """It is from the holder of a key: from now on it takes that key's share."""
-        self.body.done()
-        connection = self._scope.get(CONNECTION)
-        if connection is not None:
-            connection.proved()
-
-    async def passed_over(self, fault: ServiceFault) -> bool:
-        """Let the rest of a body go by that is answered with a fault; whether it came whole."""
-        if not (self._whole or isinstance(fault, BodyTooSlow) or "expect" in self.headers):
-            self._whole = await pass_over(self.receive)
-        return self._whole
-
-
-def _joined(headers: Headers) -> dict[str, str]:
-    """Header names in lower case; several of one name joined by commas, as signatures do."""
-    joined: dict[str, str] = {}
-    for name, value in headers.items():
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
-    return joined
 
 
 def _operation(headers: Mapping[str, str], handlers: Mapping[str, Handler]) -> str:

@@ -27,8 +27,10 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "datapipeline"
 MAX_SKEW = timedelta(minutes=5)
 
-#: What a signature must cover; the body is covered by its hash.
-REQUIRED_SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})
+#: What a signature must cover; path, query and body are covered in any case.
+REQUIRED_SIGNED = frozenset({"host", "x-amz-date"})
+#: What it must cover where it is there: it says which operation is meant.
+_SIGNED_IF_THERE = frozenset({"x-amz-target"})
 
 _MAX_AUTHORIZATION = 4096
 
@@ -152,7 +154,8 @@ def _parse(headers: Mapping[str, str]) -> _Authorization:
     signed = tuple(found["headers"].split(";"))
     if list(signed) != sorted(set(signed)) or found["headers"] != found["headers"].lower():
         raise IncompleteSignature("SignedHeaders must be in lower case, sorted and without repeats")
-    unsigned = sorted((REQUIRED_SIGNED - set(signed)) | (set(signed) - headers.keys()))
+    wanted = REQUIRED_SIGNED | (_SIGNED_IF_THERE & headers.keys())
+    unsigned = sorted((wanted - set(signed)) | (set(signed) - headers.keys()))
     if unsigned:
         raise IncompleteSignature(f"{unsigned[0]!r} must be present in the request and signed")
     return _Authorization(

@@ -263,7 +263,8 @@ class Urllib3Transport:
         endpoint = self._endpoint
         reply = self._manager.urlopen(
             request.method,
-            f"{endpoint.scheme}://{endpoint.authority}{request.path}",
+            f"{endpoint.scheme}://{endpoint.authority}{request.path}"
+            + (f"?{request.query}" if request.query else ""),
             body=request.body,
             headers=dict(request.headers),
             timeout=urllib3.Timeout(connect=min(_CONNECT_S, deadline_s), read=deadline_s),

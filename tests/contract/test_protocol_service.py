@@ -24,7 +24,6 @@ from taskrunner.service.app import (
     COSTLY_OF_KEY,
     COSTLY_WAITING,
     EdgeSettings,
-    Handler,
     create_app,
 )
 from taskrunner.service.auth import SigV4Authenticator
@@ -32,6 +31,7 @@ from taskrunner.service.auth_keys import ROLES, Key
 from taskrunner.service.bodies import BODY_TIMEOUT_S, BodyRoom, body_limit
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.connections import most_connections
+from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.http_protocol import Patience
 from taskrunner.testing import ServiceInProcess

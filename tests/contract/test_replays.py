@@ -14,10 +14,11 @@ import pytest
 from taskrunner.clock import SystemClock
 from taskrunner.errors import StoreError
 from taskrunner.service import replays
-from taskrunner.service.app import EdgeSettings, Handler, create_app
+from taskrunner.service.app import EdgeSettings, create_app
 from taskrunner.service.auth import SigV4Authenticator
 from taskrunner.service.auth_keys import ROLES, Key
 from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.replays import REMEMBERED, REPORTS, Replays
 from taskrunner.service.store.tables import answered_calls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from taskrunner.service.app import Handler
+from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import definitions, objects, pipelines, tasks
 
 #: PollForTask's makes one try; the edge waits and calls it again.

@@ -179,6 +179,16 @@ def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> 
     return fetch_first(conn, HandoutRow, _HANDOUT, wanted)
 
 
+def handouts_of(conn: Connection, pipeline_id: str, attempt_id: str) -> list[HandoutRow]:
+    """To whom an attempt was given, oldest first."""
+    statement = (
+        sa.select(handouts)
+        .where(handouts.c.pipeline_id == pipeline_id, handouts.c.attempt_id == attempt_id)
+        .order_by(handouts.c.handed_out_at, handouts.c.task_id)
+    )
+    return fetch(conn, HandoutRow, statement)
+
+
 def start_handout(conn: Connection, task_id: str) -> None:
     """Note that a hand-out was acknowledged."""
     conn.execute(_START_HANDOUT, {"of_task": task_id})

@@ -19,10 +19,11 @@ from taskrunner.errors import (
     UsageError,
 )
 from taskrunner.model.task import Task
-from taskrunner.service.app import EdgeSettings, Handler, create_app
+from taskrunner.service.app import EdgeSettings, create_app
 from taskrunner.service.auth import NoAuthenticator, Permit
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.wakeups import WorkReady
 from taskrunner.wire.http import HttpRequest

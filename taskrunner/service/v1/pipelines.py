@@ -1,0 +1,233 @@
+"""GET /v1/pipelines: is anything wrong? And one pipeline."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from taskrunner.model.run_status import run_status
+from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.service.callers import Caller
+from taskrunner.service.definitions import Load
+from taskrunner.service.engine import Service
+from taskrunner.service.health import ERROR, pipeline_health
+from taskrunner.service.pipeline_fields import pipeline_fields
+from taskrunner.service.store import pauses as pause_store
+from taskrunner.service.store import summaries
+from taskrunner.service.store.rows import PauseRow, PipelineRow
+from taskrunner.service.store.summaries import RunPart, Whose
+from taskrunner.service.v1.requests import ListPipelines, ShowPipeline, Sort
+from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
+from taskrunner.service.v1.shapes import (
+    HealthStatus,
+    Pause,
+    Pipeline,
+    PipelineList,
+    PipelineSummary,
+    RunStrip,
+    State,
+)
+
+#: Runs by whose instances it is said which worker groups a pipeline has work for.
+_RUNS_FOR_GROUPS = 14
+#: The beginning of the names of groups that are made for one machine, and are nobody's to choose.
+_OF_RESOURCES = "resource:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is known of pipelines, read in a few statements however many there are."""
+
+    rows: Sequence[PipelineRow]
+    health: Mapping[str, HealthStatus]
+    concerns: Mapping[str, Mapping[InstanceStatus, int]]
+    late: Mapping[str, int]
+    paused: Mapping[str, PauseRow]
+
+    @classmethod
+    def of(cls, conn: Connection, whose: Whose, load: Load) -> _Facts:
+        rows = summaries.load_pipelines(conn, whose)
+        return cls(
+            rows=rows,
+            health=_health(conn, whose, rows, load),
+            concerns=summaries.concerns(conn, whose),
+            late=summaries.late(conn, whose),
+            paused=summaries.paused_pipelines(conn, whose),
+        )
+
+    def state(self, row: PipelineRow) -> State:
+        return State.PAUSED if row.pipeline_id in self.paused else State(row.state)
+
+
+def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> PipelineList:
+    """A page of the account's pipelines."""
+    with service.store.read() as conn:
+        facts = _Facts.of(conn, summaries.of_account(caller.account), service.loaded)
+        groups = _groups(conn, facts.rows) if request.group is not None else {}
+        meets = _filters(request, facts, groups)
+        found = [row for row in facts.rows if all(condition(row) for condition in meets)]
+        key, kinds = _order(request.sort, facts)
+        found.sort(key=key)
+        left = found
+        if request.marker:
+            place = tuple(from_marker(request.marker, *kinds))
+            left = [row for row in found if key(row) > place]
+        page = left[: request.limit]
+        return PipelineList(
+            pipelines=_summaries(conn, page, facts, request.runs),
+            total=len(found),
+            marker=to_marker(*key(page[-1])) if len(left) > len(page) else None,
+        )
+
+
+def show_pipeline(service: Service, caller: Caller, request: ShowPipeline) -> Pipeline:
+    """One pipeline."""
+    with looking_at(service, caller, request.pipeline_id) as (conn, row, _):
+        whose = summaries.of_account(row.account, row.pipeline_id)
+        facts = _Facts.of(conn, whose, service.loaded)
+        (summary,) = _summaries(conn, [row], facts, request.runs)
+        fields = pipeline_fields(conn, row, service.loaded)
+        version = row.active_version or row.latest_version
+        pauses = pause_store.load_pauses(conn, row.pipeline_id)
+        return Pipeline(
+            summary=summary,
+            description=row.description,
+            unique_id=row.unique_id,
+            latest_version=row.latest_version,
+            active_version=row.active_version,
+            on_demand=bool(version) and service.loaded(row.pipeline_id, version).on_demand,
+            schedule_start=_moment(fields.get("@scheduledStartTime")),
+            schedule_end=_moment(fields.get("@scheduledEndTime")),
+            first_activated=row.first_activated_at,
+            last_deactivated=row.last_deactivated_at,
+            pauses=tuple(map(pause_of, pauses)),
+        )
+
+
+def pause_of(row: PauseRow) -> Pause:
+    """A pause as it is shown."""
+    return Pause(object_id=row.object_id, by=row.paused_by, since=row.paused_at)
+
+
+def _moment(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None
+
+
+def _health(
+    conn: Connection, whose: Whose, rows: Iterable[PipelineRow], load: Load
+) -> dict[str, HealthStatus]:
+    """The health of each pipeline that has one, as DescribePipelines tells it."""
+    ended = summaries.with_any_end(conn, whose)
+    doubtful = summaries.perhaps_broken(conn, whose)
+    found = dict.fromkeys(ended, HealthStatus.HEALTHY)
+    for row in rows:
+        if row.pipeline_id in doubtful and row.active_version:
+            components = load(row.pipeline_id, row.active_version).components
+            if pipeline_health(conn, row.pipeline_id, components) == ERROR:
+                found[row.pipeline_id] = HealthStatus.ERROR
+    return found
+
+
+def _groups(conn: Connection, rows: Iterable[PipelineRow]) -> Mapping[str, set[str]]:
+    ids = [row.pipeline_id for row in rows]
+    found = summaries.last_groups(conn, ids, _RUNS_FOR_GROUPS) if ids else {}
+    return {
+        key: {group for group in groups if not group.startswith(_OF_RESOURCES)}
+        for key, groups in found.items()
+    }
+
+
+_Condition = Callable[[PipelineRow], bool]
+
+
+def _filters(
+    request: ListPipelines, facts: _Facts, groups: Mapping[str, set[str]]
+) -> list[_Condition]:
+    wanted = (request.name or "").casefold()
+    chosen: list[tuple[object, _Condition]] = [
+        (wanted, lambda row: wanted in row.name.casefold() or wanted in row.pipeline_id.casefold()),
+        (request.state, lambda row: facts.state(row) in request.state),
+        (request.health, lambda row: facts.health.get(row.pipeline_id) is request.health),
+        (request.tag, lambda row: all(_has_tag(row, tag) for tag in request.tag)),
+        (request.group, lambda row: request.group in groups.get(row.pipeline_id, ())),
+    ]
+    found = [condition for given, condition in chosen if given]
+    if request.late is not None:
+        found.append(lambda row: (row.pipeline_id in facts.late) is request.late)
+    return found
+
+
+def _has_tag(row: PipelineRow, wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    tags = dict(row.tags)
+    return key in tags and (not equals or tags[key] == value)
+
+
+def _order(
+    sort: Sort, facts: _Facts
+) -> tuple[Callable[[PipelineRow], tuple[Any, ...]], Sequence[type]]:
+    """The place of a pipeline in an order, and of what it is made."""
+
+    def broken(row: PipelineRow) -> tuple[Any, ...]:
+        in_error = facts.health.get(row.pipeline_id) is HealthStatus.ERROR
+        rank = 0 if in_error else 1 if row.pipeline_id in facts.late else 2
+        return rank, row.name, row.pipeline_id
+
+    def newest(row: PipelineRow) -> tuple[Any, ...]:
+        return -int(row.created_at.timestamp() * 1_000_000), row.pipeline_id
+
+    if sort is Sort.BROKEN:
+        return broken, (int, str, str)
+    if sort is Sort.NEWEST:
+        return newest, (int, str)
+    return lambda row: (row.name, row.pipeline_id), (str, str)
+
+
+def _summaries(
+    conn: Connection, page: Sequence[PipelineRow], facts: _Facts, runs: int
+) -> tuple[PipelineSummary, ...]:
+    ids = [row.pipeline_id for row in page]
+    if not ids:
+        return ()
+    parts: dict[str, list[RunPart]] = defaultdict(list)
+    for part in summaries.last_runs(conn, ids, runs):
+        parts[part.pipeline_id].append(part)
+    groups, next_runs = _groups(conn, page), summaries.next_runs(conn, ids)
+
+    def summary(row: PipelineRow) -> PipelineSummary:
+        key = row.pipeline_id
+        pause = facts.paused.get(key)
+        ends = [part.ended for part in parts[key] if part.ended is not None]
+        scheduled = row.state is PipelineState.SCHEDULED
+        return PipelineSummary(
+            id=key,
+            name=row.name,
+            state=facts.state(row),
+            owner=row.user_id,
+            created=row.created_at,
+            counts={str(status): n for status, n in facts.concerns.get(key, {}).items()},
+            late=facts.late.get(key, 0),
+            runs=_strip(parts[key]),
+            groups=tuple(sorted(groups.get(key, ()))),
+            tags=dict(row.tags),
+            health=facts.health.get(key),
+            last_end=max(ends, default=None),
+            next_run=next_runs.get(key) if scheduled else None,
+            pause=pause_of(pause) if pause else None,
+        )
+
+    return tuple(map(summary, page))
+
+
+def _strip(parts: Iterable[RunPart]) -> tuple[RunStrip, ...]:
+    by_start: dict[datetime, dict[InstanceStatus, int]] = {}
+    for part in parts:
+        by_start.setdefault(part.start, {})[part.status] = part.count
+    return tuple(
+        RunStrip(start=start, status=run_status(counts)) for start, counts in by_start.items()
+    )

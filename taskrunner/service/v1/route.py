@@ -1,0 +1,53 @@
+"""What a route of /v1 is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from taskrunner.service.handler import Handler
+
+_NAME = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method of one path: who may call it, what it takes and what it answers."""
+
+    method: str
+    #: `/v1/pipelines/{pipeline_id}`: members of the request stand in braces.
+    path: str
+    #: The operation of AWS's API that a key must be allowed to call: roles count here as there.
+    action: str
+    request: type
+    reply: type
+    handler: Handler
+    #: One line for the documentation.
+    summary: str
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The members of the request that stand in the path."""
+        return _NAME.findall(self.path)
+
+    @property
+    def operation(self) -> str:
+        """The name by which clients are generated: that of the handler."""
+        name: str = getattr(self.handler, "__name__", "")
+        return name
+
+    def takes(self, path: str) -> Mapping[str, str] | None:
+        """The members that a path, percent-encoded, holds; None: it is another route's."""
+        wanted, given = self.path.split("/"), path.split("/")
+        if len(wanted) != len(given):
+            return None
+        found: dict[str, str] = {}
+        for pattern, part in zip(wanted, given, strict=True):
+            name = _NAME.fullmatch(pattern)
+            if name is None and pattern != part:
+                return None
+            if name is not None:
+                found[name[1]] = unquote(part, errors="replace")
+        return found if all(found.values()) else None
