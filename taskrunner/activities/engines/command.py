@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from taskrunner.activities.base import Context
+from taskrunner.activities.dynamodb import Connect
 from taskrunner.activities.engines.base import Call
 from taskrunner.activities.engines.files import local_file, s3_uri, script_file
-from taskrunner.activities.engines.hive_text import why_not_spark
 from taskrunner.activities.engines.output import run_and_read
+from taskrunner.activities.engines.stored_copies import why_not_spark, with_copies
 from taskrunner.activities.engines.yarn import guarded
 from taskrunner.activities.shell import run_script
-from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.steps.works import (
     Pairs,
     RunCommand,
@@ -52,16 +53,21 @@ class CommandEngine:
     name = "command"
     is_remote = False
 
-    def __init__(self, ctx: Context, *, which: Which = shutil.which) -> None:
+    def __init__(
+        self, ctx: Context, *, which: Which = shutil.which, connect: Connect | None = None
+    ) -> None:
+        """`connect` leads to the tables of DynamoDB that scripts name."""
         self._ctx = ctx
         self._which = which
+        self._connect = connect
 
     def objection(self, work: Work) -> str | None:
         """Why it cannot do this."""
         if isinstance(work, RunHive):
             if self._hive() is None:
                 return f"no {' or '.join(_HIVES)} is on the PATH of this host"
-            return why_not_spark(work.text or "") if self._hive() == "spark-sql" else None
+            is_spark = self._hive() == "spark-sql"
+            return why_not_spark(self._ctx, work.text, work.variables) if is_spark else None
         if isinstance(work, RunCommand):
             return missing_program(work.argv[0], self._which)
         needed = _NEEDS.get(type(work))
@@ -73,10 +79,20 @@ class CommandEngine:
 
     def run(self, call: Call) -> None:
         """Run the step's program to its end."""
-        if isinstance(call.step.work, RunScript):
-            run_step_script(self._ctx, call.step.work, f"step{call.number}")
+        work, folder = call.step.work, f"step{call.number}"
+        if isinstance(work, RunScript):
+            run_step_script(self._ctx, work, folder)
+        elif isinstance(work, RunHive) and self._hive() == "spark-sql":
+            named = ["--queue", call.queue] if call.queue else []
+            self._spark_sql(call, ["spark-sql", *named], work)
         else:
-            argv = self._argv(call, call.step.work)
+            run_and_read(self._ctx, self._argv(call, work), wrap=self._guard(call))
+
+    def _spark_sql(self, call: Call, command: Sequence[str], work: RunHive) -> None:
+        """Run a Hive script by spark-sql."""
+        name = f"step{call.number}/script.q"
+        with spark_script(self._ctx, work, name, self._connect) as (script, _):
+            argv = [*command, *spark_sql(work, script)]
             run_and_read(self._ctx, argv, wrap=self._guard(call))
 
     def _guard(self, call: Call) -> Callable[[Sequence[str]], Sequence[str]] | None:
@@ -111,15 +127,10 @@ class CommandEngine:
         return next((name for name in _HIVES if self._which(name)), None)
 
     def _hive_argv(self, work: RunHive, name: str, queue: str | None) -> Sequence[str]:
-        program = self._hive() or "hive"
-        if program == "spark-sql":
-            script, _ = spark_script(self._ctx, work, name)
-            named = ["--queue", queue] if queue else []
-            return ["spark-sql", *named, *spark_sql(work, script)]
         script = script_file(self._ctx, work.script, work.text, name)
         properties = [("mapreduce.job.queuename", queue), ("tez.queue.name", queue)]
         return [
-            program,
+            self._hive() or "hive",
             *_flags("--hiveconf", [(name, value) for name, value in properties if value]),
             *_flags("--hiveconf", work.properties),
             *_flags("--hivevar", work.variables),
@@ -158,17 +169,24 @@ def missing_program(name: str, which: Which) -> str | None:
     return f"there is no {name}" if "/" in name else f"no {name} is on the PATH of this host"
 
 
-def spark_script(ctx: Context, work: RunHive, name: str) -> tuple[str, str]:
-    """A Hive script for spark-sql: its path, and its text; raises PermanentTaskError."""
+@contextmanager
+def spark_script(
+    ctx: Context, work: RunHive, name: str, connect: Connect | None
+) -> Iterator[tuple[str, str]]:
+    """A Hive script for spark-sql, its path and its text, while the block runs it.
+
+    Its tables of DynamoDB are copied before and after. Raises TaskError.
+    """
     path = script_file(ctx, work.script, work.text, name)
     text = work.text
+    # A script that lies on this host is its command's to read.
     if text is None and s3_uri(work.script or "") is not None:
         with ctx.files.open(Path(path)) as file:
             text = file.read().decode("utf-8", "replace")
-    # A script that lies on this host is its command's to read.
-    if reason := why_not_spark(text or ""):
-        raise PermanentTaskError(reason, error_id=ErrorId.UNSUPPORTED_TYPE)
-    return path, text or ""
+    with with_copies(ctx, text or "", work.variables, connect) as given:
+        if given != (text or ""):
+            path = script_file(ctx, None, given, name)
+        yield path, given
 
 
 def spark_sql(work: RunHive, script: str) -> list[str]:

@@ -30,7 +30,7 @@ from taskrunner.data.transfer import Transfer
 from taskrunner.data.transfer_parts import select_all
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.document import Field, PipelineObject, Ref
-from taskrunner.model.task import TaskObject
+from taskrunner.model.task import Task, TaskObject
 
 SQL_NODES = ("SqlDataNode", "MySqlDataNode", "RedshiftDataNode")
 Row = Sequence[str | None]
@@ -40,6 +40,25 @@ _ROWS = 1000
 #: Stands between columns for Pig, which knows no escape character.
 PIG_SEPARATOR = "\x01"
 _PIG_FORBIDDEN = (PIG_SEPARATOR, "\n", "\r")
+
+
+#: Why there is no staging folder, as a part of a sentence.
+NO_PLACE = (
+    "neither generatedScriptsPath nor pipelineLogUri names a place there for a copy of its rows"
+)
+
+
+def staging_folder(task: Task, name: str) -> str | None:
+    """Where the rows of a table of a script are copied to on S3, with a slash at its end.
+
+    None: the activity names no place there.
+    """
+    places = (task.main.get("generatedScriptsPath"), task.main.get("pipelineLogUri"))
+    place = next(filter(None, places), None)
+    if place is None:
+        return None
+    instance = task.instance_id.removeprefix("@").replace(":", "-")
+    return f"{place.rstrip('/')}/staging/{task.pipeline_id}/{instance}/{name}/"
 
 
 @dataclass(frozen=True)
@@ -202,17 +221,10 @@ class Elsewhere:
                 return result.columns
 
     def _folder(self, name: str) -> str:
-        task, main = self._ctx.task, self._ctx.task.main
-        places = (main.get("generatedScriptsPath"), main.get("pipelineLogUri"))
-        place = next(filter(None, places), None)
-        if place is None:
-            raise _invalid(
-                main,
-                f"${{{name}}} is not on S3, and neither generatedScriptsPath nor pipelineLogUri "
-                "names a place there for a copy of its rows",
-            )
-        instance = task.instance_id.removeprefix("@").replace(":", "-")
-        return f"{place.rstrip('/')}/staging/{task.pipeline_id}/{instance}/{name}/"
+        folder = staging_folder(self._ctx.task, name)
+        if folder is None:
+            raise _invalid(self._ctx.task.main, f"${{{name}}} is not on S3, and {NO_PLACE}")
+        return folder
 
     # -- tables of databases -----------------------------------------------------------------------
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from taskrunner.activities.base import Context
+from taskrunner.activities.dynamodb import Connect
 from taskrunner.activities.engines.base import Call
 from taskrunner.activities.engines.command import (
     Which,
@@ -22,10 +24,11 @@ from taskrunner.activities.engines.command import (
     spark_sql,
 )
 from taskrunner.activities.engines.files import local_file, s3_uri
-from taskrunner.activities.engines.hive_text import why_not_spark, with_values
+from taskrunner.activities.engines.hive_text import with_values
 from taskrunner.activities.engines.output import run_and_read
 from taskrunner.activities.engines.s3_view import FolderS3, S3View, StagedS3, site_xml
 from taskrunner.activities.engines.spark_options import split_submit, without, written
+from taskrunner.activities.engines.stored_copies import why_not_spark
 from taskrunner.activities.engines.streaming import Streaming, why_not_native
 from taskrunner.model.steps.works import (
     RunCommand,
@@ -64,10 +67,13 @@ class LocalEngine:
         *,
         which: Which = shutil.which,
         spark_home: Callable[[], Path | None] = spark_folder,
+        connect: Connect | None = None,
     ) -> None:
+        """`connect` leads to the tables of DynamoDB that scripts name."""
         self._ctx = ctx
         self._which = which
         self._spark_home = spark_home
+        self._connect = connect
 
     def objection(self, work: Work) -> str | None:
         """Why it cannot do this."""
@@ -79,9 +85,10 @@ class LocalEngine:
             return why_not_native(work)
         if isinstance(work, RunScript):
             return None
-        if isinstance(work, RunHive) and (reason := why_not_spark(work.text or "")):
-            return reason
-        return self._why_no_spark()
+        reason = self._why_no_spark()
+        if isinstance(work, RunHive):
+            return why_not_spark(self._ctx, work.text, work.variables) or reason
+        return reason
 
     def _why_no_spark(self) -> str | None:
         if self._java() is None:
@@ -108,11 +115,13 @@ class LocalEngine:
             Streaming(self._ctx, call, work).run()
         else:
             assert isinstance(work, RunJar | RunSpark | RunHive)  # noqa: S101  others are refused
-            self._with_java(call, work)
+            folder = f"step{call.number}"
+            with self._prepared(work, folder) as (argv, texts):
+                self._with_java(folder, argv, texts, is_jar=isinstance(work, RunJar))
 
-    def _with_java(self, call: Call, work: RunJar | RunSpark | RunHive) -> None:
-        folder = f"step{call.number}"
-        argv, texts = self._prepared(work, folder)
+    def _with_java(
+        self, folder: str, argv: Sequence[str], texts: Sequence[str], *, is_jar: bool
+    ) -> None:
         root = self._ctx.data.s3_root
         places = FolderS3(root, texts) if root else StagedS3(self._ctx, f"{folder}/s3", texts)
         with places as view:
@@ -124,7 +133,7 @@ class LocalEngine:
                 "SPARK_LOCAL_DIRS": self._temporary(folder),
             }
             cwd = self._ctx.files.folder(f"{folder}/cwd")
-            if isinstance(work, RunJar):
+            if is_jar:
                 self._ctx.files.write(f"{folder}/conf/log4j2.properties", _LOGGING)
                 argv = [argv[0], "-cp", f"{conf}:{self._spark_home()}/jars/*", *argv[1:]]
             run_and_read(self._ctx, argv, env=env, cwd=cwd)
@@ -153,27 +162,31 @@ class LocalEngine:
         java = f'-Djava.io.tmpdir="{self._temporary(folder)}"'
         return [*_HERE, "--driver-java-options", java]
 
+    @contextmanager
     def _prepared(
         self, work: RunJar | RunSpark | RunHive, folder: str
-    ) -> tuple[Sequence[str], Sequence[str]]:
+    ) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
         """The command line, and the texts in which places on S3 may be named."""
         if isinstance(work, RunJar):
             jar = local_file(self._ctx, work.jar, folder)
             named = [work.main_class] if work.main_class else []
             temporary = f"-Djava.io.tmpdir={self._temporary(folder)}"
             java = [self._java() or "java", temporary, "org.apache.hadoop.util.RunJar"]
-            return [*java, jar, *named, *work.arguments], work.arguments
+            yield [*java, jar, *named, *work.arguments], work.arguments
+            return
         bin_folder = f"{self._spark_home()}/bin"
         if isinstance(work, RunSpark):
             arguments = list(local_arguments(work.arguments))
             texts = [*arguments, *self._programs(arguments)]
-            return [f"{bin_folder}/spark-submit", *self._here(folder), *arguments], texts
-        script, text = spark_script(self._ctx, work, f"{folder}/script.q")
+            yield [f"{bin_folder}/spark-submit", *self._here(folder), *arguments], texts
+            return
         warehouse = f"spark.sql.warehouse.dir={(self._ctx.files.root / folder / 'tables').as_uri()}"
         spark = [f"{bin_folder}/spark-sql", *self._here(folder), "--conf", warehouse]
-        argv = [*spark, *spark_sql(work, script)]
         values = [value for _, value in work.variables]
-        return argv, [with_values(text, work.variables), *values]
+        name = f"{folder}/script.q"
+        with spark_script(self._ctx, work, name, self._connect) as (script, text):
+            argv = [*spark, *spark_sql(work, script)]
+            yield argv, [with_values(text, work.variables), *values]
 
     def _programs(self, arguments: Sequence[str]) -> Iterator[str]:
         """The texts of Python programs on S3, which may name more places there."""

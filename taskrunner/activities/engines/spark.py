@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from taskrunner.activities.base import Context
+from taskrunner.activities.dynamodb import Connect
 from taskrunner.activities.engines.base import Call
-from taskrunner.activities.engines.command import CommandEngine, Which, spark_script, spark_sql
-from taskrunner.activities.engines.hive_text import why_not_spark
+from taskrunner.activities.engines.command import CommandEngine, Which
 from taskrunner.activities.engines.local import EXTRA, spark_folder
 from taskrunner.activities.engines.output import run_and_read
 from taskrunner.activities.engines.spark_options import split_submit, without, written
+from taskrunner.activities.engines.stored_copies import why_not_spark
 from taskrunner.model.steps.works import RunHive, RunJar, RunPig, RunSpark, RunStreaming, Work
 
 _YARN = "yarn"
@@ -37,8 +38,9 @@ class SparkEngine(CommandEngine):
         master: str,
         which: Which = shutil.which,
         spark_home: Callable[[], Path | None] = spark_folder,
+        connect: Connect | None = None,
     ) -> None:
-        super().__init__(ctx, which=which)
+        super().__init__(ctx, which=which, connect=connect)
         self._master = master
         self._spark_home = spark_home
 
@@ -50,7 +52,9 @@ class SparkEngine(CommandEngine):
                     "no spark-submit is on the PATH of this host, and pyspark is not installed "
                     f"(pip install '{EXTRA}')"
                 )
-            return why_not_spark(work.text or "") if isinstance(work, RunHive) else None
+            if isinstance(work, RunSpark):
+                return None
+            return why_not_spark(self._ctx, work.text, work.variables)
         if isinstance(work, RunJar | RunStreaming | RunPig) and self._master != _YARN:
             return f"the Spark cluster {self._master} runs Spark and Hive scripts only"
         return super().objection(work)
@@ -60,14 +64,12 @@ class SparkEngine(CommandEngine):
         work = call.step.work
         if isinstance(work, RunSpark):
             argv = [*self._start("spark-submit"), *self._arguments(work.arguments, call.queue)]
+            run_and_read(self._ctx, argv, wrap=self._guard(call))
         elif isinstance(work, RunHive):
-            script, _ = spark_script(self._ctx, work, f"step{call.number}/script.q")
             queue = ["--queue", call.queue] if call.queue and self._master == _YARN else []
-            argv = [*self._start("spark-sql"), *queue, *spark_sql(work, script)]
+            self._spark_sql(call, [*self._start("spark-sql"), *queue], work)
         else:
             super().run(call)
-            return
-        run_and_read(self._ctx, argv, wrap=self._guard(call))
 
     def _program(self, name: str) -> str | None:
         """The program of this host, else that of the package pyspark."""

@@ -153,7 +153,7 @@ def _create_table(table: str, node: TaskObject, is_output: bool) -> str:
         layout = _regex_layout(described, is_output)
     else:
         layout = _delimited_layout(node, described)
-    location = _literal(_directory(node))
+    location = hive_literal(_directory(node))
     return f"CREATE EXTERNAL TABLE `{table}` ({columns})\n{layout}\nLOCATION {location}"
 
 
@@ -169,15 +169,15 @@ def _delimited_layout(node: TaskObject, described: TaskObject | None) -> str:
             "the newline",
         )
     return (
-        f"ROW FORMAT DELIMITED FIELDS TERMINATED BY {_literal(escapes.separator)} "
-        f"ESCAPED BY {_literal(escapes.escape)} LINES TERMINATED BY '\\n'\nSTORED AS TEXTFILE"
+        f"ROW FORMAT DELIMITED FIELDS TERMINATED BY {hive_literal(escapes.separator)} "
+        f"ESCAPED BY {hive_literal(escapes.escape)} LINES TERMINATED BY '\\n'\nSTORED AS TEXTFILE"
     )
 
 
 def _regex_layout(described: TaskObject, is_output: bool) -> str:
     if is_output:
         raise _invalid(described, "RegEx describes what is read; an output needs another format")
-    pattern = _literal(described.required("inputRegEx"))
+    pattern = hive_literal(described.required("inputRegEx"))
     properties = f"'input.regex' = {pattern}"
     return (
         f"ROW FORMAT SERDE '{_REGEX_SERDE}'\nWITH SERDEPROPERTIES ({properties})\n"
@@ -242,7 +242,7 @@ def _pig_columns(node: TaskObject) -> str:
     return f" AS ({', '.join(described)})"
 
 
-def _literal(text: str) -> str:
+def hive_literal(text: str) -> str:
     """A text in quotes, as Hive and Spark read it; a semicolon would end the statement for Hive."""
     return f"'{''.join(map(_hive_character, text))}'"
 

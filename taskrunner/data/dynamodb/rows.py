@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from taskrunner.data.dynamodb.items import Attribute, BadItem, Item, from_line, to_line
 
-_KINDS = {
+#: The kinds of attributes by the first word of a column's type.
+KINDS = {
     **dict.fromkeys(("STRING", "VARCHAR", "CHAR"), "S"),
     **dict.fromkeys(("TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL"), "N"),
     "BOOLEAN": "BOOL",
@@ -25,10 +26,10 @@ class Rows:
 
     def __init__(self, types: Mapping[str, str]) -> None:
         """Raises ValueError for types whose values are no single text."""
-        self._kinds = {name: _KINDS.get(word.upper(), "") for name, word in types.items()}
+        self._kinds = {name: KINDS.get(word.upper(), "") for name, word in types.items()}
         for name, kind in self._kinds.items():
             if not kind:
-                known = f"known: {', '.join(_KINDS)}"
+                known = f"known: {', '.join(KINDS)}"
                 raise ValueError(f"no row of text has the type {types[name]} of {name!r}; {known}")
 
     def row(self, item: Item) -> list[str | None]:

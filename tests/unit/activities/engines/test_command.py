@@ -177,12 +177,12 @@ def test_a_streaming_jar_that_is_nowhere_is_said(host: Host) -> None:
 
 def test_a_storage_handler_needs_hive(host: Host) -> None:
     host.program("spark-sql")
-    fields = {"hiveScript": "CREATE TABLE t (a INT) STORED BY 'org.x.DynamoDBStorageHandler';"}
+    fields = {"hiveScript": "CREATE TABLE t (a INT) STORED BY 'org.x.HBaseStorageHandler';"}
     with environment("command") as found:
-        with pytest.raises(PermanentTaskError, match="STORED BY DynamoDBStorageHandler, which spa"):
+        with pytest.raises(PermanentTaskError, match="STORED BY HBaseStorageHandler, which spark"):
             found.run(HiveActivity(), new_task("HiveActivity", fields))
         found.put("s3://b/x.q", fields["hiveScript"])
-        with pytest.raises(PermanentTaskError, match="STORED BY DynamoDBStorageHandler"):
+        with pytest.raises(PermanentTaskError, match="STORED BY HBaseStorageHandler"):
             _emr(found, "command-runner.jar,hive,-f,s3://b/x.q")
         assert host.calls == []
         host.program("hive")

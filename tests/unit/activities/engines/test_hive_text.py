@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from taskrunner.activities.engines.hive_text import storage_handler, why_not_spark, with_values
+from taskrunner.activities.engines.hive_text import (
+    blanked,
+    statements,
+    storage_handler,
+    with_values,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,13 +27,17 @@ def test_tables_of_storage_handlers_are_found(text: str, handler: str | None) ->
     assert (found or "").startswith(handler or "")
 
 
-def test_what_spark_cannot_do_is_one_sentence() -> None:
-    assert why_not_spark("SELECT 1") is None
-    text = "CREATE EXTERNAL TABLE t (a INT) STORED BY 'org.x.DynamoDBStorageHandler'"
-    assert why_not_spark(text) == (
-        "the script has a table STORED BY DynamoDBStorageHandler, which spark-sql cannot read or "
-        "write: that needs Hive (a hive command, or EMR)"
-    )
+def test_statements_keep_every_character() -> None:
+    text = "-- a;\nSET x = ';'; SELECT `a;b` FROM t; "
+    assert list(statements(text)) == ["-- a;\nSET x = ';';", " SELECT `a;b` FROM t;", " "]
+    assert "".join(statements(text)) == text
+
+
+def test_what_is_hidden_keeps_its_length() -> None:
+    text = """SELECT 'it\\'s', "b" -- c\nFROM `d'` """
+    assert blanked(text) == "SELECT " + " " * 7 + "," + " " * 9 + "\nFROM `d'` "
+    assert blanked(text, comments_only=True) == """SELECT 'it\\'s', "b"     \nFROM `d'` """
+    assert len(blanked(text)) == len(text)
 
 
 def test_values_take_the_place_of_variables() -> None:
