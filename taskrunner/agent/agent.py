@@ -231,6 +231,7 @@ class Agent:
         if left := self._services.outbox.pending():
             log.warning("verdicts stay in the journal for the next start", count=left)
         self._closing.set()
+        self._heartbeat.wake()
         self._announcer.ended(int(self._exit_code), self._may_not)
         self._operations.close()
         self._children.close()

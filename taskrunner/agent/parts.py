@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from taskrunner.agent.agent_settings import AgentSettings
 from taskrunner.agent.forks.children import Children
@@ -16,6 +17,7 @@ from taskrunner.agent.logs.logcare import LogCare
 from taskrunner.agent.logs.shipping import LogShipper
 from taskrunner.agent.operations.operations import Handles, Operations
 from taskrunner.agent.operations.status import Facts
+from taskrunner.agent.polling.gate import Gate
 from taskrunner.agent.polling.heartbeat import Heartbeat
 from taskrunner.agent.polling.poller import Poller
 from taskrunner.agent.polling.turns import Turns
@@ -23,6 +25,7 @@ from taskrunner.clock import Clock
 from taskrunner.errors import NotAuthorized
 from taskrunner.model.task import Task
 from taskrunner.wire.runner import RunnerApi
+from taskrunner.wire.user_agent import RunnerFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +107,21 @@ def make_parts(
         gate=operations.gate,
     )
     heartbeat = _heartbeat(settings, watched, hooks, clock)
+    operations.gate.changed = heartbeat.wake  # a pause is told, for no poll tells it
+    api.introduction.facts = partial(_runner_facts, settings, poller, operations.gate)
     return Parts(
         operations=operations, services=services, poller=poller, heartbeat=heartbeat, care=care
+    )
+
+
+def _runner_facts(settings: AgentSettings, poller: Poller, gate: Gate) -> RunnerFacts:
+    """What each call says of the agent."""
+    return RunnerFacts(
+        runner_id=settings.taskrunner_id,
+        slots=settings.config.tasks,
+        busy=poller.busy,
+        groups=settings.config.worker_group,
+        paused="; ".join(f"{who}: {closure.why}" for who, closure in gate.closures.items()),
     )
 
 

@@ -239,6 +239,7 @@ def _connect(settings: Settings, clock: Clock, host: Ec2Host | None) -> tuple[Ru
         give_up=client.give_up,
         hurry=tried.hurry,
         identity=host.identity if host else lambda: None,
+        introduction=client.introduction,
     )
     return api, str(client.endpoint)
 

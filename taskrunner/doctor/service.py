@@ -21,6 +21,7 @@ from taskrunner.wire.inputs import ReportTaskRunnerHeartbeatInput
 from taskrunner.wire.proxies import proxy_of
 from taskrunner.wire.runner import fitted
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
+from taskrunner.wire.user_agent import DOCTOR, Introduction, RunnerFacts
 
 _CONNECT_S = 5.0
 _ANSWER_S = 15.0
@@ -29,6 +30,8 @@ _MOST_SKEW = timedelta(minutes=5)
 _ODD_SKEW = timedelta(seconds=30)
 _SLOW_S = 2.0
 _AWS_HOST = re.compile(r"datapipeline\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+#: So that a service of ours does not take it for a runner.
+_INTRODUCTION = Introduction(lambda: RunnerFacts(program=DOCTOR))
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 
@@ -56,7 +59,7 @@ def find_way(case: Case) -> Way:
         keys=service_keys(settings.service_access_id, settings.service_secret_key),
         environ=case.environ,
     )
-    return Way(endpoint, region, connect(wire, case.clock))
+    return Way(endpoint, region, connect(wire, case.clock, introduction=_INTRODUCTION))
 
 
 def heartbeat(case: Case, way: Way) -> None:
@@ -135,7 +138,9 @@ def check_endpoint(case: Case, way: Way) -> Iterator[Finding]:
         TransportSettings(ca_bundle=case.settings.ca_bundle, environ=case.environ),
     )
     # A call that lacks everything, so that it is refused at once and does nothing.
-    empty = unsigned(endpoint, "ReportTaskRunnerHeartbeat", b"{}")
+    empty = unsigned(
+        endpoint, "ReportTaskRunnerHeartbeat", b"{}", user_agent=_INTRODUCTION.header()
+    )
     started = case.clock.monotonic()
     try:
         reply = transport.send(empty, deadline_s=_ANSWER_S)

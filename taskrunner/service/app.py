@@ -44,6 +44,7 @@ from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.poll_calls import POLL, PollCalls
 from taskrunner.service.replays import Replays
 from taskrunner.service.replies import fault_reply, json_reply, new_request_id
+from taskrunner.service.runner_calls import RunnerCalls
 from taskrunner.service.shares import CostlyCalls, HeldPolls
 from taskrunner.service.v1.edge import EdgeParts, V1Edge
 from taskrunner.service.v1.route import Route as V1Route
@@ -148,6 +149,7 @@ class _Api:
         self._pool = HandlerPool(settings.threads)
         self._replays = Replays(lambda: service.store)
         self._bodies = BodyRoom()
+        self._runners = RunnerCalls(service.roster, settings.clock.now)
         self.connections = settings.connections or most_connections()
         self.polls = PollCalls(
             service,
@@ -213,6 +215,7 @@ class _Api:
         try:
             return json_reply(await self._answer(call, request_id), request_id=request_id)
         except ServiceFault as fault:
+            self._runners.refused(call.sender, fault)
             response = fault_reply(fault, request_id=request_id)
             if not await call.passed_over(fault):
                 response.headers["connection"] = "close"
@@ -238,26 +241,31 @@ class _Api:
             raise fault_of(error, operation=operation, request_id=request_id) from error
 
     async def _done(self, operation: str, call: Incoming, request: HttpRequest) -> bytes:
-        permit = await self._permit(operation, call.body.origin, request)
+        permit = await self._permit(operation, call, request)
         call.proved()
         if operation == POLL:
             message = await self._at_once_if_small(
                 permit.holder, request, lambda: _read(operation, permit, request)
             )
-            return await self.polls.answer(permit, message, self._handlers[POLL], call.receive)
+            self._runners.polled(call.sender, message)
+            answer = await self.polls.answer(permit, message, self._handlers[POLL], call.receive)
+            self._runners.polled(call.sender, message)
+            return answer
         if operation in COSTLY:
             async with self._costly.turn(permit):
                 return await self._carried_out(operation, permit, request)
-        return await self._carried_out(operation, permit, request)
+        answer = await self._carried_out(operation, permit, request)
+        self._runners.worked(call.sender, operation)
+        return answer
 
-    async def _permit(self, operation: str, origin: str, request: HttpRequest) -> Permit:
+    async def _permit(self, operation: str, call: Incoming, request: HttpRequest) -> Permit:
         def admit() -> Permit:
-            permit = self._authenticator.authenticate(request)
+            call.sender.permit = permit = self._authenticator.authenticate(request)
             permit.check_action(operation)
             return permit
 
         # Whose it is, is not known yet.
-        return await self._at_once_if_small(f"from {origin}", request, admit)
+        return await self._at_once_if_small(f"from {call.body.origin}", request, admit)
 
     async def _at_once_if_small(
         self, holder: str, request: HttpRequest, call: Callable[[], T]

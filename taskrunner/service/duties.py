@@ -41,6 +41,8 @@ class Duties:
     look_at_store: Callable[[], None] = lambda: None
     #: Removes what has been kept for long enough; how long nothing is to be done, in seconds.
     clean_up: Callable[[datetime], float] | None = None
+    #: Saves who has asked for work; how long nothing is to be done, in seconds.
+    save_runners: Callable[[datetime], float] | None = None
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -72,6 +74,8 @@ class Duties:
         }
         if self.clean_up is not None:
             steps["clean-up"] = self.clean_up
+        if self.save_runners is not None:
+            steps["runners"] = self.save_runners
         return steps
 
     def _look_at_store(self, _now: datetime) -> float:

@@ -32,10 +32,10 @@ from taskrunner.service.pipeline_fields import Described, pipeline_fields
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
+from taskrunner.service.roster import Roster, RunnerCall
 from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.set_status import set_status
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
@@ -68,6 +68,7 @@ class Service:
         self._timeline = Timeline(host, self.store) if self.store.is_sqlite else None
         self.clock: Clock = self._timeline or host
         self.work_ready = WorkReady()
+        self.roster = Roster(self.store, self.clock)
         self._definitions = DefinitionCache(
             self._load_definition, retry_delay_cap=settings.retry_delay_cap
         )
@@ -98,6 +99,7 @@ class Service:
             catch_up=self.catch_up,
             look_at_store=self.store.look,
             clean_up=self.cleaner.step,
+            save_runners=self.roster.step,
         )
 
     def start(self) -> None:
@@ -205,9 +207,7 @@ class Service:
             tags = change(dict(row.tags))
             if len(tags) > 10:
                 raise InvalidRequest("a pipeline can have at most 10 tags")
-            pipeline_store.update_pipeline(
-                conn, pipeline_id, tags=[list(tag) for tag in tags.items()]
-            )
+            pipeline_store.update_pipeline(conn, pipeline_id, tags=list(map(list, tags.items())))
 
     # -- definitions ----------------------------------------------------------------------
 
@@ -378,12 +378,11 @@ class Service:
             tasks.conclude(task_id, status, error_id, message, stack_trace)
         self._duties.kick()
 
-    def heartbeat(self, taskrunner_id: str, worker_group: str | None, hostname: str | None) -> bool:
+    def heartbeat(
+        self, runner_id: str, group: str | None, host: str | None, caller: Caller = ANONYMOUS
+    ) -> bool:
         """Note that a runner lives; true when it is to terminate."""
-        with self.store.write() as conn:
-            attempt_store.record_runner(
-                conn, taskrunner_id, worker_group, hostname, self.clock.now()
-            )
+        self.roster.beat(RunnerCall(caller=caller), runner_id, group, host)
         return False
 
     @contextmanager

@@ -17,6 +17,7 @@ from taskrunner.logs import get_logger
 from taskrunner.service.bodies import BodyRoom, pass_over
 from taskrunner.service.connections import origin_of
 from taskrunner.service.http_protocol import CONNECTION
+from taskrunner.service.runner_calls import Sender
 from taskrunner.wire.faults import BodyTooSlow
 from taskrunner.wire.http import HttpRequest
 
@@ -32,6 +33,7 @@ class Incoming:
         client = scope.get("client")
         self.headers = _joined(Headers(scope=scope))
         self.body = bodies.enter(origin_of(client[0]) if client else "")
+        self.sender = Sender(self.headers, client[0] if client else "")
         self._whole = False
 
     async def receive(self) -> Message:
@@ -42,13 +44,14 @@ class Incoming:
 
     def request(self, body: bytes) -> HttpRequest:
         """All of it, as it was signed."""
-        return HttpRequest(
+        self.sender.request = request = HttpRequest(
             method=self._scope["method"],
             path=self._scope.get("raw_path", b"/").decode("latin-1"),
             query=self._scope["query_string"].decode("latin-1"),
             headers=self.headers,
             body=body,
         )
+        return request
 
     def proved(self) -> None:
         """It is from the holder of a key: from now on it takes that key's share."""

@@ -24,6 +24,7 @@ from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider
 from taskrunner.service.resources.rules import Rules
+from taskrunner.service.roster import RunnerCall
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
@@ -32,6 +33,7 @@ from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.tables import METADATA, store_identity
 from taskrunner.testing.clock import FakeClock
+from taskrunner.wire.user_agent import RunnerFacts
 
 #: Every commit waits for the disk; where there is a folder in memory, tests need not.
 MEMORY = "/dev/shm"  # noqa: S108 - TemporaryDirectory makes a folder of our own in it
@@ -142,6 +144,7 @@ class ServiceInProcess:
     def _round(self) -> bool:
         self.service.catch_up()
         now = self.service.clock.now()
+        self.service.roster.step(now)
         done = [
             self.service.scheduler.tick(now),
             self.service.resources.reconcile(now),
@@ -176,8 +179,20 @@ class ServiceInProcess:
 
     # -- runners ----------------------------------------------------------------------------
 
+    def poll(
+        self,
+        worker_group: str = "wg",
+        *,
+        hostname: str = "runner.example",
+        facts: RunnerFacts | None = None,
+    ) -> None:
+        """Ask for work as a runner does, in vain; it is known by it."""
+        call = RunnerCall(caller=ANONYMOUS, ip="192.0.2.1", facts=facts)
+        self.service.roster.polled(call, worker_group, hostname)
+
     def claim(self, worker_group: str = "wg", *, acknowledge: bool = True) -> Task | None:
         """Take a task as a runner does, and acknowledge it."""
+        self.poll(worker_group)
         task = self.service.claim(worker_group, "runner.example")
         if task is not None and acknowledge:
             self.service.report_progress(task.task_id, {})

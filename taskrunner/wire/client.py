@@ -34,6 +34,7 @@ from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, Transport, Tra
 from taskrunner.wire.outputs import PollForTaskOutput
 from taskrunner.wire.signing import Signer
 from taskrunner.wire.task_size import excess
+from taskrunner.wire.user_agent import Introduction
 
 #: Codes that mean "later": the same call may succeed.
 THROTTLED = frozenset(
@@ -103,12 +104,15 @@ class Client:
         signer: Signer | None,
         clock: Clock,
         give_up: Callable[[int], None] = lambda _thread: None,
+        introduction: Introduction | None = None,
     ) -> None:
         """Without a signer, calls are refused unless the endpoint is this machine.
 
         `give_up` has the call that a thread is in raise CallGivenUp.
         """
         self.endpoint = endpoint
+        #: What each call says of who makes it.
+        self.introduction = introduction or Introduction()
         self.give_up = give_up
         self._transport = transport
         self._signer = signer
@@ -123,7 +127,8 @@ class Client:
         operation, body = encode_input(request)
         if deadline_s is None:
             deadline_s = budget_of(operation).deadline_s
-        reply = self._send(operation, unsigned(self.endpoint, operation, body), deadline_s)
+        message = unsigned(self.endpoint, operation, body, user_agent=self.introduction.header())
+        reply = self._send(operation, message, deadline_s)
         if reply.status != 200:
             raise classify(operation, self.endpoint, reply, skew=self._skew(reply))
         try:
@@ -169,13 +174,13 @@ class Client:
         return skew if abs(skew) > _MAX_SKEW else None
 
 
-def unsigned(endpoint: Endpoint, operation: str, body: bytes) -> HttpRequest:
+def unsigned(endpoint: Endpoint, operation: str, body: bytes, *, user_agent: str) -> HttpRequest:
     """The request of an operation, as it is before it is signed."""
     headers = {
         "host": endpoint.authority,
         "content-type": CONTENT_TYPE,
         "x-amz-target": f"{TARGET_PREFIX}.{operation}",
-        "user-agent": "taskrunner",
+        "user-agent": user_agent,
     }
     return HttpRequest(path=endpoint.path, headers=headers, body=body)
 

@@ -13,6 +13,7 @@ from taskrunner.wire.endpoint import resolve_endpoint, resolve_region
 from taskrunner.wire.keys import FixedKeys, Keys
 from taskrunner.wire.signing import SigV4Signer, find_signer
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
+from taskrunner.wire.user_agent import Introduction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,9 @@ def service_keys(access_id: str | None, secret_key: str | None) -> Keys | None:
     return Keys(access_id, secret_key) if access_id and secret_key else None
 
 
-def connect(settings: ClientSettings, clock: Clock) -> Client:
+def connect(
+    settings: ClientSettings, clock: Clock, *, introduction: Introduction | None = None
+) -> Client:
     """A client; nothing is sent yet. Raises ConfigError for settings that cannot be."""
     region = resolve_region(settings.region, settings.environ)
     endpoint = resolve_endpoint(
@@ -68,4 +71,11 @@ def connect(settings: ClientSettings, clock: Clock) -> Client:
             environ=settings.environ,
         )
     give_up = transport.give_up
-    return Client(endpoint, transport, signer=signer, clock=clock, give_up=give_up)
+    return Client(
+        endpoint,
+        transport,
+        signer=signer,
+        clock=clock,
+        give_up=give_up,
+        introduction=introduction,
+    )

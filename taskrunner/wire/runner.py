@@ -16,6 +16,7 @@ from taskrunner.wire.inputs import (
     SetTaskStatusInput,
 )
 from taskrunner.wire.shapes import service_model
+from taskrunner.wire.user_agent import Introduction
 
 
 class RunnerApi:
@@ -28,12 +29,15 @@ class RunnerApi:
         give_up: Callable[[int], None] = lambda _thread: None,
         hurry: Callable[[], None] = lambda: None,
         identity: Callable[[], InstanceIdentity | None] = lambda: None,
+        introduction: Introduction | None = None,
     ) -> None:
         """`give_up` has the call that a thread is in raise CallGivenUp.
 
         `identity` says at each poll which EC2 instance asks, as far as that is known by then.
         """
         self.call = call
+        #: What each call says of the runner.
+        self.introduction = introduction or Introduction()
         #: From now on no call is tried a second time: the agent must go.
         self.hurry = hurry
         self._give_up = give_up
@@ -43,7 +47,13 @@ class RunnerApi:
 
     def over(self, call: Call) -> RunnerApi:
         """The same by another call, such as one that watches this one's."""
-        return RunnerApi(call, give_up=self._give_up, hurry=self.hurry, identity=self._identity)
+        return RunnerApi(
+            call,
+            give_up=self._give_up,
+            hurry=self.hurry,
+            identity=self._identity,
+            introduction=self.introduction,
+        )
 
     def poll_for_task(self, *, worker_group: str, hostname: str) -> Task | None:
         """Wait up to 90 s for a task; None when there was none.

@@ -43,6 +43,7 @@ _AUTHORIZATION = re.compile(
     r"Credential=(?P<id>[^/,\s]{1,128})/(?P<scope>[^,\s]{1,200}),\s*"
     r"SignedHeaders=(?P<headers>[^,\s]{1,2048}),\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
+_KEY_ID = re.compile(r"\bCredential=(?P<id>[A-Za-z0-9_+=.@-]{1,128})/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +165,12 @@ def _parse(headers: Mapping[str, str]) -> _Authorization:
         signed_headers=signed,
         signature=found["signature"],
     )
+
+
+def claimed_key(headers: Mapping[str, str]) -> str | None:
+    """The id of the key that a request says it is signed with, for people: nothing is proved."""
+    found = _KEY_ID.search(headers.get("authorization", "")[:_MAX_AUTHORIZATION])
+    return found["id"] if found else None
 
 
 def _check_body_hash(request: HttpRequest) -> None:

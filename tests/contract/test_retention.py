@@ -176,6 +176,7 @@ def test_what_a_deactivation_has_ended_is_taken_up_with_its_secrets(
 def test_silent_runners_go_by_age_and_by_number(world: ServiceInProcess) -> None:
     def seen(name: str) -> None:
         world.service.heartbeat(name, "wg", "host")
+        world.service.roster.save(world.now)
         world.clock.advance(0.001)
 
     seen("old")
@@ -184,14 +185,20 @@ def test_silent_runners_go_by_age_and_by_number(world: ServiceInProcess) -> None
     clean(world)
     assert count(world, runners) == 1
     rows = [
-        {"taskrunner_id": f"r{n}", "last_seen_at": world.now + timedelta(seconds=n)}
+        {
+            "account": "1",
+            "runner_id": f"r{n}",
+            "user_id": "u",
+            "first_seen_at": world.now,
+            "last_seen_at": world.now + timedelta(seconds=n),
+        }
         for n in range(2 * BATCH + 200)
     ]
     with world.service.store.write() as conn:
         conn.execute(runners.insert(), rows)
     assert clean(world) > 2, "it was to be done a little at a time"
     with world.service.store.read() as conn:
-        left = set(conn.execute(sa.select(runners.c.taskrunner_id)).scalars())
+        left = set(conn.execute(sa.select(runners.c.runner_id)).scalars())
     assert left == {f"r{n}" for n in range(2 * BATCH + 200) if n >= BATCH + 100}
 
 

@@ -39,7 +39,7 @@ from taskrunner.service.store.rows import (
     PipelineRow,
     ScheduleRow,
 )
-from taskrunner.service.store.tables import METADATA, runners
+from taskrunner.service.store.tables import METADATA
 
 NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -509,20 +509,6 @@ def test_a_hand_out_is_found_by_its_owner_alone(store: Store) -> None:
         assert attempts.load_handout(conn, "t", account="1", user="u") == row
         for account, user in (("1", "v"), ("2", "u"), ("", "")):
             assert attempts.load_handout(conn, "t", account=account, user=user) is None
-
-
-def test_runners_are_noted_however_many_report_at_once(store: Store) -> None:
-    def note(n: int) -> None:
-        with store.write() as conn:
-            attempts.record_runner(conn, "r", "wg", "h", NOW + n * MINUTE)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(note, range(24)))
-    with store.read() as conn:
-        (found,) = conn.execute(sa.select(runners)).mappings()
-    # Which of them came last is anybody's guess.
-    assert found["taskrunner_id"] == "r"
-    assert found["last_seen_at"] in {NOW + n * MINUTE for n in range(24)}
 
 
 # -- alarms ---------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ class FakeService:
         #: While set, no call is answered.
         self.hung = False
         self.events: list[tuple[str, dict[str, Any]]] = []
+        #: By which names the programs that called go.
+        self.programs: set[str] = set()
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._server = _Server((host, 0), self._handler())
@@ -176,6 +178,7 @@ class FakeService:
 
             def do_POST(self) -> None:
                 operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+                service.programs.add(self.headers["User-Agent"].partition("/")[0])
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 status, answer = service._answer(operation, body, self.connection)
                 raw = json.dumps(answer).encode()

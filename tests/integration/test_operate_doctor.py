@@ -50,6 +50,7 @@ def test_a_host_on_which_all_is_well(service: FakeService, tmp_path: Path) -> No
     assert checks["PollForTask"]["result"] == "PASS"
     groups = [body["workerGroup"] for body in service.calls("PollForTask")]
     assert "wg" not in groups, "a task could have been taken"
+    assert service.programs == {"taskrunner-doctor"}, "a service of ours took it for a runner"
 
 
 def test_credentials_without_a_permission(service: FakeService, tmp_path: Path) -> None:

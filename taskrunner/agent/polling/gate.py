@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,8 @@ class Gate:
     """Slots wait here before each poll. Safe for threads."""
 
     def __init__(self, clock: Clock) -> None:
+        #: Called when somebody's reason has come or gone.
+        self.changed: Callable[[], None] = lambda: None
         self._clock = clock
         self._lock = threading.Lock()
         self._closures: dict[str, Closure] = {}
@@ -53,7 +55,9 @@ class Gate:
             self._closures[who] = Closure(why=why, since=since)
             if not self._ended:
                 self._open.clear()
-            return new
+        if new:
+            self.changed()
+        return new
 
     def open(self, who: str) -> bool:
         """Withdraw the reason of `who`; returns whether there was one."""
@@ -61,7 +65,9 @@ class Gate:
             found = self._closures.pop(who, None) is not None
             if not self._closures:
                 self._open.set()
-            return found
+        if found:
+            self.changed()
+        return found
 
     def end(self) -> None:
         """Let every waiting thread go: the agent stops."""

@@ -34,15 +34,23 @@ class Heartbeat:
         self._interval_s = interval_s
         self._on_terminate = on_terminate
         self._clock = clock
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """Beat now: there is news, such as a pause, or the loop is to see that it ends."""
+        self._woken.set()
 
     def loop(
         self, closing: threading.Event, after_first: Callable[[], None] = lambda: None
     ) -> None:
-        """Beat now and then at the interval; goes on through a drain."""
+        """Beat now, at the interval and when woken; goes on through a drain."""
         self.tick()
         after_first()
-        while not self._clock.wait(closing, self._interval_s):
-            self.tick()
+        while not closing.is_set():
+            self._clock.wait(self._woken, self._interval_s)
+            self._woken.clear()
+            if not closing.is_set():
+                self.tick()
 
     def tick(self) -> None:
         """One round. A beat that fails costs nothing: tasks are kept by their own reports."""

@@ -96,6 +96,11 @@ class Poller:
         self._wake_groups()
         self._give_up()
 
+    @property
+    def busy(self) -> int:
+        """How many slots have a task."""
+        return min(self._turns.slots, self._turns.slots - self._turns.free)
+
     def stuck(self) -> bool:
         """Whether a poll has outlived its deadline, which only a defect can explain."""
         now = self._clock.monotonic()

@@ -52,8 +52,10 @@ def set_task_status(
 
 
 def report_task_runner_heartbeat(
-    service: Service, _caller: Caller, request: ReportTaskRunnerHeartbeatInput
+    service: Service, caller: Caller, request: ReportTaskRunnerHeartbeatInput
 ) -> ReportTaskRunnerHeartbeatOutput:
     """Note that a runner lives."""
-    terminate = service.heartbeat(request.taskrunner_id, request.worker_group, request.hostname)
+    terminate = service.heartbeat(
+        request.taskrunner_id, request.worker_group, request.hostname, caller
+    )
     return ReportTaskRunnerHeartbeatOutput(terminate=terminate)

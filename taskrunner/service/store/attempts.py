@@ -14,13 +14,12 @@ from taskrunner.model.rows import AttemptRow
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
-    insert_missing_columns,
     is_row,
     key_of,
     stream,
 )
 from taskrunner.service.store.rows import HandoutRow
-from taskrunner.service.store.tables import attempts, handouts, instances, pipelines, runners
+from taskrunner.service.store.tables import attempts, handouts, instances, pipelines
 
 
 def insert_attempt(conn: Connection, row: AttemptRow) -> None:
@@ -200,19 +199,3 @@ def close_handout(
     """Move a hand-out that is still held to another state; whether it was."""
     values = {"state": state, **({"verdict": verdict} if verdict else {})}
     return conn.execute(_CLOSE_HANDOUT, {"of_task": task_id, **values}).rowcount == 1
-
-
-def record_runner(
-    conn: Connection,
-    taskrunner_id: str,
-    worker_group: str | None,
-    hostname: str | None,
-    now: datetime,
-) -> None:
-    """Note that a runner was heard of."""
-    seen = {"worker_group": worker_group, "hostname": hostname, "last_seen_at": now}
-    updated = conn.execute(
-        runners.update().where(runners.c.taskrunner_id == taskrunner_id).values(**seen)
-    )
-    if updated.rowcount == 0:
-        insert_missing_columns(conn, runners, [{"taskrunner_id": taskrunner_id, **seen}])

@@ -19,6 +19,8 @@ from taskrunner.service.store.tables import (
     handouts,
     instances,
     pipelines,
+    refused_polls,
+    runner_groups,
     runners,
     runs,
 )
@@ -36,6 +38,8 @@ class Kind:
 
 KINDS = (
     Kind(table=runners, moment=runners.c.last_seen_at, over=sa.true()),
+    Kind(table=runner_groups, moment=runner_groups.c.last_seen_at, over=sa.true()),
+    Kind(table=refused_polls, moment=refused_polls.c.last_at, over=sa.true()),
     Kind(
         table=handouts,
         moment=handouts.c.handed_out_at,

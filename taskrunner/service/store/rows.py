@@ -75,6 +75,53 @@ class HandoutRow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerRow(Row):
+    """Somebody who asks for work."""
+
+    account: str
+    runner_id: str
+    user_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    last_poll_at: datetime | None = None
+    last_heartbeat_at: datetime | None = None
+    hostname: str | None = None
+    ip: str | None = None
+    version: str | None = None
+    slots: int | None = None
+    busy: int | None = None
+    #: Why it takes no work, as it says itself; empty: it takes it; None: it does not say.
+    paused: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerGroupRow(Row):
+    """A worker group that a runner serves, as its calls say."""
+
+    account: str
+    runner_id: str
+    worker_group: str
+    last_seen_at: datetime
+    #: None: it was not heard to ask for work, such as one that began when it was paused.
+    last_poll_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedPollRow(Row):
+    """Polls from one address that were refused for one reason."""
+
+    ip: str
+    #: Empty: it is not known.
+    worker_group: str
+    code: str
+    message: str
+    last_at: datetime
+    account: str | None = None
+    key_id: str | None = None
+    hostname: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmRow(Row):
     """A notification to be published, or published."""
 

@@ -236,13 +236,57 @@ alarms = sa.Table(
     sa.Column("role", sa.Text),
 )
 
+# Who asks for work, as its calls tell; written some seconds later, all that is new in one go.
 runners = sa.Table(
     "runners",
     METADATA,
-    sa.Column("taskrunner_id", sa.Text, primary_key=True),
-    sa.Column("worker_group", sa.Text),
+    sa.Column("account", sa.Text, primary_key=True),
+    # Its own name for itself; of a runner that does not tell, its host's.
+    sa.Column("runner_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),
     sa.Column("hostname", sa.Text),
+    sa.Column("ip", sa.Text),
+    sa.Column("version", sa.Text),
+    # Tasks that it runs at once, and how many it ran when it was last heard of.
+    sa.Column("slots", sa.Integer),
+    sa.Column("busy", sa.Integer),
+    # Why it takes no work, as it says itself; empty: it takes it.
+    sa.Column("paused", sa.Text),
+    sa.Column("first_seen_at", UtcDateTime, nullable=False),
     sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    sa.Column("last_poll_at", UtcDateTime),
+    sa.Column("last_heartbeat_at", UtcDateTime),
+    sa.Index(None, "account", "last_seen_at"),
+)
+
+# Which groups each runner has named, in polls and heartbeats, also where nobody has work for them.
+runner_groups = sa.Table(
+    "runner_groups",
+    METADATA,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("runner_id", sa.Text, primary_key=True),
+    sa.Column("worker_group", sa.Text, primary_key=True),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    sa.Column("last_poll_at", UtcDateTime),
+    sa.Index(None, "account", "worker_group", "last_seen_at"),
+    sa.Index(None, "account", "last_seen_at"),
+)
+
+# Polls that were refused: one row for what comes again and again.
+refused_polls = sa.Table(
+    "refused_polls",
+    METADATA,
+    sa.Column("ip", sa.Text, primary_key=True),
+    # Empty: who is refused for its key alone is not asked any further.
+    sa.Column("worker_group", sa.Text, primary_key=True),
+    # The error's, on the wire.
+    sa.Column("code", sa.Text, primary_key=True),
+    # Whose key it was; null: nobody's that is known.
+    sa.Column("account", sa.Text),
+    sa.Column("key_id", sa.Text),
+    sa.Column("hostname", sa.Text),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("last_at", UtcDateTime, nullable=False, index=True),
 )
 
 # Signed calls that changed something, until no copy of them would be taken for its age any more.

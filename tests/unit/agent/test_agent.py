@@ -22,6 +22,7 @@ from taskrunner.config.kinds import Space
 from taskrunner.config.settings import SETTINGS, Settings
 from taskrunner.errors import NotAuthorized
 from taskrunner.host.systemd import Notifier
+from taskrunner.wire.user_agent import RunnerFacts
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeSpawner, make_task
 
 
@@ -93,6 +94,7 @@ def agent(tmp_path: Path) -> Iterator[Agent]:
     # on polling through all tests to come.
     agent._services.stopping.set()
     agent._closing.set()
+    agent._heartbeat.wake()
     agent._poller.release()
     api.released.set()
     for number, handler in before.items():
@@ -109,6 +111,14 @@ def _run(agent: Agent, first: Callable[[], None]) -> int:
 
     agent._start = started  # type: ignore[method-assign]
     return agent.run()
+
+
+def test_each_call_says_who_the_agent_is_and_that_it_is_paused(agent: Agent) -> None:
+    said = _fake(agent).introduction.facts
+    assert said() == RunnerFacts(runner_id="id", slots=2, busy=0, groups=("wg",), paused="")
+    agent._operations.pause("upgrade")
+    assert said().paused == "operator: upgrade"
+    assert agent._heartbeat._woken.is_set(), "it is told at once"
 
 
 def test_a_signal_drains_an_idle_agent_which_ends_with_0(agent: Agent) -> None:

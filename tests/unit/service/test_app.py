@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import cast
 
 import botocore.session
@@ -10,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
+from taskrunner.clock import SystemClock
 from taskrunner.errors import (
     DefinitionError,
     PipelineNotFound,
@@ -25,10 +28,14 @@ from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.roster import Roster
+from taskrunner.service.store.database import Store
+from taskrunner.service.store.runners import load_refused, load_runners
 from taskrunner.service.wakeups import WorkReady
 from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.inputs import CreatePipelineInput, PollForTaskInput
 from taskrunner.wire.outputs import CreatePipelineOutput, PollForTaskOutput
+from taskrunner.wire.user_agent import RunnerFacts
 from tests.unit.service import asgi
 
 TASK = Task(task_id="t", pipeline_id="df-1", attempt_id="a", objects={})
@@ -39,6 +46,7 @@ class Nothing:
 
     def __init__(self) -> None:
         self.work_ready = WorkReady()
+        self.roster = Roster(cast(Store, None), SystemClock())
         self.given_back: list[tuple[str, Caller]] = []
 
     def give_back(self, task: Task, caller: Caller) -> None:
@@ -218,6 +226,30 @@ def test_no_route_answers_to_a_foreign_name(path: str, host: str) -> None:
     answer = asgi.get(app_of({}), path, host=host)
 
     assert (answer.status, answer.json["__type"]) == (421, "MisdirectedRequestException")
+
+
+def test_polls_make_runners_known_and_refused_ones_are_noted(tmp_path: Path) -> None:
+    def poll(_service: Service, _caller: Caller, _request: PollForTaskInput) -> PollForTaskOutput:
+        return PollForTaskOutput(task_object=TASK)
+
+    def app(service: Nothing) -> Starlette:
+        return app_of({"PollForTask": poll}, service=service, restricted=True)
+
+    store = Store(f"sqlite:///{tmp_path / 'service.db'}")
+    service = Nothing()
+    service.roster = Roster(store, SystemClock())
+    agent = {"user-agent": RunnerFacts(runner_id="4f", slots=2, busy=1).header()}
+    asgi.ask(app(service), "PollForTask", {"workerGroup": "mine", "hostname": "h"}, **agent)
+    asgi.ask(app(service), "PollForTask", {"workerGroup": "theirs", "hostname": "h"}, **agent)
+    service.roster.save(SystemClock().now())
+
+    since = SystemClock().now() - timedelta(hours=1)
+    with store.read() as conn:
+        (runner,) = load_runners(conn, "1", since=since)
+        (refused,) = load_refused(conn, "1", since=since)
+    store.close()
+    assert (runner.runner_id, runner.hostname, runner.slots) == ("4f", "h", 2)
+    assert (refused.worker_group, refused.code) == ("theirs", "AccessDeniedException")
 
 
 def test_a_key_may_only_do_what_it_was_given() -> None:

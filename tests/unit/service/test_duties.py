@@ -156,6 +156,20 @@ def test_cleaning_up_has_its_own_pace() -> None:
     assert len(cleaned) == 2
 
 
+def test_runners_are_saved_by_a_duty_of_their_own() -> None:
+    saved = threading.Event()
+    running = duties(Line(lambda: None), lambda *_failure: None)
+
+    def save(_now: object) -> float:
+        saved.set()
+        return 3600.0
+
+    running.save_runners = save
+    running.start()
+    assert saved.wait(20)
+    running.stop()
+
+
 class Hurried(SystemClock):
     """Short naps are over at once; a long one is noted, and waited for."""
 

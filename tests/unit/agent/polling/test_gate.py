@@ -21,6 +21,17 @@ def test_it_is_open_when_nobody_has_a_reason() -> None:
     gate.wait()
 
 
+def test_it_tells_when_a_reason_comes_or_goes() -> None:
+    told: list[list[str]] = []
+    gate = Gate(FakeClock())
+    gate.changed = lambda: told.append(list(gate.closures))
+    gate.shut("a", "first")
+    gate.shut("a", "second")
+    gate.open("b")
+    gate.open("a")
+    assert told == [["a"], []]
+
+
 def test_the_first_moment_of_a_closure_is_kept() -> None:
     clock = FakeClock()
     gate = Gate(clock)

@@ -29,3 +29,25 @@ def test_it_beats_for_each_group_at_the_interval_and_passes_on_terminate() -> No
     heartbeat.loop(closing)
     assert api.named("beat") == ["a", "b", "a", "b"]
     assert clock.waits == [900, 900]
+
+
+def test_news_are_told_at_once_and_an_end_is_seen_at_once() -> None:
+    api, clock, closing = FakeApi(), FakeClock(), threading.Event()
+    heartbeat = Heartbeat(
+        api,
+        ["a"],
+        taskrunner_id="id",
+        hostname="host",
+        interval_s=900,
+        on_terminate=lambda: None,
+        clock=clock,
+    )
+
+    def meanwhile() -> None:
+        closing.set()
+        heartbeat.wake()
+
+    clock.meanwhile = meanwhile
+    heartbeat.loop(closing, heartbeat.wake)
+    assert api.named("beat") == ["a", "a"], "at its start, and for the news"
+    assert clock.waits == [900]
