@@ -10,9 +10,7 @@ from taskrunner.errors import DefinitionError, ErrorId, InvalidRequest
 from taskrunner.model.decisions import Become, Decision, View
 from taskrunner.model.document import Definition
 from taskrunner.model.edits import Edit, forbidden_edits
-from taskrunner.model.planner import decide
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.shared_decisions import end_with_pipeline
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
 from taskrunner.service.apply import SchedulingTransaction, apply
@@ -110,14 +108,14 @@ def _resume(
         return
     ended = [
         instance
-        for instance in instance_store.load_instances(transaction.conn, row.pipeline_id)
-        if instance.status is InstanceStatus.CANCELED
-        and instance.error_id == ErrorId.DEACTIVATED
-        and not load(row.pipeline_id, instance.version).on_demand
+        for instance in instance_store.canceled_by(
+            transaction.conn, row.pipeline_id, ErrorId.DEACTIVATED
+        )
+        if not load(row.pipeline_id, instance.version).on_demand
     ]
     skipped = [i for i in ended if start is not None and i.scheduled_start < start]
     for some in in_portions(skipped):
-        _decide(transaction, row.pipeline_id, some, load, _skip)
+        decide_about(transaction, row.pipeline_id, some, load, _skip)
     taken_up = [i for i in ended if start is None or i.scheduled_start >= start]
     rerun(transaction, row.pipeline_id, taken_up, by_hand=False)
 
@@ -128,15 +126,8 @@ def _skip(_view: View, _now: datetime) -> list[Decision]:
     return [begin, Become(status=InstanceStatus.SKIPPED)]
 
 
-def deactivate(
-    transaction: SchedulingTransaction, row: PipelineRow, load: Load, *, cancel_active: bool
-) -> None:
-    """Make no more instances, begin nothing new, and end what waits.
-
-    What a runner has is ended too with `cancel_active`; else it goes on to its end, and the
-    pipeline is INACTIVE then. The guide: "you can have AWS Data Pipeline wait until the activities
-    finish before deactivating the pipeline".
-    """
+def stop(transaction: SchedulingTransaction, row: PipelineRow) -> None:
+    """Make no more instances and hand out nothing more; what there is is to be ended next."""
     if row.state not in ACTIVE_STATES:
         raise InvalidRequest(f"pipeline {row.pipeline_id} is {row.state}, not active")
     conn = transaction.conn
@@ -149,25 +140,16 @@ def deactivate(
         state=PipelineState.DEACTIVATING,
         last_deactivated_at=transaction.now,
     )
-    rows = instance_store.load_instances(conn, row.pipeline_id, live=True, lock=True)
-    # The planner knows what a pipeline that is being deactivated lets go on.
-    what = _cancel if cancel_active else decide
-    for some in in_portions(rows):
-        _decide(transaction, row.pipeline_id, some, load, what)
-    finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
 
 
-def _cancel(view: View, _now: datetime) -> list[Decision]:
-    return end_with_pipeline(view)
-
-
-def _decide(
+def decide_about(
     transaction: SchedulingTransaction,
     pipeline_id: str,
     rows: Sequence[InstanceRow],
     load: Load,
     what: Callable[[View, datetime], list[Decision]],
 ) -> None:
+    """Decide about these instances by a rule of the caller's, and carry it out."""
     counts = ActiveCounts(transaction.conn)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, counts):
         apply(transaction, loaded, view, what(view, transaction.now))

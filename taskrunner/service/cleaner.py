@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
@@ -29,10 +29,18 @@ ROUND_S = 3600.0
 class Cleaner:
     """Goes over all that may be old, again and again."""
 
-    def __init__(self, store: Store, retention: Retention, definitions: DefinitionCache) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: Retention,
+        definitions: DefinitionCache,
+        take_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`take_up` goes on with what a service that died has left half done."""
         self._store = store
         self._retention = retention
         self._definitions = definitions
+        self._take_up = take_up
         self._round: Iterator[None] | None = None
 
     def step(self, now: datetime) -> float:
@@ -50,6 +58,8 @@ class Cleaner:
         return PAUSE_S
 
     def _go_over(self, now: datetime) -> Iterator[None]:
+        self._take_up()
+        yield
         before = now - timedelta(days=self._retention.days)
         for kind in retention_store.KINDS:
             while self._remove(kind, before):

@@ -36,6 +36,7 @@ from taskrunner.service.roster import Roster, RunnerCall
 from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.set_status import set_status
 from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.stopping import Stopping
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
@@ -81,14 +82,14 @@ class Service:
             rules=settings.resources,
             work_ready=self.work_ready,
         )
-        self.cleaner = Cleaner(self.store, settings.retention, self._definitions)
+        self.stopping = Stopping(self.store, self.transaction, self.loaded)
+        take_up = self.stopping.take_up
+        self.cleaner = Cleaner(self.store, settings.retention, self._definitions, take_up)
         self.alarms = AlarmLoop(self.store, publisher or Recorder())
         #: Hears the service's other processes. A SQLite file has no other: it has one owner.
-        self.listener = (
-            None
-            if self.store.is_sqlite
-            else Listener(self.store.listening, self.work_ready, self.clock)
-        )
+        self.listener: Listener | None = None
+        if not self.store.is_sqlite:
+            self.listener = Listener(self.store.listening, self.work_ready, self.clock)
         self._duties = Duties(
             clock=self.clock,
             scheduler=self.scheduler,
@@ -174,19 +175,15 @@ class Service:
 
     def describe_pipelines(self, ids: Sequence[str], caller: Caller) -> list[Described]:
         """Pipelines with their fields. Raises Pipeline{NotFound,Deleted}."""
-        rows = [self.pipeline(pipeline_id, caller) for pipeline_id in ids]
+        return [self._described(self.pipeline(pipeline_id, caller)) for pipeline_id in ids]
+
+    def _described(self, row: PipelineRow) -> Described:
         with self.store.read() as conn:
-            return [(row, pipeline_fields(conn, row, self.loaded)) for row in rows]
+            return row, pipeline_fields(conn, row, self.loaded)
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Delete a pipeline with all of its instances; what runs is canceled."""
-        now = self.clock.now()
-        with self.store.write() as conn:
-            row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
-            launched = instance_store.launched_resources(conn, pipeline_id)
-            # Their runners learn from the missing hand-out that they are to stop.
-            pipeline_store.delete_pipeline(conn, row, now)
-        self.resources.end(launched)
+        self.resources.end(self.stopping.delete(pipeline_id, self.clock.now()))
 
     def set_tags(self, pipeline_id: str, tags: Mapping[str, str]) -> None:
         """Add tags or change their values. Raises InvalidRequest beyond ten."""
@@ -311,9 +308,7 @@ class Service:
 
     def deactivate(self, pipeline_id: str, *, cancel_active: bool = True) -> None:
         """Stop a pipeline. Raises InvalidRequest when it is not active."""
-        with self.transaction() as transaction:
-            row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
-            activation.deactivate(transaction, row, self.loaded, cancel_active=cancel_active)
+        self.stopping.deactivate(pipeline_id, cancel_active=cancel_active)
 
     # -- objects --------------------------------------------------------------------------
 

@@ -19,9 +19,9 @@ T = TypeVar("T")
 PORTION = 500
 
 
-def in_portions(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The items in slices that one statement can name."""
-    return (items[at : at + PORTION] for at in range(0, len(items), PORTION))
+def in_portions(items: Sequence[T], size: int = PORTION) -> Iterator[Sequence[T]]:
+    """The items in slices, of what one statement can name if nothing else is said."""
+    return (items[at : at + size] for at in range(0, len(items), size))
 
 
 def rerun(

@@ -18,8 +18,8 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
 
-#: Periods of one schedule that one transaction turns into instances: long backfills take turns.
-PERIODS_AT_ONCE = 50
+#: A transaction makes no more instances than this and those of one period: others wait for it.
+INSTANCES_AT_ONCE = 400
 #: Of the periods that an activation skips, the newest that are recorded as SKIPPED.
 MOST_SKIPPED = 1000
 
@@ -89,16 +89,21 @@ class ScheduleExpander:
         ]
         pipeline_store.replace_schedules(conn, self.pipeline.pipeline_id, rows)
 
-    def advance(self, conn: Connection, row: ScheduleRow, now: datetime) -> None:
-        """Make the instances of the periods of one schedule that have begun by now."""
+    def advance(self, conn: Connection, row: ScheduleRow, now: datetime, most: int) -> int:
+        """Make the instances of the periods of one schedule that have begun by now.
+
+        After the period in which they become `most`, the rest is left for the next time. Returns
+        how many were made.
+        """
         schedules = self._schedules(now)
         schedule = schedules.get(row.schedule_id)
         index, specs = row.next_index, list[InstanceSpec]()
         surroundings = _Surroundings(self.loaded, schedules)
-        stop = index + PERIODS_AT_ONCE
         occurrence = schedule.occurrence(index) if schedule else None
         skipped = list[InstanceSpec]()
-        while occurrence is not None and occurrence.start <= now and index < stop:
+        while (
+            occurrence is not None and occurrence.start <= now and len(specs) + len(skipped) < most
+        ):
             skips = row.skip_before is not None and occurrence.start < row.skip_before
             found = skipped if skips else specs
             found += self._expand(row.schedule_id, occurrence, surroundings)
@@ -108,6 +113,7 @@ class ScheduleExpander:
         self._insert(conn, skipped, now, InstanceStatus.SKIPPED)
         pipeline_store.set_schedule(conn, row, index, occurrence.start if occurrence else None)
         pipeline_store.update_pipeline(conn, self.pipeline.pipeline_id, latest_run_at=now)
+        return len(specs) + len(skipped)
 
     def _schedules(self, activated_at: datetime) -> dict[str, Schedule]:
         return self.loaded.schedules(self.pipeline.first_activated_at or activated_at)

@@ -13,7 +13,7 @@ from taskrunner.service.advance import advance_instances
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.definitions import Load
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
-from taskrunner.service.schedule_expander import ScheduleExpander
+from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE, ScheduleExpander
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
@@ -22,7 +22,7 @@ from taskrunner.service.store.rows import ScheduleRow
 from taskrunner.service.wakeups import WorkReady
 
 #: Instances decided about in one transaction.
-BATCH = 200
+BATCH = 100
 #: No nap is longer, in seconds: another process that changed something may have died before it
 #: decided what follows from that.
 LONGEST_NAP_S = 1.0
@@ -56,19 +56,27 @@ class Scheduler:
     def _make_instances(self, now: datetime) -> bool:
         with self.store.write() as conn:
             due = pipeline_store.due_schedules(conn, now, 20)
+            left = INSTANCES_AT_ONCE
             for row in due:
-                if not in_savepoint(conn, row.pipeline_id, partial(self._make, conn, row, now)):
+                made: list[int] = []
+                step = partial(self._make, conn, row, now, left, made)
+                if not in_savepoint(conn, row.pipeline_id, step):
                     later = now + TROUBLE_PAUSE
                     pipeline_store.set_schedule(conn, row, row.next_index, later)
+                left -= sum(made)
+                if left <= 0:
+                    break
         return bool(due)
 
-    def _make(self, conn: Connection, row: ScheduleRow, now: datetime) -> None:
+    def _make(
+        self, conn: Connection, row: ScheduleRow, now: datetime, most: int, made: list[int]
+    ) -> None:
         pipeline = pipeline_store.load_pipeline(conn, row.pipeline_id)
         if pipeline.state is not PipelineState.SCHEDULED:
             pipeline_store.set_schedule(conn, row, row.next_index, None)
             return
         loaded = self.load(row.pipeline_id, pipeline.active_version)
-        ScheduleExpander(pipeline, loaded).advance(conn, row, now)
+        made.append(ScheduleExpander(pipeline, loaded).advance(conn, row, now, most))
 
     def _decide(self, now: datetime) -> bool:
         with self.store.write() as conn:

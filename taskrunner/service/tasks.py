@@ -27,6 +27,7 @@ from taskrunner.service.runtime import moment
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import resources as resource_store
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.views import task_objects
 
@@ -246,7 +247,7 @@ class Tasks:
         if not worker_group.startswith("resource:"):
             return None
         account = self.caller.account
-        return instance_store.creating_resource(self.conn, worker_group, account=account)
+        return resource_store.creating_resource(self.conn, worker_group, account=account)
 
     def _handout(self, task_id: str) -> HandoutRow:
         """The hand-out, with its instance held: the scheduler decides before or after this.

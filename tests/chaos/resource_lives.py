@@ -35,6 +35,7 @@ from taskrunner.service.resources.rules import Rules
 from taskrunner.service.resources.targets import Where
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import resources as resource_store
 from taskrunner.service.store.database import Store
 
 REGION = "us-east-1"
@@ -217,7 +218,7 @@ def _cancel(service: Service, pipeline_id: str) -> None:
 def _resources(service: Service) -> Mapping[str, tuple[str, str | None]]:
     """The status and the handle of each pipeline's resource."""
     with service.store.read() as conn:
-        rows = instance_store.with_category(conn, "resource", list(InstanceStatus))
+        rows = resource_store.resources_in(conn, list(InstanceStatus))
     return {row.pipeline_id: (str(row.status), row.resource_handle) for row in rows}
 
 

@@ -13,7 +13,6 @@ from taskrunner.errors import DefinitionError, ErrorId, PipelineDeleted, Pipelin
 from taskrunner.logs import get_logger
 from taskrunner.model.decisions import Event
 from taskrunner.model.document import PipelineObject
-from taskrunner.model.instances import Category
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import STARTING, InstanceStatus
@@ -40,6 +39,7 @@ from taskrunner.service.resources.rules import Rules
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store import pipelines as pipeline_store
+from taskrunner.service.store import resources as resource_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.places import pipelines_by_id, with_work
 from taskrunner.service.store.rows import PipelineRow
@@ -75,7 +75,7 @@ class ResourceManager:
         """One round over the live resources; whether any instance was changed."""
         self.provider.look_after(now)
         with self.store.read() as conn:
-            rows = instance_store.with_category(conn, Category.RESOURCE, _LIVE)
+            rows = resource_store.resources_in(conn, _LIVE)
             unsure = sorted({row.pipeline_id for row in rows if self._needs_pipeline(row)})
             found = [pipelines_by_id(conn, some) for some in in_portions(unsure)]
             late = self._with_late_users(conn, rows)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow
+from taskrunner.model.states import PipelineState
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
@@ -138,6 +139,9 @@ _READY = (
     attempts.c.queue == Queue.READY,
     attempts.c.ready_at <= sa.bindparam("at"),
     pipelines.c.account == sa.bindparam("of_account"),
+    # Nothing new of a pipeline that ends: there may be much of it still to be canceled or removed.
+    pipelines.c.state != PipelineState.DEACTIVATING,
+    pipelines.c.deleted_at.is_(None),
 )
 _OF_PIPELINE = pipelines.c.pipeline_id == attempts.c.pipeline_id
 _ANY_READY = sa.select(attempts.c.attempt_id).join(pipelines, _OF_PIPELINE).where(*_READY).limit(1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import (
@@ -23,6 +22,7 @@ from taskrunner.service.store.postgresql_backend import PostgresqlBackend
 from taskrunner.service.store.schema import ForeignDatabase, bring_up
 from taskrunner.service.store.sqlite_backend import BUSY_TIMEOUT_S, SqliteBackend
 from taskrunner.service.store.troubles import Troubles, trouble_of
+from taskrunner.service.store.turn import Turn
 
 
 class Store:
@@ -46,7 +46,7 @@ class Store:
         self._lost: StoreLost | None = None
         self._closed = False
         # One writer at a time per process: SQLite would make the others fail or spin.
-        self._writing = threading.RLock() if self.is_sqlite else None
+        self._writing = Turn() if self.is_sqlite else None
         self._engine = self._backend.start()
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         try:
@@ -85,6 +85,11 @@ class Store:
                 yield connection
         self._troubles.worked(wrote=True)
 
+    def give_way(self) -> None:
+        """Between the portions of a long change: let those write first that wait for it."""
+        if self._writing is not None:
+            self._writing.give_way(BUSY_TIMEOUT_S)
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Whoever may write now. Raises StoreError when others take too long."""
@@ -107,7 +112,7 @@ class Store:
 
         Raises StoreError when that cannot be seen, StoreLost when it is not.
         """
-        with self._failures(), self._writing or nullcontext():
+        with self._failures(), self._turn():
             self._backend.look()
 
     @contextmanager

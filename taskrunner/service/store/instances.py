@@ -11,10 +11,14 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import InstanceSpec
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, InstanceStatus, advance
+from taskrunner.model.states import (
+    INSTANCE_LIVE,
+    INSTANCE_TERMINAL,
+    InstanceStatus,
+    advance,
+)
 from taskrunner.service.store.records import (
     fetch,
-    fetch_first,
     insert_missing,
     insert_missing_columns,
     is_row,
@@ -96,10 +100,19 @@ def next_due(conn: Connection) -> datetime | None:
 # Built once: on these paths putting a statement together would cost more than executing it.
 _ANY_DUE = sa.select(instances.c.instance_id).where(instances.c.due_at <= sa.bindparam("at"))
 _ANY_DUE = _ANY_DUE.limit(1)
-_NEXT_DUE = sa.select(sa.func.min(instances.c.due_at))
+# Of a deleted pipeline nothing is due: its rows go little by little.
+_EXISTS = (pipelines.c.pipeline_id == instances.c.pipeline_id) & pipelines.c.deleted_at.is_(None)
+_ANY_DUE = _ANY_DUE.join(pipelines, _EXISTS)
+_NEXT_DUE = (
+    sa.select(instances.c.due_at)
+    .join(pipelines, _EXISTS)
+    .where(instances.c.due_at.is_not(None))
+    .order_by(instances.c.due_at)
+    .limit(1)
+)
 _CLAIM_DUE = (
     sa.select(instances)
-    .join(pipelines, pipelines.c.pipeline_id == instances.c.pipeline_id)
+    .join(pipelines, _EXISTS)
     .where(instances.c.due_at <= sa.bindparam("at"))
     .order_by(instances.c.due_at)
     .limit(sa.bindparam("most"))
@@ -124,14 +137,13 @@ _WANT_PLACE = (
     .order_by(instances.c.scheduled_start)
     .limit(PLACES_OFFERED)
 )
-_UNFINISHED = (
-    sa.select(instances.c.instance_id)
-    .where(
-        instances.c.pipeline_id == _OF_PIPELINE,
-        instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-    )
-    .limit(1)
+# By the statuses that are meant, never by those that are not: an index finds only the former, and
+# what has ended becomes more for ever.
+_IS_LIVE = instances.c.status.in_(sorted(INSTANCE_LIVE))
+_LIVE_IDS = sa.select(instances.c.instance_id).where(
+    instances.c.pipeline_id == _OF_PIPELINE, _IS_LIVE
 )
+_UNFINISHED = _LIVE_IDS.limit(1)
 
 
 def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
@@ -155,18 +167,35 @@ def load_instances(
 
     `live`: only those that are not at their end. `lock`: hold them until the transaction ends.
     """
-    statement = (
-        sa.select(instances)
-        .where(instances.c.pipeline_id == pipeline_id)
-        .order_by(instances.c.scheduled_start, instances.c.instance_id)
-    )
+    statement = sa.select(instances).where(instances.c.pipeline_id == pipeline_id)
     if instance_ids is not None:
         statement = statement.where(instances.c.instance_id.in_(list(instance_ids)))
     if live:
-        statement = statement.where(instances.c.status.not_in(list(INSTANCE_TERMINAL)))
+        statement = statement.where(_IS_LIVE)
     if lock:
         statement = statement.with_for_update()
-    return fetch(conn, InstanceRow, statement)
+    # Not by the database: for the sake of the order SQLite would go through the whole pipeline.
+    return sorted(fetch(conn, InstanceRow, statement), key=in_order)
+
+
+def in_order(row: InstanceRow) -> tuple[datetime, str]:
+    """What rows of a pipeline are sorted by: their periods."""
+    return row.scheduled_start, row.instance_id
+
+
+def canceled_by(conn: Connection, pipeline_id: str, error_id: str) -> list[InstanceRow]:
+    """The instances of a pipeline that were canceled for this reason, in their order."""
+    statement = sa.select(instances).where(
+        instances.c.pipeline_id == pipeline_id,
+        instances.c.status == InstanceStatus.CANCELED,
+        instances.c.error_id == error_id,
+    )
+    return sorted(fetch(conn, InstanceRow, statement), key=in_order)
+
+
+def live_ids(conn: Connection, pipeline_id: str) -> list[str]:
+    """The ids of the instances of a pipeline that are not at their end."""
+    return list(conn.execute(_LIVE_IDS, {"of_pipeline": pipeline_id}).scalars())
 
 
 def stream_instances(
@@ -187,16 +216,6 @@ def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> Insta
     return InstanceRow.from_columns(conn.execute(_ONE, wanted).mappings().one())
 
 
-def with_category(
-    conn: Connection, category: str, in_statuses: Iterable[InstanceStatus]
-) -> list[InstanceRow]:
-    """Instances of every pipeline by category and status."""
-    statement = sa.select(instances).where(
-        instances.c.category == category, instances.c.status.in_(list(in_statuses))
-    )
-    return fetch(conn, InstanceRow, statement)
-
-
 def serves(conn: Connection, pipeline_id: str, worker_groups: Iterable[str]) -> bool:
     """Whether the pipeline has, or had, work for one of these groups."""
     statement = (
@@ -208,29 +227,6 @@ def serves(conn: Connection, pipeline_id: str, worker_groups: Iterable[str]) -> 
         .limit(1)
     )
     return conn.execute(statement).first() is not None
-
-
-def launched_resources(conn: Connection, pipeline_id: str) -> list[str]:
-    """The handles of a pipeline's resources that have been launched and not ended."""
-    statement = sa.select(instances.c.resource_handle).where(
-        instances.c.pipeline_id == pipeline_id, instances.c.resource_handle.is_not(None)
-    )
-    return list(conn.execute(statement).scalars())
-
-
-def creating_resource(conn: Connection, worker_group: str, *, account: str) -> InstanceRow | None:
-    """The account's resource that is being launched and whose runner polls this group."""
-    statement = (
-        sa.select(instances)
-        .join(pipelines, pipelines.c.pipeline_id == instances.c.pipeline_id)
-        .where(
-            instances.c.worker_group == worker_group,
-            instances.c.category == "resource",
-            instances.c.status.in_(list(STARTING)),
-            pipelines.c.account == account,
-        )
-    )
-    return fetch_first(conn, InstanceRow, statement)
 
 
 def statuses(

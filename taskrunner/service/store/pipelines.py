@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.errors import PipelineDeleted, PipelineNotFound
+from taskrunner.model.states import PipelineState
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
@@ -18,31 +19,7 @@ from taskrunner.service.store.records import (
     key_of,
 )
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
-from taskrunner.service.store.tables import (
-    alarms,
-    attempts,
-    definitions,
-    dependencies,
-    handouts,
-    instances,
-    pauses,
-    pipelines,
-    runs,
-    schedules,
-)
-
-#: What goes when a pipeline is deleted.
-_OF_PIPELINE = (
-    definitions,
-    schedules,
-    runs,
-    pauses,
-    instances,
-    dependencies,
-    attempts,
-    handouts,
-    alarms,
-)
+from taskrunner.service.store.tables import definitions, pipelines, schedules
 
 
 def insert_pipeline(conn: Connection, row: PipelineRow) -> str:
@@ -116,19 +93,12 @@ def update_pipeline(conn: Connection, pipeline_id: str, **values: Any) -> None:
     conn.execute(pipelines.update().where(pipelines.c.pipeline_id == pipeline_id).values(**values))
 
 
-def delete_pipeline(conn: Connection, row: PipelineRow, now: datetime) -> None:
-    """Remove everything of a pipeline but a mark that it was there.
-
-    The uniqueId is given free, as on AWS, where a deleted pipeline's name may be used again.
-    """
-    for table in _OF_PIPELINE:
-        conn.execute(table.delete().where(table.c.pipeline_id == row.pipeline_id))
-    update_pipeline(
-        conn,
-        row.pipeline_id,
-        deleted_at=now,
-        unique_id=f"{row.unique_id} (deleted {row.pipeline_id})",
+def being_deactivated(conn: Connection) -> list[PipelineRow]:
+    """Pipelines of which something still is to come to its end."""
+    statement = sa.select(pipelines).where(
+        pipelines.c.state == PipelineState.DEACTIVATING, pipelines.c.deleted_at.is_(None)
     )
+    return fetch(conn, PipelineRow, statement)
 
 
 def save_definition(

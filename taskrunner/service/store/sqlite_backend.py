@@ -22,6 +22,7 @@ from taskrunner.host import permissions
 from taskrunner.logs import get_logger
 from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.file_guard import WAL, FileGuard, with_suffix
+from taskrunner.service.store.sqlite_statistics import write_statistics
 from taskrunner.service.store.state_file import Remembered, StateFile
 
 log = get_logger()
@@ -176,6 +177,9 @@ class SqliteBackend:
     def opened(self) -> None:
         """Hold a connection open to the end, and note which store this is."""
         self._keeper = cast(sqlite3.Connection, self._held())
+        write_statistics(self._keeper)
+        # Those that were opened to bring up the schema do not know the statistics yet.
+        self._pool.dispose()
         execute = self._keeper.execute
         execute("BEGIN IMMEDIATE")
         row = execute("SELECT store_id, changes FROM store_identity").fetchone()

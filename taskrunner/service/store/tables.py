@@ -116,10 +116,18 @@ instances = sa.Table(
     # Only maxActiveInstances keeps it waiting.
     sa.Column("place_wanted", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "pipeline_id", "component_id", "status", "scheduled_start"),
-    sa.Index(None, "pipeline_id", "status"),
-    sa.Index(None, "pipeline_id", "scheduled_start"),
+    # Both to their ends in the order of pages, so that a page reads no more than it shows.
+    sa.Index(None, "pipeline_id", "status", "scheduled_start", "instance_id"),
+    sa.Index(None, "pipeline_id", "scheduled_start", "instance_id"),
 )
-# Small ones, for few of the instances: who waits for a place, and what ended last.
+# Small ones, for few of the instances: resources, who waits for a place, and what ended last.
+sa.Index(
+    "ix_instances_resources",
+    instances.c.status,
+    instances.c.pipeline_id,
+    sqlite_where=instances.c.category == "resource",
+    postgresql_where=instances.c.category == "resource",
+)
 sa.Index(
     "ix_instances_place_wanted",
     instances.c.pipeline_id,
@@ -166,7 +174,8 @@ dependencies = sa.Table(
     sa.Column("instance_id", sa.Text, primary_key=True),
     sa.Column("depends_on", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
-    sa.Index(None, "pipeline_id", "depends_on"),
+    # Whole rows: with less SQLite would rather read all of a pipeline's in the primary key.
+    sa.Index(None, "pipeline_id", "depends_on", "instance_id", "kind"),
 )
 
 attempts = sa.Table(
@@ -197,6 +206,8 @@ attempts = sa.Table(
     sa.Column("progress", sa.JSON, nullable=False),
     sa.Index(None, "worker_group", "queue", "ready_at"),
     sa.Index(None, "pipeline_id", "instance_id"),
+    # In the order of pages.
+    sa.Index(None, "pipeline_id", "created_at", "number", "attempt_id"),
 )
 
 # One row a hand-out: the fencing token. Never identified by host or runner name.

@@ -10,7 +10,7 @@ from taskrunner.model.parameters import with_values
 from taskrunner.model.selection import Selection
 from taskrunner.model.task import Task
 from taskrunner.service.callers import ANONYMOUS
-from taskrunner.service.schedule_expander import MOST_SKIPPED, PERIODS_AT_ONCE
+from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE, MOST_SKIPPED
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition
@@ -204,19 +204,20 @@ def test_a_finished_schedule_goes_on_when_it_is_made_longer(world: ServiceInProc
 
 
 def test_a_backfill_is_made_in_portions_without_a_gap(world: ServiceInProcess) -> None:
+    names = "ABCDEFGH"
     pipeline = world.put(
         [
             scheduled(),
             schedule(period="15 minutes", startDateTime="2026-02-12T00:00:00"),
-            shell("A"),
+            *(shell(name) for name in names),
         ]
     )
     world.service.activate(pipeline)
     world.service.scheduler.tick(world.now)
-    assert len(world.instances(pipeline)) == PERIODS_AT_ONCE
+    assert len(world.instances(pipeline)) == INSTANCES_AT_ONCE
     world.settle()
     first = datetime(2026, 2, 12, tzinfo=UTC)
-    expected = [first + n * 15 * MINUTE for n in range(26 * 4 + 1)]
+    expected = [first + n * 15 * MINUTE for n in range(26 * 4 + 1) for _ in names]
     assert [row.scheduled_start for row in world.instances(pipeline).values()] == expected
 
 
