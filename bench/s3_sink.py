@@ -1,23 +1,29 @@
 """S3 that costs next to nothing: bodies are hashed for their ETags and thrown away.
 
-So who sends is the limit. Speaks as much of S3 as a log shipper and `aws s3 cp -` need: PUT of an
-object, multipart uploads, HEAD, DELETE. Run as a process of its own: `python bench/s3_sink.py`
+So the client is the limit. Speaks as much of S3 as copies and `aws s3 cp` need: PUT and copies of
+objects, multipart uploads, listings, HEAD, DELETE. What lies in a folder, as `bucket/key`, can be
+read, too, and is sent by the kernel. Run as a process of its own: `python bench/s3_sink.py FOLDER`
 prints its port.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import socket
 import sys
 import threading
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from pathlib import Path
 from typing import IO, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
+_PAGE = 1000
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
@@ -28,6 +34,8 @@ class Stored:
     size: int
     etag: str
     metadata: dict[str, str]
+    #: Where its bytes are, if they are kept.
+    file: Path | None = None
 
 
 @dataclass(slots=True)
@@ -59,13 +67,18 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
+    #: Sent instead of the body: some bytes of a file.
+    file: Path | None = None
+    start: int = 0
+    length: int = 0
 
 
 class Sink:
     """The buckets: every one exists."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._lock = threading.Lock()
+        self._folder = folder
         self._objects: dict[str, Stored] = {}
         self._uploads: dict[str, Upload] = {}
 
@@ -76,20 +89,77 @@ class Sink:
                     return self._put(request)
                 case "POST":
                     return self._post(request)
+                case "GET" if "list-type" in request.query:
+                    return self._list(request)
                 case "HEAD" | "GET":
-                    return self._head(request)
+                    return self._get(request)
                 case _:
                     self._uploads.pop(request.query.get("uploadId", [""])[0], None)
                     self._objects.pop(request.path, None)
                     return Reply(204)
 
     def _put(self, request: Request) -> Reply:
-        if upload := self._uploads.get(request.query.get("uploadId", [""])[0]):
-            upload.parts[int(request.query["partNumber"][0])] = (request.size, request.md5)
-            return Reply(headers={"etag": f'"{request.md5.hex()}"'})
+        upload = self._uploads.get(request.query.get("uploadId", [""])[0])
+        if "x-amz-copy-source" in request.headers:
+            return self._copy(request, upload)
         etag = f'"{request.md5.hex()}"'
-        self._objects[request.path] = Stored(request.size, etag, request.metadata)
+        if upload is not None:
+            upload.parts[int(request.query["partNumber"][0])] = (request.size, request.md5)
+        else:
+            self._objects[request.path] = Stored(request.size, etag, request.metadata)
         return Reply(headers={"etag": etag})
+
+    def _copy(self, request: Request, upload: Upload | None) -> Reply:
+        found = self._find("/" + unquote(request.headers["x-amz-copy-source"]).lstrip("/"))
+        if found is None:
+            return Reply(404)
+        if request.headers.get("x-amz-copy-source-if-match", found.etag) != found.etag:
+            return Reply(412)
+        root = "CopyObjectResult" if upload is None else "CopyPartResult"
+        if upload is None:
+            self._objects[request.path] = Stored(found.size, found.etag, found.metadata)
+        else:
+            upload.parts[int(request.query["partNumber"][0])] = (found.size, bytes(16))
+        moment = "2026-01-01T00:00:00.000Z"
+        inside = f"<LastModified>{moment}</LastModified><ETag>{found.etag}</ETag>"
+        return Reply(body=f"{_XML}<{root}>{inside}</{root}>")
+
+    def _list(self, request: Request) -> Reply:
+        """A page of the objects below a prefix; the token for the next one is its last key."""
+        bucket = request.path.strip("/")
+        start = f"/{bucket}/{request.query.get('prefix', [''])[0]}"
+        after = [
+            *request.query.get("start-after", []),
+            *request.query.get("continuation-token", []),
+        ]
+        last = f"/{bucket}/{after[-1]}" if after else ""
+        paths = sorted(p for p in self._objects if p.startswith(start) and p > last)
+        items = "".join(map(self._item, paths[:_PAGE]))
+        more = len(paths) > _PAGE
+        token = paths[_PAGE - 1].split("/", 2)[2] if more else ""
+        token = f"<NextContinuationToken>{token}</NextContinuationToken>" if more else ""
+        return Reply(
+            body=f"{_XML}<ListBucketResult><Name>{bucket}</Name><KeyCount>{len(paths[:_PAGE])}"
+            f"</KeyCount><MaxKeys>{_PAGE}</MaxKeys><EncodingType>url</EncodingType><IsTruncated>"
+            f"{str(more).lower()}</IsTruncated>{token}{items}</ListBucketResult>"
+        )
+
+    def _item(self, path: str) -> str:
+        found = self._objects[path]
+        return (
+            f"<Contents><Key>{quote(path.split('/', 2)[2])}</Key><LastModified>2026-01-01T00:00:00"
+            f".000Z</LastModified><ETag>{found.etag.replace(chr(34), '&quot;')}</ETag>"
+            f"<Size>{found.size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
+        )
+
+    def _find(self, path: str) -> Stored | None:
+        """An object, or the file that is one from now on."""
+        file = self._folder / path.lstrip("/") if self._folder is not None else None
+        if path not in self._objects and file is not None and file.is_file():
+            with file.open("rb") as opened:
+                md5 = hashlib.file_digest(opened, "md5").hexdigest()
+            self._objects[path] = Stored(file.stat().st_size, f'"{md5}"', {}, file)
+        return self._objects.get(path)
 
     def _post(self, request: Request) -> Reply:
         if "uploads" in request.query:
@@ -105,13 +175,24 @@ class Sink:
         root = "CompleteMultipartUploadResult"
         return Reply(body=f"{_XML}<{root}><ETag>{stored.etag}</ETag></{root}>")
 
-    def _head(self, request: Request) -> Reply:
-        found = self._objects.get(request.path)
+    def _get(self, request: Request) -> Reply:
+        found = self._find(request.path)
         if found is None:
             return Reply(404)
         stamp = formatdate(usegmt=True)
-        facts = {"etag": found.etag, "last-modified": stamp, "x-size": str(found.size)}
-        return Reply(headers={**facts, **found.metadata})
+        facts = {"etag": found.etag, "last-modified": stamp, "accept-ranges": "bytes"}
+        asked = _RANGE.fullmatch(request.headers.get("range", ""))
+        start = int(asked[1]) if asked else 0
+        end = min(int(asked[2]) + 1, found.size) if asked and asked[2] else found.size
+        if asked:
+            facts["content-range"] = f"bytes {start}-{end - 1}/{found.size}"
+        return Reply(
+            status=206 if asked else 200,
+            headers={**facts, **found.metadata},
+            file=found.file or Path(os.devnull),
+            start=start,
+            length=end - start,
+        )
 
 
 def serve(sink: Sink, listener: socket.socket) -> None:
@@ -156,21 +237,27 @@ def _receive(connection: socket.socket, stream: IO[bytes], scratch: memoryview) 
 
 def _send(connection: socket.socket, request: Request, reply: Reply) -> None:
     body = reply.body.encode()
-    headers = dict(reply.headers)
-    headers["content-length"] = headers.pop("x-size", str(len(body)))
-    if request.method == "GET":
-        headers["content-length"] = str(len(body))  # what was stored is gone
+    length = len(body) if reply.file is None else reply.length
+    headers = {**reply.headers, "content-length": str(length)}
     lines = [f"HTTP/1.1 {reply.status} Sink", *(f"{k}: {v}" for k, v in headers.items())]
     head = ("\r\n".join(lines) + "\r\n\r\n").encode()
-    connection.sendall(head + (b"" if request.method == "HEAD" else body))
+    if request.method == "HEAD":
+        connection.sendall(head)
+    elif reply.file is None:
+        connection.sendall(head + body)
+    else:
+        connection.sendall(head)
+        with reply.file.open("rb") as file:
+            if connection.sendfile(file, reply.start, reply.length) < reply.length:
+                raise OSError("what was stored is gone")
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(listener.getsockname()[1], flush=True)
-    serve(Sink(), listener)
+    serve(Sink(Path(arguments[0]) if arguments else None), listener)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -50,6 +50,12 @@ class WithStandardStreams:
             while chunk := reader.read(_CHUNK):
                 size += writer.write(chunk)
         return size
+
+    def copy_all(
+        self, wanted: Iterable[tuple[ObjectInfo, str]], *, encrypt: bool | None = None
+    ) -> Iterator[int]:
+        """Copy the objects of a directory."""
+        return self._objects.copy_all(wanted, encrypt=encrypt)
 
     def download(self, uri: str, path: Path) -> int:
         """Copy an object into a local file."""

@@ -2,7 +2,7 @@
 
 Whatever ends a transfer early leaves the target as it was: an object appears when its last byte is
 known to be good, and a load is one transaction. Only a copy of many files is not one step: each
-file appears whole, in the order of their keys.
+file appears whole, several at a time.
 """
 
 from __future__ import annotations
@@ -23,14 +23,10 @@ from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.compression import compressing, decompressing
 from taskrunner.data.formats.encoding import Escapes
 from taskrunner.data.keyed_unload import KeyedTable, unload_ranges
-from taskrunner.data.manifest import files_of, names_of
 from taskrunner.data.nodes import FileNode, TableNode
-from taskrunner.data.objects.base import (
-    ObjectInfo,
-    ObjectStore,
-    ResumableStore,
-)
+from taskrunner.data.objects.base import ObjectInfo, ObjectStore, ResumableStore
 from taskrunner.data.settings import DataSettings
+from taskrunner.data.source_files import SourceFiles
 from taskrunner.data.transfer_parts import (
     Counted,
     check_apart,
@@ -93,7 +89,7 @@ class Transfer:
         self._rows_before: list[tuple[int, str]] = []
         #: Bytes of the source files: how many there are (0: not known), how many have been read.
         self._total = self._read = 0
-        self._manifests: dict[str, list[ObjectInfo]] = {}
+        self._files = SourceFiles(objects)
         self.moved = Moved()
 
     def copy(self, source: FileNode | TableNode, target: FileNode | TableNode) -> Moved:
@@ -105,7 +101,7 @@ class Transfer:
             )
             raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         if isinstance(source, FileNode):
-            self._total = self._size(source)
+            self._total = self._files.size(source)
             if isinstance(target, FileNode):
                 self._files_to_files(source, target)
             else:
@@ -273,25 +269,44 @@ class Transfer:
             result = Result(columns=(), batches=self._rows_of_files(source))
             self._write(target.uri, target, result)
             return
-        for uri in self._uris(source, all_files=as_bytes):
-            to = goal(uri, source, target)
-            if to == uri:
-                message = f"{target.id!r} would write over {uri}, which {source.id!r} reads"
-                raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        if as_bytes and source.is_directory:
+            self._copy_directory(source, target)
+            return
+        for uri in self._files.uris(source, all_files=as_bytes):
+            to = self._goal(uri, source, target)
             if as_bytes:
                 self._monitor.check_canceled()
-                self.moved.bytes += self._objects.copy(uri, to, encrypt=target.encrypt)
-                self.moved.files += 1
-                self._read = self.moved.bytes
-                self._tell(files=self.moved.files)
+                self._copied(self._objects.copy(uri, to, encrypt=target.encrypt))
             else:
                 batches = self._rows_of_file(uri, source)
                 self._write(to, target, Result(columns=(), batches=batches))
 
+    def _copy_directory(self, source: FileNode, target: FileNode) -> None:
+        def wanted() -> Iterator[tuple[ObjectInfo, str]]:
+            for info in self._files.in_directory(source, all_files=True):
+                self._monitor.check_canceled()
+                yield info, self._goal(info.uri, source, target)
+
+        for size in self._objects.copy_all(wanted(), encrypt=target.encrypt):
+            self._copied(size)
+
+    def _copied(self, size: int) -> None:
+        self.moved.bytes += size
+        self.moved.files += 1
+        self._read = self.moved.bytes
+        self._tell(files=self.moved.files)
+
+    def _goal(self, uri: str, source: FileNode, target: FileNode) -> str:
+        to = goal(uri, source, target)
+        if to == uri:
+            message = f"{target.id!r} would write over {uri}, which {source.id!r} reads"
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        return to
+
     def _rows_of_files(self, node: FileNode) -> Iterator[Batch]:
         width: int | None = None
         count = 0
-        for uri in self._uris(node, all_files=False):
+        for uri in self._files.uris(node, all_files=False):
             self._rows_before.append((count, uri))
             for batch in self._rows_of_file(uri, node):
                 count += len(batch)
@@ -318,7 +333,7 @@ class Transfer:
 
         def files() -> Iterator[tuple[str, AbstractContextManager[Iterator[bytes]]]]:
             self._monitor.check_canceled()
-            for uri in self._uris(node, all_files=False):
+            for uri in self._files.uris(node, all_files=False):
                 self._rows_before.append((self.moved.rows, uri))
                 yield uri, self._bytes_of(uri, node)
 
@@ -334,30 +349,6 @@ class Transfer:
         self.moved.rows += rows
         self._tell(rows=self.moved.rows)
         self._monitor.check_canceled()
-
-    def _uris(self, node: FileNode, *, all_files: bool) -> Iterator[str]:
-        """A node's objects, in the order of their keys; markers only where files are copied."""
-        if node.is_manifest:
-            yield from names_of(self._listed(node), node.uri).values()
-            return
-        if not node.is_directory:
-            yield node.uri
-            return
-        empty = True
-        for info in self._objects.list(node.uri):
-            empty = False
-            name = info.uri.rpartition("/")[2]
-            if name and (all_files or not name.startswith(("_", "."))):
-                yield info.uri
-        if empty:
-            message = f"there is no object in {node.uri} (S3DataNode {node.id!r})"
-            raise TaskError(message, error_id=ErrorId.NOT_FOUND)
-
-    def _listed(self, node: FileNode) -> list[ObjectInfo]:
-        """The files that a node's manifest lists; it is read once."""
-        if node.uri not in self._manifests:
-            self._manifests[node.uri] = files_of(self._objects, node.uri)
-        return self._manifests[node.uri]
 
     def _target_uri(self, node: FileNode) -> str:
         if not node.is_directory:
@@ -382,12 +373,3 @@ class Transfer:
 
     def _count(self, size: int) -> None:
         self._read += size
-
-    def _size(self, node: FileNode) -> int:
-        """How many bytes a node's files have; what is missing is found when it is read."""
-        if node.is_manifest:
-            return sum(info.size for info in self._listed(node))
-        if node.is_directory:
-            return sum(info.size for info in self._objects.list(node.uri))
-        found = self._objects.stat(node.uri)
-        return found.size if found else 0

@@ -7,7 +7,7 @@ the URI; never its library's own exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +24,7 @@ class ObjectInfo:
     uri: str
     size: int
     modified: datetime
-    #: What the store says of its content, if it was asked for this object alone.
+    #: What the store says of its content, if it does.
     etag: str | None = field(default=None, compare=False)
 
 
@@ -86,6 +86,15 @@ class ObjectStore(Protocol):
         """Copy one object (on the server where it can); returns its size in bytes."""
         ...
 
+    def copy_all(
+        self, wanted: Iterable[tuple[ObjectInfo, str]], *, encrypt: bool | None = None
+    ) -> Iterator[int]:
+        """Copy objects, as `list` had them, each to a URI, several at a time.
+
+        Their sizes come in this order. Where one fails, others behind it may have been copied.
+        """
+        ...
+
     def download(self, uri: str, path: Path) -> int:
         """Copy an object into a local file; returns its size in bytes."""
         ...
@@ -138,8 +147,18 @@ class Backend(Protocol):
         """Every object whose URI starts with the prefix, in key order."""
         ...
 
-    def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
-        """Copy within this backend; returns the size in bytes."""
+    def copy(
+        self,
+        source: Location,
+        target: Location,
+        *,
+        encrypt: bool | None = None,
+        known: ObjectInfo | None = None,
+    ) -> int:
+        """Copy within this backend; returns the size in bytes.
+
+        `known` is what a listing said of the source just now.
+        """
         ...
 
     def delete(self, location: Location) -> None:

@@ -190,7 +190,14 @@ class FileBackend:
             return None
         return status if S_ISREG(status.st_mode) else None
 
-    def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
+    def copy(
+        self,
+        source: Location,
+        target: Location,
+        *,
+        encrypt: bool | None = None,
+        known: ObjectInfo | None = None,
+    ) -> int:
         """Copy a file's bytes."""
         size = 0
         with self.open_read(source) as reader, self.open_write(target) as writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from taskrunner.data.objects.base import (
 )
 from taskrunner.data.objects.location import Location, parse, unusable
 from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, problems
+from taskrunner.data.objects.s3_light import LightCopies
 from taskrunner.data.objects.s3_listing import listed
 from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_reader import S3Reader
@@ -28,6 +29,7 @@ from taskrunner.data.objects.s3_writer import (
     S3Writer,
     Target,
 )
+from taskrunner.data.objects.side_by_side import side_by_side
 from taskrunner.data.settings import DataSettings
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ AnyWriter = TypeVar("AnyWriter", bound=S3Writer)
 #: What one CopyObject may move; larger objects are copied in ranges of this size.
 _COPY_LIMIT = 5 << 30
 _COPY_RANGE = 1 << 30
+_RANGES_AT_ONCE = 8
 
 
 class S3Backend:
@@ -143,29 +146,49 @@ class S3Backend:
         """Every object below the prefix, page by page."""
         return listed(self._client, prefix, endpoint=self._endpoint)
 
-    def copy(self, source: Location, target: Location, *, encrypt: bool | None = None) -> int:
+    def copy(
+        self,
+        source: Location,
+        target: Location,
+        *,
+        encrypt: bool | None = None,
+        known: ObjectInfo | None = None,
+    ) -> int:
         """Copy on the server; the source must not change meanwhile."""
         self._check(source)
         self._check(target)
+        size, etag = self._version(source, known)
+        origin: dict[str, Any] = {
+            "CopySource": {"Bucket": source.bucket, "Key": source.key},
+            "CopySourceIfMatch": f'"{etag}"',
+        }
+        if size > self._copy_limit:
+            self._copy_ranges(origin, size, target, encrypt=encrypt)
+            return size
+        extra = self._extra(encrypt)
+        learning: AbstractContextManager[None] = nullcontext()
+        if known is not None:  # there may be thousands
+            kind = repr(extra)
+            if self._light.copy(source, etag, target, kind=kind):
+                return size
+            learning = self._light.learning(target, kind=kind)
+        place: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
+        with problems(f"{source.uri} to {target.uri}", "copy", self._endpoint), learning:
+            reply = self._client.copy_object(**place, **origin, **extra)
+        if not reply.get("CopyObjectResult", {}).get("ETag"):
+            raise nonsense(target.uri, "write", self._endpoint)
+        return size
+
+    def _version(self, source: Location, known: ObjectInfo | None) -> tuple[int, str]:
+        """Size and ETag of what is to be copied: as a listing had it, or as it is now."""
+        if known is not None and known.etag:
+            return known.size, known.etag
         head = self._head(source)
         if head is None:
             # HEAD does not say whether it is the bucket that is missing; GET does.
             with self.open_read(source):
                 raise nonsense(source.uri, "read", self._endpoint)
-        size = int(head["ContentLength"])
-        origin = {
-            "CopySource": {"Bucket": source.bucket, "Key": source.key},
-            "CopySourceIfMatch": head["ETag"],
-        }
-        if size > self._copy_limit:
-            self._copy_ranges(origin, size, target, encrypt=encrypt)
-            return size
-        place: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
-        with problems(f"{source.uri} to {target.uri}", "copy", self._endpoint):
-            reply = self._client.copy_object(**place, **origin, **self._extra(encrypt))
-        if not reply.get("CopyObjectResult", {}).get("ETag"):
-            raise nonsense(target.uri, "write", self._endpoint)
-        return size
+        return int(head["ContentLength"]), head["ETag"].strip('"')
 
     def delete(self, location: Location) -> None:
         """Remove an object."""
@@ -177,10 +200,16 @@ class S3Backend:
         self, origin: dict[str, Any], size: int, target: Location, *, encrypt: bool | None
     ) -> None:
         upload = MultipartUpload(self._target(target, encrypt=encrypt))
+
+        def send(part: tuple[int, int]) -> None:
+            number, start = part
+            end = min(start + self._copy_range, size) - 1
+            upload.copy(number, {**origin, "CopySourceRange": f"bytes={start}-{end}"})
+
         try:
-            for number, start in enumerate(range(0, size, self._copy_range), 1):
-                end = min(start + self._copy_range, size) - 1
-                upload.copy(number, {**origin, "CopySourceRange": f"bytes={start}-{end}"})
+            ranges = enumerate(range(0, size, self._copy_range), 1)
+            for _ in side_by_side(send, ranges, threads=_RANGES_AT_ONCE):
+                pass
             upload.complete()
         except BaseException:
             upload.abort()
@@ -199,6 +228,10 @@ class S3Backend:
             notes=self._notes,
             md5_etags=self._md5_etags,
         )
+
+    @cached_property
+    def _light(self) -> LightCopies:
+        return LightCopies(self._client, self._clock)
 
     @cached_property
     def _notes(self) -> UploadNotes | None:

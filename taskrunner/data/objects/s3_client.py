@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _TRIES = 5
 _CONNECT_TIMEOUT_S = 10
 _READ_TIMEOUT_S = 60
+#: More than are used at a time, by copies side by side.
+_CONNECTIONS = 32
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 _ERROR_IDS = {
@@ -87,6 +89,7 @@ def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=_READ_TIMEOUT_S,
+        max_pool_connections=_CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": tries},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

@@ -39,6 +39,7 @@ def listed(client: S3Client, prefix: Location, *, endpoint: str | None) -> Itera
                 uri=f"s3://{prefix.bucket}/{item['Key']}",
                 size=item["Size"],
                 modified=item["LastModified"],
+                etag=item.get("ETag", "").strip('"') or None,
             )
         last = keys[-1] if keys else last
         token = page.get("NextContinuationToken")

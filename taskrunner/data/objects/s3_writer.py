@@ -1,6 +1,6 @@
 """Writing an S3 object of unknown length: one PUT when it is small, else in parts.
 
-While one part is on its way the next one fills, so that at most two are in memory. Nothing is
+While some parts are on their way the next one fills, so that at most four are in memory. Nothing is
 visible before CompleteMultipartUpload; whatever goes wrong before, the upload is aborted.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as aws
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _MAX_PARTS = 10_000
+#: How many parts are on their way at a time, if they come faster than one of them goes.
+_SENDERS = 3
 #: How often bytes are sent that are altered on their way.
 _SENDS = 3
 #: What a store says that has seen it.
@@ -109,7 +113,7 @@ class MultipartUpload:
     def keep(self, plan: str, state: str) -> None:
         """Note the parts that the store has, and what to go on with behind them."""
         if self._note is not None:
-            parts = [[part["PartNumber"], part["ETag"]] for part in self.parts]
+            parts = [[part["PartNumber"], part["ETag"]] for part in self._in_order()]
             self._note.write(
                 upload=self._upload["UploadId"],
                 token=self._publisher.token,
@@ -149,7 +153,7 @@ class MultipartUpload:
 
     def complete(self) -> None:
         """Make the object appear. Afterwards it is there, or a TaskError says why not."""
-        request: dict[str, Any] = {**self._upload, "MultipartUpload": {"Parts": self.parts}}
+        request: dict[str, Any] = {**self._upload, "MultipartUpload": {"Parts": self._in_order()}}
         complete = self._to.client.complete_multipart_upload
         self._publisher.publish(lambda conditions: complete(**request, **conditions))
         self._end_note()
@@ -164,6 +168,10 @@ class MultipartUpload:
         except aws.BotoCoreError:
             return
         self._end_note()
+
+    def _in_order(self) -> list[CompletedPartTypeDef]:
+        """The parts by number: several may be sent at a time."""
+        return sorted(self.parts, key=itemgetter("PartNumber"))
 
     def _end_note(self) -> None:
         if self._note is not None:
@@ -199,7 +207,7 @@ class S3Writer:
         self._buffer = bytearray()
         self._upload: MultipartUpload | None = None
         self._sender: ThreadPoolExecutor | None = None
-        self._sending: Future[None] | None = None
+        self._sending: deque[Future[None]] = deque()
         self._number = 0
 
     def write(self, data: bytes, /) -> int:
@@ -222,10 +230,17 @@ class S3Writer:
     def discard(self) -> None:
         """Abort whatever was begun; never raises for S3's sake."""
         self._buffer.clear()
-        with suppress(TaskError):
-            self._wait()
+        self._give_up()
         if self._upload is not None:
             self._upload.abort()
+
+    def _give_up(self) -> None:
+        """Let what is on its way end, whatever comes of it: parts may not come after an abort."""
+        for future in self._sending:
+            future.cancel()
+        while self._sending:
+            with suppress(TaskError, CancelledError):
+                self._sending.popleft().result()
 
     def close(self) -> None:
         """End the sending thread."""
@@ -254,22 +269,22 @@ class S3Writer:
         raise to.altered(f"its content ({len(body)} bytes)")
 
     def _send(self, size: int) -> None:
-        self._wait()
+        self._wait(_SENDERS - 1)
         if self._upload is None:
             self._upload = MultipartUpload(self._to)
         if self._sender is None:
-            self._sender = ThreadPoolExecutor(1, thread_name_prefix="s3-part")
+            self._sender = ThreadPoolExecutor(_SENDERS, thread_name_prefix="s3-part")
         part, self._buffer = self._buffer, bytearray()
         if len(part) > size:
             self._buffer += memoryview(part)[size:]
             del part[size:]
         self._number += 1
-        self._sending = self._sender.submit(_send_once, self._upload, self._number, part)
+        self._sending.append(self._sender.submit(_send_once, self._upload, self._number, part))
 
-    def _wait(self) -> None:
-        if self._sending is not None:
-            sending, self._sending = self._sending, None
-            sending.result()
+    def _wait(self, most: int = 0) -> None:
+        """Until no more parts than this are on their way; raises what one of them failed with."""
+        while len(self._sending) > most:
+            self._sending.popleft().result()
 
 
 class S3CheckpointedWriter(S3Writer):
@@ -307,8 +322,7 @@ class S3CheckpointedWriter(S3Writer):
             super().discard()
             return
         self._buffer.clear()
-        with suppress(TaskError):
-            self._wait()
+        self._give_up()
 
 
 def _send_once(upload: MultipartUpload, number: int, part: bytearray) -> None:

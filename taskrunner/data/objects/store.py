@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,16 @@ from taskrunner.data.objects.base import (
 )
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import Location, parse
+from taskrunner.data.objects.side_by_side import side_by_side
 from taskrunner.data.settings import DataSettings
+from taskrunner.errors import TaskError
 
 _CHUNK = 1 << 20
+#: How many objects are copied at a time, and how much of those that come by here is in memory.
+_AT_ONCE = 16
+_MOST_AT_ONCE = 32 << 20
+#: What a large object takes of that: parts that wait, or are on their way.
+_MOST_OF_ONE = 32 << 20
 
 
 def open_store(settings: DataSettings, *, tries: int | None = None) -> ObjectStore:
@@ -94,16 +101,49 @@ class RoutingStore:
 
     def copy(self, source: str, target: str, *, encrypt: bool | None = None) -> int:
         """Copy one object; through this process only from one backend to another."""
+        return self._copy(source, target, encrypt=encrypt)
+
+    def copy_all(
+        self, wanted: Iterable[tuple[ObjectInfo, str]], *, encrypt: bool | None = None
+    ) -> Iterator[int]:
+        """Copy objects, as a listing had them, several at a time; their sizes in this order."""
+        ended = threading.Event()
+
+        def work(item: tuple[ObjectInfo, str]) -> int:
+            info, target = item
+            return self._copy(info.uri, target, encrypt=encrypt, known=info, ended=ended)
+
+        bounds = {"threads": _AT_ONCE, "most": _MOST_AT_ONCE}
+        return side_by_side(work, wanted, cost=self._cost, ended=ended, **bounds)
+
+    def _cost(self, item: tuple[ObjectInfo, str]) -> int:
+        """How much memory a copy may take."""
+        info, target = item
+        if parse(info.uri).scheme == parse(target).scheme:
+            return 0
+        return min(info.size, _MOST_OF_ONE)
+
+    def _copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        encrypt: bool | None,
+        known: ObjectInfo | None = None,
+        ended: threading.Event | None = None,
+    ) -> int:
         origin, backend = self._route(source)
         goal, other = self._route(target)
         if backend is other:
-            return backend.copy(origin, goal, encrypt=encrypt)
+            return backend.copy(origin, goal, encrypt=encrypt, known=known)
         size = 0
         with (
             backend.open_read(origin) as reader,
             other.open_write(goal, encrypt=encrypt) as writer,
         ):
             while chunk := reader.read(_CHUNK):
+                if ended is not None and ended.is_set():
+                    raise TaskError(f"the copy of {source} was given up, since another failed")
                 size += writer.write(chunk)
         return size
 

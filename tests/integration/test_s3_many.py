@@ -1,0 +1,125 @@
+"""Many objects are copied side by side, in the library's likeness; the library is the oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from taskrunner.clock import SystemClock
+from taskrunner.data.objects import open_store
+from taskrunner.data.objects.location import parse
+from taskrunner.data.objects.s3 import S3Backend
+from taskrunner.data.objects.s3_client import create_client
+from taskrunner.data.objects.s3_light import LightCopies
+from taskrunner.data.settings import DataSettings
+from taskrunner.errors import ErrorId, TaskError
+
+KEYS = ["plain", "with space", "a+b", "é😀", "a%20b", "q?x=1#f", "x&y", "~.-_", "a//b", "(1)'*!"]
+
+
+class Recorded:
+    """A client whose calls are counted, and what goes out is kept."""
+
+    def __init__(self, settings: DataSettings) -> None:
+        made: Any = create_client(settings)
+        self.client = made
+        self.sent: list[AWSRequest] = []
+        self.calls: list[str] = []
+        session = self.client._endpoint.http_session
+        send = session.send
+
+        def record(request: AWSRequest) -> object:
+            self.sent.append(request)
+            return send(request)
+
+        self.client._endpoint.http_session = type("Session", (), {"send": staticmethod(record)})()
+        self.client.meta.events.register("before-call.s3", self._count)
+
+    def _count(self, model: Any, **_: object) -> None:
+        self.calls.append(model.name)
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, s3_bucket: str) -> str:
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    for key in KEYS:
+        client.put_object(Bucket=s3_bucket, Key=f"in/{key}", Body=key.encode())
+    return s3_bucket
+
+
+def test_objects_of_every_name_are_copied(s3_endpoint: str, bucket: str) -> None:
+    recorded = Recorded(DataSettings(s3_endpoint=s3_endpoint))
+    backend = S3Backend(DataSettings(), client=lambda _: recorded.client)
+    found = list(backend.list(parse(f"s3://{bucket}/in/")))
+    for info in found:
+        target = parse(info.uri.replace("/in/", "/out/"))
+        assert backend.copy(parse(info.uri), target, encrypt=True, known=info) == info.size
+    # The first one by the library, which shows how; nothing has to be asked before.
+    assert recorded.calls.count("CopyObject") == 1
+    assert "HeadObject" not in recorded.calls
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    for key in KEYS:
+        reply = client.get_object(Bucket=bucket, Key=f"out/{key}")
+        assert reply["Body"].read() == key.encode()
+        assert reply["ServerSideEncryption"] == "AES256"
+
+
+def test_what_goes_out_is_what_the_library_sends(s3_endpoint: str, bucket: str) -> None:
+    """The same copy both ways: the same URL and headers, signature included."""
+    recorded = Recorded(DataSettings(s3_endpoint=s3_endpoint))
+    light = LightCopies(recorded.client, SystemClock())
+    for key in KEYS:
+        origin, target = (parse(f"s3://{bucket}/{folder}/{key}") for folder in ("in", "to"))
+        etag = recorded.client.head_object(Bucket=bucket, Key=origin.key)["ETag"]
+        recorded.sent.clear()
+        with light.learning(target, kind="k"):
+            recorded.client.copy_object(
+                Bucket=bucket,
+                Key=target.key,
+                CopySource={"Bucket": bucket, "Key": origin.key},
+                CopySourceIfMatch=etag,
+            )
+        assert light.copy(origin, etag.strip('"'), target, kind="k")
+        theirs, ours = recorded.sent
+        assert (ours.method, ours.url) == (theirs.method, theirs.url)
+        for name, value in _plain(theirs).items():
+            if not name.startswith("amz-sdk") and name not in {"authorization", "x-amz-date"}:
+                assert _plain(ours)[name] == value
+        assert _plain(ours)["authorization"].endswith(f"Signature={_signature(ours)}")
+
+
+def _signature(request: AWSRequest) -> str:
+    """What the library makes of the headers that a request says are signed."""
+    headers = _plain(request)
+    _, _, named = headers["authorization"].partition("SignedHeaders=")
+    names = set(named.partition(",")[0].split(";")) - {"host"}
+    keys = botocore.session.get_session().get_credentials()
+    assert keys is not None
+    auth = S3SigV4Auth(keys, "s3", "us-east-1")
+    again = AWSRequest("PUT", request.url, {name: headers[name] for name in names})
+    again.context["timestamp"] = headers["x-amz-date"]
+    text = auth.string_to_sign(again, auth.canonical_request(again))
+    return str(auth.signature(text, again))
+
+
+def _plain(request: AWSRequest) -> dict[str, str]:
+    return {
+        name.lower(): bytes(value).decode() if isinstance(value, bytes) else str(value)
+        for name, value in dict[str, Any](request.headers).items()
+    }
+
+
+def test_what_is_wrong_is_told_by_the_library(s3_endpoint: str, bucket: str) -> None:
+    store = open_store(DataSettings(s3_endpoint=s3_endpoint))
+    found = list(store.list(f"s3://{bucket}/in/"))
+    store.delete(found[5].uri)
+    wanted = [(info, info.uri.replace("/in/", "/out/")) for info in found]
+    with pytest.raises(TaskError, match="there is no such object") as caught:
+        list(store.copy_all(wanted))
+    assert caught.value.error_id == ErrorId.NOT_FOUND
+    assert found[5].uri in str(caught.value)
