@@ -10,7 +10,8 @@
 # make spark  Java and Spark (320 MB), without which a few tests are skipped
 # make lint   format, lint, types, import directions, sizes
 # make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
-#             (about ten minutes; ARGS="p1 p3" makes these only and writes nothing)
+#             (an hour; ARGS="p1 c3" makes these only and writes nothing; TASKRUNNER_BENCH_ROWS=1000000
+#             has C1 to C9 copy less than 5,000,000 rows)
 # make hooks  has git make the checks of `make lint` before each commit
 # make lock   writes the lock files anew from pyproject.toml (needs uv)
 # make clean  removes what the others made

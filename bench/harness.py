@@ -144,11 +144,12 @@ class SinkProcess:
 
 
 @contextmanager
-def sink(home: Path) -> Iterator[SinkProcess]:
-    """The S3 stand-in as a process."""
+def sink(home: Path, served: Path | None = None) -> Iterator[SinkProcess]:
+    """The S3 stand-in as a process; what lies in `served`, as bucket/key, can be read from it."""
     script = Path(__file__).with_name("s3_sink.py")
     log = home / "sink.log"
-    with running([sys.executable, str(script)], home=home, log=log) as process:
+    command = [sys.executable, str(script), *([str(served)] if served else [])]
+    with running(command, home=home, log=log) as process:
         port = until("the sink listens", lambda: log.read_text().strip())
         yield SinkProcess(f"http://127.0.0.1:{port}", process)
 

@@ -23,6 +23,15 @@ MEASUREMENTS = {
     "p3": ("bench.p3_latency", "from ready to running"),
     "p4": ("bench.p4_throughput", "tasks a second"),
     "p5": ("bench.p5_shipping", "shipping of logs"),
+    "c1": ("bench.c1_postgresql_file", "PostgreSQL to a file"),
+    "c2": ("bench.c2_mariadb_file", "MariaDB to a file"),
+    "c3": ("bench.c3_postgresql_s3", "PostgreSQL to S3, compressed"),
+    "c4": ("bench.c4_mariadb_s3", "MariaDB to S3, compressed"),
+    "c5": ("bench.c5_s3_postgresql", "S3 to PostgreSQL"),
+    "c6": ("bench.c6_s3_mariadb", "S3 to MariaDB"),
+    "c7": ("bench.c7_large_objects", "large objects"),
+    "c8": ("bench.c8_small_objects", "small objects"),
+    "c9": ("bench.c9_sling", "other programs that copy tables"),
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEADER = """# Measured

@@ -1,4 +1,4 @@
-"""S3 that costs next to nothing: bodies are hashed for their ETags and thrown away.
+"""S3 that costs next to nothing: bodies are thrown away; the MD5 sums that come along are ETags.
 
 So the client is the limit. Speaks as much of S3 as copies and `aws s3 cp` need: PUT and copies of
 objects, multipart uploads, listings, HEAD, DELETE. What lies in a folder, as `bucket/key`, can be
@@ -8,6 +8,7 @@ prints its port.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -55,6 +56,7 @@ class Request:
     headers: dict[str, str]
     #: Of the body, which is gone.
     size: int
+    #: As the client says; where it says nothing, of no bytes.
     md5: bytes
 
     @property
@@ -225,14 +227,15 @@ def _receive(connection: socket.socket, stream: IO[bytes], scratch: memoryview) 
     if headers.get("expect", "").lower() == "100-continue":
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     size = int(headers.get("content-length", 0))
-    left, md5 = size, hashlib.md5()
+    left = size
     while left and (count := stream.readinto(scratch[: min(left, _CHUNK)])):  # type: ignore[attr-defined]
-        md5.update(scratch[:count])
         left -= count
+    given = headers.get("content-md5")
+    md5 = base64.b64decode(given) if given else hashlib.md5().digest()
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
     decoded = int(headers.get("x-amz-decoded-content-length", size))
-    return Request(method, unquote(parts.path), query, headers, decoded, md5.digest())
+    return Request(method, unquote(parts.path), query, headers, decoded, md5)
 
 
 def _send(connection: socket.socket, request: Request, reply: Reply) -> None:

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bench import p1_start, p2_idle, p3_latency, p4_throughput, p5_shipping, run
+from bench import (
+    c7_large_objects,
+    c8_small_objects,
+    p1_start,
+    p2_idle,
+    p3_latency,
+    p4_throughput,
+    p5_shipping,
+    run,
+)
+from bench.copies import Contest, Run, contest
 from bench.harness import Figure, percentile
 
 pytestmark = pytest.mark.xdist_group("alone")
@@ -22,6 +32,8 @@ pytestmark = pytest.mark.xdist_group("alone")
         pytest.param(lambda: p3_latency.measure(2, beside=()), 2, id="p3"),
         pytest.param(lambda: p4_throughput.measure(10), 3, id="p4"),
         pytest.param(lambda: p5_shipping.measure(1_000_000, 1), 2, id="p5"),
+        pytest.param(lambda: c7_large_objects.measure(1, 9_000_000), 4, id="c7"),
+        pytest.param(lambda: c8_small_objects.measure(1, 3), 3, id="c8"),
     ],
 )
 def test_a_measurement_runs(measure: Callable[[], Iterable[Figure]], lines: int) -> None:
@@ -58,3 +70,25 @@ def test_the_report_is_a_table_a_figure() -> None:
 @pytest.mark.parametrize(("percent", "value"), [(0, 1.0), (50, 2.0), (99, 3.0), (100, 3.0)])
 def test_percentiles_are_values_that_were_measured(percent: float, value: float) -> None:
     assert percentile([3.0, 1.0, 2.0], percent) == value
+
+
+def ran(wall_s: float, cpu_s: float = 1.0, rss_mb: float = 50.0) -> Run:
+    return Run(wall_s=wall_s, cpu_s=cpu_s, rss_mb=rss_mb)
+
+
+def test_ratios_are_medians_of_rounds_in_which_both_ran() -> None:
+    turns = iter([4.0, 2.0, 9.0, 3.0, 5.0, 5.0])
+
+    found = contest(3, ours=lambda: ran(next(turns)), peer=lambda: ran(next(turns)))
+
+    assert found.slower("C1", "peer", 2.0).met
+    assert not found.slower("C1", "peer", 1.9).met
+    assert not found.faster("C1", "peer", 1.0).met
+    assert "2.00 x; CPU 1.00 s to 1.00 s" in found.slower("C1", "peer", 2.0).measured
+
+
+def test_memory_is_the_most_of_all_rounds() -> None:
+    found = Contest({"ours": [ran(1, rss_mb=50), ran(1, rss_mb=70)], "peer": [ran(1), ran(1)]})
+
+    assert found.memory("C1", 71).met
+    assert not found.memory("C1", 70).met
