@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from taskrunner.agent.ipc.names import safe_name
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.instances import Category
+from taskrunner.model.log_names import safe_name
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import InstanceStatus
 from taskrunner.service.definitions import LoadedDefinition, Moment

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from taskrunner.agent.ipc.names import safe_name
 from taskrunner.cli.outcome import Outcome, Output, Places
 from taskrunner.errors import ErrorId
+from taskrunner.model.log_names import safe_name
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AlarmStatus
 from taskrunner.model.times import format_datetime

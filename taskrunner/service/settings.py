@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 from taskrunner.model.selection import Selection
 from taskrunner.service.resources.rules import Rules
@@ -23,6 +24,20 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Where the service finds the logs of attempts, to show them."""
+
+    #: Where agents push those of pipelines without a pipelineLogUri; None: they keep them.
+    log_uri: str | None = None
+    #: The local folders that logs may be read from.
+    folders: tuple[Path, ...] = ()
+    #: As agents have them: a folder that stands for S3, an endpoint other than AWS's, the region.
+    s3_root: Path | None = None
+    s3_endpoint: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
     """Settings of the service; times in seconds."""
 
@@ -38,5 +53,6 @@ class ServiceSettings:
     selection: Selection | None = None
     #: Waits between attempts are cut to this (local runs).
     retry_delay_cap: timedelta | None = None
+    logs: LogSettings = field(default_factory=LogSettings)
     #: Where resources run; None: the provider of resources launches each.
     resources: Rules | None = None

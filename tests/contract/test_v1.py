@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskrunner.model.log_names import folder_of, part_name
 from taskrunner.service.health import pipeline_health
+from taskrunner.service.settings import LogSettings, ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from tests.contract.stores import STORES
 from tests.contract.v1 import OTHER, V1, seg
@@ -296,6 +300,48 @@ def test_versions_of_a_definition_are_kept_and_shown(v1: V1) -> None:
     assert v1.get(f"/pipelines/{made}/definition", version="3").status == 404
 
 
+def test_a_log_is_read_from_where_its_agent_pushed_it(tmp_path: Path) -> None:
+    logs = LogSettings(s3_root=tmp_path / "s3", folders=(tmp_path / "logs",))
+    settings = ServiceSettings(database_url="", logs=logs)
+    with ServiceInProcess(settings=settings) as world:
+        v1 = V1(world)
+        for number, base in enumerate(("s3://bucket/logs/", f"file://{tmp_path}/logs", None)):
+            made = v1.pipeline(f"p{number}", [ON_DEMAND, shell("A", pipelineLogUri=base or "")])
+            task = v1.world.take()
+            path = f"/pipelines/{made}/attempts/{seg(task.attempt_id)}/log"
+            if base is None:
+                answer = v1.get(path)
+                assert (answer.status, answer.json["error"]["code"]) == (404, "NotKeptException")
+                assert "on runner.example" in answer.json["error"]["message"]
+                continue
+            assert v1.got(path)["text"] == ""
+            folder = Path(folder_of(base, made, "A", f"@A_{T}", task.attempt_id).replace(
+                "s3://bucket", f"{tmp_path}/s3/bucket").removeprefix("file://"))
+            folder.mkdir(parents=True)
+            (folder / part_name("StdOutput", 0, 8)).write_bytes(gzip.compress(b"one\ntwo\n"))
+            found = v1.got(path, limit=5)
+            assert (found["text"], found["offset"], found["final"]) == ("two\n", 4, False)
+            assert v1.got(path, before=found["before"])["text"] == "one\n"
+            assert v1.got(path, offset=4)["next_offset"] == 8
+            v1.world.conclude(task)
+            (folder / "StdError.gz").symlink_to("/etc/hostname")
+            answer = v1.get(path, stream="StdError")
+            assert (answer.status, answer.json["error"]["code"]) == (404, "NotKeptException")
+
+
+def test_a_log_that_nobody_pushed_is_told_so(tmp_path: Path) -> None:
+    logs = LogSettings(log_uri=str(tmp_path), folders=(tmp_path,))
+    settings = ServiceSettings(database_url="", logs=logs)
+    with ServiceInProcess(settings=settings) as world:
+        v1 = V1(world)
+        made = v1.pipeline("p", [ON_DEMAND, shell("A")])
+        task = world.take()
+        world.conclude(task)
+        answer = v1.get(f"/pipelines/{made}/attempts/{seg(task.attempt_id)}/log")
+        assert answer.status == 404
+        assert "it was not pushed yet" in answer.json["error"]["message"]
+
+
 PATHS = (
     "/pipelines/{id}",
     "/pipelines/{id}/grid",
@@ -304,6 +350,7 @@ PATHS = (
     "/pipelines/{id}/instances",
     "/pipelines/{id}/instances/x",
     "/pipelines/{id}/attempts/x",
+    "/pipelines/{id}/attempts/x/log",
     "/pipelines/{id}/definition",
 )
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from taskrunner.agent.attempt_process.activitylog import ActivityLogFormatter, open_activity_log
 from taskrunner.agent.attempt_process.keeper import CappedHandler, LogKeeper, Room, TailFilter
 from taskrunner.agent.attempt_process.own_output import OwnOutput
-from taskrunner.agent.ipc.names import LOG_NAMES
 from taskrunner.agent.secrets.masking import Masker
 from taskrunner.clock import Clock
 from taskrunner.host.capped_log import holes_work
 from taskrunner.host.process import Filter
+from taskrunner.model.log_names import LOG_NAMES
 
 
 def start_afresh(log_dir: Path) -> None:

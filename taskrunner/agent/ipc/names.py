@@ -10,37 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskrunner.errors import TaskError
+from taskrunner.model.log_names import (
+    LOG_NAMES,
+    digest_of,
+    folder_of,
+    part_name,
+    safe_name,
+    whole_name,
+)
 from taskrunner.model.task import Task
 from taskrunner.secret import Secret, told
 
-#: The logs of an attempt, under the names that AWS's Task Runner gives them.
-LOG_NAMES = ("Activity.log", "StdOutput", "StdError")
 #: Names the hand-out in the environment of everything that it runs, to find what outlived it.
 MARK = "TASKRUNNER_ATTEMPT"
-_LONGEST_NAME = 200
 
 
 def token_of(task_id: str) -> str:
     """A short name for a hand-out that is safe in paths: taskIds are long and opaque."""
-    return _digest(task_id)
-
-
-def safe_name(text: str) -> str:
-    """One path component: ids as AWS makes them stay readable, all else is encoded."""
-    kept = "".join(c if c.isprintable() and c not in "/\\%" else f"%{ord(c):02X}" for c in text)
-    if kept in {"", ".", ".."}:
-        return "%" + kept.replace(".", "2E")
-    if len(kept.encode()) > _LONGEST_NAME:
-        cut = kept.encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
-        return f"{cut}-{_digest(text)[:16]}"
-    return kept
-
-
-def _digest(text: str) -> str:
-    # Here, because it loads OpenSSL, of which only the agent has need, not the fork server.
-    import hashlib
-
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+    return digest_of(task_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +66,12 @@ class AttemptFiles:
             wanted = task.main.get("pipelineLogUri")
             if wanted:
                 base, logs_as = wanted if takes_logs_at(wanted) else None, user
-        parts = [safe_name(part) for part in (*ids, task.attempt_id)]
+        ids.append(task.attempt_id)
+        parts = [safe_name(part) for part in ids]
         return cls(
             log_dir=output.joinpath("logs", *parts),
             scratch=output / "tmp" / f"{parts[0]}-{token_of(task.task_id)}",
-            log_uri=told("/".join([base.rstrip("/"), *parts]), base) if base else None,
+            log_uri=told(folder_of(base, *ids), base) if base else None,
             user=user,
             logs_as=logs_as,
         )
@@ -119,8 +107,8 @@ class AttemptFiles:
         return path.stat().st_size if path.is_file() else 0
 
     def part_uri(self, name: str, start: int, end: int) -> str:
-        """The object of a range of a log: in AWS's form, which sorts in the log's order."""
-        return f"{self.log_uri}/{name}@{start:015d}-{end:015d}.gz"
+        """The object of a range of a log."""
+        return f"{self.log_uri}/{part_name(name, start, end)}"
 
     def why_not_pushed(self, error: TaskError) -> str:
         """What is said of logs that could not be pushed; not where to, if that is secret."""
@@ -133,7 +121,7 @@ class AttemptFiles:
         if self.log_uri is None:
             return []
         return [
-            (self.log_dir / name, f"{self.log_uri}/{name}.gz")
+            (self.log_dir / name, f"{self.log_uri}/{whole_name(name)}")
             for name in LOG_NAMES
             if self.size_of(name) > 0
         ]

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrunner.agent.ipc import verdicts
-from taskrunner.agent.ipc.names import LOG_NAMES, AttemptFiles, token_of
+from taskrunner.agent.ipc.names import AttemptFiles, token_of
 from taskrunner.agent.journal.reserve import Reserve, is_full
 from taskrunner.errors import ConfigError
 from taskrunner.host import durable
 from taskrunner.logs import get_logger
+from taskrunner.model.log_names import LOG_NAMES
 from taskrunner.model.task import Task
 from taskrunner.secret import Secret
 from taskrunner.wire.api import Verdict

@@ -16,13 +16,13 @@ from pathlib import Path
 from random import Random
 
 from taskrunner.agent.backoff import Backoff, Outage
-from taskrunner.agent.ipc.names import safe_name
 from taskrunner.agent.logs.logparts import PASSING, PartShipper
 from taskrunner.agent.logs.run_every import run_every
 from taskrunner.clock import Clock
 from taskrunner.errors import TaskError
 from taskrunner.host import durable
 from taskrunner.logs import get_logger
+from taskrunner.model.log_names import safe_name
 
 log = get_logger()
 

@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
-#: Bytes that one thread compresses at a time.
-BLOCK = 128 << 10
+from taskrunner.model.log_names import LOG_BLOCK
+
+#: Bytes that one thread compresses at a time; whoever reads a log counts on it.
+BLOCK = LOG_BLOCK
 #: Blocks under way at once: enough for the threads to have something to do.
 _AHEAD = 4
 #: Level 1 is four times as fast as the default, for logs at nearly the same size.

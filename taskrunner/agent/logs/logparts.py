@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from taskrunner.agent.ipc.names import LOG_NAMES
 from taskrunner.agent.journal.journal import Entry
 from taskrunner.agent.logs.shipping import Done
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId, TaskError
 from taskrunner.host.capped_log import gap_of
 from taskrunner.logs import get_logger
+from taskrunner.model.log_names import LOG_NAMES
 
 log = get_logger()
 

@@ -179,3 +179,12 @@ class ResumableBackend(Protocol):
     ) -> AbstractContextManager[CheckpointedWriter]:
         """Write an object, from where an earlier attempt had come."""
         ...
+
+
+@runtime_checkable
+class RangeBackend(Protocol):
+    """A backend that reads some bytes of an object without the others."""
+
+    def read_range(self, location: Location, start: int, size: int) -> bytes:
+        """So many bytes from a place on; fewer at the object's end, none beyond it."""
+        ...

@@ -109,6 +109,15 @@ class FileBackend:
         with file:
             yield _Stream(file, location.uri)
 
+    def read_range(self, location: Location, start: int, size: int) -> bytes:
+        """Some bytes of a file."""
+        path = self.path(location)
+        with _problems(location.uri, "read"):
+            file = os.fdopen(self._local.open(path), "rb")
+            with file:
+                file.seek(start)
+                return file.read(size)
+
     @contextmanager
     def open_write(
         self, location: Location, *, encrypt: bool | None = None
@@ -220,8 +229,15 @@ class FileBackend:
 class FolderBackend(FileBackend):
     """A folder that stands for S3."""
 
-    def __init__(self, root: Path, *, nameless: bool = True, claim: Claim | None = None) -> None:
-        super().__init__(nameless=nameless, claim=claim)
+    def __init__(
+        self,
+        root: Path,
+        *,
+        nameless: bool = True,
+        claim: Claim | None = None,
+        local: LocalFiles = ANYWHERE,
+    ) -> None:
+        super().__init__(nameless=nameless, claim=claim, local=local)
         self._root = root
 
     def _path(self, location: Location) -> Path:

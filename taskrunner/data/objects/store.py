@@ -15,6 +15,7 @@ from taskrunner.data.objects.base import (
     ObjectReader,
     ObjectStore,
     ObjectWriter,
+    RangeBackend,
     ResumableBackend,
 )
 from taskrunner.data.objects.local import FileBackend, FolderBackend
@@ -68,6 +69,12 @@ class RoutingStore:
         """Stream an object from its start."""
         location, backend = self._route(uri)
         return backend.open_read(location)
+
+    def read_range(self, uri: str, start: int, size: int) -> bytes:
+        """Some bytes of an object; fewer at its end."""
+        location, backend = self._route(uri)
+        assert isinstance(backend, RangeBackend)  # noqa: S101  all of ours are
+        return backend.read_range(location, start, size)
 
     def open_write(
         self, uri: str, *, encrypt: bool | None = None

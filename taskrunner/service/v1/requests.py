@@ -106,6 +106,36 @@ class ShowAttempt:
     attempt_id: str = about("The attempt's id.")
 
 
+class LogName(StrEnum):
+    """A log of an attempt."""
+
+    ACTIVITY = "Activity.log"
+    OUTPUT = "StdOutput"
+    ERROR = "StdError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowLog:
+    """A page of a log of an attempt: its end, unless a place is named."""
+
+    pipeline_id: str = about(_PIPELINE)
+    attempt_id: str = about("The attempt's id.")
+    stream: LogName = about("Which log.", default=LogName.OUTPUT)
+    offset: int | None = about(
+        "What follows so many bytes. In a whole log that costs as much as reading what stands "
+        "before it.",
+        default=None,
+        least=0,
+    )
+    before: str | None = about("What stands before a page: its `before`.", default=None)
+    limit: int = about(
+        "About how many bytes; whole lines are told where they are not very long.",
+        default=64 << 10,
+        least=1,
+        most=1 << 20,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowDefinition:
     """A version of a definition."""

@@ -294,6 +294,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogPage:
+    """Some of a log. What is no UTF-8 in it is replaced."""
+
+    stream: str = about("Which log.")
+    place: str = about("The folder that the attempt's logs are pushed to.")
+    text: str = about("Whole lines, where they are not very long.")
+    final: bool = about("Whether the log is whole: it changes no more.")
+    last: bool = about("Whether this is its end, as far as it is pushed.")
+    offset: int | None = about(
+        "At how many bytes the text begins; left out where that is not known.", default=None
+    )
+    next_offset: int | None = about("Ask for what follows with this as `offset`.", default=None)
+    before: str | None = about(
+        "Ask for what stands before it with this; left out at the beginning.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionVersion:
     """A version of a definition."""
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from taskrunner.service.v1 import definitions, instances, pipelines, requests, runs, shapes
+from taskrunner.service.v1 import (
+    definitions,
+    instances,
+    logs,
+    pipelines,
+    requests,
+    runs,
+    shapes,
+)
 from taskrunner.service.v1.route import Route
 
 _PIPELINE = "/v1/pipelines/{pipeline_id}"
@@ -79,6 +87,15 @@ ROUTES: tuple[Route, ...] = (
         reply=shapes.Attempt,
         handler=instances.show_attempt,
         summary="One attempt, step by step.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_PIPELINE}/attempts/{{attempt_id}}/log",
+        action="DescribeObjects",
+        request=requests.ShowLog,
+        reply=shapes.LogPage,
+        handler=logs.show_log,
+        summary="A page of a log of an attempt, read from where agents push it.",
     ),
     Route(
         method="GET",

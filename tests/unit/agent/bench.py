@@ -8,11 +8,12 @@ from pathlib import Path
 from taskrunner.agent.attempt_process.cancellation import Cancellation
 from taskrunner.agent.attempt_process.context import AttemptContext, CommandRules
 from taskrunner.agent.ipc.job import Job
-from taskrunner.agent.ipc.names import LOG_NAMES, AttemptFiles
+from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.data.objects.store import open_store
 from taskrunner.data.settings import DataSettings
 from taskrunner.host.local_files import LocalFiles
+from taskrunner.model.log_names import LOG_NAMES
 from taskrunner.model.task import Task
 from tests.unit.agent.fakes import FakeClock
 

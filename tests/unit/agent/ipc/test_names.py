@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.agent.ipc.names import AttemptFiles, safe_name, token_of
+from taskrunner.agent.ipc.names import AttemptFiles, token_of
+from taskrunner.model.log_names import safe_name
 from tests.unit.agent.fakes import ATTEMPT_ID, INSTANCE, make_task
 
 
