@@ -9,7 +9,7 @@ from pathlib import Path
 
 from taskrunner.cli.outcome import Outcome, Output, Places
 from taskrunner.errors import ErrorId
-from taskrunner.model.log_names import safe_name
+from taskrunner.model.log_names import folder_of
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import AlarmStatus
 from taskrunner.model.times import format_datetime
@@ -96,7 +96,7 @@ def _log_uri(places: Places, row: InstanceRow, attempt: AttemptRow) -> str | Non
     if base is None or attempt.started_at is None or attempt.error_id == ErrorId.LOGS_NOT_SHIPPED:
         return None
     ids = (row.pipeline_id, row.component_id, row.instance_id, attempt.attempt_id)
-    return "/".join([base, *map(safe_name, ids)])
+    return folder_of(base, *ids)
 
 
 def _alarm(alarm: AlarmRow) -> dict[str, object]:

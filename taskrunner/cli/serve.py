@@ -17,6 +17,7 @@ import click
 
 from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.cli.ec2_options import Ec2Options, ec2_options
+from taskrunner.cli.log_options import LogOptions, log_options
 from taskrunner.cli.store_options import StoreOptions, store_options
 from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
@@ -50,8 +51,7 @@ class Options:
     ec2: Ec2Options
     alarms: str
     work_dir: Path | None
-    s3_root: Path | None
-    s3_endpoint: str | None
+    logs: LogOptions
     ack_timeout: float
     lease_timeout: float
     max_connections: int | None
@@ -117,13 +117,7 @@ class Options:
     metavar="DIR",
     help="Where local resources work and log.",
 )
-@click.option(
-    "--s3-root",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="A folder that stands for S3, for local resources.",
-)
-@click.option("--s3-endpoint", metavar="URL", help="S3 endpoint, for local resources.")
+@log_options
 @click.option(
     "--ack-timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -163,7 +157,8 @@ def command(**given: Any) -> int:
     """
     store, others = StoreOptions.of(given)
     ec2, others = Ec2Options.of(others)
-    return _serve(Options(store=store, ec2=ec2, **others), os.environ)
+    logs, others = LogOptions.of(others)
+    return _serve(Options(store=store, ec2=ec2, logs=logs, **others), os.environ)
 
 
 def _serve(options: Options, environ: Mapping[str, str]) -> int:
@@ -193,8 +188,8 @@ def _resources(options: Options, environ: Mapping[str, str]) -> ServedResources:
     local = LocalAgents(
         folder=(options.work_dir or _state_folder(environ) / "resources").absolute(),
         region=options.region,
-        s3_root=options.s3_root,
-        s3_endpoint=options.s3_endpoint,
+        s3_root=options.logs.s3_root,
+        s3_endpoint=options.logs.s3_endpoint,
         run_as_user=options.run_as_user,
         as_service_user=options.tasks_as_service_user,
     )
@@ -297,6 +292,7 @@ def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> Ser
         retention=options.store.retention,
         ack_timeout_s=options.ack_timeout,
         lease_timeout_s=options.lease_timeout,
+        logs=options.logs.settings(options.region),
         resources=rules,
     )
 

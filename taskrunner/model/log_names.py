@@ -7,6 +7,7 @@ of the logs. Ids come from others and are not trusted: whatever could leave the 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 #: The logs of an attempt, under the names that AWS's Task Runner gives them.
 LOG_NAMES = ("Activity.log", "StdOutput", "StdError")
@@ -38,7 +39,11 @@ def digest_of(text: str) -> str:
 
 def folder_of(base: str, *ids: str) -> str:
     """The folder of an attempt's logs: of its pipeline, component, instance and itself."""
-    return "/".join([base.rstrip("/"), *map(safe_name, ids)])
+    parts: Iterable[str] = map(safe_name, ids)
+    if base.lower().startswith("file:"):
+        # There a percent sign encodes: `%2F` would be a slash again.
+        parts = (part.replace("%", "%25") for part in parts)
+    return "/".join([base.rstrip("/"), *parts])
 
 
 def whole_name(name: str) -> str:

@@ -87,6 +87,17 @@ def test_long_listings_go_over_pages(store: ObjectStore, s3_bucket: str, s3_endp
     assert listed == [f"s3://{s3_bucket}/{name}" for name in names]
 
 
+def test_some_bytes_are_read_without_the_others(s3_endpoint: str, s3_bucket: str) -> None:
+    backend = S3Backend(DataSettings(s3_endpoint=s3_endpoint))
+    where = parse(f"s3://{s3_bucket}/digits")
+    with backend.open_write(where) as writer:
+        writer.write(b"0123456789")
+    for start, size in ((0, 3), (4, 2), (8, 9), (10, 1), (3, 0)):
+        assert backend.read_range(where, start, size) == b"0123456789"[start : start + size]
+    with pytest.raises(TaskError, match="there is no such object"):
+        backend.read_range(parse(f"s3://{s3_bucket}/none"), 0, 1)
+
+
 def test_encryption_is_asked_for_only_when_wanted(
     store: ObjectStore, s3_bucket: str, s3_endpoint: str
 ) -> None:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import unquote
 
 from taskrunner.data.objects.base import ObjectInfo
 from taskrunner.model.log_names import part_range, whole_name
@@ -91,16 +92,17 @@ class Log:
     ) -> None:
         self._most_read = most_read
         self._store = store
-        self._name = name
-        self._uri = f"{folder}/{whole_name(name)}"
-        found = list(store.list(f"{folder}/"))
+        found = {_name_of(info.uri): info for info in store.list(f"{folder}/")}
         #: Whether anything of the attempt was pushed.
         self.any = bool(found)
-        self._whole = next((info for info in found if info.uri == self._uri), None)
+        self._whole = found.get(whole_name(name))
+        self._uri = self._whole.uri if self._whole else folder
         self._parts = sorted(
-            (span, info)
-            for info in found
-            if (span := part_range(info.uri.rpartition("/")[2], name)) is not None
+            (
+                (span, info.uri)
+                for key, info in found.items()
+                if (span := part_range(key, name)) is not None
+            ),
         )
 
     # -- its end, and what stands before a page -------------------------------------------------
@@ -183,7 +185,7 @@ class Log:
             text = b"".join(_some(self._inflated(), offset, limit + 1))
             return Page(text=text[:limit], offset=offset, final=True, last=len(text) <= limit)
         text, begin = b"", offset
-        for (start, end), info in self._parts:
+        for (start, end), uri in self._parts:
             if end <= offset + len(text) or len(text) >= limit:
                 continue
             if not text:
@@ -191,7 +193,7 @@ class Log:
                 begin = max(begin, start)
             elif start != begin + len(text):
                 break
-            text += self._part(info.uri, begin + len(text) - start, limit - len(text))
+            text += self._part(uri, begin + len(text) - start, limit - len(text))
         end = self._parts[-1][0][1] if self._parts else 0
         return Page(text=text, offset=begin, last=begin + len(text) >= end)
 
@@ -211,6 +213,11 @@ class Log:
             at += len(piece)
             if at > self._most_read:
                 raise TooFar(uri)
+
+
+def _name_of(uri: str) -> str:
+    name = uri.rpartition("/")[2]
+    return unquote(name) if uri.startswith("file:") else name
 
 
 def _some(pieces: Iterator[bytes], skip: int, limit: int) -> Iterator[bytes]:

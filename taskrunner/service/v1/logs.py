@@ -65,7 +65,7 @@ def _place(service: Service, caller: Caller, request: ShowLog) -> _Place:
         row = one_instance(conn, pipeline.pipeline_id, attempt.instance_id)
     loaded = service.loaded(row.pipeline_id, row.version)
     period = moment(loaded, row)
-    base = loaded.text(row.component_id, "pipelineLogUri", period)
+    base = loaded.text(row.component_id, "pipelineLogUri", period) or None
     shown = loaded.for_eyes.text(row.component_id, "pipelineLogUri", period)
     default = service.settings.logs.log_uri
     if base is None and default is None:

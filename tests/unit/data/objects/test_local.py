@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import parse
 from taskrunner.data.objects.store import RoutingStore
-from taskrunner.errors import ErrorId, TaskError
+from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
+from taskrunner.host.local_files import LocalFiles
 
 
 @pytest.fixture(params=[True, False], ids=["nameless", "hidden"])
@@ -48,6 +49,22 @@ def test_an_object_lives_at_bucket_and_key(store: RoutingStore, tmp_path: Path) 
     assert info is not None
     assert info.size == 4
     assert info.modified.tzinfo is not None
+
+
+def test_some_bytes_are_read_without_the_others(store: RoutingStore, tmp_path: Path) -> None:
+    put(store, "s3://bucket/k", b"0123456789")
+    for start, size in ((0, 3), (4, 2), (8, 9), (10, 1), (99, 1)):
+        found = store.read_range("s3://bucket/k", start, size)
+        assert found == b"0123456789"[start : start + size]
+    with pytest.raises(TaskError):
+        store.read_range("s3://bucket/none", 0, 1)
+    inside, outside = tmp_path / "in", tmp_path / "outside"
+    inside.mkdir()
+    outside.write_bytes(b"secret")
+    (inside / "link").symlink_to(outside)
+    bounded = FileBackend(local=LocalFiles(folders=(inside,)))
+    with pytest.raises(PathNotAllowed):
+        bounded.read_range(parse(str(inside / "link")), 0, 9)
 
 
 def test_nothing_is_visible_before_the_block_ends_well(store: RoutingStore, tmp_path: Path) -> None:
