@@ -17,12 +17,13 @@ _OPTIONS = (
         "--s3-root",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="A folder that stands for S3, for local resources and for showing logs.",
+        help="A folder that stands for S3: for local resources, for preconditions that the service "
+        "checks, and for showing logs.",
     ),
     click.option(
         "--s3-endpoint",
         metavar="URL",
-        help="S3 endpoint, for local resources and for showing logs.",
+        help="S3 endpoint, for the same.",
     ),
     click.option(
         "--log-uri",

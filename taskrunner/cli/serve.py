@@ -18,6 +18,8 @@ import click
 from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.cli.ec2_options import Ec2Options, ec2_options
 from taskrunner.cli.log_options import LogOptions, log_options
+from taskrunner.cli.served_alarms import alarms_option, publisher_of
+from taskrunner.cli.served_preconditions import Checker, preconditions_option, types_for
 from taskrunner.cli.store_options import StoreOptions, store_options
 from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
@@ -50,6 +52,7 @@ class Options:
     tasks_as_service_user: bool
     ec2: Ec2Options
     alarms: str
+    preconditions: str
     work_dir: Path | None
     logs: LogOptions
     ack_timeout: float
@@ -105,12 +108,8 @@ class Options:
     "its store.",
 )
 @ec2_options
-@click.option(
-    "--alarms",
-    type=click.Choice(["auto", "sns", "log"]),
-    default="auto",
-    help="Where SnsAlarm goes: to SNS, only to the log, or to SNS if there are AWS credentials.",
-)
+@alarms_option
+@preconditions_option
 @click.option(
     "--work-dir",
     type=click.Path(path_type=Path),
@@ -220,7 +219,6 @@ def _serve_on(
     environ: Mapping[str, str],
     reload: Callable[[], None],
 ) -> int:
-    from taskrunner.cli.served_alarms import publisher_of
     from taskrunner.service.app import EdgeSettings, create_app
     from taskrunner.service.engine import Service
     from taskrunner.service.handlers import HANDLERS
@@ -242,6 +240,7 @@ def _serve_on(
             _settings(options, resources.rules, environ),
             provider=resources.provider(local, url_of(sock)),
             publisher=publisher_of(options.alarms),
+            check=Checker(options.region, options.logs.s3_root, options.logs.s3_endpoint),
             failed=failed,
         )
         stack.callback(service.stop)
@@ -294,6 +293,7 @@ def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> Ser
         lease_timeout_s=options.lease_timeout,
         logs=options.logs.settings(options.region),
         resources=rules,
+        checks=types_for(options.preconditions),
     )
 
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from taskrunner.service.actions.publisher import Publisher, Recorder, SnsPublisher
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from taskrunner.service.actions.publisher import Publisher
+
+alarms_option = click.option(
+    "--alarms",
+    type=click.Choice(["auto", "sns", "log"]),
+    default="auto",
+    help="Where SnsAlarm goes: to SNS, only to the log, or to SNS if there are AWS credentials.",
+)
 
 
 def publisher_of(alarms: str) -> Publisher:
     """What brings alarms to their topics: `sns`, `log`, or `auto`: SNS if there are credentials."""
+    from taskrunner.service.actions.publisher import Recorder, SnsPublisher
+
     if alarms == "sns" or (alarms == "auto" and _have_aws_credentials()):
         return SnsPublisher()
     return Recorder()

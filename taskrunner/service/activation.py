@@ -54,8 +54,9 @@ def activate(
         first_activated_at=active.first_activated_at,
     )
     try:
-        planner = ScheduleExpander(active, loaded, before=before)
-        planner.activate(conn, now, start=start, selection=transaction.settings.selection)
+        settings = transaction.settings
+        planner = ScheduleExpander(active, loaded, before=before, checks=settings.checks)
+        planner.activate(conn, now, start=start, selection=settings.selection)
     except DefinitionError as error:
         raise InvalidRequest(str(error)) from error
     if row.state is PipelineState.FINISHED and not loaded.on_demand:

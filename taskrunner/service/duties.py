@@ -12,6 +12,7 @@ from taskrunner.clock import Clock
 from taskrunner.errors import StoreError, StoreLost, TaskrunnerError
 from taskrunner.logs import get_logger
 from taskrunner.service.actions.publisher import AlarmLoop
+from taskrunner.service.checks import Checks
 from taskrunner.service.listener import Listener
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
@@ -39,6 +40,8 @@ class Duties:
     catch_up: Callable[[], None] = lambda: None
     #: Raises StoreLost when the store is not the one that was opened.
     look_at_store: Callable[[], None] = lambda: None
+    #: Checks preconditions, where the service does.
+    checks: Checks | None = None
     #: Removes what has been kept for long enough; how long nothing is to be done, in seconds.
     clean_up: Callable[[datetime], float] | None = None
     #: Saves who has asked for work; how long nothing is to be done, in seconds.
@@ -47,6 +50,10 @@ class Duties:
     def __post_init__(self) -> None:
         self._stop = threading.Event()
         self._kick = threading.Event()
+        #: What wakes a duty before its time; the others look often enough by themselves.
+        self._wakes = {"scheduler": self._kick}
+        if self.checks is not None:
+            self._wakes["preconditions"] = self.checks.wake
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -72,6 +79,8 @@ class Duties:
             "alarms": lambda now: 0 if self.alarms.run_once(now) else SHORT_NAP_S,
             "store": self._look_at_store,
         }
+        if self.checks is not None:
+            steps["preconditions"] = self.checks.step
         if self.clean_up is not None:
             steps["clean-up"] = self.clean_up
         if self.save_runners is not None:
@@ -96,7 +105,10 @@ class Duties:
     def stop(self) -> None:
         """Stop every duty and wait for it."""
         self._stop.set()
-        self._kick.set()
+        for wake in self._wakes.values():
+            wake.set()
+        if self.checks is not None:
+            self.checks.close()
         if self.listener is not None:
             self.listener.stop()
         for thread in self._threads:
@@ -112,8 +124,7 @@ class Duties:
             raise
 
     def _loop(self, name: str, step: Callable[[datetime], float]) -> None:
-        # Only the scheduler is kicked; the others look often enough by themselves.
-        woken = self._kick if name == "scheduler" else self._stop
+        woken = self._wakes.get(name, self._stop)
         while not self._stop.is_set():
             self._kick_seen(woken)
             nap_s = self._try(name, step)
@@ -122,8 +133,10 @@ class Duties:
 
     def _kick_seen(self, woken: threading.Event) -> None:
         # Before the step, so that a kick during the step is not lost.
-        if woken is self._kick and not self._stop.is_set():
-            self._kick.clear()
+        if woken is not self._stop:
+            woken.clear()
+            if self._stop.is_set():
+                woken.set()  # it was cleared between the two
 
     def _try(self, name: str, step: Callable[[datetime], float]) -> float:
         try:

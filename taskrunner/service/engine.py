@@ -23,6 +23,7 @@ from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
+from taskrunner.service.checks import Check, checks_of
 from taskrunner.service.cleaner import Cleaner
 from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefinition
 from taskrunner.service.duties import Duties
@@ -59,6 +60,7 @@ class Service:
         provider: ResourceProvider | MakeProvider | None = None,
         publisher: Publisher | None = None,
         store: Store | None = None,
+        check: Check | None = None,
         failed: Callable[[str, BaseException], None] | None = None,
     ) -> None:
         """Open the store that the settings name, or use one. Raises ConfigError or StoreError."""
@@ -90,13 +92,18 @@ class Service:
         self.listener: Listener | None = None
         if not self.store.is_sqlite:
             self.listener = Listener(self.store.listening, self.work_ready, self.clock)
-        self._duties = Duties(
+        self.checks = checks_of(self.store, settings, self, check, self.work_ready)
+        self._duties = self._made_duties(failed)
+
+    def _made_duties(self, failed: Callable[[str, BaseException], None] | None) -> Duties:
+        return Duties(
             clock=self.clock,
             scheduler=self.scheduler,
             resources=self.resources,
             alarms=self.alarms,
             failed=failed or (lambda _name, _error: None),
             listener=self.listener,
+            checks=self.checks,
             catch_up=self.catch_up,
             look_at_store=self.store.look,
             clean_up=self.cleaner.step,
@@ -200,11 +207,7 @@ class Service:
         self, pipeline_id: str, change: Callable[[dict[str, str]], dict[str, str]]
     ) -> None:
         with self.store.write() as conn:
-            row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
-            tags = change(dict(row.tags))
-            if len(tags) > 10:
-                raise InvalidRequest("a pipeline can have at most 10 tags")
-            pipeline_store.update_pipeline(conn, pipeline_id, tags=list(map(list, tags.items())))
+            pipeline_store.change_tags(conn, pipeline_id, change)
 
     # -- definitions ----------------------------------------------------------------------
 

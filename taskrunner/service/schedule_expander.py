@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.instances import Category, InstanceSpec, expand
+from taskrunner.model.instances import Category, DependencyKind, InstanceSpec, expand
 from taskrunner.model.schedule import FIRST_ACTIVATION, ON_DEMAND_ID, Occurrence, Schedule
 from taskrunner.model.selection import ScheduleUse, Selection, overlapping
 from taskrunner.model.states import InstanceStatus
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.runs import queue_run
+from taskrunner.service.settings import CHECKS_GROUP
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
@@ -55,6 +56,8 @@ class ScheduleExpander:
     loaded: LoadedDefinition
     #: The definition that was active before.
     before: LoadedDefinition | None = None
+    #: The types of preconditions that the service checks itself.
+    checks: frozenset[str] = frozenset()
 
     def activate(
         self,
@@ -194,7 +197,15 @@ class ScheduleExpander:
         self, schedule_id: str, occurrence: Occurrence, surroundings: _Surroundings
     ) -> list[InstanceSpec]:
         components = self.loaded.components
-        return expand(self.pipeline.pipeline_id, components, schedule_id, occurrence, surroundings)
+        found = expand(self.pipeline.pipeline_id, components, schedule_id, occurrence, surroundings)
+        return [self._placed(spec) for spec in found]
+
+    def _placed(self, spec: InstanceSpec) -> InstanceSpec:
+        """A precondition that the service checks needs neither a worker group nor a resource."""
+        if spec.category is not Category.PRECONDITION or spec.type not in self.checks:
+            return spec
+        kept = (d for d in spec.dependencies if d.kind is not DependencyKind.RESOURCE)
+        return replace(spec, worker_group=CHECKS_GROUP, dependencies=tuple(kept))
 
     def _insert(
         self,

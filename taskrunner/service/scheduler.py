@@ -76,7 +76,8 @@ class Scheduler:
             pipeline_store.set_schedule(conn, row, row.next_index, None)
             return
         loaded = self.load(row.pipeline_id, pipeline.active_version)
-        made.append(ScheduleExpander(pipeline, loaded).advance(conn, row, now, most))
+        expander = ScheduleExpander(pipeline, loaded, checks=self.settings.checks)
+        made.append(expander.advance(conn, row, now, most))
 
     def _decide(self, now: datetime) -> bool:
         with self.store.write() as conn:

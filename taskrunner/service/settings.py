@@ -10,6 +10,9 @@ from taskrunner.model.selection import Selection
 from taskrunner.service.resources.rules import Rules
 from taskrunner.service.store.backend import Opening
 
+#: The worker group in whose queue preconditions wait that the service checks itself.
+CHECKS_GROUP = "service:preconditions"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
@@ -56,3 +59,5 @@ class ServiceSettings:
     logs: LogSettings = field(default_factory=LogSettings)
     #: Where resources run; None: the provider of resources launches each.
     resources: Rules | None = None
+    #: The types of preconditions that the service checks itself; agents check the others.
+    checks: frozenset[str] = frozenset()

@@ -17,14 +17,17 @@ import pytest
 from starlette.applications import Starlette
 
 from taskrunner.clock import SystemClock
+from taskrunner.model.task import Task
 from taskrunner.service.app import create_app
 from taskrunner.service.auth import NoAuthenticator
 from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.checks import Check
 from taskrunner.service.engine import Service
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.server import Address, ServiceServer, bind
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing.service import as_definition
+from taskrunner.wire.api import Verdict
 from tests.acceptance.served_process import Served, served
 from tests.integration.agent_harness import wait_for
 from tests.integration.api_calls import PATIENCE_S, call, pipeline
@@ -201,3 +204,33 @@ def test_activations_at_one_moment_through_both_each_run_once_with_their_own_val
 
 def commands_of(obj: dict[str, Any]) -> list[str]:
     return [field["stringValue"] for field in obj["fields"] if field["key"] == "command"]
+
+
+def test_a_precondition_is_checked_by_one_of_them(postgresql_database: str) -> None:
+    checked: list[tuple[str, str]] = []
+    settings = ServiceSettings(database_url=postgresql_database, checks=frozenset({"S3KeyExists"}))
+
+    def checker(name: str) -> Check:
+        def check(task: Task) -> Verdict:
+            checked.append((name, task.component_id))
+            return Verdict(status="FINISHED")
+
+        return check
+
+    names = [f"P{number}" for number in range(6)]
+    refs = [{"ref": name} for name in names]
+    objects: list[dict[str, Any]] = [
+        {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"},
+        {"id": "A", "type": "ShellCommandActivity", "command": "true", "precondition": refs},
+        *({"id": name, "type": "S3KeyExists", "role": "r", "s3Key": "s3://b/k"} for name in names),
+    ]
+    with ExitStack() as stack:
+        services = [Service(settings, check=checker(name)) for name in ("one", "two")]
+        for service in services:
+            stack.callback(service.stop)
+            service.start()
+        made = services[0].create_pipeline(ANONYMOUS, "p", "1")
+        services[0].put_definition(made, as_definition(objects))
+        services[0].activate(made)
+        wait_for("the activity", lambda: services[1].claim("wg", "runner") is not None)
+    assert sorted(name for _, name in checked) == names

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow
-from taskrunner.model.states import PipelineState
+from taskrunner.model.states import INSTANCE_TERMINAL, PipelineState
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
@@ -134,16 +134,42 @@ def any_ready(conn: Connection, worker_group: str, now: datetime, *, account: st
     return conn.execute(_ANY_READY, wanted).first() is not None
 
 
-_READY = (
+def accounts_with_work(conn: Connection, worker_group: str, now: datetime) -> list[str]:
+    """The accounts for which there is anything to claim in the group."""
+    return [*conn.execute(_ACCOUNTS, {"of_group": worker_group, "at": now}).scalars()]
+
+
+def any_left(conn: Connection, worker_group: str) -> bool:
+    """Whether an instance that has not ended is placed in the group."""
+    statement = (
+        sa.select(instances.c.instance_id)
+        .where(
+            instances.c.worker_group == worker_group,
+            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
+        )
+        .limit(1)
+    )
+    return conn.execute(statement).first() is not None
+
+
+_WAITING = (
     attempts.c.worker_group == sa.bindparam("of_group"),
     attempts.c.queue == Queue.READY,
     attempts.c.ready_at <= sa.bindparam("at"),
-    pipelines.c.account == sa.bindparam("of_account"),
     # Nothing new of a pipeline that ends: there may be much of it still to be canceled or removed.
     pipelines.c.state != PipelineState.DEACTIVATING,
     pipelines.c.deleted_at.is_(None),
 )
+_READY = (*_WAITING, pipelines.c.account == sa.bindparam("of_account"))
 _OF_PIPELINE = pipelines.c.pipeline_id == attempts.c.pipeline_id
+_ACCOUNTS = (
+    sa.select(pipelines.c.account)
+    .distinct()
+    .select_from(attempts)
+    .join(pipelines, _OF_PIPELINE)
+    .where(*_WAITING)
+    .order_by(pipelines.c.account)
+)
 _ANY_READY = sa.select(attempts.c.attempt_id).join(pipelines, _OF_PIPELINE).where(*_READY).limit(1)
 _CLAIM = (
     sa.select(attempts)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.errors import PipelineDeleted, PipelineNotFound
+from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
 from taskrunner.model.states import PipelineState
 from taskrunner.service.store.records import (
     fetch,
@@ -20,6 +20,9 @@ from taskrunner.service.store.records import (
 )
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
 from taskrunner.service.store.tables import definitions, pipelines, schedules
+
+#: AWS's own bound.
+_MOST_TAGS = 10
 
 
 def insert_pipeline(conn: Connection, row: PipelineRow) -> str:
@@ -91,6 +94,17 @@ def list_pipelines(
 def update_pipeline(conn: Connection, pipeline_id: str, **values: Any) -> None:
     """Change columns of a pipeline."""
     conn.execute(pipelines.update().where(pipelines.c.pipeline_id == pipeline_id).values(**values))
+
+
+def change_tags(
+    conn: Connection, pipeline_id: str, change: Callable[[dict[str, str]], dict[str, str]]
+) -> None:
+    """Change a pipeline's tags. Raises InvalidRequest beyond ten."""
+    row = load_pipeline(conn, pipeline_id, lock=True)
+    tags = change(dict(row.tags))
+    if len(tags) > _MOST_TAGS:
+        raise InvalidRequest(f"a pipeline can have at most {_MOST_TAGS} tags")
+    update_pipeline(conn, pipeline_id, tags=[list(tag) for tag in tags.items()])
 
 
 def being_deactivated(conn: Connection) -> list[PipelineRow]:
