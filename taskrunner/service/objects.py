@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -15,17 +13,19 @@ from taskrunner.model.expressions import Scope, evaluate
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
-from taskrunner.service.runtime import Subject, moment
-from taskrunner.service.selectors import Condition, row_conditions
+from taskrunner.service.query import Page, RowQuery, component_page
+from taskrunner.service.row_conditions import RowConditions
+from taskrunner.service.runtime import moment
+from taskrunner.service.runtime_values import Subject
+from taskrunner.service.selectors import Condition
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store.pages import ATTEMPTS, INSTANCES, stored_versions
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
 from taskrunner.service.views import described, object_id
 from taskrunner.wire.structures import Selector
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +43,23 @@ class Objects:
 
     def query(
         self, sphere: str, selectors: Sequence[Selector], marker: str | None, limit: int
-    ) -> tuple[list[str], bool]:
-        """The ids of the objects of a sphere that meet every selector, and whether there are more.
+    ) -> Page:
+        """The ids of the objects of a sphere that meet every selector, and where more are.
 
-        They come in a stable order, from the one after `marker` on. Raises InvalidRequest.
+        They come in a stable order, from the place of the marker on. Raises InvalidRequest.
         """
         conditions = [Condition.of(selector) for selector in selectors]
-        found = (
-            object_id(subject)
-            for subject in _SPHERES[sphere](self, conditions, marker or None)
-            if all(condition.met_by(subject) for condition in conditions)
-        )
-        page = list(islice(found, limit + 1))
-        return page[:limit], len(page) > limit
+        return _SPHERES[sphere](self, conditions, marker or None, limit)
 
-    def _components(
-        self, _conditions: Sequence[Condition], marker: str | None
-    ) -> Iterator[Component]:
+    def _components(self, conditions: Sequence[Condition], marker: str | None, limit: int) -> Page:
         """The components of the active definition, or of the latest."""
         loaded = self._loaded
-        objects = loaded.for_eyes.definition.objects if loaded else ()
-        ids = [obj.id for obj in objects]
-        first = 0 if marker is None else 1 + ids.index(_known(marker if marker in ids else None))
-        return iter(self._as_components(objects[first:]))
+        objects = {obj.id: obj for obj in loaded.for_eyes.definition.objects} if loaded else {}
+
+        def subjects(ids: Sequence[str]) -> list[Component]:
+            return self._as_components([objects[key] for key in ids])
+
+        return component_page(list(objects), subjects, conditions, marker, limit)
 
     def _as_components(self, objects: Iterable[PipelineObject]) -> list[Component]:
         loaded = self._loaded
@@ -74,23 +68,25 @@ class Objects:
         facts = ComponentFacts(self.conn, self.pipeline, loaded)
         return [Component(row=self.pipeline, obj=obj, facts=facts) for obj in objects]
 
-    def _instances(self, conditions: Sequence[Condition], marker: str | None) -> Iterator[Instance]:
-        after = None if marker is None else _known(next(iter(self._rows([marker])), None))
-        where = row_conditions(instances, conditions)
-        for rows in instance_store.stream_instances(self.conn, self._id, where, after):
-            yield from self._as_instances(rows)
+    def _instances(self, conditions: Sequence[Condition], marker: str | None, limit: int) -> Page:
+        rows = RowConditions(instances, self._versions())
+        query = RowQuery(self.conn, self._id, INSTANCES, rows, self.as_instances)
+        return query.page(conditions, marker, limit)
 
-    def _attempts(self, conditions: Sequence[Condition], marker: str | None) -> Iterator[Attempt]:
-        load = attempt_store.load_attempt
-        after = None if marker is None else _known(load(self.conn, self._id, marker))
-        where = row_conditions(attempts, conditions)
-        for rows in attempt_store.stream_attempts(self.conn, self._id, where, after):
-            yield from self._as_attempts(rows)
+    def _attempts(self, conditions: Sequence[Condition], marker: str | None, limit: int) -> Page:
+        rows = RowConditions(attempts, self._versions())
+        query = RowQuery(self.conn, self._id, ATTEMPTS, rows, self.as_attempts)
+        return query.page(conditions, marker, limit)
+
+    def _versions(self) -> dict[int, LoadedDefinition]:
+        """Every version by which any instance may have been made."""
+        found = stored_versions(self.conn, self._id)
+        return {version: self.load(self._id, version) for version in found}
 
     def describe(self, ids: Sequence[str], *, evaluate_expressions: bool) -> list[PipelineObject]:
         """Objects of any sphere by their ids. Raises InvalidRequest for one that is not there."""
         tried = attempt_store.load_attempts(self.conn, self._id, attempt_ids=ids)
-        made: list[Subject] = [*self._as_instances(self._rows(ids)), *self._as_attempts(tried)]
+        made: list[Subject] = [*self.as_instances(self._rows(ids)), *self.as_attempts(tried)]
         by_id = {object_id(subject): subject for subject in made}
         found = [by_id.get(key) or self._component(key) for key in ids]
         return [
@@ -106,14 +102,16 @@ class Objects:
     def _rows(self, ids: Iterable[str]) -> list[InstanceRow]:
         return instance_store.load_instances(self.conn, self._id, ids)
 
-    def _as_instances(self, rows: Sequence[InstanceRow]) -> list[Instance]:
+    def as_instances(self, rows: Sequence[InstanceRow]) -> list[Instance]:
+        """Rows as objects; what they need beside is loaded for all of them."""
         batch = Batch(self.conn, self._id, rows)
         return [
             Instance(row=row, loaded=self.load(self._id, row.version), batch=batch) for row in rows
         ]
 
-    def _as_attempts(self, rows: Sequence[AttemptRow]) -> list[Attempt]:
-        of = self._as_instances(self._rows({row.instance_id for row in rows}))
+    def as_attempts(self, rows: Sequence[AttemptRow]) -> list[Attempt]:
+        """As `as_instances`, of attempts."""
+        of = self.as_instances(self._rows({row.instance_id for row in rows}))
         by_id = {instance.row.instance_id: instance for instance in of}
         return [Attempt(row=row, instance=by_id[row.instance_id]) for row in rows]
 
@@ -146,15 +144,9 @@ class Objects:
         return loaded.scope(component.obj.id, Moment(start=since, end=since))
 
 
-_SPHERES: Mapping[str, Callable[[Objects, Sequence[Condition], str | None], Iterator[Subject]]] = {
+_SPHERES: Mapping[str, Callable[[Objects, Sequence[Condition], str | None, int], Page]] = {
     "COMPONENT": Objects._components,
     "INSTANCE": Objects._instances,
     "ATTEMPT": Objects._attempts,
 }
 SPHERES = tuple(_SPHERES)
-
-
-def _known(place: T | None) -> T:
-    if place is None:
-        raise InvalidRequest("the marker is not one that this query gave")
-    return place

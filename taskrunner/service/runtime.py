@@ -5,13 +5,11 @@ Expressions, alarms, DescribeObjects and QueryObjects all read this table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-
-import sqlalchemy as sa
 
 from taskrunner.model.catalog import FieldGroup, find_type
 from taskrunner.model.document import PipelineObject, Ref
@@ -21,31 +19,15 @@ from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, AttemptStatus, 
 from taskrunner.model.times import format_datetime
 from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import LoadedDefinition, Moment, RuntimeFields
-from taskrunner.service.store.tables import attempts, instances
+from taskrunner.service.runtime_values import (
+    Column,
+    Constant,
+    Found,
+    OfInstance,
+    RuntimeValue,
+    Subject,
+)
 from taskrunner.service.subjects import Attempt, Component, Instance
-
-#: One value of a field. Moments and numbers are compared as such, and shown as text.
-RuntimeValue = str | int | datetime | Ref
-#: What the run says of a field: nothing, one value, or references.
-Found = RuntimeValue | tuple[Ref, ...] | None
-Subject = Component | Instance | Attempt
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A value that stands in the subject's own row; `refers`: as the id of another object."""
-
-    name: str
-    refers: bool = False
-
-    def __call__(self, subject: Subject) -> Found:
-        """The value, if there is one."""
-        value = getattr(subject.row, self.name)
-        if value is None:
-            return None
-        found: RuntimeValue = str(value) if isinstance(value, StrEnum) else value
-        return Ref(str(value)) if self.refers else found
-
 
 _ALL = frozenset(Category)
 _ACTIVITY = frozenset({Category.ACTIVITY})
@@ -156,11 +138,6 @@ def _users(instance: Instance) -> tuple[Ref, ...]:
     return _instances_of(instance, instance.loaded.components.used_by(instance.row.component_id))
 
 
-def _of_instance(name: str, *, refers: bool = False) -> Callable[[Attempt], Found]:
-    column = Column(name, refers)
-    return lambda attempt: column(attempt.instance)
-
-
 def _of_head(name: str) -> Callable[[Instance], Found]:
     column = Column(name)
     return lambda of: column(Attempt(row=of.head, instance=of)) if of.head else None
@@ -259,7 +236,7 @@ def _deactivated(facts: ComponentFacts, _key: str) -> datetime | None:
 
 _I = InstanceStatus
 _IDS = (Column("instance_id"), Column("attempt_id"), _object_id)
-_PARENTS = (Column("component_id", refers=True), _of_instance("component_id", refers=True))
+_PARENTS = (Column("component_id", refers=True), OfInstance("component_id", refers=True))
 _PIPELINE = Column("pipeline_id")
 _F = RuntimeField
 
@@ -278,16 +255,16 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("parent", *_PARENTS, in_expressions=False),
     _F("@componentParent", *_PARENTS),
     _F("@instanceParent", None, Column("instance_id", refers=True)),
-    _F("@sphere", lambda _: "INSTANCE", lambda _: "ATTEMPT", lambda _: "COMPONENT"),
+    _F("@sphere", Constant("INSTANCE"), Constant("ATTEMPT"), Constant("COMPONENT")),
     _F("@status", Column("status"), Column("status"), _component_status),
     _F("@version", Column("version")),
-    _F("@scheduledStartTime", Column("scheduled_start"), _of_instance("scheduled_start")),
-    _F("@scheduledEndTime", Column("scheduled_end"), _of_instance("scheduled_end")),
+    _F("@scheduledStartTime", Column("scheduled_start"), OfInstance("scheduled_start")),
+    _F("@scheduledEndTime", Column("scheduled_end"), OfInstance("scheduled_end")),
     _F("@actualStartTime", Column("actual_start"), Column("started_at")),
     _F("@actualEndTime", Column("actual_end"), Column("ended_at")),
     _F("@finishedTime", _finished_at, in_expressions=False),
     # The same for all attempts of a run, and another one after a rerun.
-    _F("@runStartTime", None, _of_instance("not_before"), in_expressions=False),
+    _F("@runStartTime", None, OfInstance("not_before"), in_expressions=False),
     _F("@cascadeFailedOn", Column("cause", refers=True)),
     _F("cancellationReason", _why(_I.CANCELED), _why(AttemptStatus.CANCELED)),
     _F("@failureReason", _why(_I.FAILED, _I.TIMEDOUT), only=_RESOURCE),
@@ -297,7 +274,7 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F(
         "node",
         Column("node_id", refers=True),
-        _of_instance("node_id", refers=True),
+        OfInstance("node_id", refers=True),
         in_expressions=False,
     ),
     _F("@resource", _resource, only=_ACTIVITY, in_expressions=False),
@@ -356,14 +333,9 @@ _BY_NAME = {
 SHOWN = tuple(dict.fromkeys(known.name for known in RUNTIME_FIELDS if known.shown))
 
 
-def text_column(table: sa.Table, name: str) -> str | None:
-    """The column of instances or attempts that always holds a field's text, if one does."""
-    for known in _BY_NAME.get(name, ()):
-        get = {instances: known.instance, attempts: known.attempt}.get(table)
-        if isinstance(get, Column):
-            column = table.c[get.name]
-            return get.name if isinstance(column.type, sa.Text) and not column.nullable else None
-    return None
+def known_as(name: str) -> Sequence[RuntimeField]:
+    """The runtime fields of this name, of which the first that has a value tells it."""
+    return _BY_NAME.get(name, ())
 
 
 def expression_fields(instance: Instance) -> RuntimeFields:

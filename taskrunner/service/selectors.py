@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
-
-import sqlalchemy as sa
 
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.catalog import Slot, find_type
@@ -16,7 +14,7 @@ from taskrunner.model.document import Ref
 from taskrunner.model.expressions.values import as_number
 from taskrunner.model.period import Period
 from taskrunner.model.times import parse_datetime
-from taskrunner.service.runtime import RuntimeValue, Subject, text_column
+from taskrunner.service.runtime_values import RuntimeValue, Subject
 from taskrunner.service.views import as_text, values
 from taskrunner.wire.structures import Operator, Selector
 
@@ -40,6 +38,8 @@ _READ: Mapping[Slot, Callable[[str], Any]] = {
     Slot.DATETIME: parse_datetime,
     Slot.PERIOD: _period,
 }
+#: The types whose values may be written in several ways.
+NUMBERS_AND_TIMES = frozenset(_READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,3 @@ def _reader(subject: Subject, key: str, value: str | int | datetime) -> Callable
     known = find_type(str(type_name))
     field = known.fields.get(key) if known else None
     return _READ.get(field.slot, str) if field else str
-
-
-def row_conditions(
-    table: sa.Table, conditions: Iterable[Condition]
-) -> list[sa.ColumnElement[bool]]:
-    """What the rows that meet some conditions have in common, for the store to choose by."""
-    return [
-        table.c[column].in_(condition.wanted)
-        for condition in conditions
-        if condition.equals and (column := text_column(table, condition.field)) is not None
-    ]

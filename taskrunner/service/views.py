@@ -15,7 +15,8 @@ from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.times import format_datetime
 from taskrunner.secret import Secret, is_secret
 from taskrunner.service.definitions import LoadedDefinition, Moment
-from taskrunner.service.runtime import SHOWN, RuntimeValue, Subject, moment, runtime_values
+from taskrunner.service.runtime import SHOWN, moment, runtime_values
+from taskrunner.service.runtime_values import RuntimeValue, Subject
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
 
 #: Fields of a task's objects that lead away from the work itself.

@@ -38,9 +38,9 @@ def query_objects(
     if not 0 < limit <= PAGE:
         raise InvalidRequest(f"limit {limit}: wanted 1 to {PAGE}")
     with service.objects(request.pipeline_id, caller) as objects:
-        ids, more = objects.query(request.sphere, selectors, request.marker, limit)
+        page = objects.query(request.sphere, selectors, request.marker, limit)
     return QueryObjectsOutput(
-        ids=tuple(ids), has_more_results=more, marker=ids[-1] if more else None
+        ids=tuple(page.ids), has_more_results=page.marker is not None, marker=page.marker
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,6 @@ from taskrunner.service.store.records import (
     fetch_first,
     is_row,
     key_of,
-    stream,
 )
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.store.tables import attempts, handouts, instances, pipelines
@@ -84,18 +83,6 @@ def load_attempts(
     if attempt_ids is not None:
         statement = statement.where(attempts.c.attempt_id.in_(attempt_ids))
     return fetch(conn, AttemptRow, statement)
-
-
-def stream_attempts(
-    conn: Connection,
-    pipeline_id: str,
-    where: Iterable[sa.ColumnElement[bool]],
-    after: AttemptRow | None,
-) -> Iterator[list[AttemptRow]]:
-    """A pipeline's attempts, oldest first, those beyond `after`, in lists."""
-    order = (attempts.c.created_at, attempts.c.number, attempts.c.attempt_id)
-    ours = sa.select(attempts).where(attempts.c.pipeline_id == pipeline_id, *where)
-    return stream(conn, AttemptRow, ours, order, after)
 
 
 def head_attempts(

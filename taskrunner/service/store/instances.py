@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,6 @@ from taskrunner.service.store.records import (
     insert_missing_columns,
     is_row,
     key_of,
-    stream,
 )
 from taskrunner.service.store.tables import dependencies, instances, pipelines
 
@@ -196,18 +195,6 @@ def canceled_by(conn: Connection, pipeline_id: str, error_id: str) -> list[Insta
 def live_ids(conn: Connection, pipeline_id: str) -> list[str]:
     """The ids of the instances of a pipeline that are not at their end."""
     return list(conn.execute(_LIVE_IDS, {"of_pipeline": pipeline_id}).scalars())
-
-
-def stream_instances(
-    conn: Connection,
-    pipeline_id: str,
-    where: Iterable[sa.ColumnElement[bool]],
-    after: InstanceRow | None,
-) -> Iterator[list[InstanceRow]]:
-    """A pipeline's instances in the order of their periods, those beyond `after`, in lists."""
-    order = (instances.c.scheduled_start, instances.c.instance_id)
-    ours = sa.select(instances).where(instances.c.pipeline_id == pipeline_id, *where)
-    return stream(conn, InstanceRow, ours, order, after)
 
 
 def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:

@@ -5,7 +5,7 @@ A row class has one field for each column of its table (a test compares).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -15,9 +15,6 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.rows import Row
 
 R = TypeVar("R", bound=Row)
-
-#: Rows that are held at a time when many are gone through.
-STREAMED = 100
 
 
 def fetch(
@@ -41,26 +38,50 @@ def fetch_first(
     return cls.from_columns(found) if found else None
 
 
-def stream(
+#: Where a row stands in an order: the values of its columns.
+Place = tuple[Any, ...]
+
+
+def page(
     conn: Connection,
     cls: type[R],
     statement: sa.Select[Any],
     order: Sequence[sa.Column[Any]],
-    after: R | None,
     *,
-    size: int = STREAMED,
-) -> Iterator[list[R]]:
-    """Every row that a statement finds, some at a time; those beyond `after`.
+    after: Place | None,
+    up_to: Place | None,
+    limit: int,
+) -> list[R]:
+    """The first rows that a statement finds beyond one place and up to another, in an order.
 
-    No two may share a place in the order.
+    No two may share a place.
     """
     if after is not None:
-        place = (sa.literal(getattr(after, column.name), column.type) for column in order)
-        statement = statement.where(sa.tuple_(*order) > sa.tuple_(*place))
-    options = {"yield_per": size}
-    with conn.execute(statement.order_by(*order), execution_options=options) as result:
-        for found in result.mappings().partitions():
-            yield [cls.from_columns(row) for row in found]
+        statement = statement.where(sa.tuple_(*order) > _at(order, after))
+    if up_to is not None:
+        statement = statement.where(sa.tuple_(*order) <= _at(order, up_to))
+    return fetch(conn, cls, statement.order_by(*order).limit(limit))
+
+
+def place_beyond(
+    conn: Connection,
+    statement: sa.Select[Any],
+    order: Sequence[sa.Column[Any]],
+    *,
+    after: Place | None,
+    rows: int,
+) -> Place | None:
+    """The place so many rows beyond another; None when there are fewer."""
+    if after is not None:
+        statement = statement.where(sa.tuple_(*order) > _at(order, after))
+    statement = statement.with_only_columns(*order).order_by(*order)
+    found = conn.execute(statement.limit(1).offset(rows - 1)).first()
+    return None if found is None else tuple(found)
+
+
+def _at(order: Sequence[sa.Column[Any]], place: Place) -> sa.Tuple:
+    both = zip(order, place, strict=True)
+    return sa.tuple_(*(sa.literal(value, column.type) for column, value in both))
 
 
 def insert_missing(conn: Connection, table: sa.Table, rows: Sequence[Row]) -> None:

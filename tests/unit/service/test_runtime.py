@@ -82,7 +82,8 @@ def found(
         for key, kind, text in wanted
     ]
     with world.service.objects(pipeline) as objects:
-        ids, more = objects.query(sphere, selectors, None, 100)
+        page = objects.query(sphere, selectors, None, 100)
+        ids, more = list(page.ids), page.marker is not None
     assert not more
     return ids
 

@@ -11,10 +11,9 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.component_facts import ComponentFacts
 from taskrunner.service.definitions import LoadedDefinition
-from taskrunner.service.runtime import Subject
-from taskrunner.service.selectors import Condition, row_conditions
+from taskrunner.service.runtime_values import Subject
+from taskrunner.service.selectors import Condition
 from taskrunner.service.store.rows import PipelineRow
-from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Component, Instance
 from taskrunner.testing.service import as_definition
 from taskrunner.wire.structures import Operator, Selector
@@ -160,20 +159,3 @@ def test_a_selector_that_lacks_something_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequest, match=words):
         condition(key, operator, *wanted)
-
-
-def test_rows_are_chosen_by_what_they_always_hold() -> None:
-    asked = [
-        condition("@status", "EQ", "FAILED", "TIMEDOUT"),
-        condition("parent", "REF_EQ", "A"),
-        condition("@instanceParent", "EQ", "@A_1"),
-        # An object may have an errorId from its definition, and no text can be told from a range.
-        condition("errorId", "EQ", "X"),
-        condition("@status", "GE", "F"),
-        condition("@scheduledStartTime", "EQ", "2026-02-13"),
-        condition("command", "EQ", "true"),
-    ]
-    chosen = [str(clause.left) for clause in row_conditions(instances, asked)]
-    assert chosen == ["instances.status", "instances.component_id"]
-    chosen = [str(clause.left) for clause in row_conditions(attempts, asked)]
-    assert chosen == ["attempts.status", "attempts.instance_id"]
