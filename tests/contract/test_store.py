@@ -29,7 +29,7 @@ from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
 from taskrunner.service.store.database import Store
-from taskrunner.service.store.records import stream
+from taskrunner.service.store.pages import INSTANCES
 from taskrunner.service.store.rows import (
     AlarmRow,
     AnsweredCall,
@@ -146,24 +146,32 @@ def test_a_row_comes_back_as_it_was_written(store: Store) -> None:
         assert pipelines.load_pipeline(conn, "df-1") == pipeline
 
 
-def test_rows_are_streamed_in_order_from_a_place_on(store: Store) -> None:
-    """Those of one moment too, and with other statements executed in between."""
+def test_rows_are_paged_in_order_from_one_place_to_another(store: Store) -> None:
+    """Those of one moment too."""
     names = ["E", "D", "C", "B", "A"]
     with store.write() as conn:
         specs = [spec(name, at=NOW if name in "DE" else NOW + MINUTE) for name in names]
         instances.insert_instances(conn, "df-1", 1, specs, NOW)
-        queue(conn, *(attempt(name) for name in names))
-    statement = sa.select(METADATA.tables["instances"])
-    order = [METADATA.tables["instances"].c[name] for name in ("scheduled_start", "instance_id")]
+
+    def page(
+        *wanted: str, after: str | None = None, up_to: str | None = None, limit: int = 9
+    ) -> list[str]:
+        parts = [[INSTANCES.table.c.component_id == name] for name in wanted] or [[]]
+        begin, end = places.get(after or ""), places.get(up_to or "")
+        found = INSTANCES.next_rows(conn, "df-1", parts, after=begin, up_to=end, limit=limit)
+        return [row.component_id for row in found]
+
     with store.read() as conn:
-        after = instances.load_instance(conn, "df-1", "@E")
-        read = []
-        for rows in stream(conn, InstanceRow, statement, order, after, size=2):
-            read.append([row.instance_id for row in rows])
-            assert attempts.head_attempts(conn, "df-1", read[-1]).keys() == set(read[-1])
-        assert read == [["@A", "@B"], ["@C"]]
-        whole = list(stream(conn, InstanceRow, statement, order, None, size=2))
-        assert [row.instance_id for rows in whole for row in rows] == ["@D", "@E", "@A", "@B", "@C"]
+        rows = instances.load_instances(conn, "df-1")
+        places = {row.component_id: INSTANCES.place(row) for row in rows}
+        assert page() == ["D", "E", "A", "B", "C"]
+        assert page(after="E", limit=2) == ["A", "B"]
+        assert page(after="D", up_to="A") == ["E", "A"]
+        # Of several parts the first rows of all of them.
+        assert page("C", "E", "A", limit=2) == ["E", "A"]
+        assert INSTANCES.place_beyond(conn, "df-1", after=None, rows=3) == places["A"]
+        assert INSTANCES.place_beyond(conn, "df-1", after=places["A"], rows=2) == places["C"]
+        assert INSTANCES.place_beyond(conn, "df-1", after=places["A"], rows=3) is None
 
 
 # -- the schema -----------------------------------------------------------------------------
