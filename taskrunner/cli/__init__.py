@@ -20,6 +20,10 @@ COMMANDS = {
     "run": ("taskrunner.cli.run", "Run a definition here: service, agent and result in one."),
     "copy": ("taskrunner.cli.copy", "Copy rows or files from one place to another."),
     "serve": ("taskrunner.cli.serve", "Serve AWS Data Pipeline's API."),
+    "keys": (
+        "taskrunner.cli.keys",
+        "Make, list, revoke keys of a service's callers; rotate its store's.",
+    ),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),
     "pause": ("taskrunner.cli.control:pause", "Have the agent take no more tasks."),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: What the service knows and its agents need not: whoever reads their environment would have it.
 _OF_THE_SERVICE = ("TASKRUNNER_CREDENTIALS_FILE", "TASKRUNNER_DATABASE_URL")
 #: Beside a SQLite store there are others with the same content.
-_BESIDE_STORE = ("", "-wal", "-shm", "-journal")
+_BESIDE_STORE = ("", "-wal", "-shm", "-journal", "-key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

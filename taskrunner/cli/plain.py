@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from unicodedata import combining, east_asian_width
 
 CUT = "…"
@@ -21,6 +21,18 @@ def cells(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(map(_cells_of, text))
+
+
+def aligned(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lines of columns under their names, for people and for `awk`."""
+    lines = [heads, *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(cells(line[column]) for line in lines) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - cells(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
 
 
 def shortened(text: str, width: int, *, tail: int | None = None) -> str:

@@ -19,19 +19,27 @@ from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.cli.ec2_options import Ec2Options, ec2_options
 from taskrunner.cli.log_options import LogOptions, log_options
 from taskrunner.cli.served_alarms import alarms_option, publisher_of
+from taskrunner.cli.served_greeting import announce
+from taskrunner.cli.served_keys import authenticator_of, know_stored_keys
 from taskrunner.cli.served_preconditions import Checker, preconditions_option, types_for
-from taskrunner.cli.store_options import StoreOptions, store_options
+from taskrunner.cli.served_tls import both, certificate_of
+from taskrunner.cli.store_options import (
+    StoreOptions,
+    default_database,
+    state_folder,
+    store_options,
+)
 from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
-from taskrunner.host.systemd import Notifier
 
 if TYPE_CHECKING:
     from taskrunner.cli.served_resources import ServedResources
+    from taskrunner.service.app import EdgeSettings
     from taskrunner.service.auth import Authenticator
     from taskrunner.service.resources.rules import Rules
-    from taskrunner.service.server import Address, ServiceServer
+    from taskrunner.service.server import ServiceServer
     from taskrunner.service.settings import ServiceSettings
-    from taskrunner.service.store.database import Store
+    from taskrunner.service.tls import Certificate
 
 
 _DEFAULT_LISTEN = "127.0.0.1:8484"
@@ -45,8 +53,11 @@ class Options:
     store: StoreOptions
     no_auth: bool
     credentials_file: Path | None
+    stored_keys: bool
     region: str
     host_name: tuple[str, ...]
+    tls_cert: Path | None
+    tls_key: Path | None
     resources: str | None
     run_as_user: str | None
     tasks_as_service_user: bool
@@ -79,6 +90,12 @@ class Options:
     help="TOML or JSON with the access keys that may call; see docs/protocol.md.",
 )
 @click.option(
+    "--stored-keys",
+    is_flag=True,
+    help="Have those keys alone call that `taskrunner keys` has made, with no credentials file. "
+    "Beside one they count in any case.",
+)
+@click.option(
     "--region", default="us-east-1", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], metavar="REGION"
 )
 @click.option(
@@ -87,6 +104,19 @@ class Options:
     metavar="NAME",
     help="A name that clients know this service by (repeatable); loopback names, addresses and "
     "this host's own name are always answered, '*' answers any.",
+)
+@click.option(
+    "--tls-cert",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Speak HTTPS, by the certificate in this PEM file, those of its authorities behind it. "
+    "Read anew when it changes, and on SIGHUP.",
+)
+@click.option(
+    "--tls-key",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The certificate's key, in PEM; without it it stands in the file of the certificate.",
 )
 @click.option(
     "--resources",
@@ -166,15 +196,22 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
 
     logs.configure(level=options.log_level, form=options.log_format)
     address = Address.parse(options.listen)
-    authenticator, reload = _authenticator(options, address)
+    authenticator, reload = authenticator_of(options, address)
     # The store and its neighbours hold secrets of pipelines.
     os.umask(0o077)
+    certificate = certificate_of(options.tls_cert, options.tls_key)
+    reload = both(reload, certificate)
     resources = _resources(options, environ)
+    if certificate is not None and resources.local is not None:
+        raise UsageError(
+            "--tls-cert with local resources: their agents know the service by its address alone; "
+            "have it on loopback, and a proxy with TLS before it"
+        )
     _take_descriptors(options, resources)
     # Until there are keys to be reloaded, SIGHUP would end us.
     with _on_signals({signal.SIGHUP: lambda: None}), closing(bind(address)) as sock:
         try:
-            return _serve_on(sock, options, resources, authenticator, environ, reload)
+            return _serve_on(sock, options, resources, authenticator, environ, reload, certificate)
         except StoreLost as error:
             click.echo(f"taskrunner serve: {error}", err=True)
             return ExitCode.STORE_LOST
@@ -185,7 +222,7 @@ def _resources(options: Options, environ: Mapping[str, str]) -> ServedResources:
     from taskrunner.cli.served_resources import served_resources
 
     local = LocalAgents(
-        folder=(options.work_dir or _state_folder(environ) / "resources").absolute(),
+        folder=(options.work_dir or state_folder(environ) / "resources").absolute(),
         region=options.region,
         s3_root=options.logs.s3_root,
         s3_endpoint=options.logs.s3_endpoint,
@@ -218,8 +255,9 @@ def _serve_on(
     authenticator: Authenticator,
     environ: Mapping[str, str],
     reload: Callable[[], None],
+    certificate: Certificate | None,
 ) -> int:
-    from taskrunner.service.app import EdgeSettings, create_app
+    from taskrunner.service.app import create_app
     from taskrunner.service.engine import Service
     from taskrunner.service.handlers import HANDLERS
     from taskrunner.service.server import ServiceServer, url_of
@@ -232,34 +270,44 @@ def _serve_on(
         if len(ended) == 1:  # a second time would cut short what is being answered
             server.stop()
 
+    url = url_of(sock, secured=certificate is not None)
     with ExitStack() as stack:
-        local = resources.processes(url_of(sock), environ)
+        local = resources.processes(url, environ)
         if local is not None:
             stack.callback(local.close)
         service = Service(
             _settings(options, resources.rules, environ),
-            provider=resources.provider(local, url_of(sock)),
+            provider=resources.provider(local, url),
             publisher=publisher_of(options.alarms),
             check=Checker(options.region, options.logs.s3_root, options.logs.s3_endpoint),
             failed=failed,
         )
         stack.callback(service.stop)
         resources.check_private(options.credentials_file, service.settings.database_url)
+        know_stored_keys(authenticator, service.store, options.store.database_url)
         app = create_app(
             service,
             handlers=HANDLERS,
             authenticator=authenticator,
-            settings=EdgeSettings(
-                host_names=_host_names(options), connections=options.max_connections
-            ),
+            settings=_edge_settings(options, certificate),
             routes=resources.know_machines(authenticator, service.store),
         )
-        server = ServiceServer(app, sock)
+        server = ServiceServer(app, sock, certificate=certificate)
         service.start()
         _run_until_signalled(
-            server, reload, started=lambda: _announce(options, resources, server, service.store)
+            server, reload, started=lambda: announce(options, resources, server, service.store)
         )
     return _ended(*ended[0]) if ended else _ended()
+
+
+def _edge_settings(options: Options, certificate: Certificate | None) -> EdgeSettings:
+    from taskrunner.service.app import EdgeSettings
+
+    return EdgeSettings(
+        host_names=_host_names(options),
+        connections=options.max_connections,
+        refresh=certificate.refresh if certificate else lambda: None,
+    )
 
 
 def _know_what_definitions_say() -> None:
@@ -286,8 +334,8 @@ def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> Ser
     from taskrunner.service.settings import ServiceSettings
 
     return ServiceSettings(
-        database_url=options.store.database_url or _default_database(environ),
-        opening=options.store.opening,
+        database_url=options.store.database_url or default_database(environ),
+        opening=options.store.opening(environ),
         retention=options.store.retention,
         ack_timeout_s=options.ack_timeout,
         lease_timeout_s=options.lease_timeout,
@@ -297,71 +345,8 @@ def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> Ser
     )
 
 
-def _authenticator(options: Options, address: Address) -> tuple[Authenticator, Callable[[], None]]:
-    """Who may call, and what has the keys read anew."""
-    from taskrunner.clock import SystemClock
-    from taskrunner.service.auth import NoAuthenticator, SigV4Authenticator
-    from taskrunner.service.key_file import KeyFile
-    from taskrunner.wire.endpoint import is_loopback
-
-    if options.no_auth and options.credentials_file is not None:
-        raise UsageError("--no-auth and --credentials-file: one or the other")
-    if options.credentials_file is not None:
-        keys = KeyFile(options.credentials_file)
-        authenticator = SigV4Authenticator(
-            keys, region=options.region, clock=SystemClock(), refresh=keys.refresh
-        )
-        return authenticator, keys.ask
-    if not options.no_auth:
-        raise UsageError(
-            "who may call? Name the access keys with --credentials-file FILE, or take calls from "
-            "every user of this host with --no-auth"
-        )
-    if not is_loopback(address.host):
-        raise UsageError(
-            f"--no-auth on {address}: whoever reaches that address could run commands on your "
-            "hosts; listen on 127.0.0.1, or use --credentials-file"
-        )
-    return NoAuthenticator(), lambda: None
-
-
-def _default_database(environ: Mapping[str, str]) -> str:
-    return f"sqlite:///{_state_folder(environ) / 'service.db'}"
-
-
-def _state_folder(environ: Mapping[str, str]) -> Path:
-    state = environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "taskrunner"
-
-
 def _host_names(options: Options) -> tuple[str, ...]:
     return (*options.host_name, socket.gethostname(), socket.getfqdn())
-
-
-def _announce(
-    options: Options, resources: ServedResources, server: ServiceServer, store: Store
-) -> None:
-    url = server.url
-    made = "a new store was made: " if store.is_new else "the store is "
-    lines = [
-        f"taskrunner serve: listening on {url}",
-        f"taskrunner serve: {made}{store.where}",
-        "",
-        "For boto3, the AWS CLI and other SDKs:",
-        f"  export AWS_ENDPOINT_URL_DATA_PIPELINE={url}",
-        f"  export AWS_DEFAULT_REGION={options.region}",
-    ]
-    if options.no_auth:
-        lines.append("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local  # any will do")
-    else:
-        lines.append("  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...  # one of the keys")
-    lines += [
-        "An agent:",
-        f"  taskrunner --worker-group NAME --endpoint {url}",
-        *resources.lines(url),
-    ]
-    click.echo("\n".join(lines))
-    Notifier.from_environment(os.environ).send(READY="1", STATUS=f"listening on {url}")
 
 
 def _run_until_signalled(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -13,6 +14,7 @@ from taskrunner.errors import UsageError
 if TYPE_CHECKING:
     from taskrunner.service.settings import Retention
     from taskrunner.service.store.backend import Opening
+    from taskrunner.service.store.store_key import StoreKeySource
 
 Decorated = Callable[..., Any]
 
@@ -23,6 +25,21 @@ _OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = (
         envvar="TASKRUNNER_DATABASE_URL",
         help="sqlite:////PATH or postgresql://USER:PASSWORD@HOST/DATABASE. "
         "Without it, SQLite in $XDG_STATE_HOME/taskrunner/service.db.",
+    ),
+    click.option(
+        "--store-key-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        envvar="TASKRUNNER_STORE_KEY_FILE",
+        help="The key that secrets in the store are encrypted by: 32 bytes in base64, a line each, "
+        "older ones last. Without it the credential store_key of systemd; else, for SQLite, a file "
+        "beside the database, which a first start makes.",
+    ),
+    click.option(
+        "--store-key-command",
+        metavar="COMMAND",
+        envvar="TASKRUNNER_STORE_KEY_COMMAND",
+        help="A command that prints that key.",
     ),
     click.option(
         "--create",
@@ -62,6 +79,32 @@ _OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = (
 )
 
 
+def key_source(
+    file: Path | None, command: str | None, environ: Mapping[str, str]
+) -> StoreKeySource | None:
+    """Where the store's key comes from, if anybody has said. Raises UsageError."""
+    from taskrunner.config.secret_files import credential
+    from taskrunner.service.store.store_key import CREDENTIAL, StoreKeySource
+
+    if file is not None and command is not None:
+        raise UsageError("--store-key-file and --store-key-command: one or the other")
+    if command is not None:
+        return StoreKeySource(command=command)
+    found = file or credential(CREDENTIAL, environ)
+    return StoreKeySource(file=found) if found is not None else None
+
+
+def default_database(environ: Mapping[str, str]) -> str:
+    """The store of a service whose operator has named none."""
+    return f"sqlite:///{state_folder(environ) / 'service.db'}"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where programs of this user keep their state."""
+    state = environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "taskrunner"
+
+
 def store_options(command: Decorated) -> Decorated:
     """Add them to a command."""
     for option in reversed(_OPTIONS):
@@ -74,6 +117,8 @@ class StoreOptions:
     """What the command line said of the store."""
 
     database_url: str | None = field(repr=False)
+    store_key_file: Path | None
+    store_key_command: str | None = field(repr=False)
     create: bool
     restored: bool
     keep_days: float
@@ -89,12 +134,12 @@ class StoreOptions:
         own = {name: value for name, value in given.items() if name in names}
         return cls(**own), {name: value for name, value in given.items() if name not in names}
 
-    @property
-    def opening(self) -> Opening:
-        """What may be done where the store is not the one that was here."""
+    def opening(self, environ: Mapping[str, str]) -> Opening:
+        """What may be done where the store is not the one that was here, and where its key is."""
         from taskrunner.service.store.backend import Opening
 
-        return Opening(create=self.create, restored=self.restored)
+        key = key_source(self.store_key_file, self.store_key_command, environ)
+        return Opening(create=self.create, restored=self.restored, store_key=key)
 
     @property
     def retention(self) -> Retention:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from taskrunner.logs import get_logger
 from taskrunner.service.connections import Connections, origin_of
@@ -36,8 +38,13 @@ class Acceptor:
         sock: socket.socket,
         connections: Connections,
         protocol: Callable[[str], EdgeProtocol],
+        secured: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """`protocol` makes the protocol of a connection from an origin."""
+        """`protocol` makes the protocol of a connection from an origin.
+
+        `secured` gives what asyncio is to be told of TLS.
+        """
+        self._secured = secured
         self._sock = sock
         self._connections = connections
         self._protocol = protocol
@@ -101,22 +108,35 @@ class Acceptor:
 
     def _open(self, accepted: socket.socket, origin: str) -> None:
         accepted.setblocking(False)
-        task = self._loop.create_task(self._connect(accepted, self._protocol(origin)))
+        protocol = self._protocol(origin)
+        task = self._loop.create_task(self._connect(accepted, protocol))
+        # Who never says a word of TLS is as idle as others, and goes when a place is needed.
+        protocol.opening = task
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
     async def _connect(self, accepted: socket.socket, protocol: EdgeProtocol) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: protocol, accepted)
+            await self._loop.connect_accepted_socket(lambda: protocol, accepted, **self._secured())
+        except ssl.SSLError as error:
+            # Strangers' mistakes, such as plain HTTP: not one line each.
+            protocol.give_up()
+            accepted.close()
+            self._tell("a connection could not be secured", error=str(error.reason or error))
         except OSError as error:
             protocol.give_up()
             accepted.close()
             reason = (error.strerror or str(error)).lower()
             self._tell(f"a connection could not be opened: {reason}")
         except asyncio.CancelledError:
+            protocol.opening = None
             protocol.close_now()
             accepted.close()
+            if not protocol.is_made:
+                protocol.give_up()
             raise
+        finally:
+            protocol.opening = None
 
     def _tell(self, what: str, **facts: object) -> None:
         now = self._loop.time()

@@ -82,6 +82,8 @@ class EdgeSettings:
     connections: int | None = None
     #: How often keys are looked at whether they have changed.
     key_check_s: float = 1.0
+    #: What else is looked at then, in a thread.
+    refresh: Callable[[], None] = lambda: None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -189,6 +191,7 @@ class _Api:
             await asyncio.sleep(self._settings.key_check_s)
             ticks += 1
             try:
+                await self._pool.run(_EDGE, self._settings.refresh)
                 await self._pool.run(_EDGE, self._authenticator.refresh)
                 self.polls.held.end_those_of_changed_keys(self._authenticator.check_still)
                 if ticks % _TICKS_TO_FORGET == 0:

@@ -122,6 +122,10 @@ class SigV4Authenticator:
         self._keys.append(keys)
         self._refreshes.append(refresh)
 
+    def has_keys(self) -> bool:
+        """Whether anybody could call."""
+        return any(self._keys)
+
     def check_headers(self, headers: Mapping[str, str]) -> None:
         """Raise a ServiceFault when these headers cannot be those of a permitted request."""
         self._verifier.check_headers(headers)

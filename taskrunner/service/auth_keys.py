@@ -45,7 +45,8 @@ ROLES: Mapping[str, frozenset[str]] = {
     "admin": frozenset(OPERATIONS),
 }
 
-_ID = re.compile(r"[A-Za-z0-9_+=.@-]{3,128}")
+#: The ids that a key may have.
+KEY_ID = re.compile(r"[A-Za-z0-9_+=.@-]{3,128}")
 _SHORTEST_SECRET = 16
 _MEMBERS = {"id", "secret", "user", "account", "role", "actions", "worker_groups"}
 
@@ -106,7 +107,7 @@ def _key(path: Path, number: int, raw: Any) -> Key:
     if unknown:
         raise ConfigError(f"{where}: {unknown[0]!r} is not one of {', '.join(sorted(_MEMBERS))}")
     key_id, secret = raw.get("id"), raw.get("secret")
-    if not isinstance(key_id, str) or not _ID.fullmatch(key_id):
+    if not isinstance(key_id, str) or not KEY_ID.fullmatch(key_id):
         raise ConfigError(f"{where}: wanted an 'id' of 3 to 128 letters, digits and _+=.@-")
     if not isinstance(secret, str) or len(secret) < _SHORTEST_SECRET:
         raise ConfigError(f"{where} ({key_id}): wanted a 'secret' of {_SHORTEST_SECRET} or more")
@@ -131,10 +132,14 @@ def _actions(where: str, raw: Mapping[str, Any]) -> frozenset[str]:
             raise ConfigError(f"{where}: role {role!r} is not one of {', '.join(ROLES)}")
         return ROLES[role]
     names = frozenset(_texts(where, "actions", actions))
-    unknown = sorted(names - OPERATIONS.keys())
-    if unknown:
-        raise ConfigError(f"{where}: there is no action {unknown[0]!r}")
+    if (unknown := unknown_action(names)) is not None:
+        raise ConfigError(f"{where}: there is no action {unknown!r}")
     return names
+
+
+def unknown_action(names: Iterable[str]) -> str | None:
+    """One that is no operation, if there is any."""
+    return min(set(names) - OPERATIONS.keys(), default=None)
 
 
 def _text(where: str, raw: Mapping[str, Any], name: str, default: str) -> str:

@@ -46,6 +46,8 @@ class Duties:
     clean_up: Callable[[datetime], float] | None = None
     #: Saves who has asked for work; how long nothing is to be done, in seconds.
     save_runners: Callable[[datetime], float] | None = None
+    #: Seals secrets by the newest key; how long nothing is to be done, in seconds.
+    seal_anew: Callable[[datetime], float] | None = None
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -85,6 +87,8 @@ class Duties:
             steps["clean-up"] = self.clean_up
         if self.save_runners is not None:
             steps["runners"] = self.save_runners
+        if self.seal_anew is not None:
+            steps["encryption"] = self.seal_anew
         return steps
 
     def _look_at_store(self, _now: datetime) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +28,8 @@ from taskrunner.service.duties import Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects
 from taskrunner.service.pipeline_fields import Described, pipeline_fields
+from taskrunner.service.pipeline_ids import new_pipeline_id
+from taskrunner.service.reencryption import Reencryption
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
@@ -45,8 +45,6 @@ from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.tasks import Tasks
 from taskrunner.service.timeline import Timeline
 from taskrunner.service.wakeups import WorkReady
-
-_ID_ALPHABET = string.ascii_uppercase + string.digits
 
 
 class Service:
@@ -77,16 +75,14 @@ class Service:
         )
         load = self._definitions.get
         self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
+        launched_by, rules = made(provider, self.store), settings.resources
         self.resources = ResourceManager(
-            self.store,
-            made(provider, self.store),
-            load,
-            rules=settings.resources,
-            work_ready=self.work_ready,
+            self.store, launched_by, load, rules=rules, work_ready=self.work_ready
         )
         self.stopping = Stopping(self.store, self.transaction, self.loaded)
-        take_up = self.stopping.take_up
-        self.cleaner = Cleaner(self.store, settings.retention, self._definitions, take_up)
+        self.cleaner = Cleaner(
+            self.store, settings.retention, self._definitions, self.stopping.take_up
+        )
         self.alarms = AlarmLoop(self.store, publisher or Recorder())
         #: Hears the service's other processes. A SQLite file has no other: it has one owner.
         self.listener: Listener | None = None
@@ -108,6 +104,7 @@ class Service:
             look_at_store=self.store.look,
             clean_up=self.cleaner.step,
             save_runners=self.roster.step,
+            seal_anew=Reencryption(self.store).step,
         )
 
     def start(self) -> None:
@@ -154,7 +151,7 @@ class Service:
             if found is not None:
                 return found.pipeline_id
             row = PipelineRow(
-                pipeline_id=_new_pipeline_id(),
+                pipeline_id=new_pipeline_id(),
                 account=caller.account,
                 user_id=caller.user,
                 name=name,
@@ -391,7 +388,3 @@ class Service:
 
     def _tasks(self, conn: Connection, caller: Caller) -> Tasks:
         return Tasks(conn, self.clock.now(), self.loaded, self.settings, caller)
-
-
-def _new_pipeline_id() -> str:
-    return "df-" + "".join(secrets.choice(_ID_ALPHABET) for _ in range(20))

@@ -29,6 +29,8 @@ class Patience:
     headers_s: float = 10.0
     #: For a reply to be taken off the connection.
     reply_s: float = 30.0
+    #: From the connection to the end of TLS's own beginning.
+    handshake_s: float = 10.0
 
 
 class EdgeProtocol(H11Protocol):
@@ -51,6 +53,9 @@ class EdgeProtocol(H11Protocol):
         self._waiting_for_headers: asyncio.TimerHandle | None = None
         self._waiting_for_reader: asyncio.TimerHandle | None = None
         self._closed = False
+        #: What makes the connection, until it is made.
+        self.opening: asyncio.Task[None] | None = None
+        self.is_made = False
         self._places.enter(self, origin)
 
     async def _with_connection(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +72,8 @@ class EdgeProtocol(H11Protocol):
     def close_now(self) -> None:
         """Close without a word; before the connection is made too."""
         self._closed = True
+        if self.opening is not None:
+            self.opening.cancel()
         if self.transport is not None:
             self.transport.abort()
 
@@ -79,6 +86,7 @@ class EdgeProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
         super().connection_made(transport)
+        self.is_made = True
         if self._closed:
             transport.abort()
             return

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,6 +17,7 @@ from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.service.acceptor import Acceptor
 from taskrunner.service.connections import Connections
 from taskrunner.service.http_protocol import EdgeProtocol, Patience
+from taskrunner.service.tls import Certificate
 
 #: Longer than the minute between an agent's reports, so that they share a connection.
 _KEEP_ALIVE_S = 75
@@ -66,10 +69,10 @@ def bind(address: Address) -> socket.socket:
     return sock
 
 
-def url_of(sock: socket.socket) -> str:
+def url_of(sock: socket.socket, *, secured: bool = False) -> str:
     """The endpoint of a socket for clients."""
     host, port = sock.getsockname()[:2]
-    return f"http://{Address(host=host, port=port)}"
+    return f"{'https' if secured else 'http'}://{Address(host=host, port=port)}"
 
 
 def _words(error: OSError) -> str:
@@ -90,8 +93,9 @@ class ServiceServer:
         sock: socket.socket,
         *,
         patience: Patience | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
-        self._sock = sock
+        self._sock, self._secured = sock, certificate is not None
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -106,12 +110,12 @@ class ServiceServer:
             ws="none",
         )
         places = Connections(app.state.connections)
-        self._server = _Server(config, app, places, patience or Patience())
+        self._server = _Server(config, app, places, patience or Patience(), certificate)
 
     @property
     def url(self) -> str:
         """The endpoint for clients."""
-        return url_of(self._sock)
+        return url_of(self._sock, secured=self._secured)
 
     def run(self) -> None:
         """Serve until stopped; waiting polls are answered, calls in progress finish."""
@@ -133,10 +137,15 @@ class _Server(uvicorn.Server):
     """uvicorn's, with connections of our own taking."""
 
     def __init__(
-        self, config: uvicorn.Config, app: Starlette, places: Connections, patience: Patience
+        self,
+        config: uvicorn.Config,
+        app: Starlette,
+        places: Connections,
+        patience: Patience,
+        certificate: Certificate | None,
     ) -> None:
         super().__init__(config)
-        self._app = app
+        self._app, self._certificate = app, certificate
         self._places, self._patience = places, patience
         self._acceptors: list[Acceptor] = []
 
@@ -147,9 +156,20 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then take connections."""
         await super().startup(sockets=[])
-        self._acceptors = [Acceptor(sock, self._places, self._protocol) for sock in sockets or []]
+        self._acceptors = [
+            Acceptor(sock, self._places, self._protocol, self._secured) for sock in sockets or []
+        ]
         for acceptor in self._acceptors:
             acceptor.start()
+
+    def _secured(self) -> Mapping[str, Any]:
+        """What a new connection is secured by, as asyncio takes it."""
+        if self._certificate is None:
+            return {}
+        return {
+            "ssl": self._certificate.context,
+            "ssl_handshake_timeout": self._patience.handshake_s,
+        }
 
     def _protocol(self, origin: str) -> EdgeProtocol:
         return EdgeProtocol(

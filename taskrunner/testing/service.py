@@ -30,11 +30,16 @@ from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store.database import Store
+from taskrunner.service.store.key_tables import data_keys
 from taskrunner.service.store.rows import AlarmRow
+from taskrunner.service.store.store_key import StoreKeys, StoreKeySource
 from taskrunner.service.store.tables import METADATA, store_identity
 from taskrunner.testing.clock import FakeClock
 from taskrunner.wire.user_agent import RunnerFacts
 
+#: With PostgreSQL, where a store's key has no place by default, secrets are sealed by this one.
+TEST_KEY_TEXT = f"{'taskrunner' * 4}tes="
+TEST_KEY = StoreKeySource(given=StoreKeys.parse(TEST_KEY_TEXT, "the tests' key"))
 #: Every commit waits for the disk; where there is a folder in memory, tests need not.
 MEMORY = "/dev/shm"  # noqa: S108 - TemporaryDirectory makes a folder of our own in it
 #: More rounds than this without coming to rest means that the service goes in circles.
@@ -43,6 +48,13 @@ MOST_ROUNDS = 10_000
 
 class NotSettled(AssertionError):
     """The service did not come to rest."""
+
+
+def _on(url: str, settings: ServiceSettings) -> ServiceSettings:
+    opening = settings.opening
+    if not url.startswith("sqlite") and opening.store_key is None:
+        opening = replace(opening, store_key=TEST_KEY)
+    return replace(settings, database_url=url, opening=opening)
 
 
 class ServiceInProcess:
@@ -67,7 +79,7 @@ class ServiceInProcess:
         folder = MEMORY if os.access(MEMORY, os.W_OK) else None
         self._folder = tempfile.TemporaryDirectory(prefix="taskrunner-test-", dir=folder)
         url = database_url or f"sqlite:///{Path(self._folder.name) / 'service.db'}"
-        self._settings = replace(settings or ServiceSettings(database_url=url), database_url=url)
+        self._settings = _on(url, settings or ServiceSettings(database_url=url))
         self._provider = provider
         self._publisher: Publisher | None = None
         self._unique = 0
@@ -119,7 +131,7 @@ class ServiceInProcess:
         """Begin afresh on an empty store with a new clock: quicker than another of these."""
         store = self.service.store
         with store.write() as conn:
-            for table in {*METADATA.sorted_tables} - {store_identity}:
+            for table in {*METADATA.sorted_tables} - {store_identity, data_keys}:
                 conn.execute(table.delete())
         self._provider, self._publisher = provider, publisher
         self._settings = replace(self._settings, resources=resources)

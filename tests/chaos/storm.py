@@ -31,6 +31,7 @@ from tests.chaos.work import (
     is_whole,
     output_key,
 )
+from tests.contract.stores import key_option
 
 if TYPE_CHECKING:
     from mypy_boto3_datapipeline import DataPipelineClient
@@ -74,6 +75,7 @@ class Service:
         self._folder = folder
         self._argv = [*program(plan.service_mutant), "serve", "--no-auth"]
         self._argv += ["--database-url", self.database_url, "--listen", "127.0.0.1:0"]
+        self._argv += key_option(folder)
         self._argv += ["--ack-timeout", str(plan.ack_s), "--lease-timeout", str(plan.lease_s)]
         self._history = history
         self._process: subprocess.Popen[str] | None = None

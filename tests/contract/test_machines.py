@@ -15,6 +15,7 @@ from taskrunner.service.store import machines
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import MachineRow
 from taskrunner.service.store.tables import instances
+from tests.contract.stores import OPENING
 
 NOW = datetime(2026, 2, 13, 2, tzinfo=UTC)
 ONE = MachineRow(
@@ -33,7 +34,7 @@ ONE = MachineRow(
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    store = Store(database_url)
+    store = Store(database_url, opening=OPENING)
     yield store
     store.close()
 

@@ -21,7 +21,7 @@ from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.store import attempts, pipelines
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.schema import MIGRATIONS, NEWEST
-from taskrunner.service.store.tables import METADATA, handouts
+from taskrunner.service.store.tables import METADATA, definitions, handouts
 from taskrunner.service.store.tables import instances as instances_table
 from taskrunner.service.store.tables import pipelines as pipelines_table
 from taskrunner.testing import FakeClock, ServiceInProcess
@@ -73,8 +73,14 @@ def fill(conn: sa.Connection) -> None:
         created_at=NOW,
     )
     insert_old(conn, pipelines_table, row)
-    pipelines.save_definition(conn, "df-1", 1, DEFINITION.encode(definition), NOW)
-    pipelines.update_pipeline(conn, "df-1", active_version=1, first_activated_at=NOW)
+    conn.execute(
+        definitions.insert().values(
+            pipeline_id="df-1", version=1, body=DEFINITION.encode(definition), created_at=NOW
+        )
+    )
+    pipelines.update_pipeline(
+        conn, "df-1", latest_version=1, active_version=1, first_activated_at=NOW
+    )
     instance = InstanceRow(
         pipeline_id="df-1",
         instance_id="@A",

@@ -13,6 +13,7 @@ from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound,
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.cleaner import BATCH, PAUSE_S, ROUND_S
 from taskrunner.service.settings import Retention, ServiceSettings
+from taskrunner.service.store import pipelines
 from taskrunner.service.store.tables import alarms, definitions, handouts, runners
 from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition
@@ -57,11 +58,13 @@ def put(world: ServiceInProcess, pipeline: str, **more: str) -> int:
 
 def versions(world: ServiceInProcess, pipeline: str) -> dict[int, str]:
     """What is stored, by version: whatever stands in the rows."""
-    query = sa.select(definitions.c.version, definitions.c.body).where(
-        definitions.c.pipeline_id == pipeline
-    )
+    query = sa.select(definitions.c.version).where(definitions.c.pipeline_id == pipeline)
+    query = query.order_by(definitions.c.version)
     with world.service.store.read() as conn:
-        return {number: str(body) for number, body in conn.execute(query)}
+        return {
+            number: str(pipelines.load_definition(conn, pipeline, number))
+            for number in conn.execute(query).scalars()
+        }
 
 
 # -- versions of definitions ------------------------------------------------------------------

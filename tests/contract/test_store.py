@@ -40,6 +40,7 @@ from taskrunner.service.store.rows import (
     ScheduleRow,
 )
 from taskrunner.service.store.tables import METADATA
+from tests.contract.stores import OPENING
 
 NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -48,7 +49,7 @@ S, A = InstanceStatus, AttemptStatus
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    store = Store(database_url)
+    store = Store(database_url, opening=OPENING)
     yield store
     store.close()
 
@@ -187,7 +188,7 @@ def test_an_existing_database_is_opened_as_it_is(store: Store, database_url: str
     with store.write() as conn:
         pipelines.insert_pipeline(conn, PIPELINE)
     store.close()
-    again = Store(database_url)
+    again = Store(database_url, opening=OPENING)
     with again.read() as conn:
         assert pipelines.load_pipeline(conn, "df-1") == PIPELINE
     again.close()
@@ -198,7 +199,7 @@ def test_services_that_start_together_migrate_once(database_url: str) -> None:
 
     def open_and_close(_: int) -> bool:
         try:
-            Store(database_url).close()
+            Store(database_url, opening=OPENING).close()
         except StoreInUse:
             assert is_sqlite, "a server's database is for any number of services"
             return False
@@ -207,7 +208,7 @@ def test_services_that_start_together_migrate_once(database_url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(open_and_close, range(8)))
     assert any(opened)
-    store = Store(database_url)
+    store = Store(database_url, opening=OPENING)
     with store.read() as conn:
         assert conn.execute(sa.text("SELECT count(*) FROM alembic_version")).scalar() == 1
         assert METADATA.tables.keys() <= set(sa.inspect(conn).get_table_names())
@@ -258,7 +259,7 @@ def test_of_two_with_one_unique_id_the_first_stays(store: Store) -> None:
 
 
 def test_one_pipeline_is_made_however_many_ask_at_once(database_url: str) -> None:
-    service = Service(ServiceSettings(database_url=database_url))
+    service = Service(ServiceSettings(database_url=database_url, opening=OPENING))
     try:
         with ThreadPoolExecutor(8) as pool:
             made = set(pool.map(lambda _: service.create_pipeline(ANONYMOUS, "p", "1"), range(24)))

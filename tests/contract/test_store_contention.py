@@ -16,6 +16,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances
 from taskrunner.testing import FakeClock, ServiceInProcess
 from taskrunner.testing.service import as_definition
+from tests.contract.stores import OPENING
 
 S = InstanceStatus
 
@@ -33,7 +34,7 @@ def two_services(stack: ExitStack, url: str, clock: FakeClock) -> list[Service]:
     stack.enter_context(first)
     if url.startswith("sqlite"):
         return [first.service]
-    second = Service(ServiceSettings(database_url=url), clock=clock)
+    second = Service(ServiceSettings(database_url=url, opening=OPENING), clock=clock)
     stack.callback(second.stop)
     return [first.service, second]
 

@@ -22,6 +22,11 @@ from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.file_guard import FileGuard
 from taskrunner.service.store.tables import runners
+from taskrunner.testing.service import TEST_KEY
+from tests.contract.stores import OPENING
+
+CREATE = Opening(create=True, store_key=TEST_KEY)
+RESTORED = Opening(restored=True, store_key=TEST_KEY)
 
 
 def url(path: Path) -> str:
@@ -51,7 +56,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
-    store = Store(url(path))
+    store = Store(url(path), opening=OPENING)
     for number in range(3):
         add(store, f"r{number}")
     store.look()
@@ -184,7 +189,7 @@ def test_another_stores_rows_under_the_same_name_are_seen(store: Store, path: Pa
 
 def ended(path: Path, damage: Callable[[Path], None]) -> None:
     """What comes of a process that had the store open when it was damaged."""
-    store = Store(url(path))
+    store = Store(url(path), opening=OPENING)
     add(store, "r0")
     damage(path)
     with pytest.raises(StoreLost):
@@ -229,7 +234,7 @@ def test_a_store_that_only_lost_its_log_is_brought_into_its_file(
     """The log is still held open: nothing that was answered is lost."""
     ended(path, damage)
     assert not beside(path, "-wal").exists()
-    with closing(Store(url(path))) as again:
+    with closing(Store(url(path), opening=OPENING)) as again:
         assert names(again) == ["r0"]
 
 
@@ -275,10 +280,10 @@ def after_a_kill(path: Path) -> list[str]:
 def test_a_second_owner_is_told_of_the_first(store: Store, path: Path) -> None:
     for name in (path, path.parent / "." / path.name):
         with pytest.raises(StoreInUse, match=rf"in use by process {os.getpid()} \("):
-            Store(url(name))
+            Store(url(name), opening=OPENING)
     add(store, "r3")
     store.close()
-    with closing(Store(url(path))) as again:
+    with closing(Store(url(path), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2", "r3"]
 
 
@@ -286,7 +291,7 @@ def test_a_link_does_not_hide_the_owner(store: Store, path: Path, tmp_path: Path
     link = tmp_path / "link.db"
     link.symlink_to(path)
     with pytest.raises(StoreInUse):
-        Store(url(link))
+        Store(url(link), opening=OPENING)
     assert names(store)
 
 
@@ -294,7 +299,7 @@ def test_without_the_lock_there_are_two_owners(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
-    with closing(Store(url(path))) as second:
+    with closing(Store(url(path), opening=OPENING)) as second:
         add(second, "theirs")
     assert "theirs" in names(store)
 
@@ -307,7 +312,7 @@ def test_an_owner_whose_state_file_goes_takes_it_again_or_ends(store: Store, pat
     (told,) = log
     assert told["path"] == str(state)
     with pytest.raises(StoreInUse):
-        Store(url(path))
+        Store(url(path), opening=OPENING)
     state.unlink()
     with state.open("wb") as thief:
         fcntl.flock(thief, fcntl.LOCK_EX)
@@ -319,7 +324,7 @@ def test_a_state_file_that_says_nothing_is_made_anew(store: Store, path: Path) -
     store.close()
     for text in ("", "x", "12\n{", "0" * 20 + "\n[]\n", "0" * 20 + '\n{"store": 7}\n'):
         beside(path, "-state").write_text(text)
-        with closing(Store(url(path))) as again:
+        with closing(Store(url(path), opening=OPENING)) as again:
             assert not again.is_new
             assert names(again) == ["r0", "r1", "r2"]
 
@@ -332,9 +337,9 @@ def test_a_first_store_is_new_and_a_missing_one_is_not(store: Store, path: Path)
     store.close()
     path.unlink()
     with pytest.raises(StoreLost, match=r"s\.db is gone, and there was one .*--create"):
-        Store(url(path))
+        Store(url(path), opening=OPENING)
     assert not path.exists()
-    with closing(Store(url(path), opening=Opening(create=True))) as made:
+    with closing(Store(url(path), opening=CREATE)) as made:
         assert made.is_new
         assert names(made) == []
 
@@ -343,28 +348,34 @@ def test_older_than_what_was_answered_for_is_refused(store: Store, path: Path) -
     store.close()
     backup = path.with_name("backup")
     shutil.copy(path, backup)
-    with closing(Store(url(path))) as later:
+    with closing(Store(url(path), opening=OPENING)) as later:
         add(later, "r3")
         add(later, "r4")
     shutil.copy(backup, path)
     # Two, and the openings in between, which count as well.
     with pytest.raises(StoreLost, match="lacks the last 3 changes of the one that was here"):
-        Store(url(path))
-    with capture_logs() as log, closing(Store(url(path), opening=Opening(restored=True))) as back:
+        Store(url(path), opening=OPENING)
+    with (
+        capture_logs() as log,
+        closing(Store(url(path), opening=RESTORED)) as back,
+    ):
         assert names(back) == ["r0", "r1", "r2"]
     assert [told["log_level"] for told in log] == ["warning"]
-    Store(url(path)).close()
+    Store(url(path), opening=OPENING).close()
 
 
 def test_what_need_not_be_asked_for_is_refused(store: Store, path: Path, tmp_path: Path) -> None:
     """So that a flag that was needed once does not stay for ever."""
     store.close()
-    for opening in (Opening(create=True), Opening(restored=True)):
+    for opening in (
+        CREATE,
+        RESTORED,
+    ):
         with pytest.raises(ConfigError, match="start without it"):
             Store(url(path), opening=opening)
     with pytest.raises(ConfigError, match="there is no store at"):
-        Store(url(tmp_path / "none.db"), opening=Opening(restored=True))
-    with closing(Store(url(path))) as again:
+        Store(url(tmp_path / "none.db"), opening=RESTORED)
+    with closing(Store(url(path), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2"]
 
 
@@ -373,7 +384,7 @@ def test_a_program_that_fails_to_start_leaves_no_state_file(tmp_path: Path) -> N
     with closing(sqlite3.connect(foreign)) as other:
         other.execute("CREATE TABLE recipes (title TEXT)")
     with pytest.raises(StoreError, match="belongs to another program"):
-        Store(url(foreign))
+        Store(url(foreign), opening=OPENING)
     assert [file.name for file in tmp_path.iterdir()] == ["f.db"]
 
 
@@ -412,7 +423,7 @@ def killed(store: Store, path: Path, tmp_path: Path) -> Path:
 
 
 def test_a_killed_owners_store_is_taken_up_as_it_is(killed: Path) -> None:
-    with capture_logs() as log, closing(Store(url(killed))) as again:
+    with capture_logs() as log, closing(Store(url(killed), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2"]
     assert log == []
 
@@ -444,7 +455,7 @@ def a_copy_without_log(path: Path) -> None:
 def another(path: Path) -> None:
     none(path)
     other = path.with_name("other.db")
-    Store(url(other)).close()
+    Store(url(other), opening=OPENING).close()
     other.rename(path)
 
 
@@ -458,13 +469,25 @@ def from_before_stores_had_ids(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "says", "way_out"),
     [
-        (none, r"s\.db is gone, and there was one", Opening(create=True)),
-        (empty, r"s\.db is empty, and there was one", Opening(create=True)),
+        (none, r"s\.db is gone, and there was one", CREATE),
+        (empty, r"s\.db is empty, and there was one", CREATE),
         (only_its_log, r"s\.db is gone, and .*s\.db-wal is left of it", None),
-        (without_log, r"lacks the last 3 changes .* without its -wal", Opening(restored=True)),
-        (a_copy_without_log, "a copy of one in use, without its -wal", Opening(restored=True)),
-        (another, "is not the one that was here", Opening(restored=True)),
-        (from_before_stores_had_ids, "is not the one that was here", Opening(restored=True)),
+        (
+            without_log,
+            r"lacks the last 3 changes .* without its -wal",
+            RESTORED,
+        ),
+        (
+            a_copy_without_log,
+            "a copy of one in use, without its -wal",
+            RESTORED,
+        ),
+        (another, "is not the one that was here", RESTORED),
+        (
+            from_before_stores_had_ids,
+            "is not the one that was here",
+            RESTORED,
+        ),
     ],
 )
 def test_what_is_not_the_store_that_was_here_is_refused_until_it_is_asked_for(
@@ -473,19 +496,19 @@ def test_what_is_not_the_store_that_was_here_is_refused_until_it_is_asked_for(
     damage(killed)
     for _ in range(2):
         with pytest.raises(StoreLost, match=says):
-            Store(url(killed))
+            Store(url(killed), opening=OPENING)
     if way_out is None:
         return
     with closing(Store(url(killed), opening=way_out)) as store:
         add(store, "more")
-    with closing(Store(url(killed))) as store:
+    with closing(Store(url(killed), opening=OPENING)) as store:
         assert names(store) == ["more"]
 
 
 def test_a_new_store_does_not_begin_on_the_log_of_an_old_one(killed: Path) -> None:
     killed.unlink()
     with pytest.raises(StoreLost, match=r"s\.db-wal is left of it"):
-        Store(url(killed), opening=Opening(create=True))
+        Store(url(killed), opening=CREATE)
     assert beside(killed, "-wal").stat().st_size
 
 
@@ -504,7 +527,7 @@ def test_a_whole_copy_is_taken_without_a_word(killed: Path, tmp_path: Path, mean
             else:
                 with closing(sqlite3.connect(copy)) as other:
                     store.backup(other)
-    with closing(Store(url(copy))) as again:
+    with closing(Store(url(copy), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2"]
 
 
@@ -514,7 +537,7 @@ def test_so_is_the_file_of_a_store_that_was_closed(
     store.close()
     (tmp_path / "place").mkdir(mode=0o700)
     shutil.copy(path, tmp_path / "place")
-    with closing(Store(url(tmp_path / "place" / path.name))) as again:
+    with closing(Store(url(tmp_path / "place" / path.name), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2"]
 
 
@@ -523,7 +546,7 @@ def test_whoever_looks_at_a_killed_owners_store_does_no_harm(killed: Path) -> No
     with closing(sqlite3.connect(killed)) as store:
         assert store.execute("SELECT count(*) FROM runners").fetchone() == (3,)
     assert not beside(killed, "-wal").exists()
-    with closing(Store(url(killed))) as again:
+    with closing(Store(url(killed), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2"]
 
 
@@ -555,7 +578,7 @@ def test_a_store_that_is_locked_says_so_and_is_told_of_once(store: Store, path: 
 
 @pytest.fixture
 def served(postgresql_database: str) -> Iterator[Store]:
-    store = Store(postgresql_database)
+    store = Store(postgresql_database, opening=OPENING)
     add(store, "r0")
     yield store
     store.close()
@@ -625,11 +648,11 @@ def test_connections_that_are_cut_are_no_loss(served: Store, postgresql_database
 def test_a_servers_database_has_many_owners_and_a_first_start(
     served: Store, postgresql_database: str
 ) -> None:
-    with closing(Store(postgresql_database)) as second:
+    with closing(Store(postgresql_database, opening=OPENING)) as second:
         assert not second.is_new
         add(second, "r1")
     assert names(served) == ["r0", "r1"]
     with pytest.raises(ConfigError, match="--create: there is a store already"):
-        Store(postgresql_database, opening=Opening(create=True))
+        Store(postgresql_database, opening=CREATE)
     with pytest.raises(ConfigError, match="--restored is for SQLite"):
-        Store(postgresql_database, opening=Opening(restored=True))
+        Store(postgresql_database, opening=RESTORED)

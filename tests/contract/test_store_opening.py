@@ -18,6 +18,7 @@ from taskrunner.errors import ConfigError, StoreError, StoreLost
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.sqlite_backend import BUSY_TIMEOUT_S
 from taskrunner.testing import FakeClock
+from tests.contract.stores import OPENING
 
 
 def url(path: Path) -> str:
@@ -203,7 +204,7 @@ def test_a_url_that_cannot_be_is_told_without_its_password(wrong: str) -> None:
 
 def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
     with pytest.raises(StoreError, match=r"at 127\.0\.0\.1:1 cannot be used") as error:
-        Store("postgresql://u:s3cret@127.0.0.1:1/d")
+        Store("postgresql://u:s3cret@127.0.0.1:1/d", opening=OPENING)
     assert "s3cret" not in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -212,7 +213,7 @@ def test_a_server_that_is_not_there_is_told_without_its_password() -> None:
 def test_a_wrong_password_is_told_without_it(postgresql_database: str) -> None:
     wrong = make_url(postgresql_database).set(password="s3cret")
     with pytest.raises(StoreError, match="password authentication failed") as error:
-        Store(wrong.render_as_string(hide_password=False))
+        Store(wrong.render_as_string(hide_password=False), opening=OPENING)
     assert "s3cret" not in str(error.value)
 
 
@@ -224,8 +225,8 @@ def test_a_database_shared_with_others_is_fine_unless_names_collide(
     with engine.begin() as conn:
         conn.execute(sa.text("CREATE TABLE instances (theirs text)"))
     with pytest.raises(StoreError, match="another program: it holds tables such as instances"):
-        Store(postgresql_database)
+        Store(postgresql_database, opening=OPENING)
     with engine.begin() as conn:
         conn.execute(sa.text("ALTER TABLE instances RENAME TO recipes"))
     engine.dispose()
-    Store(postgresql_database).close()
+    Store(postgresql_database, opening=OPENING).close()

@@ -29,6 +29,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing.service import as_definition
 from taskrunner.wire.api import Verdict
 from tests.acceptance.served_process import Served, served
+from tests.contract.stores import OPENING, key_option
 from tests.integration.agent_harness import wait_for
 from tests.integration.api_calls import PATIENCE_S, call, pipeline
 
@@ -71,7 +72,7 @@ def running(app: Starlette) -> Iterator[ServiceServer]:
 @contextmanager
 def process(database: str, folder: Path) -> Iterator[Served]:
     folder.mkdir()
-    with served(folder, "--no-auth", "--database-url", database) as service:
+    with served(folder, "--no-auth", "--database-url", database, *key_option(folder)) as service:
         yield service
 
 
@@ -106,7 +107,7 @@ def test_a_poll_held_by_one_process_is_answered_when_another_has_work(
 @contextmanager
 def in_process(database: str, *, duties: bool) -> Iterator[tuple[Service, str, Any]]:
     """A service of this process; without duties it hears others but decides nothing itself."""
-    service = Service(ServiceSettings(database_url=database))
+    service = Service(ServiceSettings(database_url=database, opening=OPENING))
     app = create_app(service, handlers=HANDLERS, authenticator=NoAuthenticator())
     with ExitStack() as stack:
         if duties:

@@ -11,7 +11,7 @@ import pytest
 #: Database drivers, the AWS SDK, the service's libraries and what only people look at.
 HEAVY = {
     *("boto3", "botocore", "s3transfer", "psycopg", "pymysql", "sqlite3", "sqlalchemy"),
-    *("asyncio", "starlette", "uvicorn", "rich", "yaml", "multiprocessing"),
+    *("asyncio", "starlette", "uvicorn", "rich", "yaml", "multiprocessing", "cryptography"),
 }
 AGENT = """
 from taskrunner.cli.agent import command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.states import AlarmStatus
+from taskrunner.secret import is_secret
+from taskrunner.service.store.keyring import Keyring, keyring_of
 from taskrunner.service.store.records import fetch, insert_missing, is_row, key_of
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.tables import alarms
@@ -16,7 +19,26 @@ from taskrunner.service.store.tables import alarms
 
 def insert_alarm(conn: Connection, row: AlarmRow) -> None:
     """Add an alarm; one with the same id is the same alarm and stays as it is."""
+    if is_secret(row.topic_arn):
+        row = replace(row, topic_arn=sealed_topic(keyring_of(conn), row))
     insert_missing(conn, alarms, [row])
+
+
+def sealed_topic(ring: Keyring, row: AlarmRow) -> str:
+    """A secret topic as it is stored: still known as one by its star."""
+    return f"*{ring.seal(row.topic, *_place(row))}"
+
+
+def opened(conn: Connection, row: AlarmRow) -> AlarmRow:
+    """An alarm with its topic as it is to be used."""
+    if not is_secret(row.topic_arn):
+        return row
+    topic = keyring_of(conn).open_if_sealed(conn, row.topic, *_place(row))
+    return replace(row, topic_arn=f"*{topic}")
+
+
+def _place(row: AlarmRow) -> tuple[str, ...]:
+    return ("alarms", row.pipeline_id, row.alarm_id, "topic_arn")
 
 
 def load_alarms(conn: Connection, pipeline_id: str) -> list[AlarmRow]:
@@ -26,7 +48,7 @@ def load_alarms(conn: Connection, pipeline_id: str) -> list[AlarmRow]:
         .where(alarms.c.pipeline_id == pipeline_id)
         .order_by(alarms.c.created_at, alarms.c.alarm_id)
     )
-    return fetch(conn, AlarmRow, statement)
+    return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
 
 
 def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
@@ -38,7 +60,7 @@ def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return fetch(conn, AlarmRow, statement)
+    return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
 
 
 def update_alarm(conn: Connection, row: AlarmRow, **values: Any) -> None:

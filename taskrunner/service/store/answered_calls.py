@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from taskrunner.service.store.keyring import keyring_of
 from taskrunner.service.store.records import fetch_first
 from taskrunner.service.store.rows import AnsweredCall
 from taskrunner.service.store.tables import answered_calls, handouts
@@ -16,17 +18,35 @@ _T = answered_calls.c
 
 def insert(conn: Connection, call: AnsweredCall) -> None:
     """Note a call; IntegrityError when it is there already."""
-    conn.execute(answered_calls.insert(), call.columns())
+    answer = (
+        None if call.answer is None else _sealed(conn, call.key_id, call.signature, call.answer)
+    )
+    conn.execute(answered_calls.insert(), {**call.columns(), "answer": answer})
 
 
 def find(conn: Connection, key_id: str, signature: str) -> AnsweredCall | None:
     """The call, if it was made."""
-    return fetch_first(conn, AnsweredCall, sa.select(answered_calls).where(*_is(key_id, signature)))
+    call = fetch_first(conn, AnsweredCall, sa.select(answered_calls).where(*_is(key_id, signature)))
+    if call is None or call.answer is None:
+        return call
+    ring, place = keyring_of(conn), _place(key_id, signature)
+    text = ring.open_if_sealed(conn, call.answer.decode(), *place)
+    return replace(call, answer=text.encode())
 
 
 def complete(conn: Connection, key_id: str, signature: str, answer: bytes) -> None:
     """Note what the call was answered."""
-    conn.execute(answered_calls.update().where(*_is(key_id, signature)).values(answer=answer))
+    sealed = _sealed(conn, key_id, signature, answer)
+    conn.execute(answered_calls.update().where(*_is(key_id, signature)).values(answer=sealed))
+
+
+def _sealed(conn: Connection, key_id: str, signature: str, answer: bytes) -> bytes:
+    """An answer as it is stored: a task that was handed out has its secrets in it."""
+    return keyring_of(conn).seal(answer.decode(), *_place(key_id, signature)).encode()
+
+
+def _place(key_id: str, signature: str) -> tuple[str, ...]:
+    return ("answered_calls", key_id, signature, "answer")
 
 
 def remove(conn: Connection, key_id: str, signature: str) -> None:

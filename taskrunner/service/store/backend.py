@@ -8,6 +8,8 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection, Engine
 
+from taskrunner.service.store.store_key import StoreKeySource
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
@@ -17,6 +19,10 @@ class Opening:
     create: bool = False
     #: Take the one that is found, though it is another or an older one than was here.
     restored: bool = False
+    #: Where the key of its secrets comes from; None: it lies beside a SQLite file.
+    store_key: StoreKeySource | None = None
+    #: For a command beside the service that may own it: nothing is made, and nothing owned.
+    as_guest: bool = False
 
 
 class Backend(Protocol):
@@ -24,6 +30,10 @@ class Backend(Protocol):
 
     #: How it is named to people.
     where: str
+
+    def store_key(self) -> StoreKeySource:
+        """Where the key of its secrets comes from when nobody has said. Raises ConfigError."""
+        ...
 
     def start(self) -> Engine:
         """An engine for it. Raises ConfigError or StoreError."""
@@ -47,6 +57,10 @@ class Backend(Protocol):
 
     def look(self) -> None:
         """Whatever is too costly for `check`, once a second. Raises StoreLost."""
+        ...
+
+    def scrub(self) -> None:
+        """See that what was written over is not left beside the database, as far as can be."""
         ...
 
     def explain(self) -> str | None:

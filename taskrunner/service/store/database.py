@@ -17,10 +17,12 @@ from sqlalchemy.exc import (
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ConfigError, StoreError, StoreLost, StoreTrouble
 from taskrunner.service.store.backend import Backend, Opening
+from taskrunner.service.store.keyring import OPTION, Keyring
 from taskrunner.service.store.notices import Line
 from taskrunner.service.store.postgresql_backend import PostgresqlBackend
 from taskrunner.service.store.schema import ForeignDatabase, bring_up
 from taskrunner.service.store.sqlite_backend import BUSY_TIMEOUT_S, SqliteBackend
+from taskrunner.service.store.sqlite_guest import SqliteGuest
 from taskrunner.service.store.troubles import Troubles, trouble_of
 from taskrunner.service.store.turn import Turn
 
@@ -35,19 +37,21 @@ class Store:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         opening = opening or Opening()
-        self._backend: Backend = (
-            SqliteBackend(parsed, clock or SystemClock(), opening)
-            if self.is_sqlite
-            else PostgresqlBackend(parsed, opening)
-        )
+        self._backend = _backend(parsed, clock or SystemClock(), opening)
         #: How it is named to people.
         self.where = self._backend.where
+        #: The keys of its secrets.
+        self.keyring = Keyring(
+            opening.store_key or self._backend.store_key(), clock or SystemClock()
+        )
         self._troubles = Troubles()
         self._lost: StoreLost | None = None
         self._closed = False
         # One writer at a time per process: SQLite would make the others fail or spin.
         self._writing = Turn() if self.is_sqlite else None
+        self._as_guest = opening.as_guest
         self._engine = self._backend.start()
+        self._engine.update_execution_options(**{OPTION: self.keyring})
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         try:
             self._prepare()
@@ -59,7 +63,9 @@ class Store:
         try:
             with self._translated():
                 #: Whether there was none before.
-                self.is_new = bring_up(self._engine, self._backend)
+                self.is_new = bring_up(
+                    self._engine, self._backend, self.keyring, as_guest=self._as_guest
+                )
                 self._backend.opened()
         except ProgrammingError as error:
             raise StoreError(_unusable(self.where, error)) from error
@@ -74,13 +80,14 @@ class Store:
         self._troubles.worked(wrote=False)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, scrub: bool = False) -> Iterator[Connection]:
         """A transaction that may write: committed at the end, undone when the block raises.
 
-        Raises StoreError when the database is not usable.
+        With `scrub` what it removes is written over. Raises StoreError when the database is not
+        usable.
         """
         with self._failures(), self._turn(), self._engine.connect() as plain:
-            connection = plain.execution_options(taskrunner_write=True)
+            connection = plain.execution_options(taskrunner_write=True, taskrunner_scrub=scrub)
             with self._backend.change(connection):
                 yield connection
         self._troubles.worked(wrote=True)
@@ -114,6 +121,11 @@ class Store:
         """
         with self._failures(), self._turn():
             self._backend.look()
+
+    def scrub(self) -> None:
+        """See that what was written over is not left beside the database, as far as can be."""
+        with self._failures(), self._turn():
+            self._backend.scrub()
 
     @contextmanager
     def listening(self) -> Iterator[Line]:
@@ -157,6 +169,12 @@ class Store:
             return
         self._closed = True
         self._backend.stop(self._engine, lost=self._lost is not None)
+
+
+def _backend(url: URL, clock: Clock, opening: Opening) -> Backend:
+    if url.get_backend_name() != "sqlite":
+        return PostgresqlBackend(url, opening)
+    return SqliteGuest(url) if opening.as_guest else SqliteBackend(url, clock, opening)
 
 
 def _parse(url: str) -> URL:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
 from taskrunner.model.states import PipelineState
+from taskrunner.service.store.keyring import keyring_of
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
@@ -19,6 +20,7 @@ from taskrunner.service.store.records import (
     key_of,
 )
 from taskrunner.service.store.rows import PipelineRow, ScheduleRow
+from taskrunner.service.store.sealed_bodies import opened_body, sealed_body
 from taskrunner.service.store.tables import definitions, pipelines, schedules
 
 #: AWS's own bound.
@@ -118,22 +120,30 @@ def being_deactivated(conn: Connection) -> list[PipelineRow]:
 def save_definition(
     conn: Connection, pipeline_id: str, version: int, body: Mapping[str, Any], now: datetime
 ) -> None:
-    """Store one version of a definition and make it the latest."""
+    """Store one version of a definition, its secrets sealed, and make it the latest."""
+    sealed, key_id = sealed_body(keyring_of(conn), body, pipeline_id, version)
     conn.execute(
         definitions.insert().values(
-            pipeline_id=pipeline_id, version=version, body=dict(body), created_at=now
+            pipeline_id=pipeline_id,
+            version=version,
+            body=dict(sealed),
+            created_at=now,
+            data_key=key_id,
         )
     )
     update_pipeline(conn, pipeline_id, latest_version=version)
 
 
 def load_definition(conn: Connection, pipeline_id: str, version: int) -> Mapping[str, Any] | None:
-    """The stored body of one version."""
-    statement = sa.select(definitions.c.body).where(
+    """The stored body of one version, its secrets opened."""
+    statement = sa.select(definitions.c.body, definitions.c.data_key).where(
         definitions.c.pipeline_id == pipeline_id, definitions.c.version == version
     )
-    body: Mapping[str, Any] | None = conn.execute(statement).scalar()
-    return body
+    row = conn.execute(statement).first()
+    if row is None:
+        return None
+    body: Mapping[str, Any] = row.body
+    return opened_body(conn, keyring_of(conn), body, pipeline_id, version) if row.data_key else body
 
 
 def replace_schedules(conn: Connection, pipeline_id: str, rows: Sequence[ScheduleRow]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import NoSuchModuleError, ProgrammingError
 from taskrunner.errors import ConfigError, StoreLost
 from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.records import insert_missing_columns
+from taskrunner.service.store.store_key import StoreKeySource
 from taskrunner.service.store.tables import store_identity
 
 #: A server that is gone without a word is found out in a minute; what the URL says comes first.
@@ -64,6 +65,15 @@ class PostgresqlBackend:
         self._query = _FULL
         self._known: Found | None = None
         self._lock = threading.Lock()
+
+    def store_key(self) -> StoreKeySource:
+        """There is no place for it that all of a database's services share but the database."""
+        raise ConfigError(
+            "with PostgreSQL the key that secrets in the store are encrypted by must be named: "
+            "make one with `openssl rand -base64 32` and give it, the same to every service of "
+            "the database, by --store-key-file FILE, --store-key-command, or as the credential "
+            "store_key of systemd"
+        )
 
     def start(self) -> Engine:
         """A pool of connections."""
@@ -144,6 +154,9 @@ class PostgresqlBackend:
         """The tables, too, are those that were there."""
         known = self._known
         self._compare(known, self._ask())
+
+    def scrub(self) -> None:
+        """The server writes over what was removed when it vacuums."""
 
     def explain(self) -> str | None:
         """The server's own words are good."""

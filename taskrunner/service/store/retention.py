@@ -13,6 +13,8 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.errors import ErrorId
 from taskrunner.model.states import INSTANCE_TERMINAL, AlarmStatus
+from taskrunner.service.store.keyring import keyring_of
+from taskrunner.service.store.sealed_bodies import sealed_body
 from taskrunner.service.store.tables import (
     alarms,
     definitions,
@@ -170,10 +172,11 @@ def replace_body(
     conn: Connection, version: Version, body: Mapping[str, Any], *, secrets_removed: bool
 ) -> None:
     """Keep a version to be shown by, with what is left of it."""
+    sealed, key_id = sealed_body(keyring_of(conn), body, version.pipeline_id, version.number)
     conn.execute(
         definitions.update()
         .where(*_is(version))
-        .values(body=dict(body), secrets_removed=secrets_removed)
+        .values(body=dict(sealed), secrets_removed=secrets_removed, data_key=key_id)
     )
 
 

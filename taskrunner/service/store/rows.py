@@ -169,6 +169,28 @@ class AnsweredCall(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKeyRow(Row):
+    """A key of a caller that an operator has made."""
+
+    key_id: str
+    #: None: it was revoked.
+    secret: str | None = field(repr=False)
+    user_id: str
+    account: str
+    created_at: datetime
+    role: str | None = None
+    actions: tuple[str, ...] | None = None
+    worker_groups: tuple[str, ...] | None = None
+    note: str | None = None
+    revoked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("actions", "worker_groups"):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(given))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineRow(Row):
     """A machine of EC2 that was asked for, or is about to be."""
 

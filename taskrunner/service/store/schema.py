@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from taskrunner.service.store.backend import Backend
+from taskrunner.service.store.keyring import Keyring
 from taskrunner.service.store.tables import METADATA
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: The newest of them (a test compares). A store that is new, or has it already, needs none of
 #: Alembic, which takes a third of the service's start to load.
-NEWEST = "0011"
+NEWEST = "0012"
 _VERSION = sa.Table(
     "alembic_version",
     sa.MetaData(),
@@ -26,10 +27,11 @@ class ForeignDatabase(Exception):
     """The database is in order, but not one for this program."""
 
 
-def bring_up(engine: Engine, backend: Backend) -> bool:
-    """Bring the schema to the newest migration; whether there was none before.
+def bring_up(engine: Engine, backend: Backend, keyring: Keyring, *, as_guest: bool = False) -> bool:
+    """Bring the schema to the newest migration, see to its keys; whether there was none before.
 
-    Safe when several processes start at once. Raises ForeignDatabase.
+    A guest takes only what is there already. Safe when several processes start at once. Raises
+    ForeignDatabase, ConfigError, StoreError.
     """
     with engine.connect() as plain:
         connection = plain.execution_options(taskrunner_write=True)
@@ -39,10 +41,13 @@ def bring_up(engine: Engine, backend: Backend) -> bool:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(7236871)"))
             is_new = _check_ours(connection)
             backend.examine(connection)
-            if is_new:
+            if as_guest:
+                _check_newest(connection, is_new=is_new)
+            elif is_new:
                 _make(connection)
             elif connection.execute(sa.select(_VERSION.c.version_num)).scalars().all() != [NEWEST]:
                 _upgrade(connection)
+            keyring.prepare(connection)
     return is_new
 
 
@@ -63,6 +68,13 @@ def _make(connection: Connection) -> None:
     METADATA.create_all(connection, checkfirst=False)
     _VERSION.create(connection)
     connection.execute(_VERSION.insert().values(version_num=NEWEST))
+
+
+def _check_newest(connection: Connection, *, is_new: bool) -> None:
+    if is_new or connection.execute(sa.select(_VERSION.c.version_num)).scalars().all() != [NEWEST]:
+        raise ForeignDatabase(
+            "is not one of this version of the program yet: start the service of this version once"
+        )
 
 
 def _upgrade(connection: Connection) -> None:

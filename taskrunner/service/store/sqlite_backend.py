@@ -24,11 +24,14 @@ from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.file_guard import WAL, FileGuard, with_suffix
 from taskrunner.service.store.sqlite_statistics import write_statistics
 from taskrunner.service.store.state_file import Remembered, StateFile
+from taskrunner.service.store.store_key import StoreKeySource, beside
 
 log = get_logger()
 
 #: How long a writer waits for another process's write on the same SQLite file, in seconds.
 BUSY_TIMEOUT_S = 30
+#: What a connection is marked by that writes over what it removes.
+SCRUB = "taskrunner_scrub"
 #: Between two tries to switch a new SQLite file to write-ahead logging, in seconds.
 _SWITCH_PAUSE_S = 0.01
 
@@ -38,13 +41,8 @@ class SqliteBackend:
 
     def __init__(self, url: URL, clock: Clock, opening: Opening) -> None:
         """Raises ConfigError for a URL that names no file."""
-        if not url.database or url.database.startswith((":memory:", "file:")):
-            raise ConfigError(
-                "--database-url: SQLite needs the plain path of a file, as in "
-                "sqlite:////path/to/file"
-            )
         # SQLite's own neighbours of a file lie beside what a link leads to; ours too.
-        self._path = Path(os.path.realpath(url.database))
+        self._path = Path(os.path.realpath(path_of(url)))
         self._url, self._clock, self._opening = url, clock, opening
         self.where = str(url.database)
         self._changes = 0
@@ -52,6 +50,10 @@ class SqliteBackend:
         self._told: set[str] = set()
 
     # -- opening ----------------------------------------------------------------------------------
+
+    def store_key(self) -> StoreKeySource:
+        """A file beside the database: backups of the database do not have it."""
+        return beside(self._path)
 
     def start(self) -> Engine:
         """Own the file, and look whether it is the one that was here, before SQLite does."""
@@ -118,7 +120,7 @@ class SqliteBackend:
             self._give_up()
             raise ConfigError(f"--database-url: {error}") from None
         sa.event.listen(engine, "connect", self._on_connect)
-        sa.event.listen(engine, "begin", _on_begin)
+        sa.event.listen(engine, "begin", begin_as_said)
         self._pool = engine
         return engine
 
@@ -263,6 +265,15 @@ class SqliteBackend:
         pages: int = row[1]
         return pages
 
+    def scrub(self) -> None:
+        """Empty the log, in which earlier states of pages stand, if nobody reads just now."""
+        execute = self._keeper.execute
+        execute("PRAGMA busy_timeout=0")
+        try:
+            execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+
     def explain(self) -> str | None:
         """SQLite does not say that a file is gone, or short."""
         try:
@@ -348,6 +359,20 @@ def _switch_to_wal(cursor: sqlite3.Cursor, clock: Clock) -> None:
         clock.wait(threading.Event(), _SWITCH_PAUSE_S)
 
 
-def _on_begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("taskrunner_write", False)
+def path_of(url: URL) -> str:
+    """The file that a URL names. Raises ConfigError."""
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        raise ConfigError(
+            "--database-url: SQLite needs the plain path of a file, as in sqlite:////path/to/file"
+        )
+    return url.database
+
+
+def begin_as_said(connection: Connection) -> None:
+    """Begin a transaction, one that may write if its connection says so."""
+    options = connection.get_execution_options()
+    writing = options.get("taskrunner_write", False)
+    if options.get(SCRUB):
+        # What is freed is written over, not only left: it held secrets.
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,4 +1,7 @@
-"""Every table of the service's store. The migrations must build exactly this (a test compares)."""
+"""The tables of the service's store; those of keys stand in `key_tables`.
+
+The migrations must build exactly these (a test compares).
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,9 @@ definitions = sa.Table(
     # Of an old version that ended instances are shown by: whether it had secrets, which are
     # masked by now. Null: its body is as it was put.
     sa.Column("secrets_removed", sa.Boolean),
+    # Which data key has sealed its secrets; empty: there are none. Null: an earlier version of the
+    # program has left them as they are.
+    sa.Column("data_key", sa.Text, index=True),
 )
 
 # How far each schedule of an active pipeline has been turned into instances.
@@ -236,6 +242,7 @@ alarms = sa.Table(
     sa.Column("instance_id", sa.Text, nullable=False),
     sa.Column("action_id", sa.Text, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
+    # One that is secret begins with a star, and is sealed.
     sa.Column("topic_arn", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
@@ -311,7 +318,7 @@ answered_calls = sa.Table(
     sa.Column("pipeline_id", sa.Text),
     # The hand-out that a poll brought.
     sa.Column("task_id", sa.Text),
-    # The reply's body; null while the call is under way.
+    # The reply's body, sealed: a task has its secrets in it. Null while the call is under way.
     sa.Column("answer", sa.LargeBinary),
     sa.Column("begun_at", UtcDateTime, nullable=False),
     sa.Column("good_until", UtcDateTime, nullable=False, index=True),
@@ -342,7 +349,8 @@ machines = sa.Table(
     sa.Column("account", sa.Text, nullable=False),
     sa.Column("worker_group", sa.Text, nullable=False),
     sa.Column("region", sa.Text, nullable=False),
-    # What its user data holds, good for saying its key once; and the key, once it was said.
+    # What its user data holds, good for saying its key once; and the key, once it was said. Both
+    # sealed.
     sa.Column("token", sa.Text, nullable=False),
     sa.Column("secret", sa.Text),
     sa.Column("ec2_id", sa.Text),

@@ -145,5 +145,6 @@ def test_a_store_here_is_several_files() -> None:
         "service.db-wal",
         "service.db-shm",
         "service.db-journal",
+        "service.db-key",
     ]
     assert store_files("postgresql://u:p@h/d") == []

@@ -33,7 +33,7 @@ def test_without_a_word_nothing_is_allowed_and_the_documented_retention_counts()
     options, others = parsed()
     assert others == {"other": "o"}
     assert options.database_url is None
-    assert options.opening == Opening()
+    assert options.opening({}) == Opening()
     assert options.retention == Retention()
 
 
@@ -42,11 +42,11 @@ def test_what_is_said_is_taken() -> None:
         *("--create", "--keep-days", "0.5", "--keep-versions", "0", "--keep-rows", "7"),
         *("--database-url", "postgresql://u:s3cret@h/d"),
     )
-    assert options.opening == Opening(create=True)
+    assert options.opening({}) == Opening(create=True)
     assert options.retention == Retention(days=0.5, versions=0, rows=7)
     assert options.database_url == "postgresql://u:s3cret@h/d"
     assert "s3cret" not in repr(options)
-    assert parsed("--restored")[0].opening == Opening(restored=True)
+    assert parsed("--restored")[0].opening({}) == Opening(restored=True)
 
 
 def test_one_cannot_have_both() -> None:
