@@ -28,6 +28,7 @@ class Store:
         self.open_write = self._inner.open_write
         self.list = self._inner.list
         self.copy = self._inner.copy
+        self.copy_all = self._inner.copy_all
         self.download = self._inner.download
         self.upload = self._inner.upload
         self.delete = self._inner.delete

@@ -64,7 +64,11 @@ def test_whoever_takes_no_more_results_ends_it() -> None:
     def items() -> Iterator[int]:
         yield from range(1000)
 
-    results = side_by_side(lambda n: begun.append(n) or n, items(), threads=2)
+    def work(number: int) -> int:
+        begun.append(number)
+        return number
+
+    results = side_by_side(work, items(), threads=2)
     assert next(results) == 0
     results.close()  # type: ignore[attr-defined]  # it is a generator
     assert len(begun) < 20
