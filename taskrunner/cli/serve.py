@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskrunner.agent.lifecycle import ExitCode
+from taskrunner.cli.console_options import ConsoleOptions, console_options
 from taskrunner.cli.ec2_options import Ec2Options, ec2_options
 from taskrunner.cli.log_options import LogOptions, log_options
 from taskrunner.cli.served_alarms import alarms_option, publisher_of
@@ -69,6 +70,7 @@ class Options:
     ack_timeout: float
     lease_timeout: float
     max_connections: int | None
+    console: ConsoleOptions
     log_level: str
     log_format: str
 
@@ -168,6 +170,7 @@ class Options:
     show_default="as the limit of open files allows, at most 10000",
     help="How many connections are held at once. Half of them may be waiting polls of one key.",
 )
+@console_options
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
@@ -187,7 +190,9 @@ def command(**given: Any) -> int:
     store, others = StoreOptions.of(given)
     ec2, others = Ec2Options.of(others)
     logs, others = LogOptions.of(others)
-    return _serve(Options(store=store, ec2=ec2, logs=logs, **others), os.environ)
+    console, others = ConsoleOptions.of(others)
+    parts: dict[str, Any] = {"store": store, "ec2": ec2, "logs": logs, "console": console}
+    return _serve(Options(**parts, **others), os.environ)
 
 
 def _serve(options: Options, environ: Mapping[str, str]) -> int:
@@ -291,6 +296,7 @@ def _serve_on(
             authenticator=authenticator,
             settings=_edge_settings(options, certificate),
             routes=resources.know_machines(authenticator, service.store),
+            pages=options.console.pages(keys=not options.no_auth),
         )
         server = ServiceServer(app, sock, certificate=certificate)
         service.start()

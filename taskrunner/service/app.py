@@ -95,10 +95,12 @@ def create_app(
     settings: EdgeSettings | None = None,
     routes: Sequence[Route] = (),
     v1: Sequence[V1Route] = ROUTES,
+    pages: Callable[[EdgeParts], Sequence[Route]] = lambda _parts: (),
 ) -> Starlette:
     """The ASGI application; `app.state.stop()` answers waiting polls, to be called on the loop.
 
-    `v1` is the JSON API of operators, `routes` what is answered beside both.
+    `v1` is the JSON API of operators, `routes` what is answered beside both, and `pages` makes the
+    console's routes of what both are answered with.
     """
     settings = settings or EdgeSettings()
     api = _Api(service, handlers, authenticator, settings)
@@ -120,6 +122,7 @@ def create_app(
             Route("/ping", endpoint=_alive, methods=["GET"]),
             Route("/v1/{path:path}", endpoint=V1Edge(api.parts, v1)),
             *routes,
+            *pages(api.parts),
         ],
         middleware=[Middleware(HostGuard, names=settings.host_names)],
         lifespan=lifespan,

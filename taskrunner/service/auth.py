@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from taskrunner.clock import Clock
@@ -74,6 +74,10 @@ class Authenticator(Protocol):
         """The sender's permit; raises a ServiceFault when it cannot be told."""
         ...
 
+    def permit_of(self, key_id: str) -> Permit:
+        """The permit of a key's holder who is known otherwise; raises UnknownClient."""
+        ...
+
     def refresh(self) -> None:
         """Take note of keys that have changed; to be called about once a second."""
         ...
@@ -92,6 +96,10 @@ class NoAuthenticator:
     def authenticate(self, request: HttpRequest) -> Permit:
         """The permit to do anything."""
         return Permit(caller=ANONYMOUS)
+
+    def permit_of(self, key_id: str) -> Permit:
+        """There are no keys: raises UnknownClient."""
+        raise UnknownClient(f"The access key {key_id} is not known here.")
 
     def refresh(self) -> None:
         """There are no keys."""
@@ -133,13 +141,13 @@ class SigV4Authenticator:
     def authenticate(self, request: HttpRequest) -> Permit:
         """The permit of the key that signed; raises a ServiceFault without a right signature."""
         proof = self._verifier.prove(request)
-        key = self._key(proof.key_id)
-        return Permit(
-            caller=Caller(account=key.account, user=key.user, worker_groups=key.worker_groups),
-            actions=key.actions,
-            key=key,
-            proof=proof,
-        )
+        return replace(self.permit_of(proof.key_id), proof=proof)
+
+    def permit_of(self, key_id: str) -> Permit:
+        """The permit of a key's holder who is known otherwise; raises UnknownClient."""
+        key = self._key(key_id)
+        caller = Caller(account=key.account, user=key.user, worker_groups=key.worker_groups)
+        return Permit(caller=caller, actions=key.actions, key=key)
 
     def refresh(self) -> None:
         """Take note of keys that have changed."""

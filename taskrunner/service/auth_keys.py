@@ -15,7 +15,10 @@ from taskrunner.errors import ConfigError
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.wire.operations import OPERATIONS
 
-_RUNNER = {"PollForTask", "ReportTaskProgress", "ReportTaskRunnerHeartbeat", "SetTaskStatus"}
+#: What only runners have to call.
+RUNNERS_WORK = frozenset(
+    {"PollForTask", "ReportTaskProgress", "ReportTaskRunnerHeartbeat", "SetTaskStatus"}
+)
 _RUNNER_READS = {"DescribeObjects", "EvaluateExpression", "QueryObjects"}
 _VIEWER = {
     "DescribeObjects",
@@ -38,7 +41,7 @@ _AUTHOR = _OPERATOR | {
 #: What a key of each role may call. A definition runs commands on the hosts of its worker group:
 #: an author is as powerful as those hosts' agents.
 ROLES: Mapping[str, frozenset[str]] = {
-    "runner": frozenset(_RUNNER | _RUNNER_READS),
+    "runner": RUNNERS_WORK | _RUNNER_READS,
     "viewer": frozenset(_VIEWER),
     "operator": frozenset(_OPERATOR),
     "author": frozenset(_AUTHOR),

@@ -11,9 +11,11 @@ from taskrunner.logs import get_logger
 from taskrunner.model.codec import DEFINITION
 from taskrunner.service.definitions import DefinitionCache
 from taskrunner.service.masking import mask
+from taskrunner.service.sessions import IDLE_LIFE
 from taskrunner.service.settings import Retention
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import retention as retention_store
+from taskrunner.service.store import sessions as session_store
 from taskrunner.service.store.database import Store
 
 log = get_logger()
@@ -59,6 +61,9 @@ class Cleaner:
 
     def _go_over(self, now: datetime) -> Iterator[None]:
         self._take_up()
+        yield
+        with self._store.write() as conn:
+            session_store.remove_old(conn, now, now - IDLE_LIFE)
         yield
         before = now - timedelta(days=self._retention.days)
         for kind in retention_store.KINDS:

@@ -223,3 +223,16 @@ class ClusterRow(Row):
     asked_at: datetime | None = None
     emr_id: str | None = None
     ended: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow(Row):
+    """A ticket or a session of the console; its token is known to the browser alone."""
+
+    token_hash: str
+    kind: str
+    key_id: str
+    key_mark: str = field(repr=False)
+    created_at: datetime
+    used_at: datetime
+    expires_at: datetime

@@ -379,3 +379,17 @@ clusters = sa.Table(
     sa.Column("ended", sa.Boolean, nullable=False),
     sa.UniqueConstraint("pipeline_id", "instance_id", "launch"),
 )
+
+# Tickets and sessions of the console, by the hashes of their tokens.
+sessions = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # ticket or session
+    sa.Column("key_id", sa.Text, nullable=False, index=True),
+    # Tells whether the key's secret is what it was.
+    sa.Column("key_mark", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)

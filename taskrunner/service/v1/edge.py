@@ -198,5 +198,9 @@ def _reply(body: bytes, status: int, request_id: str) -> Response:
 def _refusal(fault: ServiceFault, request_id: str) -> Response:
     """Every error has one shape."""
     told = {"code": fault.code, "message": str(fault), "request_id": request_id}
-    status = next((s for kind, s in _STATUSES if isinstance(fault, kind)), fault.status)
-    return _reply(json.dumps({"error": told}).encode("ascii"), status, request_id)
+    return _reply(json.dumps({"error": told}).encode("ascii"), status_of(fault), request_id)
+
+
+def status_of(fault: ServiceFault) -> int:
+    """HTTP's own status of a fault, where AWS's API has 400 for all that callers do."""
+    return next((s for kind, s in _STATUSES if isinstance(fault, kind)), fault.status)

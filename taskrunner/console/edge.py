@@ -1,0 +1,208 @@
+"""The console's edge: who visits, which page, and the headers that keep its browser safe.
+
+Pages are answered with what /v1 answers the visitor's own key. A change is a POST that bears the
+token of the visitor's own forms and comes from this origin; GET changes nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from taskrunner.console.cookies import Cookies
+from taskrunner.console.headers import is_ours, page_headers
+from taskrunner.console.render import render
+from taskrunner.console.visit import Visit, form_token, pairs
+from taskrunner.errors import ServiceFault
+from taskrunner.service.auth import Permit
+from taskrunner.service.bodies import ClientGone, read_body
+from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.incoming import Incoming, fault_of
+from taskrunner.service.replies import new_request_id
+from taskrunner.service.sessions import SessionOver, Sessions, visitors
+from taskrunner.service.v1.edge import EdgeParts, status_of
+from taskrunner.wire.faults import AccessDenied
+
+#: A form is small; a definition that is put has the limit of its operation.
+MOST_OF_FORM = 2 * 1024 * 1024
+_SIGN_IN = "/console/enter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a page answers: HTML, or where to go on."""
+
+    html: str = ""
+    status: int = 200
+    go_to: str = ""
+    #: Beside the headers that every page has.
+    headers: Mapping[str, str] | None = None
+
+
+#: Carried out in a thread of the pool; raises ServiceFault.
+PageHandler = Callable[[Visit], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page, or an action: one method of one path."""
+
+    path: str
+    handler: PageHandler
+    method: str = "GET"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleParts:
+    """What the console is answered with."""
+
+    edge: EdgeParts
+    #: None: no keys, everybody of this host is the same visitor.
+    sessions: Sessions | None
+    cookies: Cookies
+
+
+class Console:
+    """Answers the pages of a table."""
+
+    def __init__(self, parts: ConsoleParts, pages: Sequence[Page]) -> None:
+        self._parts = parts
+        self._pages = pages
+
+    def routes(self) -> Sequence[Route]:
+        """For the service's application."""
+        return [
+            Route(page.path, endpoint=_Endpoint(self._parts, page), methods=[page.method])
+            for page in self._pages
+        ]
+
+
+class _Endpoint:
+    """One page, as an ASGI application."""
+
+    def __init__(self, parts: ConsoleParts, page: Page) -> None:
+        self._parts = parts
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Incoming(scope, receive, self._parts.edge.bodies)
+        try:
+            response = await self._respond(Request(scope), call)
+        except ClientGone:
+            return
+        finally:
+            call.body.done()
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, call: Incoming) -> Response:
+        try:
+            return await self._answered(request, call)
+        except ServiceFault as fault:
+            response = self._refused(request, fault)
+            if not await call.passed_over(fault):
+                response.headers["connection"] = "close"
+            return response
+
+    async def _answered(self, request: Request, call: Incoming) -> Response:
+        parts, page = self._parts, self._page
+        session = parts.cookies.session_of(request)
+        fresh = session is None and parts.sessions is None
+        if fresh:
+            # Without keys it says nothing of who somebody is: it tells our forms from others'.
+            session = secrets.token_urlsafe(32)
+        form = await self._form(request, call, session) if page.method == "POST" else {}
+        permit = await self._permit(session)
+        call.proved()
+        visit = Visit(
+            service=parts.edge.service,
+            permit=permit,
+            form_token=form_token(session or ""),
+            path=request.url.path,
+            query=pairs(request.url.query),
+            names=dict(request.path_params),
+            form=form,
+            is_part=request.headers.get("hx-request") == "true",
+            signed_in=parts.sessions is not None,
+            theme=parts.cookies.theme_of(request),
+        )
+        answer = await self._carried_out(permit, visit)
+        response = _response(answer, is_part=visit.is_part)
+        if fresh and session is not None:
+            parts.cookies.set_session(request, response, session)
+        return response
+
+    async def _form(
+        self, request: Request, call: Incoming, session: str | None
+    ) -> Mapping[str, list[str]]:
+        """The form of a POST. Raises AccessDenied where it is not one of the visitor's own."""
+        if not is_ours(request.headers, self._parts.cookies.origin_of(request)):
+            raise AccessDenied("this form was not sent by a page of this console")
+        body = await read_body(
+            call.receive,
+            declared=call.headers.get("content-length"),
+            limit=MOST_OF_FORM,
+            body=call.body,
+            timeout_s=self._parts.edge.body_timeout_s,
+        )
+        form = pairs(body.decode("utf-8", "replace"))
+        given = (form.pop("form_token", None) or [""])[0]
+        if session is None or not hmac.compare_digest(given, form_token(session)):
+            raise AccessDenied("this form is of another session: load the page anew")
+        return form
+
+    async def _permit(self, session: str | None) -> Permit:
+        sessions = self._parts.sessions
+        if sessions is None:
+            return Permit(caller=ANONYMOUS, actions=visitors(None))
+        if session is None:
+            raise SessionOver("sign in first")
+        return await self._parts.edge.pool.run("", lambda: sessions.permit(session))
+
+    async def _carried_out(self, permit: Permit, visit: Visit) -> Answer:
+        handler, request_id = self._page.handler, new_request_id()
+
+        def work() -> Answer:
+            try:
+                return handler(visit)
+            except ServiceFault:
+                raise
+            except Exception as error:
+                operation = f"console {self._page.path}"
+                raise fault_of(error, operation=operation, request_id=request_id) from error
+
+        return await self._parts.edge.pool.run(permit.holder, work)
+
+    def _refused(self, request: Request, fault: ServiceFault) -> Response:
+        is_part = request.headers.get("hx-request") == "true"
+        if isinstance(fault, SessionOver) and not is_part:
+            target = request.url.path if self._page.method == "GET" else "/"
+            return _response(Answer(go_to=self._parts.cookies.sign_in(_SIGN_IN, target)))
+        html = render(
+            "fault.html",
+            fault=fault,
+            is_part=is_part,
+            theme=self._parts.cookies.theme_of(request),
+        )
+        status = 401 if isinstance(fault, SessionOver) else status_of(fault)
+        return _response(Answer(html=html, status=status), is_part=is_part)
+
+
+def _response(answer: Answer, *, is_part: bool = False) -> Response:
+    headers: dict[str, Any] = {**page_headers(), **(answer.headers or {})}
+    if answer.go_to:
+        if is_part:
+            return Response(status_code=204, headers={**headers, "hx-redirect": answer.go_to})
+        return RedirectResponse(answer.go_to, status_code=303, headers=headers)
+    return Response(
+        answer.html,
+        status_code=answer.status,
+        headers={"content-type": "text/html; charset=utf-8", **headers},
+    )

@@ -1,0 +1,123 @@
+"""`/p/ID`: one pipeline, a tab a question."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from taskrunner.console.edge import Answer
+from taskrunner.console.pages.answers import shown
+from taskrunner.console.views import addresses
+from taskrunner.console.views.grid import grid_page
+from taskrunner.console.views.pipelines import line
+from taskrunner.console.views.runs import bars, run_line
+from taskrunner.console.visit import Visit
+from taskrunner.errors import InvalidRequest
+from taskrunner.service.v1.definitions import show_definition
+from taskrunner.service.v1.instances import list_instances
+from taskrunner.service.v1.pipelines import show_pipeline
+from taskrunner.service.v1.runs import list_runs, show_grid, show_states
+from taskrunner.service.v1.shapes import Pipeline
+
+#: A run has so many instances on a page.
+_MOST_OF_RUN = 500
+
+
+def pipeline(visit: Visit) -> Answer:
+    """The pipeline: its grid."""
+    return Answer(go_to=addresses.pipeline(visit.names["pipeline_id"], "grid"))
+
+
+def grid(visit: Visit) -> Answer:
+    """Components by runs."""
+    key = visit.names["pipeline_id"]
+    found = _pipeline(visit)
+    wanted = {name: visit.query[name] for name in ("until", "n") if name in visit.query}
+    structure = visit.asked(show_grid, wanted, pipeline_id=key)
+    runs, cells = structure.runs, ()
+    if runs:
+        cells = visit.ask(
+            show_states, pipeline_id=key, first=runs[-1].start, last=runs[0].start, since=None
+        ).cells
+    page = grid_page(key, structure, cells, now=visit.now, query=visit.query)
+    return shown(visit, "grid.html", pipeline=found, line=line(found.summary), page=page)
+
+
+def runs(visit: Visit) -> Answer:
+    """Runs, newest first."""
+    key = visit.names["pipeline_id"]
+    found = _pipeline(visit)
+    wanted = {name: visit.query[name] for name in ("marker", "limit") if name in visit.query}
+    page = visit.asked(list_runs, wanted, pipeline_id=key)
+    return shown(
+        visit,
+        "runs.html",
+        pipeline=found,
+        line=line(found.summary),
+        lines=[run_line(key, run, visit.now) for run in page.runs],
+        more=addresses.with_query(visit.path, visit.query, marker=page.marker)
+        if page.marker
+        else "",
+    )
+
+
+def run(visit: Visit) -> Answer:
+    """One run: its instances in time."""
+    key = visit.names["pipeline_id"]
+    start = _moment(visit.names["start"])
+    found = _pipeline(visit)
+    instances = visit.ask(
+        list_instances,
+        pipeline_id=key,
+        run=start,
+        component=(),
+        status=(),
+        limit=_MOST_OF_RUN,
+        marker=None,
+    )
+    structure = visit.ask(show_grid, pipeline_id=key, until=start + timedelta(seconds=1), n=1)
+    lines = [run_line(key, one, visit.now) for one in structure.runs if one.start == start]
+    return shown(
+        visit,
+        "run.html",
+        pipeline=found,
+        line=line(found.summary),
+        start=start,
+        run=lines[0] if lines else None,
+        bars=bars(key, instances.instances, visit.now),
+        more=instances.marker is not None,
+    )
+
+
+def definition(visit: Visit) -> Answer:
+    """The definition, secrets masked."""
+    key = visit.names["pipeline_id"]
+    found = _pipeline(visit)
+    version = visit.first("version", "latest")
+    page = (
+        visit.ask(show_definition, pipeline_id=key, version=version)
+        if found.latest_version
+        else None
+    )
+    text = json.dumps(page.definition, indent=2, ensure_ascii=False) if page else ""
+    return shown(
+        visit,
+        "definition.html",
+        pipeline=found,
+        line=line(found.summary),
+        page=page,
+        lines=text.splitlines(),
+    )
+
+
+def _pipeline(visit: Visit) -> Pipeline:
+    found: Pipeline = visit.ask(show_pipeline, pipeline_id=visit.names["pipeline_id"], runs=14)
+    return found
+
+
+def _moment(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is no moment: wanted 2026-11-30T02:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,219 @@
+"""Signing in and out, and the theme: what is answered without a session, or changes it.
+
+`taskrunner login` asks for a ticket by a call that is signed as ever, and opens the page below with
+the ticket behind the `#` of its address, which no server and no log of one sees. The page sends it
+in a form; without JavaScript it is pasted there.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from taskrunner.console.edge import ConsoleParts
+from taskrunner.console.headers import is_ours, page_headers
+from taskrunner.console.render import render, static_files
+from taskrunner.console.visit import form_token, pairs
+from taskrunner.errors import ServiceFault
+from taskrunner.service.bodies import ClientGone, read_body
+from taskrunner.service.incoming import Incoming
+from taskrunner.service.sessions import TICKET_LIFE, SessionOver
+from taskrunner.service.v1.edge import status_of
+from taskrunner.wire.faults import AccessDenied
+
+TICKET_PATH = "/console/ticket"
+ENTER_PATH = "/console/enter"
+_MOST_OF_FORM = 16 * 1024
+_KINDS = {
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+def sign_in_routes(parts: ConsoleParts) -> Sequence[Route]:
+    """Beside the pages of the table."""
+    return [
+        Route(TICKET_PATH, endpoint=_Ticket(parts), methods=["POST"]),
+        Route(ENTER_PATH, endpoint=_Enter(parts), methods=["GET", "POST"]),
+        Route("/console/leave", endpoint=_Leave(parts), methods=["POST"]),
+        Route("/console/theme", endpoint=_Theme(parts), methods=["POST"]),
+        Route("/console/static/{mark}/{name}", endpoint=_static, methods=["GET"]),
+    ]
+
+
+class _Raw:
+    """A request that is answered without a session."""
+
+    def __init__(self, parts: ConsoleParts) -> None:
+        self.parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Incoming(scope, receive, self.parts.edge.bodies)
+        request = Request(scope)
+        try:
+            response = await self.respond(request, call)
+        except ClientGone:
+            return
+        except ServiceFault as fault:
+            response = self.refused(request, fault)
+            if not await call.passed_over(fault):
+                response.headers["connection"] = "close"
+        finally:
+            call.body.done()
+        await response(scope, receive, send)
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        """The response. Raises ServiceFault."""
+        raise NotImplementedError
+
+    def refused(self, request: Request, fault: ServiceFault) -> Response:
+        """What a fault is answered with."""
+        theme = self.parts.cookies.theme_of(request)
+        html = render("fault.html", fault=fault, is_part=False, theme=theme)
+        return _html(html, status_of(fault))
+
+    async def body(self, call: Incoming) -> bytes:
+        """The request's body."""
+        return await read_body(
+            call.receive,
+            declared=call.headers.get("content-length"),
+            limit=_MOST_OF_FORM,
+            body=call.body,
+            timeout_s=self.parts.edge.body_timeout_s,
+        )
+
+    async def form(self, request: Request, call: Incoming) -> dict[str, str]:
+        """The form of a page of this console. Raises AccessDenied for one of another origin."""
+        if not is_ours(request.headers, self.parts.cookies.origin_of(request)):
+            raise AccessDenied("this form was not sent by a page of this console")
+        body = await self.body(call)
+        return {key: values[0] for key, values in pairs(body.decode("utf-8", "replace")).items()}
+
+
+class _Ticket(_Raw):
+    """`POST /console/ticket`, signed: a ticket for the holder of the key."""
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        sessions, edge = self.parts.sessions, self.parts.edge
+        if sessions is None:
+            return JSONResponse({"ticket": None}, headers={"cache-control": "no-store"})
+        edge.authenticator.check_headers(call.headers)
+        signed = call.request(await self.body(call))
+
+        def work() -> str:
+            return sessions.ticket(edge.authenticator.authenticate(signed))
+
+        ticket = await edge.pool.run(f"from {call.body.origin}", work)
+        call.proved()
+        told = {"ticket": ticket, "seconds": int(TICKET_LIFE.total_seconds())}
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    def refused(self, _request: Request, fault: ServiceFault) -> Response:
+        told = {"error": {"code": fault.code, "message": str(fault)}}
+        return Response(
+            json.dumps(told), status_code=status_of(fault), media_type="application/json"
+        )
+
+
+class _Enter(_Raw):
+    """`/console/enter`: a form for the ticket, and what turns it into a session."""
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        parts = self.parts
+        target = _local(request.query_params.get("to", "/"))
+        if parts.sessions is None:
+            return RedirectResponse(target, status_code=303, headers=page_headers())
+        if not parts.cookies.is_safe(request):
+            raise AccessDenied(
+                "over plain http others could read the session: open the console over https, or "
+                "on the service's own host (docs/console.md)"
+            )
+        if request.method == "GET":
+            return self._page(request, target)
+        form = await self.form(request, call)
+        target, sessions = _local(form.get("to", "/")), parts.sessions
+        try:
+            token = await parts.edge.pool.run(
+                f"from {call.body.origin}", lambda: sessions.enter(form.get("ticket", "").strip())
+            )
+        except SessionOver as over:
+            return self._page(request, target, problem=str(over))
+        call.proved()
+        response = RedirectResponse(target, status_code=303, headers=page_headers())
+        parts.cookies.set_session(request, response, token)
+        return response
+
+    def _page(self, request: Request, target: str, problem: str = "") -> Response:
+        html = render(
+            "enter.html",
+            target=target,
+            problem=problem,
+            origin=self.parts.cookies.origin_of(request),
+            theme=self.parts.cookies.theme_of(request),
+        )
+        return _html(html, 401 if problem else 200)
+
+
+class _Leave(_Raw):
+    """`POST /console/leave`: ends the session."""
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        parts = self.parts
+        form = await self.form(request, call)
+        token = parts.cookies.session_of(request)
+        given = form.get("form_token", "")
+        if token is None or not hmac.compare_digest(given.encode(), form_token(token).encode()):
+            raise AccessDenied("this form is of another session: load the page anew")
+        response = RedirectResponse(ENTER_PATH, status_code=303, headers=page_headers())
+        sessions = parts.sessions
+        if sessions is not None:
+            await parts.edge.pool.run(f"from {call.body.origin}", lambda: sessions.leave(token))
+            parts.cookies.end_session(request, response)
+        return response
+
+
+class _Theme(_Raw):
+    """`POST /console/theme`: keeps the theme in a cookie."""
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        form = await self.form(request, call)
+        target = _local(form.get("to", "/"))
+        response = RedirectResponse(target, status_code=303, headers=page_headers())
+        self.parts.cookies.set_theme(response, form.get("theme", ""))
+        return response
+
+
+async def _static(request: Request) -> Response:
+    """A file that pages use; its address changes with it."""
+    name = request.path_params["name"]
+    body = static_files().get(name)
+    if body is None:
+        return Response("there is no such file\n", status_code=404, media_type="text/plain")
+    headers = {
+        **page_headers(),
+        "cache-control": "public, max-age=31536000, immutable",
+        "content-type": _KINDS[name.rpartition(".")[2]],
+    }
+    packed = static_files().get(f"{name}.gz")
+    if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, headers={**headers, "content-encoding": "gzip"})
+    return Response(body, headers=headers)
+
+
+def _local(target: str) -> str:
+    """A path of ours; anything else is the first page."""
+    if not target.startswith("/") or target.startswith(("//", "/\\")):
+        return "/"
+    return target if target.isprintable() else "/"
+
+
+def _html(html: str, status: int) -> Response:
+    headers = {"content-type": "text/html; charset=utf-8", **page_headers()}
+    return Response(html, status_code=status, headers=headers)

@@ -1,0 +1,95 @@
+// What the console does beside links and forms: live parts, keys, and the ticket of a sign-in.
+"use strict";
+
+// Pieces of pages are the service's own HTML, in which all that others say is escaped; scripts and
+// their addresses are never made of texts.
+if (window.trustedTypes && trustedTypes.createPolicy) {
+  trustedTypes.createPolicy("default", { createHTML: (text) => text });
+}
+
+function typing(target) {
+  return target.closest("input, textarea, select, [contenteditable]") !== null;
+}
+
+// The ticket stands behind the # of the address, which no server is told.
+function enterWithTicket() {
+  const form = document.getElementById("enter");
+  const ticket = location.hash.slice(1);
+  if (!form || !ticket) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  form.elements.ticket.value = ticket;
+  form.submit();
+}
+
+// One place of a grid takes the focus; arrows move it.
+function gridCells(grid) {
+  return [...grid.tBodies[0].rows].map((row) => [...row.querySelectorAll("td > .cell")]);
+}
+
+function roveGrid(grid) {
+  const all = gridCells(grid).flat().filter((cell) => cell.href);
+  all.forEach((cell, index) => { cell.tabIndex = index === 0 ? 0 : -1; });
+}
+
+function moveInGrid(event) {
+  const cell = event.target.closest(".cell[href]");
+  const grid = cell && cell.closest("[data-grid]");
+  const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+  if (!grid || !step) return false;
+  const rows = gridCells(grid);
+  let y = rows.findIndex((row) => row.includes(cell));
+  let x = rows[y].indexOf(cell);
+  for (;;) {
+    y += step[0];
+    x += step[1];
+    const next = rows[y] && rows[y][x];
+    if (!next) return true;
+    if (next.href) {
+      cell.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+      return true;
+    }
+  }
+}
+
+function moveInList(forward) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  const at = rows.indexOf(document.activeElement);
+  const next = rows[at === -1 ? (forward ? 0 : rows.length - 1) : at + (forward ? 1 : -1)];
+  if (next) next.focus();
+}
+
+let goTo = false;
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (moveInGrid(event)) { event.preventDefault(); return; }
+  const was = goTo;
+  goTo = false;
+  if (was) {
+    const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
+    if (link) { event.preventDefault(); link.click(); }
+  } else if (event.key === "g") {
+    goTo = true;
+  } else if (event.key === "/") {
+    const search = document.querySelector("[data-search]");
+    if (search) { event.preventDefault(); search.focus(); }
+  } else if (event.key === "j" || event.key === "k") {
+    moveInList(event.key === "j");
+  } else if (event.key === "o" && document.activeElement.matches("[data-row]")) {
+    document.activeElement.click();
+  } else if (event.key === "?") {
+    const help = document.getElementById("keys");
+    if (help) help.showModal();
+  }
+}
+
+// A live part is asked for again when the service says that something has changed.
+function begin() {
+  document.querySelectorAll("[data-grid]").forEach(roveGrid);
+}
+
+document.addEventListener("keydown", pressed);
+document.addEventListener("htmx:afterSwap", begin);
+document.addEventListener("DOMContentLoaded", () => { begin(); enterWithTicket(); });

@@ -1,0 +1,49 @@
+"""Every page of the console, and how the service's application gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from starlette.routing import Route
+
+from taskrunner.console.cookies import Cookies
+from taskrunner.console.edge import Console, ConsoleParts, Page
+from taskrunner.console.pages.instance import instance
+from taskrunner.console.pages.pipeline import definition, grid, pipeline, run, runs
+from taskrunner.console.pages.pipelines import pipelines
+from taskrunner.console.sign_in import sign_in_routes
+from taskrunner.service.sessions import Sessions
+from taskrunner.service.v1.edge import EdgeParts
+
+_PIPELINE = "/p/{pipeline_id}"
+_INSTANCE = f"{_PIPELINE}/i/{{instance_id}}"
+
+PAGES: Sequence[Page] = (
+    Page(path="/", handler=pipelines),
+    Page(path=_PIPELINE, handler=pipeline),
+    Page(path=f"{_PIPELINE}/grid", handler=grid),
+    Page(path=f"{_PIPELINE}/runs", handler=runs),
+    Page(path=f"{_PIPELINE}/run/{{start}}", handler=run),
+    Page(path=f"{_PIPELINE}/definition", handler=definition),
+    Page(path=_INSTANCE, handler=instance),
+    Page(path=f"{_INSTANCE}/{{number}}", handler=instance),
+)
+
+
+def console(
+    *, keys: bool, url: str | None = None, pages: Sequence[Page] = PAGES
+) -> Callable[[EdgeParts], Sequence[Route]]:
+    """What makes the console's routes of the parts that both APIs are answered with.
+
+    With `keys` visitors sign in; without, everybody of this host is the same visitor. `url` is the
+    address that browsers know it by where a proxy stands before it. Raises UsageError.
+    """
+    cookies = Cookies(url)
+
+    def routes(edge: EdgeParts) -> Sequence[Route]:
+        service = edge.service
+        sessions = Sessions(service.store, edge.authenticator, service.clock) if keys else None
+        parts = ConsoleParts(edge=edge, sessions=sessions, cookies=cookies)
+        return [*Console(parts, pages).routes(), *sign_in_routes(parts)]
+
+    return routes

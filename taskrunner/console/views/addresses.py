@@ -1,0 +1,43 @@
+"""The addresses of pages. Everything that a page shows stands in its address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
+
+#: Characters of ids that mean nothing in a path.
+_PLAIN = "@:._-"
+
+
+def pipeline(pipeline_id: str, tab: str = "") -> str:
+    """A pipeline, or one of its tabs."""
+    return f"/p/{_part(pipeline_id)}" + (f"/{tab}" if tab else "")
+
+
+def run(pipeline_id: str, start: datetime) -> str:
+    """A run of a pipeline."""
+    text = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{pipeline(pipeline_id)}/run/{_part(text)}"
+
+
+def instance(pipeline_id: str, instance_id: str, number: int | None = None) -> str:
+    """An instance with its last attempt, or another one."""
+    path = f"{pipeline(pipeline_id)}/i/{_part(instance_id)}"
+    return path if number is None else f"{path}/{number}"
+
+
+def with_query(path: str, query: Mapping[str, Sequence[str]], **changes: str | None) -> str:
+    """An address whose query is changed; None takes a name out."""
+    pairs = {key: list(values) for key, values in query.items()}
+    for key, value in changes.items():
+        if value is None:
+            pairs.pop(key, None)
+        else:
+            pairs[key] = [value]
+    text = urlencode(pairs, doseq=True)
+    return f"{path}?{text}" if text else path
+
+
+def _part(text: str) -> str:
+    return quote(text, safe=_PLAIN)

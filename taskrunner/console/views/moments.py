@@ -1,0 +1,49 @@
+"""Moments and durations as people read them: UTC, the same the world over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def moment(at: datetime | None) -> str:
+    """`2026-11-30 02:00`, with seconds where there are any."""
+    if at is None:
+        return "-"
+    at = at.astimezone(UTC)
+    return at.strftime("%Y-%m-%d %H:%M:%S" if at.second else "%Y-%m-%d %H:%M")
+
+
+def took(seconds: float | timedelta | None) -> str:
+    """A duration: `4.2 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    if seconds is None:
+        return "-"
+    total = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
+    total = max(total, 0.0)
+    if total < 10:
+        return f"{total:.1f} s"
+    whole = round(total)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return _two(whole, _MINUTE, "min", 1, "s")
+    if whole < _DAY:
+        return _two(whole, _HOUR, "h", _MINUTE, "min")
+    return _two(whole, _DAY, "d", _HOUR, "h")
+
+
+def ago(at: datetime | None, now: datetime) -> str:
+    """How far a moment is from now: `5 min ago`, `in 2 h 10 min`."""
+    if at is None:
+        return ""
+    off = (now - at).total_seconds()
+    if abs(off) < 1:
+        return "now"
+    return f"{took(round(off))} ago" if off > 0 else f"in {took(round(-off))}"
+
+
+def _two(whole: int, large: int, large_word: str, small: int, small_word: str) -> str:
+    first, rest = divmod(whole, large)
+    second = rest // small
+    return f"{first} {large_word} {second} {small_word}" if second else f"{first} {large_word}"
