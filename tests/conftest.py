@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import re
 import secrets
 import signal
 from collections.abc import Iterator
@@ -21,22 +20,13 @@ from typing import Protocol
 import pytest
 import structlog
 
+from tests.measuring import Measuring
 from tests.server_process import ServerMissing
 from tests.shared_servers import DeskServers, OwnServers, ServerDesk, Servers, Starter
 
 _DESK = pytest.StashKey[ServerDesk]()
-#: Told to processes that coverage is to measure (its `patch = ["subprocess"]`).
-_COVERAGE = "COVERAGE_PROCESS_CONFIG"
-#: The fixtures of ours that every module has.
-_OURS = ("_unmeasured", "_logs_as_before_the_module")
-#: What only repeats what other tests measure: it runs as fast as it would for a user, without the
-#: tracing that doubles its cost, here and in the processes that it starts.
-_UNMEASURED = re.compile(
-    r"(acceptance|chaos|security)/"
-    r"|contract/test_store_contention\.py"
-    r"|integration/test_(agent_children|bench|broken_things|crowded_edge|groups|hand_out"
-    r"|two_services|store_full|store_truth)\.py"
-)
+#: The fixture of ours that every module has.
+_OURS = "_logs_as_before_the_module"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
         NO_PROXY="127.0.0.1,localhost",
         no_proxy="127.0.0.1,localhost",
     )
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    config.pluginmanager.register(Measuring(worker))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -73,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and not item.get_closest_marker("xdist_group"):
             found = item._fixtureinfo.name2fixturedefs
-            shared = any(f[-1].scope == "module" for name, f in found.items() if name not in _OURS)
+            shared = any(f[-1].scope == "module" for name, f in found.items() if name != _OURS)
             if shared and "unit" not in item.path.parts:
                 item.add_marker(pytest.mark.xdist_group(item.path.stem))
     # What runs one by one takes long: begun last, it would go on when all else is done.
@@ -90,25 +82,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-@pytest.fixture(autouse=True, scope="module", name=_OURS[0])
-def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Neither these tests nor the processes that they start are measured."""
-    name = request.path.relative_to(Path(__file__).parent).as_posix()
-    told = os.environ.get(_COVERAGE)
-    if told is None or not _UNMEASURED.match(name):
-        yield
-        return
-    from coverage import Coverage
-
-    measuring = Coverage.current()
-    assert measuring is not None
-    measuring.stop()
-    del os.environ[_COVERAGE]
-    yield
-    os.environ[_COVERAGE] = told
-    measuring.start()
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
@@ -173,7 +146,7 @@ def _logs_as_before() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.fixture(autouse=True, scope="module", name=_OURS[1])
+@pytest.fixture(autouse=True, scope="module", name=_OURS)
 def _logs_as_before_the_module() -> Iterator[None]:
     # Fixtures of modules run commands too.
     with _logs_as_before():

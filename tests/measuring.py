@@ -1,0 +1,116 @@
+"""Which tests coverage measures.
+
+Tracing doubles what Python code costs. So what only repeats what other tests measure runs without
+it, as fast as it would for a user; so do the examples that chance chooses, as what they happen to
+reach is another share of the lines each time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from coverage import Coverage
+
+#: Told to processes that coverage is to measure (its `patch = ["subprocess"]`).
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"
+#: Modules that only repeat what others measure, by their paths below tests/.
+_REPEATS = re.compile(
+    r"(acceptance|chaos|fuzz|security)/"
+    r"|contract/test_store_contention\.py"
+    r"|integration/test_(agent_children|bench|broken_things|crowded_edge|groups|hand_out"
+    r"|two_services|store_full|store_truth)\.py"
+)
+#: Each worker imports every module: it is enough that one of them measures it.
+_IMPORTER = "gw0"
+
+
+def repeats(item: pytest.Item) -> bool:
+    """Whether the whole module of the test only repeats what others measure."""
+    return bool(_REPEATS.match(item.path.relative_to(Path(__file__).parent).as_posix()))
+
+
+def by_chance(item: pytest.Item) -> bool:
+    """Whether Hypothesis chooses what the test tries."""
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+
+
+def _current() -> Coverage:
+    from coverage import Coverage
+
+    found = Coverage.current()
+    assert found is not None
+    return found
+
+
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """Neither this process nor the processes that it starts are measured."""
+    told = os.environ.pop(_COVERAGE, None)
+    if told is None:
+        yield
+        return
+    measuring = _current()
+    measuring.stop()
+    try:
+        yield
+    finally:
+        os.environ[_COVERAGE] = told
+        measuring.start()
+
+
+class Measuring:
+    """The hooks that have pytest-cov measure what is to be measured, and no more."""
+
+    def __init__(self, worker: str | None) -> None:
+        #: The name of this process, where several share the tests.
+        self.worker = worker
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self) -> None:
+        """The servers of the run, which this process will start, are not measured."""
+        os.environ.pop(_COVERAGE, None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """In a worker pytest-cov starts twice: as if there were no workers, and as one of them.
+
+        Stopping the second would go on with the first, so that everything would be traced always.
+        """
+        if self.worker is not None and _COVERAGE in os.environ:
+            _current().stop()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """What modules do when they are imported is measured once."""
+        with nullcontext() if self.worker in {None, _IMPORTER} else unmeasured():
+            return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            if by_chance(item) and not repeats(item):
+                item.add_marker(pytest.mark.no_cover)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A test that pytest-cov does not measure has its processes unmeasured as well."""
+        told = os.environ.pop(_COVERAGE, None) if item.get_closest_marker("no_cover") else None
+        try:
+            return (yield)
+        finally:
+            if told is not None:
+                os.environ[_COVERAGE] = told
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Fixtures too, also those of the module: these begin and end within its tests."""
+        with unmeasured() if repeats(item) else nullcontext():
+            return (yield)
