@@ -1,7 +1,7 @@
-"""`taskrunner run` in the process of the tests: the command itself, without an interpreter's start.
+"""Commands in the process of the tests: the command itself, without an interpreter's start.
 
-Its agents are processes, as always. What a run does with signals, its streams and its own end is
-shown by tests that start it as a process.
+The agents of `taskrunner run` are processes, as always. What a command does with signals, its
+streams and its own end is shown by tests that start it as a process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taskrunner.cli import main
@@ -33,6 +34,30 @@ def run_here(
         watch.cancel()
         watch.join()
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def command_here(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """What the command, started with these variables and no others, ends with and prints."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        _environment(environ),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = main(arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _environment(environ: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _run(folder: Path, arguments: tuple[str, ...], out: io.StringIO, err: io.StringIO) -> int:

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,6 +34,7 @@ from tests.integration.agent_harness import (
 from tests.integration.netns import in_namespace
 from tests.integration.stand_ins import denying_s3, refusing_service
 from tests.integration.tls import tls_service
+from tests.local_runs import command_here
 
 ADMIN = ("AKADMIN1", "the-secret-of-the-administrator")
 RUNNER = ("AKRUNNER1", "the-secret-of-the-runner")
@@ -502,7 +503,7 @@ def _environ(broken: Broken) -> dict[str, str]:
 
 
 def _doctor(broken: Broken, folder: Path) -> tuple[int, list[dict[str, Any]]]:
-    argv = [*broken.under, sys.executable, "-m", "taskrunner", "doctor", "--format", "json"]
+    argv = ["doctor", "--format", "json"]
     argv += ["--work-dir", str(folder / "agent" / "work"), "--worker-group", "wg"]
     argv += ["--endpoint", broken.endpoint, *broken.options]
     clean = {
@@ -510,14 +511,23 @@ def _doctor(broken: Broken, folder: Path) -> tuple[int, list[dict[str, Any]]]:
         "HOME": str(folder),
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    ended = subprocess.run(
-        argv,
-        env={**clean, **_environ(broken)},
+    environ = {**clean, **_environ(broken)}
+    # What is broken before a process begins takes one to be found.
+    apart = broken.under or "PYTHONPATH" in environ
+    ended = _apart(broken.under, argv, environ) if apart else command_here(*argv, environ=environ)
+    assert "Traceback" not in ended.stderr
+    checks: list[dict[str, Any]] = json.loads(ended.stdout)["checks"]
+    return ended.returncode, checks
+
+
+def _apart(
+    under: Sequence[str], argv: Sequence[str], environ: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*under, sys.executable, "-m", "taskrunner", *argv],
+        env=environ,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=False,
     )
-    assert "Traceback" not in ended.stderr
-    checks: list[dict[str, Any]] = json.loads(ended.stdout)["checks"]
-    return ended.returncode, checks

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.integration.agent_harness import PATIENCE_S, FakeService
+from tests.integration.agent_harness import FakeService
+from tests.local_runs import command_here
 
 
 def _doctor(folder: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -21,11 +20,8 @@ def _doctor(folder: Path, *arguments: str, **environ: str) -> tuple[int, dict[st
         "AWS_EC2_METADATA_DISABLED": "true",
         **environ,
     }
-    argv = [sys.executable, "-m", "taskrunner", "doctor", "--format", "json"]
-    argv += ["--work-dir", str(folder / "work"), *arguments]
-    ended = subprocess.run(
-        argv, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+    argv = ["doctor", "--format", "json", "--work-dir", str(folder / "work"), *arguments]
+    ended = command_here(*argv, environ=env)
     assert "Traceback" not in ended.stderr
     assert "doctor-secret-key" not in ended.stdout + ended.stderr
     checks = json.loads(ended.stdout)["checks"]
@@ -88,14 +84,8 @@ def test_half_an_access_key_is_not_replaced_by_another(tmp_path: Path) -> None:
 def test_wrong_settings_are_all_told(tmp_path: Path) -> None:
     file = tmp_path / "t.toml"
     file.write_text("tasks = 0\nregions = 1\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "taskrunner", "doctor", "--config", str(file)],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    ended = command_here("doctor", "--config", str(file), environ=environ)
     assert ended.returncode == 1
     lines = ended.stdout.splitlines()
     assert sum(line.startswith("FAIL  settings: ") for line in lines) == 3
