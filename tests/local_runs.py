@@ -36,11 +36,13 @@ def run_here(
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
-def command_here(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """What the command, started with these variables and no others, ends with and prints."""
+def command_here(
+    *arguments: str, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """What the command ends with and prints; with `environ`, it has no other variables."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        _environment(environ),
+        contextlib.nullcontext() if environ is None else _environment(environ),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -219,8 +219,8 @@ def jdbc(url: str) -> str:
 @pytest.mark.slow
 def test_no_secret_is_to_be_read_anywhere(scene: Scene, chaos: Chaos) -> None:
     secrets = canaries(chaos.random)
-    # Each is a pipeline of everything; the short form has some of them, others each time.
-    shapes = chaos.random.sample(sorted(secrets), chaos.trials(3, len(secrets)))
+    # Each is a pipeline of everything; the short form has one beside the quotes, another each time.
+    shapes = chaos.random.sample(sorted(secrets), chaos.trials(1, len(secrets)))
     secrets = {shape: secrets[shape] for shape in shapes} | {"quotes": secrets["quotes"]}
     work_off(scene, secrets, ["taskrunner"])
     told = scene.captured.pieces
@@ -249,9 +249,7 @@ def test_no_secret_is_to_be_read_anywhere(scene: Scene, chaos: Chaos) -> None:
 def test_with_the_mask_off_they_are_read_in_many_places(scene: Scene, chaos: Chaos) -> None:
     secrets = canaries(chaos.random)
     scene.databases = {}
-    work_off(
-        scene, {k: secrets[k] for k in ("short", "quotes")}, ["tests.chaos.mutants", "unmasked"]
-    )
+    work_off(scene, {"quotes": secrets["quotes"]}, ["tests.chaos.mutants", "unmasked"])
     places = {hit.partition(": ")[0].partition(" in ")[2] for hit in scene.captured.hits(secrets)}
     assert {"work folder/StdOutput", "work folder/Activity.log"} <= places
     assert "s3/Activity.log.gz (unpacked)" in places

@@ -6,8 +6,6 @@ A poll is held for 85 s: what happens within 60 was not the end of a hold.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -18,6 +16,7 @@ import pytest
 from tests.acceptance.served_process import Served, served
 from tests.integration.agent_harness import AgentProcess, running_agent, wait_for
 from tests.integration.api_calls import call, pipeline
+from tests.local_runs import command_here
 
 
 @pytest.fixture
@@ -48,9 +47,8 @@ def two_groups(service: Served, folder: Path) -> AbstractContextManager[AgentPro
 
 def asking(agent: AgentProcess) -> set[str]:
     """The groups for which the agent has a poll under way."""
-    argv = [sys.executable, "-m", "taskrunner", "status", "--format", "json"]
-    argv += ["--work-dir", str(agent.work_dir)]
-    shown = subprocess.run(argv, capture_output=True, text=True, check=False)
+    argv = ("status", "--format", "json", "--work-dir", str(agent.work_dir))
+    shown = command_here(*argv)
     polls = json.loads(shown.stdout)["polls"] if shown.returncode == 0 else {}
     return {group for group, poll in polls.items() if "asking_s" in poll}
 

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,21 +15,18 @@ from typing import Any
 import pytest
 
 from tests.integration.agent_harness import (
-    PATIENCE_S,
     AgentProcess,
     FakeService,
     running_agent,
     task_json,
     wait_for,
 )
+from tests.local_runs import command_here
 
 
 def _run(agent: AgentProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "taskrunner", *arguments, "--work-dir", str(agent.work_dir)]
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    return subprocess.run(
-        argv, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+    return command_here(*arguments, "--work-dir", str(agent.work_dir), environ=env)
 
 
 def _status(agent: AgentProcess) -> dict[str, Any]:
