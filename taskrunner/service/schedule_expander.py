@@ -118,6 +118,12 @@ class ScheduleExpander:
         pipeline_store.update_pipeline(conn, self.pipeline.pipeline_id, latest_run_at=now)
         return len(specs) + len(skipped)
 
+    def specs(self, schedule_id: str, occurrence: Occurrence, now: datetime) -> list[InstanceSpec]:
+        """The instances that a period of a schedule has, whether they were made or not."""
+        return self._expand(
+            schedule_id, occurrence, _Surroundings(self.loaded, self._schedules(now))
+        )
+
     def _schedules(self, activated_at: datetime) -> dict[str, Schedule]:
         return self.loaded.schedules(self.pipeline.first_activated_at or activated_at)
 

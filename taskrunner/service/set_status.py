@@ -90,10 +90,7 @@ def _change(
     load: Load,
 ) -> None:
     if wanted == "RERUN":
-        _check_ended(rows)
-        _set_going(transaction, pipeline)
-        forget_ended(transaction.conn, pipeline.pipeline_id)
-        _check_secrets(transaction, rerun(transaction, pipeline.pipeline_id, rows))
+        begin_again(transaction, pipeline, rows)
         return
     if pipeline.state is PipelineState.FINISHED and wanted != "MARK_FINISHED":
         raise InvalidRequest(
@@ -105,7 +102,26 @@ def _change(
     finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
 
 
-def _set_going(transaction: SchedulingTransaction, pipeline: PipelineRow) -> None:
+def begin_again(
+    transaction: SchedulingTransaction,
+    pipeline: PipelineRow,
+    rows: Sequence[InstanceRow],
+    *,
+    by_hand: bool = True,
+) -> list[InstanceRow]:
+    """Carry out RERUN; returns all that begin again, as they were. Raises InvalidRequest.
+
+    `by_hand`: they take no place under maxActiveInstances.
+    """
+    _check_ended(rows)
+    set_going(transaction, pipeline)
+    forget_ended(transaction.conn, pipeline.pipeline_id)
+    begun = rerun(transaction, pipeline.pipeline_id, rows, by_hand=by_hand)
+    _check_secrets(transaction, begun)
+    return begun
+
+
+def set_going(transaction: SchedulingTransaction, pipeline: PipelineRow) -> None:
     """Have a finished pipeline work again, until what is rerun has ended.
 
     AWS refuses every SetStatus on a finished pipeline; there one had to make another.

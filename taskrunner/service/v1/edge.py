@@ -112,6 +112,8 @@ class V1Edge:
         try:
             message = _message(route, given, request.query, body)
             permit.check_request(message)
+            for action in route.also(message):
+                permit.check_action(action)
             return await parts.pool.run(permit.holder, self._work(route, permit, message))
         except (ServiceFault, ClientGone):
             raise

@@ -21,7 +21,7 @@ from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import summaries
 from taskrunner.service.store.rows import PauseRow, PipelineRow
 from taskrunner.service.store.summaries import RunPart, Whose
-from taskrunner.service.v1.requests import ListPipelines, ShowPipeline, Sort
+from taskrunner.service.v1.requests import ListPipelines, OfPipelines, ShowPipeline, Sort
 from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
 from taskrunner.service.v1.shapes import (
     HealthStatus,
@@ -67,10 +67,7 @@ class _Facts:
 def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> PipelineList:
     """A page of the account's pipelines."""
     with service.store.read() as conn:
-        facts = _Facts.of(conn, summaries.of_account(caller.account), service.loaded)
-        groups = _groups(conn, facts.rows) if request.group is not None else {}
-        meets = _filters(request, facts, groups)
-        found = [row for row in facts.rows if all(condition(row) for condition in meets)]
+        facts, found = _chosen(conn, service, caller, request)
         key, kinds = _order(request.sort, facts)
         found.sort(key=key)
         left = found
@@ -83,6 +80,22 @@ def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> 
             total=len(found),
             marker=to_marker(*key(page[-1])) if len(left) > len(page) else None,
         )
+
+
+def chosen_pipelines(service: Service, caller: Caller, request: OfPipelines) -> list[PipelineRow]:
+    """The account's pipelines that meet every filter, by their names."""
+    with service.store.read() as conn:
+        _, found = _chosen(conn, service, caller, request)
+    return sorted(found, key=lambda row: (row.name, row.pipeline_id))
+
+
+def _chosen(
+    conn: Connection, service: Service, caller: Caller, request: OfPipelines
+) -> tuple[_Facts, list[PipelineRow]]:
+    facts = _Facts.of(conn, summaries.of_account(caller.account), service.loaded)
+    groups = _groups(conn, facts.rows) if request.group is not None else {}
+    meets = _filters(request, facts, groups)
+    return facts, [row for row in facts.rows if all(condition(row) for condition in meets)]
 
 
 def show_pipeline(service: Service, caller: Caller, request: ShowPipeline) -> Pipeline:
@@ -146,7 +159,7 @@ _Condition = Callable[[PipelineRow], bool]
 
 
 def _filters(
-    request: ListPipelines, facts: _Facts, groups: Mapping[str, set[str]]
+    request: OfPipelines, facts: _Facts, groups: Mapping[str, set[str]]
 ) -> list[_Condition]:
     wanted = (request.name or "").casefold()
     chosen: list[tuple[object, _Condition]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,8 +26,8 @@ class Sort(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListPipelines:
-    """Pipelines of the caller's account that meet every filter."""
+class OfPipelines:
+    """Which pipelines of the caller's account: those that meet every filter."""
 
     name: str | None = about("In the name or the id, in whatever case.", default=None)
     state: tuple[State, ...] = about("In one of these states.", default=())
@@ -34,6 +35,12 @@ class ListPipelines:
     tag: tuple[str, ...] = about("With all of these tags: KEY, or KEY=VALUE.", default=())
     group: str | None = about("Whose last runs have work for this worker group.", default=None)
     late: bool | None = about("With instances that are late, or without any.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPipelines(OfPipelines):
+    """Pipelines of the caller's account that meet every filter."""
+
     sort: Sort = about("The order.", default=Sort.BROKEN)
     runs: int = about("How many of the last runs are shown.", default=14, least=1, most=60)
     limit: int = about(_LIMIT, default=100, least=1, most=1000)
@@ -142,3 +149,107 @@ class ShowDefinition:
 
     pipeline_id: str = about(_PIPELINE)
     version: str = about("latest, active, or a number.", default="latest")
+
+
+# -- changes ------------------------------------------------------------------------------------
+
+_DRY_RUN = "Say what would be done, and do nothing."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """Set the definition that was put last going."""
+
+    pipeline_id: str = about(_PIPELINE)
+    parameter_values: Mapping[str, tuple[str, ...]] = about(
+        "Values of parameters by their ids; for keys that may put definitions.",
+        default_factory=dict,
+    )
+    start: datetime | None = about(
+        "Periods that start before this are skipped; left out: go on where it had come to.",
+        default=None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deactivate:
+    """Stop a pipeline."""
+
+    pipeline_id: str = about(_PIPELINE)
+    cancel_active: bool = about("Cancel what runs, or let it come to its end.", default=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseObjects:
+    """Hold, or let go on, a pipeline or some of its objects; what runs goes on."""
+
+    pipeline_id: str = about(_PIPELINE)
+    object_ids: tuple[str, ...] = about(
+        "Components, or instances; none: the pipeline as a whole.", default=(), most=1000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfInstances:
+    """Which instances of a pipeline: those that are named, or that meet every filter."""
+
+    pipeline_id: str = about(_PIPELINE)
+    ids: tuple[str, ...] = about("These instances.", default=(), most=5000)
+    run: datetime | None = about("Of the run that starts then.", default=None)
+    first: datetime | None = about("Of runs that start then or later.", default=None)
+    last: datetime | None = about("Of runs that start then or earlier.", default=None)
+    component: tuple[str, ...] = about("Of one of these components.", default=())
+    status: tuple[InstanceStatus, ...] = about("In one of these statuses.", default=())
+    dry_run: bool = about(_DRY_RUN, default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun(OfInstances):
+    """Begin ended instances again; without ids and statuses, those that did not end well."""
+
+    downstream: bool = about("With all that depends on them, however it ended.", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(OfInstances):
+    """End what has not ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish(OfInstances):
+    """Take for finished what has not ended well, so that what waits for it goes on."""
+
+
+class Redo(StrEnum):
+    """Which periods of a backfill run."""
+
+    MISSING = "missing"  # that have no instances, or were skipped
+    FAILED = "failed"  # these, and those that did not end well
+    ALL = "all"  # every one, also what has finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """Run periods of a schedule that lie in the past, as far as they are to run."""
+
+    pipeline_id: str = about(_PIPELINE)
+    first: datetime = about("The start of the first period.")
+    last: datetime = about("The start of the last period.")
+    redo: Redo = about("Which of these periods run.", default=Redo.MISSING)
+    component: tuple[str, ...] = about("Only these components; none: all.", default=())
+    dry_run: bool = about(_DRY_RUN, default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkPipelines(OfPipelines):
+    """Pipelines: those that are named, or that meet every filter."""
+
+    ids: tuple[str, ...] = about("These pipelines.", default=(), most=5000)
+    dry_run: bool = about(_DRY_RUN, default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRerun(BulkPipelines):
+    """Begin again what did not end well in the last runs of pipelines."""
+
+    runs: int = about("How many of the last runs.", default=1, least=1, most=60)

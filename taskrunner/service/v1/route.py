@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from taskrunner.service.handler import Handler
@@ -26,6 +27,8 @@ class Route:
     handler: Handler
     #: One line for the documentation.
     summary: str
+    #: What else a key must be allowed to call for a request.
+    also: Callable[[Any], Iterable[str]] = lambda _request: ()
 
     @property
     def names(self) -> Sequence[str]:

@@ -26,11 +26,14 @@ def about(
     text: str,
     *,
     default: Any = dataclasses.MISSING,
+    default_factory: Any = dataclasses.MISSING,
     least: int | None = None,
     most: int | None = None,
 ) -> Any:
     """A member with what it means; `least` and `most` bound a number, or the length of a list."""
     told = {"doc": text, "least": least, "most": most}
+    if default_factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=default_factory, metadata=told)
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata=told)
     return dataclasses.field(default=default, metadata=told)

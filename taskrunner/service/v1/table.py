@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from taskrunner.service.auth import PUT
 from taskrunner.service.v1 import (
+    actions,
+    changes,
     definitions,
     instances,
     logs,
+    outcomes,
     pipelines,
     requests,
     runs,
@@ -14,6 +18,12 @@ from taskrunner.service.v1 import (
 from taskrunner.service.v1.route import Route
 
 _PIPELINE = "/v1/pipelines/{pipeline_id}"
+
+
+def _values_are_put(request: requests.Activate) -> tuple[str, ...]:
+    """Values of parameters get into commands: they are for those who may say what these are."""
+    return (PUT,) if request.parameter_values else ()
+
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -105,5 +115,114 @@ ROUTES: tuple[Route, ...] = (
         reply=shapes.Definition,
         handler=definitions.show_definition,
         summary="A version of the definition, secrets masked, and which versions are kept.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/activate",
+        action="ActivatePipeline",
+        request=requests.Activate,
+        reply=outcomes.Done,
+        handler=actions.activate,
+        summary="Set the definition that was put last going, with values of parameters.",
+        also=_values_are_put,
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/deactivate",
+        action="DeactivatePipeline",
+        request=requests.Deactivate,
+        reply=outcomes.Done,
+        handler=actions.deactivate,
+        summary="Stop a pipeline.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/pause",
+        action="SetStatus",
+        request=requests.PauseObjects,
+        reply=outcomes.Done,
+        handler=actions.pause,
+        summary="Let nothing new of a pipeline, or of some of its objects, begin.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/resume",
+        action="SetStatus",
+        request=requests.PauseObjects,
+        reply=outcomes.Done,
+        handler=actions.resume,
+        summary="Let a pipeline, or some of its objects, go on.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/rerun",
+        action="SetStatus",
+        request=requests.Rerun,
+        reply=outcomes.Changed,
+        handler=changes.rerun,
+        summary="Begin ended instances again, alone or with all that depends on them.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/cancel",
+        action="SetStatus",
+        request=requests.Cancel,
+        reply=outcomes.Changed,
+        handler=changes.cancel,
+        summary="End instances that have not ended.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/finish",
+        action="SetStatus",
+        request=requests.Finish,
+        reply=outcomes.Changed,
+        handler=changes.finish,
+        summary="Take instances for finished, so that what waits for them goes on.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_PIPELINE}/backfill",
+        action="SetStatus",
+        request=requests.Backfill,
+        reply=outcomes.BackfillPlan,
+        handler=changes.backfill_periods,
+        summary="Run periods of the past; dry, tell each and what it would overwrite.",
+    ),
+    Route(
+        method="POST",
+        path="/v1/bulk/pause",
+        action="SetStatus",
+        request=requests.BulkPipelines,
+        reply=outcomes.Outcomes,
+        handler=actions.bulk_pause,
+        summary="Pause every pipeline that is selected.",
+    ),
+    Route(
+        method="POST",
+        path="/v1/bulk/resume",
+        action="SetStatus",
+        request=requests.BulkPipelines,
+        reply=outcomes.Outcomes,
+        handler=actions.bulk_resume,
+        summary="Resume every pipeline that is selected.",
+    ),
+    Route(
+        method="POST",
+        path="/v1/bulk/activate",
+        action="ActivatePipeline",
+        request=requests.BulkPipelines,
+        reply=outcomes.Outcomes,
+        handler=actions.bulk_activate,
+        summary="Activate every pipeline that is selected.",
+    ),
+    Route(
+        method="POST",
+        path="/v1/bulk/rerun",
+        action="SetStatus",
+        request=requests.BulkRerun,
+        reply=outcomes.Outcomes,
+        handler=actions.bulk_rerun,
+        summary="Rerun what did not end well in the last runs of every pipeline that is selected.",
     ),
 )
