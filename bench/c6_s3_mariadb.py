@@ -15,14 +15,14 @@ def measure(rounds: int = ROUNDS) -> Iterator[Figure]:
     url, home, sink = orders.mariadb(), orders.home(), orders.sink()
     script = home / "load.sql"
     script.write_text(
-        f"load data local infile '{orders.file()}' into table loaded character set utf8mb4 "
+        f"load data local infile '{orders.mariadb_file()}' into table loaded character set utf8mb4 "
         "fields terminated by ',' escaped by '\\\\'"
     )
 
     def load(by_us: bool) -> Run:
         orders.with_client(url, "truncate table loaded")
         if by_us:
-            return ours("s3://bench/orders.csv", f"{url}/loaded", home, "--s3-endpoint", sink)
+            return ours("s3://bench/plain.csv", f"{url}/loaded", home, "--s3-endpoint", sink)
         return run(f"{orders.client(url)} --local-infile=1 < {script}", home)
 
     found = contest(rounds, ours=lambda: load(True), client=lambda: load(False))

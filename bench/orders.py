@@ -89,6 +89,14 @@ def gzip_file() -> Path:
 
 
 @cache
+def mariadb_file() -> Path:
+    """Its rows as MariaDB has them, which knows no zones: `bench/plain.csv`."""
+    path = file().with_name("plain.csv")
+    ours(f"{mariadb()}/orders", str(path), home())
+    return path
+
+
+@cache
 def sink() -> str:
     """The URL of an S3 that costs next to nothing, and serves the files."""
     (home() / "served" / "bench").mkdir(parents=True, exist_ok=True)

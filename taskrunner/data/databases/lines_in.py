@@ -17,7 +17,7 @@ from taskrunner.data.databases.base import Batch, Target, TargetColumn
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace
 from taskrunner.data.fitting.columns import Fitting
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, BitsAsNumber, Money, Scaled
-from taskrunner.data.fitting.texts import Length
+from taskrunner.data.fitting.texts import Length, Words, Year
 from taskrunner.data.fitting.times import Interval, Temporal
 from taskrunner.data.formats.encoding import Decoder, Encoder, Escapes
 from taskrunner.data.formats.server_text import is_plain
@@ -29,7 +29,7 @@ _IN_NUMBERS = re.compile(r"[-+:. 0-9A-Za-z]")
 _MOST_COUNTED = 65535
 _BACKSLASH = 0x5C
 #: Rules whose plain texts have no other characters than those.
-_NUMBERS = (Scaled, Binary, Money, BitsAsNumber, BitsAsDigits, Temporal, Interval)
+_NUMBERS = (Scaled, Binary, Money, BitsAsNumber, BitsAsDigits, Temporal, Interval, Year)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +150,6 @@ class RowPattern:
     """Rows whose values some columns keep, as servers read them."""
 
     def __init__(self, row: str) -> None:
-        self._row = re.compile(row.encode("latin-1"))
         # Possessive: where a row is not one of these, nothing is tried again.
         self._rows = re.compile(f"(?:{row})*+".encode("latin-1"))
 
@@ -160,9 +159,11 @@ class RowPattern:
 
     def count(self, data: bytes) -> int:
         """How many rows some bytes are that are nothing else."""
+        ends = data.count(b"\n")
         if b"\\\n" not in data:
-            return data.count(b"\n")
-        return sum(1 for _ in self._row.finditer(data))
+            return ends
+        # Of an odd number of backslashes the last one escapes.
+        return ends - data.replace(b"\\\\", b"").count(b"\\\n")
 
 
 def row_pattern(columns: Sequence[TargetColumn], escapes: Escapes) -> RowPattern | None:
@@ -180,13 +181,17 @@ def row_pattern(columns: Sequence[TargetColumn], escapes: Escapes) -> RowPattern
 
 def _value(column: TargetColumn, separator: str, other: str) -> str | None:
     rule = column.rule
+    # Escapes that are no servers' own: of a separator, a newline, a backslash.
+    escaped = rf"\\[{re.escape(separator)}\n\\]"
     if rule is None:
-        # Escapes that are no servers' own: of a separator, a newline, a backslash.
-        return rf"{other}*+(?:\\[{re.escape(separator)}\n\\]{other}*+)*+"
+        return rf"{other}*+(?:{escaped}{other}*+)*+"
     if isinstance(rule, Length):
-        # So few bytes that they are not too many characters.
-        most = min(rule.most // (4 if rule.in_bytes else 1), _MOST_COUNTED)
-        return f"{other}{{0,{most}}}+"
+        # So few bytes that they are not too many characters. Most texts have nothing escaped.
+        most = min(rule.most, _MOST_COUNTED)
+        return rf"(?:{other}{{0,{most}}}+(?!\\)|(?:{other}|{escaped}){{0,{most}}}+)"
+    if isinstance(rule, Words):
+        are_plain = not re.search(rf"[^ -~]|[{re.escape(separator)}\\]", "".join(rule.words))
+        return f"(?:{rule.plain})" if are_plain else None
     if isinstance(rule, _NUMBERS):
         return None if _IN_NUMBERS.match(separator) else f"(?:{rule.plain})"
     return None

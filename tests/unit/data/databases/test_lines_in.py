@@ -15,7 +15,7 @@ from taskrunner.data.databases.lines_in import FileRows, LinesIn, row_pattern, w
 from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.fitting.numbers import Binary, Scaled
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.data.fitting.texts import Length, Words
+from taskrunner.data.fitting.texts import Length, Words, Year
 from taskrunner.data.fitting.times import Temporal
 from taskrunner.data.formats.encoding import Decoder, Escapes
 from taskrunner.errors import TaskError
@@ -169,6 +169,27 @@ def test_a_rule_that_nobody_has_thought_of_is_no_good_for_lines() -> None:
     words = TargetColumn(name="w", type="enum", rule=Words(("a,b", "c")))
     assert row_pattern([words], CSV) is None
     assert row_pattern([], CSV) is None
+
+
+def test_texts_of_a_length_and_words_are_lines() -> None:
+    columns = [
+        TargetColumn(name="note", type="varchar(5)", rule=Length(5)),
+        TargetColumn(name="word", type="enum", rule=Words(("x", "xy"))),
+        TargetColumn(name="year", type="year", rule=Year()),
+    ]
+    found = row_pattern(columns, CSV)
+    assert found is not None
+    good = b"a\\,\\\n\\\\b,x,2026\n,xy,0000\n\\N,\\N,\\N\nabcde,x,2026\n\\\\N,x,2026\n"
+    assert found.holds(good)
+    assert found.count(good) == 5
+    for bad in (
+        b"abcde\\,,x,2026\n",
+        b"a\\b,x,2026\n",
+        b"a,X,2026\n",
+        b"a,xyx,2026\n",
+        b"a,x,26\n",
+    ):
+        assert not found.holds(bad)
 
 
 def test_numbers_of_all_kinds_are_lines() -> None:
