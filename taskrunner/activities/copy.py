@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from taskrunner.activities.base import Activity, Context
@@ -10,6 +11,9 @@ from taskrunner.data.nodes import node_of
 from taskrunner.data.transfer import Transfer
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
+
+#: Each is a connection, and a thread.
+_MOST_PARTITIONS = 32
 
 
 class CopyActivity(Activity):
@@ -28,6 +32,7 @@ class CopyActivity(Activity):
             file_name=file_name(ctx.task.instance_id),
             on_lossy_value=_on_lossy_value(ctx.task.main),
             resume=ctx.task.main.flag("resume", default=True),
+            partitions=_partitions(ctx.task.main),
         )
         moved = transfer.copy(node_of(source), node_of(target))
         ctx.progress(rows=moved.rows, bytes=moved.bytes, files=moved.files)
@@ -50,6 +55,17 @@ def _on_lossy_value(activity: TaskObject) -> OnLossyValue:
             f"{', '.join(OnLossyValue)}"
         )
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD) from None
+
+
+def _partitions(activity: TaskObject) -> int:
+    text = (activity.get("partitions") or "1").strip()
+    if not re.fullmatch("[0-9]+", text) or not 1 <= int(text) <= _MOST_PARTITIONS:
+        message = (
+            f"CopyActivity {activity.component_id!r}: partitions: found {text!r}, wanted a whole "
+            f"number from 1 to {_MOST_PARTITIONS}"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    return int(text)
 
 
 def _only(activity: TaskObject, key: str) -> TaskObject:

@@ -40,6 +40,7 @@ _HEARD = (signal.SIGTERM, signal.SIGHUP)
 @click.option("--insert", metavar="SQL", help="Load by this INSERT, with ? for each value.")
 @click.option("--create", metavar="SQL", help="Make the target table by this, if it is missing.")
 @click.option("--on-lossy-value", metavar="RULE", help="fail (the default), round or truncate.")
+@click.option("--partitions", metavar="N", help="Read a table by N connections side by side.")
 @click.option("--s3-endpoint", metavar="URL", help="Use the S3 API at URL.")
 @click.option("--s3-root", metavar="DIR", help="s3://b/k is DIR/b/k.")
 @click.option("--region", metavar="REGION", help="AWS region, if not boto3's own.")
@@ -90,8 +91,8 @@ def _copy(
         local=LocalFiles(folders=(Path("/"),)),
     )
     objects = WithStandardStreams(open_store(data), sys.stdin.buffer, sys.stdout.buffer)
-    lossy = flags["on_lossy_value"]
-    task = task_of(source, target, {"onLossyValue": lossy} if lossy else {})
+    wanted = {"onLossyValue": flags["on_lossy_value"], "partitions": flags["partitions"]}
+    task = task_of(source, target, {key: value for key, value in wanted.items() if value})
     preview = Preview(task, objects, data)
     if dry_run:
         for line in preview.lines(source, target):

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from taskrunner.data.databases.base import Database
@@ -21,6 +22,8 @@ from taskrunner.data.objects.base import CheckpointedWriter, ObjectWriter
 _LOG = logging.getLogger(__name__)
 #: More ranges lose less when an attempt is killed, and cost a query each.
 _RANGES = 64
+#: The bounds of all ranges are in each note.
+_MOST_RANGES = 4096
 #: Tables with fewer rows for certain are read at once.
 _FEW_KEYS = 100_000
 _WHOLE = re.compile(r"-?[0-9]+")
@@ -64,8 +67,11 @@ class KeyedTable:
         key = database.whole_key(table)
         return cls(database, table, key) if key is not None else None
 
-    def cut(self) -> Progress | None:
-        """The ranges; None for few keys. What is read from here on is of one moment."""
+    def cut(self, most_keys: int | None = None) -> Progress | None:
+        """The ranges; None for few keys. What is read from here on is of one moment.
+
+        `most_keys`: how many a range may have at most, unless there would be too many ranges.
+        """
         self.database.begin_snapshot()
         query = f"SELECT MIN({self.key}), MAX({self.key}) FROM {self.table}"  # noqa: S608  quoted
         with self.database.stream(query) as result:
@@ -75,7 +81,10 @@ class KeyedTable:
         first, last = int(low or 0), int(high or 0)
         if last - first < _FEW_KEYS:
             return None
-        width = -(-(last + 1 - first) // _RANGES)
+        count = last + 1 - first
+        width = -(-count // _RANGES)
+        if most_keys is not None:
+            width = min(width, max(most_keys, -(-count // _MOST_RANGES)))
         return Progress([*range(first, last + 1, width), last + 1])
 
     def plan(self, target: FileNode) -> str:
@@ -91,10 +100,11 @@ class KeyedTable:
         return f"SELECT * FROM {self.table}{condition}"  # noqa: S608  quoted, and numbers
 
 
-#: The bytes of a query's rows in the target's format, and how many rows they are.
-Pieces = Callable[[str], Iterator[tuple[bytes, int]]]
-#: What takes bytes on their way to the object, and what ends that: compression, for one.
-Sink = tuple[ObjectWriter, Callable[[], None]]
+#: What each of some queries gives, one after the other: bytes in the target's format, and how many
+#: rows they are.
+Read = Callable[[Sequence[str]], Iterable[Iterator[tuple[bytes, int]]]]
+#: What takes the bytes of a range on their way to the object, as a member or frame of its own.
+Compress = Callable[[ObjectWriter], AbstractContextManager[Callable[[bytes], object]]]
 
 
 def unload_ranges(
@@ -102,8 +112,8 @@ def unload_ranges(
     progress: Progress,
     writer: CheckpointedWriter,
     *,
-    pieces: Pieces,
-    sink: Callable[[ObjectWriter], Sink],
+    read: Read,
+    compress: Compress,
     count: Callable[[int, int], None],
 ) -> None:
     """Write what is left of the ranges; `count` is told rows and bytes, and may end it."""
@@ -121,16 +131,19 @@ def unload_ranges(
         )
         count(progress.rows, progress.bytes)
     last = len(progress.bounds) - 2
-    for number in range(progress.done, last + 1):
+    numbers = range(progress.done, last + 1)
+
+    def query(number: int) -> str:
         low = progress.bounds[number] if number > 0 else None
-        high = progress.bounds[number + 1] if number < last else None
-        target, end = sink(writer)
-        for data, rows in pieces(table.query(low, high)):
-            target.write(data)
-            progress.rows += rows
-            progress.bytes += len(data)
-            count(rows, len(data))
-        end()
+        return table.query(low, progress.bounds[number + 1] if number < last else None)
+
+    for number, found in zip(numbers, read([*map(query, numbers)]), strict=True):
+        with compress(writer) as put:
+            for data, rows in found:
+                put(data)
+                progress.rows += rows
+                progress.bytes += len(data)
+                count(rows, len(data))
         progress.done = number + 1
-        if high is not None:
+        if number < last:
             writer.checkpoint(progress.to_text())

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
@@ -22,18 +23,22 @@ from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.compression import compressing, decompressing
 from taskrunner.data.formats.encoding import Escapes
-from taskrunner.data.keyed_unload import KeyedTable, unload_ranges
+from taskrunner.data.keyed_unload import unload_ranges
 from taskrunner.data.nodes import FileNode, TableNode
-from taskrunner.data.objects.base import ObjectInfo, ObjectStore, ResumableStore
+from taskrunner.data.objects.base import ObjectInfo, ObjectStore
+from taskrunner.data.partitions import KEYS_OF_A_PARTITION, in_turns, readers_of
 from taskrunner.data.settings import DataSettings
 from taskrunner.data.source_files import SourceFiles
 from taskrunner.data.transfer_parts import (
     Counted,
+    can_keep,
     check_apart,
     check_columns,
+    check_partitions,
     goal,
+    keyed_table,
+    open_kept,
     select_all,
-    sink_of,
 )
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -77,14 +82,19 @@ class Transfer:
         file_name: str,
         on_lossy_value: OnLossyValue = OnLossyValue.FAIL,
         resume: bool = True,
+        partitions: int = 1,
     ) -> None:
-        """`resume`: go on with what an earlier attempt of the run has kept, and keep as much."""
+        """`resume`: go on with what an earlier attempt of the run has kept, and keep as much.
+
+        `partitions`: how many connections read a table side by side.
+        """
         self._objects = objects
         self._settings = settings
         self._monitor = monitor
         self._file_name = file_name
         self._on_lossy_value = on_lossy_value
         self._resume = resume
+        self._partitions = partitions
         #: Of each source file that was begun, how many rows were before it.
         self._rows_before: list[tuple[int, str]] = []
         #: Bytes of the source files: how many there are (0: not known), how many have been read.
@@ -100,6 +110,8 @@ class Transfer:
                 "an output needs a filePath or directoryPath"
             )
             raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        if self._partitions > 1:
+            check_partitions(source, target)
         if isinstance(source, FileNode):
             self._total = self._files.size(source)
             if isinstance(target, FileNode):
@@ -124,22 +136,28 @@ class Transfer:
             return self._unload_ranges(source, target, by_lines=False)
 
     def _unload_ranges(self, source: TableNode, target: FileNode, *, by_lines: bool) -> bool:
-        uri, store = self._target_uri(target), self._objects
-        if not (self._resume and isinstance(store, ResumableStore) and store.can_resume(uri)):
+        uri, several = self._target_uri(target), self._partitions > 1
+        keeps = self._resume and can_keep(self._objects, uri)
+        if not keeps and not several:
             return False
         with open_database(source.database, self._settings) as database:
-            table = KeyedTable.find(database, source)
-            progress = table.cut() if table is not None else None
+            table = keyed_table(database, source, partitions=self._partitions)
+            progress = table.cut(KEYS_OF_A_PARTITION if several else None) if table else None
             if table is None or progress is None:
                 return False
-            plan = table.plan(target)
-            with store.open_resumable(uri, plan=plan, encrypt=target.encrypt) as writer:
+            count, plan = self._partitions, table.plan(target) if keeps else None
+            with (
+                readers_of(database, source, table.table, self._settings, count=count) as readers,
+                open_kept(self._objects, uri, plan=plan, encrypt=target.encrypt) as writer,
+            ):
                 unload_ranges(
                     table,
                     progress,
                     writer,
-                    pieces=lambda query: self._pieces(database, query, target, by_lines=by_lines),
-                    sink=lambda inner: sink_of(inner, target.compression),
+                    read=lambda queries: in_turns(
+                        queries, readers, partial(self._pieces, target=target, by_lines=by_lines)
+                    ),
+                    compress=lambda inner: compressing(inner, target.compression),
                     count=self._count_moved,
                 )
                 self._monitor.check_canceled()

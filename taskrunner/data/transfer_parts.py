@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from taskrunner.data.databases.base import Database
-from taskrunner.data.formats.compression import Compression, writer_of
-from taskrunner.data.keyed_unload import Sink
+from taskrunner.data.keyed_unload import KeyedTable
 from taskrunner.data.nodes import FileNode, TableNode
-from taskrunner.data.objects.base import ObjectReader, ObjectWriter
+from taskrunner.data.objects.base import (
+    CheckpointedWriter,
+    ObjectReader,
+    ObjectStore,
+    ObjectWriter,
+    ResumableStore,
+)
 from taskrunner.errors import ErrorId, PermanentTaskError
 
 
@@ -26,16 +32,60 @@ class Counted:
         return data
 
 
-def sink_of(writer: ObjectWriter, compression: Compression) -> Sink:
-    """What takes the bytes of a range; each range is a member, or frame, of its own."""
-    if compression is Compression.NONE:
-        return writer, _nothing
-    zipped = writer_of(compression, writer)
-    return zipped, zipped.finish
+class Unkept:
+    """A writer of whose object nothing is kept for the next attempt."""
+
+    state: str | None = None
+
+    def __init__(self, writer: ObjectWriter) -> None:
+        self.write = writer.write
+
+    def checkpoint(self, state: str) -> None:
+        """Nothing is kept."""
 
 
-def _nothing() -> None:
-    """Nothing is left to be written."""
+def can_keep(store: ObjectStore, uri: str) -> bool:
+    """Whether what is written of an object is kept for the next attempt."""
+    return isinstance(store, ResumableStore) and store.can_resume(uri)
+
+
+@contextmanager
+def open_kept(
+    store: ObjectStore, uri: str, *, plan: str | None, encrypt: bool | None
+) -> Iterator[CheckpointedWriter]:
+    """Write an object; with a plan, so that the next attempt can go on with it."""
+    if plan is not None and isinstance(store, ResumableStore):
+        with store.open_resumable(uri, plan=plan, encrypt=encrypt) as kept:
+            yield kept
+    else:
+        with store.open_write(uri, encrypt=encrypt) as writer:
+            yield Unkept(writer)
+
+
+def check_partitions(source: FileNode | TableNode, target: FileNode | TableNode) -> None:
+    """Refuse partitions where nothing is read by ranges; raises PermanentTaskError."""
+    if isinstance(source, TableNode) and isinstance(target, FileNode):
+        return
+    message = (
+        f"partitions: found a copy of {source.id!r} to {target.id!r}, wanted one of a table to a "
+        "file or an object in S3"
+    )
+    raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
+
+def keyed_table(database: Database, node: TableNode, *, partitions: int) -> KeyedTable | None:
+    """The node's table, if it is read by ranges; raises PermanentTaskError where it has to be."""
+    table = KeyedTable.find(database, node)
+    if table is None and partitions > 1:
+        what = (
+            "a query" if node.select_query else f"the table {node.table!r}, which has no such key"
+        )
+        message = (
+            f"partitions: found {what} in {node.id!r}, wanted a table whose primary key is one "
+            "column of whole numbers"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    return table
 
 
 def select_all(database: Database, node: TableNode) -> str:

@@ -131,6 +131,17 @@ class Database(ScriptSession):
     def begin_snapshot(self) -> None:
         """Let all that is read until the next commit be of one moment, where the server can."""
 
+    def share_snapshot(self, others: Sequence[Database], table: str) -> None:
+        """Let other connections to the same database read a table as it is at one moment.
+
+        Raises PermanentTaskError where the server has no way to do that.
+        """
+        message = (
+            f"{self.spec}: here several connections cannot read a table as it is at one moment, as "
+            "partitions do: leave the field out"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
     @contextmanager
     def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
         """As `stream`, but as bytes of a text; None where `stream` has to be used.

@@ -12,8 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND, FIELD_TYPE, SERVER_STATUS
-from pymysql.converters import conversions
+from pymysql.constants import CLIENT, COMMAND, SERVER_STATUS
 from pymysql.cursors import Cursor, SSCursor
 
 from taskrunner.data.databases import mysql_binary
@@ -37,14 +36,14 @@ from taskrunner.data.databases.mysql_errors import code_of, error_id_of, reason_
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
 from taskrunner.data.databases.mysql_lines import LineReader, begin_lines
 from taskrunner.data.databases.mysql_load import LineLoader, plan_of, takes_lines
-from taskrunner.data.databases.mysql_results import type_of
+from taskrunner.data.databases.mysql_results import CONVERSIONS, type_of
+from taskrunner.data.databases.mysql_snapshot import begun_together
 from taskrunner.data.databases.mysql_tls import tls_options
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
 from taskrunner.data.databases.properties import ZeroDates
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, TextResult
-from taskrunner.data.databases.values import BitNumber, text_of
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.encoding import Escapes
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -52,32 +51,6 @@ from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 #: Of an answer that nobody wants.
 _AT_ONCE = 1000
 _NO_SUCH_TABLE = {1049, 1146}
-_STRINGS = {
-    FIELD_TYPE.BLOB,
-    FIELD_TYPE.GEOMETRY,
-    FIELD_TYPE.LONG_BLOB,
-    FIELD_TYPE.MEDIUM_BLOB,
-    FIELD_TYPE.STRING,
-    FIELD_TYPE.TINY_BLOB,
-    FIELD_TYPE.VAR_STRING,
-    FIELD_TYPE.VARCHAR,
-}
-
-
-def _string(value: str | bytes) -> str:
-    return value if isinstance(value, str) else text_of(value)
-
-
-def _bit(value: bytes) -> str:
-    return BitNumber(int.from_bytes(value, "big"))
-
-
-#: Of the library's conversions those from Python stay; towards Python there are only these two.
-_CONVERSIONS: dict[Any, Any] = {
-    **{kind: convert for kind, convert in conversions.items() if not isinstance(kind, int)},
-    **dict.fromkeys(_STRINGS, _string),
-    FIELD_TYPE.BIT: _bit,
-}
 #: What the library raises besides its own errors when the other side is no MySQL server.
 _FAILURES = (pymysql.err.Error, OSError, RuntimeError, struct.error, UnicodeError, IndexError)
 
@@ -109,7 +82,7 @@ class MySqlDatabase(Database):
                 password=spec.password or "",
                 database=spec.database or None,
                 charset="utf8mb4",
-                conv=_CONVERSIONS,
+                conv=CONVERSIONS,
                 autocommit=False,
                 connect_timeout=max(1, round(spec.options.connect_timeout_s)),
                 # A port that accepts and stays silent must not hold up the handshake.
@@ -213,6 +186,12 @@ class MySqlDatabase(Database):
             self._connection.commit()
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+    def share_snapshot(self, others: Sequence[Database], table: str) -> None:
+        """By a lock, for as long as the others begin."""
+        with self._problems(f"lock table {table} for a moment, as partitions need"):
+            if not begun_together(self._connection, others, table):
+                super().share_snapshot(others, table)
 
     def prepare_load(self) -> None:
         """Make the server refuse what it would otherwise change, whatever its own mode.

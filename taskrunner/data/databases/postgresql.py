@@ -30,7 +30,7 @@ from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.postgresql_text import TextOnly
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
-from taskrunner.data.databases.text import Lines, TextResult
+from taskrunner.data.databases.text import Lines, NotAsText, TextResult
 from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.data.formats.server_text import FromCopy, is_plain
@@ -75,6 +75,8 @@ class PostgreSqlDatabase(Database):
     copies_out: ClassVar[bool] = True
     #: More of the client library's own.
     parameters: ClassVar[Mapping[str, Any]] = {}
+    #: Whether the transaction is to last, since what is read is of its moment.
+    _is_snapshot = False
     _connection: psycopg.Connection[tuple[str | None, ...]]
 
     def connect(self) -> None:
@@ -145,10 +147,14 @@ class PostgreSqlDatabase(Database):
         with self._problems("run the query"):
             columns = self._copyable(query, escapes)
             copy = Copy(self._connection)
-            if not columns or not copy.begin_reading(query, escapes.separator):
+            begun = bool(columns) and copy.begin_reading(query, escapes.separator)
+            if not begun and not self._is_snapshot:
                 self._connection.rollback()
-                yield None
-                return
+        if not begun and columns and self._is_snapshot:
+            raise NotAsText  # and what the transaction saw is lost
+        if not begun:
+            yield None
+            return
         yield TextResult(columns=columns, lines=self._lines(copy, columns, escapes))
 
     def find_table(self, table: str, schema: str | None = None) -> str | None:
@@ -217,6 +223,19 @@ class PostgreSqlDatabase(Database):
         with self._problems("begin"):
             self._connection.commit()
             self._connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            self._is_snapshot = True
+
+    def share_snapshot(self, others: Sequence[Database], table: str) -> None:
+        """By an exported snapshot, which this connection has to hold until the others have it."""
+        with self._problems("share a snapshot"):
+            found = self._connection.execute(b"SELECT pg_catalog.pg_export_snapshot()").fetchone()
+            name = str(found[0]) if found else ""
+            for other in others:
+                assert isinstance(other, PostgreSqlDatabase)  # noqa: S101  of the same database
+                other.begin_snapshot()
+                other._connection.execute(
+                    f"SET TRANSACTION SNAPSHOT {sql.Literal(name).as_string(TextOnly)}".encode()
+                )
 
     def prepare_load(self) -> None:
         """Nothing to do: there is no mode in which this server would change less."""
@@ -293,6 +312,7 @@ class PostgreSqlDatabase(Database):
         """Commit."""
         with self._problems("commit"):
             self._connection.commit()
+            self._is_snapshot = False
 
     def _execute(self, statement: Statement, values: Sequence[str] | None) -> int:
         with self._client_cursor() as cursor:

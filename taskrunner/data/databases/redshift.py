@@ -34,6 +34,7 @@ class RedshiftDatabase(TransactingDatabase):
     #: A COPY may take hours without a word, and what is between here and there forgets the line.
     parameters: ClassVar[Mapping[str, Any]] = {"keepalives_idle": 30, "keepalives_interval": 15}
     takes_keys = True
+    share_snapshot = Database.share_snapshot
     copies_out = False
     needs_authorization = True
     identity = "d.adsrc LIKE '%\"identity\"%'"

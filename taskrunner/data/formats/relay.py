@@ -10,6 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+Piece = TypeVar("Piece")
 
 #: What may wait between two threads, in bytes; a single piece may be larger.
 _MOST_WAITING = 2 << 20
@@ -19,19 +22,21 @@ class _Ended(Exception):
     """The other side has given up."""
 
 
-class Pipe:
+class Pipe(Generic[Piece]):
     """Pieces from one thread to another, in order; either side may end it."""
 
-    def __init__(self, most: int = _MOST_WAITING) -> None:
+    def __init__(self, most: int = _MOST_WAITING, *, size: Callable[[Any], int] = len) -> None:
+        """`most`: what may wait, as `size` has it."""
+        self._size = size
         self._most = most
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[Piece] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
         self._is_whole = False
         self._is_closed = False
         self._error: BaseException | None = None
 
-    def put(self, piece: bytes) -> None:
+    def put(self, piece: Piece) -> None:
         """Add a piece, when there is room for it; raises what the other side has failed with."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting < self._most or self._is_closed)
@@ -39,7 +44,7 @@ class Pipe:
             if self._is_closed:
                 raise _Ended
             self._pieces.append(piece)
-            self._waiting += len(piece)
+            self._waiting += self._size(piece)
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -63,7 +68,7 @@ class Pipe:
         if self._error is not None:
             raise self._error
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         """What was put, to its end; raises what the other side has failed with."""
         while True:
             with self._changed:
@@ -74,15 +79,21 @@ class Pipe:
                         raise _Ended
                     return
                 piece = self._pieces.popleft()
-                self._waiting -= len(piece)
+                self._waiting -= self._size(piece)
                 self._changed.notify_all()
             yield piece
 
 
 @contextmanager
-def ahead(pieces: Iterable[bytes], *, name: str) -> Iterator[Iterator[bytes]]:
-    """Pieces that another thread makes before they are asked for."""
-    pipe = Pipe()
+def ahead(
+    pieces: Iterable[Piece],
+    *,
+    name: str,
+    most: int = _MOST_WAITING,
+    size: Callable[[Any], int] = len,
+) -> Iterator[Iterator[Piece]]:
+    """Pieces that another thread makes before they are asked for, `most` of them by `size`."""
+    pipe = Pipe[Piece](most, size=size)
 
     def work() -> None:
         try:
@@ -109,7 +120,7 @@ def behind(
     take: Callable[[Iterator[bytes]], None], *, name: str
 ) -> Iterator[Callable[[bytes], None]]:
     """Gives pieces to another thread, which has taken them all when the block ends well."""
-    pipe = Pipe()
+    pipe = Pipe[bytes]()
 
     def work() -> None:
         try:

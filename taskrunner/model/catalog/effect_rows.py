@@ -137,7 +137,7 @@ _CATEGORIES: dict[str, Mapping[str, Effect]] = {
 }
 
 _ACTIVITIES: dict[str, Mapping[str, Effect]] = {
-    "CopyActivity": {"onLossyValue": HONOURED, "resume": HONOURED},
+    "CopyActivity": {"onLossyValue": HONOURED, "partitions": HONOURED, "resume": HONOURED},
     "EmrActivity": {
         **_RESIZING,
         "postStepCommand": HONOURED,

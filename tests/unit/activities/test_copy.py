@@ -65,3 +65,35 @@ def test_only_true_and_false_say_whether_to_go_on(text: str) -> None:
             return
         with pytest.raises(PermanentTaskError, match="'resume': found 'perhaps', wanted true or"):
             environment.run(CopyActivity(), new_task("CopyActivity", fields, *nodes))
+
+
+@pytest.mark.parametrize("text", ["0", "33", "two", "-1", "1.5"])
+def test_a_number_of_connections_that_is_none_is_refused(text: str) -> None:
+    nodes = [new_object(name, "S3DataNode", {"filePath": f"s3://b/{name}"}) for name in "AB"]
+    fields: dict[str, Value | Sequence[Value]] = {
+        "input": Ref("A"),
+        "output": Ref("B"),
+        "partitions": text,
+    }
+    with (
+        ActivityEnvironment() as environment,
+        pytest.raises(PermanentTaskError, match=f"found '{text}', wanted a whole number from 1"),
+    ):
+        environment.run(CopyActivity(), new_task("CopyActivity", fields, *nodes))
+
+
+def test_a_table_is_read_by_so_many_connections() -> None:
+    """Files are read by none; what comes of it, and of what moment, tests/integration shows."""
+    nodes = [new_object(name, "S3DataNode", {"filePath": f"s3://b/{name}"}) for name in "AB"]
+    fields: dict[str, Value | Sequence[Value]] = {
+        "input": Ref("A"),
+        "output": Ref("B"),
+        "partitions": "2",
+    }
+    with ActivityEnvironment() as environment:
+        environment.put("s3://b/A", "1\n")
+        with pytest.raises(PermanentTaskError, match="partitions: found a copy of 'A' to 'B'"):
+            environment.run(CopyActivity(), new_task("CopyActivity", fields, *nodes))
+        fields["partitions"] = "1"
+        environment.run(CopyActivity(), new_task("CopyActivity", fields, *nodes))
+        assert environment.read("s3://b/B") == b"1\n"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -40,6 +40,13 @@ def test_the_ranges_have_every_key_once(low: str, high: str) -> None:
     assert 60 <= len(progress.bounds) <= 65
 
 
+def test_ranges_have_so_many_keys_at_most_but_there_are_not_too_many() -> None:
+    found = [table("1", high).cut(50_000) for high in ("640000", "64000000", "6400000000000")]
+    bounds = [progress.bounds for progress in found if progress is not None]
+    assert [bound[1] - bound[0] for bound in bounds] == [10_000, 50_000, 1_562_500_000]
+    assert [len(bound) - 1 for bound in bounds] == [64, 1280, 4096]
+
+
 @pytest.mark.parametrize(
     ("low", "high"), [(None, None), ("1", "1000"), ("a", "b"), ("1.5", "900000.5")]
 )
@@ -71,18 +78,21 @@ class Writer:
 
 
 def unload(writer: Writer, counted: list[tuple[int, int]]) -> None:
-    def sink(inner: ObjectWriter) -> tuple[ObjectWriter, Any]:
-        return inner, lambda: inner.write(b"|")
+    @contextmanager
+    def compress(inner: ObjectWriter) -> Iterator[Callable[[bytes], object]]:
+        yield inner.write
+        inner.write(b"|")
 
-    def pieces(query: str) -> Iterator[tuple[bytes, int]]:
-        yield query.partition("WHERE ")[2].encode(), 10
+    def read(queries: Sequence[str]) -> Iterator[Iterator[tuple[bytes, int]]]:
+        for query in queries:
+            yield iter([(query.partition("WHERE ")[2].encode(), 10)])
 
     unload_ranges(
         table(),
         Progress([0, 5, 9, 12]),
         writer,
-        pieces=pieces,
-        sink=sink,
+        read=read,
+        compress=compress,
         count=lambda rows, size: counted.append((rows, size)),
     )
 

@@ -96,7 +96,7 @@ def test_who_makes_is_ended_when_no_more_is_wanted() -> None:
 
 
 def test_no_more_waits_than_there_is_room_for() -> None:
-    pipe = Pipe(most=10)
+    pipe = Pipe[bytes](most=10)
     made = []
 
     def put() -> None:
