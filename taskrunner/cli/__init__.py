@@ -24,6 +24,8 @@ COMMANDS = {
         "taskrunner.cli.keys",
         "Make, list, revoke keys of a service's callers; rotate its store's.",
     ),
+    "backup": ("taskrunner.cli.backup:backup", "Copy the service's store, while it goes on."),
+    "restore": ("taskrunner.cli.backup:restore", "Put such a copy in the store's place."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),
     "pause": ("taskrunner.cli.control:pause", "Have the agent take no more tasks."),

@@ -79,6 +79,11 @@ class StateFile:
         os.pwrite(self._descriptor, data, 0)
         os.fsync(self._descriptor)
 
+    def clear(self) -> None:
+        """Remember nothing. Raises OSError."""
+        os.ftruncate(self._descriptor, 0)
+        os.fsync(self._descriptor)
+
     def count(self, changes: int) -> None:
         """Note how many changes were answered for. Not flushed: that many are kept, or more."""
         with suppress(OSError):
