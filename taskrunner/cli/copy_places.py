@@ -17,7 +17,13 @@ from taskrunner.model.document import Field, PipelineObject, Ref, Value
 
 #: What `-` is, for whoever reads and writes objects.
 STDIN, STDOUT = "/dev/stdin", "/dev/stdout"
-_FORMATS = {".csv": "CSV", ".tsv": "TSV"}
+_FORMATS = {
+    ".csv": "CSV",
+    ".tsv": "TSV",
+    ".jsonl": "JsonLines",
+    ".ndjson": "JsonLines",
+    ".parquet": "Parquet",
+}
 _OWN = ("table", "query")
 
 

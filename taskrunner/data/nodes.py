@@ -74,13 +74,18 @@ def file_node(described: TaskObject) -> FileNode:
         raise _invalid(described, "wanted either filePath or directoryPath, or a manifestFilePath")
     if path is not None and path.endswith("/"):
         raise _invalid(described, f"filePath {path!r} names a directory")
+    form = format_of(described.one("dataFormat"))
+    compression = _choice(described, "compression", _COMPRESSIONS) or Compression.NONE
+    if compression is not Compression.NONE and not form.compressible:
+        problem = f"compression: found {compression.value!r}, wanted none"
+        raise _invalid(described, f"{problem}: files of this format are compressed inside")
     return FileNode(
         id=described.component_id,
         uri=manifest or path or f"{(folder or '').rstrip('/')}/",
         is_directory=folder is not None,
         is_manifest=manifest is not None,
-        format=format_of(described.one("dataFormat")),
-        compression=_choice(described, "compression", _COMPRESSIONS) or Compression.NONE,
+        format=form,
+        compression=compression,
         encrypt=encryption_of(described),
     )
 

@@ -8,37 +8,44 @@ file appears whole, several at a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
-from taskrunner.data.databases.lines_in import FileRows
 from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.databases.text import NotAsText
 from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.data.formats.compression import compressing, decompressing
-from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.formats.base import Column, RowWriter
+from taskrunner.data.formats.compression import compressing
+from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.keyed_unload import unload_ranges
+from taskrunner.data.node_reader import NodeReader
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import ObjectInfo, ObjectStore
 from taskrunner.data.partitions import KEYS_OF_A_PARTITION, in_turns, readers_of
 from taskrunner.data.settings import DataSettings
 from taskrunner.data.source_files import SourceFiles
 from taskrunner.data.transfer_parts import (
-    Counted,
+    Piece,
+    around,
     can_keep,
     check_apart,
     check_columns,
+    check_joinable,
     check_partitions,
+    columns_of,
+    declared_types,
     goal,
+    in_charset,
     keyed_table,
     open_kept,
     select_all,
+    with_types,
 )
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -95,8 +102,8 @@ class Transfer:
         self._on_lossy_value = on_lossy_value
         self._resume = resume
         self._partitions = partitions
-        #: Of each source file that was begun, how many rows were before it.
-        self._rows_before: list[tuple[int, str]] = []
+        #: What reads the source's files, where it is files.
+        self._reader: NodeReader | None = None
         #: Bytes of the source files: how many there are (0: not known), how many have been read.
         self._total = self._read = 0
         self._files = SourceFiles(objects)
@@ -114,10 +121,15 @@ class Transfer:
             check_partitions(source, target)
         if isinstance(source, FileNode):
             self._total = self._files.size(source)
+            reader = self._reader = NodeReader(
+                self._objects, source, self._files, count=self._count
+            )
             if isinstance(target, FileNode):
-                self._files_to_files(source, target)
+                self._files_to_files(source, reader, target)
             else:
-                self._load(target, self._file_rows(source), source.format.columns)
+                with reader.rows() as rows:
+                    batches = self._watched(rows.batches)
+                    self._load(target, reader.lines(rows, batches, self._loaded), rows.columns)
         elif isinstance(target, FileNode):
             if not self._unload_by_key(source, target):
                 self._unload(source, target)
@@ -137,6 +149,9 @@ class Transfer:
 
     def _unload_ranges(self, source: TableNode, target: FileNode, *, by_lines: bool) -> bool:
         uri, several = self._target_uri(target), self._partitions > 1
+        if not target.format.is_joinable:
+            check_joinable(target, partitions=self._partitions)
+            return False
         keeps = self._resume and can_keep(self._objects, uri)
         if not keeps and not several:
             return False
@@ -166,18 +181,19 @@ class Transfer:
 
     def _pieces(
         self, database: Database, query: str, target: FileNode, *, by_lines: bool
-    ) -> Iterator[tuple[bytes, int]]:
-        escapes = target.format.text if by_lines else None
-        if escapes is not None:
-            with database.stream_text(query, escapes) as found:
+    ) -> Iterator[Piece]:
+        dialect = target.format.text if by_lines else None
+        if dialect is not None:
+            with database.stream_text(query, dialect) as found:
                 if found is not None:
                     check_columns(target, found.columns)
                     yield from ((some.data, some.rows) for some in found.lines)
                     return
         with database.stream(query) as result:
             check_columns(target, result.columns)
+            writer = target.format.writer(columns_of(result))
             for batch in result.batches:
-                yield target.format.encode(batch), len(batch)
+                yield writer.encode(batch), len(batch)
 
     def _count_moved(self, rows: int, size: int) -> None:
         self.moved.rows += rows
@@ -186,32 +202,40 @@ class Transfer:
         self._monitor.check_canceled()
 
     @contextmanager
-    def _query(self, node: TableNode) -> Iterator[Result]:
+    def _query(self, node: TableNode, *, typed: bool = False) -> Iterator[Result]:
+        """What a node gives; `typed`: with what is known of the columns' types."""
         with open_database(node.database, self._settings) as database:
             query = node.select_query or select_all(database, node)
+            declared: Mapping[str, str] = {}
+            if typed and not node.select_query:
+                declared = declared_types(database, database.table(node.table, node.schema))
             with database.stream(query) as result:
-                yield result
+                yield with_types(result, declared)
 
     def _unload(self, source: TableNode, target: FileNode) -> None:
         """By whole lines where the database can write the format, else by rows."""
-        uri, escapes = self._target_uri(target), target.format.text
+        uri, dialect = self._target_uri(target), target.format.text
         try:
-            if escapes is not None and self._write_text(uri, source, target, escapes):
+            if dialect is not None and self._write_text(uri, source, target, dialect):
                 return
         except NotAsText:
             self.moved = Moved()
-        with self._query(source) as result:
+        with self._query(source, typed=target.format.text is None) as result:
             self._write(uri, target, result)
 
-    def _write_text(self, uri: str, source: TableNode, target: FileNode, escapes: Escapes) -> bool:
+    def _write_text(
+        self, uri: str, source: TableNode, target: FileNode, dialect: TextDialect
+    ) -> bool:
         """Make one object of what the database writes; false, and nothing made, if it does not."""
         with open_database(source.database, self._settings) as database:
             query = source.select_query or select_all(database, source)
-            with database.stream_text(query, escapes) as result:
+            with database.stream_text(query, dialect) as result:
                 if result is None:
                     return False
                 check_columns(target, result.columns)
-                self._write_pieces(uri, target, ((some.data, some.rows) for some in result.lines))
+                writer = target.format.writer([Column(name=name) for name in result.columns])
+                rows = ((some.data, some.rows) for some in result.lines)
+                self._write_pieces(uri, target, writer, rows, names=result.columns)
         return True
 
     def _load(self, node: TableNode, batches: Iterable[Batch], columns: tuple[str, ...]) -> None:
@@ -241,11 +265,10 @@ class Transfer:
 
     def _in_its_file(self, error: LossyValueError) -> TaskError:
         """The same, told of the row in its file."""
-        begun = [(before, uri) for before, uri in self._rows_before if before < error.row]
-        if not begun:
+        place = self._reader.place_of(error.row) if self._reader is not None else None
+        if place is None:
             return error
-        before, uri = begun[-1]
-        return LossyValueError(error.problem, row=error.row - before, source=uri)
+        return LossyValueError(error.problem, row=place[1], source=place[0])
 
     def _was_applied(self, node: TableNode, target: Target, error: TaskError) -> bool:
         """Whether a load that lost its connection had been committed: the reply alone was lost."""
@@ -260,19 +283,29 @@ class Transfer:
     def _write(self, uri: str, node: FileNode, result: Result) -> None:
         """Make one object of all rows."""
         check_columns(node, result.columns)
-        encode = node.format.encode
-        self._write_pieces(uri, node, ((encode(batch), len(batch)) for batch in result.batches))
+        writer = node.format.writer(columns_of(result))
+        rows = ((writer.encode(batch), len(batch)) for batch in result.batches)
+        self._write_pieces(uri, node, writer, rows, names=result.columns)
 
-    def _write_pieces(self, uri: str, node: FileNode, pieces: Iterable[tuple[bytes, int]]) -> None:
-        """Make one object of bytes that are so many rows each."""
+    def _write_pieces(
+        self,
+        uri: str,
+        node: FileNode,
+        writer: RowWriter,
+        rows: Iterable[Piece],
+        *,
+        names: tuple[str, ...],
+    ) -> None:
+        """Make one object of what its rows are as bytes, and what is around them."""
+        pieces = in_charset(around(writer, rows), node.format, names, target=uri)
         self._monitor.check_canceled()
-        with self._objects.open_write(uri, encrypt=node.encrypt) as writer:
-            with compressing(writer, node.compression) as put:
+        with self._objects.open_write(uri, encrypt=node.encrypt) as opened:
+            with compressing(opened, node.compression) as put:
                 self._pass_on(pieces, put)
             self._monitor.check_canceled()
         self.moved.files += 1
 
-    def _pass_on(self, pieces: Iterable[tuple[bytes, int]], put: Callable[[bytes], object]) -> None:
+    def _pass_on(self, pieces: Iterable[Piece], put: Callable[[bytes], object]) -> None:
         for data, rows in pieces:
             put(data)
             self.moved.bytes += len(data)
@@ -280,12 +313,13 @@ class Transfer:
             self._tell(rows=self.moved.rows)
             self._monitor.check_canceled()
 
-    def _files_to_files(self, source: FileNode, target: FileNode) -> None:
+    def _files_to_files(self, source: FileNode, reader: NodeReader, target: FileNode) -> None:
         check_apart(source, target)
         as_bytes = source.has_same_bytes_as(target)
         if source.is_many and not target.is_directory:
-            result = Result(columns=(), batches=self._rows_of_files(source))
-            self._write(target.uri, target, result)
+            with reader.rows() as rows:
+                result = Result(columns=rows.columns, batches=rows.batches)
+                self._write(target.uri, target, result)
             return
         if as_bytes and source.is_directory:
             self._copy_directory(source, target)
@@ -296,8 +330,9 @@ class Transfer:
                 self._monitor.check_canceled()
                 self._copied(self._objects.copy(uri, to, encrypt=target.encrypt))
             else:
-                batches = self._rows_of_file(uri, source)
-                self._write(to, target, Result(columns=(), batches=batches))
+                with reader.opened(uri, source.format.columns) as opened:
+                    result = Result(columns=opened.columns, batches=iter(opened.batches))
+                    self._write(to, target, result)
 
     def _copy_directory(self, source: FileNode, target: FileNode) -> None:
         def wanted() -> Iterator[tuple[ObjectInfo, str]]:
@@ -320,48 +355,6 @@ class Transfer:
             message = f"{target.id!r} would write over {uri}, which {source.id!r} reads"
             raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         return to
-
-    def _rows_of_files(self, node: FileNode) -> Iterator[Batch]:
-        width: int | None = None
-        count = 0
-        for uri in self._files.uris(node, all_files=False):
-            self._rows_before.append((count, uri))
-            for batch in self._rows_of_file(uri, node):
-                count += len(batch)
-                width = width or len(batch[0])
-                if len(batch[0]) != width:
-                    message = f"{uri}: rows have {len(batch[0])} values, those before {width}"
-                    raise TaskError(message)
-                yield batch
-
-    def _rows_of_file(self, uri: str, node: FileNode) -> Iterator[Batch]:
-        with self._bytes_of(uri, node) as data:
-            yield from node.format.decode(data, source=uri)
-
-    @contextmanager
-    def _bytes_of(self, uri: str, node: FileNode) -> Iterator[Iterator[bytes]]:
-        """What a file holds, decompressed."""
-        with self._objects.open_read(uri) as opened:
-            reader = Counted(opened, self._count)
-            with decompressing(reader, source=uri, compression=node.compression) as data:
-                yield data
-
-    def _file_rows(self, node: FileNode) -> FileRows:
-        """The rows of files for a load, which may take the lines that they are instead."""
-
-        def files() -> Iterator[tuple[str, AbstractContextManager[Iterator[bytes]]]]:
-            self._monitor.check_canceled()
-            for uri in self._files.uris(node, all_files=False):
-                self._rows_before.append((self.moved.rows, uri))
-                yield uri, self._bytes_of(uri, node)
-
-        return FileRows(
-            batches=self._watched(self._rows_of_files(node)),
-            escapes=node.format.text,
-            width=len(node.format.columns) or None,
-            files=files,
-            count=self._loaded,
-        )
 
     def _loaded(self, rows: int) -> None:
         self.moved.rows += rows

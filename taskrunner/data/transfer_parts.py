@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from taskrunner.data.databases.base import Database
+from taskrunner.data.databases.base import Database, Result
+from taskrunner.data.formats.base import Column, Format, RowWriter
+from taskrunner.data.formats.charset import refuse_character
 from taskrunner.data.keyed_unload import KeyedTable
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import (
@@ -112,6 +115,73 @@ def check_apart(source: FileNode, target: FileNode) -> None:
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
 
 
+def check_joinable(node: FileNode, *, partitions: int) -> None:
+    """Refuse partitions of what is not put together of pieces; raises PermanentTaskError."""
+    if partitions > 1:
+        message = (
+            f"partitions: found a data format of {node.id!r} with names or a character set of its "
+            "own, wanted rows alone, in UTF-8: pieces of it do not make one file"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
+
+def columns_of(result: Result) -> list[Column]:
+    """The columns of a query's answer, or of files, with what is known of their types."""
+    types = result.types or [""] * len(result.columns)
+    return [Column(name=n, type=t) for n, t in zip(result.columns, types, strict=True)]
+
+
+#: SQLite, of whose answers the columns tell no types, has numbers for them.
+_NO_BOOLEANS = {"boolean": "integer", "bool": "integer"}
+
+
+def declared_types(database: Database, table: str) -> Mapping[str, str]:
+    """The types of a table's columns by their names; `table` is its name in SQL."""
+    columns = database.target_columns(table)
+    return {c.name: _NO_BOOLEANS.get(c.type.lower(), c.type) for c in columns}
+
+
+def with_types(result: Result, declared: Mapping[str, str]) -> Result:
+    """With the types of the table's columns, where answers tell none, as SQLite's do."""
+    if result.types or not declared:
+        return result
+    return replace(result, types=tuple(declared.get(name, "") for name in result.columns))
+
+
+#: Bytes that are so many rows.
+Piece = tuple[bytes, int]
+
+
+def around(writer: RowWriter, rows: Iterable[Piece]) -> Iterator[Piece]:
+    """A file's rows, with what is before and behind them."""
+    if begin := writer.begin():
+        yield begin, 0
+    yield from rows
+    if end := writer.end():
+        yield end, 0
+
+
+def in_charset(
+    pieces: Iterator[Piece], form: Format, names: Sequence[str], *, target: str
+) -> Iterator[Piece]:
+    """Pieces of UTF-8 as the format's character set has them; raises PermanentTaskError."""
+    charset = form.charset
+    if charset.is_utf8:
+        yield from pieces
+        return
+    encoder = charset.encoder()
+    before = 0
+    for data, rows in pieces:
+        try:
+            yield encoder.encode(data.decode()), rows
+        except UnicodeEncodeError as error:
+            found = (row for batch in form.decode([data], source=target) for row in batch)
+            raise refuse_character(
+                charset, found, names, target=target, rows_before=before
+            ) from error
+        before += rows
+
+
 def check_columns(node: FileNode, found: tuple[str, ...]) -> None:
     """Refuse an answer of another width than the file's format; raises PermanentTaskError."""
     expected = node.format.columns
@@ -119,5 +189,11 @@ def check_columns(node: FileNode, found: tuple[str, ...]) -> None:
         message = (
             f"the query gives {len(found)} columns ({', '.join(found)}), but the data format "
             f"of {node.id!r} lists {len(expected)} ({', '.join(expected)})"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    if node.format.has_names and expected != found and set(expected) == set(found):
+        message = (
+            f"the data format of {node.id!r} lists the columns {', '.join(expected)}, but they are "
+            f"read in the order {', '.join(found)}: values would come under the wrong names"
         )
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)

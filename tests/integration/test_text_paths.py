@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,8 @@ from taskrunner.data.databases.script import split
 from taskrunner.data.databases.text import NotAsText
 from taskrunner.data.formats.delimited import Csv, Delimited, Tsv
 from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.formats.quoted import Quoted
+from taskrunner.data.formats.quoting import Quoting
 from taskrunner.errors import ErrorId, TaskError
 from tests import servers
 from tests.integration.test_databases import MARIADB, POSTGRESQL, database, ignore
@@ -29,7 +33,13 @@ TEXTS = r"""E'\\N', 'NULL', '', 'a,b', E'a\tb', E'a\nb', E'\n', E'a\rb', E'end\r
  E',\r', E'\u2028'"""
 
 
-def by_text(db: Database, query: str, form: Delimited) -> bytes | None:
+QUOTED = [
+    Quoted(),
+    *(Quoted(quoting=Quoting(separator=c, quote=q)) for c, q in (";'", "\tb", 'x"')),
+]
+
+
+def by_text(db: Database, query: str, form: Delimited | Quoted) -> bytes | None:
     """What the server writes; None where it says that the rows have to be read."""
     assert form.text is not None
     with db.stream_text(query, form.text) as result:
@@ -42,12 +52,12 @@ def by_text(db: Database, query: str, form: Delimited) -> bytes | None:
     return data
 
 
-def by_rows(db: Database, query: str, form: Delimited) -> bytes:
+def by_rows(db: Database, query: str, form: Delimited | Quoted) -> bytes:
     with db.stream(query) as result:
         return b"".join(map(form.encode, result.batches))
 
 
-def same(db: Database, query: str, form: Delimited = CSV) -> bytes:
+def same(db: Database, query: str, form: Delimited | Quoted = CSV) -> bytes:
     """What both ways give, which must be equal, and be made in two ways."""
     text = by_text(db, query, form)
     assert text is not None
@@ -64,11 +74,25 @@ def postgresql(postgresql_url: str) -> str:
     return postgresql_url
 
 
-@pytest.mark.parametrize("form", FORMATS, ids=lambda form: repr(form.escapes.separator))
-def test_nasty_texts_of_postgresql(postgresql: str, form: Delimited) -> None:
-    query = f"select v, v || v, null, v from unnest(array[{TEXTS}]) v"
+@pytest.mark.parametrize("form", [*FORMATS, *QUOTED], ids=lambda form: repr(form.text)[-30:])
+def test_nasty_texts_of_postgresql(postgresql: str, form: Delimited | Quoted) -> None:
     with database(postgresql) as db:
-        assert same(db, query, form)
+        assert same(db, f"select v, v || v, null, v from unnest(array[{TEXTS}]) v", form)
+        assert same(db, f"select v from unnest(array[{TEXTS}, null]) v", form)
+
+
+def test_the_bytes_are_those_of_psql(postgresql_database: str, tmp_path: Path) -> None:
+    """But for a row that begins with a byte order mark, which is quoted."""
+    values = TEXTS.replace(r"E'\uFEFFmark'", "'mark'")
+    target = tmp_path / "out"
+    copy = f"\\copy nasty to '{target}' csv"
+    with database(postgresql_database) as db:
+        run(
+            db,
+            f"create table nasty as select v, v || v w, null n from unnest(array[{values}]) v",
+        )
+        subprocess.run(["psql", postgresql_database, "-qXc", copy], check=True, timeout=60)
+        assert by_text(db, "select * from nasty", Quoted()) == target.read_bytes()
 
 
 def test_all_types_of_postgresql(postgresql: str) -> None:
@@ -78,6 +102,7 @@ def test_all_types_of_postgresql(postgresql: str) -> None:
             query = f"select v::{kind}, null::{kind} from unnest(array[{texts}]::text[]) v"
             for form in (CSV, TSV):
                 assert same(db, query, form).count(b"N") >= len(values)
+            assert same(db, query, Quoted())
 
 
 @pytest.mark.parametrize(
@@ -125,9 +150,11 @@ def test_queries_that_postgresql_does_not_write(postgresql: str, query: str) -> 
         Delimited(escapes=Escapes(separator="é")),
         Delimited(escapes=Escapes(separator="a")),
         Delimited(escapes=Escapes(also='"')),
+        Quoted(quoting=Quoting(separator="é")),
+        Quoted(quoting=Quoting(quote="é")),
     ],
 )
-def test_dialects_that_no_server_writes(postgresql: str, form: Delimited) -> None:
+def test_dialects_that_no_server_writes(postgresql: str, form: Delimited | Quoted) -> None:
     with database(postgresql) as db:
         assert by_text(db, "select 1", form) is None
 
@@ -287,6 +314,12 @@ def test_a_whole_view_of_mariadb_keeps_its_order(mariadb: str) -> None:
     with database(mariadb) as db:
         run(db, "create or replace view sorted as select * from texts order by b desc")
         assert same(db, "SELECT * FROM `sorted`") != by_rows(db, "SELECT * FROM `texts`", CSV)
+
+
+def test_mariadb_writes_no_quotes(mariadb: str) -> None:
+    with database(mariadb) as db:
+        assert by_text(db, "SELECT * FROM `texts`", Quoted()) is None
+        assert by_rows(db, "SELECT * FROM `texts`", Quoted())
 
 
 @pytest.mark.parametrize("mode", ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "PAD_CHAR_TO_FULL_LENGTH"])

@@ -10,8 +10,13 @@ from typing import NamedTuple
 import pytest
 
 from taskrunner.data.databases.base import Row, Target
-from taskrunner.data.formats.base import Format
+from taskrunner.data.formats.base import Column, Format
 from taskrunner.data.formats.delimited import Csv, Custom, Tsv
+from taskrunner.data.formats.json_lines import JsonLines
+from taskrunner.data.formats.parquet import Parquet
+from taskrunner.data.formats.quoted import Quoted
+from taskrunner.data.formats.quoting import Quoting
+from taskrunner.data.transfer_parts import columns_of, declared_types, with_types
 from taskrunner.errors import TaskError
 from taskrunner.testing.activity_environment import new_object, new_task
 from tests import types_matrix as matrix
@@ -41,12 +46,37 @@ def fresh(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
     return found
 
 
-def formats() -> Iterator[Format]:
+def formats(names: tuple[str, ...]) -> Iterator[Format]:
     yield Csv()
     yield Tsv()
     fields = {"columnSeparator": "|", "recordSeparator": ";", "escapeChar": "^"}
     described = new_object("Bars", "Custom", fields)
     yield Custom.from_object(new_task("CopyActivity", {}, described).object("Bars"))
+    yield Quoted()
+    yield Quoted(quoting=Quoting(separator=";", quote="'"), header=True, columns=names)
+
+
+#: What the types of Parquet have no place for: refused, with row and column.
+REFUSED_BY_PARQUET = {
+    "postgresql": {
+        "numeric(38,10)": ["NaN"],
+        "date": ["infinity", "-infinity", "4713-01-01 BC", "0044-03-15 BC", "5874897-12-31"],
+        "time": ["24:00:00"],
+        "timestamp": [
+            *("infinity", "-infinity", "4713-01-01 00:00:00 BC", "294276-12-31 23:59:59.999999")
+        ],
+        "timestamptz": ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC"],
+    },
+    "mariadb": {
+        "date": ["0000-00-00", "2020-00-15"],
+        "datetime": ["0000-00-00 00:00:00"],
+        "datetime(6)": ["0000-00-00 00:00:00.000000"],
+        "timestamp null": ["0000-00-00 00:00:00"],
+        "time": ["-838:59:59", "838:59:59"],
+        "time(6)": ["-00:00:00.000001", "838:59:59.999999"],
+    },
+    "sqlite": {"date": [""], "datetime": ["0000-00-00 00:00:00"]},
+}
 
 
 def table_of(types: matrix.Types) -> list[Row]:
@@ -66,7 +96,8 @@ def load(url: str, table: str, given: Sequence[Row]) -> None:
 
 def through(form: Format, table: Sequence[Row], size: int = 1 << 18) -> list[list[str | None]]:
     """What is read from the bytes that are written, in pieces of this size."""
-    data = form.encode(table)
+    writer = form.writer(())
+    data = writer.begin() + writer.encode(table) + writer.end()
     pieces = [data[start : start + size] for start in range(0, len(data), size)]
     return [list(row) for batch in form.decode(pieces, source="x") for row in batch]
 
@@ -88,7 +119,7 @@ def test_every_type_comes_back_as_it_was_by_every_format(kind: str, url: str) ->
         if want != got
     ]
     assert wrong == []
-    for form in formats():
+    for form in formats(tuple(f"c{number}" for number in range(len(types) + 1))):
         assert through(form, found) == found
         assert through(form, found, size=7) == found
     load(url, "back", through(Csv(), found))
@@ -97,6 +128,64 @@ def test_every_type_comes_back_as_it_was_by_every_format(kind: str, url: str) ->
         kinds = ", ".join(f"typeof(c{number})" for number in range(len(types)))
         query = f"select n, {kinds} from {{}} order by n"
         assert rows(url, query.format("back")) == rows(url, query.format("given"))
+
+
+def typed(url: str, query: str, table: str) -> tuple[list[Column], list[Row]]:
+    """A query's columns with their types, and its rows."""
+    with database(url) as db:
+        declared = declared_types(db, table)
+        with db.stream(query) as result:
+            columns = columns_of(with_types(result, declared))
+            return columns, [row for batch in result.batches for row in batch]
+
+
+def test_every_type_comes_back_by_formats_that_have_types(kind: str, url: str) -> None:
+    """Exact, or another text for the same value, or refused: then the column is named."""
+    types = KINDS[kind]
+    if kind == "postgresql":
+        run(url, matrix.POSTGRESQL_OWN)
+    columns = ", ".join(f"c{number} {name}" for number, name in enumerate(types))
+    for name in ("given", "back"):
+        run(url, f"create table {name} (n integer, {columns})")
+    load(url, "given", table_of(types))
+    described, found = typed(url, "select * from given order by n", "given")
+    form = JsonLines()
+    data = form.writer(described).encode(found)
+    back = [[*row] for batch in form.open([data], source="x").batches for row in batch]
+    assert [col for row in found for col in row if col is None or col not in {"t", "f"}] == [
+        col for row in back for col in row if col is None or col not in {"true", "false"}
+    ]
+    load(url, "back", back)
+    assert rows(url, "select * from back order by n") == [list(row) for row in found]
+    refused: dict[str, list[str]] = {}
+    for number, name in enumerate(["n", *types]):
+        for row in found:
+            value = row[number]
+            kept, problem = by_parquet(described[number], value)
+            if problem:
+                assert f"column {described[number].name!r}" in problem
+                refused.setdefault(name, []).append(value or "")
+            back[int(row[0] or 0)][number] = kept
+    assert refused == REFUSED_BY_PARQUET[kind]
+    run(url, "delete from back")
+    load(url, "back", back)
+    left_out = [list(refused.get(name, ())) for name in ["n", *types]]
+    wanted = [
+        [None if value in gone else value for value, gone in zip(row, left_out, strict=True)]
+        for row in found
+    ]
+    assert rows(url, "select * from back order by n") == wanted
+
+
+def by_parquet(column: Column, value: str | None) -> tuple[str | None, str]:
+    """What comes back of a value; or why it is not written."""
+    writer = Parquet().writer([column])
+    try:
+        data = writer.begin() + writer.encode([[value]]) + writer.end()
+    except TaskError as error:
+        return None, str(error)
+    [[[found]]] = Parquet().decode([data], source="x")
+    return found, ""
 
 
 def test_no_type_of_postgresql_is_missing(postgresql_database: str) -> None:
@@ -272,7 +361,7 @@ def test_every_character_comes_back(kind: str, url: str) -> None:
     load(url, "given", table)
     found = rows(url, "select * from given order by n")
     assert found == table
-    for form in formats():
+    for form in formats(("n", "v")):
         run(url, "delete from back")
         back = through(form, found)
         assert back == found

@@ -161,6 +161,7 @@ def _delimited_layout(node: TaskObject, described: TaskObject | None) -> str:
     found = format_of(described)
     if not isinstance(found, Delimited):
         raise _invalid(described or node, "it cannot be staged as a table of Hive")
+    _check_plain(found, described or node)
     escapes = found.escapes
     if escapes.record_separator != "\n":
         raise _invalid(
@@ -172,6 +173,14 @@ def _delimited_layout(node: TaskObject, described: TaskObject | None) -> str:
         f"ROW FORMAT DELIMITED FIELDS TERMINATED BY {hive_literal(escapes.separator)} "
         f"ESCAPED BY {hive_literal(escapes.escape)} LINES TERMINATED BY '\\n'\nSTORED AS TEXTFILE"
     )
+
+
+def _check_plain(found: Delimited, described: TaskObject) -> None:
+    """Refuse what neither Hive nor Pig reads; raises PermanentTaskError."""
+    if found.header:
+        raise _invalid(described, "field 'header': tables that are staged have no rows of names")
+    if not found.charset.is_utf8:
+        raise _invalid(described, "field 'charset': tables that are staged are in UTF-8")
 
 
 def _regex_layout(described: TaskObject, is_output: bool) -> str:
@@ -228,6 +237,7 @@ def _pig_separator(node: TaskObject) -> str:
     found = format_of(described)
     if not isinstance(found, Delimited):
         raise _invalid(described or node, "it cannot be staged for Pig")
+    _check_plain(found, described or node)
     return _pig_literal(found.escapes.separator)
 
 

@@ -24,7 +24,7 @@ from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.databases.text import TextResult
 from taskrunner.data.fitting.columns import Batch, Row, TargetColumn
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 __all__ = [
@@ -143,7 +143,7 @@ class Database(ScriptSession):
         raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
 
     @contextmanager
-    def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
+    def stream_text(self, query: str, escapes: TextDialect) -> Iterator[TextResult | None]:
         """As `stream`, but as bytes of a text; None where `stream` has to be used.
 
         Its bytes are those that the format makes of the rows that `stream` gives. Reading them may

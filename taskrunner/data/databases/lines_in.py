@@ -19,17 +19,18 @@ from taskrunner.data.fitting.columns import Fitting
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, BitsAsNumber, Money, Scaled
 from taskrunner.data.fitting.texts import Length, Words, Year
 from taskrunner.data.fitting.times import Interval, Temporal
-from taskrunner.data.formats.encoding import Decoder, Encoder, Escapes
+from taskrunner.data.formats.encoding import Decoder, Encoder, Escapes, Row
+from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.formats.server_text import is_plain
 from taskrunner.errors import TaskError
 
 #: What numbers and times have in them, which no separator may be then.
-_IN_NUMBERS = re.compile(r"[-+:. 0-9A-Za-z]")
+IN_NUMBERS = re.compile(r"[-+:. 0-9A-Za-z]")
 #: A regular expression can count so far.
-_MOST_COUNTED = 65535
+MOST_COUNTED = 65535
 _BACKSLASH = 0x5C
 #: Rules whose plain texts have no other characters than those.
-_NUMBERS = (Scaled, Binary, Money, BitsAsNumber, BitsAsDigits, Temporal, Interval, Year)
+NUMBERS = (Scaled, Binary, Money, BitsAsNumber, BitsAsDigits, Temporal, Interval, Year)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +39,24 @@ class FileRows:
 
     batches: Iterable[Batch]
     #: The files' dialect; None: there are only batches.
-    escapes: Escapes | None
+    escapes: TextDialect | None
     #: How many values each row must have; None: as many as the first one.
     width: int | None
     #: Each file's name, and its bytes, decompressed.
     files: Callable[[], Iterator[tuple[str, AbstractContextManager[Iterator[bytes]]]]]
     #: Told how many rows have been taken after each piece; may raise.
     count: Callable[[int], None]
+    #: Whether the rows are what the files begin with.
+    at_start: bool = True
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(self.batches)
 
     @property
-    def has_lines(self) -> bool:
-        """Whether servers can read the files' lines."""
-        return self.escapes is not None and is_plain(self.escapes)
+    def plain_escapes(self) -> Escapes | None:
+        """The dialect, where it is of escapes and servers know them."""
+        escapes = self.escapes
+        return escapes if isinstance(escapes, Escapes) and is_plain(escapes) else None
 
 
 class LinesIn:
@@ -74,10 +78,9 @@ class LinesIn:
         self._most = most
         self._known = columns
         self._target = target
-        self._escapes = source.escapes or Escapes()
         self._encoder = Encoder(written)
         self._taken = _taking(columns, target)
-        self._row = row_pattern(self._taken, self._escapes)
+        self._row = self._pattern()
         self._fitting: Fitting | None = None
         self._width = source.width
         self._rows = 0
@@ -91,8 +94,9 @@ class LinesIn:
         for uri, opened in self._source.files():
             with opened as chunks:
                 before = self._rows
-                for piece in whole_lines(chunks, most=self._most):
-                    lines = self._plain(piece, is_first=self._rows == before)
+                for piece in self._cut(chunks):
+                    is_first = self._source.at_start and self._rows == before
+                    lines = self._plain(piece, is_first=is_first)
                     if lines is not None:
                         yield lines
                         self._count(lines.rows)
@@ -107,7 +111,7 @@ class LinesIn:
             piece = piece.removeprefix(codecs.BOM_UTF8)
         if self._row is None or self._width not in {None, len(self._taken)}:
             return None
-        if not self._row.holds(piece) or not _is_utf8(piece):
+        if not self._row.holds(piece) or not is_utf8(piece):
             return None
         self._width = len(self._taken)
         return Lines(piece, self._row.count(piece))
@@ -115,15 +119,39 @@ class LinesIn:
     def _batches(self, piece: bytes, uri: str, before: int) -> Iterator[Batch]:
         """The rows of a piece, `before` of its file's before it, with values that are kept."""
         width = self._source.width if before == 0 else self._width
-        decoder = Decoder(
-            self._escapes, source=uri, width=width, most=self._most, rows_before=before
-        )
-        for batch in decoder.decode([piece]):
+        for batch in self._decoded(piece, uri, before, width):
             found = len(batch[0])
             if self._width not in {None, found}:
                 raise TaskError(f"{uri}: rows have {found} values, those before {self._width}")
             self._width = found
             yield self._fit(batch)
+
+    def _pattern(self) -> RowPattern | None:
+        """What says of a piece that all of its rows can be taken as they are."""
+        return row_pattern(self._taken, self._escapes)
+
+    def _cut(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pieces of a file that end where a row ends."""
+        return whole_lines(chunks, most=self._most)
+
+    def _decoded(
+        self, piece: bytes, uri: str, before: int, width: int | None
+    ) -> Iterator[Sequence[Row]]:
+        """The rows of a piece, `before` of its file's before it."""
+        decoder = Decoder(
+            self._escapes,
+            source=uri,
+            width=width,
+            most=self._most,
+            rows_before=before,
+            at_start=self._source.at_start,
+        )
+        return iter(decoder.decode([piece]))
+
+    @property
+    def _escapes(self) -> Escapes:
+        escapes = self._source.escapes
+        return escapes if isinstance(escapes, Escapes) else Escapes()
 
     def _fit(self, batch: Batch) -> Batch:
         if self._fitting is None:
@@ -187,13 +215,13 @@ def _value(column: TargetColumn, separator: str, other: str) -> str | None:
         return rf"{other}*+(?:{escaped}{other}*+)*+"
     if isinstance(rule, Length):
         # So few bytes that they are not too many characters. Most texts have nothing escaped.
-        most = min(rule.most, _MOST_COUNTED)
+        most = min(rule.most, MOST_COUNTED)
         return rf"(?:{other}{{0,{most}}}+(?!\\)|(?:{other}|{escaped}){{0,{most}}}+)"
     if isinstance(rule, Words):
         are_plain = not re.search(rf"[^ -~]|[{re.escape(separator)}\\]", "".join(rule.words))
         return f"(?:{rule.plain})" if are_plain else None
-    if isinstance(rule, _NUMBERS):
-        return None if _IN_NUMBERS.match(separator) else f"(?:{rule.plain})"
+    if isinstance(rule, NUMBERS):
+        return None if IN_NUMBERS.match(separator) else f"(?:{rule.plain})"
     return None
 
 
@@ -245,7 +273,8 @@ def _end_of_row(data: bytes) -> int:
     return 0
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Whether some bytes, which are whole lines, are text."""
     if data.isascii():
         return True
     try:

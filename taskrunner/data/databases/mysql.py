@@ -45,7 +45,7 @@ from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, TextResult
 from taskrunner.data.fitting.rules import OnLossyValue
-from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 #: Of an answer that nobody wants.
@@ -112,7 +112,7 @@ class MySqlDatabase(Database):
             mysql_binary.execute(cursor, query)
         try:
             columns = tuple(column[0] for column in cursor.description or ())
-            types = tuple(map(type_of, cursor.description or ()))
+            types = tuple(map(type_of, _result(cursor).fields or ()))
             yield Result(columns=columns, batches=self._batches(cursor, columns), types=types)
         finally:
             if _result(cursor).unbuffered_active:
@@ -123,7 +123,7 @@ class MySqlDatabase(Database):
                 cursor.close()
 
     @contextmanager
-    def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
+    def stream_text(self, query: str, escapes: TextDialect) -> Iterator[TextResult | None]:
         """Have the server write the lines, where that gives the same bytes as its rows."""
         query = query.strip().rstrip(";")
         reader = None

@@ -20,6 +20,7 @@ from pymysql.protocol import FieldDescriptorPacket
 
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, NotAsText, Pace, check_line
 from taskrunner.data.formats.encoding import NULL, Encoder, Escapes
+from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.formats.server_text import is_plain, with_marks_escaped
 
 _PREPARE, _CLOSE = 0x16, 0x19
@@ -188,7 +189,7 @@ class LineReader:
         self._connection = connection
         self._stream = connection._rfile
         self.names = tuple(column.name for column in columns)
-        self._separator = escapes.separator.encode()
+        self._escapes = escapes
         self._encoder = Encoder(escapes)
         self._source = source
         self._rows = 0
@@ -286,7 +287,7 @@ class LineReader:
     def _refuse(self, line: bytes, number: int) -> None:
         """Raise for the value that is too long, of which there may be more to come."""
         where = f"{self._source}: row {number}"
-        check_line(line, self.names, self._separator, where=where, most=MOST_IN_VALUE)
+        check_line(line, self.names, self._escapes, where=where, most=MOST_IN_VALUE)
 
     def _read(self, size: int) -> bytes:
         if size <= 0:
@@ -295,9 +296,11 @@ class LineReader:
         return data
 
 
-def begin_lines(connection: Any, query: str, escapes: Escapes, *, source: str) -> LineReader | None:
+def begin_lines(
+    connection: Any, query: str, escapes: TextDialect, *, source: str
+) -> LineReader | None:
     """The lines of a query; None, and nothing begun, where the server does not make them of it."""
-    if not is_plain(escapes):
+    if not isinstance(escapes, Escapes) or not is_plain(escapes):
         return None
     try:
         columns = columns_of(connection, query)

@@ -79,9 +79,9 @@ def plan_of(batches: Iterable[Batch], known: Sequence[TargetColumn], target: Tar
     if not columns or any(c is None or converter_of(c.type) is not None for c in columns):
         return None
     names = [column.name for column in columns if column is not None]
-    if isinstance(batches, FileRows) and batches.has_lines and batches.escapes is not None:
-        written = batches.escapes
-        if written.separator != _NO_SEPARATOR:
+    if isinstance(batches, FileRows):
+        written = batches.plain_escapes
+        if written is not None and written.separator != _NO_SEPARATOR:
             lines = LinesIn(batches, known, target, written=written, without=None).lines()
             return Plan(columns=names, written=written, lines=lines)
     rules = (known, target.columns, target.on_lossy_value)

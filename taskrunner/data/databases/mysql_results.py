@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from pymysql.constants import FIELD_TYPE
+from pymysql.constants import FIELD_TYPE, FLAG
 from pymysql.converters import conversions
 
 from taskrunner.data.databases.values import BitNumber, text_of
@@ -13,7 +12,7 @@ from taskrunner.data.databases.values import BitNumber, text_of
 _CODES = {name: code for name, code in vars(FIELD_TYPE).items() if isinstance(code, int)}
 _NAMES = {
     **{code: name.lower() for name, code in _CODES.items()},
-    FIELD_TYPE.BLOB: "text or blob",
+    FIELD_TYPE.BLOB: "text",
     FIELD_TYPE.INT24: "mediumint",
     FIELD_TYPE.LONG: "int",
     FIELD_TYPE.LONGLONG: "bigint",
@@ -23,6 +22,12 @@ _NAMES = {
     FIELD_TYPE.TINY: "tinyint",
     FIELD_TYPE.VAR_STRING: "varchar",
 }
+_BINARY = {"char": "binary", "text": "blob", "varchar": "varbinary"}
+#: The character set of what is no text.
+_NO_CHARACTERS = 63
+_WHOLE = {
+    FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG,
+}  # fmt: skip
 
 _STRINGS = {
     FIELD_TYPE.BLOB,
@@ -52,7 +57,25 @@ CONVERSIONS: dict[Any, Any] = {
 }
 
 
-def type_of(column: Sequence[object]) -> str:
-    """A type, from a row of the cursor's description."""
-    code = column[1]
-    return _NAMES.get(code if isinstance(code, int) else -1, f"type {code}")
+class Described(Protocol):
+    """What the server says of a column of an answer."""
+
+    type_code: int
+    charsetnr: int
+    length: int
+    flags: int
+    scale: int
+
+
+def type_of(column: Described) -> str:
+    """A type, with its digits where they matter."""
+    code = column.type_code
+    name = _NAMES.get(code, f"type {code}")
+    is_unsigned = bool(column.flags & FLAG.UNSIGNED)
+    if code == FIELD_TYPE.NEWDECIMAL:
+        # Its length has room for a sign and a point.
+        digits = column.length - (column.scale > 0) - (not is_unsigned)
+        return f"{name}({digits},{column.scale})"
+    if code in _WHOLE and is_unsigned:
+        return f"{name} unsigned"
+    return _BINARY.get(name, name) if column.charsetnr == _NO_CHARACTERS else name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, ClassVar, cast
 
 import psycopg
@@ -16,7 +16,7 @@ from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.lasting import keepalives, lasting_settings
 from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
-from taskrunner.data.databases.lines_in import FileRows, LinesIn
+from taskrunner.data.databases.lines_in import FileRows
 from taskrunner.data.databases.postgresql_columns import (
     COLUMNS,
     PLAIN_COLUMNS,
@@ -26,6 +26,7 @@ from taskrunner.data.databases.postgresql_columns import (
 from taskrunner.data.databases.postgresql_copy import Copy, columns_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
 from taskrunner.data.databases.postgresql_errors import error_id_of, reason_of
+from taskrunner.data.databases.postgresql_load import told_pieces
 from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.postgresql_text import TextOnly
 from taskrunner.data.databases.schemes import POSTGRESQL
@@ -33,7 +34,8 @@ from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, NotAsText, TextResult
 from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
-from taskrunner.data.formats.server_text import FromCopy, is_plain
+from taskrunner.data.formats.quoting import TextDialect
+from taskrunner.data.formats.server_text import copies, from_copy
 from taskrunner.errors import TaskError
 
 #: So many rows the client library holds at once, however large they are.
@@ -142,12 +144,12 @@ class PostgreSqlDatabase(Database):
             yield Result(columns=columns, batches=batches, types=types)
 
     @contextmanager
-    def stream_text(self, query: str, escapes: Escapes) -> Iterator[TextResult | None]:
+    def stream_text(self, query: str, escapes: TextDialect) -> Iterator[TextResult | None]:
         """Have the server write the rows by COPY, where it can for this query."""
         with self._problems("run the query"):
             columns = self._copyable(query, escapes)
             copy = Copy(self._connection)
-            begun = bool(columns) and copy.begin_reading(query, escapes.separator)
+            begun = bool(columns) and copy.begin_reading(query, escapes)
             if not begun and not self._is_snapshot:
                 self._connection.rollback()
         if not begun and columns and self._is_snapshot:
@@ -186,10 +188,13 @@ class PostgreSqlDatabase(Database):
         into = f"{table} ({names})" if names else table
         known = self.target_columns(table)
         if isinstance(batches, FileRows) and batches.escapes and self._takes(batches):
-            written = replace(batches.escapes, also="\r")
-            pieces = LinesIn(batches, known, target, written=written).pieces()
+            pieces = told_pieces(batches, batches.escapes, known, target)
             with self._problems(f"load into table {table}"):
-                count = Copy(self._connection).load(into, pieces, written.separator)
+                copy = Copy(self._connection)
+                count = sum(
+                    copy.load(into, (data for _, data in some), dialect)
+                    for dialect, some in groupby(pieces, key=itemgetter(0))
+                )
             self.commit_load()
             return count
         rules = (known, target.columns, target.on_lossy_value)
@@ -353,23 +358,24 @@ class PostgreSqlDatabase(Database):
         with self._problems("read the rows"):
             yield from rows
 
-    def _copyable(self, query: str, escapes: Escapes) -> tuple[str, ...]:
+    def _copyable(self, query: str, escapes: TextDialect) -> tuple[str, ...]:
         """The columns of what COPY may be asked for: the query alone has to be one statement."""
         encoding = self._connection.pgconn.parameter_status(b"server_encoding")
-        if not self.copies_out or not is_plain(escapes) or encoding == b"SQL_ASCII":
+        if not self.copies_out or not copies(escapes) or encoding == b"SQL_ASCII":
             return ()
         return columns_of(self._connection, self._single(query))
 
-    def _lines(self, copy: Copy, columns: Sequence[str], escapes: Escapes) -> Iterator[Lines]:
-        in_dialect = FromCopy(escapes)
+    def _lines(self, copy: Copy, columns: Sequence[str], escapes: TextDialect) -> Iterator[Lines]:
+        in_dialect = from_copy(escapes)
         with self._problems("read the rows"):
-            for some in copy.lines(columns, escapes.separator.encode(), source=str(self.spec)):
+            for some in copy.lines(columns, escapes, source=str(self.spec)):
                 yield Lines(in_dialect(some.data), some.rows)
 
     def _takes(self, rows: FileRows) -> bool:
         """Whether the server reads the lines of files, and is sure to see what is no text."""
         encoding = self._connection.pgconn.parameter_status(b"server_encoding")
-        return rows.has_lines and encoding != b"SQL_ASCII"
+        dialect = rows.escapes
+        return dialect is not None and copies(dialect) and encoding != b"SQL_ASCII"
 
     def _single(self, query: str) -> sql.SQL:
         return sql.SQL(query.strip().rstrip(";"))

@@ -18,6 +18,7 @@ from psycopg import pq, sql
 from psycopg.errors import error_from_result
 
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace, check_line
+from taskrunner.data.formats.quoting import Quoting, TextDialect
 
 _NOTHING_YET = (0, b"")
 _DONE = -1
@@ -35,15 +36,13 @@ class Copy:
         self._socket = select.poll()
         self._socket.register(self._library.socket, select.POLLIN)
 
-    def begin_reading(self, query: str, separator: str) -> bool:
+    def begin_reading(self, query: str, dialect: TextDialect) -> bool:
         """Have the server send a query's rows; false when it does not copy what this query gives.
 
         The server must have taken the query for a single statement before.
         """
         # A comment at the query's end must not take the bracket along.
-        wrapped = (
-            f"COPY ({query.strip().rstrip(';')}\n) TO STDOUT (DELIMITER {_literal(separator)})"
-        )
+        wrapped = f"COPY ({query.strip().rstrip(';')}\n) TO STDOUT {_options(dialect)}"
         # What the query does besides must not last.
         self._begin()
         try:
@@ -52,9 +51,9 @@ class Copy:
             return False
         return True
 
-    def load(self, into: str, pieces: Iterable[bytes], separator: str) -> int:
+    def load(self, into: str, pieces: Iterable[bytes], dialect: TextDialect) -> int:
         """Send lines into a table (and columns), within a transaction; returns how many rows."""
-        statement = f"COPY {into} FROM STDIN (DELIMITER {_literal(separator)})"
+        statement = f"COPY {into} FROM STDIN {_options(dialect)}"
         self._begin()
         self._run(statement.encode(), pq.ExecStatus.COPY_IN)
         try:
@@ -72,7 +71,9 @@ class Copy:
         self._flush()
         return self._end()
 
-    def lines(self, columns: Sequence[str], separator: bytes, *, source: str) -> Iterator[Lines]:
+    def lines(
+        self, columns: Sequence[str], dialect: TextDialect, *, source: str
+    ) -> Iterator[Lines]:
         """What the server sends, row for row a line; no lines at all where it takes its time.
 
         Raises PermanentTaskError for a value that is too long to be copied.
@@ -89,7 +90,7 @@ class Copy:
                 if len(found[-1]) > MOST_IN_VALUE:
                     for number, (_, line) in enumerate(taken, before + rows + 1):
                         where = f"{source}: row {number}"
-                        check_line(bytes(line), columns, separator, where=where, most=MOST_IN_VALUE)
+                        check_line(bytes(line), columns, dialect, where=where, most=MOST_IN_VALUE)
                 size += len(found[-1])
                 rows += len(taken)
             if size >= pace.size or quiet or (done and rows):
@@ -178,6 +179,13 @@ def columns_of(
     result = library.describe_prepared(b"")
     names = (result.fname(n) or b"" for n in range(result.nfields))
     return tuple(name.decode() for name in names)
+
+
+def _options(dialect: TextDialect) -> str:
+    delimiter = f"DELIMITER {_literal(dialect.separator)}"
+    if isinstance(dialect, Quoting):
+        return f"(FORMAT csv, {delimiter}, QUOTE {_literal(dialect.quote)})"
+    return f"({delimiter})"
 
 
 def _literal(text: str) -> str:

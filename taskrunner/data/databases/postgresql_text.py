@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psycopg import adapt
 from psycopg.abc import Buffer
+from psycopg.postgres import types
 from psycopg.types import TypesRegistry
 from psycopg.types.none import NoneDumper
 from psycopg.types.string import StrDumperUnknown, TextLoader
@@ -23,7 +24,8 @@ class _BitLoader(adapt.Loader):
 
 def _text_only() -> adapt.AdaptersMap:
     """Adapters that know nothing but text."""
-    adapters = adapt.AdaptersMap(types=TypesRegistry())
+    # The types are known, so that an answer's columns tell their digits and lengths.
+    adapters = adapt.AdaptersMap(types=TypesRegistry(types))
     adapters.register_loader(0, TextLoader)
     for oid in _BITS:
         adapters.register_loader(oid, _BitLoader)

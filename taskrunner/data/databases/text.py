@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from taskrunner.data.formats.quoting import Quoting, TextDialect
 from taskrunner.errors import ErrorId, PermanentTaskError
 
 #: A longer value is refused, before copies of it fill the memory.
@@ -49,14 +50,14 @@ class TextResult:
 
 
 def check_line(
-    line: bytes, columns: Sequence[str], separator: bytes, *, where: str, most: int
+    line: bytes, columns: Sequence[str], dialect: TextDialect, *, where: str, most: int
 ) -> None:
     """Raise PermanentTaskError when one of a line's values is too long; `where` names the row."""
     parts: list[bytes] = []
     position = 0
-    for part in line.split(separator):
+    for part in line.split(dialect.separator.encode()):
         parts.append(part)
-        if (len(part) - len(part.rstrip(b"\\"))) % 2:  # an escaped separator, part of the value
+        if _goes_on(part, parts, dialect):
             continue
         if (size := sum(map(len, parts)) + len(parts) - 1) > most:
             name = repr(columns[position])
@@ -64,3 +65,10 @@ def check_line(
             raise PermanentTaskError(message, error_id=ErrorId.ACTIVITY_FAILED)
         parts = []
         position += 1
+
+
+def _goes_on(part: bytes, parts: Sequence[bytes], dialect: TextDialect) -> bool:
+    """Whether the separator behind a part of a value belongs to it."""
+    if isinstance(dialect, Quoting):
+        return sum(one.count(dialect.quote.encode()) for one in parts) % 2 == 1
+    return (len(part) - len(part.rstrip(b"\\"))) % 2 == 1

@@ -106,8 +106,12 @@ class Decoder:
         width: int | None = None,
         most: int = _MAX_RECORD,
         rows_before: int = 0,
+        at_start: bool = True,
     ) -> None:
-        """`most`: how many characters a record may have; `rows_before`: of the same source."""
+        """`most`: how many characters a record may have; `rows_before`: of the same source.
+
+        `at_start`: whether the first row is what the source begins with.
+        """
         self._escapes = escapes
         self._tolerant = _tolerates_return(escapes)
         self._source = source
@@ -116,7 +120,7 @@ class Decoder:
         self._unescape = re.compile(re.escape(escapes.escape) + "(.)", re.DOTALL)
         self._rows = rows_before
         #: Whether a byte order mark may come: only before anything else.
-        self._may_be_mark = not rows_before and _skips_mark(escapes)
+        self._may_be_mark = at_start and not rows_before and _skips_mark(escapes)
         #: The text of a record whose end has not come yet, and its length.
         self._open: list[str] = []
         self._length = 0

@@ -15,8 +15,8 @@ from itertools import chain
 from typing import Self
 
 from taskrunner.data.formats.base import Format
-from taskrunner.data.formats.delimited import column_names
 from taskrunner.data.formats.encoding import NULL
+from taskrunner.data.formats.fields import column_names
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
 

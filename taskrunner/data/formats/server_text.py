@@ -8,8 +8,10 @@ before the others.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.formats.quoting import QuotedDecoder, QuotedEncoder, Quoting, TextDialect
 
 _MARK = "\ufeff".encode()
 _NAMED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -26,6 +28,30 @@ def is_plain(escapes: Escapes) -> bool:
         and escapes.separator.isascii()
         and escapes.separator not in _NO_SEPARATOR
     )
+
+
+def copies(dialect: TextDialect) -> bool:
+    """Whether PostgreSQL's COPY knows the dialect."""
+    return dialect.is_plain if isinstance(dialect, Quoting) else is_plain(dialect)
+
+
+def from_copy(dialect: TextDialect) -> Callable[[bytes], bytes]:
+    """What makes the dialect's bytes of whole lines that COPY ... TO wrote."""
+    return QuotedFromCopy(dialect) if isinstance(dialect, Quoting) else FromCopy(dialect)
+
+
+class QuotedFromCopy:
+    """Lines that COPY ... TO (FORMAT csv) wrote: only byte order marks are quoted as well."""
+
+    def __init__(self, quoting: Quoting) -> None:
+        self._quoting = quoting
+
+    def __call__(self, lines: bytes) -> bytes:
+        """Whole lines."""
+        if _MARK not in lines:
+            return lines
+        batches = QuotedDecoder(self._quoting, source="", lines_before=1).decode([lines])
+        return b"".join(map(QuotedEncoder(self._quoting).encode, batches))
 
 
 class FromCopy:

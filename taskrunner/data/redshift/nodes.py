@@ -226,6 +226,11 @@ def _format(described: TaskObject) -> tuple[Option, ...]:
             "COPY and UNLOAD have no such data format; wanted CSV, TSV or Custom, "
             "or commandOptions and no data format",
         )
+    if found.header or not found.charset.is_utf8:
+        raise invalid(
+            described,
+            "header and charset are for copies; commandOptions have IGNOREHEADER and ENCODING",
+        )
     if found.escapes.escape != "\\" or found.escapes.record_separator != "\n":
         raise invalid(
             described,

@@ -65,6 +65,7 @@ _GROWS = only(Way.EMR, why="only a cluster that is made for the EmrCluster grows
 _RESIZING = {"resizeClusterBeforeRunning": _GROWS, "resizeClusterMaxInstances": _GROWS}
 _NO_CLUSTER = nobody("the items are copied without the cluster", granted="false")
 _SEPARATORS = {"columnSeparator": HONOURED, "recordSeparator": HONOURED}
+_DIALECT = dict.fromkeys(("charset", "dialect", "header", "quote"), HONOURED)
 _CREDENTIALS = {
     "databaseName": HONOURED,
     "jdbcProperties": HONOURED,
@@ -240,13 +241,13 @@ _DATA: dict[str, Mapping[str, Effect]] = {
         "s3EncryptionType": HONOURED,
     },
     "SqlDataNode": _ITS_OWN_TABLE,
-    "CSV": {"escapeChar": HONOURED},
-    "Custom": _SEPARATORS,
+    "CSV": {"escapeChar": HONOURED, **_DIALECT},
+    "Custom": {**_SEPARATORS, **_DIALECT},
     "RegEx": {
         "inputRegEx": HONOURED,
         "outputFormat": HONOURED,
     },
-    "TSV": {"escapeChar": HONOURED, **_SEPARATORS},
+    "TSV": {"escapeChar": HONOURED, **_SEPARATORS, **_DIALECT},
     "JdbcDatabase": {
         **_CREDENTIALS,
         "connectionString": HONOURED,

@@ -45,6 +45,21 @@ def test_queries() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "kind", "compression"),
+    [
+        ("/x/y.jsonl", "JsonLines", "none"),
+        ("/x/y.ndjson.gz", "JsonLines", "gzip"),
+        ("s3://b/y.parquet", "Parquet", "none"),
+        ("/x/y.TSV.zst", "TSV", "zstd"),
+        ("/x/y", "CSV", "none"),
+    ],
+)
+def test_a_name_says_the_format(name: str, kind: str, compression: str) -> None:
+    end = read(name)
+    assert (fields(end)["compression"], fields(end, 1)["type"]) == (compression, kind)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("s3://b/k?x#y.csv", {"filePath": "s3://b/k?x#y.csv", "compression": "none"}),

@@ -3,13 +3,15 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.data.databases.text import check_line
+from taskrunner.data.formats.encoding import Escapes
+from taskrunner.data.formats.quoting import Quoting, TextDialect
 from taskrunner.errors import PermanentTaskError
 
 COLUMNS = ("id", "note", "rest")
 
 
-def check(line: bytes) -> None:
-    check_line(line, COLUMNS, b",", where="db: row 7", most=10)
+def check(line: bytes, dialect: TextDialect = Escapes()) -> None:  # noqa: B008  it is frozen
+    check_line(line, COLUMNS, dialect, where="db: row 7", most=10)
 
 
 def test_a_long_line_may_have_short_values() -> None:
@@ -27,3 +29,9 @@ def test_a_long_line_may_have_short_values() -> None:
 def test_a_value_that_is_too_long_is_named(line: bytes, words: str) -> None:
     with pytest.raises(PermanentTaskError, match=words):
         check(line)
+
+
+def test_a_value_in_quotes_is_named_too() -> None:
+    check(b'"1,2,3,4",",",5', Quoting())
+    with pytest.raises(PermanentTaskError, match="column 'note' has 14 bytes"):
+        check(b'1,"1,2,3,4""5,6",5', Quoting())

@@ -82,7 +82,7 @@ def test_many_unknown_names_cost_no_suggestions_each() -> None:
 
 def test_one_object_with_many_unknown_fields_is_linear() -> None:
     fields = {f"f{i}": "x" for i in range(1_500)}
-    calls, report = _calls(lambda: report_on({"objects": [{"id": "a", "type": "CSV", **fields}]}))
+    calls, report = _calls(lambda: report_on({"objects": [{"id": "a", "type": "RegEx", **fields}]}))
     assert len(report.errors) == 1_500
     assert calls < 300 * len(fields)
 
