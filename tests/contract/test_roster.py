@@ -22,11 +22,11 @@ from taskrunner.service.roster import (
 from taskrunner.service.store import runners as runner_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import RefusedPollRow, RunnerGroupRow, RunnerRow
-from taskrunner.service.store.tables import METADATA, refused_polls, store_identity
+from taskrunner.service.store.tables import METADATA, data_keys, refused_polls, store_identity
 from taskrunner.testing import FakeClock
 from taskrunner.wire.user_agent import DOCTOR, RunnerFacts
 from tests import servers
-from tests.contract.stores import STORES
+from tests.contract.stores import OPENING, STORES
 
 ACCOUNT = ANONYMOUS.account
 LONG_AGO = FakeClock().now() - timedelta(days=1)
@@ -45,13 +45,13 @@ def opened(
         if request.param == "postgresql":
             server = request.getfixturevalue("postgresql_url")
             url = stack.enter_context(servers.postgresql_database(server))
-        yield stack.enter_context(closing(Store(url)))
+        yield stack.enter_context(closing(Store(url, opening=OPENING)))
 
 
 @pytest.fixture
 def store(opened: Store) -> Store:
     with opened.write() as conn:
-        for table in {*METADATA.sorted_tables} - {store_identity}:
+        for table in {*METADATA.sorted_tables} - {store_identity, data_keys}:
             conn.execute(table.delete())
     return opened
 
