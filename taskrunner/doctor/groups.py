@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from enum import Enum
 from itertools import islice
 
 from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.service import Way
 from taskrunner.errors import WireError
+from taskrunner.model.near_names import Near, nearness
 from taskrunner.wire.client import Client
 from taskrunner.wire.inputs import GetPipelineDefinitionInput, ListPipelinesInput, QueryObjectsInput
 from taskrunner.wire.outputs import GetPipelineDefinitionOutput
@@ -108,9 +107,9 @@ def _judge(
     name = f"worker group {group}"
     # What the agent serves as well is no mistake, unless this one is named nowhere.
     apart = users.keys() - ({*served} if group in users else {})
-    near = {other: _nearness(group, other) for other in sorted(apart)}
-    same = [other for other, how in near.items() if how is _Near.SPELLING]
-    others = [*same, *(other for other, how in near.items() if how is _Near.PREFIX)]
+    near = {other: nearness(group, other) for other in sorted(apart)}
+    same = [other for other, how in near.items() if how is Near.SPELLING]
+    others = [*same, *(other for other, how in near.items() if how is Near.PREFIX)]
     theirs = "; ".join(f"{_listed(users[other])} names {other!r}" for other in others)
     if group in users:
         found = f"named by {_listed(users[group])}"
@@ -141,20 +140,6 @@ _IF_MEANT = (
     "if {group!r} is meant there, correct workerGroup in that definition: each letter counts, and "
     "its case; if it is another group, let an agent serve it"
 )
-
-
-class _Near(Enum):
-    """How one name could be meant for another."""
-
-    SPELLING = "case, dashes and the like"
-    PREFIX = "one begins with the other"
-
-
-def _nearness(group: str, other: str) -> _Near | None:
-    one, two = (re.sub(r"[\W_]+", "-", name.strip().casefold()) for name in (group, other))
-    if one == two:
-        return _Near.SPELLING
-    return _Near.PREFIX if one.startswith(two) or two.startswith(one) else None
 
 
 def _listed(pipelines: Sequence[str]) -> str:
