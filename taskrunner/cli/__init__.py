@@ -27,6 +27,7 @@ COMMANDS = {
     "backup": ("taskrunner.cli.backup:backup", "Copy the service's store, while it goes on."),
     "restore": ("taskrunner.cli.backup:restore", "Put such a copy in the store's place."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
+    "why": ("taskrunner.cli.why", "Say why a pipeline waits, and what mends it."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),
     "pause": ("taskrunner.cli.control:pause", "Have the agent take no more tasks."),
     "resume": ("taskrunner.cli.control:resume", "Have a paused agent take tasks again."),

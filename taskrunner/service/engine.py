@@ -323,7 +323,7 @@ class Service:
         with self.store.read() as conn:
             if groups is not None and not instance_store.serves(conn, pipeline_id, groups):
                 raise pipeline_store.not_found(pipeline_id)
-            yield Objects(conn, row, self.loaded)
+            yield Objects(conn, row, self.loaded, self.clock.now())
 
     def set_status(
         self, pipeline_id: str, object_ids: Sequence[str], status: str, caller: Caller = ANONYMOUS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -25,6 +26,7 @@ from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.tables import attempts, instances
 from taskrunner.service.subjects import Attempt, Batch, Component, Instance
 from taskrunner.service.views import described, object_id
+from taskrunner.service.why import waits
 from taskrunner.wire.structures import Selector
 
 
@@ -35,6 +37,7 @@ class Objects:
     conn: Connection
     pipeline: PipelineRow
     load: Load
+    now: datetime
 
     @property
     def _loaded(self) -> LoadedDefinition | None:
@@ -104,10 +107,13 @@ class Objects:
 
     def as_instances(self, rows: Sequence[InstanceRow]) -> list[Instance]:
         """Rows as objects; what they need beside is loaded for all of them."""
-        batch = Batch(self.conn, self._id, rows)
+        batch = Batch(self.conn, self._id, rows, why=self._why)
         return [
             Instance(row=row, loaded=self.load(self._id, row.version), batch=batch) for row in rows
         ]
+
+    def _why(self, rows: Sequence[InstanceRow]) -> Mapping[str, str]:
+        return waits(self.conn, self.pipeline, self.load, self.now, rows)
 
     def as_attempts(self, rows: Sequence[AttemptRow]) -> list[Attempt]:
         """As `as_instances`, of attempts."""

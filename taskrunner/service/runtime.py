@@ -94,7 +94,12 @@ def _resource(instance: Instance) -> tuple[Ref, ...]:
     return instance.neighbours.refs(resource) if resource else ()
 
 
-def _waiting_on(instance: Instance) -> tuple[Ref, ...]:
+def _waiting_on(instance: Instance) -> tuple[Ref, ...] | str | None:
+    """What an instance waits for by reference; where that is no object, in a sentence."""
+    return _waited_for(instance) or instance.reason
+
+
+def _waited_for(instance: Instance) -> tuple[Ref, ...]:
     """What has not finished yet of what an instance waits for; else the resource that is not up.
 
     Of that the errorMessage may say why.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -40,9 +40,19 @@ class Batch:
     What is needed beside their rows is loaded for all of them, once something asks for it.
     """
 
-    def __init__(self, conn: Connection, pipeline_id: str, rows: Sequence[InstanceRow]) -> None:
+    def __init__(
+        self,
+        conn: Connection,
+        pipeline_id: str,
+        rows: Sequence[InstanceRow],
+        *,
+        why: Callable[[Sequence[InstanceRow]], Mapping[str, str]] = lambda _rows: {},
+    ) -> None:
+        """`why` says in a sentence why each of these waits that does."""
         self._conn = conn
         self._pipeline_id = pipeline_id
+        self._rows = rows
+        self._why = why
         self._ids = [row.instance_id for row in rows]
 
     @cached_property
@@ -54,6 +64,11 @@ class Batch:
     def waits_for(self) -> Mapping[str, Sequence[Dependency]]:
         """What each instance that waits for anything waits for."""
         return links.dependencies_of(self._conn, self._pipeline_id, self._ids)
+
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        """Why each instance waits that does."""
+        return self._why(self._rows)
 
     @cached_property
     def looks(self) -> Mapping[str, tuple[int, datetime]]:
@@ -96,6 +111,11 @@ class Instance:
         if self.batch is None or self.head is None:
             return None
         return self.batch.looks.get(self.head.attempt_id)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it waits, in a sentence."""
+        return self.batch.reasons.get(self.row.instance_id) if self.batch else None
 
     @property
     def waits_for(self) -> Sequence[Dependency]:

@@ -18,6 +18,7 @@ from taskrunner.model.reader import read_definition
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import PipelineState
 from taskrunner.model.task import Task
+from taskrunner.model.why.pipelines import Why
 from taskrunner.plugins.types import know_plugin_types
 from taskrunner.service.actions.publisher import Publisher
 from taskrunner.service.callers import ANONYMOUS
@@ -34,6 +35,7 @@ from taskrunner.service.store.key_tables import data_keys
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.store_key import StoreKeys, StoreKeySource
 from taskrunner.service.store.tables import METADATA, store_identity
+from taskrunner.service.why import why
 from taskrunner.testing.clock import FakeClock
 from taskrunner.wire.user_agent import RunnerFacts
 
@@ -272,6 +274,12 @@ class ServiceInProcess:
         """An object of any sphere, as DescribeObjects shows it."""
         with self.service.objects(pipeline_id) as objects:
             return objects.describe([object_id], evaluate_expressions=evaluate)[0]
+
+    def why(self, pipeline_id: str, about: str | None = None) -> Why:
+        """Why a pipeline, or one of its instances, waits; what runners did is saved before."""
+        self.service.roster.save(self.now)
+        with self.service.objects(pipeline_id) as objects:
+            return why(objects.conn, objects.pipeline, self.service.loaded, self.now, about)
 
 
 def as_definition(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
@@ -128,7 +129,7 @@ class Client:
         if deadline_s is None:
             deadline_s = budget_of(operation).deadline_s
         message = unsigned(self.endpoint, operation, body, user_agent=self.introduction.header())
-        reply = self._send(operation, message, deadline_s)
+        reply = self.send(operation, message, deadline_s)
         if reply.status != 200:
             raise classify(operation, self.endpoint, reply, skew=self._skew(reply))
         try:
@@ -142,7 +143,11 @@ class Client:
             raise ServiceUnreachable(said)
         return answer
 
-    def _send(self, operation: str, message: HttpRequest, deadline_s: float) -> HttpReply:
+    def send(self, operation: str, message: HttpRequest, deadline_s: float) -> HttpReply:
+        """The reply, whatever it says, to a message that is signed here.
+
+        Raises ServiceUnreachable when there is none, NotAuthorized without credentials.
+        """
         try:
             return self._transport.send(self._signed(message), deadline_s=deadline_s)
         except GivenUp as error:
@@ -155,7 +160,7 @@ class Client:
     def _signed(self, message: HttpRequest) -> HttpRequest:
         if self._signer is not None:
             headers = self._signer.sign(message)
-            return HttpRequest(path=message.path, headers=headers, body=message.body)
+            return replace(message, headers=headers)
         if not self.endpoint.loopback:
             raise NotAuthorized(
                 f"no AWS credentials were found to sign calls to {self.endpoint}: set "

@@ -253,3 +253,11 @@ class BulkRerun(BulkPipelines):
     """Begin again what did not end well in the last runs of pipelines."""
 
     runs: int = about("How many of the last runs.", default=1, least=1, most=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowWhy:
+    """Why a pipeline, or something of it, waits."""
+
+    pipeline_id: str = about(_PIPELINE)
+    object_id: str | None = about("Only about this instance, attempt or component.", default=None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from taskrunner.model.run_status import RunStatus
 from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.model.why.causes import Code
 from taskrunner.service.v1.schema import about
 
 _MARKER = "Ask for the next page with this; left out after the last one."
@@ -329,3 +330,47 @@ class Definition:
         "As a file for the AWS CLI has it: objects, parameters, values."
     )
     versions: tuple[DefinitionVersion, ...] = about("Those that are kept, newest first.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why something waits, or how it ended."""
+
+    code: Code = about("Its kind; docs/why.md tells what each means.")
+    object_id: str = about(
+        "What it is about: an instance, a component, a worker group or the pipeline."
+    )
+    says: str = about("One sentence for a person.")
+    command: str = about("One command that mends it; in a chain, that of its root.")
+    where: str = about("Where the command is to be given, if not here.", default="")
+    because: tuple[Cause, ...] = about(
+        "Why that is so in turn; the first is the one to look at.", default=()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """An instance that waits, runs or has failed."""
+
+    instance_id: str = about("Its id.")
+    component_id: str = about("Its component.")
+    status: InstanceStatus = about("Its status.")
+    count: int = about("How many instances of the component have this status.", default=1)
+    more: bool = about("There are more than that, which were not counted.", default=False)
+    causes: tuple[Cause, ...] = about("The causes, the one to look at first.", default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """Why a pipeline, or something of it, waits."""
+
+    pipeline_id: str = about("The pipeline's id.")
+    state: State = about("Its state.")
+    pipeline: tuple[Cause, ...] = about(
+        "What holds it as a whole; nothing while it goes on.", default=()
+    )
+    waiting: tuple[Waiting, ...] = about(
+        "Of each component the oldest instance in each status before its end, and its last "
+        "failure; or the instance that was asked about.",
+        default=(),
+    )

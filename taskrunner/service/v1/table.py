@@ -14,6 +14,7 @@ from taskrunner.service.v1 import (
     requests,
     runs,
     shapes,
+    why,
 )
 from taskrunner.service.v1.route import Route
 
@@ -106,6 +107,15 @@ ROUTES: tuple[Route, ...] = (
         reply=shapes.LogPage,
         handler=logs.show_log,
         summary="A page of a log of an attempt, read from where agents push it.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_PIPELINE}/why",
+        action="QueryObjects",
+        request=requests.ShowWhy,
+        reply=shapes.Why,
+        handler=why.show_why,
+        summary="Why it waits, with one command for each cause that mends it.",
     ),
     Route(
         method="GET",
