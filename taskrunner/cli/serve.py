@@ -34,9 +34,11 @@ from taskrunner.errors import StoreLost, UsageError
 from taskrunner.host.process import raise_descriptor_limit
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from taskrunner.cli.served_resources import ServedResources
-    from taskrunner.service.app import EdgeSettings
     from taskrunner.service.auth import Authenticator
+    from taskrunner.service.engine import Service
     from taskrunner.service.resources.rules import Rules
     from taskrunner.service.server import ServiceServer
     from taskrunner.service.settings import ServiceSettings
@@ -262,9 +264,7 @@ def _serve_on(
     reload: Callable[[], None],
     certificate: Certificate | None,
 ) -> int:
-    from taskrunner.service.app import create_app
     from taskrunner.service.engine import Service
-    from taskrunner.service.handlers import HANDLERS
     from taskrunner.service.server import ServiceServer, url_of
 
     ended: list[tuple[str, BaseException]] = []
@@ -290,14 +290,7 @@ def _serve_on(
         stack.callback(service.stop)
         resources.check_private(options.credentials_file, service.settings.database_url)
         know_stored_keys(authenticator, service.store, options.store.database_url)
-        app = create_app(
-            service,
-            handlers=HANDLERS,
-            authenticator=authenticator,
-            settings=_edge_settings(options, certificate),
-            routes=resources.know_machines(authenticator, service.store),
-            pages=options.console.pages(keys=not options.no_auth),
-        )
+        app = _app(options, service, authenticator, resources, certificate)
         server = ServiceServer(app, sock, certificate=certificate)
         service.start()
         _run_until_signalled(
@@ -306,13 +299,27 @@ def _serve_on(
     return _ended(*ended[0]) if ended else _ended()
 
 
-def _edge_settings(options: Options, certificate: Certificate | None) -> EdgeSettings:
-    from taskrunner.service.app import EdgeSettings
+def _app(
+    options: Options,
+    service: Service,
+    authenticator: Authenticator,
+    resources: ServedResources,
+    certificate: Certificate | None,
+) -> Starlette:
+    from taskrunner.service.app import EdgeSettings, create_app
+    from taskrunner.service.handlers import HANDLERS
 
-    return EdgeSettings(
-        host_names=_host_names(options),
-        connections=options.max_connections,
-        refresh=certificate.refresh if certificate else lambda: None,
+    return create_app(
+        service,
+        handlers=HANDLERS,
+        authenticator=authenticator,
+        settings=EdgeSettings(
+            host_names=_host_names(options),
+            connections=options.max_connections,
+            refresh=certificate.refresh if certificate else lambda: None,
+        ),
+        routes=resources.know_machines(authenticator, service.store),
+        pages=options.console.pages(keys=not options.no_auth),
     )
 
 

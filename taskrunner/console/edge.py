@@ -6,7 +6,7 @@ token of the visitor's own forms and comes from this origin; GET changes nothing
 
 from __future__ import annotations
 
-import hmac
+import gzip
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.headers import is_ours, page_headers
 from taskrunner.console.render import render
-from taskrunner.console.visit import Visit, form_token, pairs
+from taskrunner.console.visit import Visit, form_token, is_form_token, pairs
 from taskrunner.errors import ServiceFault
 from taskrunner.service.auth import Permit
 from taskrunner.service.bodies import ClientGone, read_body
@@ -34,6 +34,8 @@ from taskrunner.wire.faults import AccessDenied
 #: A form is small; a definition that is put has the limit of its operation.
 MOST_OF_FORM = 2 * 1024 * 1024
 _SIGN_IN = "/console/enter"
+#: A grid of many cells says the same again and again.
+_WORTH_PACKING = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ class _Endpoint:
             theme=parts.cookies.theme_of(request),
         )
         answer = await self._carried_out(permit, visit)
-        response = _response(answer, is_part=visit.is_part)
+        response = _response(answer, is_part=visit.is_part, packed=_takes_gzip(request))
         if fresh and session is not None:
             parts.cookies.set_session(request, response, session)
         return response
@@ -154,7 +156,7 @@ class _Endpoint:
         )
         form = pairs(body.decode("utf-8", "replace"))
         given = (form.pop("form_token", None) or [""])[0]
-        if session is None or not hmac.compare_digest(given, form_token(session)):
+        if session is None or not is_form_token(given, session):
             raise AccessDenied("this form is of another session: load the page anew")
         return form
 
@@ -195,14 +197,26 @@ class _Endpoint:
         return _response(Answer(html=html, status=status), is_part=is_part)
 
 
-def _response(answer: Answer, *, is_part: bool = False) -> Response:
+def local(target: str) -> str:
+    """A path of ours; anything else is the first page."""
+    if not target.startswith("/") or target.startswith(("//", "/\\")):
+        return "/"
+    return target if target.isprintable() else "/"
+
+
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+def _response(answer: Answer, *, is_part: bool = False, packed: bool = False) -> Response:
     headers: dict[str, Any] = {**page_headers(), **(answer.headers or {})}
     if answer.go_to:
         if is_part:
             return Response(status_code=204, headers={**headers, "hx-redirect": answer.go_to})
         return RedirectResponse(answer.go_to, status_code=303, headers=headers)
-    return Response(
-        answer.html,
-        status_code=answer.status,
-        headers={"content-type": "text/html; charset=utf-8", **headers},
-    )
+    body = answer.html.encode()
+    headers = {"content-type": "text/html; charset=utf-8", "vary": "accept-encoding", **headers}
+    if packed and len(body) > _WORTH_PACKING:
+        body = gzip.compress(body, compresslevel=1, mtime=0)
+        headers["content-encoding"] = "gzip"
+    return Response(body, status_code=answer.status, headers=headers)

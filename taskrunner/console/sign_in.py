@@ -7,7 +7,6 @@ in a form; without JavaScript it is pasted there.
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Sequence
 
@@ -16,10 +15,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from taskrunner.console.edge import ConsoleParts
+from taskrunner.console.edge import ConsoleParts, local
 from taskrunner.console.headers import is_ours, page_headers
 from taskrunner.console.render import render, static_files
-from taskrunner.console.visit import form_token, pairs
+from taskrunner.console.visit import is_form_token, pairs
 from taskrunner.errors import ServiceFault
 from taskrunner.service.bodies import ClientGone, read_body
 from taskrunner.service.incoming import Incoming
@@ -127,7 +126,7 @@ class _Enter(_Raw):
 
     async def respond(self, request: Request, call: Incoming) -> Response:
         parts = self.parts
-        target = _local(request.query_params.get("to", "/"))
+        target = local(request.query_params.get("to", "/"))
         if parts.sessions is None:
             return RedirectResponse(target, status_code=303, headers=page_headers())
         if not parts.cookies.is_safe(request):
@@ -138,7 +137,7 @@ class _Enter(_Raw):
         if request.method == "GET":
             return self._page(request, target)
         form = await self.form(request, call)
-        target, sessions = _local(form.get("to", "/")), parts.sessions
+        target, sessions = local(form.get("to", "/")), parts.sessions
         try:
             token = await parts.edge.pool.run(
                 f"from {call.body.origin}", lambda: sessions.enter(form.get("ticket", "").strip())
@@ -168,8 +167,7 @@ class _Leave(_Raw):
         parts = self.parts
         form = await self.form(request, call)
         token = parts.cookies.session_of(request)
-        given = form.get("form_token", "")
-        if token is None or not hmac.compare_digest(given.encode(), form_token(token).encode()):
+        if token is None or not is_form_token(form.get("form_token", ""), token):
             raise AccessDenied("this form is of another session: load the page anew")
         response = RedirectResponse(ENTER_PATH, status_code=303, headers=page_headers())
         sessions = parts.sessions
@@ -184,7 +182,7 @@ class _Theme(_Raw):
 
     async def respond(self, request: Request, call: Incoming) -> Response:
         form = await self.form(request, call)
-        target = _local(form.get("to", "/"))
+        target = local(form.get("to", "/"))
         response = RedirectResponse(target, status_code=303, headers=page_headers())
         self.parts.cookies.set_theme(response, form.get("theme", ""))
         return response
@@ -205,13 +203,6 @@ async def _static(request: Request) -> Response:
     if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
         return Response(packed, headers={**headers, "content-encoding": "gzip"})
     return Response(body, headers=headers)
-
-
-def _local(target: str) -> str:
-    """A path of ours; anything else is the first page."""
-    if not target.startswith("/") or target.startswith(("//", "/\\")):
-        return "/"
-    return target if target.isprintable() else "/"
 
 
 def _html(html: str, status: int) -> Response:

@@ -8,7 +8,9 @@ from starlette.routing import Route
 
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.edge import Console, ConsoleParts, Page
+from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
 from taskrunner.console.pages.instance import instance
+from taskrunner.console.pages.log import log
 from taskrunner.console.pages.pipeline import definition, grid, pipeline, run, runs
 from taskrunner.console.pages.pipelines import pipelines
 from taskrunner.console.sign_in import sign_in_routes
@@ -25,8 +27,15 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/runs", handler=runs),
     Page(path=f"{_PIPELINE}/run/{{start}}", handler=run),
     Page(path=f"{_PIPELINE}/definition", handler=definition),
+    Page(path=f"{_PIPELINE}/activate", handler=activate_form),
+    Page(path=f"{_PIPELINE}/activate", handler=activate, method="POST"),
+    Page(path=f"{_PIPELINE}/backfill", handler=backfill),
+    Page(path=f"{_PIPELINE}/plan/{{verb}}", handler=plan, method="POST"),
+    Page(path=f"{_PIPELINE}/do/{{verb}}", handler=act, method="POST"),
+    Page(path="/bulk/{verb}", handler=bulk, method="POST"),
     Page(path=_INSTANCE, handler=instance),
     Page(path=f"{_INSTANCE}/{{number}}", handler=instance),
+    Page(path=f"{_INSTANCE}/{{number}}/log", handler=log),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -58,15 +59,18 @@ class Visit:
         """The first value of the query by a name."""
         return (self.query.get(key) or [default])[0]
 
+    def field(self, key: str) -> str:
+        """The first value of the form by a name."""
+        return (self.form.get(key) or [""])[0]
+
     def ask(self, handler: Handler, **members: Any) -> Any:
         """What a handler of /v1 answers the visitor, who may no more here than there.
 
         Raises ServiceFault.
         """
         route = _ROUTE_OF[handler.__name__]
-        self.permit.check_action(route.action)
         message = route.request(**members)
-        self.permit.check_request(message)
+        route.check(self.permit, message)
         return route.handler(self.service, self.permit.caller, message)
 
     def asked(self, handler: Handler, texts: Mapping[str, list[str]], **members: Any) -> Any:
@@ -92,5 +96,20 @@ def pairs(text: str) -> dict[str, list[str]]:
 
 
 def form_token(session: str) -> str:
-    """What the forms of a session hold, and no other origin can know."""
-    return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest()
+    """What the forms of a session hold, and no other origin can know.
+
+    It is another one on each page: what is the same on all of them could be told from the sizes of
+    pages, which are compressed (BREACH).
+    """
+    nonce = secrets.token_hex(8)
+    return f"{nonce}.{_mac(session, nonce)}"
+
+
+def is_form_token(given: str, session: str) -> bool:
+    """Whether a form is of a page of the session."""
+    nonce, _, mac = given.partition(".")
+    return hmac.compare_digest(mac.encode(), _mac(session, nonce).encode())
+
+
+def _mac(session: str, nonce: str) -> str:
+    return hmac.new(session.encode(), b"form " + nonce.encode(), hashlib.sha256).hexdigest()

@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.console.views import addresses
+from taskrunner.console.views.actions import Choice, choices
+from taskrunner.console.views.ansi import Piece
+from taskrunner.console.views.logs import last_lines
 from taskrunner.console.views.moments import took
 from taskrunner.console.views.words import Sign, sign
-from taskrunner.service.v1.shapes import Attempt, AttemptSummary, Instance, Link
+from taskrunner.service.v1.shapes import Attempt, AttemptSummary, Instance, Link, LogPage
+
+#: Of a log's end, so many lines are shown beside an error.
+TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +64,16 @@ class InstancePage:
     run_address: str
     error_id: str
     error_message: str
+    choices: Sequence[Choice]
+    #: The address of the attempt's logs, and the last lines of one, where it failed.
+    log_address: str
+    tail: Sequence[Sequence[Piece]]
+    tail_of: str
 
 
-def instance_page(pipeline_id: str, instance: Instance, attempt: Attempt | None) -> InstancePage:
+def instance_page(
+    pipeline_id: str, instance: Instance, attempt: Attempt | None, tail: LogPage | None = None
+) -> InstancePage:
     """The page of an instance and one of its attempts, if it had any."""
     summary = instance.summary
     shown = attempt.summary if attempt else None
@@ -77,6 +90,12 @@ def instance_page(pipeline_id: str, instance: Instance, attempt: Attempt | None)
         run_address=addresses.run(pipeline_id, summary.start),
         error_id=(shown.error_id if shown else None) or summary.error_id or "",
         error_message=(shown.error_message if shown else None) or summary.error_message or "",
+        choices=choices(summary.status),
+        log_address=f"{addresses.instance(pipeline_id, summary.id, shown.number)}/log"
+        if shown
+        else "",
+        tail=last_lines(tail, TAIL_LINES) if tail else (),
+        tail_of=tail.stream if tail else "",
     )
 
 

@@ -111,9 +111,7 @@ class V1Edge:
         call.proved()
         try:
             message = _message(route, given, request.query, body)
-            permit.check_request(message)
-            for action in route.also(message):
-                permit.check_action(action)
+            route.check(permit, message)
             return await parts.pool.run(permit.holder, self._work(route, permit, message))
         except (ServiceFault, ClientGone):
             raise

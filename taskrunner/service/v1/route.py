@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from taskrunner.service.auth import Permit
 from taskrunner.service.handler import Handler
 
 _NAME = re.compile(r"\{(\w+)\}")
@@ -29,6 +30,13 @@ class Route:
     summary: str
     #: What else a key must be allowed to call for a request.
     also: Callable[[Any], Iterable[str]] = lambda _request: ()
+
+    def check(self, permit: Permit, message: Any) -> None:
+        """Raise AccessDenied where the caller may not make the request."""
+        permit.check_action(self.action)
+        permit.check_request(message)
+        for action in self.also(message):
+            permit.check_action(action)
 
     @property
     def names(self) -> Sequence[str]:

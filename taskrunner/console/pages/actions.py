@@ -1,0 +1,168 @@
+"""Actions: what would be done, and the doing. Each is a form that is sent, never a link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taskrunner.console.edge import Answer, local
+from taskrunner.console.pages.answers import shown
+from taskrunner.console.views import actions as views
+from taskrunner.console.views import addresses
+from taskrunner.console.views.parameters import parameters_of
+from taskrunner.console.views.pipelines import line
+from taskrunner.console.visit import Visit
+from taskrunner.errors import InvalidRequest
+from taskrunner.service.handler import Handler
+from taskrunner.service.v1 import actions, changes
+from taskrunner.service.v1.definitions import show_definition
+from taskrunner.service.v1.faults import NotFound
+from taskrunner.service.v1.pipelines import show_pipeline
+
+_OF_INSTANCES: Mapping[str, Handler] = {
+    "rerun": changes.rerun,
+    "cancel": changes.cancel,
+    "finish": changes.finish,
+}
+_OF_PIPELINE: Mapping[str, Handler] = {
+    "pause": actions.pause,
+    "resume": actions.resume,
+    "deactivate": actions.deactivate,
+}
+_BULK: Mapping[str, Handler] = {
+    "pause": actions.bulk_pause,
+    "resume": actions.bulk_resume,
+    "activate": actions.bulk_activate,
+    "rerun": actions.bulk_rerun,
+}
+#: The prefix of a parameter's value in a form.
+VALUE = "value-"
+_RUNS_OF_BULK = 1
+
+
+def act(visit: Visit) -> Answer:
+    """`POST /p/ID/do/VERB`: do it, and go back to where the form was."""
+    key, verb = visit.names["pipeline_id"], visit.names["verb"]
+    back = local(visit.field("to") or addresses.pipeline(key, "grid"))
+    if verb in _OF_PIPELINE:
+        visit.asked(_OF_PIPELINE[verb], visit.form, pipeline_id=key)
+        return Answer(go_to=_saying(back, verb))
+    if verb == "backfill":
+        done = visit.asked(changes.backfill_periods, _moments(visit.form), pipeline_id=key)
+        return Answer(go_to=_saying(back, f"{verb}:{done.count}"))
+    if verb not in _OF_INSTANCES:
+        raise NotFound(f"there is no action {verb!r}")
+    changed = visit.asked(_OF_INSTANCES[verb], visit.form, pipeline_id=key)
+    return Answer(go_to=_saying(back, f"{verb}:{changed.count}"))
+
+
+def plan(visit: Visit) -> Answer:
+    """`POST /p/ID/plan/VERB`: what would be done about instances, with a button that does it."""
+    key, verb = visit.names["pipeline_id"], visit.names["verb"]
+    if verb not in _OF_INSTANCES:
+        raise NotFound(f"there is no action {verb!r}")
+    found = visit.asked(_OF_INSTANCES[verb], visit.form, pipeline_id=key, dry_run="true")
+    page = views.plan(
+        key,
+        verb,
+        found,
+        visit.form.get("ids", []),
+        downstream=visit.field("downstream") == "true",
+    )
+    return _planned(visit, page, f"{addresses.pipeline(key)}/do/{verb}")
+
+
+def activate_form(visit: Visit) -> Answer:
+    """`GET /p/ID/activate`: a form for the values of parameters."""
+    key = visit.names["pipeline_id"]
+    pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
+    if not pipeline.latest_version:
+        raise InvalidRequest("no definition has been put: there is nothing to activate")
+    definition = visit.ask(show_definition, pipeline_id=key, version="latest")
+    return shown(
+        visit,
+        "activate.html",
+        pipeline=pipeline,
+        line=line(pipeline.summary),
+        parameters=parameters_of(definition.definition),
+        prefix=VALUE,
+    )
+
+
+def activate(visit: Visit) -> Answer:
+    """`POST /p/ID/activate`: with the values that were given; what is empty stays as it is."""
+    key = visit.names["pipeline_id"]
+    values = {
+        name.removeprefix(VALUE): tuple(text for text in texts if text)
+        for name, texts in visit.form.items()
+        if name.startswith(VALUE) and any(texts)
+    }
+    visit.ask(actions.activate, pipeline_id=key, parameter_values=values, start=None)
+    return Answer(go_to=_saying(addresses.pipeline(key, "grid"), "activate"))
+
+
+def backfill(visit: Visit) -> Answer:
+    """`GET /p/ID/backfill`: which periods; once they are named, what each would overwrite."""
+    key = visit.names["pipeline_id"]
+    pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
+    page, problem = None, ""
+    if visit.first("first") and visit.first("last"):
+        try:
+            found = visit.asked(
+                changes.backfill_periods, _moments(visit.query), pipeline_id=key, dry_run="true"
+            )
+            page = views.backfill_plan(key, found, visit.query)
+        except InvalidRequest as error:
+            problem = str(error)
+    return shown(
+        visit,
+        "backfill.html",
+        pipeline=pipeline,
+        line=line(pipeline.summary),
+        plan=page,
+        problem=problem,
+        form=visit.query,
+    )
+
+
+def bulk(visit: Visit) -> Answer:
+    """`POST /bulk/VERB`: first what would be done about the pipelines, then it is done."""
+    verb = visit.names["verb"]
+    if verb not in _BULK:
+        raise NotFound(f"there is no action {verb!r} for many pipelines")
+    members: dict[str, Any] = {"runs": _RUNS_OF_BULK} if verb == "rerun" else {}
+    is_sure = visit.field("sure") == "true"
+    if not visit.form.get("ids"):
+        raise InvalidRequest("no pipeline was chosen")
+    found = visit.asked(_BULK[verb], visit.form, dry_run="false" if is_sure else "true", **members)
+    page = views.bulk_plan(verb, found)
+    if is_sure:
+        return shown(visit, "done.html", plan=page)
+    return _planned(visit, page, f"/bulk/{verb}")
+
+
+def _planned(visit: Visit, page: views.Plan, address: str) -> Answer:
+    hidden = [(name, text) for name, texts in visit.form.items() for text in texts]
+    return shown(visit, "plan.html", plan=page, action=address, hidden=hidden)
+
+
+def _moments(form: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
+    """What `<input type=datetime-local>` says, without a zone, is in UTC."""
+
+    def whole(text: str) -> str:
+        return text if text.endswith("Z") or "+" in text else f"{text}Z"
+
+    given: dict[str, list[str]] = {key: list(values) for key, values in form.items()}
+    for key in ("first", "last"):
+        if given.get(key):
+            given[key] = [whole(text) for text in given[key] if text]
+    return given
+
+
+def _saying(address: str, done: str) -> str:
+    """The address with what was done, in place of what was done before."""
+    path, _, query = address.partition("?")
+    kept: Sequence[str] = [
+        pair for pair in query.split("&") if pair and not pair.startswith("done=")
+    ]
+    return f"{path}?{'&'.join([*kept, f'done={done}'])}"

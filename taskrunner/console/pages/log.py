@@ -1,0 +1,51 @@
+"""`/p/ID/i/INSTANCE/N/log`: a log of an attempt; its end, unless the address says otherwise."""
+
+from __future__ import annotations
+
+from taskrunner.console.edge import Answer
+from taskrunner.console.pages.answers import shown
+from taskrunner.console.views import addresses
+from taskrunner.console.views.logs import log_view
+from taskrunner.console.views.pipelines import line
+from taskrunner.console.visit import Visit
+from taskrunner.errors import InvalidRequest
+from taskrunner.service.v1.faults import NotFound, NotKept
+from taskrunner.service.v1.instances import show_instance
+from taskrunner.service.v1.logs import show_log
+from taskrunner.service.v1.pipelines import show_pipeline
+from taskrunner.service.v1.requests import LogName
+from taskrunner.service.v1.shapes import AttemptSummary, Instance
+
+
+def log(visit: Visit) -> Answer:
+    """A page of a log."""
+    key, instance_id = visit.names["pipeline_id"], visit.names["instance_id"]
+    pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
+    instance = visit.ask(show_instance, pipeline_id=key, instance_id=instance_id)
+    attempt = attempt_of(instance, visit.names["number"])
+    wanted = visit.first("stream", LogName.OUTPUT.value)
+    if wanted not in list(LogName):
+        raise InvalidRequest(f"stream: wanted {', '.join(LogName)}, found {wanted!r}")
+    stream, found, problem = LogName(wanted), None, ""
+    try:
+        found = visit.asked(show_log, visit.query, pipeline_id=key, attempt_id=attempt.id)
+    except NotKept as error:
+        problem = str(error)
+    address = f"{addresses.instance(key, instance_id, attempt.number)}/log"
+    return shown(
+        visit,
+        "log.html",
+        pipeline=pipeline,
+        line=line(pipeline.summary),
+        instance=instance,
+        attempt=attempt,
+        page=log_view(address, stream, found, problem=problem),
+    )
+
+
+def attempt_of(instance: Instance, number: str) -> AttemptSummary:
+    """The attempt of a number. Raises NotFound."""
+    for one in instance.attempts:
+        if str(one.number) == number:
+            return one
+    raise NotFound(f"{instance.summary.id} has no attempt {number}")

@@ -1,0 +1,77 @@
+"""A page of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from taskrunner.console.views import addresses
+from taskrunner.console.views.ansi import Piece, pieces
+from taskrunner.service.v1.requests import LogName
+from taskrunner.service.v1.shapes import LogPage
+
+#: Of a page, so many lines are shown at the most.
+MOST_LINES = 1000
+_WORDS: Mapping[LogName, str] = {
+    LogName.OUTPUT: "Output",
+    LogName.ERROR: "Errors",
+    LogName.ACTIVITY: "Activity",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTab:
+    """One of an attempt's logs."""
+
+    word: str
+    address: str
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogView:
+    """The page."""
+
+    tabs: Sequence[LogTab]
+    lines: Sequence[Sequence[Piece]]
+    place: str
+    #: Addresses of what stands before and after, of the end, or nothing.
+    earlier: str
+    later: str
+    end: str
+    final: bool
+    #: Why there is nothing to show.
+    problem: str
+
+
+def log_view(address: str, stream: LogName, found: LogPage | None, *, problem: str = "") -> LogView:
+    """The page of an answer, or of why there is none."""
+
+    def to(**query: str) -> str:
+        return addresses.with_query(address, {"stream": [stream.value]}, **query)
+
+    lines = found.text.splitlines() if found else []
+    return LogView(
+        tabs=[
+            LogTab(
+                word=word,
+                address=addresses.with_query(address, {}, stream=name.value),
+                shown=name is stream,
+            )
+            for name, word in _WORDS.items()
+        ],
+        lines=[pieces(line) for line in lines[-MOST_LINES:]],
+        place=found.place if found else "",
+        earlier=to(before=found.before) if found and found.before else "",
+        later=to(offset=str(found.next_offset))
+        if found and found.next_offset is not None and not found.last
+        else "",
+        end=to() if found and not found.last else "",
+        final=found.final if found else True,
+        problem=problem,
+    )
+
+
+def last_lines(found: LogPage, most: int) -> Sequence[Sequence[Piece]]:
+    """The last lines of a log."""
+    return [pieces(line) for line in found.text.splitlines()[-most:]]

@@ -1,0 +1,327 @@
+"""Actions of the console: what each does, what is shown before, and who is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+
+import pytest
+
+from taskrunner.console.table import PAGES
+from taskrunner.console.visit import form_token
+from taskrunner.model.document import Definition
+from taskrunner.model.reader import read_definition
+from taskrunner.testing import ServiceInProcess
+from tests.contract.browser import Browser, app_of
+from tests.contract.v1 import V1, seg
+from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
+
+TWO = [{**ON_DEMAND, "failureAndRerunMode": "CASCADE"}, shell("A"), shell("B", after="A")]
+VALUES = {
+    "objects": [ON_DEMAND, shell("A", command="echo #{myGreeting}")],
+    "parameters": [
+        {"id": "myGreeting", "type": "String", "default": "hello"},
+        {"id": "*mySecret", "type": "String"},
+    ],
+    "values": {"*mySecret": "canary-of-secret"},
+}
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[ServiceInProcess]:
+    with ServiceInProcess() as world:
+        yield world
+
+
+@pytest.fixture
+def world(store: ServiceInProcess) -> ServiceInProcess:
+    return store.reset()
+
+
+@pytest.fixture
+def operator(world: ServiceInProcess) -> Browser:
+    browser = Browser(app_of(world))
+    browser.sign_in("operator")
+    return browser
+
+
+def failed(world: ServiceInProcess) -> tuple[str, str]:
+    """A pipeline whose first activity has failed, and the page of that."""
+    made = V1(world).pipeline("orders", TWO)
+    for _ in range(3):
+        world.conclude(world.take(), "FAILED", "CommandFailed", "exit code 1")
+        world.advance(timedelta(minutes=11))
+    (instance,) = [
+        one
+        for one in V1(world).got(f"/pipelines/{made}/instances")["instances"]
+        if one["component_id"] == "A"
+    ]
+    assert instance["status"] == "FAILED"
+    return made, f"/p/{made}/i/{seg(instance['id'])}"
+
+
+def status_of(world: ServiceInProcess, made: str, component: str) -> str:
+    found = V1(world).got(f"/pipelines/{made}/instances", component=component)["instances"]
+    return str(found[0]["status"])
+
+
+def form_of(browser: Browser, words: str) -> tuple[str, dict[str, object]]:
+    """The address and the hidden fields of the form whose button says so."""
+    for form in re.findall(r"<form method=\"post\".*?</form>", browser.page, flags=re.DOTALL):
+        if words in unescape(form):
+            action = re.search(r'action="([^"]+)"', form)
+            hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
+            fields: dict[str, object] = {}
+            for name, value in hidden:
+                fields.setdefault(unescape(name), [])
+                fields[unescape(name)].append(unescape(value))  # type: ignore[attr-defined]
+            assert action
+            return unescape(action[1]), fields
+    raise AssertionError(f"no form says {words!r}: {browser.page}")
+
+
+def press(browser: Browser, words: str) -> None:
+    """Press a button, and follow where it leads."""
+    answer = browser.post(*form_of(browser, words))
+    if answer.status == 303:
+        browser.follow(answer.headers["location"])
+    else:
+        assert answer.status == 200, answer.body
+
+
+def test_a_failed_activity_is_rerun_by_one_press(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made, page = failed(world)
+    assert "exit code 1" in operator.follow(page)
+    press(operator, ">Rerun<")
+    world.settle()
+    assert "begin again." in operator.page
+    assert status_of(world, made, "A") == "WAITING_FOR_RUNNER"
+
+
+def test_what_comes_of_a_rerun_with_downstream_is_shown_before(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made, page = failed(world)
+    operator.follow(page)
+    press(operator, "with downstream")
+    assert "Nothing has been done yet." in operator.page
+    assert "@B_" in operator.page
+    assert "--downstream" in operator.page
+    assert status_of(world, made, "A") == "FAILED"
+    press(operator, "Do it")
+    world.settle()
+    assert "2 instances begin again." in operator.page
+    assert status_of(world, made, "B") == "WAITING_ON_DEPENDENCIES"
+
+
+def test_marking_as_finished_lets_what_waits_go_on(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made, page = failed(world)
+    operator.follow(page)
+    press(operator, "Mark finished")
+    press(operator, "Do it")
+    world.settle()
+    assert status_of(world, made, "A") == "FINISHED"
+    assert "counts as finished" in operator.page
+
+
+def test_what_goes_on_can_be_canceled_and_not_rerun(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    (first, *_) = V1(world).got(f"/pipelines/{made}/instances", component="A")["instances"]
+    operator.follow(f"/p/{made}/i/{seg(first['id'])}")
+    assert ">Rerun<" not in operator.page
+    press(operator, "Cancel")
+    press(operator, "Do it")
+    world.settle()
+    assert status_of(world, made, "A") == "CANCELED"
+
+
+def test_a_pipeline_is_paused_and_resumed(world: ServiceInProcess, operator: Browser) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    operator.follow(f"/p/{made}/grid")
+    press(operator, ">Pause<")
+    assert "by operator-user" in operator.page
+    press(operator, ">Resume<")
+    assert "It goes on." in operator.page
+    assert ">Pause<" in operator.page
+
+
+def test_values_of_parameters_are_asked_for_and_secrets_are_not_shown(
+    world: ServiceInProcess,
+) -> None:
+    browser = Browser(app_of(world))
+    browser.sign_in("author")
+    made = V1(world).pipeline("greeter", _definition(), activate=False)
+    page = browser.follow(f"/p/{made}/activate")
+    assert "hello" in page
+    assert "canary-of-secret" not in page
+    form = browser.own_form(**{"value-myGreeting": "good morning"})
+    assert browser.post(f"/p/{made}/activate", form).status == 303
+    world.settle()
+    assert "good morning" in str(world.take())
+
+
+def test_values_are_for_keys_that_may_put_definitions(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made = V1(world).pipeline("greeter", _definition(), activate=False)
+    operator.follow(f"/p/{made}/activate")
+    form = operator.own_form(**{"value-myGreeting": "x; rm -rf /"})
+    assert operator.post(f"/p/{made}/activate", form).status == 403
+    operator.follow(f"/p/{made}/activate")
+    assert operator.post(f"/p/{made}/activate", operator.own_form()).status == 303
+
+
+def test_a_backfill_shows_each_run_before_it_runs(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made = V1(world).pipeline("hourly", [scheduled(), schedule(), shell("A")])
+    start = V1(world).got(f"/pipelines/{made}/runs")["runs"][-1]["start"]
+    moment = start.replace("Z", "").replace("+00:00", "")
+    page = operator.follow(f"/p/{made}/backfill?first={moment}&last={moment}&redo=all")
+    assert "Backfill:" in page
+    assert "--first=" in page
+    assert operator.get(f"/p/{made}/backfill?first=never&last=x").status == 200
+    assert 'role="alert"' in operator.page
+
+
+def test_many_pipelines_are_changed_after_a_look(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    ids = [V1(world).pipeline(name, TWO) for name in ("one", "two", "three")]
+    operator.follow("/")
+    answer = operator.post("/bulk/pause", operator.own_form(ids=ids[:2]))
+    assert answer.status == 200
+    assert "Pause: 2 pipelines" in operator.page
+    assert V1(world).got(f"/pipelines/{ids[0]}")["summary"].get("pause") is None
+    press(operator, "Do it")
+    assert "It is done." in operator.page
+    paused = [bool(V1(world).got(f"/pipelines/{i}")["summary"].get("pause")) for i in ids]
+    assert paused == [True, True, False]
+    operator.follow("/")
+    assert operator.post("/bulk/pause", operator.own_form()).status == 400
+    operator.follow("/")
+    assert operator.post("/bulk/explode", operator.own_form(ids=ids)).status == 404
+
+
+# -- who is refused ----------------------------------------------------------------------
+
+
+def posts(made: str) -> dict[str, dict[str, object]]:
+    """Every form of the console, with what it may hold."""
+    moment = "2026-01-01T00:00:00Z"
+    found: dict[str, dict[str, object]] = {f"/p/{made}/activate": {}}
+    for verb in ("rerun", "cancel", "finish"):
+        found[f"/p/{made}/do/{verb}"] = {}
+        found[f"/p/{made}/plan/{verb}"] = {}
+    for verb in ("pause", "resume", "deactivate"):
+        found[f"/p/{made}/do/{verb}"] = {}
+    found[f"/p/{made}/do/backfill"] = {"first": moment, "last": moment}
+    for verb in ("pause", "resume", "activate", "rerun"):
+        found[f"/bulk/{verb}"] = {"ids": [made]}
+    return found
+
+
+def test_these_are_all_forms_that_there_are() -> None:
+    patterns = [
+        re.compile(re.sub(r"\{\w+\}", "[^/]+", page.path))
+        for page in PAGES
+        if page.method == "POST"
+    ]
+    assert all(any(p.fullmatch(path) for p in patterns) for path in posts("df-1"))
+    assert all(any(p.fullmatch(path) for path in posts("df-1")) for p in patterns)
+
+
+def test_only_roles_that_may_change_something_do(world: ServiceInProcess) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    for role in ("viewer", "runner", "operator", "author", "admin"):
+        browser = Browser(app_of(world))
+        browser.sign_in(role)
+        for path, form in posts(made).items():
+            browser.get("/console/enter")
+            token = {"form_token": _token(browser)}
+            answer = browser.post(path, {**form, **token})
+            refused = answer.status == 403
+            assert refused is (role in {"viewer", "runner"}), (role, path, answer.body)
+    assert "do/pause" not in _page_for(world, "viewer", f"/p/{made}/grid")
+
+
+def test_another_accounts_pipeline_is_not_there(world: ServiceInProcess) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    browser = Browser(app_of(world))
+    browser.sign_in("other")
+    for path, form in posts(made).items():
+        answer = browser.post(path, {**form, "form_token": _token(browser), "sure": "true"})
+        if path.startswith("/bulk/"):
+            assert b"orders" not in answer.body
+        else:
+            assert answer.status == 404, path
+    assert V1(world).got(f"/pipelines/{made}")["summary"].get("pause") is None
+
+
+FOREIGN = [
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "none"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+]
+
+
+def test_no_page_of_another_origin_changes_anything(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    """Also one that knows a form's token."""
+    made = V1(world).pipeline("orders", TWO)
+    for path, form in posts(made).items():
+        own = {**form, "form_token": _token(operator), "sure": "true"}
+        for headers in FOREIGN:
+            assert operator.post(path, own, **headers).status == 403, (path, headers)
+    assert V1(world).got(f"/pipelines/{made}")["summary"].get("pause") is None
+
+
+def test_a_form_without_the_sessions_token_changes_nothing(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    other = Browser(operator.app)
+    other.sign_in("operator")
+    for path, form in posts(made).items():
+        for token in ("", "0.0", "ä", _token(other)):
+            assert operator.post(path, {**form, "form_token": token}).status == 403, path
+    anonymous = Browser(operator.app)
+    for path, form in posts(made).items():
+        answer = anonymous.post(path, {**form, "form_token": _token(operator)})
+        assert answer.status in {303, 403}, path
+    assert V1(world).got(f"/pipelines/{made}")["summary"].get("pause") is None
+
+
+def test_no_get_changes_anything(world: ServiceInProcess, operator: Browser) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    for path in posts(made):
+        if not path.endswith("/activate") or path.startswith("/bulk"):
+            assert operator.get(path).status in {404, 405}, path
+    assert operator.post("/", {}).status == 400  # AWS's API, which takes no forms
+
+
+def _token(browser: Browser) -> str:
+    (session,) = browser.cookies.values()
+    return form_token(session)
+
+
+def _page_for(world: ServiceInProcess, role: str, path: str) -> str:
+    browser = Browser(app_of(world))
+    browser.sign_in(role)
+    return browser.follow(path)
+
+
+def _definition() -> Definition:
+    return read_definition(json.dumps(VALUES))
