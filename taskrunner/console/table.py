@@ -13,6 +13,7 @@ from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import log
 from taskrunner.console.pages.pipeline import definition, grid, pipeline, run, runs
 from taskrunner.console.pages.pipelines import pipelines
+from taskrunner.console.pages.waiting import of_pipeline, waiting
 from taskrunner.console.sign_in import sign_in_routes
 from taskrunner.service.sessions import Sessions
 from taskrunner.service.v1.edge import EdgeParts
@@ -22,10 +23,12 @@ _INSTANCE = f"{_PIPELINE}/i/{{instance_id}}"
 
 PAGES: Sequence[Page] = (
     Page(path="/", handler=pipelines),
+    Page(path="/waiting", handler=waiting),
     Page(path=_PIPELINE, handler=pipeline),
     Page(path=f"{_PIPELINE}/grid", handler=grid),
     Page(path=f"{_PIPELINE}/runs", handler=runs),
     Page(path=f"{_PIPELINE}/run/{{start}}", handler=run),
+    Page(path=f"{_PIPELINE}/waiting", handler=of_pipeline),
     Page(path=f"{_PIPELINE}/definition", handler=definition),
     Page(path=f"{_PIPELINE}/activate", handler=activate_form),
     Page(path=f"{_PIPELINE}/activate", handler=activate, method="POST"),

@@ -13,7 +13,7 @@ from taskrunner.service.cleaner import ROUND_S
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
 from tests.contract.stores import STORES
-from tests.contract.v1 import KEYS, V1
+from tests.contract.v1 import KEYS, V1, seg
 from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
 
@@ -325,3 +325,23 @@ def test_pages_tell_what_went_wrong_in_the_service(
     assert visitor.get(f"/p/{made}/grid").status == 500
     assert "secret detail" not in visitor.page
     assert "request id" in visitor.page
+
+
+def test_what_waits_is_shown_by_its_cause_with_the_command_that_mends_it(
+    world: ServiceInProcess, visitor: Browser
+) -> None:
+    made = V1(world).pipeline("orders", [ON_DEMAND, shell("A"), shell("B", after="A")])
+    (causes,) = {
+        cause["says"]
+        for one in V1(world).got(f"/pipelines/{made}/why")["waiting"]
+        if one["component_id"] == "A"
+        for cause in one["causes"]
+    }
+    for path in ("/waiting", f"/p/{made}/waiting"):
+        page = visitor.follow(path)
+        assert causes in html.unescape(page)
+        assert "taskrunner --worker-group" in page
+        # Both wait for the same in the end.
+        assert page.count('<section class="cause">') == 1
+    (first, *_) = V1(world).got(f"/pipelines/{made}/instances", component="A")["instances"]
+    assert causes in html.unescape(visitor.follow(f"/p/{made}/i/{seg(first['id'])}"))

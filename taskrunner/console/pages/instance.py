@@ -9,12 +9,13 @@ from taskrunner.console.views.instances import instance_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import ServiceFault
-from taskrunner.model.states import AttemptStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, AttemptStatus
 from taskrunner.service.v1.instances import show_attempt, show_instance
 from taskrunner.service.v1.logs import show_log
 from taskrunner.service.v1.pipelines import show_pipeline
 from taskrunner.service.v1.requests import LogName
 from taskrunner.service.v1.shapes import Attempt, LogPage
+from taskrunner.service.v1.why import show_why
 
 #: So much is read of a log to show its last lines.
 _TAIL_BYTES = 8 << 10
@@ -32,7 +33,11 @@ def instance(visit: Visit) -> Answer:
     if tries:
         attempt = visit.ask(show_attempt, pipeline_id=key, attempt_id=tries[-1].id)
         tail = _tail(visit, attempt)
-    page = instance_page(key, found, attempt, tail)
+    causes = ()
+    if found.summary.status not in INSTANCE_TERMINAL:
+        why = visit.ask(show_why, pipeline_id=key, object_id=found.summary.id)
+        causes = tuple(cause for one in why.waiting for cause in one.causes) or why.pipeline
+    page = instance_page(key, found, attempt, tail, causes)
     return shown(visit, "instance.html", pipeline=pipeline, line=line(pipeline.summary), page=page)
 
 

@@ -11,8 +11,9 @@ from taskrunner.console.views.actions import Choice, choices
 from taskrunner.console.views.ansi import Piece
 from taskrunner.console.views.logs import last_lines
 from taskrunner.console.views.moments import took
+from taskrunner.console.views.waiting import CauseLine, cause_lines
 from taskrunner.console.views.words import Sign, sign
-from taskrunner.service.v1.shapes import Attempt, AttemptSummary, Instance, Link, LogPage
+from taskrunner.service.v1.shapes import Attempt, AttemptSummary, Cause, Instance, Link, LogPage
 
 #: Of a log's end, so many lines are shown beside an error.
 TAIL_LINES = 20
@@ -69,10 +70,16 @@ class InstancePage:
     log_address: str
     tail: Sequence[Sequence[Piece]]
     tail_of: str
+    #: Why it waits.
+    waits: Sequence[CauseLine]
 
 
 def instance_page(
-    pipeline_id: str, instance: Instance, attempt: Attempt | None, tail: LogPage | None = None
+    pipeline_id: str,
+    instance: Instance,
+    attempt: Attempt | None,
+    tail: LogPage | None = None,
+    causes: Sequence[Cause] = (),
 ) -> InstancePage:
     """The page of an instance and one of its attempts, if it had any."""
     summary = instance.summary
@@ -96,6 +103,7 @@ def instance_page(
         else "",
         tail=last_lines(tail, TAIL_LINES) if tail else (),
         tail_of=tail.stream if tail else "",
+        waits=cause_lines(causes),
     )
 
 

@@ -1,0 +1,46 @@
+"""`/waiting`, `/p/ID/waiting`: why things wait, and the command that mends it."""
+
+from __future__ import annotations
+
+from taskrunner.console.edge import Answer
+from taskrunner.console.pages.answers import shown
+from taskrunner.console.views import addresses
+from taskrunner.console.views.pipelines import line
+from taskrunner.console.views.waiting import cause_lines, groups
+from taskrunner.console.visit import Visit
+from taskrunner.service.v1.pipelines import list_pipelines, show_pipeline
+from taskrunner.service.v1.why import show_why
+
+#: So many pipelines are looked at for a page.
+_ON_PAGE = "50"
+
+
+def waiting(visit: Visit) -> Answer:
+    """What waits in all pipelines, by its cause."""
+    texts = {key: visit.query[key] for key in ("marker",) if key in visit.query}
+    page = visit.asked(list_pipelines, texts, limit=_ON_PAGE, runs="1", sort="name")
+    busy = [one for one in page.pipelines if any(one.counts.values())]
+    found = [(one, visit.ask(show_why, pipeline_id=one.id, object_id=None)) for one in busy]
+    more = addresses.with_query("/waiting", visit.query, marker=page.marker)
+    return shown(
+        visit,
+        "waiting.html",
+        groups=groups(found),
+        more=more if page.marker else "",
+        total=page.total,
+    )
+
+
+def of_pipeline(visit: Visit) -> Answer:
+    """What waits in a pipeline."""
+    key = visit.names["pipeline_id"]
+    pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
+    why = visit.ask(show_why, pipeline_id=key, object_id=None)
+    return shown(
+        visit,
+        "pipeline_waiting.html",
+        pipeline=pipeline,
+        line=line(pipeline.summary),
+        whole=cause_lines(why.pipeline),
+        groups=groups([(pipeline.summary, why)]),
+    )
