@@ -11,8 +11,12 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from psycopg import pq
+
+from taskrunner.data.databases.lasting import keepalives
+from taskrunner.data.databases.spec import DatabaseSpec
 
 #: No file is there, nor can one be made.
 _NOWHERE = "/dev/null/none"
@@ -40,6 +44,25 @@ _RULES = frozenset(
     }
 )
 _environment = threading.Lock()
+
+
+def parameters_of(spec: DatabaseSpec) -> dict[str, Any]:
+    """The parameters of a connection, but for those of TLS; None for what is not said."""
+    options = spec.options
+    timeout_s = options.socket_timeout_s
+    return {
+        "host": spec.host,
+        "port": spec.port,
+        "dbname": spec.database or None,
+        "user": spec.username,
+        "password": spec.password,
+        "connect_timeout": max(2, round(options.connect_timeout_s)),
+        "tcp_user_timeout": round(timeout_s * 1000) if timeout_s else None,
+        "client_encoding": "utf8",
+        "application_name": "taskrunner",
+        **keepalives(),
+        **nothing_of_its_own(),
+    }
 
 
 def nothing_of_its_own() -> Mapping[str, str]:

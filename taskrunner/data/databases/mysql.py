@@ -44,6 +44,7 @@ from taskrunner.data.databases.properties import ZeroDates
 from taskrunner.data.databases.schemes import MYSQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, TextResult
+from taskrunner.data.databases.tls import Way, connect_by, ways_of
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -75,29 +76,33 @@ class MySqlDatabase(Database):
         """Connect, with TLS where the options ask for it or the server offers it."""
         spec = self.spec
         with self._problems("connect"):
-            self._connection = pymysql.connect(
-                host=spec.host,
-                port=spec.port,
-                user=spec.username or "",
-                password=spec.password or "",
-                database=spec.database or None,
-                charset="utf8mb4",
-                conv=CONVERSIONS,
-                autocommit=False,
-                connect_timeout=max(1, round(spec.options.connect_timeout_s)),
-                # A port that accepts and stays silent must not hold up the handshake.
-                read_timeout=spec.options.connect_timeout_s,
-                write_timeout=spec.options.socket_timeout_s,
-                # That it may ask for files is said for `mysql_load`; nothing else gives it any.
-                client_flag=CLIENT.FOUND_ROWS | CLIENT.LOCAL_FILES,
-                program_name="taskrunner",
-                init_command=LASTING_SESSION,
-                local_infile=False,
-                **tls_options(spec.options.ssl_mode, spec.options.ssl_ca),
-            )
+            self._connection = connect_by(ways_of(spec), self._connected, spec)
             # Afterwards an answer may take its time: the stubs leave the attribute out.
             setattr(self._connection, "_read_timeout", spec.options.socket_timeout_s)  # noqa: B010
             keep_alive(getattr(self._connection, "_sock"))  # noqa: B009  likewise
+
+    def _connected(self, way: Way) -> pymysql.Connection[Cursor]:
+        spec = self.spec
+        return pymysql.connect(
+            host=spec.host,
+            port=spec.port,
+            user=spec.username or "",
+            password=spec.password or "",
+            database=spec.database or None,
+            charset="utf8mb4",
+            conv=CONVERSIONS,
+            autocommit=False,
+            connect_timeout=max(1, round(spec.options.connect_timeout_s)),
+            # A port that accepts and stays silent must not hold up the handshake.
+            read_timeout=spec.options.connect_timeout_s,
+            write_timeout=spec.options.socket_timeout_s,
+            # That it may ask for files is said for `mysql_load`; nothing else gives it any.
+            client_flag=CLIENT.FOUND_ROWS | CLIENT.LOCAL_FILES,
+            program_name="taskrunner",
+            init_command=LASTING_SESSION,
+            local_infile=False,
+            **tls_options(way),
+        )
 
     def close(self) -> None:
         """Hang up; the server undoes what was not committed, and stops sending."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+from taskrunner.data.databases.tls import SYSTEM, Way
 
-def tls_options(mode: str | None, ca: str | None) -> dict[str, Any]:
-    """The library's options for a TLS mode; by itself it encrypts where the server offers it."""
-    if mode == "disable":
+
+def tls_options(way: Way) -> dict[str, Any]:
+    """The library's options for a way; by itself it encrypts where the server offers it."""
+    if way.mode == "disable":
         return {"ssl_disabled": True}
-    if mode in {"verify-ca", "verify-full"}:
-        context = ssl.create_default_context(cafile=ca)
-        context.check_hostname = mode == "verify-full"
-        return {"ssl": context}
-    if mode == "require":
-        context = ssl.create_default_context(cafile=ca)
-        context.check_hostname = False
+    if way.mode in {None, "prefer"}:
+        return {}
+    context = ssl.create_default_context(cafile=None if way.ca == SYSTEM else way.ca)
+    context.check_hostname = way.mode == "verify-full"
+    if not way.verifies:
         context.verify_mode = ssl.CERT_NONE
-        return {"ssl": context}
-    return {}
+    return {"ssl": context}

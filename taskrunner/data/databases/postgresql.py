@@ -14,8 +14,8 @@ from psycopg import pq, sql
 from taskrunner.data.databases.base import Batch, Database, Result, Row, Target, TargetColumn
 from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect
-from taskrunner.data.databases.lasting import keepalives, lasting_settings
-from taskrunner.data.databases.libpq import nothing_of_its_own, without_environment
+from taskrunner.data.databases.lasting import lasting_settings
+from taskrunner.data.databases.libpq import parameters_of, without_environment
 from taskrunner.data.databases.lines_in import FileRows
 from taskrunner.data.databases.postgresql_columns import (
     COLUMNS,
@@ -32,6 +32,7 @@ from taskrunner.data.databases.postgresql_text import TextOnly
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, NotAsText, TextResult
+from taskrunner.data.databases.tls import Way, connect_by, host_rules, ways_of
 from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.data.formats.quoting import TextDialect
@@ -83,32 +84,20 @@ class PostgreSqlDatabase(Database):
 
     def connect(self) -> None:
         """Connect and set the session up."""
-        spec, options = self.spec, self.spec.options
-        parameters: dict[str, Any] = {
-            "host": spec.host,
-            "port": spec.port,
-            "dbname": spec.database or None,
-            "user": spec.username,
-            "password": spec.password,
-            "connect_timeout": max(2, round(options.connect_timeout_s)),
-            "sslmode": options.ssl_mode,
-            "sslrootcert": options.ssl_ca,
-            "client_encoding": "utf8",
-            "application_name": "taskrunner",
-            **keepalives(),
-            **nothing_of_its_own(),
-            **self.parameters,
-        }
-        if options.socket_timeout_s:
-            parameters["tcp_user_timeout"] = round(options.socket_timeout_s * 1000)
-        with self._problems("connect"):
+        options = self.spec.options
+        parameters = {**parameters_of(self.spec), **self.parameters}
+
+        def connected(way: Way) -> psycopg.Connection[Any]:
+            of_tls = {"sslmode": way.mode, "sslrootcert": way.ca}
+            given = {k: v for k, v in {**parameters, **of_tls}.items() if v is not None}
             with without_environment():
-                self._connection = psycopg.connect(
-                    **{key: value for key, value in parameters.items() if value is not None},
-                    context=TextOnly,
-                    prepare_threshold=None,
-                    autocommit=True,
+                return psycopg.connect(
+                    **given, context=TextOnly, prepare_threshold=None, autocommit=True
                 )
+
+        with self._problems("connect"):
+            ways = ways_of(self.spec, is_ruled=host_rules())
+            self._connection = connect_by(ways, connected, self.spec)
             version = self._connection.info.server_version
             settings = {**self.settings, **lasting_settings(version)}
             if options.search_path:
