@@ -87,6 +87,16 @@ class Console:
         ]
 
 
+async def permit_of(parts: ConsoleParts, request: Request) -> Permit:
+    """What a visitor may do. Raises SessionOver."""
+    sessions, session = parts.sessions, parts.cookies.session_of(request)
+    if sessions is None:
+        return Permit(caller=ANONYMOUS, actions=visitors(None))
+    if session is None:
+        raise SessionOver("sign in first")
+    return await parts.edge.pool.run("", lambda: sessions.permit(session))
+
+
 class _Endpoint:
     """One page, as an ASGI application."""
 
@@ -121,7 +131,7 @@ class _Endpoint:
             # Without keys it says nothing of who somebody is: it tells our forms from others'.
             session = secrets.token_urlsafe(32)
         form = await self._form(request, call, session) if page.method == "POST" else {}
-        permit = await self._permit(session)
+        permit = await permit_of(parts, request)
         call.proved()
         visit = Visit(
             service=parts.edge.service,
@@ -159,14 +169,6 @@ class _Endpoint:
         if session is None or not is_form_token(given, session):
             raise AccessDenied("this form is of another session: load the page anew")
         return form
-
-    async def _permit(self, session: str | None) -> Permit:
-        sessions = self._parts.sessions
-        if sessions is None:
-            return Permit(caller=ANONYMOUS, actions=visitors(None))
-        if session is None:
-            raise SessionOver("sign in first")
-        return await self._parts.edge.pool.run("", lambda: sessions.permit(session))
 
     async def _carried_out(self, permit: Permit, visit: Visit) -> Answer:
         handler, request_id = self._page.handler, new_request_id()

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.edge import Console, ConsoleParts, Page
+from taskrunner.console.live import Live
 from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
 from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import log
@@ -56,6 +57,8 @@ def console(
         service = edge.service
         sessions = Sessions(service.store, edge.authenticator, service.clock) if keys else None
         parts = ConsoleParts(edge=edge, sessions=sessions, cookies=cookies)
-        return [*Console(parts, pages).routes(), *sign_in_routes(parts)]
+        live = Live(parts)
+        edge.at_stop.append(live.stop)
+        return [*Console(parts, pages).routes(), *sign_in_routes(parts), live.route()]
 
     return routes

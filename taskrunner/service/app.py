@@ -127,7 +127,7 @@ def create_app(
         middleware=[Middleware(HostGuard, names=settings.host_names)],
         lifespan=lifespan,
     )
-    app.state.stop = api.polls.close
+    app.state.stop = api.stop
     app.state.waiting_polls = lambda: api.polls.waiting
     app.state.connections = api.connections
     return app
@@ -166,18 +166,21 @@ class _Api:
         self._costly = CostlyCalls(
             at_once=COSTLY_AT_ONCE, most_of_key=COSTLY_OF_KEY, most=COSTLY_WAITING
         )
-
-    @property
-    def parts(self) -> EdgeParts:
-        """What /v1 is answered with."""
-        return EdgeParts(
-            service=self._service,
-            authenticator=self._authenticator,
+        #: What /v1 and the console are answered with.
+        self.parts = EdgeParts(
+            service=service,
+            authenticator=authenticator,
             pool=self._pool,
             replays=self._replays,
             bodies=self._bodies,
-            body_timeout_s=self._settings.body_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
         )
+
+    def stop(self) -> None:
+        """Answer waiting polls, and end what else would never end."""
+        self.polls.close()
+        for end in self.parts.at_stop:
+            end()
 
     def start(self) -> None:
         """Be ready for a crowd."""

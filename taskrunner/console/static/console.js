@@ -85,11 +85,51 @@ function pressed(event) {
   }
 }
 
-// A live part is asked for again when the service says that something has changed.
+// A live part is asked for again when the service says that something has changed. What the visitor
+// has done to it meanwhile stays: what has the focus, what is chosen, open or scrolled.
+let kept = null;
+
+function keepState() {
+  const live = document.getElementById("live");
+  if (!live) return;
+  const focused = live.contains(document.activeElement) ? document.activeElement : null;
+  kept = {
+    href: focused && focused.getAttribute("href"),
+    chosen: [...live.querySelectorAll("input:checked")].map((input) => input.value),
+    open: [...live.querySelectorAll("details[open] > summary")].map((line) => line.textContent),
+    scrolled: [...live.querySelectorAll(".scroll, .log")].map((box) => [box.scrollLeft, box.scrollTop]),
+  };
+}
+
+function giveBackState() {
+  const live = document.getElementById("live");
+  if (!live || !kept) return;
+  for (const input of live.querySelectorAll("input[type=checkbox]")) {
+    input.checked = kept.chosen.includes(input.value);
+  }
+  for (const line of live.querySelectorAll("details > summary")) {
+    if (kept.open.includes(line.textContent)) line.parentElement.open = true;
+  }
+  live.querySelectorAll(".scroll, .log").forEach((box, index) => {
+    [box.scrollLeft, box.scrollTop] = kept.scrolled[index] || [0, 0];
+  });
+  const again = kept.href && live.querySelector(`a[href="${CSS.escape(kept.href)}"]`);
+  if (again) {
+    const grid = again.closest("[data-grid]");
+    if (grid) {
+      grid.querySelectorAll(".cell[href]").forEach((cell) => { cell.tabIndex = -1; });
+      again.tabIndex = 0;
+    }
+    again.focus({ preventScroll: true });
+  }
+  kept = null;
+}
+
 function begin() {
   document.querySelectorAll("[data-grid]").forEach(roveGrid);
 }
 
 document.addEventListener("keydown", pressed);
-document.addEventListener("htmx:afterSwap", begin);
+document.addEventListener("htmx:beforeSwap", keepState);
+document.addEventListener("htmx:afterSwap", () => { begin(); giveBackState(); });
 document.addEventListener("DOMContentLoaded", () => { begin(); enterWithTicket(); });

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -60,6 +60,8 @@ class EdgeParts:
     replays: Replays
     bodies: BodyRoom
     body_timeout_s: float
+    #: To be called on the loop when the service stops, before it waits for answers to end.
+    at_stop: list[Callable[[], None]] = field(default_factory=list)
 
 
 class V1Edge:

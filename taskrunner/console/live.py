@@ -1,0 +1,156 @@
+"""`/console/live`: tells open pages that what they show has changed, by server-sent events.
+
+A page is not sent what has changed: it asks for its changing part again, as itself. All pages of a
+pipeline share one look at the store, every two seconds and only while there are any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from taskrunner.console.edge import ConsoleParts, permit_of
+from taskrunner.console.headers import page_headers
+from taskrunner.errors import ServiceFault, StoreError
+from taskrunner.service.auth import Permit
+from taskrunner.service.store import marks as mark_store
+from taskrunner.service.v1.edge import status_of
+
+LIVE_PATH = "/console/live"
+#: Seconds between two looks, and between two signs of life.
+LOOK_S, SIGN_S = 2.0, 20.0
+#: Pages that are told at a time, of all visitors and of one.
+MOST, MOST_OF_HOLDER = 1000, 250
+#: Pages that are gone keep nothing up: they come back by themselves after this.
+_RETRY_MS = 3000
+
+
+@dataclass(eq=False, slots=True)
+class _Page:
+    """A page that is open."""
+
+    holder: str
+    #: What it knows.
+    mark: str
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Live:
+    """The pages that are open, by what they show: a pipeline, or (its account) all pipelines."""
+
+    def __init__(self, parts: ConsoleParts, *, look_s: float = LOOK_S) -> None:
+        self._parts = parts
+        self._look_s = look_s
+        self._pages: dict[tuple[str, str], set[_Page]] = {}
+        self._marks: dict[tuple[str, str], str] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def route(self) -> Route:
+        """For the service's application."""
+        return Route(LIVE_PATH, endpoint=self._answer, methods=["GET"])
+
+    def stop(self) -> None:
+        """End all streams; to be called on the loop."""
+        self._stopped = True
+        for page in [page for pages in self._pages.values() for page in pages]:
+            page.wake.set()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _answer(self, request: Request) -> Response:
+        pipeline_id = request.query_params.get("of", "")
+        try:
+            permit = await permit_of(self._parts, request)
+            await self._check(permit, pipeline_id)
+        except ServiceFault as fault:
+            # EventSource gives up for good on anything but 200 and a stream.
+            return PlainTextResponse(f"{fault}\n", status_code=status_of(fault))
+        if self._is_full(permit.holder):
+            return PlainTextResponse(
+                "too many pages are open\n", status_code=503, headers={"retry-after": "60"}
+            )
+        key = ("pipeline", pipeline_id) if pipeline_id else ("account", permit.caller.account)
+        page = _Page(permit.holder, request.headers.get("last-event-id", ""))
+        headers = {**page_headers(), "x-accel-buffering": "no"}
+        return StreamingResponse(
+            self._stream(key, page, request),
+            media_type="text/event-stream",
+            headers=headers,
+        )
+
+    async def _check(self, permit: Permit, pipeline_id: str) -> None:
+        """Raise a ServiceFault where the visitor may not see what is asked for."""
+        permit.check_action("QueryObjects" if pipeline_id else "DescribePipelines")
+        service = self._parts.edge.service
+        if pipeline_id:
+            await self._parts.edge.pool.run(
+                permit.holder, lambda: service.pipeline(pipeline_id, permit.caller)
+            )
+
+    def _is_full(self, holder: str) -> bool:
+        pages = [page for pages in self._pages.values() for page in pages]
+        return len(pages) >= MOST or sum(p.holder == holder for p in pages) >= MOST_OF_HOLDER
+
+    async def _stream(
+        self, key: tuple[str, str], page: _Page, request: Request
+    ) -> AsyncIterator[str]:
+        self._pages.setdefault(key, set()).add(page)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_on())
+        try:
+            yield f"retry: {_RETRY_MS}\n\n"
+            while True:
+                page.wake.clear()
+                if self._stopped:
+                    return
+                mark = self._marks.get(key, "")
+                if mark and mark != page.mark:
+                    # The first one is only what there is; a page that comes back is behind.
+                    event = "changed" if page.mark else "known"
+                    yield f"id: {mark}\nevent: {event}\ndata: {mark}\n\n"
+                    page.mark = mark
+                    continue
+                try:
+                    await asyncio.wait_for(page.wake.wait(), SIGN_S)
+                except TimeoutError:
+                    yield ": here\n\n"
+                    await permit_of(self._parts, request)
+        except ServiceFault:
+            yield "event: over\ndata: sign in again\n\n"
+        finally:
+            pages = self._pages.get(key, set())
+            pages.discard(page)
+            if not pages:
+                self._pages.pop(key, None)
+                self._marks.pop(key, None)
+
+    async def _look_on(self) -> None:
+        """Look at the store for as long as a page is open."""
+        while self._pages and not self._stopped:
+            keys = list(self._pages)
+            try:
+                found = await self._parts.edge.pool.run("", partial(self._look, keys))
+            except StoreError:
+                found = {}  # the store has it logged once
+            for key, mark in found.items():
+                if self._marks.get(key) != mark and key in self._pages:
+                    self._marks[key] = mark
+                    for page in self._pages[key]:
+                        page.wake.set()
+            await asyncio.sleep(self._look_s)
+
+    def _look(self, keys: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        ids = [of for kind, of in keys if kind == "pipeline"]
+        with self._parts.edge.service.store.read() as conn:
+            found = {("pipeline", k): m for k, m in mark_store.marks(conn, ids).items()}
+            for kind, of in keys:
+                if kind == "account":
+                    found[kind, of] = mark_store.account_mark(conn, of)
+        return found
