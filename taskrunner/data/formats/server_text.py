@@ -81,7 +81,8 @@ class FromCopy:
 
 def with_marks_escaped(lines: bytes) -> bytes:
     """Lines in which no row begins with a byte order mark, which readers would skip."""
-    if _MARK not in lines:
+    # The first byte alone is found at once, and rare.
+    if _MARK[:1] not in lines or _MARK not in lines:
         return lines
     if lines.startswith(_MARK):
         lines = b"\\" + lines

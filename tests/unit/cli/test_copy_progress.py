@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from taskrunner.cli.copy_progress import Bar, Quiet, duration, progress_on, size_of, summary
+from taskrunner.cli.copy_bar import Bar
+from taskrunner.cli.copy_progress import Quiet, duration, progress_on, size_of, summary
 
 
 class Terminal(io.StringIO):
@@ -24,27 +25,6 @@ def test_only_a_terminal_is_shown_a_bar() -> None:
     assert isinstance(progress_on(Terminal(), rows=None, quiet=False), Bar)
     with Quiet() as quiet:
         quiet.progress(rows=1)
-
-
-@pytest.mark.parametrize(
-    ("rows", "fields", "share"),
-    [
-        (None, {"rows": 5, "bytes": 2_000_000, "percent": 40}, 0.4),
-        (20, {"rows": 5, "bytes": 2_000_000}, 0.25),
-        # More came than there seemed to be: then nobody knows.
-        (4, {"rows": 5, "bytes": 2_000_000}, None),
-        (None, {"rows": 5, "bytes": 2_000_000}, None),
-    ],
-)
-def test_a_bar_shows_how_far_it_is(
-    rows: int | None, fields: dict[str, int], share: float | None
-) -> None:
-    terminal = Terminal()
-    with Bar(terminal, rows=rows) as bar:
-        bar.progress(**fields)
-        (task,) = bar.tasks
-    assert (task.completed / task.total if task.total else None) == share
-    assert "5 rows, 2.0 MB" in terminal.getvalue()
 
 
 def test_numbers_for_people() -> None:
