@@ -22,6 +22,7 @@ from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, 
 from taskrunner.data.objects.s3_light import LightCopies
 from taskrunner.data.objects.s3_listing import listed
 from taskrunner.data.objects.s3_notes import UploadNotes
+from taskrunner.data.objects.s3_ranges import PART
 from taskrunner.data.objects.s3_reader import S3Reader
 from taskrunner.data.objects.s3_writer import (
     MultipartUpload,
@@ -54,12 +55,14 @@ class S3Backend:
         clock: Clock | None = None,
         copy_limit: int = _COPY_LIMIT,
         copy_range: int = _COPY_RANGE,
+        read_part: int = PART,
     ) -> None:
         self._settings = settings
         self._create_client = client
         self._clock = clock or SystemClock()
         self._copy_limit = copy_limit
         self._copy_range = copy_range
+        self._read_part = read_part
         self._making = threading.Lock()
         self._made: S3Client | None = None
 
@@ -85,6 +88,7 @@ class S3Backend:
             endpoint=self._endpoint,
             clock=self._clock,
             md5_etags=self._md5_etags,
+            part=self._read_part,
         )
         try:
             yield reader

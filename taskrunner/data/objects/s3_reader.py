@@ -18,6 +18,7 @@ from taskrunner.clock import Clock
 from taskrunner.data.objects.location import Location
 from taskrunner.data.objects.s3_checks import known_of
 from taskrunner.data.objects.s3_client import code_of, nonsense, problems
+from taskrunner.data.objects.s3_ranges import PART, RangedBody, is_worth_it
 from taskrunner.errors import ErrorId, TaskError
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ class S3Reader:
         endpoint: str | None,
         clock: Clock,
         md5_etags: bool = True,
+        part: int = PART,
     ) -> None:
+        """`part`: how much of a large object is asked for at a time, side by side."""
+        self._part = part
         self._client = client
         self._location = location
         self._endpoint = endpoint
@@ -158,14 +162,17 @@ class S3Reader:
         self._told = True
         return True
 
-    def _open(self) -> StreamingBody:
+    def _get(self, asked: str) -> Any:
         request: dict[str, Any] = {"Bucket": self._location.bucket, "Key": self._location.key}
         if self._etag:
             request["IfMatch"] = self._etag
-        if self._offset:
-            request["Range"] = f"bytes={self._offset}-"
+        if asked:
+            request["Range"] = asked
+        return self._client.get_object(**request)
+
+    def _open(self) -> StreamingBody | RangedBody:
         with problems(self._where, "read", self._endpoint):
-            reply = self._client.get_object(**request)
+            reply = self._get(f"bytes={self._offset}-" if self._offset else "")
         if not reply.get("ETag"):
             raise nonsense(self._where, "read", self._endpoint)
         if self._etag and reply["ETag"] != self._etag:
@@ -173,7 +180,11 @@ class S3Reader:
         self._etag = reply["ETag"]
         self._told = self._told or "ContentLength" in reply
         self._reply: dict[str, Any] = {**reply}
-        return reply["Body"]
+        body: StreamingBody = reply["Body"]
+        left = reply.get("ContentLength", 0)
+        if self._cuts or not is_worth_it(left, self._part):
+            return body
+        return RangedBody(body, self._get, size=left, etag=self._etag, part=self._part)
 
     def _failed(self, reason: str) -> TaskError:
         message = f"cannot read {self._where}: {reason}"
