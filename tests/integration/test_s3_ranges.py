@@ -131,7 +131,7 @@ def test_an_object_that_changes_meanwhile_fails(line: S3Line, uri: str, client: 
             client.put_object(Bucket=name.bucket, Key=name.key, Body=DATA[::-1])
 
     line.up = change
-    with pytest.raises(TaskError, match="was changed while it was being read"):
+    with pytest.raises(TaskError, match="what came is not what is there"):
         read(line, uri)
 
 
