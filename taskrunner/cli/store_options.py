@@ -76,6 +76,25 @@ _OPTIONS: tuple[Callable[[Decorated], Decorated], ...] = (
         metavar="N",
         help="How many runners, hand-outs, alarms and deleted pipelines stay, at most, of each.",
     ),
+    click.option(
+        "--keep-run-days",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="DAYS",
+        help="How long instances stay with their attempts after they ended. Without it, until "
+        "their pipeline is deleted.",
+    ),
+    click.option(
+        "--keep-runs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many ended instances of each component stay, at most. Without it, all.",
+    ),
+    click.option(
+        "--archive",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Where runs are written down before they go by one of the two, as JSON lines.",
+    ),
 )
 
 
@@ -124,6 +143,9 @@ class StoreOptions:
     keep_days: float
     keep_versions: int
     keep_rows: int
+    keep_run_days: float | None
+    keep_runs: int | None
+    archive: Path | None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> tuple[Self, Mapping[str, Any]]:
@@ -131,6 +153,8 @@ class StoreOptions:
         names = {known.name for known in fields(cls)}
         if given["create"] and given["restored"]:
             raise UsageError("--create and --restored: one or the other")
+        if given["archive"] and given["keep_run_days"] is None and given["keep_runs"] is None:
+            raise UsageError("--archive: wanted with --keep-run-days or --keep-runs")
         own = {name: value for name, value in given.items() if name in names}
         return cls(**own), {name: value for name, value in given.items() if name not in names}
 
@@ -146,4 +170,11 @@ class StoreOptions:
         """How long the store keeps what is over."""
         from taskrunner.service.settings import Retention
 
-        return Retention(days=self.keep_days, versions=self.keep_versions, rows=self.keep_rows)
+        return Retention(
+            days=self.keep_days,
+            versions=self.keep_versions,
+            rows=self.keep_rows,
+            run_days=self.keep_run_days,
+            runs=self.keep_runs,
+            archive=self.archive,
+        )

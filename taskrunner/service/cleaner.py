@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
+from taskrunner.errors import PipelineDeleted
 from taskrunner.logs import get_logger
 from taskrunner.model.codec import DEFINITION
+from taskrunner.service.archive import Archive
 from taskrunner.service.definitions import DefinitionCache
 from taskrunner.service.masking import mask
 from taskrunner.service.sessions import IDLE_LIFE
 from taskrunner.service.settings import Retention
+from taskrunner.service.store import expiry
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import retention as retention_store
 from taskrunner.service.store import sessions as session_store
 from taskrunner.service.store.database import Store
+from taskrunner.service.store.pages import stored_versions
+from taskrunner.service.store.rows import PipelineRow
 
 log = get_logger()
 
 #: Rows that are removed in one transaction, and pipelines that are looked at in one go.
 BATCH = 500
 PIPELINES = 100
+RUNS = 200
 #: Between two transactions, and between two rounds, in seconds.
 PAUSE_S = 0.05
 ROUND_S = 3600.0
@@ -65,6 +72,7 @@ class Cleaner:
         with self._store.write() as conn:
             session_store.remove_old(conn, now, now - IDLE_LIFE)
         yield
+        yield from self._go_over_runs(now)
         before = now - timedelta(days=self._retention.days)
         for kind in retention_store.KINDS:
             while self._remove(kind, before):
@@ -73,6 +81,64 @@ class Cleaner:
         while place is not None:
             place = self._go_over_versions(before, place)
             yield
+
+    def _go_over_runs(self, now: datetime) -> Iterator[None]:
+        days, most = self._retention.run_days, self._retention.runs
+        if days is None and most is None:
+            return
+        before = None if days is None else now - timedelta(days=days)
+        for pipeline in self._pipelines():
+            for component_id in self._components_of(pipeline):
+                old = partial(
+                    expiry.old_runs,
+                    pipeline=pipeline,
+                    component_id=component_id,
+                    before=before,
+                    most=most,
+                )
+                while self._remove_runs(pipeline, old):
+                    yield
+            if before is not None:
+                while self._remove_runs(
+                    pipeline, partial(expiry.old_skipped, pipeline=pipeline, before=before)
+                ):
+                    yield
+
+    def _pipelines(self) -> Iterator[PipelineRow]:
+        last: str | None = None
+        more = True
+        while more:
+            with self._store.read() as conn:
+                rows = pipeline_store.list_pipelines(conn, None, last, PIPELINES)
+            yield from rows
+            more = len(rows) == PIPELINES
+            last = rows[-1].pipeline_id if rows else None
+
+    def _components_of(self, pipeline: PipelineRow) -> Iterable[str]:
+        """Every component that may have had instances."""
+        pipeline_id = pipeline.pipeline_id
+        with self._store.read() as conn:
+            versions = stored_versions(conn, pipeline_id)
+        loaded = [self._definitions.get(pipeline_id, version) for version in versions]
+        return sorted({key for one in loaded for key in one.components.runnable})
+
+    def _remove_runs(self, pipeline: PipelineRow, old: Callable[..., list[expiry.Run]]) -> bool:
+        """Remove some runs; whether there may be more."""
+        with self._store.read() as conn:
+            found = old(conn, limit=RUNS)
+        if not found:
+            return False
+        if self._retention.archive is not None:
+            Archive(self._retention.archive).keep(pipeline.pipeline_id, found)
+        self._store.give_way()
+        with self._store.write() as conn:
+            # As it is now: it may have been deactivated, and is not while this goes on.
+            try:
+                current = pipeline_store.load_pipeline(conn, pipeline.pipeline_id, lock=True)
+            except PipelineDeleted:
+                return False
+            gone = expiry.remove_runs(conn, current, [row.instance_id for row, _ in found])
+        return gone > 0 and len(found) == RUNS
 
     def _remove(self, kind: retention_store.Kind, before: datetime) -> bool:
         """Remove some rows; whether there may be more."""

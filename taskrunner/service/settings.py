@@ -24,6 +24,12 @@ class Retention:
     versions: int = 10
     #: Rows of each kind: runners, hand-outs, alarms, marks of deleted pipelines.
     rows: int = 100_000
+    #: Runs: instances with their attempts, since they ended; None: until their pipeline goes.
+    run_days: float | None = None
+    #: Runs of each component, the newest; None: all.
+    runs: int | None = None
+    #: Where runs are written down before they go; None: nowhere.
+    archive: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
