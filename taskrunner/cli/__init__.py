@@ -40,6 +40,7 @@ COMMANDS = {
     "backfill": ("taskrunner.cli.operators.changes:backfill", "Run periods that lie in the past."),
     "cancel": ("taskrunner.cli.operators.changes:cancel", "End instances that have not ended."),
     "finish": ("taskrunner.cli.operators.changes:finish", "Take instances for finished."),
+    "login": ("taskrunner.cli.login", "Sign a browser in to a service's console."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "why": ("taskrunner.cli.why", "Say why a pipeline waits, and what mends it."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),

@@ -26,7 +26,8 @@ from taskrunner.service.sessions import TICKET_LIFE, SessionOver
 from taskrunner.service.v1.edge import status_of
 from taskrunner.wire.faults import AccessDenied
 
-TICKET_PATH = "/console/ticket"
+#: Below /v1 for clients of that; it is no route of it, since a ticket is for the key that signed.
+TICKET_PATH = "/v1/console/ticket"
 ENTER_PATH = "/console/enter"
 _MOST_OF_FORM = 16 * 1024
 _KINDS = {
@@ -97,7 +98,7 @@ class _Raw:
 
 
 class _Ticket(_Raw):
-    """`POST /console/ticket`, signed: a ticket for the holder of the key."""
+    """`POST /v1/console/ticket`, signed: a ticket for the holder of the key."""
 
     async def respond(self, request: Request, call: Incoming) -> Response:
         sessions, edge = self.parts.sessions, self.parts.edge

@@ -80,8 +80,8 @@ class Browser:
 
     def ticket(self, role: str) -> str:
         """What `taskrunner login` gets."""
-        headers = V1.signed(None, "POST", "/console/ticket", "", b"{}", role)  # type: ignore[arg-type]
-        answer = self.send("POST", "/console/ticket", b"{}", headers)
+        headers = V1.signed(None, "POST", "/v1/console/ticket", "", b"{}", role)  # type: ignore[arg-type]
+        answer = self.send("POST", "/v1/console/ticket", b"{}", headers)
         assert answer.status == 200, answer.body
         return str(json.loads(answer.body)["ticket"])
 

@@ -78,7 +78,7 @@ def test_a_ticket_is_good_once_and_for_a_minute(world: ServiceInProcess) -> None
 
 def test_a_ticket_is_for_the_holder_of_a_key_alone(world: ServiceInProcess) -> None:
     browser = Browser(app_of(world))
-    assert browser.send("POST", "/console/ticket", b"{}", {"x": "y"}).status == 401
+    assert browser.send("POST", "/v1/console/ticket", b"{}", {"x": "y"}).status == 401
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "x"])

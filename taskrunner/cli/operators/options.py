@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,6 +41,10 @@ class Asked:
     ca_bundle: str | None
     allow_http: bool
     as_json: bool
+
+    def at(self, endpoint: str | None) -> Asked:
+        """The same of another endpoint."""
+        return replace(self, endpoint=endpoint)
 
     def connect(self) -> Service:
         """The service; raises ConfigError for settings that cannot be."""

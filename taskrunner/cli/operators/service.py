@@ -40,6 +40,11 @@ class Service:
         """The present moment."""
         return self.clock.now()
 
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return str(self._client.endpoint)
+
     @cached_property
     def is_ours(self) -> bool:
         """Whether it has /v1; asked once, unless its name says that it is AWS's."""
