@@ -155,12 +155,7 @@ class LinesIn:
 
     def _fit(self, batch: Batch) -> Batch:
         if self._fitting is None:
-            target = self._target
-            self._fitting = Fitting.of_rows(
-                *(self._known, target.columns, target.on_lossy_value),
-                table=target.full_name,
-                width=len(batch[0]),
-            )
+            self._fitting = _fitting(self._known, self._target, width=len(batch[0]))
         first = self._rows + 1
         without = self._without
         if without is not None and any(
@@ -172,6 +167,37 @@ class LinesIn:
     def _count(self, rows: int) -> None:
         self._rows += rows
         self._source.count(rows)
+
+
+def lines_of_rows(
+    batches: Iterable[Batch],
+    columns: Sequence[TargetColumn],
+    target: Target,
+    *,
+    written: Escapes,
+    without: str | None = "\0",
+) -> Iterator[Lines]:
+    """Batches of rows as lines, with values that the columns keep; the words are those of LinesIn.
+
+    Raises TaskError, as LinesIn does.
+    """
+    encoder = Encoder(written)
+    fitting: Fitting | None = None
+    first = 1
+    for batch in batches:
+        if fitting is None:
+            fitting = _fitting(columns, target, width=len(batch[0]))
+        kept = fitting.fit(batch, first=first)
+        data = encoder.encode(kept)
+        if without is not None and without.encode() in data:
+            fitting.refuse(without, kept, first=first)
+        yield Lines(data, len(batch))
+        first += len(batch)
+
+
+def _fitting(columns: Sequence[TargetColumn], target: Target, *, width: int) -> Fitting:
+    rules = (columns, target.columns, target.on_lossy_value)
+    return Fitting.of_rows(*rules, table=target.full_name, width=width)
 
 
 class RowPattern:

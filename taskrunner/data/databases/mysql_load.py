@@ -21,16 +21,15 @@ from pymysql.connections import MySQLResult
 from pymysql.constants import COMMAND
 
 from taskrunner.data.databases.base import Batch, Target, TargetColumn
-from taskrunner.data.databases.lines_in import FileRows, LinesIn
+from taskrunner.data.databases.lines_in import FileRows, LinesIn, lines_of_rows
 from taskrunner.data.databases.mysql_columns import converter_of
 from taskrunner.data.databases.mysql_errors import code_of
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines
-from taskrunner.data.fitting.columns import fitted
-from taskrunner.data.formats.encoding import Decoder, Encoder, Escapes
+from taskrunner.data.formats.encoding import Decoder, Escapes
 from taskrunner.errors import TaskError
 
 #: How much is sent in one statement, and kept until the server has said what it made of it.
-_PORTION = 8 << 20
+_PORTION = 4 << 20
 _PACKET = 1 << 18
 #: So many portions with harmless warnings are sent twice; all else goes by INSERT then.
 _MOST_IN_VAIN = 3
@@ -84,10 +83,7 @@ def plan_of(batches: Iterable[Batch], known: Sequence[TargetColumn], target: Tar
         if written is not None and written.separator != _NO_SEPARATOR:
             lines = LinesIn(batches, known, target, written=written, without=None).lines()
             return Plan(columns=names, written=written, lines=lines)
-    rules = (known, target.columns, target.on_lossy_value)
-    checked = fitted(batches, *rules, table=target.full_name)
-    encoder = Encoder(Escapes())
-    lines = (Lines(encoder.encode(batch), len(batch)) for batch in checked)
+    lines = lines_of_rows(batches, known, target, written=Escapes(), without=None)
     return Plan(columns=names, written=Escapes(), lines=lines)
 
 

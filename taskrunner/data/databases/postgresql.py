@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain, groupby, islice
 from operator import itemgetter
@@ -26,15 +26,13 @@ from taskrunner.data.databases.postgresql_columns import (
 from taskrunner.data.databases.postgresql_copy import Copy, columns_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
 from taskrunner.data.databases.postgresql_errors import error_id_of, reason_of
-from taskrunner.data.databases.postgresql_load import told_pieces
+from taskrunner.data.databases.postgresql_load import pieces_of_rows, told_pieces
 from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.postgresql_text import TextOnly
 from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, NotAsText, TextResult
 from taskrunner.data.databases.tls import Way, connect_by, host_rules, ways_of
-from taskrunner.data.fitting.columns import Fitting, fitted
-from taskrunner.data.formats.encoding import Encoder, Escapes
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.formats.server_text import copies, from_copy
 from taskrunner.errors import TaskError
@@ -47,8 +45,6 @@ _COPY_PIECE = 1 << 16
 _CHUNKS_SINCE = 170000
 _GENERATES_SINCE = 120000
 _RECURSES_SINCE = 90000
-#: COPY wants carriage returns escaped as well.
-_COPY_TEXT = Escapes(separator="\t", record_separator="\n", escape="\\", also="\r")
 #: A stream that is closed early stops the query.
 _Rows = Generator[tuple[str | None, ...], None, None]
 #: active_sql_transaction, and what a procedure is told that commits within one.
@@ -178,23 +174,14 @@ class PostgreSqlDatabase(Database):
         known = self.target_columns(table)
         if isinstance(batches, FileRows) and batches.escapes and self._takes(batches):
             pieces = told_pieces(batches, batches.escapes, known, target)
-            with self._problems(f"load into table {table}"):
-                copy = Copy(self._connection)
-                count = sum(
-                    copy.load(into, (data for _, data in some), dialect)
-                    for dialect, some in groupby(pieces, key=itemgetter(0))
-                )
-            self.commit_load()
-            return count
-        rules = (known, target.columns, target.on_lossy_value)
-        checked = fitted(batches, *rules, table=target.full_name)
-
-        def refuse_nul(batch: Batch, first: int) -> None:
-            fitting = Fitting.of_rows(*rules, table=target.full_name, width=len(batch[0]))
-            fitting.refuse("\0", batch, first=first)
-
-        with self._problems(f"load into table {table}"), self._connection.cursor() as cursor:
-            count = self._copy(cursor, f"COPY {into} FROM STDIN", checked, refuse_nul)
+        else:
+            pieces = pieces_of_rows(batches, known, target)
+        with self._problems(f"load into table {table}"):
+            copy = Copy(self._connection)
+            count = sum(
+                copy.load(into, (data for _, data in some), dialect)
+                for dialect, some in groupby(pieces, key=itemgetter(0))
+            )
         self.commit_load()
         return count
 
@@ -323,25 +310,6 @@ class PostgreSqlDatabase(Database):
                 # An answer that nobody wants must not fill the memory.
                 return sum(1 for _ in cursor.stream(query))
             return cursor.execute(query).rowcount
-
-    def _copy(
-        self,
-        cursor: psycopg.Cursor[Any],
-        statement: str,
-        batches: Iterable[Batch],
-        refuse_nul: Callable[[Batch, int], None],
-    ) -> int:
-        encoder = Encoder(_COPY_TEXT)
-        count = 0
-        with cursor.copy(statement.encode()) as copy:
-            for batch in batches:
-                data = encoder.encode(batch)
-                if b"\0" in data:
-                    refuse_nul(batch, count + 1)
-                for start in range(0, len(data), _COPY_PIECE):
-                    copy.write(data[start : start + _COPY_PIECE])
-                count += len(batch)
-        return count
 
     def _rows(self, rows: Iterator[Row]) -> Iterator[Row]:
         with self._problems("read the rows"):

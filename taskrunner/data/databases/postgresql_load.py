@@ -1,18 +1,18 @@
-"""What PostgreSQL's COPY ... FROM is given of files whose lines it reads."""
+"""What PostgreSQL's COPY ... FROM is given: of files whose lines it reads, and of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from taskrunner.data.databases.base import Target, TargetColumn
-from taskrunner.data.databases.lines_in import FileRows, LinesIn
+from taskrunner.data.databases.base import Batch, Target, TargetColumn
+from taskrunner.data.databases.lines_in import FileRows, LinesIn, lines_of_rows
 from taskrunner.data.databases.quoted_lines_in import QuotedLinesIn
 from taskrunner.data.formats.encoding import Escapes
 from taskrunner.data.formats.quoting import Quoting, TextDialect
 
-#: What COPY reads by itself.
+#: What COPY reads by itself; it wants carriage returns escaped as well.
 _TEXT = Escapes(separator="\t", also="\r")
 
 
@@ -28,3 +28,11 @@ def told_pieces(
     written = replace(dialect, also="\r")
     pieces = LinesIn(rows, columns, target, written=written).pieces()
     return chain([(dialect, b"")], ((dialect, data) for data in pieces))
+
+
+def pieces_of_rows(
+    batches: Iterable[Batch], columns: Sequence[TargetColumn], target: Target
+) -> Iterator[tuple[TextDialect, bytes]]:
+    """The same of rows that are no lines of a file."""
+    lines = lines_of_rows(batches, columns, target, written=_TEXT)
+    return chain([(_TEXT, b"")], ((_TEXT, some.data) for some in lines))

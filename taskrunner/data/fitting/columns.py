@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -145,24 +145,6 @@ class Fitting:
     def _error(self, column: TargetColumn, value: str, why: str, row: int) -> LossyValueError:
         where = f"column {column.name!r} ({column.type}) of table {self._table!r}"
         return LossyValueError(f"{where}: {value} {why}", row=row)
-
-
-def fitted(
-    batches: Iterable[Batch],
-    known: Sequence[TargetColumn],
-    names: Sequence[str],
-    policy: OnLossyValue,
-    *,
-    table: str,
-) -> Iterator[Batch]:
-    """All batches of a load, checked one after the other; `known` are the table's columns."""
-    fitting: Fitting | None = None
-    first = 1
-    for batch in batches:
-        if fitting is None:
-            fitting = Fitting.of_rows(known, names, policy, table=table, width=len(batch[0]))
-        yield fitting.fit(batch, first=first)
-        first += len(batch)
 
 
 def _told(error: NotKeptError) -> str:

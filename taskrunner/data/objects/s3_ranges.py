@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
 
 #: What one request asks for, and how many are under way or wait to be read.
-PART = 8 << 20
+PART = 4 << 20
 _AT_ONCE = 4
 #: Objects with fewer parts are read by one request.
 _LEAST_PARTS = 8

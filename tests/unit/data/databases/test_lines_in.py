@@ -10,9 +10,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from taskrunner.data.databases.base import Target, TargetColumn
-from taskrunner.data.databases.lines_in import FileRows, LinesIn, row_pattern, whole_lines
-from taskrunner.data.fitting.columns import Fitting, fitted
+from taskrunner.data.databases.base import Batch, Target, TargetColumn
+from taskrunner.data.databases.lines_in import (
+    FileRows,
+    LinesIn,
+    lines_of_rows,
+    row_pattern,
+    whole_lines,
+)
+from taskrunner.data.fitting.columns import Fitting
 from taskrunner.data.fitting.numbers import Binary, Scaled
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.fitting.texts import Length, Words, Year
@@ -80,10 +86,13 @@ def by_rows(
 
     found: list[list[str | None]] = []
     try:
-        for rows in fitted(batches(), columns, (), target.on_lossy_value, table="t"):
+        fitting: Fitting | None = None
+        for batch in batches():
+            if fitting is None:
+                policy, count = target.on_lossy_value, len(batch[0])
+                fitting = Fitting.of_rows(columns, (), policy, table="t", width=count)
+            rows = fitting.fit(batch, first=len(found) + 1)
             if any("\0" in value for row in rows for value in row if value is not None):
-                policy, width = target.on_lossy_value, len(rows[0])
-                fitting = Fitting.of_rows(columns, (), policy, table="t", width=width)
                 fitting.refuse("\0", rows, first=len(found) + 1)
             found += map(list, rows)
     except TaskError as error:
@@ -198,6 +207,27 @@ def test_numbers_of_all_kinds_are_lines() -> None:
     assert found is not None
     assert found.holds(b"-12.5\n1\n")
     assert not found.holds(b"-12.5\n0.12345678901234567\n")
+
+
+def test_rows_become_lines_and_are_counted_over_batches() -> None:
+    good: list[Batch] = [[["1", "2", "a,", "x"], ["2", None, "", "\n"]], [["3", "4", "b", "c"]]]
+    lines = list(lines_of_rows(good, COLUMNS, TARGET, written=CSV))
+    assert [(some.data, some.rows) for some in lines] == [
+        (b"1,2,a\\,,x\n2,\\N,,\\\n\n", 2),
+        (b"3,4,b,c\n", 1),
+    ]
+    for bad, words in (("1.999", "row 4, column 'amount'"), ("1\0", "row 4, column 'amount'")):
+        batches = [*good, [["4", bad, "b", "c"]]]
+        with pytest.raises(TaskError, match=words):
+            list(lines_of_rows(batches, COLUMNS, FAILING, written=CSV))
+    assert (
+        len(
+            list(
+                lines_of_rows([[["1", "2", "\0", ""]]], COLUMNS, TARGET, written=CSV, without=None)
+            )
+        )
+        == 1
+    )
 
 
 def test_rows_are_counted() -> None:

@@ -10,7 +10,6 @@ from taskrunner.data.fitting.columns import (
     LossyValueError,
     TargetColumn,
     columns_of_rows,
-    fitted,
 )
 from taskrunner.data.fitting.numbers import BitsAsNumber, Scaled
 from taskrunner.data.fitting.rules import OnLossyValue
@@ -78,12 +77,6 @@ def test_a_wrong_number_of_values_is_told_with_what_the_server_makes_itself() ->
     )
     with pytest.raises(TaskError, match=words):
         columns_of_rows(COLUMNS, (), table="t", width=4)
-
-
-def test_rows_are_counted_over_batches() -> None:
-    batches: list[Batch] = [[["1"], ["2"]], [["3"], ["4.999"]]]
-    with pytest.raises(LossyValueError, match="row 4, "):
-        list(fitted(batches, [PRICE], (), OnLossyValue.FAIL, table="t"))
 
 
 def test_a_character_that_the_server_has_not_is_told_with_its_column() -> None:
