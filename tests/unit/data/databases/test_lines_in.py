@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -84,10 +84,17 @@ def by_rows(
                     raise TaskError(f"{name}: rows have {found} values, those before {known}")
                 yield batch
 
+    return kept_rows(batches(), columns, target)
+
+
+def kept_rows(
+    batches: Iterable[Batch], columns: Sequence[TargetColumn], target: Target
+) -> list[list[str | None]] | str:
+    """What the columns keep of some rows, looked at one batch after the other; or why not."""
     found: list[list[str | None]] = []
+    fitting: Fitting | None = None
     try:
-        fitting: Fitting | None = None
-        for batch in batches():
+        for batch in batches:
             if fitting is None:
                 policy, count = target.on_lossy_value, len(batch[0])
                 fitting = Fitting.of_rows(columns, (), policy, table="t", width=count)

@@ -18,13 +18,12 @@ from taskrunner.data.databases.quoted_lines_in import (
     quoted_pattern,
     whole_quoted_lines,
 )
-from taskrunner.data.fitting.columns import Fitting, fitted
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.fitting.texts import Words
 from taskrunner.data.formats.encoding import Decoder, Escapes
 from taskrunner.data.formats.quoting import QuotedDecoder, Quoting
 from taskrunner.errors import TaskError
-from tests.unit.data.databases.test_lines_in import COLUMNS, FAILING, TARGET, Files
+from tests.unit.data.databases.test_lines_in import COLUMNS, FAILING, TARGET, Files, kept_rows
 
 CSV = Quoting()
 TEXT = Escapes(separator="\t", also="\r")
@@ -78,17 +77,7 @@ def by_rows(files: Files, target: Target, width: int | None) -> list[list[str | 
                     raise TaskError(f"{name}: rows have {len(batch[0])} values")
                 yield batch
 
-    found: list[list[str | None]] = []
-    try:
-        for rows in fitted(batches(), COLUMNS, (), target.on_lossy_value, table="t"):
-            if any("\0" in value for row in rows for value in row if value is not None):
-                policy = target.on_lossy_value
-                fitting = Fitting.of_rows(COLUMNS, (), policy, table="t", width=len(rows[0]))
-                fitting.refuse("\0", rows, first=len(found) + 1)
-            found += map(list, rows)
-    except TaskError as error:
-        return str(error)
-    return found
+    return kept_rows(batches(), COLUMNS, target)
 
 
 LINES = [
