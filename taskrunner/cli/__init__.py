@@ -39,6 +39,11 @@ COMMANDS = {
     "rerun": ("taskrunner.cli.operators.changes:rerun", "Begin ended instances again."),
     "backfill": ("taskrunner.cli.operators.changes:backfill", "Run periods that lie in the past."),
     "cancel": ("taskrunner.cli.operators.changes:cancel", "End instances that have not ended."),
+    "agents": ("taskrunner.cli.operators.agents:agents", "Who asks a service for work."),
+    "groups": (
+        "taskrunner.cli.operators.agents:groups",
+        "Worker groups: what waits in each, and who serves it.",
+    ),
     "finish": ("taskrunner.cli.operators.changes:finish", "Take instances for finished."),
     "login": ("taskrunner.cli.login", "Sign a browser in to a service's console."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from taskrunner.model.log_names import folder_of, part_name
+from taskrunner.service.callers import Caller
 from taskrunner.service.health import pipeline_health
+from taskrunner.service.roster import RunnerCall
 from taskrunner.service.settings import LogSettings, ServiceSettings
 from taskrunner.testing import ServiceInProcess
+from taskrunner.wire.user_agent import RunnerFacts
 from tests.contract.stores import STORES
 from tests.contract.v1 import OTHER, V1, seg
 from tests.servers import postgresql_database
@@ -343,6 +346,58 @@ def test_a_log_that_nobody_pushed_is_told_so(tmp_path: Path) -> None:
         answer = v1.get(f"/pipelines/{made}/attempts/{seg(task.attempt_id)}/log")
         assert answer.status == 404
         assert "it was not pushed yet" in answer.json["error"]["message"]
+
+
+def heard(
+    v1: V1, name: str, group: str, *, busy: int = 0, user: str = "r", paused: str = ""
+) -> None:
+    """An agent has asked for work."""
+    facts = RunnerFacts(runner_id=name, slots=2, busy=busy, groups=(group,), paused=paused)
+    caller = Caller(account="000000000000", user="runner")
+    v1.world.service.roster.polled(RunnerCall(caller=caller, facts=facts), group, f"host-{name}")
+    v1.world.service.roster.save(v1.world.now)
+
+
+def test_agents_are_told_by_what_they_say_of_themselves(v1: V1) -> None:
+    heard(v1, "old", "wg")
+    v1.world.advance(timedelta(minutes=5))
+    heard(v1, "idle", "wg")
+    heard(v1, "full", "wg", busy=2)
+    heard(v1, "held", "mine", paused="upgrade")
+    found = {one["id"]: one for one in v1.got("/agents")["agents"]}
+    assert {key: one["state"] for key, one in found.items()} == {
+        "old": "SILENT",
+        "idle": "READY",
+        "full": "BUSY",
+        "held": "PAUSED",
+    }
+    held = found["held"]
+    assert (held["hostname"], held["slots"], held["paused"]) == ("host-held", 2, "upgrade")
+    assert [one["id"] for one in v1.got("/agents", group="mine")["agents"]] == ["held"]
+    assert [one["id"] for one in v1.got("/agents", state="BUSY")["agents"]] == ["full"]
+    assert v1.got("/agents", role=OTHER)["agents"] == []
+    assert [one["id"] for one in v1.got("/agents", role="bound")["agents"]] == ["held"]
+    v1.world.advance(timedelta(days=2))
+    assert v1.got("/agents")["agents"] == []
+
+
+def test_groups_whose_work_nobody_asks_for_come_first(v1: V1) -> None:
+    heard(v1, "one", "a-idle")
+    v1.pipeline("p", [ON_DEMAND, shell("A"), shell("B")])
+    v1.pipeline("q", [ON_DEMAND | {"workerGroup": "served"}, shell("A"), shell("B")])
+    v1.world.advance(timedelta(minutes=1))
+    v1.world.take("served")
+    heard(v1, "two", "served", busy=1)
+    found = v1.got("/groups")["groups"]
+    assert [(g["name"], g["ready"], g["running"], g["agents"]) for g in found] == [
+        ("wg", 2, 0, 0),
+        ("a-idle", 0, 0, 1),
+        ("served", 1, 1, 2),  # with the one that has taken the task
+    ]
+    assert found[0]["oldest_ready"] == f"{T}Z"
+    assert (found[2]["slots"], found[2]["busy"]) == (2, 1)
+    assert [g["name"] for g in v1.got("/groups", name="SERV")["groups"]] == ["served"]
+    assert v1.got("/groups", role=OTHER)["groups"] == []
 
 
 PATHS = (

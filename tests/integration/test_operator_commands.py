@@ -174,6 +174,8 @@ def test_a_pipeline_is_held(line: Line, tmp_path: Path) -> None:
         ("logs", "df-1", "A"),
         ("backfill", "df-1", "2026-01-01", "2026-01-02"),
         ("pipelines", "list", "--late"),
+        ("agents", "list"),
+        ("groups",),
         ("pipelines", "list", "--group", "g"),
         ("rerun", "df-1", "--run", T, "--dry-run"),
     ],
@@ -193,6 +195,20 @@ def test_a_backfill_shows_what_it_would_overwrite(line: Line, tmp_path: Path) ->
     assert "2 of 2 periods would run" in line.err
     assert line.json("backfill", made, T, "2026-02-13T03:00")["count"] == 2
     assert line.world.components(made)["A"].count("WAITING_FOR_RUNNER") == 3
+
+
+def test_agents_and_groups_are_listed(line: Line, tmp_path: Path) -> None:
+    line.pipeline(tmp_path)
+    assert line.json("agents", "list")["agents"] == []
+    assert "no agent" in (line.run("agents", "list") + line.err)
+    (group,) = line.json("groups")["groups"]
+    assert (group["name"], group["ready"], group["agents"]) == ("wg", 1, 0)
+    assert line.world.take()
+    line.world.service.roster.save(line.world.now)
+    (agent,) = line.json("agents", "list", "--group", "wg")["agents"]
+    assert (agent["id"], agent["state"]) == ("runner.example", "READY")
+    assert "runner.example" in line.run("agents", "list")
+    assert "wg" in line.run("groups")
 
 
 def put_log(line: Line, folder: Path, name: str, text: bytes) -> None:

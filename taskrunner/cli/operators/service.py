@@ -119,6 +119,14 @@ class Service:
             self.ours(f"--{unable[0].replace('_', '-')}")
         return self.operations.change(pipeline_id, action, body)
 
+    def agents(self, filters: Mapping[str, Any]) -> list[Any]:
+        """Agents that were heard of lately. Raises OnlyOurs."""
+        return list(self.ours("to list agents").get("agents", **filters)["agents"])
+
+    def groups(self, filters: Mapping[str, Any]) -> list[Any]:
+        """Worker groups. Raises OnlyOurs."""
+        return list(self.ours("to list worker groups").get("groups", **filters)["groups"])
+
     def activate(
         self, pipeline_id: str, values: Mapping[str, Sequence[str]], start: datetime | None
     ) -> None:

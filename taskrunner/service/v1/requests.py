@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from taskrunner.model.states import InstanceStatus
+from taskrunner.service.v1.agent_shapes import AgentState
 from taskrunner.service.v1.schema import about
 from taskrunner.service.v1.shapes import HealthStatus, State
 
@@ -149,6 +150,21 @@ class ShowDefinition:
 
     pipeline_id: str = about(_PIPELINE)
     version: str = about("latest, active, or a number.", default="latest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAgents:
+    """Agents of the caller's account that meet every filter."""
+
+    group: str | None = about("That ask for work of this worker group.", default=None)
+    state: tuple[AgentState, ...] = about("In one of these states.", default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListGroups:
+    """Worker groups with work of the caller's account, or with agents."""
+
+    name: str | None = about("In the name, in whatever case.", default=None)
 
 
 # -- changes ------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from taskrunner.service.auth import PUT
 from taskrunner.service.v1 import (
     actions,
+    agent_shapes,
+    agents,
     changes,
     definitions,
     instances,
@@ -125,6 +127,24 @@ ROUTES: tuple[Route, ...] = (
         reply=shapes.Definition,
         handler=definitions.show_definition,
         summary="A version of the definition, secrets masked, and which versions are kept.",
+    ),
+    Route(
+        method="GET",
+        path="/v1/agents",
+        action="DescribePipelines",
+        request=requests.ListAgents,
+        reply=agent_shapes.AgentList,
+        handler=agents.list_agents,
+        summary="Agents: who asks for work of which groups, with how many slots.",
+    ),
+    Route(
+        method="GET",
+        path="/v1/groups",
+        action="DescribePipelines",
+        request=requests.ListGroups,
+        reply=agent_shapes.GroupList,
+        handler=agents.list_groups,
+        summary="Worker groups: what waits in each, and who serves it.",
     ),
     Route(
         method="POST",
