@@ -7,12 +7,14 @@ streams and its own end is shown by tests that start it as a process.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import util
 from pathlib import Path
 
 from taskrunner.cli import main
@@ -40,13 +42,39 @@ def command_here(
     *arguments: str, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """What the command ends with and prints; with `environ`, it has no other variables."""
+    return _called(main, arguments, environ)
+
+
+def aws_here(
+    *arguments: str, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The same of the AWS CLI, unchanged: its own imports take most of what a process costs."""
+    place = util.find_spec("awscli")
+    assert place is not None
+    assert place.origin is not None
+    # It finds its own data by a variable that it sets when it is first imported.
+    data = str(Path(place.origin).with_name("data"))
+    given = {**(os.environ if environ is None else environ), "AWS_DATA_PATH": data}
+
+    def command(line: list[str]) -> int:
+        code = importlib.import_module("awscli.clidriver").create_clidriver().main(line)
+        return int(code or 0)
+
+    return _called(command, arguments, given)
+
+
+def _called(
+    command: Callable[[list[str]], int],
+    arguments: Sequence[str],
+    environ: Mapping[str, str] | None,
+) -> subprocess.CompletedProcess[str]:
     out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.nullcontext() if environ is None else _environment(environ),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        code = main(arguments)
+        code = command(list(arguments))
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ import psutil
 import pytest
 
 from tests.acceptance import seed
+from tests.local_runs import aws_here
 
 PAUSE_S = 0.1
 #: As the goals count them.
@@ -66,16 +66,7 @@ class Service:
 
     def aws(self, *arguments: str) -> Any:
         """What the AWS CLI prints for a command, read as JSON."""
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("aws")),
-                *("datapipeline", *arguments, "--endpoint-url", self.url, "--output", "json"),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = aws_here("datapipeline", *arguments, "--endpoint-url", self.url, "--output", "json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if done.stdout.strip() else None
 

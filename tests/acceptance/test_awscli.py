@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.served_process import Served, served
+from tests.local_runs import aws_here
 
 DEFINITION = {
     "objects": [
@@ -36,15 +36,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def run(service: Served, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("aws")), "datapipeline", *arguments],
-        # By the variable, as the service itself tells its users.
-        env={**os.environ, "AWS_ENDPOINT_URL_DATA_PIPELINE": service.url, "AWS_PAGER": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    # By the variable, as the service itself tells its users.
+    environ = {**os.environ, "AWS_ENDPOINT_URL_DATA_PIPELINE": service.url, "AWS_PAGER": ""}
+    return aws_here("datapipeline", *arguments, environ=environ)
 
 
 def aws(service: Served, *arguments: str) -> Any:
