@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from taskrunner.activities.registry import Registry
 from taskrunner.agent.attempt_process.child import run_attempt
 from taskrunner.agent.attempt_process.folders import remove_as_user
 from taskrunner.agent.forks.forkserver import Role
-from taskrunner.agent.ipc.attempt_roles import ATTEMPT, CLEANER, SHIPPER, AttemptSettings
+from taskrunner.agent.ipc.attempt_roles import (
+    ATTEMPT,
+    CLEANER,
+    LOADER,
+    SHIPPER,
+    AttemptSettings,
+)
 from taskrunner.data.settings import DataSettings
+from taskrunner.errors import TaskError
 from taskrunner.host.local_files import LocalFiles
 from taskrunner.host.users import User
 
@@ -30,6 +39,34 @@ def log_data(settings: AttemptSettings, user: str | None) -> DataSettings:
         listed = settings.data.local.folders
         local = replace(settings.data.local, folders=(*listed, *settings.log_places))
     return replace(settings.data, local=local)
+
+
+class Loader:
+    """Loads a plugin in the fork server once a second task wants it, so that no third one has to.
+
+    Importing a plugin of ours takes longer than the rest of a short attempt. Those of others stay
+    out of this process, which outlives every attempt.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._plugins = registry.plugins
+        self._wanted: set[str] = set()
+        self._loaded: set[str] = set()
+
+    def __call__(self, payload: bytes, _descriptor: int | None) -> None:
+        """The name of a type, for which a task has come."""
+        kind = payload.decode()
+        plugin = self._plugins.get(kind)
+        if plugin is None or not plugin.built_in or kind in self._loaded:
+            return
+        if kind not in self._wanted:
+            self._wanted.add(kind)
+            return
+        self._loaded.add(kind)
+        with suppress(TaskError):  # told by the attempt, which tries it again
+            plugin.load()
+        # Never freed, so that a collection in an attempt does not copy its pages.
+        gc.freeze()
 
 
 def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
@@ -51,4 +88,4 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
     def cleaner(payload: bytes, _descriptor: int | None) -> None:
         remove_as_user(payload, settings.users)
 
-    return {ATTEMPT: attempt, CLEANER: cleaner, SHIPPER: shipper}
+    return {ATTEMPT: attempt, CLEANER: cleaner, LOADER: Loader(registry), SHIPPER: shipper}

@@ -121,6 +121,12 @@ class Task:
         """The attempt's own object, with the fields of its activity or precondition."""
         return self.object(self.attempt_id)
 
+    @property
+    def type(self) -> str:
+        """The type of its activity or precondition; empty if the service did not send it."""
+        found = self.objects.get(self.attempt_id)
+        return (found.type if found is not None else None) or ""
+
     def object(self, object_id: str) -> TaskObject:
         """An object of the task; raises PermanentTaskError when the service did not send it."""
         found = self.objects.get(object_id)

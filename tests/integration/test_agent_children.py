@@ -13,7 +13,7 @@ import pytest
 
 from taskrunner.agent.forks.children import Child, Children
 from taskrunner.agent.forks.forkserver import Role
-from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER
 from taskrunner.agent.ipc.verdicts import Exit
 from tests.integration.agent_harness import PATIENCE_S, wait_for
 
@@ -21,6 +21,8 @@ from tests.integration.agent_harness import PATIENCE_S, wait_for
 def _roles() -> Mapping[str, Role]:
     return {
         ATTEMPT: lambda payload, _: os._exit(int(payload)),
+        LOADER: _load,
+        "loaded": _loaded,
         "exit": lambda payload, _: os._exit(int(payload)),
         "raise": _raise,
         "signal": lambda payload, _: os.kill(os.getpid(), int(payload)),
@@ -29,6 +31,15 @@ def _roles() -> Mapping[str, Role]:
         "orphan": _orphan,
         "descriptor": _descriptor,
     }
+
+
+def _load(payload: bytes, _descriptor: int | None) -> None:
+    """Show in the attempts that follow that it was called."""
+    os.environ["LOADED"] = payload.decode()
+
+
+def _loaded(payload: bytes, _descriptor: int | None) -> None:
+    Path(payload.decode()).write_text(os.environ["LOADED"])
 
 
 def _raise(_payload: bytes, _descriptor: int | None) -> None:
@@ -189,15 +200,23 @@ def test_a_dead_server_takes_its_children_along_and_is_noticed(server: Server) -
 
 
 def test_a_process_made_ready_is_the_one_that_does_the_work(server: Server) -> None:
-    server.children.prepare()
+    server.children.prepare("Any")
     (spare,) = wait_for("the spare", lambda: _children_of(server))
     child = server.spawn(ATTEMPT, "0")
     assert _pid(child) == spare
     assert server.end_of(child).code == 0
 
 
+def test_what_a_process_is_made_ready_for_is_loaded_for_the_next_ones(
+    server: Server, tmp_path: Path
+) -> None:
+    server.children.prepare("CopyActivity")
+    server.end_of(server.spawn("loaded", str(tmp_path / "told")))
+    assert (tmp_path / "told").read_text() == "CopyActivity"
+
+
 def test_a_process_made_ready_that_dies_is_replaced(server: Server) -> None:
-    server.children.prepare()
+    server.children.prepare("Any")
     (spare,) = wait_for("the spare", lambda: _children_of(server))
     os.kill(spare, signal.SIGKILL)
     wait_for("its end", lambda: _gone(spare))
@@ -206,7 +225,7 @@ def test_a_process_made_ready_that_dies_is_replaced(server: Server) -> None:
 
 def test_processes_made_ready_end_with_the_server(server: Server) -> None:
     for _ in range(3):
-        server.children.prepare()
+        server.children.prepare("Any")
     spares = wait_for("the spares", lambda: len(found := _children_of(server)) == 3 and found)
     server.children.close()
     assert all(map(_gone, spares))

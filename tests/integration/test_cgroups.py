@@ -15,7 +15,7 @@ import pytest
 from taskrunner.agent.forks.children import Child, Children
 from taskrunner.agent.forks.forkserver import Role
 from taskrunner.agent.handouts.recovery import end_groups
-from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER
 from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.clock import SystemClock
 from taskrunner.host.cgroups import Bounds, Group, Groups, NoGroups, find_groups, own_group
@@ -48,7 +48,7 @@ def groups() -> Iterator[Groups]:
 
 
 def _roles() -> Mapping[str, Role]:
-    return {ATTEMPT: _strays, "other": _where}
+    return {ATTEMPT: _strays, LOADER: lambda *_: None, "other": _where}
 
 
 def _strays(payload: bytes, _descriptor: int | None) -> None:
@@ -142,12 +142,12 @@ def test_an_attempt_that_is_killed_takes_all_of_its_group_along(
 def test_a_process_made_ready_is_in_a_group_that_goes_with_it(
     groups: Groups, server: Server, tmp_path: Path
 ) -> None:
-    server.children.prepare()
+    server.children.prepare("Any")
     (made,) = wait_for("the group", groups.all)
     file = tmp_path / "strays"
     server.end_of(server.spawn(ATTEMPT, f"0 {file}"))
     assert Path((tmp_path / "strays.group").read_text()) == made.folder
-    server.children.prepare()
+    server.children.prepare("Any")
     wait_for("the next group", groups.all)
     server.close()
     assert not groups.all()

@@ -101,9 +101,9 @@ class Children:
             child.ended(_LOST)
         return child
 
-    def prepare(self) -> None:
-        """Have a process made ahead for an attempt that may follow; unused, it ends by itself."""
-        self.send({"op": "prepare"})
+    def prepare(self, kind: str) -> None:
+        """Have a process made ahead for an attempt of a type; unused, it ends by itself."""
+        self.send({"op": "prepare"}, kind.encode(errors="replace"))
 
     def send(
         self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None

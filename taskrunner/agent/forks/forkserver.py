@@ -26,7 +26,7 @@ from typing import Any
 from taskrunner.agent.forks import process_setup
 from taskrunner.agent.forks.spares import Spare
 from taskrunner.agent.ipc import frames
-from taskrunner.agent.ipc.attempt_roles import ATTEMPT
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.host.cgroups import Group, Groups, Used
@@ -137,10 +137,12 @@ class ForkServer:
             self._handlers[frame.head["op"]](frame)
         return frame is not None
 
-    def _make_ready(self, _frame: frames.Frame) -> None:
+    def _make_ready(self, frame: frames.Frame) -> None:
         with suppress(OSError):  # tried again, and told, when it is wanted
             spare = self._start(ATTEMPT)
             self._spares[spare.pid] = spare
+        # After the fork, for which somebody waits: this is for the next ones.
+        self._roles[LOADER](frame.payload, frame.descriptor)
 
     def _spawn(self, frame: frames.Frame) -> None:
         child_id = frame.head["id"]

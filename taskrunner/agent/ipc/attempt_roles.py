@@ -13,6 +13,8 @@ from taskrunner.host.users import User
 
 #: Runs one attempt.
 ATTEMPT = "attempt"
+#: Loads, in the server itself, what attempts of a type will need.
+LOADER = "loader"
 #: Removes the folder of another user's commands.
 CLEANER = "cleaner"
 #: Uploads logs.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from taskrunner.errors import ErrorId, PermanentTaskError
@@ -123,3 +125,9 @@ def test_fields_that_hold_a_secret_of_the_task_are_marked() -> None:
 def test_a_task_without_secrets_is_left_as_it_is() -> None:
     objects = {"A": PipelineObject(id="A", name="A", fields=(Field("command", "x"),))}
     assert with_secrets_marked(objects) is objects
+
+
+def test_the_type_is_that_of_the_attempts_object_if_there_is_one() -> None:
+    assert task().type == "CopyActivity"
+    assert replace(task(), attempt_id="@Other").type == ""
+    assert replace(task(), attempt_id="@In_1").type == ""
