@@ -16,7 +16,8 @@
 # make lock   writes the lock files anew from pyproject.toml (needs uv)
 # make clean  removes what the others made
 #
-# PYTHON=... chooses the interpreter (3.11 or newer), WORKERS=... how many processes share the tests.
+# PYTHON=... chooses the interpreter (3.11 or newer), WORKERS=... how many processes share the tests;
+# CPU=1 ends unit and test with the modules that took most processor time.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -26,6 +27,9 @@ SHELL := /bin/bash
 
 # Tests start hundreds of interpreters: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
+ifdef CPU
+export TASKRUNNER_CPU := $(CPU)
+endif
 
 VENV := .venv
 PEERS := .venv-bench

@@ -54,6 +54,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     worker = getattr(config, "workerinput", {}).get("workerid")
     config.pluginmanager.register(Measuring(worker))
+    if os.environ.get("TASKRUNNER_CPU"):
+        from tests.accounting import Accounting
+
+        config.pluginmanager.register(Accounting())
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,9 +24,10 @@ _COVERAGE = "COVERAGE_PROCESS_CONFIG"
 #: Modules that only repeat what others measure, by their paths below tests/.
 _REPEATS = re.compile(
     r"(acceptance|chaos|fuzz|security)/"
-    r"|contract/test_store_contention\.py"
-    r"|integration/test_(agent_children|bench|broken_things|crowded_edge|groups|hand_out"
-    r"|two_services|store_full|store_truth)\.py"
+    r"|contract/test_(activations|pauses|placing|store_contention|wire)\.py"
+    r"|integration/test_(agent|agent_children|agent_cli|agent_logs|agent_s3|bench|broken_things"
+    r"|crowded_edge|ec2|full_disk|groups|hand_out|objects_s3|protocol_agent|proxy|run_as_user"
+    r"|store_full|store_truth|task_limits|tls|two_services|types)\.py"
 )
 #: Each worker imports every module: it is enough that one of them measures it.
 _IMPORTER = "gw0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,11 +15,18 @@ from tests.acceptance import seed
 from tests.acceptance.running import Service, taskrunner, until
 
 
+@pytest.fixture(scope="session")
+def own_endpoint() -> Iterator[str]:
+    """A server of this process's own: the names are the definition's, and must be free."""
+    with servers.moto() as endpoint:
+        yield endpoint
+
+
 @pytest.fixture
-def cloud() -> Iterator[seed.Cloud]:
+def cloud(own_endpoint: str) -> Iterator[seed.Cloud]:
     """The buckets and the topic of the seed definition."""
-    # A server of its own: the names are the definition's, and must be free.
-    with servers.moto() as endpoint, closing(seed.Cloud(endpoint)) as cloud:
+    urllib.request.urlopen(f"{own_endpoint}/moto-api/reset", data=b"").close()
+    with closing(seed.Cloud(own_endpoint)) as cloud:
         yield cloud
 
 

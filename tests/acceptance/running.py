@@ -84,7 +84,11 @@ class Service:
         return pipeline
 
     def status(self, pipeline: str, instance: str) -> str | None:
-        reply = self.client.describe_objects(pipelineId=pipeline, objectIds=[instance])
+        """The status, once the scheduler has made the instance."""
+        try:
+            reply = self.client.describe_objects(pipelineId=pipeline, objectIds=[instance])
+        except self.client.exceptions.InvalidRequestException:
+            return None
         fields = [field for found in reply["pipelineObjects"] for field in found["fields"]]
         return next((f["stringValue"] for f in fields if f["key"] == "@status"), None)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 
 from tests.acceptance import seed
 from tests.acceptance.running import Peak, Service, taskrunner, until
+from tests.local_runs import run_here
 
 pytestmark = [pytest.mark.external_service, pytest.mark.slow, seed.needs_seed]
 
@@ -48,16 +47,10 @@ def test_served_and_local_runs_give_the_same_bytes(
     tmp_path: Path, service: Service, cloud: seed.Cloud, mariadb_database: str
 ) -> None:
     seed.fill_mariadb(mariadb_database)
-    local = subprocess.run(
-        [
-            *(sys.executable, "-m", "taskrunner", "run", str(seed.SEED), "--at", seed.START),
-            *("--database", f"RdsDatabase={mariadb_database}", "--s3-root", str(tmp_path / "s3")),
-            *("--work-dir", str(tmp_path / "local")),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+    local = run_here(
+        tmp_path,
+        *(str(seed.SEED), "--at", seed.START, "--database", f"RdsDatabase={mariadb_database}"),
+        *("--s3-root", str(tmp_path / "s3"), "--work-dir", str(tmp_path / "local")),
     )
     assert local.returncode == 0, local.stdout + local.stderr
     bucket = tmp_path / "s3" / "my-data-lake"
