@@ -10,6 +10,7 @@ from taskrunner.console.cookies import Cookies
 from taskrunner.console.edge import Console, ConsoleParts, Page
 from taskrunner.console.live import Live
 from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
+from taskrunner.console.pages.agents import agents
 from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import log
 from taskrunner.console.pages.pipeline import definition, grid, pipeline, run, runs
@@ -25,6 +26,7 @@ _INSTANCE = f"{_PIPELINE}/i/{{instance_id}}"
 PAGES: Sequence[Page] = (
     Page(path="/", handler=pipelines),
     Page(path="/waiting", handler=waiting),
+    Page(path="/agents", handler=agents),
     Page(path=_PIPELINE, handler=pipeline),
     Page(path=f"{_PIPELINE}/grid", handler=grid),
     Page(path=f"{_PIPELINE}/runs", handler=runs),

@@ -345,3 +345,13 @@ def test_what_waits_is_shown_by_its_cause_with_the_command_that_mends_it(
         assert page.count('<section class="cause">') == 1
     (first, *_) = V1(world).got(f"/pipelines/{made}/instances", component="A")["instances"]
     assert causes in html.unescape(visitor.follow(f"/p/{made}/i/{seg(first['id'])}"))
+
+
+def test_agents_and_work_that_nobody_asks_for_are_shown(
+    world: ServiceInProcess, visitor: Browser
+) -> None:
+    assert "No worker group has work" in visitor.follow("/agents")
+    V1(world).pipeline("orders", [ON_DEMAND, shell("A", workerGroup="lonely")])
+    page = visitor.follow("/agents")
+    assert "nobody asks for its work" in page
+    assert "No agent has been heard of" in visitor.follow("/agents?group=lonely")
