@@ -98,7 +98,11 @@ def test_nothing_installs_the_strangers_package() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.lock", "requirements-dev.lock", "requirements-spark.lock"]
+    "lock",
+    [
+        *("requirements.lock", "requirements-dev.lock", "requirements-spark.lock"),
+        "requirements-databases.lock",
+    ],
 )
 def test_locks_pin_every_package_with_hashes_and_name_no_place(lock: str) -> None:
     packages = pinned(lock)
@@ -116,6 +120,9 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     assert (
         names(PROJECT["optional-dependencies"]["spark"]) <= pinned("requirements-spark.lock").keys()
     )
+    for extra in ("oracle", "sqlserver"):
+        asked = names(PROJECT["optional-dependencies"][extra])
+        assert asked <= pinned("requirements-databases.lock").keys()
     # One environment serves both: what is in both must be the same.
     assert {name: development.get(name) for name in runtime} == runtime
 

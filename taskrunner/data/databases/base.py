@@ -94,6 +94,8 @@ class Database(ScriptSession):
     on_lossy_value = OnLossyValue.FAIL
     #: What a table needs at its end so that its changes are part of transactions.
     table_options: ClassVar[str] = ""
+    #: What stands for an empty text in tables of ours, where the server keeps none.
+    no_text: ClassVar[str] = ""
     #: Run at the end of a load, within its transaction: see `commit_load`.
     note_load: Callable[[], None] | None = None
 

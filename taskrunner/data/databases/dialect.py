@@ -17,6 +17,10 @@ class Family(Enum):
     MYSQL = auto()
     #: sqlite3: triggers end at `; END ;`.
     SQLITE = auto()
+    #: SQL*Plus: blocks of PL/SQL end at a line with `/` alone.
+    ORACLE = auto()
+    #: sqlcmd: batches end at a line with GO alone.
+    SQLSERVER = auto()
     #: A plugin's database.
     OTHER = auto()
 

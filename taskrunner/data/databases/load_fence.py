@@ -145,15 +145,16 @@ class LoadFence:
             [(count, run, attempt, handout)] = [row for batch in result.batches for row in batch]
         if count == "0":
             return None
-        return _Applied(run or "", int(attempt or 0), (handout or "").strip())
+        return _Applied((run or "").strip(), int(attempt or 0), (handout or "").strip())
 
     def _begun(self) -> _Applied:
         now = self._clock.now()
         claim = self._claim
         names = [_cut(text) for text in (claim.pipeline, claim.instance, self._target)]
+        none = f"'{self._database.no_text}'"
         try:
             self._run(
-                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, '', 0, '', ?)",  # noqa: S608  quoted
+                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, {none}, 0, {none}, ?)",  # noqa: S608  quoted
                 self._id,
                 *names,
                 f"{now:%Y-%m-%dT%H:%M:%SZ}",
@@ -184,7 +185,7 @@ class LoadFence:
             claim.handout,
             f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
             self._id,
-            seen.run,
+            seen.run or self._database.no_text,
             str(seen.attempt),
         )
         if count < 1:

@@ -111,6 +111,40 @@ def set_ssl_ca(options: Options, value: str) -> Options:
     return replace(options, ssl_ca=value.removeprefix("file:"))
 
 
+def match_names(options: Options, value: str) -> Options:
+    """The value says whether the server's certificate is to have its name, where there is TLS."""
+    matches = _BOOLEANS[{"on": "true", "off": "false"}.get(value.lower(), value.lower())]
+    return replace(options, other={**options.other, "match": str(matches).lower()})
+
+
+def set_encrypt(options: Options, value: str) -> Options:
+    """SQL Server's `encrypt`: whether to use TLS; TDS 8 (strict) is not known here."""
+    encrypts = _BOOLEANS[{"mandatory": "true", "optional": "false"}.get(value.lower(), value)]
+    if not encrypts:
+        return replace(options, ssl_mode="disable")
+    trusts = options.other.get("trust") == "true"
+    return replace(options, ssl_mode="require" if trusts else "verify-full")
+
+
+def trust_certificate(options: Options, value: str) -> Options:
+    """SQL Server's `trustServerCertificate`: true has TLS without a look at the certificate."""
+    trusts = _BOOLEANS[value.lower()]
+    mode = options.ssl_mode
+    if mode in {"verify-full", "require"}:
+        mode = "require" if trusts else "verify-full"
+    other = {**options.other, "trust": str(trusts).lower()}
+    return replace(options, ssl_mode=mode, other=other)
+
+
+_JTDS_SSL = {"off": "disable", "request": "prefer", "require": "require"}
+
+
+def set_jtds_ssl(options: Options, value: str) -> Options:
+    """JTDS's `ssl`; `authenticate` looks at the certificate."""
+    mode = "verify-full" if value.lower() == "authenticate" else _JTDS_SSL[value.lower()]
+    return replace(options, ssl_mode=mode)
+
+
 def set_connect_timeout(unit_s: float) -> Change:
     """The value is a time in units of so many seconds."""
 
@@ -150,7 +184,13 @@ def set_zero_dates(options: Options, value: str) -> Options:
 #: on it, since every value passes as the server's own text.
 _MEANINGLESS = frozenset(
     {
-        "allowmultiqueries", "allowpublickeyretrieval", "applicationname", "autoreconnect",
+        "allowmultiqueries", "allowpublickeyretrieval", "applicationname", "appname",
+        "autoreconnect", "columnencryptionsetting", "defaultrowprefetch", "implicitcachingenabled",
+        "lastupdatecount", "multisubnetfailover", "oracle.jdbc.defaultrowprefetch",
+        "oracle.jdbc.implicitstatementcachesize", "oracle.jdbc.j2ee13compliant",
+        "oracle.jdbc.timezoneasregion", "packetsize", "progname", "remarksreporting",
+        "responsebuffering", "selectmethod", "sendstringparametersasunicode", "statementpooling",
+        "tds", "usecursors", "usefmtonly", "uselobs", "v$session.program", "workstationid", "wsid",
         "cacheprepstmts", "defaultfetchsize", "defaultrowfetchsize", "dumpqueriesonexception",
         "enabled", "failoverreadonly", "forceconnectiontimezonetosession", "maxreconnects",
         "nullcatalogmeanscurrent", "opensourcesubprotocoloverride", "preparethreshold",

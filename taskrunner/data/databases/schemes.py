@@ -102,7 +102,40 @@ REDSHIFT = Scheme(
     },
 )
 SQLITE = Scheme(name="sqlite", title="SQLite", is_file=True)
-BUILT_IN = (MYSQL, POSTGRESQL, REDSHIFT, SQLITE)
+ORACLE = Scheme(
+    name="oracle",
+    title="Oracle",
+    port=1521,
+    properties={
+        # Of ours: the address names a SID, and not a service; and TLS (tcps).
+        "sid": to.keep("sid"),
+        "ssl": to.use_ssl("verify-full"),
+        "ssl_server_dn_match": to.match_names,
+        "oracle.net.ssl_server_dn_match": to.match_names,
+        "sslrootcert": to.set_ssl_ca,
+        "connect_timeout": to.set_connect_timeout(1),
+        "transport_connect_timeout": to.set_connect_timeout(1),
+        "oracle.net.connect_timeout": to.set_connect_timeout(0.001),
+        "oracle.jdbc.readtimeout": to.set_socket_timeout(0.001),
+    },
+    engines=("oracle-ee", "oracle-ee-cdb", "oracle-se2", "oracle-se2-cdb"),
+)
+SQLSERVER = Scheme(
+    name="sqlserver",
+    title="SQL Server",
+    aliases=("jtds", "mssql"),
+    port=1433,
+    properties={
+        "encrypt": to.set_encrypt,
+        "trustservercertificate": to.trust_certificate,
+        # jTDS's word for it.
+        "ssl": to.set_jtds_ssl,
+        "logintimeout": to.set_connect_timeout(1),
+        "sockettimeout": to.set_socket_timeout(0.001),
+    },
+    engines=("sqlserver-ee", "sqlserver-ex", "sqlserver-se", "sqlserver-web"),
+)
+BUILT_IN = (MYSQL, POSTGRESQL, REDSHIFT, SQLITE, ORACLE, SQLSERVER)
 
 
 def scheme_of(text: str) -> Scheme:

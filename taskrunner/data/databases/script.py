@@ -197,9 +197,31 @@ class Reader:
         if family.is_psql and sign == "\\":
             self._position = self._obeyed(client.psql_command(self._text, self._position))
             return False
+        if family in {Family.ORACLE, Family.SQLSERVER} and self._indent() is not None:
+            return self._line_of_a_vendor(family, begun=begun)
         if family is Family.SQLITE and sign == "." and not begun and self._indent() == "":
             self._obeyed(client.dot_command(self._text, self._position))
         return None
+
+    def _line_of_a_vendor(self, family: Family, *, begun: bool) -> bool | None:
+        """A line that ends a statement (`GO`, `/`), or is SQL*Plus's own."""
+        text, position = self._text, self._position
+        if family is Family.SQLSERVER:
+            end = self._obeyed(client.batch_end(text, position))
+            if end is not None:
+                self._position = end
+            return None if end is None else True
+        end = client.slash_end(text, position)
+        if end is not None:
+            if not begun:
+                why = "a / behind a statement that has ended would run it again: leave one out"
+                self._obeyed(Refused(why))
+            self._position = end
+            return True
+        passed = None if begun else self._obeyed(client.sql_plus_line(text, position))
+        if passed is not None:
+            self._position = passed
+        return None if passed is None else False
 
     def _command_of_mysql(self, current: list[Token], sign: str, *, begun: bool) -> bool | None:
         text, position = self._text, self._position

@@ -49,7 +49,51 @@ def body_for(family: Family) -> Body:
         return AtomicBody()
     if family is Family.SQLITE:
         return TriggerBody()
+    if family is Family.ORACLE:
+        return PlSqlBody()
+    if family is Family.SQLSERVER:
+        return Batch()
     return BlockBody(stands_alone=family is Family.MYSQL)
+
+
+class Batch:
+    """As sqlcmd has it: whatever is between two lines with GO is one."""
+
+    open = True
+
+    def take(self, token: Token) -> None:
+        """It goes on."""
+
+
+class PlSqlBody:
+    """As SQL*Plus has it: what begins as PL/SQL does goes on to a line with `/` alone."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._is_open = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it is PL/SQL."""
+        return self._is_open
+
+    def take(self, token: Token) -> None:
+        """Look at the first words: CREATE OR REPLACE EDITIONABLE PACKAGE are four."""
+        if self._is_open or len(self._words) > 4 or token.kind != "word":
+            return
+        self._words.append(token.text.upper())
+        first, last = self._words[0], self._words[-1]
+        if len(self._words) == 1:
+            self._is_open = first in {"BEGIN", "DECLARE"}
+        else:
+            between = set(self._words[1:-1]) <= _BEFORE_KIND
+            self._is_open = first == "CREATE" and between and last in _PL_SQL
+
+
+#: What CREATE makes that is written in PL/SQL (or Java), and what may stand before that.
+_PL_SQL = {"FUNCTION", "JAVA", "LIBRARY", "PACKAGE", "PROCEDURE", "TRIGGER", "TYPE"}
+_BEFORE_KIND = {"AND", "COMPILE", "EDITIONABLE", "NOFORCE", "FORCE", "NONEDITIONABLE", "OR"}
+_BEFORE_KIND |= {"REPLACE", "RESOLVE"}
 
 
 class AtomicBody:

@@ -117,6 +117,61 @@ def dot_command(script: str, position: int) -> Refused:
     return Refused(f"{name} is a command of sqlite3's, not SQL: it is not run here")
 
 
+_GO = re.compile(r"[ \t]*GO(?:[ \t]+(?P<count>\d+))?[ \t]*(?:--[^\n]*)?\r?(?:\n|\Z)", re.IGNORECASE)
+_SLASH = re.compile(r"[ \t]*/[ \t]*\r?(?:\n|\Z)")
+_SQLCMD = re.compile(r"[ \t]*(?:!!|:[A-Za-z]\w*)")
+_SQL_PLUS = re.compile(r"[ \t]*(?P<name>@@?|!|[A-Za-z]+)(?P<rest>[^\n]*)")
+#: SQL*Plus's own: how answers are shown, which nobody sees; a failure ends a script in any case.
+_PASSED_OVER = {"COL", "COLUMN", "PROMPT", "REM", "REMARK", "TTITLE", "BTITLE", "BREAK", "CLEAR"}
+_SET_OPTIONS = re.compile(
+    r"\s+(?:APPI|ARRAY|BLO|CMDSEP|COLSEP|DEF|SCAN|ECHO|FEED|FLUSH|HEA|LIN|LONG|NEWP|NULL|NUM|PAGES"
+    r"|PAU|SERVEROUT|SHOW|SQLBL|SQLP|TAB|TERM|TIMI|TRIM|UND|VER|WRA)\w*\b(?!\s*=)",
+    re.IGNORECASE,
+)
+_STOPS = re.compile(r"(?i)\s+(?:SQL|OS)ERROR\s+EXIT")
+_ERRORS = re.compile(r"(?i)\s+ERR")
+_REFUSED = {
+    *("ACC", "ACCEPT", "CONN", "CONNECT", "COPY", "DEF", "DEFINE", "DISC", "DISCONNECT", "ED"),
+    *("EDIT", "EXEC", "EXECUTE", "GET", "HO", "HOST", "PASSW", "PASSWORD", "PRI", "PRINT", "SAVE"),
+    *("SPO", "SPOOL", "START", "STORE", "UNDEF", "UNDEFINE", "VAR", "VARIABLE", "XQUERY"),
+}
+
+
+def batch_end(script: str, position: int) -> int | Refused | None:
+    """Where a line that ends a batch of sqlcmd's ends; None: it is SQL."""
+    if _SQLCMD.match(script, position):
+        return Refused("this is a command of sqlcmd's, not SQL: it is not run here")
+    found = _GO.match(script, position)
+    if found is None:
+        return None
+    if found["count"] not in {None, "1"}:
+        return Refused(f"GO {found['count']} would run its batch several times: write it out")
+    return found.end()
+
+
+def slash_end(script: str, position: int) -> int | None:
+    """Where a line with `/` alone ends; None: it is another one."""
+    found = _SLASH.match(script, position)
+    return found.end() if found else None
+
+
+def sql_plus_line(script: str, position: int) -> int | Refused | None:
+    """Where a line of SQL*Plus's own ends that is passed over; None: it is SQL."""
+    found = _SQL_PLUS.match(script, position)
+    if found is None:
+        return None
+    name, end = found["name"].upper(), end_of_line(script, position)
+    shows = name == "SET" and _SET_OPTIONS.match(found["rest"]) is not None
+    ends = name in {"EXIT", "QUIT"} and not script[end:].strip()
+    stops = name == "WHENEVER" and _STOPS.match(found["rest"])
+    errors = name in {"SHO", "SHOW"} and _ERRORS.match(found["rest"])
+    if name in _PASSED_OVER or shows or ends or stops or errors:
+        return end
+    if name in {*_REFUSED, "@", "@@", "!", "EXIT", "QUIT", "SHO", "SHOW", "WHENEVER"}:
+        return Refused(f"{found['name']} is a command of SQL*Plus's, not SQL: it is not run here")
+    return None
+
+
 def takes_data(shape: str, family: Family) -> bool:
     """Whether the lines behind a statement are its data."""
     return family.is_psql and _COPY_IN.match(shape) is not None

@@ -96,12 +96,24 @@ _SQLITE = {
         r"|READ_UNCOMMITTED|SECURE_DELETE|SYNCHRONOUS|TEMP_STORE|WAL_CHECKPOINT)",
     ),
 }
+_ORACLE = {
+    Role.CONTROL: _any("COMMIT", "ROLLBACK(?!(?: WORK)? TO )", "SET TRANSACTION"),
+}
+_SQLSERVER = {
+    # A batch may have it anywhere.
+    Role.CONTROL: re.compile(r"(?s:.*)\b(?:BEGIN|COMMIT|ROLLBACK|SAVE) TRAN(?:SACTION)?\b"),
+    Role.ALONE: _any(
+        "(?:CREATE|ALTER|DROP) (?:DATABASE|FULLTEXT)", "BACKUP", "RECONFIGURE", "RESTORE"
+    ),
+}
 _OTHER = {Role.ALONE: _any("VACUUM")}
 _ROLES: Mapping[Family, Mapping[Role, re.Pattern[str]]] = {
     Family.POSTGRESQL: _POSTGRESQL,
     Family.REDSHIFT: _REDSHIFT,
     Family.MYSQL: _MYSQL,
     Family.SQLITE: _SQLITE,
+    Family.ORACLE: _ORACLE,
+    Family.SQLSERVER: _SQLSERVER,
     Family.OTHER: _OTHER,
 }
 #: MySQL commits what was before them, whether they succeed or not.
@@ -131,6 +143,13 @@ _COMMITTING = _any(
 )
 
 
+#: Oracle commits before and after whatever changes its catalog.
+_COMMITTING_OF_ORACLE = _any(
+    *("ALTER(?! SESSION)", "ANALYZE", "ASSOCIATE", "AUDIT", "COMMENT", "CREATE", "DROP"),
+    *("FLASHBACK", "GRANT", "NOAUDIT", "PURGE", "RENAME", "REVOKE", "TRUNCATE"),
+)
+
+
 def role_of(statement: Statement, family: Family) -> Role:
     """What a statement has to do with transactions."""
     for role, pattern in _ROLES[family].items():
@@ -141,4 +160,6 @@ def role_of(statement: Statement, family: Family) -> Role:
 
 def commits_first(statement: Statement, family: Family) -> bool:
     """Whether the server commits before it runs a statement, unasked."""
+    if family is Family.ORACLE:
+        return _COMMITTING_OF_ORACLE.match(statement.shape) is not None
     return family is Family.MYSQL and _COMMITTING.match(statement.shape) is not None

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from taskrunner.data.databases.properties import Options, parse_options
 from taskrunner.data.databases.schemes import Scheme, scheme_of
+from taskrunner.data.databases.vendor_urls import common_form
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.host.local_files import LocalFiles
 from taskrunner.logins import hide_secret
@@ -63,6 +64,10 @@ class DatabaseSpec:
 
 def from_jdbc(object_id: str, connection_string: str, login: Login) -> DatabaseSpec:
     """Read `jdbc:mysql://host:port/db?a=b` and its kin; raises PermanentTaskError."""
+    try:
+        connection_string = told(common_form(str(connection_string)), connection_string)
+    except ValueError as error:
+        raise _invalid(object_id, str(error)) from None
     name, _, rest = connection_string.strip().removeprefix("jdbc:").partition(":")
     rest = told(rest, connection_string)
     if not connection_string.strip().startswith("jdbc:") or not rest:

@@ -125,9 +125,9 @@ def test_what_is_missing_is_named(object_type: str, key: str) -> None:
 
 
 def test_a_database_without_a_driver() -> None:
-    fields = {"connectionString": "jdbc:oracle://host:1521/db"}
+    fields = {"connectionString": "jdbc:db2://host:50000/db"}
     task = new_task("SqlActivity", {}, new_object("Db", "JdbcDatabase", fields))
-    with pytest.raises(PermanentTaskError, match=r"no driver for 'oracle'.*mysql") as caught:
+    with pytest.raises(PermanentTaskError, match=r"no driver for 'db2'.*mysql") as caught:
         open_database(task.object("Db"), DataSettings())
     assert caught.value.error_id == ErrorId.UNSUPPORTED_TYPE
 
@@ -155,7 +155,7 @@ def test_usable_redirections_pass(url: str) -> None:
 def test_unusable_redirections_are_told_before_anything_runs(url: str, words: str) -> None:
     with pytest.raises(ConfigError, match=f"'Db'.*{words}") as caught:
         check_url("Db", url)
-    wanted = r"wanted mysql://HOST[:PORT]/NAME or postgresql://HOST[:PORT]/NAME or"
+    wanted = r"wanted mysql://HOST[:PORT]/NAME or oracle://HOST[:PORT]/NAME or"
     assert wanted in str(caught.value)
     assert "sqlite:///PATH" in str(caught.value)
     assert "hush" not in str(caught.value)

@@ -67,6 +67,7 @@ def installed(tmp_path: Path) -> Iterator[Path]:
 
 def test_every_driver_of_ours_has_a_row_that_is_read_without_it() -> None:
     own = [p for p in plugins.installed() if p.kind is Kind.DATABASE and p.built_in]
+    # Those of extras, too: their libraries are loaded with the first database.
     assert {plugin.name: plugin.load().scheme for plugin in own} == {
         scheme.name: scheme for scheme in BUILT_IN
     }
@@ -82,17 +83,23 @@ def test_no_two_rows_claim_a_name_or_an_engine() -> None:
 
 @pytest.mark.parametrize(
     ("engine", "name"),
-    [("mariadb", "mysql"), ("aurora-postgresql", "postgresql"), ("postgres", "postgresql")],
+    [
+        ("mariadb", "mysql"),
+        ("aurora-postgresql", "postgresql"),
+        ("oracle-se2", "oracle"),
+        ("postgres", "postgresql"),
+        ("sqlserver-web", "sqlserver"),
+    ],
 )
 def test_an_engine_of_rds_speaks_a_scheme(engine: str, name: str) -> None:
     found = scheme_of_engine(engine)
     assert found is not None
     assert found.name == name
-    assert scheme_of_engine("oracle-ee") is None
+    assert scheme_of_engine("db2-ae") is None
 
 
 def test_of_a_scheme_that_nobody_knows_only_its_name_is_known() -> None:
-    assert scheme_of("Oracle") == schemes.Scheme(name="oracle")
+    assert scheme_of("DB2") == schemes.Scheme(name="db2")
 
 
 @pytest.mark.usefixtures("installed")

@@ -25,7 +25,7 @@ def address(spec: DatabaseSpec) -> tuple[str, str, int, str]:
         ("jdbc:mysql://host/sh%20op", ("mysql", "host", 3306, "sh op")),
         ("jdbc:sqlite:/data/shop.db", ("sqlite", "", 0, "/data/shop.db")),
         ("jdbc:sqlite:file:/data/shop.db?mode=ro", ("sqlite", "", 0, "/data/shop.db")),
-        ("jdbc:oracle://host:1521/shop", ("oracle", "host", 1521, "shop")),
+        ("jdbc:db2://host:50000/shop", ("db2", "host", 50000, "shop")),
     ],
 )
 def test_jdbc_connection_strings(text: str, expected: tuple[str, str, int, str]) -> None:
@@ -76,7 +76,7 @@ def test_redirections_to_files() -> None:
 
 def test_a_port_that_nobody_named_is_the_schemes_own_or_not_told() -> None:
     assert str(from_url("Db", "postgresql://host/x", LOGIN)).endswith("(postgresql at host:5432)")
-    assert str(from_url("Db", "oracle://host/x", LOGIN)).endswith("(oracle at host)")
+    assert str(from_url("Db", "db2://host/x", LOGIN)).endswith("(db2 at host)")
     assert str(from_url("Db", "mysql://[::1]/x", LOGIN)).endswith("(mysql at [::1]:3306)")
 
 
