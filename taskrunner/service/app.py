@@ -44,7 +44,7 @@ from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.poll_calls import POLL, PollCalls
 from taskrunner.service.replays import Replays
 from taskrunner.service.replies import fault_reply, json_reply, new_request_id
-from taskrunner.service.runner_calls import RunnerCalls
+from taskrunner.service.runner_calls import RunnerCalls, unless_ordered
 from taskrunner.service.shares import CostlyCalls, HeldPolls
 from taskrunner.service.v1.edge import EdgeParts, V1Edge
 from taskrunner.service.v1.route import Route as V1Route
@@ -257,7 +257,8 @@ class _Api:
                 permit.holder, request, lambda: _read(operation, permit, request)
             )
             self._runners.polled(call.sender, message)
-            answer = await self.polls.answer(permit, message, self._handlers[POLL], call.receive)
+            handler = unless_ordered(self._handlers[POLL], call.sender.runner_id(message))
+            answer = await self.polls.answer(permit, message, handler, call.receive)
             self._runners.polled(call.sender, message)
             return answer
         if operation in COSTLY:

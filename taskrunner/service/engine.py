@@ -19,6 +19,7 @@ from taskrunner.model.task import Task
 from taskrunner.model.validate import Finding
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
+from taskrunner.service.agent_orders import AgentOrders
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.checks import Check, checks_of
@@ -70,6 +71,7 @@ class Service:
         self.clock: Clock = self._timeline or host
         self.work_ready = WorkReady()
         self.roster = Roster(self.store, self.clock)
+        self.orders = AgentOrders(self.store, self.clock)
         self._definitions = DefinitionCache(
             self._load_definition, retry_delay_cap=settings.retry_delay_cap
         )
@@ -378,7 +380,7 @@ class Service:
     ) -> bool:
         """Note that a runner lives; true when it is to terminate."""
         self.roster.beat(RunnerCall(caller=caller), runner_id, group, host)
-        return False
+        return self.orders.is_to_end(caller.account, runner_id)
 
     @contextmanager
     def runner_transaction(self, caller: Caller) -> Iterator[Tasks]:

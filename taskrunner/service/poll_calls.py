@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.types import Receive
@@ -46,6 +46,7 @@ class PollCalls:
         self._service = service
         self._pool = pool
         self._replays = replays
+        self._hold_s = hold_s
         self._polls = Polls(service.work_ready, hold_s=hold_s)
 
     @property
@@ -99,10 +100,10 @@ class PollCalls:
             return None if task is None else self._hand(permit, handover, task, reply)
 
         waiting = asyncio.ensure_future(
-            self._polls.wait(
+            self._wait(
                 message.worker_group,
                 lambda: self._pool.run(permit.holder, claim),
-                account=permit.caller.account,
+                permit.caller.account,
             )
         )
         try:
@@ -113,6 +114,21 @@ class PollCalls:
         if answer is None:
             await self._leave(handover, permit)  # of a poll that was ended in a claim
         return answer or _EMPTY
+
+    async def _wait(
+        self, worker_group: str, claim: Callable[[], Awaitable[bytes | None]], account: str
+    ) -> bytes | None:
+        """A task, unless the runner is to get none: its poll is held all the same, but by itself.
+
+        So it takes no wake-up from others; when it may have work again, its next poll gets it.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._hold_s
+        try:
+            return await self._polls.wait(worker_group, claim, account=account)
+        except OnHold:
+            await self._polls.rest(end - loop.time())
+            return None
 
     def _hand(
         self, permit: Permit, handover: _Handover, task: Task, reply: PollForTaskOutput
@@ -133,6 +149,10 @@ class PollCalls:
             await self._pool.run(
                 permit.holder, lambda: self._service.give_back(task, permit.caller)
             )
+
+
+class OnHold(Exception):
+    """Whoever polls is to get no work for now."""
 
 
 class _Handover:

@@ -66,6 +66,8 @@ class Polls:
         self._hold_s = hold_s
         self._groups: dict[tuple[str, str], _Group] = {}
         self._closed = False
+        #: Polls of those that get no work.
+        self._resting = _Group()
 
     @property
     def waiting(self) -> int:
@@ -109,9 +111,15 @@ class Polls:
             if group.announced == seen:
                 await group.sleep(left_s)
 
+    async def rest(self, seconds: float) -> None:
+        """Hold a poll that is given nothing, until its time is over or the service stops."""
+        if not self._closed:
+            await self._resting.sleep(max(0.0, seconds))
+
     def close(self) -> None:
         """Answer every poll, now and from now on, without waiting."""
         self._closed = True
+        self._resting.wake_all()
         for group in self._groups.values():
             group.wake_all()
 

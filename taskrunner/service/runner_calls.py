@@ -9,7 +9,10 @@ from typing import Protocol
 
 from taskrunner.errors import InternalService, ServiceFault
 from taskrunner.service.auth import Permit
-from taskrunner.service.poll_calls import POLL
+from taskrunner.service.callers import Caller
+from taskrunner.service.engine import Service
+from taskrunner.service.handler import Handler
+from taskrunner.service.poll_calls import POLL, OnHold
 from taskrunner.service.roster import RunnerCall
 from taskrunner.service.store.rows import RefusedPollRow
 from taskrunner.wire.codec import decode_input
@@ -38,6 +41,10 @@ class Sender:
         """What the caller says of itself."""
         return read_user_agent(self.headers.get("user-agent", ""))
 
+    def runner_id(self, message: PollForTaskInput) -> str | None:
+        """By what the sender of a poll is known: as the roster has it."""
+        return (self.facts and self.facts.runner_id) or message.hostname or self.ip or None
+
     @property
     def is_poll(self) -> bool:
         """Whether it asks for work."""
@@ -58,6 +65,17 @@ class Noted(Protocol):
     def refused(self, row: RefusedPollRow) -> None:
         """A poll was refused."""
         ...
+
+
+def unless_ordered(handler: Handler, runner_id: str | None) -> Handler:
+    """PollForTask's handler, for a runner that an operator may have told to take no work."""
+
+    def claim(service: Service, caller: Caller, message: PollForTaskInput) -> object:
+        if runner_id is not None and service.orders.takes_no_work(caller.account, runner_id):
+            raise OnHold
+        return handler(service, caller, message)
+
+    return claim
 
 
 class RunnerCalls:

@@ -175,6 +175,7 @@ def test_a_pipeline_is_held(line: Line, tmp_path: Path) -> None:
         ("backfill", "df-1", "2026-01-01", "2026-01-02"),
         ("pipelines", "list", "--late"),
         ("agents", "list"),
+        ("agents", "drain", "one"),
         ("groups",),
         ("pipelines", "list", "--group", "g"),
         ("rerun", "df-1", "--run", T, "--dry-run"),
@@ -208,6 +209,13 @@ def test_agents_and_groups_are_listed(line: Line, tmp_path: Path) -> None:
     (agent,) = line.json("agents", "list", "--group", "wg")["agents"]
     assert (agent["id"], agent["state"]) == ("runner.example", "READY")
     assert "runner.example" in line.run("agents", "list")
+    told = line.run("agents", "pause", "runner.example", "--note", "upgrade", "--minutes", "5")
+    assert told.startswith("runner.example: takes no work until ")
+    assert "anonymous: upgrade" in line.run("agents", "list")
+    assert "once what it runs has ended" in line.run("agents", "drain", "--group", "wg")
+    assert "takes work again" in line.run("agents", "resume", "runner.example")
+    line.run("agents", "resume", code=1)
+    assert "say which agents" in line.err
     assert "wg" in line.run("groups")
 
 

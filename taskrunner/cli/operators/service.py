@@ -123,6 +123,10 @@ class Service:
         """Agents that were heard of lately. Raises OnlyOurs."""
         return list(self.ours("to list agents").get("agents", **filters)["agents"])
 
+    def tell_agents(self, action: str, body: Mapping[str, Any]) -> Any:
+        """Pause, drain or resume agents. Raises OnlyOurs."""
+        return self.ours(f"to {action} agents").post("agents", action, body=body)
+
     def groups(self, filters: Mapping[str, Any]) -> list[Any]:
         """Worker groups. Raises OnlyOurs."""
         return list(self.ours("to list worker groups").get("groups", **filters)["groups"])

@@ -92,6 +92,12 @@ class RunnerRow(Row):
     busy: int | None = None
     #: Why it takes no work, as it says itself; empty: it takes it; None: it does not say.
     paused: str | None = None
+    #: What an operator has told it, PAUSE or DRAIN: who, why, when, and until when.
+    ordered: str | None = None
+    ordered_by: str | None = None
+    ordered_note: str | None = None
+    ordered_at: datetime | None = None
+    ordered_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

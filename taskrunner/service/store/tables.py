@@ -274,6 +274,11 @@ runners = sa.Table(
     sa.Column("last_seen_at", UtcDateTime, nullable=False),
     sa.Column("last_poll_at", UtcDateTime),
     sa.Column("last_heartbeat_at", UtcDateTime),
+    sa.Column("ordered", sa.Text),  # PAUSE or DRAIN, by an operator
+    sa.Column("ordered_by", sa.Text),
+    sa.Column("ordered_note", sa.Text),
+    sa.Column("ordered_at", UtcDateTime),
+    sa.Column("ordered_until", UtcDateTime),
     sa.Index(None, "account", "last_seen_at"),
 )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from taskrunner.service.agent_orders import Order
 from taskrunner.service.v1.schema import about
 
 
@@ -14,8 +15,20 @@ class AgentState(StrEnum):
 
     READY = "READY"  # it asks for work
     BUSY = "BUSY"  # it runs as many tasks as it can
-    PAUSED = "PAUSED"  # it takes no work, as it says itself
+    PAUSED = "PAUSED"  # it takes no work, as it says itself or was told
+    DRAINING = "DRAINING"  # it was told to finish what runs, and to end
     SILENT = "SILENT"  # it was not heard of for three minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOrder:
+    """What an operator has told an agent."""
+
+    order: Order = about("What.")
+    by: str = about("The user who did.")
+    at: datetime = about("When.")
+    until: datetime | None = about("Until when; left out: until it is resumed.", default=None)
+    note: str | None = about("Why.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +49,7 @@ class Agent:
     slots: int | None = about("Tasks that it runs at once.", default=None)
     busy: int | None = about("How many it ran when it was last heard of.", default=None)
     paused: str | None = about("Why it takes no work, as it says itself.", default=None)
+    order: AgentOrder | None = about("What it was told, as long as that counts.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +66,7 @@ class Group:
     name: str = about("Its name.")
     ready: int = about("Tasks that wait for a runner.")
     running: int = about("Tasks that a runner has.")
-    agents: int = about("Agents that ask for its work, and are not silent.")
+    agents: int = about("Agents that take its work: not silent, paused or draining.")
     slots: int = about("Tasks that these run at once, of this group and others.")
     busy: int = about("How many they run.")
     oldest_ready: datetime | None = about(

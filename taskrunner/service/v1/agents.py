@@ -8,14 +8,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from taskrunner.errors import InvalidRequest
 from taskrunner.model.why.groups import SILENT_AFTER
+from taskrunner.service.agent_orders import Order
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.store import agent_orders as order_store
 from taskrunner.service.store import runners as runner_store
 from taskrunner.service.store.rows import RunnerGroupRow, RunnerRow
 from taskrunner.service.store.worker_groups import GroupQueue, load_queues
-from taskrunner.service.v1.agent_shapes import Agent, AgentList, AgentState, Group, GroupList
-from taskrunner.service.v1.requests import ListAgents, ListGroups
+from taskrunner.service.v1.agent_shapes import (
+    Agent,
+    AgentList,
+    AgentOrder,
+    AgentState,
+    Group,
+    GroupList,
+)
+from taskrunner.service.v1.faults import NotFound
+from taskrunner.service.v1.requests import ListAgents, ListGroups, OfAgents, OrderAgents
 
 #: An agent that was not heard of for so long is not shown any more.
 SHOWN_FOR = timedelta(days=1)
@@ -48,6 +59,50 @@ def list_groups(service: Service, caller: Caller, request: ListGroups) -> GroupL
     return GroupList(groups=tuple(groups))
 
 
+def pause_agents(service: Service, caller: Caller, request: OrderAgents) -> AgentList:
+    """Have agents take no work; what they run goes on."""
+    return _tell(service, caller, request, Order.PAUSE)
+
+
+def drain_agents(service: Service, caller: Caller, request: OrderAgents) -> AgentList:
+    """Have agents take no work, finish what runs, and end: they hear it by a heartbeat."""
+    return _tell(service, caller, request, Order.DRAIN)
+
+
+def resume_agents(service: Service, caller: Caller, request: OfAgents) -> AgentList:
+    """Let agents take work again, from their next poll on."""
+    return _tell(service, caller, OrderAgents(ids=request.ids, group=request.group), None)
+
+
+def _tell(service: Service, caller: Caller, request: OrderAgents, order: Order | None) -> AgentList:
+    """Note an order for each agent that is meant. Raises NotFound, InvalidRequest."""
+    if bool(request.ids) == (request.group is not None):
+        raise InvalidRequest("say which agents: ids, or a group")
+    now = service.clock.now()
+    service.roster.save(now)  # whoever was heard of just now is known
+    until = now + timedelta(minutes=request.minutes) if request.minutes else None
+    known = {agent.id: agent for agent in _agents(service, caller, now)[0]}
+    ids = request.ids or [key for key, of in known.items() if request.group in of.groups]
+    unknown = sorted(set(ids) - known.keys())
+    if unknown:
+        raise NotFound(f"no agent {unknown[0]!r} was heard of within a day")
+    with service.store.write() as conn:
+        for key in ids:
+            order_store.give_order(
+                conn,
+                caller.account,
+                key,
+                order,
+                by=caller.user if order else None,
+                note=request.note,
+                at=now if order else None,
+                until=until,
+            )
+    service.orders.forget()
+    agents, _ = _agents(service, caller, now)
+    return AgentList(agents=tuple(agent for agent in agents if agent.id in set(ids)))
+
+
 def _agents(
     service: Service, caller: Caller, now: datetime
 ) -> tuple[list[Agent], Mapping[str, GroupQueue]]:
@@ -71,9 +126,11 @@ def _may_see(caller: Caller, group: str) -> bool:
 
 
 def _agent(row: RunnerRow, groups: Iterable[RunnerGroupRow], now: datetime) -> Agent:
-    state = AgentState.READY
+    order, state = _order(row, now), AgentState.READY
     if now - row.last_seen_at > SILENT_AFTER:
         state = AgentState.SILENT
+    elif order is not None:
+        state = AgentState.DRAINING if order.order is Order.DRAIN else AgentState.PAUSED
     elif row.paused:
         state = AgentState.PAUSED
     elif row.slots is not None and row.busy is not None and row.busy >= row.slots:
@@ -93,12 +150,28 @@ def _agent(row: RunnerRow, groups: Iterable[RunnerGroupRow], now: datetime) -> A
         slots=row.slots,
         busy=row.busy,
         paused=row.paused or None,
+        order=order,
+    )
+
+
+def _order(row: RunnerRow, now: datetime) -> AgentOrder | None:
+    over = row.ordered_until is not None and row.ordered_until <= now
+    if row.ordered is None or row.ordered_at is None or over:
+        return None
+    return AgentOrder(
+        order=Order(row.ordered),
+        by=row.ordered_by or "",
+        at=row.ordered_at,
+        until=row.ordered_until,
+        note=row.ordered_note,
     )
 
 
 def _group(name: str, agents: Iterable[Agent], queue: GroupQueue | None) -> Group:
     serving = [
-        agent for agent in agents if name in agent.groups and agent.state is not AgentState.SILENT
+        agent
+        for agent in agents
+        if name in agent.groups and agent.state in {AgentState.READY, AgentState.BUSY}
     ]
     return Group(
         name=name,

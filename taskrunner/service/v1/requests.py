@@ -257,6 +257,24 @@ class Backfill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfAgents:
+    """Agents: those that are named, or all that serve a worker group."""
+
+    ids: tuple[str, ...] = about("These agents.", default=(), most=1000)
+    group: str | None = about("All that serve this worker group.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAgents(OfAgents):
+    """Tell agents to take no work, or to end."""
+
+    note: str | None = about("Why.", default=None)
+    minutes: int | None = about(
+        "For how long; left out: until they are resumed.", default=None, least=1, most=525_600
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BulkPipelines(OfPipelines):
     """Pipelines: those that are named, or that meet every filter."""
 

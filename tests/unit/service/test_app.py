@@ -48,6 +48,10 @@ class Nothing:
         self.work_ready = WorkReady()
         self.roster = Roster(cast(Store, None), SystemClock())
         self.given_back: list[tuple[str, Caller]] = []
+        self.orders = self
+
+    def takes_no_work(self, _account: str, _runner_id: str) -> bool:
+        return False
 
     def give_back(self, task: Task, caller: Caller) -> None:
         self.given_back.append((task.task_id, caller))
