@@ -22,6 +22,7 @@ from taskrunner.cli.log_options import LogOptions, log_options
 from taskrunner.cli.served_alarms import alarms_option, publisher_of
 from taskrunner.cli.served_greeting import announce
 from taskrunner.cli.served_keys import authenticator_of, know_stored_keys
+from taskrunner.cli.served_metrics import metrics_token
 from taskrunner.cli.served_preconditions import Checker, preconditions_option, types_for
 from taskrunner.cli.served_tls import both, certificate_of
 from taskrunner.cli.store_options import (
@@ -61,6 +62,7 @@ class Options:
     host_name: tuple[str, ...]
     tls_cert: Path | None
     tls_key: Path | None
+    metrics_token_file: Path | None
     resources: str | None
     run_as_user: str | None
     tasks_as_service_user: bool
@@ -121,6 +123,14 @@ class Options:
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="The certificate's key, in PEM; without it it stands in the file of the certificate.",
+)
+@click.option(
+    "--metrics-token-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    envvar="TASKRUNNER_METRICS_TOKEN_FILE",
+    help="A token that opens /metrics to other hosts, as Authorization: Bearer. Without it, or the "
+    "credential metrics_token of systemd, they are for this host.",
 )
 @click.option(
     "--resources",
@@ -316,6 +326,7 @@ def _app(
         settings=EdgeSettings(
             host_names=_host_names(options),
             connections=options.max_connections,
+            metrics_token=metrics_token(options.metrics_token_file, os.environ),
             refresh=certificate.refresh if certificate else lambda: None,
         ),
         routes=resources.know_machines(authenticator, service.store),

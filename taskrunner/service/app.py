@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -26,6 +25,7 @@ from taskrunner.errors import (
     StoreError,
 )
 from taskrunner.logs import get_logger
+from taskrunner.service import watching
 from taskrunner.service.auth import Authenticator, Permit
 from taskrunner.service.bodies import (
     BODY_TIMEOUT_S,
@@ -34,9 +34,10 @@ from taskrunner.service.bodies import (
     body_limit,
     read_body,
 )
-from taskrunner.service.connections import most_connections
+from taskrunner.service.connections import Connections, most_connections
 from taskrunner.service.costly import check_expressions
 from taskrunner.service.engine import Service
+from taskrunner.service.gauges import Edge, Gauges
 from taskrunner.service.handler import Handler
 from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.hosts import HostGuard
@@ -82,6 +83,8 @@ class EdgeSettings:
     connections: int | None = None
     #: How often keys are looked at whether they have changed.
     key_check_s: float = 1.0
+    #: What opens the metrics to other hosts; None: nothing does.
+    metrics_token: str | None = None
     #: What else is looked at then, in a thread.
     refresh: Callable[[], None] = lambda: None
     clock: Clock = field(default_factory=SystemClock)
@@ -118,8 +121,7 @@ def create_app(
     app = Starlette(
         routes=[
             Route("/", endpoint=api, methods=["POST"]),
-            Route("/livez", endpoint=_alive, methods=["GET"]),
-            Route("/ping", endpoint=_alive, methods=["GET"]),
+            *watching.routes(api.watched()),
             *pages(api.parts),
             Route("/v1/{path:path}", endpoint=V1Edge(api.parts, v1)),
             *routes,
@@ -129,12 +131,8 @@ def create_app(
     )
     app.state.stop = api.stop
     app.state.waiting_polls = lambda: api.polls.waiting
-    app.state.connections = api.connections
+    app.state.connections = api.places
     return app
-
-
-async def _alive(_request: Request) -> Response:
-    return PlainTextResponse("ok\n")
 
 
 class _Api:
@@ -156,6 +154,9 @@ class _Api:
         self._bodies = BodyRoom()
         self._runners = RunnerCalls(service.roster, settings.clock.now)
         self.connections = settings.connections or most_connections()
+        #: Who holds them; the server enters and removes each.
+        self.places = Connections(self.connections)
+        self._is_stopping = False
         self.polls = PollCalls(
             service,
             self._pool,
@@ -176,8 +177,25 @@ class _Api:
             body_timeout_s=settings.body_timeout_s,
         )
 
+    def watched(self) -> watching.Watched:
+        """What is told to whoever watches the service."""
+        edge = Edge(
+            polls_open=lambda: self.polls.waiting,
+            connections=lambda: self.places.taken,
+            connections_limit=self.connections,
+        )
+        service, clock = self._service, self._settings.clock
+        return watching.Watched(
+            store=service.store,
+            gauges=Gauges(service.store, service.meters, edge, clock),
+            stuck=service.stuck,
+            is_stopping=lambda: self._is_stopping,
+            token=self._settings.metrics_token,
+        )
+
     def stop(self) -> None:
         """Answer waiting polls, and end what else would never end."""
+        self._is_stopping = True
         self.polls.close()
         for end in self.parts.at_stop:
             end()
@@ -221,14 +239,25 @@ class _Api:
 
     async def _respond(self, call: Incoming, request_id: str) -> Response:
         """The reply. Raises ClientGone, also while the rest of a refused request goes by."""
+        begun = self._settings.clock.monotonic()
         try:
-            return json_reply(await self._answer(call, request_id), request_id=request_id)
+            answer = await self._answer(call, request_id)
+            self._count(call, "OK", begun)
+            return json_reply(answer, request_id=request_id)
         except ServiceFault as fault:
+            self._count(call, fault.code, begun)
             self._runners.refused(call.sender, fault)
             response = fault_reply(fault, request_id=request_id)
             if not await call.passed_over(fault):
                 response.headers["connection"] = "close"
             return response
+
+    def _count(self, call: Incoming, code: str, begun: float) -> None:
+        named = call.headers.get("x-amz-target", "").partition(".")[2]
+        operation = named if named in self._handlers else "other"
+        # A poll takes as long as there is no work.
+        took = None if operation == POLL else self._settings.clock.monotonic() - begun
+        self._service.meters.answered(operation, code, took)
 
     async def _answer(self, call: Incoming, request_id: str) -> bytes:
         headers = call.headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,6 +10,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from taskrunner.errors import ErrorId
+from taskrunner.logs import get_logger
 from taskrunner.model.decisions import (
     ACTIVE,
     Announce,
@@ -30,6 +33,7 @@ from taskrunner.model.instances import Category, DependencyKind, attempt_id
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.shared_decisions import cancel
 from taskrunner.model.states import (
+    INSTANCE_FAILED,
     INSTANCE_TERMINAL,
     AttemptStatus,
     InstanceStatus,
@@ -37,10 +41,13 @@ from taskrunner.model.states import (
 )
 from taskrunner.service.actions.alarms import notify
 from taskrunner.service.definitions import LoadedDefinition
+from taskrunner.service.meters import Meters
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
+
+log = get_logger()
 
 
 @dataclass
@@ -54,6 +61,21 @@ class SchedulingTransaction:
     ready: set[str] = field(default_factory=set)
     #: Pipelines of which an instance came to its end.
     ended: set[str] = field(default_factory=set)
+    #: What is counted once it commits, by the names of metrics.
+    counted: Counter[str] = field(default_factory=Counter)
+    #: What is logged then: an event of `events`, and its facts.
+    told: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def tell(self, event: str, row: InstanceRow, **facts: Any) -> None:
+        """Have something that happened to an instance logged once it commits."""
+        where = {"pipeline_id": row.pipeline_id, "instance_id": row.instance_id}
+        self.told.append((event, {**where, **{k: v for k, v in facts.items() if v is not None}}))
+
+    def committed(self, meters: Meters) -> None:
+        """Count and log what has happened."""
+        meters.add_all(self.counted)
+        for event, facts in self.told:
+            log.warning(event, **facts)
 
 
 @dataclass
@@ -120,6 +142,7 @@ def _become(change: _Change, decision: Become) -> bool:
         values["actual_start"] = transaction.now
     if not change.update(**values):
         return False
+    _tell_of_failure(change.transaction, before, decision)
     places = active_statuses(before.category)
     if before.status in places and decision.status not in places:
         instance_store.wake_siblings(transaction.conn, before, transaction.now)
@@ -135,6 +158,15 @@ def _become(change: _Change, decision: Become) -> bool:
             woken += [user.instance_id for user in users.get(before.instance_id, ())]
         instance_store.wake(transaction.conn, before.pipeline_id, woken, transaction.now)
     return True
+
+
+def _tell_of_failure(
+    transaction: SchedulingTransaction, row: InstanceRow, decision: Become
+) -> None:
+    if decision.status in INSTANCE_FAILED:
+        transaction.tell(
+            "an instance failed", row, status=decision.status, error_id=decision.error_id
+        )
 
 
 def _began(change: _Change) -> datetime | None:
@@ -211,6 +243,7 @@ def _requeue(change: _Change, decision: Requeue) -> bool:
     change.head = replace(head, **values)
     if head.task_id is not None:
         attempt_store.close_handout(conn, head.task_id, "SUPERSEDED")
+        change.transaction.counted["taskrunner_handouts_unacknowledged_total"] += 1
     return True
 
 
@@ -239,6 +272,11 @@ def _end_attempt(change: _Change, decision: EndAttempt) -> bool:
     )
     if changed and head.task_id is not None:
         attempt_store.close_handout(transaction.conn, head.task_id, "SUPERSEDED")
+    if changed and decision.error_id == ErrorId.STALLED:
+        transaction.counted["taskrunner_leases_lost_total"] += 1
+        transaction.tell(
+            "a runner fell silent", change.row, hostname=head.hostname, attempt=head.number
+        )
     return changed
 
 

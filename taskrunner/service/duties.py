@@ -57,6 +57,8 @@ class Duties:
         if self.checks is not None:
             self._wakes["preconditions"] = self.checks.wake
         self._threads: list[threading.Thread] = []
+        #: When each loop has ended a step, by the clock that nobody sets.
+        self._moved: dict[str, float] = {}
 
     def start(self) -> None:
         """Start every duty."""
@@ -102,6 +104,11 @@ class Duties:
             return 0
         return min(LONGEST_NAP_S, max(0.01, self.scheduler.idle_s(now)))
 
+    def stuck(self, longest_s: float) -> list[str]:
+        """The duties that have not come to the end of a step for so long."""
+        now = self.clock.monotonic()
+        return [name for name, moved in self._moved.items() if now - moved > longest_s]
+
     def kick(self) -> None:
         """Have the scheduler look at once."""
         self._kick.set()
@@ -129,9 +136,11 @@ class Duties:
 
     def _loop(self, name: str, step: Callable[[datetime], float]) -> None:
         woken = self._wakes.get(name, self._stop)
+        self._moved[name] = self.clock.monotonic()
         while not self._stop.is_set():
             self._kick_seen(woken)
             nap_s = self._try(name, step)
+            self._moved[name] = self.clock.monotonic() + nap_s
             if nap_s:
                 self.clock.wait(woken, nap_s)
 

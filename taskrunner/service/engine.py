@@ -76,7 +76,8 @@ class Service:
             self._load_definition, retry_delay_cap=settings.retry_delay_cap
         )
         load = self._definitions.get
-        self.scheduler = Scheduler(self.store, settings, load, self.work_ready)
+        self.meters = self.store.meters
+        self.scheduler = Scheduler(self.store, settings, load, self.work_ready, self.meters)
         launched_by, rules = made(provider, self.store), settings.resources
         self.resources = ResourceManager(
             self.store, launched_by, load, rules=rules, work_ready=self.work_ready
@@ -85,7 +86,7 @@ class Service:
         self.cleaner = Cleaner(
             self.store, settings.retention, self._definitions, self.stopping.take_up
         )
-        self.alarms = AlarmLoop(self.store, publisher or Recorder())
+        self.alarms = AlarmLoop(self.store, publisher or Recorder(), self.meters)
         #: Hears the service's other processes. A SQLite file has no other: it has one owner.
         self.listener: Listener | None = None
         if not self.store.is_sqlite:
@@ -118,6 +119,10 @@ class Service:
         self._duties.stop()
         self.store.close()
 
+    def stuck(self, longest_s: float) -> list[str]:
+        """The background duties that hang, if they have done so for so long."""
+        return self._duties.stuck(longest_s)
+
     def catch_up(self) -> None:
         """Before anything is decided: have no lease end because the host's clock was set."""
         if self._timeline is not None:
@@ -135,6 +140,7 @@ class Service:
             yield transaction
             self.work_ready.tell(conn, transaction.ready, transaction.now)
         self.work_ready.announce(transaction.ready)
+        transaction.committed(self.meters)
         self._duties.kick()
 
     # -- pipelines ------------------------------------------------------------------------
@@ -352,6 +358,7 @@ class Service:
         """Hand a task to somebody else: whoever polled for it has gone without it."""
         with self.runner_transaction(caller) as tasks:
             tasks.give_back(task.task_id)
+        self.meters.add("taskrunner_handouts_given_back_total")
         self._duties.kick()
 
     def report_progress(

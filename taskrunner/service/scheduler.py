@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -12,6 +12,7 @@ from taskrunner.model.states import PipelineState
 from taskrunner.service.advance import advance_instances
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.definitions import Load
+from taskrunner.service.meters import Meters
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE, ScheduleExpander
 from taskrunner.service.settings import ServiceSettings
@@ -36,6 +37,7 @@ class Scheduler:
     settings: ServiceSettings
     load: Load
     work_ready: WorkReady
+    meters: Meters = field(default_factory=Meters)
 
     def tick(self, now: datetime) -> bool:
         """Make due instances and decide about due ones; whether anything was done."""
@@ -87,4 +89,5 @@ class Scheduler:
             self.work_ready.tell(conn, transaction.ready, now)
         # Only after the commit: a woken poll must find what it was woken for.
         self.work_ready.announce(transaction.ready)
+        transaction.committed(self.meters)
         return bool(rows)

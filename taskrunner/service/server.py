@@ -109,7 +109,7 @@ class ServiceServer:
             proxy_headers=False,
             ws="none",
         )
-        places = Connections(app.state.connections)
+        places: Connections = app.state.connections
         self._server = _Server(config, app, places, patience or Patience(), certificate)
 
     @property

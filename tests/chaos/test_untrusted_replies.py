@@ -29,10 +29,10 @@ from taskrunner.agent.ipc.job import Job
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.agent.journal.journal import Journal
-from taskrunner.agent.operations.metrics import Counters
 from taskrunner.agent.operations.running_tasks import RunningTasks
 from taskrunner.agent.secrets.masking import Masker, secrets_of
 from taskrunner.errors import CallRefused, ServiceUnreachable
+from taskrunner.metrics import Counters
 from taskrunner.model.task import Task
 from taskrunner.testing.service import MEMORY
 from taskrunner.wire.api import Verdict

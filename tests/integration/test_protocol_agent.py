@@ -29,11 +29,11 @@ from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.journal.journal import Journal
 from taskrunner.agent.lifecycle import ExitCode
 from taskrunner.agent.operations.calls import WatchedCalls
-from taskrunner.agent.operations.metrics import Counters
 from taskrunner.agent.polling.heartbeat import Heartbeat
 from taskrunner.agent.polling.poller import Poller
 from taskrunner.agent.polling.turns import Turns
 from taskrunner.errors import NotAuthorized
+from taskrunner.metrics import Counters
 from taskrunner.model.task import Task
 from taskrunner.wire import client as wire
 from taskrunner.wire.budgets import BUDGETS

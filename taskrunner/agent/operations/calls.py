@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskrunner.agent.operations.metrics import Counters
 from taskrunner.clock import Clock
 from taskrunner.errors import (
     CallGivenUp,
@@ -19,6 +18,7 @@ from taskrunner.errors import (
     ServiceUnreachable,
     UnknownTask,
 )
+from taskrunner.metrics import Counters
 from taskrunner.wire.api import Call, R, Request
 from taskrunner.wire.inputs import PollForTaskInput
 from taskrunner.wire.operations import operation_of

@@ -1,31 +1,11 @@
-"""Counts of what the agent did, and Prometheus's text form of them.
-
-By hand: the client library would cost an idle agent memory for what is 40 lines here.
-"""
+"""What the agent counts."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What one metric means."""
-
-    kind: str
-    help: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One value of a metric; labels in the order in which they are shown."""
-
-    name: str
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-
+from taskrunner import metrics
+from taskrunner.metrics import Family, Sample
 
 #: Every metric that the agent has; names are a stable interface.
 FAMILIES: Mapping[str, Family] = {
@@ -65,54 +45,6 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
-#: Types and errorIds come from definitions and plugins: whoever writes them must not fill memory.
-_MOST_SERIES = 2000
-_OTHER = "other"
-
-
-class Counters:
-    """Sums by name and labels; safe for threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-
-    def add(self, name: str, amount: float = 1.0, **labels: str) -> None:
-        """Count; `name` is one of FAMILIES."""
-        key = (name, tuple(labels.items()))
-        with self._lock:
-            if len(self._values) >= _MOST_SERIES and key not in self._values:
-                key = (name, tuple((label, _OTHER) for label in labels))
-            self._values[key] = self._values.get(key, 0.0) + amount
-
-    def samples(self) -> list[Sample]:
-        """Every sum as it is now."""
-        with self._lock:
-            return [Sample(name, value, labels) for (name, labels), value in self._values.items()]
-
-
 def render(samples: Iterable[Sample]) -> str:
-    """The samples in Prometheus's text format, version 0.0.4."""
-    by_name: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_name.setdefault(sample.name, []).append(sample)
-    lines = []
-    for name, family in FAMILIES.items():
-        if found := by_name.pop(name, None):
-            lines += [f"# HELP {name} {family.help}", f"# TYPE {name} {family.kind}"]
-            lines += map(_line, found)
-    assert not by_name, f"metrics without a family: {sorted(by_name)}"  # noqa: S101
-    return "\n".join(lines) + "\n"
-
-
-def _line(sample: Sample) -> str:
-    labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels)
-    return (
-        f"{sample.name}{{{labels}}} {sample.value!r}"
-        if labels
-        else (f"{sample.name} {sample.value!r}")
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """The samples in Prometheus's text format."""
+    return metrics.render(samples, FAMILIES)

@@ -11,7 +11,7 @@ from taskrunner.agent.lifecycle import Threads
 from taskrunner.agent.operations.calls import WatchedCalls
 from taskrunner.agent.operations.control import ControlServer
 from taskrunner.agent.operations.disk import DiskWatch
-from taskrunner.agent.operations.metrics import Counters, render
+from taskrunner.agent.operations.metrics import render
 from taskrunner.agent.operations.running_tasks import RunningTasks
 from taskrunner.agent.operations.status import AgentFacts, Facts, Reporting
 from taskrunner.agent.polling.gate import OPERATOR, Gate
@@ -19,6 +19,7 @@ from taskrunner.clock import Clock
 from taskrunner.config.kinds import Address, Space
 from taskrunner.errors import NotAuthorized
 from taskrunner.logs import get_logger
+from taskrunner.metrics import Counters
 from taskrunner.wire.runner import RunnerApi
 
 log = get_logger()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.agent.journal.journal import Entry
-from taskrunner.agent.operations.metrics import Counters
 from taskrunner.clock import Clock
 from taskrunner.errors import ErrorId
+from taskrunner.metrics import Counters
 from taskrunner.model.task import Task
 
 

@@ -15,10 +15,10 @@ from taskrunner import __version__
 from taskrunner.agent.ipc.progress import progress_of
 from taskrunner.agent.operations.calls import PollState
 from taskrunner.agent.operations.disk import DiskWatch
-from taskrunner.agent.operations.metrics import Counters, Sample
 from taskrunner.agent.operations.running_tasks import RunningTask, RunningTasks
 from taskrunner.agent.polling.gate import Gate
 from taskrunner.clock import Clock
+from taskrunner.metrics import Counters, Sample
 
 #: The main loop turns every few seconds; one that has not for so long never will.
 _LONGEST_TURN_S = 30.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from taskrunner.logs import get_logger
 from taskrunner.model.states import AlarmStatus
+from taskrunner.service.meters import Meters
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
@@ -128,6 +129,7 @@ class AlarmLoop:
 
     store: Store
     publisher: Publisher
+    meters: Meters = field(default_factory=Meters)
 
     def run_once(self, now: datetime) -> bool:
         """Publish what is due; whether there was anything."""
@@ -143,6 +145,11 @@ class AlarmLoop:
             outcome = self._publish(alarm, now)
             with self.store.write() as conn:
                 alarm_store.update_alarm(conn, alarm, **outcome)
+            became = str(outcome["status"])
+            self.meters.add(
+                "taskrunner_alarms_total",
+                outcome="RETRIED" if became == AlarmStatus.PENDING else became,
+            )
         return bool(due)
 
     def _publish(self, alarm: AlarmRow, now: datetime) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from taskrunner.wire.outputs import (
 def poll_for_task(service: Service, caller: Caller, request: PollForTaskInput) -> PollForTaskOutput:
     """Hand out a task if one is ready now; waiting for one is the app's business."""
     task = service.claim(request.worker_group, request.hostname, caller)
+    if task is not None:
+        service.meters.handed_out(request.worker_group)
     return PollForTaskOutput(task_object=task)
 
 
@@ -48,6 +50,7 @@ def set_task_status(
         request.error_stack_trace,
         caller,
     )
+    service.meters.add("taskrunner_verdicts_total", status=request.task_status.upper())
     return SetTaskStatusOutput()
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import (
 
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ConfigError, StoreError, StoreLost, StoreTrouble
+from taskrunner.service.meters import Meters
 from taskrunner.service.store.backend import Backend, Opening
 from taskrunner.service.store.keyring import OPTION, Keyring
 from taskrunner.service.store.notices import Line
@@ -44,6 +45,9 @@ class Store:
         self.keyring = Keyring(
             opening.store_key or self._backend.store_key(), clock or SystemClock()
         )
+        #: How long its transactions take; whoever uses it counts here, too.
+        self.meters = Meters()
+        self._clock = clock or SystemClock()
         self._troubles = Troubles()
         self._lost: StoreLost | None = None
         self._closed = False
@@ -75,7 +79,12 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads. Raises StoreError when the database is not usable."""
-        with self._failures(), self._engine.connect() as connection, connection.begin():
+        with (
+            self._timed("read"),
+            self._failures(),
+            self._engine.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
         self._troubles.worked(wrote=False)
 
@@ -86,7 +95,12 @@ class Store:
         With `scrub` what it removes is written over. Raises StoreError when the database is not
         usable.
         """
-        with self._failures(), self._turn(), self._engine.connect() as plain:
+        with (
+            self._timed("write"),
+            self._failures(),
+            self._turn(),
+            self._engine.connect() as plain,
+        ):
             connection = plain.execution_options(taskrunner_write=True, taskrunner_scrub=scrub)
             with self._backend.change(connection):
                 yield connection
@@ -96,6 +110,19 @@ class Store:
         """Between the portions of a long change: let those write first that wait for it."""
         if self._writing is not None:
             self._writing.give_way(BUSY_TIMEOUT_S)
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        begun = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            self.meters.transacted(kind, self._clock.monotonic() - begun)
+
+    @property
+    def trouble(self) -> StoreTrouble | None:
+        """What is wrong with it, as far as the latest transactions tell."""
+        return StoreTrouble.LOST if self._lost is not None else self._troubles.worst()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

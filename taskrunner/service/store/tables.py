@@ -216,6 +216,15 @@ attempts = sa.Table(
     sa.Index(None, "pipeline_id", "created_at", "number", "attempt_id"),
 )
 
+# What is ready, for whoever watches the service.
+sa.Index(
+    "ix_attempts_ready",
+    attempts.c.worker_group,
+    attempts.c.ready_at,
+    sqlite_where=attempts.c.queue == "READY",
+    postgresql_where=attempts.c.queue == "READY",
+)
+
 # One row a hand-out: the fencing token. Never identified by host or runner name.
 handouts = sa.Table(
     "handouts",
@@ -252,6 +261,14 @@ alarms = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("next_at", UtcDateTime, index=True),
     sa.Column("role", sa.Text),
+)
+
+# What nobody got.
+sa.Index(
+    "ix_alarms_dead",
+    alarms.c.created_at,
+    sqlite_where=alarms.c.status == "FAILED",
+    postgresql_where=alarms.c.status == "FAILED",
 )
 
 # Who asks for work, as its calls tell; written some seconds later, all that is new in one go.

@@ -58,6 +58,11 @@ class Troubles:
         if not before:
             log.error("the store failed; further failures like it are counted", error=str(error))
 
+    def worst(self) -> StoreTrouble | None:
+        """What has failed and not worked since, if anything."""
+        with self._lock:
+            return next(iter(self._failures), None)
+
     def worked(self, *, wrote: bool) -> None:
         """Take note of a success. Only one that has written shows that a disk is not full."""
         if not self._failures:

@@ -46,7 +46,7 @@ class Edge:
             Route("/body", self._ok, methods=["POST"]),
         ]
         app = Starlette(routes=routes)
-        app.state.connections = connections
+        app.state.connections = Connections(connections)
         app.state.stop = self.release.set
         self._socket = bind(Address(host="127.0.0.1", port=0))
         self.address = self._socket.getsockname()

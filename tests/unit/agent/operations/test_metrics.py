@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from taskrunner.agent.operations.calls import WatchedCalls
-from taskrunner.agent.operations.metrics import FAMILIES, Counters, Sample, render
+from taskrunner.agent.operations.metrics import FAMILIES, render
 from taskrunner.errors import (
     CallGivenUp,
     CallRefused,
@@ -15,6 +15,7 @@ from taskrunner.errors import (
     UnknownTask,
     WireError,
 )
+from taskrunner.metrics import Counters, Sample
 from taskrunner.wire.api import Verdict
 from taskrunner.wire.runner import RunnerApi
 from tests.unit.agent.fakes import FakeApi, FakeClock, make_task

@@ -14,11 +14,12 @@ from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.agent.operations.calls import PollState
 from taskrunner.agent.operations.disk import DiskSpace, DiskWatch
-from taskrunner.agent.operations.metrics import Counters, render
+from taskrunner.agent.operations.metrics import render
 from taskrunner.agent.operations.running_tasks import RunningTasks
 from taskrunner.agent.operations.status import AgentFacts, Facts, Reporting
 from taskrunner.agent.polling.gate import OPERATOR, Gate
 from taskrunner.config.kinds import Space
+from taskrunner.metrics import Counters
 from tests.unit.agent.fakes import FakeClock, make_task
 
 WELL = Facts(phase="running", polls_stuck=False, verdicts_unsent=0, logs_queued=0)
