@@ -216,6 +216,7 @@ def _serve(options: Options, environ: Mapping[str, str]) -> int:
     authenticator, reload = authenticator_of(options, address)
     # The store and its neighbours hold secrets of pipelines.
     os.umask(0o077)
+    _know_what_definitions_say()
     certificate = certificate_of(options.tls_cert, options.tls_key)
     reload = both(reload, certificate)
     resources = _resources(options, environ)
@@ -278,7 +279,6 @@ def _serve_on(
     from taskrunner.service.server import ServiceServer, url_of
 
     ended: list[tuple[str, BaseException]] = []
-    _know_what_definitions_say()
 
     def failed(name: str, error: BaseException) -> None:
         ended.append((name, error))

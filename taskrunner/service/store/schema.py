@@ -7,6 +7,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+# What stands there is part of METADATA once it is imported.
+from taskrunner.service.store import indexes as indexes  # noqa: PLC0414
+from taskrunner.service.store import key_tables as key_tables  # noqa: PLC0414
 from taskrunner.service.store.backend import Backend
 from taskrunner.service.store.keyring import Keyring
 from taskrunner.service.store.tables import METADATA

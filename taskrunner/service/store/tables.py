@@ -1,4 +1,4 @@
-"""The tables of the service's store; those of keys stand in `key_tables`.
+"""The tables of the service's store; those of keys in `key_tables`, small indexes in `indexes`.
 
 The migrations must build exactly these (a test compares).
 """
@@ -126,30 +126,6 @@ instances = sa.Table(
     sa.Index(None, "pipeline_id", "status", "scheduled_start", "instance_id"),
     sa.Index(None, "pipeline_id", "scheduled_start", "instance_id"),
 )
-# Small ones, for few of the instances: resources, who waits for a place, and what ended last.
-sa.Index(
-    "ix_instances_resources",
-    instances.c.status,
-    instances.c.pipeline_id,
-    sqlite_where=instances.c.category == "resource",
-    postgresql_where=instances.c.category == "resource",
-)
-sa.Index(
-    "ix_instances_place_wanted",
-    instances.c.pipeline_id,
-    instances.c.component_id,
-    instances.c.scheduled_start,
-    sqlite_where=instances.c.place_wanted.is_(True),
-    postgresql_where=instances.c.place_wanted.is_(True),
-)
-sa.Index(
-    "ix_instances_actual_end",
-    instances.c.pipeline_id,
-    instances.c.component_id,
-    instances.c.actual_end,
-    sqlite_where=instances.c.actual_end.is_not(None),
-    postgresql_where=instances.c.actual_end.is_not(None),
-)
 
 # What somebody has paused: instances and components by their ids, a pipeline by its own.
 pauses = sa.Table(
@@ -216,15 +192,6 @@ attempts = sa.Table(
     sa.Index(None, "pipeline_id", "created_at", "number", "attempt_id"),
 )
 
-# What is ready, for whoever watches the service.
-sa.Index(
-    "ix_attempts_ready",
-    attempts.c.worker_group,
-    attempts.c.ready_at,
-    sqlite_where=attempts.c.queue == "READY",
-    postgresql_where=attempts.c.queue == "READY",
-)
-
 # One row a hand-out: the fencing token. Never identified by host or runner name.
 handouts = sa.Table(
     "handouts",
@@ -261,14 +228,6 @@ alarms = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("next_at", UtcDateTime, index=True),
     sa.Column("role", sa.Text),
-)
-
-# What nobody got.
-sa.Index(
-    "ix_alarms_dead",
-    alarms.c.created_at,
-    sqlite_where=alarms.c.status == "FAILED",
-    postgresql_where=alarms.c.status == "FAILED",
 )
 
 # Who asks for work, as its calls tell; written some seconds later, all that is new in one go.
