@@ -46,6 +46,7 @@ COMMANDS = {
     ),
     "finish": ("taskrunner.cli.operators.changes:finish", "Take instances for finished."),
     "login": ("taskrunner.cli.login", "Sign a browser in to a service's console."),
+    "alarms": ("taskrunner.cli.alarms", "List a service's alarms, and send dead ones again."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "why": ("taskrunner.cli.why", "Say why a pipeline waits, and what mends it."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),

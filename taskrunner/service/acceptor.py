@@ -126,8 +126,7 @@ class Acceptor:
         except OSError as error:
             protocol.give_up()
             accepted.close()
-            reason = (error.strerror or str(error)).lower()
-            self._tell(f"a connection could not be opened: {reason}")
+            self._tell("a connection could not be opened", error=_reason(error))
         except asyncio.CancelledError:
             protocol.opening = None
             protocol.close_now()

@@ -17,8 +17,9 @@ from taskrunner.service.gauges import Gauges
 from taskrunner.service.store.database import Store
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: A duty that has not ended a step for so long hangs: one may wait for the store for half a minute.
-LONGEST_STEP_S = 180.0
+#: A duty that has not ended a step for so long hangs. One may wait for the store for half a minute,
+#: or for many targets of alarms that do not answer.
+LONGEST_STEP_S = 600.0
 #: What proxies add: who comes by one is not of this host, though the connection is.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -33,6 +33,14 @@ class Publisher(Protocol):
     def publish(self, alarm: AlarmRow) -> AlarmStatus:
         """Publish, and tell what became of it; any exception means that it is to be tried again."""
         ...
+
+
+class PartlyTaken(Exception):
+    """Some targets have not taken an alarm; `taken` are the names of those that have, by now."""
+
+    def __init__(self, message: str, taken: Sequence[str]) -> None:
+        super().__init__(message)
+        self.taken = tuple(taken)
 
 
 class Recorder:
@@ -157,22 +165,27 @@ class AlarmLoop:
         try:
             status = self.publisher.publish(alarm)
         except Exception as error:
-            text = str(error).replace(alarm.topic or alarm.shown_topic, alarm.shown_topic)
-            reason = f"{type(error).__name__}: {text}"
-            wait = min(FIRST_WAIT * 2 ** (tries - 1), LAST_WAIT)
-            given_up = tries >= MOST_TRIES
-            log.warning(
-                "alarm could not be published",
-                error=reason,
-                topic=alarm.shown_topic,
-                pipeline_id=alarm.pipeline_id,
-                alarm_id=alarm.alarm_id,
-                given_up=given_up,
-            )
-            return {
-                "tries": tries,
-                "error": reason,
-                "status": AlarmStatus.FAILED if given_up else AlarmStatus.PENDING,
-                "next_at": None if given_up else now + wait,
-            }
+            return self._not_taken(alarm, error, tries, now)
         return {"tries": tries, "error": None, "status": status, "next_at": None}
+
+    def _not_taken(
+        self, alarm: AlarmRow, error: Exception, tries: int, now: datetime
+    ) -> dict[str, Any]:
+        text = str(error).replace(alarm.topic or alarm.shown_topic, alarm.shown_topic)
+        reason = text if isinstance(error, PartlyTaken) else f"{type(error).__name__}: {text}"
+        facts = {
+            "error": reason,
+            "topic": alarm.shown_topic,
+            "pipeline_id": alarm.pipeline_id,
+            "alarm_id": alarm.alarm_id,
+            "tries": tries,
+        }
+        taken = error.taken if isinstance(error, PartlyTaken) else alarm.taken_by
+        kept = {"tries": tries, "error": reason, "taken_by": list(taken)}
+        if tries >= MOST_TRIES:
+            # Nobody else will say it: with its text, as an alarm that is only logged.
+            log.error("alarm given up", subject=alarm.subject, message=alarm.message, **facts)
+            return {**kept, "status": AlarmStatus.FAILED, "next_at": None}
+        log.warning("alarm could not be published", **facts)
+        wait = min(FIRST_WAIT * 2 ** (tries - 1), LAST_WAIT)
+        return {**kept, "status": AlarmStatus.PENDING, "next_at": now + wait}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,30 @@ def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
         .with_for_update(skip_locked=True)
     )
     return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
+
+
+def list_alarms(conn: Connection, statuses: Sequence[AlarmStatus], limit: int) -> list[AlarmRow]:
+    """Alarms of these statuses, the newest first; of secret topics, sealed."""
+    statement = (
+        sa.select(alarms)
+        .where(alarms.c.status.in_(statuses))
+        .order_by(alarms.c.created_at.desc(), alarms.c.pipeline_id, alarms.c.alarm_id)
+        .limit(limit)
+    )
+    return fetch(conn, AlarmRow, statement)
+
+
+def retry(
+    conn: Connection, now: datetime, *, pipeline_id: str | None = None, alarm_id: str | None = None
+) -> int:
+    """Have alarms that were given up sent after all; how many."""
+    dead = alarms.update().where(alarms.c.status == AlarmStatus.FAILED)
+    if pipeline_id is not None:
+        dead = dead.where(alarms.c.pipeline_id == pipeline_id)
+    if alarm_id is not None:
+        dead = dead.where(alarms.c.alarm_id == alarm_id)
+    again = dead.values(status=AlarmStatus.PENDING, tries=0, next_at=now)
+    return conn.execute(again).rowcount
 
 
 def update_alarm(conn: Connection, row: AlarmRow, **values: Any) -> None:

@@ -147,6 +147,11 @@ class AlarmRow(Row):
     next_at: datetime | None = None
     #: The ARN of the role in whose name it is published; None: the service's own.
     role: str | None = None
+    #: Of several targets, the names of those that have taken it.
+    taken_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "taken_by", tuple(self.taken_by or ()))
 
     @property
     def topic(self) -> str:

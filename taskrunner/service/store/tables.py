@@ -228,6 +228,8 @@ alarms = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("next_at", UtcDateTime, index=True),
     sa.Column("role", sa.Text),
+    # Of several targets, the names of those that have taken it.
+    sa.Column("taken_by", sa.JSON(none_as_null=True)),
 )
 
 # Who asks for work, as its calls tell; written some seconds later, all that is new in one go.

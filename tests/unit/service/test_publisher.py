@@ -142,7 +142,7 @@ def test_what_cannot_be_published_is_logged_with_its_reason(
     assert told["event"] == "alarm could not be published"
     assert told["error"] == "ConnectionError: no way to the topic"
     assert told["pipeline_id"] == pipeline
-    assert told["given_up"] is False
+    assert told["tries"] == 1
 
 
 # -- SNS ------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add them."""
+    """Add them, and to alarms which of several targets have taken them."""
+    op.add_column("alarms", sa.Column("taken_by", sa.JSON(), nullable=True))
     ready = sa.column("queue", sa.Text()) == sa.literal("READY", literal_execute=True)
     op.create_index(
         "ix_attempts_ready",
