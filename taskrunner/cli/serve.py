@@ -22,7 +22,7 @@ from taskrunner.cli.log_options import LogOptions, log_options
 from taskrunner.cli.served_alarms import alarms_option, publisher_of
 from taskrunner.cli.served_greeting import announce
 from taskrunner.cli.served_keys import authenticator_of, know_stored_keys
-from taskrunner.cli.served_metrics import metrics_token
+from taskrunner.cli.served_metrics import metrics_option, metrics_token
 from taskrunner.cli.served_preconditions import Checker, preconditions_option, types_for
 from taskrunner.cli.served_tls import both, certificate_of
 from taskrunner.cli.store_options import (
@@ -124,14 +124,7 @@ class Options:
     type=click.Path(path_type=Path),
     help="The certificate's key, in PEM; without it it stands in the file of the certificate.",
 )
-@click.option(
-    "--metrics-token-file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    envvar="TASKRUNNER_METRICS_TOKEN_FILE",
-    help="A token that opens /metrics to other hosts, as Authorization: Bearer. Without it, or the "
-    "credential metrics_token of systemd, they are for this host.",
-)
+@metrics_option
 @click.option(
     "--resources",
     metavar="WHERE|FILE",

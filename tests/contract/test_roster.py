@@ -21,8 +21,9 @@ from taskrunner.service.roster import (
 )
 from taskrunner.service.store import runners as runner_store
 from taskrunner.service.store.database import Store
+from taskrunner.service.store.key_tables import data_keys
 from taskrunner.service.store.rows import RefusedPollRow, RunnerGroupRow, RunnerRow
-from taskrunner.service.store.tables import METADATA, data_keys, refused_polls, store_identity
+from taskrunner.service.store.tables import METADATA, refused_polls, store_identity
 from taskrunner.testing import FakeClock
 from taskrunner.wire.user_agent import DOCTOR, RunnerFacts
 from tests import servers
