@@ -42,7 +42,7 @@ from taskrunner.model.states import (
 from taskrunner.service.actions.alarms import notify
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.meters import Meters
-from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.settings import CHECKS_GROUP, ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
@@ -163,10 +163,10 @@ def _become(change: _Change, decision: Become) -> bool:
 def _tell_of_failure(
     transaction: SchedulingTransaction, row: InstanceRow, decision: Become
 ) -> None:
-    if decision.status in INSTANCE_FAILED:
-        transaction.tell(
-            "an instance failed", row, status=decision.status, error_id=decision.error_id
-        )
+    # To be canceled is what somebody wanted.
+    if decision.status in INSTANCE_FAILED - {InstanceStatus.CANCELED}:
+        status = str(decision.status)
+        transaction.tell("an instance failed", row, status=status, error_id=decision.error_id)
 
 
 def _began(change: _Change) -> datetime | None:
@@ -272,7 +272,7 @@ def _end_attempt(change: _Change, decision: EndAttempt) -> bool:
     )
     if changed and head.task_id is not None:
         attempt_store.close_handout(transaction.conn, head.task_id, "SUPERSEDED")
-    if changed and decision.error_id == ErrorId.STALLED:
+    if changed and decision.error_id == ErrorId.STALLED and head.worker_group != CHECKS_GROUP:
         transaction.counted["taskrunner_leases_lost_total"] += 1
         transaction.tell(
             "a runner fell silent", change.row, hostname=head.hostname, attempt=head.number

@@ -12,16 +12,27 @@ from taskrunner.model.decisions import Queue
 from taskrunner.model.states import AlarmStatus
 from taskrunner.service.store.tables import alarms, attempts
 
-_A = attempts.c
-#: As literals: with parameters neither database would take the small indexes.
-_READY = _A.queue == sa.literal(Queue.READY.value, literal_execute=True)
+#: As a literal: with a parameter neither database would take the small index.
 _DEAD = alarms.c.status == sa.literal(AlarmStatus.FAILED.value, literal_execute=True)
-_OLDEST = sa.type_coerce(sa.func.min(_A.ready_at), _A.ready_at.type)
-DEPTHS = (
-    sa.select(_A.worker_group, sa.func.count(), _OLDEST)
-    .where(_READY, _A.ready_at <= sa.bindparam("at"))
-    .group_by(_A.worker_group)
-)
+
+
+def depths_by(dialect: str) -> sa.TextualSelect:
+    """How much is ready of each worker group, by the index of what is.
+
+    SQLite would go from group to group otherwise, of which every resource has one.
+    """
+    by = "INDEXED BY ix_attempts_ready" if dialect == "sqlite" else ""
+    text = sa.text(
+        "SELECT worker_group, count(*) AS tasks, min(ready_at) AS oldest_at "  # noqa: S608
+        f"FROM attempts {by} WHERE queue = '{Queue.READY}' AND ready_at <= :at "
+        "GROUP BY worker_group"
+    )
+    moment = attempts.c.ready_at.type
+    return text.bindparams(sa.bindparam("at", type_=moment)).columns(
+        sa.column("worker_group"), sa.column("tasks"), sa.column("oldest_at", moment)
+    )
+
+
 PENDING_ALARMS = sa.select(sa.func.count()).where(alarms.c.next_at.is_not(None))
 DEAD_ALARMS = sa.select(sa.func.count()).where(_DEAD)
 
@@ -39,7 +50,7 @@ def depths(conn: Connection, now: datetime) -> list[Depth]:
     """Of each worker group with work that is ready, how much, and since when."""
     return [
         Depth(worker_group=group, tasks=tasks, oldest_at=oldest)
-        for group, tasks, oldest in conn.execute(DEPTHS, {"at": now})
+        for group, tasks, oldest in conn.execute(depths_by(conn.dialect.name), {"at": now})
     ]
 
 

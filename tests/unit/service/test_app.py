@@ -28,6 +28,7 @@ from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.meters import Meters
 from taskrunner.service.roster import Roster
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.runners import load_refused, load_runners
@@ -45,6 +46,8 @@ class Nothing:
     """A service with nothing but the announcements."""
 
     def __init__(self) -> None:
+        self.store = cast(Store, None)
+        self.meters = Meters()
         self.work_ready = WorkReady()
         self.roster = Roster(cast(Store, None), SystemClock())
         self.given_back: list[tuple[str, Caller]] = []
@@ -52,6 +55,9 @@ class Nothing:
 
     def takes_no_work(self, _account: str, _runner_id: str) -> bool:
         return False
+
+    def stuck(self, _longest_s: float) -> list[str]:
+        return []
 
     def give_back(self, task: Task, caller: Caller) -> None:
         self.given_back.append((task.task_id, caller))
