@@ -12,6 +12,7 @@ import pytest
 HEAVY = {
     *("boto3", "botocore", "s3transfer", "psycopg", "pymysql", "sqlite3", "sqlalchemy"),
     *("asyncio", "starlette", "uvicorn", "rich", "yaml", "multiprocessing", "cryptography"),
+    *("oracledb", "pymssql"),
 }
 AGENT = """
 from taskrunner.cli.agent import command
