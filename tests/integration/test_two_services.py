@@ -209,7 +209,9 @@ def commands_of(obj: dict[str, Any]) -> list[str]:
 
 def test_a_precondition_is_checked_by_one_of_them(postgresql_database: str) -> None:
     checked: list[tuple[str, str]] = []
-    settings = ServiceSettings(database_url=postgresql_database, checks=frozenset({"S3KeyExists"}))
+    settings = ServiceSettings(
+        database_url=postgresql_database, checks=frozenset({"S3KeyExists"}), opening=OPENING
+    )
 
     def checker(name: str) -> Check:
         def check(task: Task) -> Verdict:
