@@ -18,6 +18,7 @@ from taskrunner.cli.outcome import Outcome, Places, find_cut_waits, find_places
 from taskrunner.cli.plain import distinct
 from taskrunner.cli.run_folders import RunFolder
 from taskrunner.cli.snapshot import Snapshot
+from taskrunner.cli.stillness import Stillness, why_of
 from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
@@ -218,9 +219,11 @@ class LocalRun:
         """Show snapshots until nothing more happens; whether somebody cut it short."""
         canceled = False
         crew = _Crew(agents)
+        still = Stillness(lambda: why_of(service, pipeline_id), follower.say, self._clock)
         while True:
             snapshot = Snapshot.take(service, pipeline_id)
             follower.show(snapshot)
+            still.look(snapshot)
             if snapshot.over or self._broken:
                 return canceled
             self._attend(crew, snapshot)

@@ -17,11 +17,13 @@ from taskrunner.errors import InvalidRequest
 from taskrunner.model.why.causes import Code
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.operations import operation_of
+from tests.contract.stores import OPENING
 from tests.contract.v1 import OTHER, V1
 from tests.contract.why_faults import FAULTS, Fault, first, row_of, told
-from tests.unit.service.worlds import T, schedule, scheduled, shell, values
+from tests.unit.service.worlds import T, check, ec2, ref, schedule, scheduled, shell, values
 
 DOC = Path(__file__).parents[2] / "docs/why.md"
 A, B = f"@A_{T}", f"@B_{T}"
@@ -197,6 +199,26 @@ def test_it_is_answered_below_v1(world: ServiceInProcess) -> None:
     assert len(v1.got(f"/pipelines/{pipeline}/why")["waiting"]) == 2
     assert v1.get(f"/pipelines/{pipeline}/why", object_id="Z").status == 400
     assert v1.get(f"/pipelines/{pipeline}/why", role=OTHER).status == 404
+
+
+def test_every_store_answers_the_same(database_url: str) -> None:
+    settings = ServiceSettings(database_url=database_url, opening=OPENING)
+    with ServiceInProcess(database_url=database_url, settings=settings) as world:
+        world.clock.advance(timedelta(hours=2, minutes=1))
+        default = scheduled(workerGroup="prod", maxActiveInstances="1")
+        precondition = check("P", preconditionTimeout="1 day")
+        objects = [default, schedule(), shell("A", precondition=ref("P")), precondition]
+        pipeline = world.run([*objects, shell("B", runsOn=ref("R")), ec2("R")])
+        world.conclude(world.take("prod"), "FALSE", None, "not there")
+        found = world.why(pipeline)
+    assert {(w.component_id, w.status, w.causes[0].root.code) for w in found.waiting} == {
+        ("A", "WAITING_ON_DEPENDENCIES", Code.PRECONDITION_NOT_MET),
+        ("B", "WAITING_FOR_RUNNER", Code.RESOURCE_AWAITED),
+        ("B", "WAITING_ON_DEPENDENCIES", Code.RESOURCE_AWAITED),
+        ("P", "WAITING_FOR_RUNNER", Code.IN_QUEUE),
+        ("R", "ACTIVATING", Code.RESOURCE_AWAITED),
+        ("R", "WAITING_ON_DEPENDENCIES", Code.RESOURCE_AWAITED),
+    }
 
 
 def test_every_statement_goes_by_an_index(world: ServiceInProcess) -> None:
