@@ -30,7 +30,7 @@ from taskrunner.service.store import latest, links, queues
 from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import runs as run_store
-from taskrunner.service.store.queues import MOST_COUNTED
+from taskrunner.service.store.queues import MOST_ALIKE
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.why_groups import load_group
 
@@ -102,7 +102,7 @@ def _samples(conn: Connection, pipeline_id: str, component_id: str) -> Iterable[
         found = queues.oldest(conn, pipeline_id, component_id, status)
         if found is not None:
             row, count = found
-            yield Sample(instance_id=row.instance_id, count=count, more=count == MOST_COUNTED)
+            yield Sample(instance_id=row.instance_id, count=count, more=count == MOST_ALIKE)
     last = latest.last_ended(conn, pipeline_id, component_id)
     if last is not None and last.status in INSTANCE_FAILED:
         yield Sample(instance_id=last.instance_id)

@@ -17,8 +17,9 @@ from taskrunner.service.store.records import fetch_first
 from taskrunner.service.store.rows import RunnerRow
 from taskrunner.service.store.tables import attempts, instances, pipelines, runner_groups, runners
 
-#: What is counted is counted up to this.
+#: What waits in a queue is counted up to this, and instances that are as another one is.
 MOST_COUNTED = 1000
+MOST_ALIKE = 100
 #: Of the tasks of a group that ended, those that are looked at: the ones that were ready last.
 _LAST_ENDED = 500
 _MOST_ACCOUNTS = 100
@@ -29,8 +30,8 @@ _GROUP: sa.BindParameter[Any] = sa.bindparam("of_group")
 _ACCOUNT: sa.BindParameter[Any] = sa.bindparam("of_account")
 
 
-def _counted(statement: sa.Select[Any]) -> sa.Select[Any]:
-    return sa.select(sa.func.count()).select_from(statement.limit(MOST_COUNTED).subquery())
+def _counted(statement: sa.Select[Any], most: int) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(statement.limit(most).subquery())
 
 
 # -- instances --------------------------------------------------------------------------------
@@ -48,7 +49,7 @@ _IN_STATUS = (
     .order_by(instances.c.scheduled_start)
 )
 _OLDEST = _IN_STATUS.limit(1)
-_COUNT = _counted(_IN_STATUS.with_only_columns(instances.c.instance_id).order_by(None))
+_COUNT = _counted(_IN_STATUS.with_only_columns(instances.c.instance_id).order_by(None), MOST_ALIKE)
 
 
 def components(conn: Connection, pipeline_id: str) -> Iterator[str]:
@@ -84,7 +85,8 @@ _AHEAD = _counted(
         attempts.c.worker_group == _GROUP,
         attempts.c.queue == Queue.READY,
         attempts.c.ready_at < sa.bindparam("ready_at", type_=attempts.c.ready_at.type),
-    )
+    ),
+    MOST_COUNTED,
 )
 _LATELY = (
     sa.select(attempts.c.ended_at)
