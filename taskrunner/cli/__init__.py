@@ -48,7 +48,7 @@ COMMANDS = {
     "login": ("taskrunner.cli.login", "Sign a browser in to a service's console."),
     "alarms": ("taskrunner.cli.alarms", "List a service's alarms, and send dead ones again."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
-    "why": ("taskrunner.cli.why", "Say why a pipeline waits, and what mends it."),
+    "why": ("taskrunner.cli.operators.why:why", "Say why a pipeline waits, and what mends it."),
     "status": ("taskrunner.cli.status", "Say what the agent of this host does."),
     "pause": ("taskrunner.cli.control:pause", "Have the agent take no more tasks."),
     "resume": ("taskrunner.cli.control:resume", "Have a paused agent take tasks again."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import sqlalchemy as sa
 
-from taskrunner.cli.why_by_api import why_by_api
+from taskrunner.cli import COMMANDS
+from taskrunner.cli.operators.why_by_api import why_by_api
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.why.causes import Code
 from taskrunner.service.callers import ANONYMOUS
@@ -65,15 +68,19 @@ def call_of(world: ServiceInProcess) -> Any:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_cause_and_remedy_of_each_fault(world: ServiceInProcess, fault: Fault) -> None:
+def test_cause_and_remedy_of_each_fault(
+    world: ServiceInProcess, fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipeline.json").touch()
+    monkeypatch.chdir(tmp_path)
     pipeline, about = fault.make(world)
     root = first(world.why(pipeline, about), about).root
     assert root.code == fault.code, root
     assert told(root.command, pipeline).startswith(fault.command), root
     said = told(root.says, pipeline)
     assert [name for name in fault.names if name not in said] == [], said
-    assert shlex.split(root.command)
     assert "\n" not in root.says + root.command
+    check_command(shlex.split(root.command))
     row = row_of(fault, root, pipeline)
     assert row in DOC.read_text(encoding="utf-8").splitlines(), (
         f"docs/why.md: print its table by python -m tests.contract.why_faults: {row}"
@@ -81,6 +88,20 @@ def test_cause_and_remedy_of_each_fault(world: ServiceInProcess, fault: Fault) -
     by_api = first(why_by_api(call_of(world), pipeline, about, world.now), about).root
     assert by_api.code in {fault.code, *LESS.get(fault.code, ())}, by_api
     assert by_api.command
+
+
+def check_command(words: list[str]) -> None:
+    """A command of ours takes these arguments."""
+    if words[0] != "taskrunner":
+        assert words[0] in {"aws", "journalctl"}
+        return
+    name, arguments = ("agent", words[1:]) if words[1][0] == "-" else (words[1], words[2:])
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute or "command")
+    if isinstance(command, click.Group):
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    context = command.make_context(name, arguments, resilient_parsing=False)
+    assert context.args == []
 
 
 def test_the_document_has_these_faults_and_every_code() -> None:
@@ -103,9 +124,8 @@ def mend(world: ServiceInProcess, pipeline: str, about: str | None, code: Code) 
 
 def test_stuck_pending(world: ServiceInProcess) -> None:
     pipeline = world.put([PROD, shell("A")])
-    assert mend(world, pipeline, None, Code.NOT_ACTIVATED)[-3:] == [
-        *("activate-pipeline", "--pipeline-id", pipeline)
-    ]
+    command = mend(world, pipeline, None, Code.NOT_ACTIVATED)
+    assert command == ["taskrunner", "pipelines", "activate", pipeline]
     world.service.activate(pipeline)
     world.settle()
     assert world.why(pipeline).pipeline == ()
@@ -123,7 +143,7 @@ def test_stuck_waiting_for_runner(world: ServiceInProcess) -> None:
 def test_wrong_order(world: ServiceInProcess) -> None:
     pipeline = world.run([PROD, shell("A"), shell("B")])
     assert [len(world.work_off("prod"))] == [2]
-    assert "put-pipeline-definition" in mend(world, pipeline, B, Code.FINISHED)
+    assert mend(world, pipeline, B, Code.FINISHED)[:3] == ["taskrunner", "pipelines", "put"]
     ordered = world.run([PROD, shell("A"), shell("B", after="A")])
     world.work_off("prod")
     assert f"when {A} had finished" in first(world.why(ordered, B), B).says
@@ -133,7 +153,7 @@ def test_400_pipeline_not_found(world: ServiceInProcess) -> None:
     v1 = V1(world)
     answer = v1.get("/pipelines/df-NOWHERE/why")
     assert (answer.status, answer.json["error"]["code"]) == (404, "PipelineNotFoundException")
-    # What the command makes of it: tests/unit/cli/test_why.py.
+    # What the command makes of it: tests/unit/cli/operators/test_why.py.
 
 
 # -- the rest -----------------------------------------------------------------------------------

@@ -73,10 +73,8 @@ def fault(name: str, code: Code, command: str, *names: str) -> Callable[[Make], 
     return enter
 
 
-ACTIVATE = "aws datapipeline activate-pipeline --pipeline-id DF"
-PUT = "aws datapipeline put-pipeline-definition --pipeline-id DF"
-STATUS = "aws datapipeline set-status --pipeline-id DF --status"
-DESCRIBE = "aws datapipeline describe-objects --pipeline-id DF --object-ids"
+ACTIVATE = "taskrunner pipelines activate DF"
+PUT = "taskrunner pipelines put pipeline.json --pipeline DF"
 
 
 def one(world: ServiceInProcess, **fields: object) -> str:
@@ -126,7 +124,7 @@ def _inactive(world: ServiceInProcess) -> Made:
 @fault(
     "it is being deactivated, and a task still runs",
     Code.DEACTIVATING,
-    "aws datapipeline deactivate-pipeline --pipeline-id DF --cancel-active",
+    "taskrunner pipelines deactivate DF",
 )
 def _deactivating(world: ServiceInProcess) -> Made:
     pipeline = one(world)
@@ -170,7 +168,7 @@ def _change(world: ServiceInProcess) -> Made:
     return pipeline, None
 
 
-@fault("somebody has paused the pipeline", Code.PAUSED, f"{STATUS} RESUME --object-ids DF", "ann")
+@fault("somebody has paused the pipeline", Code.PAUSED, "taskrunner pipelines resume DF", "ann")
 def _paused_whole(world: ServiceInProcess) -> Made:
     pipeline = one(world)
     _pause(world, pipeline, pipeline)
@@ -186,14 +184,24 @@ def _pause(world: ServiceInProcess, pipeline: str, object_id: str) -> None:
 # -- before it begins -------------------------------------------------------------------------
 
 
-@fault("somebody has paused the component", Code.PAUSED, f"{STATUS} RESUME --object-ids A", "ann")
+@fault(
+    "somebody has paused the component",
+    Code.PAUSED,
+    "taskrunner pipelines resume DF --object A",
+    "ann",
+)
 def _paused_component(world: ServiceInProcess) -> Made:
     pipeline = one(world)
     _pause(world, pipeline, "A")
     return pipeline, A
 
 
-@fault("somebody has paused the instance", Code.PAUSED, f"{STATUS} RESUME --object-ids {A}", "ann")
+@fault(
+    "somebody has paused the instance",
+    Code.PAUSED,
+    f"taskrunner pipelines resume DF --object {A}",
+    "ann",
+)
 def _paused_instance(world: ServiceInProcess) -> Made:
     pipeline = one(world)
     _pause(world, pipeline, A)
@@ -282,7 +290,7 @@ def _chain(world: ServiceInProcess) -> Made:
 @fault(
     "its dependency failed, and failureAndRerunMode is not cascade",
     Code.FAILED,
-    f"{STATUS} RERUN --object-ids {A}",
+    f"taskrunner rerun DF {A}",
     "CommandFailed",
     "exit code 3",
 )
@@ -292,7 +300,7 @@ def _dependency_failed(world: ServiceInProcess) -> Made:
     return pipeline, B
 
 
-@fault("its dependency was canceled", Code.CANCELED, f"{STATUS} RERUN --object-ids {A}", A)
+@fault("its dependency was canceled", Code.CANCELED, f"taskrunner rerun DF {A}", A)
 def _dependency_canceled(world: ServiceInProcess) -> Made:
     pipeline = world.run([PROD, shell("A"), shell("B", after="A")])
     world.service.set_status(pipeline, [A], "TRY_CANCEL")
@@ -303,7 +311,7 @@ def _dependency_canceled(world: ServiceInProcess) -> Made:
 @fault(
     "its dependency was skipped by an activation from a later start",
     Code.DEPENDENCY_SKIPPED,
-    f"{STATUS} MARK_FINISHED --object-ids {A}",
+    f"taskrunner finish DF {A}",
     A,
 )
 def _dependency_skipped(world: ServiceInProcess) -> Made:
@@ -322,7 +330,7 @@ def _dependency_skipped(world: ServiceInProcess) -> Made:
 @fault(
     "its precondition does not hold",
     Code.PRECONDITION_NOT_MET,
-    f"{STATUS} MARK_FINISHED --object-ids @P_{T}",
+    f"taskrunner finish DF @P_{T}",
     "'P'",
     "looked at 2 times",
     "last 30 s ago",
@@ -365,7 +373,7 @@ def _precondition_left(world: ServiceInProcess) -> Made:
 @fault(
     "its precondition did not come true in time",
     Code.FAILED,
-    f"{STATUS} RERUN --object-ids @P_{T}",
+    f"taskrunner rerun DF @P_{T}",
     "preconditionTimeout (3600 s)",
 )
 def _precondition_timeout(world: ServiceInProcess) -> Made:
@@ -379,7 +387,7 @@ def _precondition_timeout(world: ServiceInProcess) -> Made:
 @fault(
     "an attempt failed, and the next is to come",
     Code.RETRY_LATER,
-    f"{DESCRIBE} {A}_Attempt=1",
+    f"taskrunner logs DF {A}_Attempt=1",
     "exit code 3",
     "2026-02-13T02:10:00 UTC (in 10 min)",
     "2 tries are left",
@@ -749,7 +757,7 @@ def _not_needed(world: ServiceInProcess) -> Made:
 @fault(
     "its resource could not be made at all",
     Code.FAILED,
-    f"{STATUS} RERUN --object-ids {R}",
+    f"taskrunner rerun DF {R}",
     "no capacity",
 )
 def _resource_failed(world: ServiceInProcess) -> Made:
@@ -763,7 +771,7 @@ def _resource_failed(world: ServiceInProcess) -> Made:
 @fault(
     "its resource was ended by terminateAfter",
     Code.TIMEDOUT,
-    f"{STATUS} RERUN --object-ids {R}",
+    f"taskrunner rerun DF {R}",
     "terminateAfter",
 )
 def _timed_out(world: ServiceInProcess) -> Made:
@@ -778,7 +786,7 @@ def _timed_out(world: ServiceInProcess) -> Made:
 # -- begun, or ended --------------------------------------------------------------------------
 
 
-@fault("it is at work", Code.RUNNING, f"{DESCRIBE} {A}", "runner.example", T)
+@fault("it is at work", Code.RUNNING, f"taskrunner logs DF {A}", "runner.example", T)
 def _running(world: ServiceInProcess) -> Made:
     pipeline = one(world)
     world.take("prod")
@@ -802,7 +810,7 @@ def _not_reporting(world: ServiceInProcess) -> Made:
 @fault(
     "it failed with all of its tries",
     Code.FAILED,
-    f"{STATUS} RERUN --object-ids {A}",
+    f"taskrunner rerun DF {A}",
     "after 3 attempts",
     "exit code 3",
 )
@@ -815,7 +823,7 @@ def _failed(world: ServiceInProcess) -> Made:
 @fault(
     "it was drawn along by a failure (cascade)",
     Code.FAILED,
-    f"{STATUS} RERUN --object-ids {A}",
+    f"taskrunner rerun DF {A}",
     "exit code 3",
 )
 def _cascaded(world: ServiceInProcess) -> Made:
@@ -825,7 +833,7 @@ def _cascaded(world: ServiceInProcess) -> Made:
     return pipeline, B
 
 
-@fault("somebody has canceled it", Code.CANCELED, f"{STATUS} RERUN --object-ids {A}", A)
+@fault("somebody has canceled it", Code.CANCELED, f"taskrunner rerun DF {A}", A)
 def _canceled(world: ServiceInProcess) -> Made:
     pipeline = one(world)
     world.service.set_status(pipeline, [A], "TRY_CANCEL")
@@ -833,7 +841,7 @@ def _canceled(world: ServiceInProcess) -> Made:
     return pipeline, A
 
 
-@fault("it was skipped", Code.SKIPPED, f"{STATUS} RERUN --object-ids {A}", A)
+@fault("it was skipped", Code.SKIPPED, f"taskrunner rerun DF {A}", A)
 def _skipped(world: ServiceInProcess) -> Made:
     pipeline = world.run([scheduled(workerGroup="prod"), schedule(), shell("A")])
     world.service.deactivate(pipeline)

@@ -13,6 +13,7 @@ from taskrunner.config.options import FORMAT
 
 if TYPE_CHECKING:
     from taskrunner.cli.operators.service import Service
+    from taskrunner.wire.client import Client
 
 _SERVICE: tuple[click.Parameter, ...] = (
     click.Option(
@@ -46,11 +47,10 @@ class Asked:
         """The same of another endpoint."""
         return replace(self, endpoint=endpoint)
 
-    def connect(self) -> Service:
-        """The service; raises ConfigError for settings that cannot be."""
+    def client(self) -> Client:
+        """A client of the service; raises ConfigError for settings that cannot be."""
         from pathlib import Path
 
-        from taskrunner.cli.operators.service import Service
         from taskrunner.clock import SystemClock
         from taskrunner.wire.connect import ClientSettings, connect
 
@@ -62,8 +62,14 @@ class Asked:
             ca_bundle=Path(self.ca_bundle) if self.ca_bundle else None,
             environ=os.environ,
         )
-        clock = SystemClock()
-        return Service(connect(settings, clock), clock)
+        return connect(settings, SystemClock())
+
+    def connect(self) -> Service:
+        """The service; raises ConfigError for settings that cannot be."""
+        from taskrunner.cli.operators.service import Service
+        from taskrunner.clock import SystemClock
+
+        return Service(self.client(), SystemClock())
 
 
 def command(

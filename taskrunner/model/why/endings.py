@@ -27,7 +27,7 @@ def running(known: Known, now: datetime) -> Cause:
             code=Code.RUNNING,
             object_id=row.instance_id,
             says=f"the resource {row.instance_id} is up{begun}{ends_after(known, now)}",
-            command=remedies.describe(row.pipeline_id, row.instance_id),
+            command=remedies.runs(row.pipeline_id),
         )
     host = (head.hostname if head else None) or "its runner"
     if head is not None and head.report_by is not None and now >= head.report_by:
@@ -43,7 +43,7 @@ def running(known: Known, now: datetime) -> Cause:
         code=Code.RUNNING,
         object_id=row.instance_id,
         says=f"{host} works on it{begun}{_attempt(known)}{_report(known, now)}",
-        command=remedies.describe(row.pipeline_id, row.instance_id),
+        command=remedies.logs(row.pipeline_id, row.instance_id),
     )
 
 
@@ -88,9 +88,9 @@ def ended(known: Known, now: datetime, behind: tuple[Cause, ...]) -> Cause:
     elif code is Code.FINISHED and _waited_for_none(known):
         command, where = remedies.put(row.pipeline_id), "with a dependsOn, if it is to wait"
     elif code is Code.FINISHED:
-        command, where = remedies.describe(row.pipeline_id, row.instance_id), ""
+        command, where = remedies.runs(row.pipeline_id), ""
     else:
-        command = remedies.set_status(row.pipeline_id, "RERUN", row.instance_id)
+        command = remedies.rerun(row.pipeline_id, row.instance_id)
         where = "once what is told here is mended" if code in _TO_BE_MENDED else ""
     return Cause(
         code=code,

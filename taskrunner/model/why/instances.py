@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.instances import Category, Dependency, DependencyKind
@@ -44,7 +44,7 @@ def pause_cause(pipeline_id: str, pause: Pause, what: str) -> Cause:
         code=Code.PAUSED,
         object_id=pause.object_id,
         says=f"{what} is paused{by}{since}",
-        command=remedies.set_status(pipeline_id, "RESUME", pause.object_id),
+        command=remedies.resume(pipeline_id, pause.object_id),
     )
 
 
@@ -204,7 +204,7 @@ class _Explaining:
             f"{other.row.status} and will not finish by itself",
             command=behind[0].root.command
             if behind
-            else remedies.set_status(self._pipeline_id, "RERUN", dependency.instance_id),
+            else remedies.rerun(self._pipeline_id, dependency.instance_id),
             where=behind[0].root.where if behind else "",
             because=behind,
         )
@@ -215,7 +215,7 @@ class _Explaining:
             object_id=dependency.instance_id,
             says=f"it waits for {dependency.instance_id} ({_KINDS[dependency.kind]}), which was "
             "skipped when the pipeline was activated again",
-            command=remedies.set_status(self._pipeline_id, "MARK_FINISHED", dependency.instance_id),
+            command=remedies.finish(self._pipeline_id, dependency.instance_id),
         )
 
     def _precondition(self, check: Known) -> Cause:
@@ -253,7 +253,7 @@ class _Explaining:
             f"{then}{ends}",
             command=behind[0].root.command
             if behind
-            else remedies.set_status(self._pipeline_id, "MARK_FINISHED", row.instance_id),
+            else remedies.finish(self._pipeline_id, row.instance_id),
             where=behind[0].root.where if behind else "to go on without it",
             because=behind,
         )
@@ -285,7 +285,7 @@ class _Explaining:
                 object_id=known.row.instance_id,
                 says=f"nothing that this service tells holds {known.row.instance_id} back; "
                 "maxActiveInstances may, which it does not tell",
-                command=remedies.describe(self._pipeline_id, known.row.instance_id),
+                command=remedies.runs(self._pipeline_id),
             )
         return Cause(
             code=Code.ABOUT_TO_BEGIN,
@@ -318,6 +318,12 @@ class _Explaining:
         name = (head.worker_group if head else None) or known.row.worker_group or ""
         return group_causes(self.facts.groups.get(name), name, known, now)
 
+    def _logs(self, attempt_id: str) -> str:
+        """What shows the log of an attempt; AWS's service keeps none."""
+        if self.facts.whole:
+            return remedies.logs(self._pipeline_id, attempt_id)
+        return remedies.runs(self._pipeline_id)
+
     def _rests(self, head: AttemptRow) -> bool:
         """Whether its time has not come; AWS's API does not tell when it comes."""
         return head.ready_at > self.facts.now or not self.facts.whole
@@ -333,14 +339,16 @@ class _Explaining:
             object_id=known.row.instance_id,
             says=f"attempt {before.number} of {known.row.instance_id} failed ({error}"
             f"{quoted(before.error_message)}); the next {then}",
-            command=remedies.describe(self._pipeline_id, before.attempt_id),
+            command=self._logs(before.attempt_id),
         )
 
     # -- begun ------------------------------------------------------------------------------
 
     def running(self, known: Known) -> tuple[Cause, ...]:
         """It is at work; of a precondition: it is being asked."""
-        return (running(known, self.facts.now),)
+        cause = running(known, self.facts.now)
+        is_told = cause.code is not Code.RUNNING or self.facts.whole
+        return (cause if is_told else replace(cause, command=remedies.runs(self._pipeline_id)),)
 
     def starting(self, known: Known) -> tuple[Cause, ...]:
         """A resource that is not up."""

@@ -10,50 +10,53 @@ FILE = "pipeline.json"
 
 def list_pipelines(region: str) -> str:
     """Show the pipelines of a region."""
-    return f"aws datapipeline list-pipelines --region {shlex.quote(region)}"
+    return f"taskrunner pipelines list --region {shlex.quote(region)}"
 
 
 def create() -> str:
-    """Make a pipeline."""
-    return "aws datapipeline create-pipeline --name NAME --unique-id ID"
+    """Make a pipeline of a definition."""
+    return f"taskrunner pipelines put {FILE}"
 
 
 def activate(pipeline_id: str) -> str:
     """Set a pipeline going."""
-    return f"aws datapipeline activate-pipeline --pipeline-id {shlex.quote(pipeline_id)}"
+    return f"taskrunner pipelines activate {shlex.quote(pipeline_id)}"
 
 
 def deactivate(pipeline_id: str) -> str:
     """Stop a pipeline at once."""
-    return (
-        f"aws datapipeline deactivate-pipeline --pipeline-id {shlex.quote(pipeline_id)} "
-        "--cancel-active"
-    )
+    return f"taskrunner pipelines deactivate {shlex.quote(pipeline_id)}"
 
 
 def put(pipeline_id: str) -> str:
     """Put a definition."""
-    return (
-        f"aws datapipeline put-pipeline-definition --pipeline-id {shlex.quote(pipeline_id)} "
-        f"--pipeline-definition file://{FILE}"
-    )
+    return f"taskrunner pipelines put {FILE} --pipeline {shlex.quote(pipeline_id)}"
 
 
-def set_status(pipeline_id: str, status: str, *object_ids: str) -> str:
-    """Change objects by hand."""
-    named = " ".join(map(shlex.quote, object_ids))
-    return (
-        f"aws datapipeline set-status --pipeline-id {shlex.quote(pipeline_id)} "
-        f"--status {status} --object-ids {named}"
-    )
+def resume(pipeline_id: str, object_id: str) -> str:
+    """Let what was paused go on: a component, an instance, or a pipeline by its own id."""
+    only = "" if object_id == pipeline_id else f" --object {shlex.quote(object_id)}"
+    return f"taskrunner pipelines resume {shlex.quote(pipeline_id)}{only}"
 
 
-def describe(pipeline_id: str, object_id: str) -> str:
-    """Show all of an object."""
-    return (
-        f"aws datapipeline describe-objects --pipeline-id {shlex.quote(pipeline_id)} "
-        f"--object-ids {shlex.quote(object_id)}"
-    )
+def rerun(pipeline_id: str, instance_id: str) -> str:
+    """Begin an ended instance again, with whoever failed with it."""
+    return f"taskrunner rerun {shlex.quote(pipeline_id)} {shlex.quote(instance_id)}"
+
+
+def finish(pipeline_id: str, instance_id: str) -> str:
+    """Take an instance for finished, so that what waits for it goes on."""
+    return f"taskrunner finish {shlex.quote(pipeline_id)} {shlex.quote(instance_id)}"
+
+
+def logs(pipeline_id: str, object_id: str) -> str:
+    """Show the log of an attempt, or of an instance's last one."""
+    return f"taskrunner logs {shlex.quote(pipeline_id)} {shlex.quote(object_id)}"
+
+
+def runs(pipeline_id: str) -> str:
+    """Show the runs of a pipeline."""
+    return f"taskrunner runs {shlex.quote(pipeline_id)}"
 
 
 def validate() -> str:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import os
+import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import click
 
-from taskrunner.cli.endpoint_options import Service, endpoint_options, reach
+from taskrunner.cli.operators.options import Asked, command
+from taskrunner.cli.operators.tables import show_json
+from taskrunner.cli.operators.why_by_api import why_by_api
 from taskrunner.cli.plain import visible
-from taskrunner.cli.why_by_api import why_by_api
 from taskrunner.clock import SystemClock
-from taskrunner.config.options import FORMAT
 from taskrunner.errors import CallRefused, NotAuthorized, UsageError
 from taskrunner.model.why.pipelines import deleted, not_found
 from taskrunner.service.v1.schema import plain
+from taskrunner.wire.api import Call
+from taskrunner.wire.client import Client
+from taskrunner.wire.endpoint import resolve_region
 from taskrunner.wire.inputs import ListPipelinesInput
 from taskrunner.wire.json_api import JsonApi, NoJsonApi
+from taskrunner.wire.retrying import RetryingCalls
 
 _EXIT_NOT_THERE = 1
 _NOT_FOUND, _DELETED = "PipelineNotFoundException", "PipelineDeletedException"
@@ -26,17 +32,29 @@ _NOT_FOUND, _DELETED = "PipelineNotFoundException", "PipelineDeletedException"
 _MOST_LISTED = 1000
 
 
-def _run(pipeline: str, instance: str | None, form: str, **connection: Any) -> int:
-    service = reach(**connection)
-    found, code = answer(service, pipeline, instance)
-    if form == "json":
-        click.echo(json.dumps(found, indent=2))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """A service that is asked."""
+
+    client: Client
+    #: The 19 operations, with second tries.
+    call: Call
+    region: str
+
+
+def _run(asked: Asked, pipeline: str, instance: str | None) -> int:
+    client = asked.client()
+    tried = RetryingCalls(client.call, clock=SystemClock(), fraction=random.random)
+    region = resolve_region(asked.region, os.environ)
+    found, code = answer(Reached(client=client, call=tried.call, region=region), pipeline, instance)
+    if asked.as_json:
+        show_json(found)
     else:
         click.echo("\n".join(render(found)))
     return code
 
 
-def answer(service: Service, pipeline: str, about: str | None) -> tuple[Mapping[str, Any], int]:
+def answer(service: Reached, pipeline: str, about: str | None) -> tuple[Mapping[str, Any], int]:
     """What a service of ours says itself, or what AWS's API tells; as JSON. Raises WireError."""
     try:
         return _ask(service, pipeline, about), 0
@@ -44,13 +62,14 @@ def answer(service: Service, pipeline: str, about: str | None) -> tuple[Mapping[
         if error.code not in {_NOT_FOUND, _DELETED}:
             raise
         if error.code == _DELETED:
-            why = deleted(pipeline)
+            found = deleted(pipeline)
         else:
-            why = not_found(pipeline, service.where, service.region, _listed(service))
-        return plain(why), _EXIT_NOT_THERE
+            where = str(service.client.endpoint)
+            found = not_found(pipeline, where, service.region, _listed(service))
+        return plain(found), _EXIT_NOT_THERE
 
 
-def _ask(service: Service, pipeline: str, about: str | None) -> Mapping[str, Any]:
+def _ask(service: Reached, pipeline: str, about: str | None) -> Mapping[str, Any]:
     api = JsonApi(service.client)
     try:
         found: Mapping[str, Any] = api.get("pipelines", pipeline, "why", object_id=about)
@@ -64,7 +83,7 @@ def _ask(service: Service, pipeline: str, about: str | None) -> Mapping[str, Any
     return found
 
 
-def _listed(service: Service) -> dict[str, str]:
+def _listed(service: Reached) -> dict[str, str]:
     """The pipelines that are there, by their ids; none where that may not be asked."""
     try:
         return {
@@ -74,7 +93,7 @@ def _listed(service: Service) -> dict[str, str]:
         return {}
 
 
-def _pipelines(service: Service) -> Iterator[Any]:
+def _pipelines(service: Reached) -> Iterator[Any]:
     marker: str | None = None
     while True:
         page = service.call(ListPipelinesInput(marker=marker))
@@ -139,16 +158,11 @@ def _chain(cause: Mapping[str, Any]) -> Iterator[str]:
         cause = cause["because"][0]
 
 
-command = click.Command(
+why = command(
     "why",
-    callback=_run,
-    params=[
-        click.Argument(["pipeline"]),
-        click.Argument(["instance"], required=False),
-        FORMAT,
-        *endpoint_options(),
-    ],
-    help="Say why a PIPELINE waits, or one INSTANCE, attempt or component of it: each cause with "
-    "one command that mends it. A service of ours tells all that it knows; of AWS's own is told "
-    "what DescribeObjects shows. Exit code 1 when there is no such pipeline.",
+    _run,
+    "Say why a PIPELINE waits, or one INSTANCE, attempt or component of it: each cause with one "
+    "command that mends it. A service of ours tells all that it knows; of AWS's own is told what "
+    "DescribeObjects shows. Exit code 1 when there is no such pipeline.",
+    [click.Argument(["pipeline"]), click.Argument(["instance"], required=False)],
 )

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskrunner.cli.endpoint_options import Service
-from taskrunner.cli.why import answer, render
+from taskrunner.cli.operators.why import Reached, answer, render
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceFault, UsageError
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.handlers import HANDLERS
@@ -28,7 +27,7 @@ def world() -> Iterator[ServiceInProcess]:
         yield found
 
 
-def service_of(world: ServiceInProcess, *, v1: bool, may_list: bool = True) -> Service:
+def service_of(world: ServiceInProcess, *, v1: bool, may_list: bool = True) -> Reached:
     """A service that is reached without a network; with `v1` it is one of ours."""
     ours = V1(world)
 
@@ -47,7 +46,7 @@ def service_of(world: ServiceInProcess, *, v1: bool, may_list: bool = True) -> S
         except ServiceFault as fault:
             raise CallRefused(str(fault), code=fault.code) from fault
 
-    return Service(client=client_answering(http)[0], call=call, region="eu-west-1")
+    return Reached(client=client_answering(http)[0], call=call, region="eu-west-1")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_400_pipeline_not_found(world: ServiceInProcess, v1: bool) -> None:
     (cause,) = found["pipeline"]
     assert (exit_code, cause["code"]) == (1, "PIPELINE_NOT_FOUND")
     assert "127.0.0.1:8484 (region eu-west-1)" in cause["says"]
-    assert cause["command"] == "aws datapipeline list-pipelines --region eu-west-1"
+    assert cause["command"] == "taskrunner pipelines list --region eu-west-1"
 
     for near in ("test", pipeline.lower()):
         (cause,) = answer(service_of(world, v1=v1), near, None)[0]["pipeline"]
