@@ -8,9 +8,11 @@ reach is another share of the lines each time.
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +51,14 @@ def _current() -> Coverage:
     found = Coverage.current()
     assert found is not None
     return found
+
+
+def _import_commands() -> None:
+    """Commands are imported when they are called: first, it may be, by a test not measured."""
+    from taskrunner import cli
+
+    for found in pkgutil.walk_packages(cli.__path__, f"{cli.__name__}."):
+        import_module(found.name)
 
 
 @contextmanager
@@ -91,8 +101,13 @@ class Measuring:
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
         """What modules do when they are imported is measured once."""
-        with nullcontext() if self.worker in {None, _IMPORTER} else unmeasured():
-            return (yield)
+        if self.worker not in {None, _IMPORTER}:
+            with unmeasured():
+                return (yield)
+        result = yield
+        if _COVERAGE in os.environ:
+            _import_commands()
+        return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
