@@ -114,6 +114,7 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     metavar="N",
     help="Tasks that an agent runs at a time.",
 )
+@click.option("--logs", is_flag=True, help="Show what commands print, while they run.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Result."
 )
@@ -165,6 +166,10 @@ def _run(run: LocalRun, options: Mapping[str, Any]) -> int:
     removed = remove_old_runs(run.folder.parent, keep=keep) if keep else 0
     console = _console()
     follower = _follower(console, form, str(options["definition"]))
+    if options["logs"]:
+        from taskrunner.cli.follow_logs import LogFollower
+
+        follower = LogFollower(follower, run.logs)
     try:
         outcome = run.run(follower)
     except KeyboardInterrupt:
