@@ -1,11 +1,14 @@
-r"""C1: PostgreSQL to a CSV file, beside `psql \copy`; and texts with a comma in every row."""
+r"""C1: PostgreSQL to a CSV file, beside `psql \copy`, by one connection and by two.
+
+And texts with a comma in every row, beside some without.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from bench import orders
-from bench.copies import ROUNDS, contest, cpu, ours, run
+from bench.copies import ROUNDS, contest, cpu, ours, run, wall
 from bench.harness import Figure
 
 MOST, COMMA, PARTITIONED, MEMORY_MB = 1.0, 1.2, 0.75, 60.0
@@ -19,8 +22,16 @@ def measure(rounds: int = ROUNDS) -> Iterator[Figure]:
         rounds,
         ours=lambda: ours(f"{url}/orders", f"{home}/ours.csv", home),
         psql=lambda: run(["psql", "-X", "-q", url, "-c", copy], home),
+        by_two=lambda: ours(f"{url}/orders", f"{home}/two.csv", home, "--partitions", "2"),
+        start=lambda: ours(url, f"{home}/one.csv", home, "--query", "select 1"),
     )
     yield found.slower("C1", "psql", MOST)
+    yield found.slower("C1", "psql", PARTITIONED, mine="by_two")
+    yield Figure(
+        id="C1",
+        what="the start of ours, which is in all of C1 to C9: a query of one row",
+        measured=f"{found.median('start', wall):.2f} s, CPU {found.median('start', cpu):.2f} s",
+    )
     yield found.memory("C1", MEMORY_MB)
     yield with_commas(url, rounds)
 

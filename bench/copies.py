@@ -70,21 +70,24 @@ class Contest:
 
     runs: Mapping[str, Sequence[Run]]
 
-    def ratio(self, peer: str, what: Callable[[Run], float]) -> float:
+    def ratio(self, peer: str, what: Callable[[Run], float], *, mine: str = "ours") -> float:
         """The median over the rounds of ours to the peer's."""
-        pairs = zip(self.runs["ours"], self.runs[peer], strict=True)
-        return statistics.median(what(mine) / what(other) for mine, other in pairs)
+        pairs = zip(self.runs[mine], self.runs[peer], strict=True)
+        return statistics.median(what(one) / what(other) for one, other in pairs)
 
     def median(self, name: str, what: Callable[[Run], float]) -> float:
         """The median over the rounds."""
         return statistics.median(map(what, self.runs[name]))
 
-    def slower(self, id_: str, peer: str, most: float) -> Figure:
+    def slower(self, id_: str, peer: str, most: float, *, mine: str = "ours") -> Figure:
         """A goal of so many times the peer's wall time at most."""
-        ratio = self.ratio(peer, wall)
-        goal = f"<= {most} x" if most < NO_GOAL else ""
-        met = ratio <= most if goal else None
-        return Figure(id=id_, what=f"ours to {peer}", measured=self._told(peer), goal=goal, met=met)
+        return Figure(
+            id=id_,
+            what=f"{mine} to {peer}",
+            measured=self._told(peer, mine),
+            goal=f"<= {most} x",
+            met=self.ratio(peer, wall, mine=mine) <= most,
+        )
 
     def faster(self, id_: str, peer: str, least: float) -> Figure:
         """A goal of being so many times as fast as the peer, at least."""
@@ -110,15 +113,12 @@ class Contest:
             met=peak < most_mb,
         )
 
-    def _told(self, peer: str) -> str:
+    def _told(self, peer: str, mine: str = "ours") -> str:
         return (
-            f"{self.median('ours', wall):.2f} s to {self.median(peer, wall):.2f} s = "
-            f"{self.ratio(peer, wall):.2f} x; CPU {self.median('ours', cpu):.2f} s to "
-            f"{self.median(peer, cpu):.2f} s = {self.ratio(peer, cpu):.2f} x"
+            f"{self.median(mine, wall):.2f} s to {self.median(peer, wall):.2f} s = "
+            f"{self.ratio(peer, wall, mine=mine):.2f} x; CPU {self.median(mine, cpu):.2f} s to "
+            f"{self.median(peer, cpu):.2f} s = {self.ratio(peer, cpu, mine=mine):.2f} x"
         )
-
-
-NO_GOAL = 1e9
 
 
 def wall(run: Run) -> float:
