@@ -188,6 +188,55 @@ def test_one_large_write_is_cut_into_parts() -> None:
     assert client.objects["key"][0] == data
 
 
+class Together(FakeS3):
+    """The first parts end when three of them are under way, the last one of these first."""
+
+    def __init__(self, failing: int | None = None) -> None:
+        super().__init__()
+        self._all = threading.Barrier(3)
+        self._turns = [threading.Event() for _ in range(4)]
+        self._turns[3].set()
+        self._failing = failing
+        self.ended: list[int] = []
+
+    def upload_part(self, **request: Any) -> dict[str, Any]:
+        number = request["PartNumber"]
+        if number > 3:
+            return super().upload_part(**request)
+        self._all.wait(30)
+        assert self._turns[number].wait(30)
+        try:
+            if number == self._failing:
+                raise refused("InternalError", 500)
+            return super().upload_part(**request)
+        finally:
+            self.ended.append(number)
+            self._turns[number - 1].set()
+
+    def abort_multipart_upload(self, **request: Any) -> dict[str, Any]:
+        self.ended.append(0)
+        return super().abort_multipart_upload(**request)
+
+
+def test_three_parts_are_sent_at_a_time_and_put_together_by_number() -> None:
+    client = Together()
+    data = b"".join(bytes([number]) * PART_SIZE for number in range(5))
+    write(client, data)
+    assert client.ended == [3, 2, 1]
+    assert client.objects["key"][0] == data
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_an_upload_is_aborted_when_nothing_of_it_is_under_way(failing: int) -> None:
+    """A part that comes behind an abort would be left."""
+    client = Together(failing)
+    with pytest.raises(TaskError, match="InternalError"):
+        write(client, bytes(3 * PART_SIZE))
+    assert client.ended == [3, 2, 1, 0]
+    assert client.uploads == {}
+    assert client.objects == {}
+
+
 def test_parts_grow_so_that_a_tebibyte_fits() -> None:
     sizes = [part_size(number) for number in range(1, 10_001)]
     assert sizes[0] == PART_SIZE
