@@ -15,6 +15,8 @@ import hashlib
 import hmac
 import re
 import threading
+import weakref
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +24,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import botocore.exceptions as aws
-from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+import urllib3
+from botocore.awsrequest import AWSPreparedRequest
 
 from taskrunner.clock import Clock
+from taskrunner.data.objects.http_line import HttpLine
 from taskrunner.data.objects.location import Location
 
 if TYPE_CHECKING:
@@ -61,6 +65,9 @@ class LightCopies:
         self._clock = clock
         self._ways: dict[str, _Way] = {}
         self._keys: dict[tuple[str, str, str], bytes] = {}
+        #: Connections by the host that they lead to; closed with this object.
+        self._idle: defaultdict[str, list[HttpLine]] = defaultdict(list)
+        weakref.finalize(self, _close_all, self._idle)
         #: In each thread, which copy the library makes.
         self._learning = threading.local()
         client.meta.events.register("before-send.s3.CopyObject", self._watch)
@@ -83,12 +90,40 @@ class LightCopies:
         url = way.prefix + quote(target.key, safe=_UNQUOTED)
         try:
             self._sign(url, headers, way, credentials.get_frozen_credentials())
-            named: Any = HeadersDict(headers)
-            request = AWSPreparedRequest("PUT", url, named, b"", stream_output=False)
-            reply = self._client._endpoint.http_session.send(request)
-            return reply.status_code == 200 and _DONE.search(reply.content) is not None
-        except (aws.BotoCoreError, aws.HTTPClientError):
+            status, body = self._ask(url, headers)
+        except (aws.BotoCoreError, urllib3.exceptions.HTTPError, OSError, ValueError, KeyError):
             return False
+        return status == 200 and _DONE.search(body) is not None
+
+    def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """The answer to a PUT without a body, by whichever connection is idle."""
+        parts = urlsplit(url)
+        idle = self._idle[f"{parts.scheme}://{parts.netloc}"]
+        try:
+            line = idle.pop()
+        except IndexError:
+            line = self._connected(url)
+        try:
+            answer = line.put(url, headers)
+        except BaseException:
+            line.close()
+            raise
+        if line.is_open:
+            idle.append(line)
+        else:
+            line.close()
+        return answer
+
+    def _connected(self, url: str) -> HttpLine:
+        """A new connection, as the library makes it: its certificates, its time-outs."""
+        session = self._client._endpoint.http_session
+        if session._proxy_config.proxy_url_for(url) is not None:
+            raise OSError("by a proxy the library finds its way")
+        pool = session._manager.connection_from_url(url)
+        session._setup_ssl_cert(pool, url, session._verify)
+        connection = pool._new_conn()
+        connection.connect()
+        return HttpLine(connection)
 
     @contextmanager
     def learning(self, target: Location, *, kind: str) -> Iterator[None]:
@@ -146,6 +181,12 @@ class LightCopies:
             self._keys = {wanted: key}
             return key
         return self._keys[wanted]
+
+
+def _close_all(idle: Mapping[str, list[HttpLine]]) -> None:
+    for lines in idle.values():
+        for line in lines:
+            line.close()
 
 
 def _text(value: str | bytes) -> str:
