@@ -9,6 +9,8 @@ import pytest
 
 from taskrunner.data.objects.http_line import HttpLine
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 @pytest.fixture
 def ends() -> Iterator[tuple[HttpLine, socket.socket]]:
@@ -24,8 +26,7 @@ def ends() -> Iterator[tuple[HttpLine, socket.socket]]:
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc", True),
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            b"2;x=y\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            CHUNKED + b"2;x=y\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
             b"abc",
             True,
         ),
@@ -55,7 +56,7 @@ def test_answers_of_all_forms(
         b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\n\r\n",
         b"nonsense\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        CHUNKED + b"zz\r\n",
     ],
 )
 def test_half_of_an_answer_and_nonsense_are_errors(
