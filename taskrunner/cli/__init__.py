@@ -46,6 +46,7 @@ COMMANDS = {
     ),
     "finish": ("taskrunner.cli.operators.changes:finish", "Take instances for finished."),
     "login": ("taskrunner.cli.login", "Sign a browser in to a service's console."),
+    "audit": ("taskrunner.cli.audit", "List who changed what in a service."),
     "alarms": ("taskrunner.cli.alarms", "List a service's alarms, and send dead ones again."),
     "config": ("taskrunner.cli.config", "Show the agent's settings and where they come from."),
     "why": ("taskrunner.cli.operators.why:why", "Say why a pipeline waits, and what mends it."),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +85,14 @@ def opened(
         yield store
 
 
+def by_command(operation: str, now: datetime) -> AbstractContextManager[None]:
+    """What is done meanwhile is done by who runs this command."""
+    from taskrunner.service.store.audit import Actor, acting
+
+    user = f"{getpass.getuser()}@{socket.gethostname()}"
+    return acting(Actor(at=now, account=ANONYMOUS.account, user=user, operation=operation))
+
+
 @command.command()
 @of_store
 @click.option("--role", metavar="ROLE", help="runner, viewer, operator, author or admin.")
@@ -106,7 +117,9 @@ def create(form: str, **given: Any) -> int:
     from taskrunner.service.stored_keys import Wanted, create
 
     with opened(*_store_of(given)) as store:
-        row = create(store, Wanted(**given), SystemClock().now())
+        now = SystemClock().now()
+        with by_command("keys create", now):
+            row = create(store, Wanted(**given), now)
     if form == "json":
         click.echo(json.dumps({"id": row.key_id, "secret": row.secret}))
     else:
@@ -138,7 +151,9 @@ def revoke(ids: tuple[str, ...], **given: Any) -> int:
     from taskrunner.service.stored_keys import revoke
 
     with opened(**given) as store:
-        revoke(store, ids, SystemClock().now())
+        now = SystemClock().now()
+        with by_command("keys revoke", now):
+            revoke(store, ids, now)
     click.echo(f"revoked: {', '.join(ids)}")
     return 0
 

@@ -17,6 +17,7 @@ from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition
 from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.schedule_expander import ScheduleExpander
+from taskrunner.service.store import audit
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow
@@ -45,6 +46,9 @@ def activate(
         active_version=row.latest_version,
         first_activated_at=row.first_activated_at or now.replace(microsecond=0),
         state=PipelineState.SCHEDULED,
+    )
+    audit.note(
+        conn, row.pipeline_id, before=str(row.state), after=f"active, version {row.latest_version}"
     )
     pipeline_store.update_pipeline(
         conn,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ from taskrunner.service.replays import Replays
 from taskrunner.service.replies import fault_reply, json_reply, new_request_id
 from taskrunner.service.runner_calls import RunnerCalls, unless_ordered
 from taskrunner.service.shares import CostlyCalls, HeldPolls
+from taskrunner.service.store.audit import acting
 from taskrunner.service.v1.edge import EdgeParts, V1Edge
 from taskrunner.service.v1.route import Route as V1Route
 from taskrunner.service.v1.table import ROUTES
@@ -299,7 +300,8 @@ class _Api:
 
     async def _permit(self, operation: str, call: Incoming, request: HttpRequest) -> Permit:
         def admit() -> Permit:
-            call.sender.permit = permit = self._authenticator.authenticate(request)
+            permit = replace(self._authenticator.authenticate(request), address=call.address)
+            call.sender.permit = permit
             permit.check_action(operation)
             return permit
 
@@ -321,7 +323,8 @@ class _Api:
 
     def _carry_out(self, operation: str, permit: Permit, message: Any) -> bytes:
         def work() -> bytes:
-            reply = self._handlers[operation](self._service, permit.caller, message)
+            with acting(permit.actor(operation, self._settings.clock.now())):
+                reply = self._handlers[operation](self._service, permit.caller, message)
             return encode_output(operation, reply)
 
         if permit.proof is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from taskrunner.clock import Clock
 from taskrunner.service.auth_keys import Key
 from taskrunner.service.callers import ANONYMOUS, Caller
+from taskrunner.service.store.audit import Actor
 from taskrunner.wire.faults import AccessDenied, UnknownClient
 from taskrunner.wire.http import HttpRequest
 from taskrunner.wire.inputs import ActivatePipelineInput
@@ -28,6 +30,19 @@ class Permit:
     key: Key | None = None
     #: Which request the permit is for; None: nothing tells it from its copies.
     proof: Proof | None = None
+    #: Where the request came from; None: it was not said.
+    address: str | None = None
+
+    def actor(self, operation: str, now: datetime) -> Actor:
+        """Who it is, for the audit."""
+        return Actor(
+            at=now,
+            account=self.caller.account,
+            user=self.caller.user,
+            key_id=self.key.id if self.key else None,
+            address=self.address,
+            operation=operation,
+        )
 
     @property
     def holder(self) -> str:

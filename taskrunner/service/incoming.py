@@ -33,6 +33,7 @@ class Incoming:
         client = scope.get("client")
         self.headers = _joined(Headers(scope=scope))
         self.body = bodies.enter(origin_of(client[0]) if client else "")
+        self.address = client[0] if client else ""
         self.sender = Sender(self.headers, client[0] if client else "")
         self._whole = False
 

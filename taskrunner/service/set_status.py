@@ -27,6 +27,7 @@ from taskrunner.service.definitions import Load, LoadedDefinition
 from taskrunner.service.pauses import PAUSE, RESUME, pause, resume
 from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.runs import forget_ended
+from taskrunner.service.store import audit
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import retention as retention_store
@@ -45,6 +46,7 @@ def set_status(
     wanted = status.upper()  # the API's own example has it in small letters
     if wanted not in _WORDS:
         raise InvalidRequest(f"status {status!r} cannot be set: wanted {', '.join(sorted(_WORDS))}")
+    audit.note(transaction.conn, pipeline.pipeline_id, objects=object_ids, after=wanted)
     version = pipeline.active_version or pipeline.latest_version
     loaded = load(pipeline.pipeline_id, version) if version else None
     if wanted == PAUSE:

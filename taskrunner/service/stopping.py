@@ -22,9 +22,9 @@ from taskrunner.service.advance import finish_pipelines
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.definitions import Load
 from taskrunner.service.rerun import in_portions
+from taskrunner.service.store import audit, removal
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
-from taskrunner.service.store import removal
 from taskrunner.service.store import resources as resource_store
 from taskrunner.service.store.database import Store
 
@@ -51,6 +51,8 @@ class Stopping:
         with self.transaction() as transaction:
             row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
             stop(transaction, row)
+            how = "with what runs" if cancel_active else "once what runs has ended"
+            audit.note(transaction.conn, pipeline_id, before=str(row.state), after=f"stops {how}")
         # The planner knows what a pipeline that is being deactivated lets go on.
         self._end(pipeline_id, transaction.now, _cancel if cancel_active else decide)
 
@@ -95,6 +97,7 @@ class Stopping:
             row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
             launched = resource_store.launched_resources(conn, pipeline_id)
             removal.mark_deleted(conn, row, now)
+            audit.note(conn, pipeline_id, before=f"{row.name} ({row.state})", after="deleted")
         self._remove(pipeline_id)
         return launched
 

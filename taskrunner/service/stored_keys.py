@@ -15,6 +15,7 @@ from taskrunner.logs import get_logger
 from taskrunner.service.auth_keys import KEY_ID, ROLES, Key, unknown_action
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.store import access_keys as access_key_store
+from taskrunner.service.store import audit
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AccessKeyRow
 
@@ -114,6 +115,7 @@ def create(store: Store, wanted: Wanted, now: datetime) -> AccessKeyRow:
     try:
         with store.write() as conn:
             access_key_store.insert(conn, row)
+            audit.note(conn, key_id, after=row.role or ",".join(row.actions or ()))
     except IntegrityError:
         raise UsageError(f"there is or was a key {key_id!r} already; ids are used once") from None
     return row
@@ -127,3 +129,4 @@ def revoke(store: Store, key_ids: Sequence[str], now: datetime) -> None:
                 raise StoreError(
                     f"there is no key {key_id!r} in force in the store at {store.where}"
                 )
+            audit.note(conn, key_id, after="revoked")

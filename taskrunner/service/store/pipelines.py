@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
 from taskrunner.model.states import PipelineState
+from taskrunner.service.store import audit
 from taskrunner.service.store.keyring import keyring_of
 from taskrunner.service.store.records import (
     fetch,
@@ -31,6 +32,8 @@ def insert_pipeline(conn: Connection, row: PipelineRow) -> str:
     """Add a pipeline, unless one of the same name and uniqueId is there; returns the id of it."""
     insert_missing(conn, pipelines, [row])
     there = find_by_unique_id(conn, row.account, row.name, row.unique_id)
+    if there is None or there.pipeline_id == row.pipeline_id:
+        audit.note(conn, row.pipeline_id, after=row.name)
     return there.pipeline_id if there else row.pipeline_id
 
 
@@ -107,6 +110,11 @@ def change_tags(
     if len(tags) > _MOST_TAGS:
         raise InvalidRequest(f"a pipeline can have at most {_MOST_TAGS} tags")
     update_pipeline(conn, pipeline_id, tags=[list(tag) for tag in tags.items()])
+    audit.note(conn, pipeline_id, before=_tags(dict(row.tags)), after=_tags(tags))
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in tags.items())
 
 
 def being_deactivated(conn: Connection) -> list[PipelineRow]:
@@ -132,6 +140,12 @@ def save_definition(
         )
     )
     update_pipeline(conn, pipeline_id, latest_version=version)
+    audit.note(
+        conn,
+        pipeline_id,
+        before=f"version {version - 1}" if version > 1 else None,
+        after=f"version {version}",
+    )
 
 
 def load_definition(conn: Connection, pipeline_id: str, version: int) -> Mapping[str, Any] | None:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.errors import ErrorId
 from taskrunner.model.states import INSTANCE_TERMINAL, AlarmStatus
+from taskrunner.service.store.audit import audit
 from taskrunner.service.store.keyring import keyring_of
 from taskrunner.service.store.sealed_bodies import sealed_body
 from taskrunner.service.store.tables import (
@@ -39,6 +40,7 @@ class Kind:
 
 
 KINDS = (
+    Kind(table=audit, moment=audit.c.at, over=sa.true()),
     Kind(table=runners, moment=runners.c.last_seen_at, over=sa.true()),
     Kind(table=runner_groups, moment=runner_groups.c.last_seen_at, over=sa.true()),
     Kind(table=refused_polls, moment=refused_polls.c.last_at, over=sa.true()),

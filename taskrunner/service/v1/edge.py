@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,6 +24,7 @@ from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.replays import Replays
 from taskrunner.service.replies import new_request_id
+from taskrunner.service.store.audit import acting
 from taskrunner.service.v1.faults import NotFound, WrongMethod
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.schema import from_texts, read, write
@@ -109,6 +110,7 @@ class V1Edge:
         permit = await parts.pool.run(
             f"from {call.body.origin}", lambda: parts.authenticator.authenticate(request)
         )
+        permit = replace(permit, address=call.address)
         permit.check_action(route.action)
         call.proved()
         try:
@@ -139,7 +141,9 @@ class V1Edge:
 
     def _work(self, route: Route, permit: Permit, message: Any) -> Callable[[], bytes]:
         def work() -> bytes:
-            return write(route.handler(self._parts.service, permit.caller, message))
+            service = self._parts.service
+            with acting(permit.actor(route.action, service.clock.now())):
+                return write(route.handler(service, permit.caller, message))
 
         proof, pipeline_id = permit.proof, getattr(message, "pipeline_id", None)
         if proof is None or route.method == "GET":
