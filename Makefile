@@ -4,6 +4,7 @@
 #             ARGS="tests/integration/test_sql.py -x" makes these only, one by one, without the gate
 # make systemd-test   the units in a real systemd, booted in a container (root; half a minute more
 #             the first time)
+# make console-test   the console in a real browser: chromium, which root has apt install
 # make chaos  agents and service killed, paused, cut off and starved, and told nonsense, in the
 #             numbers that count (three hours; `make test` has a short form of it;
 #             CHAOS=tests/chaos/test_fence.py makes the trials of one file only)
@@ -23,7 +24,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test systemd-test chaos spark lint hooks bench lock clean
+.PHONY: help demo unit test systemd-test console-test chaos spark lint hooks bench lock clean
 
 # Tests start hundreds of interpreters: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -99,6 +100,16 @@ systemd-test: $(VENV)/stamp-dev
 	@TASKRUNNER_SYSTEMD_TEST=1 $(BIN)/python scripts/check_leftovers.py -- \
 		$(BIN)/python -m pytest tests/integration/test_systemd.py \
 		tests/integration/test_systemd_boot.py $(ARGS)
+
+$(VENV)/stamp-browser: $(VENV)/stamp-dev requirements-browser.lock
+	@$(INSTALL) -r requirements-browser.lock
+	@touch $@
+
+# Without chromium these tests say so and are skipped. Screenshots are left in build/console.
+console-test: $(VENV)/stamp-browser
+	@scripts/install-browser
+	@TASKRUNNER_BROWSER_TEST=1 $(BIN)/python scripts/check_leftovers.py -- \
+		$(BIN)/python -m pytest tests/browser -q $(ARGS)
 
 chaos: $(VENV)/stamp-dev
 	@scripts/install-servers dynalite

@@ -27,7 +27,8 @@ def page_headers() -> dict[str, str]:
     return {
         "content-security-policy": POLICY,
         "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
+        # Not no-referrer: with that, forms of our own come from the origin `null`.
+        "referrer-policy": "same-origin",
         "cache-control": "no-store",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
@@ -41,7 +42,7 @@ def is_ours(headers: Mapping[str, str], origin: str) -> bool:
     neither is no browser that a stranger's page could use.
     """
     site = headers.get("sec-fetch-site")
-    if site is not None and site != "same-origin":
-        return False
+    if site is not None:
+        return site == "same-origin"
     given = headers.get("origin")
     return given is None or given == origin

@@ -61,11 +61,12 @@ class Browser:
         return self.page
 
     def post(
-        self, path: str, form: Mapping[str, object] | None = None, **headers: str
+        self, path: str, form: Mapping[str, object] | None = None, **headers: str | None
     ) -> asgi.Answer:
-        """Send a form, as a page of this origin does."""
+        """Send a form, as a page of this origin does; a header that is None is left out."""
         body = urlencode(form or {}, doseq=True).encode()
-        return self.send("POST", path, body, {**_FORM, **headers})
+        wanted = {key: text for key, text in {**_FORM, **headers}.items() if text is not None}
+        return self.send("POST", path, body, wanted)
 
     def own_form(self, **members: object) -> dict[str, object]:
         """A form of the page that was loaded last."""

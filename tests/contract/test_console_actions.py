@@ -267,12 +267,12 @@ def test_another_accounts_pipeline_is_not_there(world: ServiceInProcess) -> None
     assert V1(world).got(f"/pipelines/{made}")["summary"].get("pause") is None
 
 
-FOREIGN = [
+FOREIGN: list[dict[str, str | None]] = [
     {"sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "same-site"},
     {"sec-fetch-site": "none"},
-    {"origin": "https://evil.example"},
-    {"origin": "null"},
+    {"sec-fetch-site": None, "origin": "https://evil.example"},
+    {"sec-fetch-site": None, "origin": "null"},
 ]
 
 

@@ -14,6 +14,8 @@ OURS = "https://pipelines.example.com"
         ({"sec-fetch-site": "same-origin"}, True),
         ({"sec-fetch-site": "same-origin", "origin": OURS}, True),
         ({"origin": OURS}, True),
+        # A page that tells nobody where a request is from.
+        ({"sec-fetch-site": "same-origin", "origin": "null"}, True),
         ({"sec-fetch-site": "same-site"}, False),
         ({"sec-fetch-site": "cross-site", "origin": OURS}, False),
         ({"sec-fetch-site": "none"}, False),

@@ -1,0 +1,274 @@
+"""The console as people meet it: in every width and theme, by mouse, by keys, without scripts."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from taskrunner.model.log_names import folder_of, whole_name
+from tests.browser.conftest import Site
+from tests.browser.looking import Look
+from tests.contract.v1 import V1
+from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
+
+WIDTHS = [320, 1280, 1920]
+THEMES = ["light", "dark"]
+AXE = {(1280, "light"), (1280, "dark"), (320, "light")}
+NASTY = '<img src=x onerror="window.hit=1"><script>window.hit=1</script> \' " & \u202e {{7*7}}'
+CASCADE = {**ON_DEMAND, "failureAndRerunMode": "CASCADE"}
+Opened = Callable[..., Look]
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def made(site: Site) -> dict[str, str]:
+    """Pipelines of all kinds: failed, waiting, scheduled, never activated, with a nasty name."""
+
+    def make(v1: V1) -> dict[str, str]:
+        two = [
+            CASCADE,
+            shell("Extract", pipelineLogUri="s3://logs/x"),
+            shell("Load", after="Extract"),
+        ]
+        found = {"failed": v1.pipeline("orders to the warehouse", two, tags={"team": "bi"})}
+        for _ in range(3):
+            v1.world.conclude(v1.world.take(), "FAILED", "CommandFailed", "exit code 1")
+            v1.world.advance(timedelta(minutes=11))
+        (one,) = v1.got(f"/pipelines/{found['failed']}/instances", component="Extract")["instances"]
+        found["instance"] = one["id"]
+        hourly = [scheduled(maxActiveInstances="5"), schedule(), shell("Hourly")]
+        found["hourly"] = v1.pipeline("every hour", hourly)
+        found["waiting"] = v1.pipeline("waiting", [CASCADE, shell("A", workerGroup="nobody")])
+        found["nasty"] = v1.pipeline(
+            NASTY, [CASCADE, shell("A", command=NASTY, name=NASTY)], tags={"t": NASTY[:100]}
+        )
+        v1.pipeline("never activated", two, activate=False)
+        return found
+
+    return site.do(make)
+
+
+def pages(made: dict[str, str]) -> dict[str, str]:
+    """Every kind of page by a name for its picture."""
+    failed, instance = made["failed"], quote(made["instance"], safe="@:")
+    return {
+        "pipelines": "/",
+        "nothing-found": "/?filter=nothing",
+        "wrong-filter": "/?filter=owner:me",
+        "waiting": "/waiting",
+        "agents": "/agents",
+        "grid": f"/p/{failed}/grid",
+        "grid-hourly": f"/p/{made['hourly']}/grid",
+        "runs": f"/p/{failed}/runs",
+        "pipeline-waiting": f"/p/{made['waiting']}/waiting",
+        "definition": f"/p/{made['nasty']}/definition",
+        "activate": f"/p/{failed}/activate",
+        "backfill": f"/p/{made['hourly']}/backfill?first=2026-02-13T02:00&last=2026-02-13T04:00"
+        "&redo=all",
+        "instance": f"/p/{failed}/i/{instance}",
+        "log": f"/p/{failed}/i/{instance}/1/log",
+    }
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_is_right_at_every_width_and_in_both_themes(
+    look: Opened, made: dict[str, str], width: int, theme: str
+) -> None:
+    window = look(width, theme)
+    wrong: dict[str, Any] = {}
+    for name, path in pages(made).items():
+        window.to(path)
+        window.shot(name)
+        # Rules do not change with the width, but for what is cut, nor with the theme when it is.
+        if (width, theme) in AXE and (found := window.violations()):
+            wrong[name] = found
+        if out := window.sticks_out():
+            wrong[f"{name} is too wide"] = out
+    assert wrong == {}
+
+
+def test_what_axe_is_for_is_found(look: Opened, made: dict[str, str]) -> None:
+    """The checks themselves find something where it is."""
+    window = look().to("/")
+    window.page.evaluate(
+        "document.querySelector('#filter').labels[0].remove(), "
+        "document.querySelector('#filter').removeAttribute('placeholder')"
+    )
+    assert any(one.startswith("label:") for one in window.violations())
+    window.page.evaluate("document.querySelector('main').style.width = '3000px'")
+    assert window.sticks_out() > 0
+    assert window.complaints == []
+    window.page.evaluate("fetch('https://elsewhere.invalid/').catch(() => 0)")
+    window.page.wait_for_timeout(500)
+    assert any("elsewhere" in one for one in window.complaints), window.complaints
+    window.complaints.clear()
+
+
+@pytest.fixture
+def broken(site: Site) -> str:
+    """The name of a pipeline that has failed, of one's own."""
+    name = f"broken number {next(_NUMBERS)}"
+
+    def make(v1: V1) -> None:
+        v1.pipeline(name, [CASCADE, shell("Walk", workerGroup="walk"), shell("Go", after="Walk")])
+        for _ in range(3):
+            v1.world.conclude(v1.world.take("walk"), "FAILED", "CommandFailed", "exit code 1")
+            v1.world.advance(timedelta(minutes=11))
+
+    site.do(make)
+    return name
+
+
+def walk(window: Look, site: Site, broken: str, press: Callable[[str], None]) -> None:
+    """From the list to the cause in two steps, to the rerun in one more, and see it finish."""
+    window.to("/")
+    press(broken)
+    press("Walk, ")
+    assert "CommandFailed: exit code 1" in window.text()
+    press("Rerun")
+    assert "begin again." in window.text()
+    site.do(lambda v1: v1.world.conclude(v1.world.take("walk"), "FINISHED"))
+    window.page.reload()
+    assert "finished" in window.text()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without"])
+def test_two_clicks_lead_to_the_cause_and_one_to_the_rerun(
+    look: Opened, site: Site, broken: str, scripts: bool
+) -> None:
+    window = look(java_script_enabled=scripts)
+
+    def press(words: str) -> None:
+        by_role = [window.page.get_by_role(role, name=words) for role in ("link", "button")]
+        next(found for found in by_role if found.count()).first.click()
+        window.page.wait_for_load_state()
+
+    walk(window, site, broken, press)
+
+
+def test_the_same_by_keys_alone(look: Opened, site: Site, broken: str) -> None:
+    window = look()
+
+    def press(words: str) -> None:
+        keys = window.page.keyboard
+        for _ in range(200):
+            name = window.page.evaluate(
+                "(document.activeElement.ariaLabel || document.activeElement.textContent || '')"
+            )
+            if str(name).strip().startswith(words):
+                break
+            in_grid = window.page.evaluate("document.activeElement.matches('.cell[href]')")
+            keys.press("ArrowDown" if in_grid else "Tab")
+        else:
+            raise AssertionError(f"no way by keys to {words!r}")
+        before = window.page.url
+        keys.press("Enter")
+        window.page.wait_for_url(lambda url: url != before)
+        window.page.wait_for_load_state()
+
+    walk(window, site, broken, press)
+
+
+def test_keys_lead_through_lists_and_to_pages(look: Opened, made: dict[str, str]) -> None:
+    window = look().to("/")
+    keys = window.page.keyboard
+    keys.press("/")
+    assert window.page.evaluate("document.activeElement.id") == "filter"
+    window.page.evaluate("document.activeElement.blur()")
+    keys.press("j")
+    first = window.page.evaluate("document.activeElement.textContent")
+    keys.press("j")
+    assert window.page.evaluate("document.activeElement.textContent") != first
+    keys.press("k")
+    assert window.page.evaluate("document.activeElement.textContent") == first
+    keys.press("o")
+    window.page.wait_for_url(re.compile("/grid$"))
+    keys.press("g")
+    keys.press("w")
+    window.page.wait_for_url(re.compile("/waiting$"))
+
+
+def test_a_grid_follows_what_happens_and_keeps_the_focus(look: Opened, site: Site) -> None:
+    key = site.do(lambda v1: v1.pipeline("live", [CASCADE, shell("A"), shell("B", after="A")]))
+    window = look().to(f"/p/{key}/grid")
+    cell = window.page.locator(".cell").last
+    cell.focus()
+    was = window.page.evaluate("document.activeElement.href")
+    window.page.wait_for_function("document.querySelector('[sse-connect]') !== null")
+    window.page.wait_for_timeout(2500)
+    site.do(lambda v1: v1.did(f"/pipelines/{key}/cancel", status=["WAITING_FOR_RUNNER"]))
+    window.page.wait_for_selector(".cell[aria-label*='canceled']", timeout=20_000)
+    assert window.page.evaluate("document.activeElement.href") == was
+
+
+def test_nothing_that_others_say_becomes_markup_or_runs(
+    look: Opened, made: dict[str, str], site: Site
+) -> None:
+    window = look()
+    key = made["nasty"]
+    (one,) = site.do(lambda v1: v1.got(f"/pipelines/{key}/instances"))["instances"]
+    paths = ["/", "/waiting", f"/?filter={quote(NASTY)}"]
+    paths += [f"/p/{key}/{tab}" for tab in ("grid", "runs", "waiting", "definition", "activate")]
+    paths.append(f"/p/{key}/i/{quote(one['id'], safe='@:')}")
+    for path in paths:
+        window.to(path)
+        window.page.wait_for_timeout(50)
+        assert window.page.evaluate("window.hit") is None, path
+        assert window.page.locator("main img").count() == 0, path
+
+
+def test_a_text_that_a_page_would_take_for_a_script_does_nothing(look: Opened) -> None:
+    """The policy holds where escaping would not."""
+    window = look().to("/")
+    window.page.evaluate(
+        "document.querySelector('main').insertAdjacentHTML('beforeend', "
+        "'<img src=x onerror=\"window.hit=1\">')"
+    )
+    window.page.wait_for_timeout(300)
+    assert window.page.evaluate("window.hit") is None
+    refused = window.page.evaluate(
+        "(() => { try { document.createElement('script').text = 'window.hit=1'; return 'taken'; }"
+        " catch (error) { return error.name; } })()"
+    )
+    assert refused == "TypeError"
+    assert any("policy" in one.lower() for one in window.complaints)
+    window.complaints.clear()
+
+
+def test_colors_of_a_log_are_shown_and_its_tricks_are_not(
+    look: Opened, made: dict[str, str], site: Site
+) -> None:
+    key = made["failed"]
+    (one, *_) = site.do(lambda v1: v1.got(f"/pipelines/{key}/instances/{quote(made['instance'])}"))[
+        "attempts"
+    ]
+    folder = site.folder / folder_of("logs/x", key, "Extract", made["instance"], one["id"])
+    folder.mkdir(parents=True)
+    text = f"\x1b[31mred\x1b[0m {NASTY}\n\x1b]8;;https://evil.invalid\x07link\x1b]8;;\x07\n"
+    (folder / whole_name("StdOutput")).write_bytes(gzip.compress(text.encode()))
+    window = look().to(f"/p/{key}/i/{quote(made['instance'], safe='@:')}/1/log")
+    assert window.page.locator(".ansi-red").inner_text() == "red"
+    assert window.page.evaluate("window.hit") is None
+    assert window.page.locator("main .log a").count() == 0
+    assert "<img src=x" in window.text()
+
+
+def test_the_checks_are_those_that_were_published() -> None:
+    told = re.findall(r"\| (\S+\.js) \|.*\b([0-9a-f]{64}) \|", _vendored())
+    for name, mark in told:
+        assert hashlib.sha256((Path(__file__).parent / name).read_bytes()).hexdigest() == mark
+    assert told
+
+
+def _vendored() -> str:
+    return (Path(__file__).parent / "VENDORED.md").read_text(encoding="utf-8")
