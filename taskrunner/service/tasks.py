@@ -121,25 +121,30 @@ class Tasks:
         if handout.state not in {"ASSIGNED", "RUNNING"}:
             return True
         attempt = self._attempt(handout)
+        report_by = self.now + timedelta(seconds=attempt.lease_s)
         values = {
-            "report_by": self.now + timedelta(seconds=attempt.lease_s),
+            "report_by": report_by,
             "progress": dict(fields) or attempt.progress,
         }
         if attempt.status is AttemptStatus.WAITING_FOR_RUNNER:
-            self._acknowledged(handout, attempt)
+            self._acknowledged(handout, attempt, report_by)
             values |= {"status": AttemptStatus.RUNNING, "started_at": self.now}
         return not attempt_store.update_attempt(self.conn, attempt, held_by=task_id, **values)
 
-    def _acknowledged(self, handout: HandoutRow, attempt: AttemptRow) -> None:
+    def _acknowledged(self, handout: HandoutRow, attempt: AttemptRow, report_by: datetime) -> None:
         attempt_store.start_handout(self.conn, handout.task_id)
         row = self._instance(attempt)
+        # The lease and attemptTimeout begin now. It is due already at the end of the window that
+        # this was in time for, mostly before them: so nothing is to be decided at once.
+        ends = [report_by] if row.due_at is None else [report_by, row.due_at]
+        if attempt.timeout_s is not None:
+            ends.append(self.now + timedelta(seconds=attempt.timeout_s))
         instance_store.update_instance(
             self.conn,
             row,
             status=InstanceStatus.RUNNING,
             actual_start=row.actual_start or self.now,
-            # The lease and attemptTimeout begin now: when they end is to be found out.
-            due_at=self.now,
+            due_at=min(ends),
         )
 
     def conclude(

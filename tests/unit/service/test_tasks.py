@@ -86,6 +86,30 @@ def test_the_first_report_acknowledges(world: ServiceInProcess) -> None:
     assert attempt.hostname == "runner.example"
 
 
+def test_an_acknowledgement_leaves_nothing_to_be_decided(world: ServiceInProcess) -> None:
+    """A pass of the scheduler for each would cost more than the acknowledgement."""
+    pipeline = one(world)
+    task = world.take(acknowledge=False)
+    world.service.report_progress(task.task_id, {})
+    assert not world.service.scheduler.tick(world.now)
+    (row,) = world.instances(pipeline).values()
+    assert row.due_at is not None
+    assert row.due_at <= world.now + timedelta(seconds=world.service.settings.ack_timeout_s)
+
+
+@pytest.mark.parametrize(
+    "field", [{"reportProgressTimeout": "1 minute"}, {"attemptTimeout": "1 minute"}]
+)
+def test_what_ends_before_the_window_of_the_acknowledgement_ends_in_time(
+    world: ServiceInProcess, field: dict[str, str]
+) -> None:
+    pipeline = one(world, **field, maximumRetries="0")
+    task = world.take(acknowledge=False)
+    world.service.report_progress(task.task_id, {})
+    world.advance(MINUTE)
+    assert world.attempts(pipeline)[0].status == "FAILED"
+
+
 def test_progress_is_kept_until_there_is_newer(world: ServiceInProcess) -> None:
     pipeline = one(world)
     task = world.take()
