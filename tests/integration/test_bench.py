@@ -15,6 +15,8 @@ from bench import (
     p3_latency,
     p4_throughput,
     p5_shipping,
+    p6_calls,
+    p8_big_store,
     run,
 )
 from bench.copies import Contest, Run, contest
@@ -32,6 +34,8 @@ pytestmark = pytest.mark.xdist_group("alone")
         pytest.param(lambda: p3_latency.measure(2, beside=()), 2, id="p3"),
         pytest.param(lambda: p4_throughput.measure(10), 3, id="p4"),
         pytest.param(lambda: p5_shipping.measure(1_000_000, 1), 2, id="p5"),
+        pytest.param(lambda: p6_calls.measure(5, 20), 4, id="p6"),
+        pytest.param(lambda: p8_big_store.measure(1000, 0.1), 6, id="p8"),
         pytest.param(lambda: c7_large_objects.measure(1, 9_000_000), 4, id="c7"),
         pytest.param(lambda: c8_small_objects.measure(1, 3), 3, id="c8"),
     ],
