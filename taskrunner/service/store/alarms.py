@@ -54,14 +54,18 @@ def load_alarms(conn: Connection, pipeline_id: str) -> list[AlarmRow]:
 
 def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
     """Alarms that are to be published now."""
-    statement = (
-        sa.select(alarms)
-        .where(alarms.c.status == AlarmStatus.PENDING, alarms.c.next_at <= now)
-        .order_by(alarms.c.next_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
+    found = fetch(conn, AlarmRow, _DUE, {"at": now, "most": limit})
+    return [opened(conn, row) for row in found]
+
+
+# Built once: asked some times a second, mostly for nothing.
+_DUE = (
+    sa.select(alarms)
+    .where(alarms.c.status == AlarmStatus.PENDING, alarms.c.next_at <= sa.bindparam("at"))
+    .order_by(alarms.c.next_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
 
 
 def list_alarms(conn: Connection, statuses: Sequence[AlarmStatus], limit: int) -> list[AlarmRow]:
