@@ -90,7 +90,7 @@ def test_a_service_is_put_back_to_an_older_state_amid_work(chaos: Chaos, tmp_pat
 def run(folder: Path) -> int:
     """One service's life; how many tasks ran more than once."""
     effects, port = folder / "effects", free_port()
-    options = ("--listen", f"127.0.0.1:{port}", "--no-auth", "--ack-timeout", "5")
+    options: tuple[str, ...] = ("--listen", f"127.0.0.1:{port}", "--no-auth", "--ack-timeout", "5")
     options += ("--lease-timeout", "8")
     client = Session("id", "secret", region_name="us-east-1").client(
         "datapipeline", endpoint_url=f"http://127.0.0.1:{port}"
