@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from urllib.parse import quote
 
 from taskrunner.activities.base import Activity, Context
+from taskrunner.activities.copy_bounds import rejects_of, throttle_of
+from taskrunner.clock import Clock, SystemClock
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.nodes import node_of
 from taskrunner.data.transfer import Transfer
+from taskrunner.data.transfer_progress import Bounds
 from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
@@ -21,22 +25,32 @@ class CopyActivity(Activity):
 
     type = "CopyActivity"
 
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+
     def run(self, ctx: Context) -> None:
         """Copy, and log what was moved."""
         source, target = _only(ctx.task.main, "input"), _only(ctx.task.main, "output")
         ctx.log.info("Copying from %s to %s", source.component_id, target.component_id)
-        transfer = Transfer(
-            ctx.objects,
-            ctx.data,
-            ctx,
-            file_name=file_name(ctx.task.instance_id),
-            on_lossy_value=_on_lossy_value(ctx.task.main),
-            resume=ctx.task.main.flag("resume", default=True),
-            partitions=_partitions(ctx.task.main),
-        )
-        moved = transfer.copy(node_of(source), node_of(target))
+        rejects = rejects_of(ctx)
+        with rejects or nullcontext():
+            transfer = Transfer(
+                ctx.objects,
+                ctx.data,
+                ctx,
+                file_name=file_name(ctx.task.instance_id),
+                on_lossy_value=_on_lossy_value(ctx.task.main),
+                resume=ctx.task.main.flag("resume", default=True),
+                partitions=_partitions(ctx.task.main),
+                bounds=Bounds(rejects=rejects, throttle=throttle_of(ctx, self._clock)),
+            )
+            moved = transfer.copy(node_of(source), node_of(target))
         ctx.progress(rows=moved.rows, bytes=moved.bytes, files=moved.files)
         ctx.log.info("Copied %s", moved)
+        if rejects is not None:
+            ctx.progress(rejected=rejects.count)
+        if rejects is not None and rejects.count:
+            ctx.log.warning("Rejected %d rows: see %s", rejects.count, rejects.uri)
 
 
 def file_name(instance_id: str) -> str:

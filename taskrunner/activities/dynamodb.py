@@ -20,7 +20,7 @@ from taskrunner.data.dynamodb.items import Item
 from taskrunner.data.dynamodb.load import Import, Importer
 from taskrunner.data.dynamodb.nodes import region_of
 from taskrunner.data.dynamodb.table import DEFAULT_SHARE, described
-from taskrunner.data.transfer import Moved
+from taskrunner.data.transfer_progress import Moved
 from taskrunner.errors import TaskError
 from taskrunner.model.task import TaskObject
 

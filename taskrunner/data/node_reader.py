@@ -9,6 +9,7 @@ from itertools import chain, islice
 
 from taskrunner.data.databases.base import Batch
 from taskrunner.data.databases.lines_in import FileRows
+from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Opened
 from taskrunner.data.formats.compression import decompressing
 from taskrunner.data.nodes import FileNode
@@ -28,8 +29,13 @@ class NodeReader:
         files: SourceFiles,
         *,
         count: Callable[[int], None],
+        bad: BadRows | None = None,
     ) -> None:
-        """`files`: which objects they are; `count` is told of the bytes of each piece read."""
+        """`files`: which objects they are; `count` is told of the bytes of each piece read.
+
+        `bad`: takes the rows that cannot be read.
+        """
+        self.bad = bad
         self._objects = objects
         self._node = node
         self._files = files
@@ -41,7 +47,7 @@ class NodeReader:
     def opened(self, uri: str, names: tuple[str, ...] = ()) -> Iterator[Opened]:
         """One file's columns and rows; `names`: the columns that the values are wanted for."""
         with self._bytes_of(uri) as data:
-            opened = self._node.format.open(data, source=uri, names=names)
+            opened = self._node.format.open(data, source=uri, names=names, bad=self.bad)
             try:
                 yield opened
             finally:
@@ -65,7 +71,11 @@ class NodeReader:
     def place_of(self, row: int) -> tuple[str, int] | None:
         """The file that a row of all, from 1, is in, and its number there."""
         begun = [(before, uri) for before, uri in self._begun if before < row]
-        return (begun[-1][1], row - begun[-1][0]) if begun else None
+        if not begun:
+            return None
+        before, uri = begun[-1]
+        good = row - before
+        return uri, self.bad.number_of(uri, good) if self.bad is not None else good
 
     def lines(self, rows: Rows, batches: Iterator[Batch], count: Callable[[int], None]) -> FileRows:
         """The rows for a load, which may take the lines that they are instead; `count` is told."""

@@ -10,16 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from taskrunner.data.databases.base import Batch, Database, Result, Target
 from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.databases.text import NotAsText
-from taskrunner.data.fitting.columns import LossyValueError
+from taskrunner.data.databases.tolerant_load import TolerantLoad, width_of
+from taskrunner.data.fitting.columns import LossyValueError, Row
 from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.data.formats.bad_rows import BadRow, BadRows
 from taskrunner.data.formats.base import Column, RowWriter
 from taskrunner.data.formats.compression import compressing
 from taskrunner.data.formats.quoting import TextDialect
@@ -28,6 +28,7 @@ from taskrunner.data.node_reader import NodeReader
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import ObjectInfo, ObjectStore
 from taskrunner.data.partitions import KEYS_OF_A_PARTITION, in_turns, readers_of
+from taskrunner.data.rejects import Rejects
 from taskrunner.data.settings import DataSettings
 from taskrunner.data.source_files import SourceFiles
 from taskrunner.data.transfer_parts import (
@@ -47,34 +48,10 @@ from taskrunner.data.transfer_parts import (
     select_all,
     with_types,
 )
+from taskrunner.data.transfer_progress import Bounds, Monitor, Moved, TransferProgress
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 _LOG = logging.getLogger(__name__)
-
-
-class Monitor(Protocol):
-    """Who is told how far a transfer is, and may end it by raising."""
-
-    def progress(self, **fields: str | int) -> None:
-        """Say what has been done so far."""
-        ...
-
-    def check_canceled(self) -> None:
-        """Raise when the transfer must stop."""
-        ...
-
-
-@dataclass(slots=True)
-class Moved:
-    """What a transfer has done so far."""
-
-    files: int = 0
-    rows: int = 0
-    bytes: int = 0
-
-    def __str__(self) -> str:
-        counts = {"files": self.files, "rows": self.rows, "bytes": self.bytes}
-        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing"
 
 
 class Transfer:
@@ -90,24 +67,29 @@ class Transfer:
         on_lossy_value: OnLossyValue = OnLossyValue.FAIL,
         resume: bool = True,
         partitions: int = 1,
+        bounds: Bounds | None = None,
     ) -> None:
         """`resume`: go on with what an earlier attempt of the run has kept, and keep as much.
 
         `partitions`: how many connections read a table side by side.
         """
+        bounds = bounds or Bounds()
+        self._rejects = bounds.rejects
+        self._progress = TransferProgress(monitor, bounds)
         self._objects = objects
         self._settings = settings
-        self._monitor = monitor
         self._file_name = file_name
         self._on_lossy_value = on_lossy_value
         self._resume = resume
         self._partitions = partitions
         #: What reads the source's files, where it is files.
         self._reader: NodeReader | None = None
-        #: Bytes of the source files: how many there are (0: not known), how many have been read.
-        self._total = self._read = 0
         self._files = SourceFiles(objects)
-        self.moved = Moved()
+
+    @property
+    def moved(self) -> Moved:
+        """What has been done so far."""
+        return self._progress.moved
 
     def copy(self, source: FileNode | TableNode, target: FileNode | TableNode) -> Moved:
         """Copy everything; returns what was moved. Raises TaskError."""
@@ -120,23 +102,39 @@ class Transfer:
         if self._partitions > 1:
             check_partitions(source, target)
         if isinstance(source, FileNode):
-            self._total = self._files.size(source)
+            self._progress.total = self._files.size(source)
             reader = self._reader = NodeReader(
-                self._objects, source, self._files, count=self._count
+                self._objects,
+                source,
+                self._files,
+                count=self._progress.count_read,
+                bad=self._bad_rows(),
             )
             if isinstance(target, FileNode):
                 self._files_to_files(source, reader, target)
+            elif self._rejects is not None:
+                with reader.rows() as rows:
+                    self._load(target, self._progress.watched(rows.batches), rows.columns)
             else:
                 with reader.rows() as rows:
-                    batches = self._watched(rows.batches)
-                    self._load(target, reader.lines(rows, batches, self._loaded), rows.columns)
+                    batches = self._progress.watched(rows.batches)
+                    self._load(
+                        target,
+                        reader.lines(rows, batches, self._progress.count_loaded),
+                        rows.columns,
+                    )
         elif isinstance(target, FileNode):
             if not self._unload_by_key(source, target):
                 self._unload(source, target)
         else:
             with self._query(source) as result:
-                self._load(target, self._watched(result.batches), ())
+                self._load(target, self._progress.watched(result.batches), ())
+        if self._rejects is not None:
+            self._rejects.finish(self.moved.rows)
         return self.moved
+
+    def _bad_rows(self) -> BadRows | None:
+        return BadRows(tell=self._rejects.add) if self._rejects is not None else None
 
     def _unload_by_key(self, source: TableNode, target: FileNode) -> bool:
         """Unload a table so that the next attempt can go on; false, and nothing done, if not."""
@@ -144,7 +142,7 @@ class Transfer:
             return self._unload_ranges(source, target, by_lines=True)
         except NotAsText:
             # Goes on behind the last range that was whole.
-            self.moved = Moved()
+            self._progress.moved = Moved()
             return self._unload_ranges(source, target, by_lines=False)
 
     def _unload_ranges(self, source: TableNode, target: FileNode, *, by_lines: bool) -> bool:
@@ -173,9 +171,9 @@ class Transfer:
                         queries, readers, partial(self._pieces, target=target, by_lines=by_lines)
                     ),
                     compress=lambda inner: compressing(inner, target.compression),
-                    count=self._count_moved,
+                    count=self._progress.count_written,
                 )
-                self._monitor.check_canceled()
+                self._progress.check()
         self.moved.files += 1
         return True
 
@@ -195,12 +193,6 @@ class Transfer:
             for batch in result.batches:
                 yield writer.encode(batch), len(batch)
 
-    def _count_moved(self, rows: int, size: int) -> None:
-        self.moved.rows += rows
-        self.moved.bytes += size
-        self._tell(rows=self.moved.rows)
-        self._monitor.check_canceled()
-
     @contextmanager
     def _query(self, node: TableNode, *, typed: bool = False) -> Iterator[Result]:
         """What a node gives; `typed`: with what is known of the columns' types."""
@@ -219,7 +211,7 @@ class Transfer:
             if dialect is not None and self._write_text(uri, source, target, dialect):
                 return
         except NotAsText:
-            self.moved = Moved()
+            self._progress.moved = Moved()
         with self._query(source, typed=target.format.text is None) as result:
             self._write(uri, target, result)
 
@@ -252,9 +244,14 @@ class Transfer:
             if self._settings.claim is not None:
                 fence = LoadFence(database, target, self._settings.claim)
                 if not fence.may_load():
+                    if self._rejects is not None:
+                        self._rejects.leave()
                     return
             try:
-                database.load(target, batches)
+                if self._rejects is not None:
+                    self._load_tolerantly(database, node, target, batches, self._rejects)
+                else:
+                    database.load(target, batches)
             except LossyValueError as error:
                 raise self._in_its_file(error) from error
             except TaskError as error:
@@ -262,6 +259,27 @@ class Transfer:
                     raise
             if fence is not None:
                 fence.check()
+
+    def _load_tolerantly(
+        self,
+        database: Database,
+        node: TableNode,
+        target: Target,
+        batches: Iterable[Batch],
+        rejects: Rejects,
+    ) -> None:
+        """Load the good rows; the others are in the reject file before anything is committed."""
+        reader = self._reader
+        if reader is not None and reader.bad is not None:
+            reader.bad.width = width_of(database, target)
+
+        def reject(row: int, values: Row, reason: str) -> None:
+            source, number = (reader.place_of(row) if reader else None) or (node.id, row)
+            told = BadRow(source=source, row=number, reason=reason, values=tuple(values))
+            rejects.add(told)
+            self.moved.rows -= 1
+
+        TolerantLoad(database, target, reject).run(batches, before_commit=rejects.finish)
 
     def _in_its_file(self, error: LossyValueError) -> TaskError:
         """The same, told of the row in its file."""
@@ -298,24 +316,22 @@ class Transfer:
     ) -> None:
         """Make one object of what its rows are as bytes, and what is around them."""
         pieces = in_charset(around(writer, rows), node.format, names, target=uri)
-        self._monitor.check_canceled()
+        self._progress.check()
         with self._objects.open_write(uri, encrypt=node.encrypt) as opened:
             with compressing(opened, node.compression) as put:
                 self._pass_on(pieces, put)
-            self._monitor.check_canceled()
+            self._progress.check()
         self.moved.files += 1
 
     def _pass_on(self, pieces: Iterable[Piece], put: Callable[[bytes], object]) -> None:
         for data, rows in pieces:
             put(data)
-            self.moved.bytes += len(data)
-            self.moved.rows += rows
-            self._tell(rows=self.moved.rows)
-            self._monitor.check_canceled()
+            self._progress.count_written(rows, len(data))
 
     def _files_to_files(self, source: FileNode, reader: NodeReader, target: FileNode) -> None:
         check_apart(source, target)
-        as_bytes = source.has_same_bytes_as(target)
+        # Of bytes nobody knows which rows are bad.
+        as_bytes = source.has_same_bytes_as(target) and self._rejects is None
         if source.is_many and not target.is_directory:
             with reader.rows() as rows:
                 result = Result(columns=rows.columns, batches=rows.batches)
@@ -327,8 +343,8 @@ class Transfer:
         for uri in self._files.uris(source, all_files=as_bytes):
             to = self._goal(uri, source, target)
             if as_bytes:
-                self._monitor.check_canceled()
-                self._copied(self._objects.copy(uri, to, encrypt=target.encrypt))
+                self._progress.check()
+                self._progress.count_copied(self._objects.copy(uri, to, encrypt=target.encrypt))
             else:
                 with reader.opened(uri, source.format.columns) as opened:
                     result = Result(columns=opened.columns, batches=iter(opened.batches))
@@ -337,17 +353,11 @@ class Transfer:
     def _copy_directory(self, source: FileNode, target: FileNode) -> None:
         def wanted() -> Iterator[tuple[ObjectInfo, str]]:
             for info in self._files.in_directory(source, all_files=True):
-                self._monitor.check_canceled()
+                self._progress.check()
                 yield info, self._goal(info.uri, source, target)
 
         for size in self._objects.copy_all(wanted(), encrypt=target.encrypt):
-            self._copied(size)
-
-    def _copied(self, size: int) -> None:
-        self.moved.bytes += size
-        self.moved.files += 1
-        self._read = self.moved.bytes
-        self._tell(files=self.moved.files)
+            self._progress.count_copied(size)
 
     def _goal(self, uri: str, source: FileNode, target: FileNode) -> str:
         to = goal(uri, source, target)
@@ -356,31 +366,8 @@ class Transfer:
             raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         return to
 
-    def _loaded(self, rows: int) -> None:
-        self.moved.rows += rows
-        self._tell(rows=self.moved.rows)
-        self._monitor.check_canceled()
-
     def _target_uri(self, node: FileNode) -> str:
         if not node.is_directory:
             return node.uri
         extension = node.format.extension + node.compression.extension
         return node.uri + self._file_name + extension
-
-    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Pass batches on; between two of them the transfer may be stopped, and is told."""
-        self._monitor.check_canceled()
-        for batch in batches:
-            yield batch
-            self.moved.rows += len(batch)
-            self._tell(rows=self.moved.rows)
-            self._monitor.check_canceled()
-
-    def _tell(self, **counts: int) -> None:
-        """How far it is; how far of all, where the source has a size."""
-        if self._total:
-            counts["percent"] = min(100 * self._read // self._total, 100)
-        self._monitor.progress(**counts, bytes=self.moved.bytes)
-
-    def _count(self, size: int) -> None:
-        self._read += size

@@ -22,7 +22,7 @@ from taskrunner.data.databases.script_run import Script, ScriptRun, StatementDon
 from taskrunner.data.databases.script_session import ScriptSession
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.databases.text import TextResult
-from taskrunner.data.fitting.columns import Batch, Row, TargetColumn
+from taskrunner.data.fitting.columns import Batch, LossyValueError, Row, TargetColumn
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -201,6 +201,10 @@ class Database(ScriptSession):
             inserter.insert(batch, first=count + 1)
             count += len(batch)
         return count
+
+    def refuses_rows(self, error: TaskError) -> bool:
+        """Whether a load failed because of what is in its rows, so that others may go in."""
+        return isinstance(error, LossyValueError) or isinstance(error.__cause__, RowRefusedError)
 
     def commit_load(self) -> None:
         """Commit what was loaded, and with it what is noted of it: the last step of any load."""

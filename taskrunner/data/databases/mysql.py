@@ -32,7 +32,7 @@ from taskrunner.data.databases.insert import Inserter
 from taskrunner.data.databases.lasting import LASTING_SESSION, keep_alive
 from taskrunner.data.databases.mysql_columns import column_of, converter_of, whole_key
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
-from taskrunner.data.databases.mysql_errors import code_of, error_id_of, reason_of
+from taskrunner.data.databases.mysql_errors import code_of, error_id_of, is_of_rows, reason_of
 from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
 from taskrunner.data.databases.mysql_lines import LineReader, begin_lines
 from taskrunner.data.databases.mysql_load import LineLoader, plan_of, takes_lines
@@ -255,6 +255,10 @@ class MySqlDatabase(Database):
         )
         with self._problems(f"load into table {table}"):
             return loader.load(plan.lines)
+
+    def refuses_rows(self, error: TaskError) -> bool:
+        """Values that are refused and constraints that are violated, by their codes."""
+        return super().refuses_rows(error) or is_of_rows(error.__cause__)
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows, many to a statement where its form allows it."""

@@ -47,3 +47,19 @@ def reason_of(error: BaseException) -> str:
     if code_of(error) and len(error.args) > 1:
         return f"{error.args[1]} (error {error.args[0]})"
     return str(error) or type(error).__name__
+
+
+#: What is wrong with a value, or with a row beside others: "Server Error Message Reference".
+_OF_ROWS = {
+    1048, 1062, 1136, 1216, 1264, 1265, 1292, 1366, 1367, 1369, 1406, 1416, 1452, 1586, 1690, 3140,
+    3819, 4025,
+}  # fmt: skip
+
+
+def is_of_rows(error: BaseException | None) -> bool:
+    """Whether it is a row that the server refuses."""
+    while error is not None:
+        if code_of(error) in _OF_ROWS:
+            return True
+        error = error.__cause__
+    return False

@@ -25,7 +25,7 @@ from taskrunner.data.databases.postgresql_columns import (
 )
 from taskrunner.data.databases.postgresql_copy import Copy, columns_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
-from taskrunner.data.databases.postgresql_errors import error_id_of, reason_of
+from taskrunner.data.databases.postgresql_errors import error_id_of, is_of_rows, reason_of
 from taskrunner.data.databases.postgresql_load import pieces_of_rows, told_pieces
 from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.postgresql_text import TextOnly
@@ -220,6 +220,10 @@ class PostgreSqlDatabase(Database):
 
     def prepare_load(self) -> None:
         """Nothing to do: there is no mode in which this server would change less."""
+
+    def refuses_rows(self, error: TaskError) -> bool:
+        """Data exceptions and violated constraints, by their codes."""
+        return super().refuses_rows(error) or is_of_rows(error.__cause__)
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""

@@ -38,6 +38,15 @@ def reason_of(error: Exception) -> str:
     return f"{text} (SQLSTATE {diagnosis.sqlstate})"
 
 
+def is_of_rows(error: BaseException | None) -> bool:
+    """Whether it is a row that the server refuses: a data exception, or a violated constraint."""
+    while error is not None:
+        if isinstance(error, psycopg.Error):
+            return (error.sqlstate or "")[:2] in {"22", "23"}
+        error = error.__cause__
+    return False
+
+
 def error_id_of(error: Exception) -> str:
     """The errorId for what went wrong."""
     state = getattr(error, "sqlstate", None)

@@ -124,6 +124,12 @@ class SqliteDatabase(Database):
         with self._problems("begin a transaction"):
             self._connection.execute("BEGIN IMMEDIATE")
 
+    def refuses_rows(self, error: TaskError) -> bool:
+        """Constraints that are violated."""
+        of_row = isinstance(error.__cause__, sqlite3.IntegrityError)
+        cause = error.__cause__.__cause__ if error.__cause__ is not None else None
+        return super().refuses_rows(error) or of_row or isinstance(cause, sqlite3.IntegrityError)
+
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""
         sql = statement.with_markers("?", percent="%")

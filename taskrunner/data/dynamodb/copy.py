@@ -15,7 +15,7 @@ from taskrunner.data.dynamodb.scan import WORKERS, Scanner, segments_for
 from taskrunner.data.dynamodb.table import Table
 from taskrunner.data.dynamodb.workers import in_parallel
 from taskrunner.data.dynamodb.write import BatchWriter, Put, batches
-from taskrunner.data.transfer import Monitor, Moved
+from taskrunner.data.transfer_progress import Monitor, Moved
 from taskrunner.errors import ErrorId, PermanentTaskError
 
 

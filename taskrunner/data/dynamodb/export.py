@@ -19,7 +19,7 @@ from taskrunner.data.dynamodb.table import Table
 from taskrunner.data.dynamodb.workers import in_parallel
 from taskrunner.data.formats.compression import GzipWriter
 from taskrunner.data.objects.base import ObjectStore, ObjectWriter
-from taskrunner.data.transfer import Monitor, Moved
+from taskrunner.data.transfer_progress import Monitor, Moved
 from taskrunner.errors import PermanentTaskError
 
 

@@ -21,7 +21,7 @@ from taskrunner.data.dynamodb.table import Table
 from taskrunner.data.dynamodb.workers import in_parallel
 from taskrunner.data.dynamodb.write import BatchWriter, Put, batches
 from taskrunner.data.objects.base import ObjectStore
-from taskrunner.data.transfer import Monitor, Moved
+from taskrunner.data.transfer_progress import Monitor, Moved
 from taskrunner.errors import ErrorId, PermanentTaskError
 
 #: After so many lines it is told how far the look at them is.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.charset import UTF_8, Charset
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.model.task import TaskObject
@@ -107,6 +108,16 @@ class Format(ABC):
         """The names that a file begins with, and the rest of it, which is nothing but rows."""
         return (), iter(chunks)
 
-    def open(self, chunks: Iterable[bytes], *, source: str, names: tuple[str, ...] = ()) -> Opened:
-        """A file's columns and rows; `names`: those that the rows' values are wanted for."""
+    def open(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        names: tuple[str, ...] = (),
+        bad: BadRows | None = None,
+    ) -> Opened:
+        """A file's columns and rows; `names`: those that the rows' values are wanted for.
+
+        `bad`: takes the rows that cannot be read, where the format can go on behind them.
+        """
         return Opened(columns=self.columns, batches=iter(self.decode(chunks, source=source)))

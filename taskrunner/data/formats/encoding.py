@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from taskrunner.data.formats.bad_rows import BadRow, BadRows, is_text, shown
 from taskrunner.errors import TaskError
 
 NULL = r"\N"
@@ -107,11 +108,14 @@ class Decoder:
         most: int = _MAX_RECORD,
         rows_before: int = 0,
         at_start: bool = True,
+        bad: BadRows | None = None,
     ) -> None:
         """`most`: how many characters a record may have; `rows_before`: of the same source.
 
-        `at_start`: whether the first row is what the source begins with.
+        `at_start`: whether the first row is what the source begins with. `bad`: takes the rows
+        that cannot be read; without it the first one is an error.
         """
+        self._bad_rows = bad
         self._escapes = escapes
         self._tolerant = _tolerates_return(escapes)
         self._source = source
@@ -127,20 +131,36 @@ class Decoder:
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[list[Row]]:
         """The rows in batches; raises TaskError with the row's number at the first bad one."""
-        utf8 = codecs.getincrementaldecoder("utf-8")()
+        errors = "strict" if self._bad_rows is None else "surrogateescape"
+        utf8 = codecs.getincrementaldecoder("utf-8")(errors)
         batch: list[Row] = []
         room = _BATCH_LENGTH
         for chunk in chunks:
             for record in self._records(self._text(utf8, chunk, final=False)):
-                batch.append(self._row(record))
+                batch += self._rows_of(record)
                 room -= len(record)
                 if room <= 0 or len(batch) >= _BATCH:
                     yield batch
                     batch, room = [], _BATCH_LENGTH
         for record in [*self._records(self._text(utf8, b"", final=True)), *self._rest()]:
-            batch.append(self._row(record))
+            batch += self._rows_of(record)
         if batch:
             yield batch
+
+    def _rows_of(self, record: str) -> tuple[Row, ...]:
+        """The row of a record; none where it is put aside."""
+        if self._bad_rows is None:
+            return (self._row(record),)
+        try:
+            if not is_text(record):
+                raise self._bad("is not UTF-8 text")
+            return (self._row(record),)
+        except TaskError as error:
+            self._rows += 1
+            reason = str(error)
+        told = BadRow(source=self._source, row=self._rows, reason=reason, text=shown(record))
+        self._bad_rows.add(told)
+        return ()
 
     def _text(self, utf8: codecs.IncrementalDecoder, chunk: bytes, *, final: bool) -> str:
         try:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Column, Format, Opened, RowWriter
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
@@ -42,7 +43,13 @@ class DelimitedText(Format):
 
     @abstractmethod
     def rows(
-        self, chunks: Iterable[bytes], *, source: str, width: int | None, lines_before: int = 0
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        width: int | None,
+        lines_before: int = 0,
+        bad: BadRows | None = None,
     ) -> Iterator[Sequence[Sequence[str | None]]]:
         """The rows of a file without its names, in batches; `width`: how many values each has."""
 
@@ -83,13 +90,31 @@ class DelimitedText(Format):
         """The rows, in batches; every row must have as many values as the first."""
         yield from self.open(chunks, source=source).batches
 
-    def open(self, chunks: Iterable[bytes], *, source: str, names: tuple[str, ...] = ()) -> Opened:
+    def open(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        names: tuple[str, ...] = (),
+        bad: BadRows | None = None,
+    ) -> Opened:
         """Rows are numbered from 1, whether there is a row of names before them or not."""
         found, rest = self.take_names(chunks, source=source)
         columns = self.columns or found
         before = 1 if found else 0
-        batches = self.rows(rest, source=source, width=len(columns) or None, lines_before=before)
-        return Opened(columns=columns, batches=batches)
+        return Opened(columns=columns, batches=self._rest(rest, source, columns, before, bad))
+
+    def _rest(
+        self,
+        chunks: Iterable[bytes],
+        source: str,
+        columns: tuple[str, ...],
+        before: int,
+        bad: BadRows | None,
+    ) -> Iterator[Sequence[Sequence[str | None]]]:
+        # Only now, since who puts bad rows aside learns late how wide the others are.
+        width = len(columns) or (bad.width if bad is not None else None)
+        yield from self.rows(chunks, source=source, width=width, lines_before=before, bad=bad)
 
 
 def _checked(names: Sequence[str | None], source: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from taskrunner.data.formats.bad_rows import BadRow, BadRows, is_text, shown
 from taskrunner.data.formats.base import Column, Format, Opened, RowWriter
 from taskrunner.data.formats.columns import Kind, kind_of, listed_columns
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -79,9 +80,17 @@ class JsonLines(Format):
         given = [c if c.type else Column(name=c.name, type=types.get(c.name, "")) for c in known]
         return _Writer(self, given)
 
-    def open(self, chunks: Iterable[bytes], *, source: str, names: tuple[str, ...] = ()) -> Opened:
+    def open(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        names: tuple[str, ...] = (),
+        bad: BadRows | None = None,
+    ) -> Opened:
         """The names are those of the first line, in its order, where none are wanted."""
-        lines = _lines(chunks, source=source, most=self.most)
+        errors = "strict" if bad is None else "surrogateescape"
+        lines = _lines(chunks, source=source, most=self.most, errors=errors)
         wanted = self.columns or names
         if not wanted:
             first = next(lines, None)
@@ -89,7 +98,7 @@ class JsonLines(Format):
                 return Opened(columns=(), batches=iter(()))
             wanted = tuple(_members(first[1], _place(source, 1)))
             lines = _chain(first, lines)
-        reader = _Reader(wanted, source=source, takes_others=bool(self.columns))
+        reader = _Reader(wanted, source=source, takes_others=bool(self.columns), bad=bad)
         return Opened(columns=wanted, batches=reader.batches(lines))
 
 
@@ -150,7 +159,10 @@ _MAKERS: Mapping[Kind, Callable[[str], str]] = {
 class _Reader:
     """Lines to rows."""
 
-    def __init__(self, names: Sequence[str], *, source: str, takes_others: bool) -> None:
+    def __init__(
+        self, names: Sequence[str], *, source: str, takes_others: bool, bad: BadRows | None
+    ) -> None:
+        self._bad_rows = bad
         self._names = names
         self._known = frozenset(names)
         self._source = source
@@ -161,13 +173,27 @@ class _Reader:
         batch: list[Row] = []
         room = _BATCH_LENGTH
         for number, line in lines:
-            batch.append(self._row(line, number))
+            batch += self._rows_of(line, number)
             room -= len(line)
             if room <= 0 or len(batch) >= _BATCH:
                 yield batch
                 batch, room = [], _BATCH_LENGTH
         if batch:
             yield batch
+
+    def _rows_of(self, line: str, number: int) -> tuple[Row, ...]:
+        """The row of a line; none where it is put aside."""
+        if self._bad_rows is None:
+            return (self._row(line, number),)
+        reason = f"{_place(self._source, number)} is not UTF-8 text"
+        if is_text(line):
+            try:
+                return (self._row(line, number),)
+            except TaskError as error:
+                reason = str(error)
+        told = BadRow(source=self._source, row=number, reason=reason, text=shown(line))
+        self._bad_rows.add(told)
+        return ()
 
     def _row(self, line: str, number: int) -> Row:
         where = _place(self._source, number)
@@ -280,7 +306,9 @@ def _chain(first: tuple[int, str], rest: Iterator[tuple[int, str]]) -> Iterator[
     yield from rest
 
 
-def _lines(chunks: Iterable[bytes], *, source: str, most: int) -> Iterator[tuple[int, str]]:
+def _lines(
+    chunks: Iterable[bytes], *, source: str, most: int, errors: str
+) -> Iterator[tuple[int, str]]:
     """The lines with their numbers, those of nothing but blanks left out."""
     kept: list[bytes] = []
     size = number = 0
@@ -288,7 +316,7 @@ def _lines(chunks: Iterable[bytes], *, source: str, most: int) -> Iterator[tuple
         *whole, last = chunk.split(b"\n")
         for piece in whole:
             number += 1
-            line = _decoded(b"".join([*kept, piece]), source, number)
+            line = _decoded(b"".join([*kept, piece]), source, number, errors)
             kept, size = [], 0
             if line:
                 yield number, line
@@ -296,13 +324,13 @@ def _lines(chunks: Iterable[bytes], *, source: str, most: int) -> Iterator[tuple
         size += len(last)
         if size > most:
             raise TaskError(f"{source}: row {number + 1} has no end within {most >> 20} MiB")
-    if line := _decoded(b"".join(kept), source, number + 1):
+    if line := _decoded(b"".join(kept), source, number + 1, errors):
         yield number + 1, line
 
 
-def _decoded(line: bytes, source: str, number: int) -> str:
+def _decoded(line: bytes, source: str, number: int, errors: str) -> str:
     try:
-        text = line.decode()
+        text = line.decode(errors=errors)
     except UnicodeDecodeError as error:
         found = line[error.start : error.end].hex(" ")
         message = (

@@ -16,6 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import IO, Any, ClassVar
 
+from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Column, Format, Opened, RowWriter
 from taskrunner.data.formats.columns import listed_columns
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -77,7 +78,14 @@ class Parquet(Format):
             self, [Column(name=c.name, type=c.type or types.get(c.name, "")) for c in known]
         )
 
-    def open(self, chunks: Iterable[bytes], *, source: str, names: tuple[str, ...] = ()) -> Opened:
+    def open(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        names: tuple[str, ...] = (),
+        bad: BadRows | None = None,
+    ) -> Opened:
         """The columns of the file, or those that are wanted of it, in that order."""
         file = tempfile.TemporaryFile()  # noqa: SIM115  it lasts as long as the rows are read
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Format
 from taskrunner.data.formats.charset import UTF_8, Charset, charset_of
 from taskrunner.data.formats.fields import character, column_names, invalid
@@ -53,13 +54,20 @@ class Quoted(DelimitedText):
         return QuotedEncoder(self.quoting).encode(batch)
 
     def rows(
-        self, chunks: Iterable[bytes], *, source: str, width: int | None, lines_before: int = 0
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        width: int | None,
+        lines_before: int = 0,
+        bad: BadRows | None = None,
     ) -> Iterator[list[Sequence[str | None]]]:
         """The rows, in batches."""
         decoder = QuotedDecoder(
             self.quoting,
             source=source,
             width=width,
+            bad=bad,
             most=_MOST_IN_ROW,
             lines_before=lines_before,
         )

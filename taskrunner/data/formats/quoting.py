@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from taskrunner.data.formats.bad_rows import BadRow, BadRows, is_text, shown
 from taskrunner.data.formats.encoding import Escapes
 from taskrunner.errors import TaskError
 
@@ -100,8 +101,13 @@ class QuotedDecoder:
         most: int = _MOST_IN_RECORD,
         rows_before: int = 0,
         lines_before: int = 0,
+        bad: BadRows | None = None,
     ) -> None:
-        """`most`: how many characters a record may have; `..._before`: of the same source."""
+        """`most`: how many characters a record may have; `..._before`: of the same source.
+
+        `bad`: takes the rows that cannot be read; without it the first one is an error.
+        """
+        self._bad_rows = bad
         self._separator, self._quote = quoting.separator, quoting.quote
         self._source = source
         self._width = width
@@ -121,12 +127,13 @@ class QuotedDecoder:
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[list[Row]]:
         """The rows in batches; raises TaskError with the row's number at the first bad one."""
-        utf8 = codecs.getincrementaldecoder("utf-8")()
+        errors = "strict" if self._bad_rows is None else "surrogateescape"
+        utf8 = codecs.getincrementaldecoder("utf-8")(errors)
         batch: list[Row] = []
         room = _BATCH_LENGTH
         for chunk in chain(chunks, [None]):
             for record in self._records(self._text(utf8, chunk)):
-                batch.append(self._row(record))
+                batch += self._rows_of(record)
                 room -= len(record)
                 if room <= 0 or len(batch) >= _BATCH:
                     yield batch
@@ -134,9 +141,29 @@ class QuotedDecoder:
         if self._is_quoted:
             raise self._bad("has quotes that are not closed before the file ends", self._column())
         if self._open:
-            batch.append(self._row("".join(self._open)))
+            batch += self._rows_of("".join(self._open))
         if batch:
             yield batch
+
+    def _rows_of(self, record: str) -> tuple[Row, ...]:
+        """The row of a record; none where it is put aside."""
+        if self._bad_rows is None:
+            return (self._row(record),)
+        try:
+            if not is_text(record):
+                raise self._bad("is not UTF-8 text")
+            return (self._row(record),)
+        except TaskError as error:
+            reason = str(error)
+        line = self._lines + 1
+        self._rows += 1
+        self._lines += 1 + record.count("\n")
+        self._bad_rows.add(
+            BadRow(
+                source=self._source, row=self._rows, line=line, reason=reason, text=shown(record)
+            )
+        )
+        return ()
 
     def _text(self, utf8: codecs.IncrementalDecoder, chunk: bytes | None) -> str:
         try:

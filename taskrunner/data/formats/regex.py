@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Self
 
-from taskrunner.data.formats.base import Format
+from taskrunner.data.formats.bad_rows import BadRow, BadRows
+from taskrunner.data.formats.base import Format, Opened
 from taskrunner.data.formats.encoding import NULL
 from taskrunner.data.formats.fields import column_names
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
@@ -85,13 +86,32 @@ class RegEx(Format):
         self, chunks: Iterable[bytes], *, source: str
     ) -> Iterator[list[Sequence[str | None]]]:
         """The rows, in batches."""
+        return self._read(chunks, source, None)
+
+    def open(
+        self,
+        chunks: Iterable[bytes],
+        *,
+        source: str,
+        names: tuple[str, ...] = (),
+        bad: BadRows | None = None,
+    ) -> Opened:
+        """The columns are those of the format; a line that does not match may be put aside."""
+        return Opened(columns=self.columns, batches=self._read(chunks, source, bad))
+
+    def _read(
+        self, chunks: Iterable[bytes], source: str, bad: BadRows | None
+    ) -> Iterator[list[Sequence[str | None]]]:
         batch: list[Sequence[str | None]] = []
         for number, line in enumerate(_lines(chunks, source), 1):
             found = self.pattern.fullmatch(line)
             if found is None:
                 shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
                 message = f"{source}: row {number} does not match inputRegEx: {shown!r}"
-                raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
+                if bad is None:
+                    raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
+                bad.add(BadRow(source=source, row=number, reason=message, text=line))
+                continue
             batch.append(found.groups())
             if len(batch) >= _BATCH:
                 yield batch

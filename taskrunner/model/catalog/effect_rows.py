@@ -138,7 +138,14 @@ _CATEGORIES: dict[str, Mapping[str, Effect]] = {
 }
 
 _ACTIVITIES: dict[str, Mapping[str, Effect]] = {
-    "CopyActivity": {"onLossyValue": HONOURED, "partitions": HONOURED, "resume": HONOURED},
+    "CopyActivity": {
+        **dict.fromkeys(("maxBytesPerSecond", "maxRowsPerSecond"), HONOURED),
+        **dict.fromkeys(("maxRejectedPercent", "maxRejectedRows", "onBadRow"), HONOURED),
+        "onLossyValue": HONOURED,
+        "partitions": HONOURED,
+        "rejectUri": HONOURED,
+        "resume": HONOURED,
+    },
     "EmrActivity": {
         **_RESIZING,
         "postStepCommand": HONOURED,
