@@ -45,10 +45,11 @@ class CopyActivity(Activity):
                 bounds=Bounds(rejects=rejects, throttle=throttle_of(ctx, self._clock)),
             )
             moved = transfer.copy(node_of(source), node_of(target))
-        ctx.progress(rows=moved.rows, bytes=moved.bytes, files=moved.files)
-        ctx.log.info("Copied %s", moved)
+        counts = {"rows": moved.rows, "bytes": moved.bytes, "files": moved.files}
         if rejects is not None:
-            ctx.progress(rejected=rejects.count)
+            counts["rejected"] = rejects.count
+        ctx.progress(**counts)
+        ctx.log.info("Copied %s", moved)
         if rejects is not None and rejects.count:
             ctx.log.warning("Rejected %d rows: see %s", rejects.count, rejects.uri)
 

@@ -96,6 +96,8 @@ class Database(ScriptSession):
     table_options: ClassVar[str] = ""
     #: What stands for an empty text in tables of ours, where the server keeps none.
     no_text: ClassVar[str] = ""
+    #: Whether it knows SAVEPOINT and RELEASE, so that a part of a transaction can be undone.
+    has_savepoints: ClassVar[bool] = True
     #: Run at the end of a load, within its transaction: see `commit_load`.
     note_load: Callable[[], None] | None = None
 

@@ -63,6 +63,8 @@ class OracleDatabase(Database):
     dialect: ClassVar[Dialect] = DIALECT
     #: An empty text is NULL.
     no_text = " "
+    #: None that are released.
+    has_savepoints = False
     _connection: Any = None
     _managed = False
     _is_dirty = False

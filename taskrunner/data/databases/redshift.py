@@ -36,6 +36,7 @@ class RedshiftDatabase(TransactingDatabase):
     takes_keys = True
     share_snapshot = Database.share_snapshot
     copies_out = False
+    has_savepoints = False
     needs_authorization = True
     identity = "d.adsrc LIKE '%\"identity\"%'"
     other = "a.attisdistkey OR a.attsortkeyord <> 0"

@@ -89,6 +89,8 @@ class SqlServerDatabase(Database):
 
     scheme = SQLSERVER
     dialect: ClassVar[Dialect] = DIALECT
+    #: It calls them otherwise, and many errors undo the transaction.
+    has_savepoints = False
     _connection: Any = None
     _managed = False
 

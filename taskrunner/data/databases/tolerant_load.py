@@ -14,7 +14,7 @@ from taskrunner.data.databases.base import Database, RowRefusedError, Target
 from taskrunner.data.databases.insert import Inserter
 from taskrunner.data.databases.script import parse_statement
 from taskrunner.data.fitting.columns import Batch, LossyValueError, Row
-from taskrunner.errors import TaskError
+from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 #: Told the number of a row among all that are given, its values, and why it is put aside.
 Reject = Callable[[int, Row, str], None]
@@ -45,6 +45,12 @@ class TolerantLoad:
     def run(self, batches: Iterable[Batch], *, before_commit: Callable[[int], None]) -> int:
         """Load; `before_commit` is told how many rows are loaded, and may raise. How many."""
         database, target = self._database, self._target
+        if not database.has_savepoints:
+            message = (
+                f"{database.spec}: onBadRow reject needs savepoints as PostgreSQL, MySQL, MariaDB "
+                "and SQLite have them (for Redshift, a RedshiftCopyActivity has MAXERROR)"
+            )
+            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
         database.on_lossy_value = target.on_lossy_value
         database.prepare_load()
         database.ensure_table(target)

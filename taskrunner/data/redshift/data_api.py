@@ -46,6 +46,7 @@ class RedshiftDataApi(Database):
     dialect = REDSHIFT_DIALECT
     #: The service keeps, and shows, every statement.
     takes_keys = False
+    has_savepoints = False
     needs_authorization = True
 
     def __init__(

@@ -91,7 +91,8 @@ def test_bad_rows_are_put_aside(scene: Scene) -> None:
         "Copied 2 rows",
         "Rejected 4 rows: see s3://bucket/rejected.jsonl",
     ]
-    assert {"rejected": 4} in scene.environment.progress_reports
+    last = scene.environment.progress_reports[-1]
+    assert last == {"rows": 2, "bytes": 0, "files": 0, "rejected": 4}
 
 
 def test_the_first_row_says_nothing_of_how_wide_rows_are(scene: Scene) -> None:
