@@ -1,7 +1,8 @@
 """Who asks for work: known by the calls of runners, kept here, and saved now and then.
 
 A poll never waits for it. What is new is saved within a second or two, what has only come again
-every ten, all of it in one transaction. Nothing is decided by it: it is told to people.
+every ten, all of it in one transaction. It is told to people, and tells which runner an order to
+pause or drain is for; what a runner may do is decided by its key.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.views import task_objects
 
 #: Random bytes in a task id: far beyond guessing.
-TASK_ID_BYTES = 48
+TASK_ID_BYTES = 32
 
 _VERDICTS = {"FINISHED": AttemptStatus.FINISHED, "FAILED": AttemptStatus.FAILED}
 
@@ -75,7 +75,8 @@ class Tasks:
             failed = AttemptStatus.FAILED
             self._conclude(attempt, failed, ErrorId.INVALID_FIELD, str(error))
             return None
-        task_id = secrets.token_urlsafe(TASK_ID_BYTES)
+        # Digits alone: one that began with a dash the AWS CLI would take for an option.
+        task_id = secrets.token_hex(TASK_ID_BYTES)
         report_by = self.now + timedelta(seconds=self.settings.ack_timeout_s)
         attempt_store.update_attempt(
             self.conn,

@@ -1,7 +1,8 @@
 """What an agent says of itself with each call, in the User-Agent header.
 
-AWS's service ignores it, so that an agent says the same to both; ours shows it to operators. It is
-not signed, and nothing is ever decided by it.
+AWS's service ignores it, so that an agent says the same to both; ours shows it to operators, and
+finds by the id which agent an operator's order to pause or drain is for. It is not signed: who lies
+there escapes such an order, and can do nothing that the key does not allow.
 
     taskrunner/0.1.0 (id=4f2a; slots=4; busy=1; groups=prod,etl; paused=operator%3A%20upgrade)
 """

@@ -188,7 +188,7 @@ def test_a_backfill_shows_each_run_before_it_runs(
     moment = start.replace("Z", "").replace("+00:00", "")
     page = operator.follow(f"/p/{made}/backfill?first={moment}&last={moment}&redo=all")
     assert "Backfill:" in page
-    assert "--first=" in page
+    assert f"taskrunner backfill {made} {moment} {moment} --redo all" in page
     assert operator.get(f"/p/{made}/backfill?first=never&last=x").status == 200
     assert 'role="alert"' in operator.page
 

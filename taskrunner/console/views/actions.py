@@ -116,14 +116,14 @@ def backfill_plan(pipeline_id: str, found: BackfillPlan, form: Mapping[str, list
             why=f"{word}. {places}" if places else f"{word}.",
         )
 
-    asked = {key: (form.get(key) or [""])[0] for key in ("first", "last", "redo")}
-    flags = [f"--{key}={value}" for key, value in asked.items() if value]
+    first, last, redo = ((form.get(key) or [""])[0] for key in ("first", "last", "redo"))
+    words_of_it = [first, last, *(["--redo", redo] if redo else [])]
     return Plan(
         title=f"Backfill: {plural(found.count, 'run')}",
         lines=[line(run) for run in found.runs],
         count=found.count,
         unchanged=len(found.runs) - found.count,
-        command=command("backfill", pipeline_id, *flags),
+        command=command("backfill", pipeline_id, *words_of_it),
     )
 
 
