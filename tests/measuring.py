@@ -74,7 +74,10 @@ def unmeasured() -> Iterator[None]:
         yield
     finally:
         os.environ[_COVERAGE] = told
-        measuring.start()
+        # pytest-cov has started it already after a test that is marked, too: started twice, it
+        # would go on when it is stopped once, and trace all that comes.
+        if not measuring._started:
+            measuring.start()
 
 
 class Measuring:

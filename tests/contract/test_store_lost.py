@@ -21,7 +21,7 @@ from taskrunner.errors import ConfigError, StoreError, StoreInUse, StoreLost, St
 from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.file_guard import FileGuard
-from taskrunner.service.store.tables import runners
+from taskrunner.service.store.tables import pauses
 from taskrunner.testing.service import TEST_KEY
 from tests.contract.stores import OPENING
 
@@ -36,15 +36,14 @@ def url(path: Path) -> str:
 def add(store: Store, name: str) -> None:
     with store.write() as conn:
         conn.exec_driver_sql(
-            f"INSERT INTO runners (taskrunner_id, last_seen_at) VALUES ('{name}', '2026-01-01')"
+            "INSERT INTO pauses (pipeline_id, object_id, paused_at, paused_by) "
+            f"VALUES ('p', '{name}', '2026-01-01', 'somebody')"
         )
 
 
 def names(store: Store) -> list[str]:
     with store.read() as conn:
-        return list(
-            conn.execute(sa.select(runners.c.taskrunner_id).order_by("taskrunner_id")).scalars()
-        )
+        return list(conn.execute(sa.select(pauses.c.object_id).order_by("object_id")).scalars())
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_a_commit_into_a_file_that_just_went_is_not_said_to_be_kept(
 ) -> None:
     def change() -> None:
         with store.write() as conn:
-            conn.exec_driver_sql("DELETE FROM runners")
+            conn.exec_driver_sql("DELETE FROM pauses")
             path.unlink()
 
     with pytest.raises(StoreLost, match="is gone"):
@@ -269,9 +268,9 @@ def after_a_kill(path: Path) -> list[str]:
         if file.exists():
             shutil.copy(file, place)
     with closing(sqlite3.connect(place / path.name)) as found:
-        if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'runners'").fetchone():
+        if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'pauses'").fetchone():
             return []
-        return [name for (name,) in found.execute("SELECT taskrunner_id FROM runners")]
+        return [name for (name,) in found.execute("SELECT object_id FROM pauses")]
 
 
 # -- SQLite: one owner ------------------------------------------------------------------------
@@ -394,7 +393,7 @@ def test_what_commits_count_and_what_does_not(store: Store, path: Path) -> None:
 
     def fail() -> None:
         with store.write() as conn:
-            conn.exec_driver_sql("DELETE FROM runners")
+            conn.exec_driver_sql("DELETE FROM pauses")
             raise KeyError
 
     before = counted()
@@ -544,7 +543,7 @@ def test_so_is_the_file_of_a_store_that_was_closed(
 def test_whoever_looks_at_a_killed_owners_store_does_no_harm(killed: Path) -> None:
     """SQLite's own shell moves the log into the file, and removes it."""
     with closing(sqlite3.connect(killed)) as store:
-        assert store.execute("SELECT count(*) FROM runners").fetchone() == (3,)
+        assert store.execute("SELECT count(*) FROM pauses").fetchone() == (3,)
     assert not beside(killed, "-wal").exists()
     with closing(Store(url(killed), opening=OPENING)) as again:
         assert names(again) == ["r0", "r1", "r2"]
@@ -623,8 +622,8 @@ def test_tables_that_are_made_anew_are_lost(served: Store, postgresql_database: 
 @pytest.mark.external_service
 def test_tables_that_are_gone_are_lost(served: Store, postgresql_database: str) -> None:
     with psycopg.connect(postgresql_database, autocommit=True) as conn:
-        conn.execute("DROP TABLE runners")
-    with pytest.raises(StoreLost, match=r'cannot be used: relation "runners" does not exist'):
+        conn.execute("DROP TABLE pauses")
+    with pytest.raises(StoreLost, match=r'cannot be used: relation "pauses" does not exist'):
         names(served)
     with psycopg.connect(postgresql_database, autocommit=True) as conn:
         conn.execute("DROP TABLE store_identity")

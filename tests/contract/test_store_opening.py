@@ -177,7 +177,7 @@ def test_a_store_that_breaks_while_it_is_open_is_told(tmp_path: Path) -> None:
 
 def test_a_wrong_statement_is_not_the_databases_fault(tmp_path: Path) -> None:
     store = Store(url(tmp_path / "s.db"))
-    insert = "INSERT INTO runners (taskrunner_id) VALUES ('r')"
+    insert = "INSERT INTO pauses (pipeline_id) VALUES ('p')"
     with pytest.raises(sa.exc.IntegrityError), store.write() as conn:
         conn.exec_driver_sql(insert)
     store.close()

@@ -4,10 +4,11 @@ import os
 import sys
 
 import pytest
+from coverage import Coverage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.measuring import by_chance, repeats
+from tests.measuring import by_chance, repeats, unmeasured
 
 
 def is_measured() -> bool:
@@ -32,3 +33,18 @@ def test_what_is_to_be_measured_is(request: pytest.FixtureRequest) -> None:
     assert not by_chance(request.node)
     measuring = bool(request.config.getoption("cov_source", default=None))
     assert is_measured() == measuring
+
+
+def test_what_only_repeats_may_be_marked_too(request: pytest.FixtureRequest) -> None:
+    """pytest-cov starts it after a marked test: it must not be started once more after that."""
+    if not request.config.getoption("cov_source", default=None):
+        pytest.skip("nothing is measured")
+    measuring = Coverage.current()
+    assert measuring is not None
+    with unmeasured():
+        measuring.stop()  # as around the call of a marked test
+        measuring.start()
+    assert is_measured()
+    with unmeasured():
+        assert not is_measured()
+    assert is_measured()
