@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from taskrunner.cli.operators.tables import (
 from taskrunner.cli.operators.waiting import WAIT, wait_for_run
 from taskrunner.cli.plain import visible
 from taskrunner.errors import TaskrunnerError, UsageError
+from taskrunner.model.leaving.manifest import unique_id_for
 
 _RUNS = 14
 
@@ -168,8 +168,7 @@ def _target(
             raise UsageError(f"--tag: found {text!r}, wanted KEY=VALUE")
         tags[key] = value
     # The same name is the same pipeline, however often it is put.
-    unique = hashlib.sha256(f"taskrunner pipelines put {name}".encode()).hexdigest()[:32]
-    return service.operations.create(name, unique, tags)
+    return service.operations.create(name, unique_id_for(name), tags)
 
 
 def _values(given: Sequence[str]) -> dict[str, list[str]]:

@@ -1,0 +1,1 @@
+"""`taskrunner pull`, `assess`, `diff` and `apply`: pipelines of an account as files, and back."""
