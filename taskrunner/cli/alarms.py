@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from taskrunner.cli.keys import FORMAT_OPTION, of_store, opened
-from taskrunner.cli.plain import aligned
 from taskrunner.errors import UsageError
 from taskrunner.model.states import AlarmStatus
 from taskrunner.model.times import format_datetime
+from taskrunner.plain import aligned
 from taskrunner.service.store.rows import AlarmRow
 
 #: What is listed unless asked otherwise: what was given up, and what still waits.

@@ -10,8 +10,8 @@ import click
 
 from taskrunner.cli.inputs import moment
 from taskrunner.cli.keys import FORMAT_OPTION, of_store, opened
-from taskrunner.cli.plain import aligned
 from taskrunner.model.times import format_datetime
+from taskrunner.plain import aligned
 from taskrunner.service.store.audit import AuditRow
 
 

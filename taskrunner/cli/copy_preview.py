@@ -8,7 +8,6 @@ from itertools import islice
 
 from taskrunner.cli.copy_places import STDIN, STDOUT, End
 from taskrunner.cli.copy_progress import size_of
-from taskrunner.cli.plain import shortened, visible
 from taskrunner.data.databases.base import Database, Row
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.formats.compression import plain_bytes
@@ -17,6 +16,7 @@ from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import Task
+from taskrunner.plain import shortened, visible
 
 _SAMPLE = 5
 _WIDEST = 40

@@ -8,12 +8,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from taskrunner.cli.plain import shortened, visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.cli.table import instance_table
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, AlarmStatus, InstanceStatus
+from taskrunner.plain import shortened, visible
 from taskrunner.service.store.rows import AlarmRow
 
 #: How an instance begins: nothing has happened yet that were worth a line.

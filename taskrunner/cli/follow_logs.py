@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from taskrunner.cli.follow import Follower
-from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.log_names import safe_name
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.plain import visible
 from taskrunner.service.store.rows import AlarmRow
 
 #: The logs that hold what commands print; the third tells of the attempt itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from taskrunner.cli.documents import Sources, load_document
-from taskrunner.cli.drawing import DRAWINGS
+from taskrunner.drawing.forms import DRAWINGS
 from taskrunner.model.catalog import category_of
 from taskrunner.model.graph import Graph
 from taskrunner.model.inheritance import effective

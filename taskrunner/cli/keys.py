@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskrunner.cli.plain import aligned
 from taskrunner.cli.store_options import default_database, key_source
 from taskrunner.model.times import format_datetime
+from taskrunner.plain import aligned
 from taskrunner.service.callers import ANONYMOUS
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from taskrunner.agent.ipc.names import MARK
 from taskrunner.cli.follow import Follower
 from taskrunner.cli.interrupts import Interrupts
 from taskrunner.cli.outcome import Outcome, Places, find_cut_waits, find_places
-from taskrunner.cli.plain import distinct
 from taskrunner.cli.run_folders import RunFolder
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.cli.stillness import Stillness, why_of
@@ -26,6 +25,7 @@ from taskrunner.model.instances import Category, Components
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.plain import distinct
 from taskrunner.service.actions.publisher import Keeper, Publisher, SnsPublisher
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service

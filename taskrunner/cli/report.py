@@ -10,13 +10,13 @@ from rich.text import Text
 
 from taskrunner.cli.follow import alarm_line
 from taskrunner.cli.outcome import Outcome
-from taskrunner.cli.plain import visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.cli.table import duration, instance_table
 from taskrunner.errors import ErrorId
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import AttemptStatus, InstanceStatus
+from taskrunner.plain import visible
 from taskrunner.service.store.rows import AlarmRow
 
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from taskrunner.cli.plain import cells, distinct, shortened, visible
 from taskrunner.cli.snapshot import Snapshot
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus
 from taskrunner.model.times import format_datetime
+from taskrunner.plain import cells, distinct, shortened, visible
 
 _STYLES: Mapping[InstanceStatus, str] = {
     InstanceStatus.FINISHED: "green",

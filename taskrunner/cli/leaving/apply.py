@@ -20,12 +20,12 @@ from taskrunner.cli.leaving.needed import needed, tell_unused
 from taskrunner.cli.leaving.secrets import OPTIONS, Secrets, given_secrets
 from taskrunner.cli.operators.options import MOMENT, Asked, command
 from taskrunner.cli.operators.tables import show_json
-from taskrunner.cli.plain import visible
 from taskrunner.clock import SystemClock
 from taskrunner.errors import DefinitionError, UsageError
 from taskrunner.model.document import Definition
 from taskrunner.model.leaving.masked import filled, masked_places
 from taskrunner.model.leaving.plan import Difference, Plan, Step, Wishes, plan
+from taskrunner.plain import visible
 from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.wire.client import Client
 

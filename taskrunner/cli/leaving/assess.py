@@ -16,7 +16,6 @@ from taskrunner.cli.leaving.folders import Folder, read_folders
 from taskrunner.cli.leaving.needed import needed, tell_unused
 from taskrunner.cli.leaving.secrets import OPTIONS, Secrets, given_secrets
 from taskrunner.cli.operators.tables import Column, show, show_json
-from taskrunner.cli.plain import visible
 from taskrunner.cli.resource_rules import given_rules
 from taskrunner.clock import SystemClock
 from taskrunner.config.options import FORMAT
@@ -36,6 +35,7 @@ from taskrunner.model.validate import (
     unreadable,
     validate_document,
 )
+from taskrunner.plain import visible
 from taskrunner.plugins.types import know_plugin_types
 from taskrunner.service.resources.placing import used_resources, ways_of
 from taskrunner.service.resources.rules import Rules

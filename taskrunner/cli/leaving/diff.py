@@ -14,11 +14,11 @@ from taskrunner.cli.leaving.beside import Beside, look
 from taskrunner.cli.leaving.folders import DEFINITION, MANIFEST, read_folders
 from taskrunner.cli.operators.options import Asked, command
 from taskrunner.cli.operators.tables import show_json
-from taskrunner.cli.plain import visible
 from taskrunner.clock import SystemClock
 from taskrunner.errors import TaskrunnerError
 from taskrunner.model.leaving.manifest import Manifest, write_manifest
 from taskrunner.model.writer import dumps_cli
+from taskrunner.plain import visible
 
 _SAME, _DIFFERS, _TROUBLE = 0, 1, 2
 

@@ -9,9 +9,9 @@ import click
 
 from taskrunner.cli.leaving.folders import Folder
 from taskrunner.cli.leaving.secrets import NoSecret, Secrets
-from taskrunner.cli.plain import visible
 from taskrunner.model.document import Definition
 from taskrunner.model.leaving.masked import masked_places
+from taskrunner.plain import visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,12 @@ from taskrunner.cli.leaving.account import Account
 from taskrunner.cli.leaving.folders import present_folders, write_folder
 from taskrunner.cli.operators.options import Asked, command
 from taskrunner.cli.operators.tables import Column, show, show_json, text_of
-from taskrunner.cli.plain import visible
 from taskrunner.clock import SystemClock
 from taskrunner.errors import CallRefused
 from taskrunner.model.leaving.folder_names import folder_names
 from taskrunner.model.leaving.manifest import Manifest
 from taskrunner.model.leaving.matching import match
+from taskrunner.plain import visible
 
 #: The state of a pipeline that was never activated: it has no active version.
 _NEVER_ACTIVE = "PENDING"

@@ -10,7 +10,7 @@ import click
 
 from taskrunner.cli.operators.options import Asked, command, group
 from taskrunner.cli.operators.tables import Column, elapsed, show, show_json, text_of, when
-from taskrunner.cli.plain import visible
+from taskrunner.plain import visible
 
 
 def _agents(asked: Asked, group: str | None, state: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import click
 from taskrunner.cli.operators.options import MOMENT, Asked, command, pipeline_argument
 from taskrunner.cli.operators.tables import Column, show, show_json, text_of
 from taskrunner.cli.operators.waiting import WAIT, wait_for_instances
-from taskrunner.cli.plain import visible
+from taskrunner.plain import visible
 
 _DONE = {"rerun": "begin again", "cancel": "canceled", "finish": "taken for finished"}
 

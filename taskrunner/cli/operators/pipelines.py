@@ -22,9 +22,9 @@ from taskrunner.cli.operators.tables import (
     when,
 )
 from taskrunner.cli.operators.waiting import WAIT, wait_for_run
-from taskrunner.cli.plain import visible
 from taskrunner.errors import TaskrunnerError, UsageError
 from taskrunner.model.leaving.manifest import unique_id_for
+from taskrunner.plain import visible
 
 _RUNS = 14
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from taskrunner.cli.plain import aligned, cells, distinct, shortened, visible
+from taskrunner.plain import aligned, cells, distinct, shortened, visible
 
 _GAP = 2
 #: What statuses and states look like; others stay as they are.

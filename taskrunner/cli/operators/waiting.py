@@ -10,9 +10,9 @@ import click
 
 from taskrunner.cli.operators.service import Service
 from taskrunner.cli.operators.tables import counted
-from taskrunner.cli.plain import visible
 from taskrunner.errors import ServiceUnreachable
 from taskrunner.model.states import INSTANCE_TERMINAL
+from taskrunner.plain import visible
 
 #: As timeout(1) has it.
 EXIT_TIMED_OUT = 124

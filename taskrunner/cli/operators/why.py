@@ -14,10 +14,10 @@ import click
 from taskrunner.cli.operators.options import Asked, command
 from taskrunner.cli.operators.tables import show_json
 from taskrunner.cli.operators.why_by_api import why_by_api
-from taskrunner.cli.plain import visible
 from taskrunner.clock import SystemClock
 from taskrunner.errors import CallRefused, NotAuthorized, UsageError
 from taskrunner.model.why.pipelines import deleted, not_found
+from taskrunner.plain import visible
 from taskrunner.service.v1.schema import plain
 from taskrunner.wire.api import Call
 from taskrunner.wire.client import Client

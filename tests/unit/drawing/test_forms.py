@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from taskrunner.cli.drawing import DRAWINGS
+from taskrunner.drawing.forms import DRAWINGS
 from taskrunner.model.graph import Edge, Graph, Node
 from taskrunner.model.instances import Category
 

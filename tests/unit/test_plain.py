@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.cli.plain import cells, distinct, shortened, visible
+from taskrunner.plain import cells, distinct, shortened, visible
 
 TEXTS = st.text(st.sampled_from("abcAB…1日\n\x1b"), max_size=12)
 

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskrunner.cli.layered import BOX_HEIGHT, Box, Layout, Point, Route, arrange
+from taskrunner.drawing.layered import BOX_HEIGHT, Box, Layout, Point, Route, arrange
 from taskrunner.model.graph import Edge, Graph, Node
 from taskrunner.model.instances import Category
 
@@ -143,3 +143,14 @@ def test_a_box_has_room_for_all_that_meets_it() -> None:
 def test_nothing_is_placed_of_nothing() -> None:
     layout = arrange(Graph(nodes=(), edges=()))
     assert (layout.boxes, layout.routes) == ({}, ())
+
+
+def test_boxes_are_as_high_as_is_wanted_and_higher_where_many_edges_meet() -> None:
+    many = [(0, target, "input") for target in range(1, 12)]
+    back = [(source, 12, "input") for source in range(1, 12)]
+    graph = graph_of([0, *[1] * 11, 2], many + back)
+    boxes = arrange(graph, box_height=62).boxes
+    assert boxes["n0"].height == boxes["n1"].height == 62
+    assert boxes["n12"].height > 62
+    column = sorted(box.y for key, box in boxes.items() if key not in {"n0", "n12"})
+    assert all(below - above >= 62 for above, below in itertools.pairwise(column))

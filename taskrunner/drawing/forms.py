@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 
-from taskrunner.cli.plain import cells, visible
-from taskrunner.cli.svg import FILL, svg
+from taskrunner.drawing.svg import FILL, svg
 from taskrunner.model.graph import Graph, Node
 from taskrunner.model.instances import Category
+from taskrunner.plain import cells, visible
 
 #: What an edge into a node says of it, and out of it.
 _INTO = {"dependsOn": "after", "input": "reads", "precondition": "if", "runsOn": "runs on"}

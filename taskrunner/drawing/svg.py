@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from itertools import pairwise
 
-from taskrunner.cli.layered import MARGIN, Box, Route, arrange
-from taskrunner.cli.plain import cells, distinct, shortened, visible
+from taskrunner.drawing.layered import MARGIN, Box, Route, arrange
 from taskrunner.model.graph import Graph, Node
 from taskrunner.model.instances import Category
+from taskrunner.plain import cells, distinct, shortened, visible
 
 FILL: Mapping[Category, str] = {
     Category.ACTIVITY: "#dbeafe",
@@ -18,7 +18,7 @@ FILL: Mapping[Category, str] = {
     Category.RESOURCE: "#e5e7eb",
 }
 #: The color of each kind of edge, in the order of the legend.
-_STROKE: Mapping[str, str] = {
+STROKE: Mapping[str, str] = {
     "input": "#1d4ed8",
     "output": "#15803d",
     "dependsOn": "#334155",
@@ -28,7 +28,7 @@ _STROKE: Mapping[str, str] = {
 #: Cells that fit into a box.
 LABEL_WIDTH = 24
 #: Wide letters in bold may need more than there is; then they are drawn closer.
-_ROOM, _WIDE_LETTER = 206, 9.5
+ROOM, _WIDE_LETTER = 206, 9.5
 _LEGEND_HEIGHT, _LEGEND_STEP = 24, 110
 
 
@@ -36,7 +36,7 @@ def svg(graph: Graph) -> str:
     """The picture as one element."""
     layout = arrange(graph)
     labels = distinct((node.id for node in graph.nodes), LABEL_WIDTH)
-    kinds = [kind for kind in _STROKE if any(edge.kind == kind for edge in graph.edges)]
+    kinds = [kind for kind in STROKE if any(edge.kind == kind for edge in graph.edges)]
     width = max(layout.width, MARGIN + len(kinds) * _LEGEND_STEP)
     height = layout.height + (_LEGEND_HEIGHT if kinds else 0)
     size = (
@@ -75,7 +75,7 @@ def _at(x: float, y: float) -> str:
 def _marker(kind: str) -> str:
     return (
         f'<marker id="to-{kind}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
-        f'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="{_STROKE[kind]}"/></marker>'
+        f'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="{STROKE[kind]}"/></marker>'
     )
 
 
@@ -84,7 +84,7 @@ def _edge(route: Route) -> str:
     dash = ' stroke-dasharray="4 3"' if edge.kind == "runsOn" else ""
     told = f"{visible(edge.source)} \u2192 {visible(edge.target)} ({edge.kind})"
     return (
-        f'<path d="{path_of(route)}" fill="none" stroke="{_STROKE[edge.kind]}" '
+        f'<path d="{path_of(route)}" fill="none" stroke="{STROKE[edge.kind]}" '
         f'stroke-width="1.3"{dash} marker-end="url(#to-{edge.kind})">'
         f"<title>{escape(told)}</title></path>"
     )
@@ -105,11 +105,14 @@ def _node(node: Node, box: Box, label: str) -> str:
     )
 
 
-def _squeezed(text: str) -> str:
-    """Hold a text of wide letters to the box."""
+def is_wide(text: str) -> bool:
+    """Whether a text needs more than the ROOM that a box has, and is to be held to it."""
     wide = sum(letter.isupper() or letter in "mw@%" for letter in text)
-    needed = (cells(text) - wide) * 8 + wide * _WIDE_LETTER
-    return f' textLength="{_ROOM}" lengthAdjust="spacingAndGlyphs"' if needed > _ROOM else ""
+    return (cells(text) - wide) * 8 + wide * _WIDE_LETTER > ROOM
+
+
+def _squeezed(text: str) -> str:
+    return f' textLength="{ROOM}" lengthAdjust="spacingAndGlyphs"' if is_wide(text) else ""
 
 
 def _legend(kinds: list[str], top: float) -> Iterator[str]:
@@ -118,7 +121,7 @@ def _legend(kinds: list[str], top: float) -> Iterator[str]:
         x = MARGIN + number * _LEGEND_STEP
         dash = ' stroke-dasharray="4 3"' if kind == "runsOn" else ""
         yield (
-            f'<line x1="{x}" y1="{y:g}" x2="{x + 24}" y2="{y:g}" stroke="{_STROKE[kind]}" '
+            f'<line x1="{x}" y1="{y:g}" x2="{x + 24}" y2="{y:g}" stroke="{STROKE[kind]}" '
             f'stroke-width="1.3"{dash}/>'
             f'<text x="{x + 30}" y="{y + 4:g}" fill="#475569">{kind}</text>'
         )

@@ -83,16 +83,17 @@ _Trunk = tuple[str, str]
 _Ports = tuple[Mapping[Hashable, float], Mapping[Hashable, float]]
 
 
-def arrange(graph: Graph) -> Layout:
-    """Place every node of a graph, and route every edge."""
-    return _Arrangement(graph).layout()
+def arrange(graph: Graph, *, box_height: float = BOX_HEIGHT) -> Layout:
+    """Place every node of a graph, and route every edge; boxes with many edges are higher."""
+    return _Arrangement(graph, box_height).layout()
 
 
 class _Arrangement:
     """The work on one graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, box_height: float) -> None:
         self.graph = graph
+        self.box_height = box_height
         self.column = {
             node.id: number for number, (_, nodes) in enumerate(graph.stages()) for node in nodes
         }
@@ -144,7 +145,7 @@ class _Arrangement:
         slots: dict[str, _Slot] = {}
         for node in self.graph.nodes:
             ports = max(arriving[node.id], len(leaving[node.id]))
-            height = max(BOX_HEIGHT, (ports + 1) * _PORT_STEP)
+            height = max(self.box_height, (ports + 1) * _PORT_STEP)
             slot = _Slot(key=node.id, column=self.column[node.id], height=height, is_box=True)
             slots[node.id] = slot
             self.columns[slot.column].append(slot)
