@@ -92,6 +92,8 @@ def test_a_paused_agent_is_given_nothing_until_it_is_resumed(v1: V1) -> None:
     for _ in range(2):
         assert "order" not in v1.did("/agents/resume", ids=["one"])["agents"][0]
     assert polls(v1, "one") == [True]
+    told = [(row["subject"], row["after"]) for row in v1.got("/audit")["entries"]]
+    assert sorted(told) == [("one", "PAUSE"), ("one", "RESUME"), ("one", "RESUME")]
 
 
 def test_a_poll_on_hold_takes_no_wake_up_from_others(v1: V1) -> None:

@@ -6,7 +6,7 @@ does by itself is nobody's. Entries hold names, numbers and states, never what a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ audit = sa.Table(
     sa.Column("key_id", sa.Text),
     sa.Column("address", sa.Text),
     sa.Column("operation", sa.Text, nullable=False),
-    # The pipeline, or the key, that it was about.
+    # The pipeline, the key, or the agent, that it was about.
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("objects", sa.Text),
     sa.Column("before", sa.Text),
@@ -120,8 +120,11 @@ def find(
     subject: str | None = None,
     user: str | None = None,
     since: datetime | None = None,
+    account: str | None = None,
+    operations: Collection[str] | None = None,
+    before: tuple[datetime, str] | None = None,
 ) -> list[AuditRow]:
-    """Entries, the newest first."""
+    """Entries, the newest first; `before`: behind the one of this moment and id."""
     statement = sa.select(audit).order_by(audit.c.at.desc(), audit.c.entry_id.desc()).limit(limit)
     if subject is not None:
         statement = statement.where(audit.c.subject == subject)
@@ -129,6 +132,14 @@ def find(
         statement = statement.where(audit.c.user_id == user)
     if since is not None:
         statement = statement.where(audit.c.at >= since)
+    if account is not None:
+        statement = statement.where(audit.c.account == account)
+    if operations is not None:
+        statement = statement.where(audit.c.operation.in_(operations))
+    if before is not None:
+        at, entry_id = before
+        same = sa.and_(audit.c.at == at, audit.c.entry_id < entry_id)
+        statement = statement.where(sa.or_(audit.c.at < at, same))
     return fetch(conn, AuditRow, statement)
 
 

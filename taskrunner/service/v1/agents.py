@@ -14,6 +14,7 @@ from taskrunner.service.agent_orders import Order
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.store import agent_orders as order_store
+from taskrunner.service.store import audit
 from taskrunner.service.store import runners as runner_store
 from taskrunner.service.store.rows import RunnerGroupRow, RunnerRow
 from taskrunner.service.store.worker_groups import GroupQueue, load_queues
@@ -98,6 +99,7 @@ def _tell(service: Service, caller: Caller, request: OrderAgents, order: Order |
                 at=now if order else None,
                 until=until,
             )
+            audit.note(conn, key, after=str(order or "RESUME"))
     service.orders.forget()
     agents, _ = _agents(service, caller, now)
     return AgentList(agents=tuple(agent for agent in agents if agent.id in set(ids)))

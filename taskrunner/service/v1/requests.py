@@ -153,6 +153,30 @@ class ShowDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShowSchedule:
+    """When a pipeline runs."""
+
+    pipeline_id: str = about(_PIPELINE)
+    n: int = about(
+        "How many periods to come, and of the past of each.", default=50, least=1, most=500
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAudit:
+    """Changes that meet every filter, newest first."""
+
+    pipeline_id: str | None = about(
+        "Of this pipeline; keys that are bound to worker groups must name one.", default=None
+    )
+    user: str | None = about("By this user.", default=None)
+    operation: tuple[str, ...] = about("By one of these operations of AWS's API.", default=())
+    since: datetime | None = about("From this moment on.", default=None)
+    limit: int = about(_LIMIT, default=100, least=1, most=MOST_ON_PAGE)
+    marker: str | None = about(_MARKER, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListAgents:
     """Agents of the caller's account that meet every filter."""
 
