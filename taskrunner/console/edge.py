@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -131,7 +131,7 @@ class _Endpoint:
             # Without keys it says nothing of who somebody is: it tells our forms from others'.
             session = secrets.token_urlsafe(32)
         form = await self._form(request, call, session) if page.method == "POST" else {}
-        permit = await permit_of(parts, request)
+        permit = replace(await permit_of(parts, request), address=call.address)
         call.proved()
         visit = Visit(
             service=parts.edge.service,

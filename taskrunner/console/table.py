@@ -11,10 +11,14 @@ from taskrunner.console.edge import Console, ConsoleParts, Page
 from taskrunner.console.live import Live
 from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
 from taskrunner.console.pages.agents import agents
+from taskrunner.console.pages.audit import audit
+from taskrunner.console.pages.audit import of_pipeline as audit_of_pipeline
+from taskrunner.console.pages.graph import graph
 from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import log
 from taskrunner.console.pages.pipeline import definition, grid, pipeline, run, runs
 from taskrunner.console.pages.pipelines import pipelines
+from taskrunner.console.pages.schedule import schedule
 from taskrunner.console.pages.waiting import of_pipeline, waiting
 from taskrunner.console.sign_in import sign_in_routes
 from taskrunner.service.sessions import Sessions
@@ -27,12 +31,16 @@ PAGES: Sequence[Page] = (
     Page(path="/", handler=pipelines),
     Page(path="/waiting", handler=waiting),
     Page(path="/agents", handler=agents),
+    Page(path="/audit", handler=audit),
     Page(path=_PIPELINE, handler=pipeline),
     Page(path=f"{_PIPELINE}/grid", handler=grid),
+    Page(path=f"{_PIPELINE}/graph", handler=graph),
     Page(path=f"{_PIPELINE}/runs", handler=runs),
     Page(path=f"{_PIPELINE}/run/{{start}}", handler=run),
     Page(path=f"{_PIPELINE}/waiting", handler=of_pipeline),
     Page(path=f"{_PIPELINE}/definition", handler=definition),
+    Page(path=f"{_PIPELINE}/schedule", handler=schedule),
+    Page(path=f"{_PIPELINE}/audit", handler=audit_of_pipeline),
     Page(path=f"{_PIPELINE}/activate", handler=activate_form),
     Page(path=f"{_PIPELINE}/activate", handler=activate, method="POST"),
     Page(path=f"{_PIPELINE}/backfill", handler=backfill),

@@ -15,6 +15,7 @@ from taskrunner.errors import InvalidRequest
 from taskrunner.service.auth import Permit
 from taskrunner.service.engine import Service
 from taskrunner.service.handler import Handler
+from taskrunner.service.store.audit import acting
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.schema import from_texts, read
 from taskrunner.service.v1.table import ROUTES
@@ -71,7 +72,8 @@ class Visit:
         route = _ROUTE_OF[handler.__name__]
         message = route.request(**members)
         route.check(self.permit, message)
-        return route.handler(self.service, self.permit.caller, message)
+        with acting(self.permit.actor(route.action, self.now)):
+            return route.handler(self.service, self.permit.caller, message)
 
     def asked(self, handler: Handler, texts: Mapping[str, list[str]], **members: Any) -> Any:
         """As `ask`, with members that stand in a query or a form as texts."""

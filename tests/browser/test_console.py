@@ -18,7 +18,7 @@ from taskrunner.model.log_names import folder_of, whole_name
 from tests.browser.conftest import Site
 from tests.browser.looking import Look
 from tests.contract.v1 import V1
-from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
+from tests.unit.service.worlds import ON_DEMAND, ref, schedule, scheduled, shell
 
 WIDTHS = [320, 1280, 1920]
 THEMES = ["light", "dark"]
@@ -52,6 +52,15 @@ def made(site: Site) -> dict[str, str]:
             NASTY, [CASCADE, shell("A", command=NASTY, name=NASTY)], tags={"t": NASTY[:100]}
         )
         v1.pipeline("never activated", two, activate=False)
+        checked = {"id": "IsItThere", "type": "ShellCommandPrecondition", "command": "true"}
+        rows = {"id": "Rows", "type": "S3DataNode", "directoryPath": "s3://b/k"}
+        write = shell("ExportAllOrdersOfTheWarehouseToTheLake", precondition=ref("IsItThere"))
+        read = shell("Read", stage="true", input=ref("Rows"))
+        found["checked"] = v1.pipeline(
+            "checked", [CASCADE, checked, rows, {**write, "output": ref("Rows")}, read]
+        )
+        v1.did(f"/pipelines/{found['failed']}/pause")
+        v1.did(f"/pipelines/{found['failed']}/resume")
         return found
 
     return site.do(make)
@@ -68,6 +77,12 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "agents": "/agents",
         "grid": f"/p/{failed}/grid",
         "grid-hourly": f"/p/{made['hourly']}/grid",
+        "graph": f"/p/{failed}/graph",
+        "graph-checked": f"/p/{made['checked']}/graph",
+        "audit": "/audit",
+        "pipeline-audit": f"/p/{failed}/audit",
+        "schedule": f"/p/{made['hourly']}/schedule",
+        "schedule-on-demand": f"/p/{failed}/schedule",
         "runs": f"/p/{failed}/runs",
         "pipeline-waiting": f"/p/{made['waiting']}/waiting",
         "definition": f"/p/{made['nasty']}/definition",
@@ -198,6 +213,39 @@ def test_keys_lead_through_lists_and_to_pages(look: Opened, made: dict[str, str]
     window.page.wait_for_url(re.compile("/waiting$"))
 
 
+def test_a_key_shows_the_keys(look: Opened, made: dict[str, str]) -> None:
+    window = look().to("/")
+    listed = window.page.locator("#keys")
+    assert not listed.is_visible()
+    window.page.locator("#filter").press("?")
+    assert not listed.is_visible(), "in a field it is a letter"
+    window.page.evaluate("document.activeElement.blur()")
+    window.page.keyboard.press("?")
+    assert listed.is_visible()
+    assert "to the filter of a list" in listed.inner_text()
+    assert window.violations() == []
+    window.page.keyboard.press("Escape")
+    assert not listed.is_visible()
+    window.page.keyboard.press("g")
+    window.page.keyboard.press("u")
+    window.page.wait_for_url(re.compile("/audit$"))
+
+
+def test_the_graph_is_walked_by_keys_and_drawn_in_the_colors_of_the_theme(
+    look: Opened, made: dict[str, str]
+) -> None:
+    grounds = set()
+    for theme in THEMES:
+        window = look(theme=theme).to(f"/p/{made['failed']}/graph")
+        box = window.page.locator(".graph a.bad rect").first
+        grounds.add(box.evaluate("rect => getComputedStyle(rect).fill"))
+    assert len(grounds) == len(THEMES)
+    window.page.locator(".graph a.bad").first.focus()
+    window.page.keyboard.press("Enter")
+    window.page.wait_for_url(re.compile("/i/"))
+    assert "CommandFailed" in window.text()
+
+
 def test_a_grid_follows_what_happens_and_keeps_the_focus(look: Opened, site: Site) -> None:
     key = site.do(lambda v1: v1.pipeline("live", [CASCADE, shell("A"), shell("B", after="A")]))
     window = look().to(f"/p/{key}/grid")
@@ -218,7 +266,8 @@ def test_nothing_that_others_say_becomes_markup_or_runs(
     key = made["nasty"]
     (one,) = site.do(lambda v1: v1.got(f"/pipelines/{key}/instances"))["instances"]
     paths = ["/", "/waiting", f"/?filter={quote(NASTY)}"]
-    paths += [f"/p/{key}/{tab}" for tab in ("grid", "runs", "waiting", "definition", "activate")]
+    tabs = ("grid", "graph", "runs", "waiting", "definition", "schedule", "audit", "activate")
+    paths += [f"/p/{key}/{tab}" for tab in tabs]
     paths.append(f"/p/{key}/i/{quote(one['id'], safe='@:')}")
     for path in paths:
         window.to(path)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from taskrunner.console.edge import Answer
 from taskrunner.console.render import render
 from taskrunner.console.views.actions import told
 from taskrunner.console.visit import Visit
+from taskrunner.errors import InvalidRequest
+from taskrunner.service.v1.pipelines import show_pipeline
+from taskrunner.service.v1.shapes import Pipeline
 
 
 def shown(visit: Visit, template: str, **values: Any) -> Answer:
@@ -17,3 +21,18 @@ def shown(visit: Visit, template: str, **values: Any) -> Answer:
         name, visit=visit, now=visit.now, theme=visit.theme, told=told(visit.query), **values
     )
     return Answer(html=html)
+
+
+def pipeline_of(visit: Visit) -> Pipeline:
+    """The pipeline that a page's address names, with its last runs."""
+    found: Pipeline = visit.ask(show_pipeline, pipeline_id=visit.names["pipeline_id"], runs=14)
+    return found
+
+
+def moment_of(text: str) -> datetime:
+    """The moment that stands in an address; without a zone, in UTC. Raises InvalidRequest."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is no moment: wanted 2026-11-30T02:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from taskrunner.console.edge import Answer
-from taskrunner.console.pages.answers import shown
+from taskrunner.console.pages.answers import moment_of, pipeline_of, shown
 from taskrunner.console.views import addresses
 from taskrunner.console.views.grid import grid_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.views.runs import bars, run_line
 from taskrunner.console.visit import Visit
-from taskrunner.errors import InvalidRequest
 from taskrunner.service.v1.definitions import show_definition
 from taskrunner.service.v1.instances import list_instances
-from taskrunner.service.v1.pipelines import show_pipeline
 from taskrunner.service.v1.runs import list_runs, show_grid, show_states
-from taskrunner.service.v1.shapes import Pipeline
 
 #: A run has so many instances on a page.
 _MOST_OF_RUN = 500
@@ -31,7 +28,7 @@ def pipeline(visit: Visit) -> Answer:
 def grid(visit: Visit) -> Answer:
     """Components by runs."""
     key = visit.names["pipeline_id"]
-    found = _pipeline(visit)
+    found = pipeline_of(visit)
     wanted = {name: visit.query[name] for name in ("until", "n") if name in visit.query}
     structure = visit.asked(show_grid, wanted, pipeline_id=key)
     runs, cells = structure.runs, ()
@@ -46,7 +43,7 @@ def grid(visit: Visit) -> Answer:
 def runs(visit: Visit) -> Answer:
     """Runs, newest first."""
     key = visit.names["pipeline_id"]
-    found = _pipeline(visit)
+    found = pipeline_of(visit)
     wanted = {name: visit.query[name] for name in ("marker", "limit") if name in visit.query}
     page = visit.asked(list_runs, wanted, pipeline_id=key)
     return shown(
@@ -64,8 +61,8 @@ def runs(visit: Visit) -> Answer:
 def run(visit: Visit) -> Answer:
     """One run: its instances in time."""
     key = visit.names["pipeline_id"]
-    start = _moment(visit.names["start"])
-    found = _pipeline(visit)
+    start = moment_of(visit.names["start"])
+    found = pipeline_of(visit)
     instances = visit.ask(
         list_instances,
         pipeline_id=key,
@@ -92,7 +89,7 @@ def run(visit: Visit) -> Answer:
 def definition(visit: Visit) -> Answer:
     """The definition, secrets masked."""
     key = visit.names["pipeline_id"]
-    found = _pipeline(visit)
+    found = pipeline_of(visit)
     version = visit.first("version", "latest")
     page = (
         visit.ask(show_definition, pipeline_id=key, version=version)
@@ -108,16 +105,3 @@ def definition(visit: Visit) -> Answer:
         page=page,
         lines=text.splitlines(),
     )
-
-
-def _pipeline(visit: Visit) -> Pipeline:
-    found: Pipeline = visit.ask(show_pipeline, pipeline_id=visit.names["pipeline_id"], runs=14)
-    return found
-
-
-def _moment(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest(f"{text!r} is no moment: wanted 2026-11-30T02:00:00Z") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

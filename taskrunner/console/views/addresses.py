@@ -17,8 +17,12 @@ def pipeline(pipeline_id: str, tab: str = "") -> str:
 
 def run(pipeline_id: str, start: datetime) -> str:
     """A run of a pipeline."""
-    text = start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{pipeline(pipeline_id)}/run/{_part(text)}"
+    return f"{pipeline(pipeline_id)}/run/{_part(at(start))}"
+
+
+def at(start: datetime) -> str:
+    """A moment, as addresses have it."""
+    return start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def instance(pipeline_id: str, instance_id: str, number: int | None = None) -> str:
