@@ -261,7 +261,8 @@ def test_no_byte_is_lost_to_a_network_that_breaks_half_of_all_uploads(
     assert shipped.got == shipped.sent
     assert shipped.left == []
     assert sum(fired.values()) > 0
-    assert shipped.peak < 64 * MEGABYTE
+    # Three parts are on their way at a time.
+    assert shipped.peak < 80 * MEGABYTE
 
 
 @pytest.mark.external_service

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -353,6 +355,44 @@ def test_times_of_uploads_that_begin_much_later_are_anothers(
     assert uploads(client, s3_bucket) == ["out"]
 
 
+def test_parts_that_are_refused_together_are_all_sent_again(
+    line: S3Line,
+    client: S3Client,
+    s3_bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second finds the credentials that the first has put there, and none that are newer."""
+    keys = tmp_path / "credentials"
+    refused = threading.Barrier(2)
+
+    def keep(name: str) -> None:
+        lines = ("[default]", f"aws_access_key_id={name}", f"aws_secret_access_key={name}")
+        keys.write_text("\n".join([*lines, "aws_session_token=t"]))
+
+    def up(request: Request) -> Reply | None:
+        old = "Credential=OLD/" in request.headers["Authorization"]
+        if old and "partNumber=" in request.path:
+            with suppress(threading.BrokenBarrierError):
+                refused.wait(5)
+            keep("NEW")
+            body = b"<Error><Code>ExpiredToken</Code><Message>too late</Message></Error>"
+            return Reply(400, {"content-type": "application/xml"}, body)
+        return None
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    keep("OLD")
+    line.up = up
+    made = create_client(DataSettings(s3_endpoint=line.url))
+    store = S3Backend(DataSettings(s3_endpoint=line.url), client=lambda _: made)
+    with store.open_write(parse(f"s3://{s3_bucket}/key")) as writer:
+        writer.write(LARGE * 2)
+    assert content(client, f"s3://{s3_bucket}/key") == LARGE * 2
+    made.close()
+
+
 def test_credentials_that_are_renewed_in_mid_copy_are_taken_up(
     line: S3Line,
     client: S3Client,
@@ -382,8 +422,8 @@ def test_credentials_that_are_renewed_in_mid_copy_are_taken_up(
     store = S3Backend(DataSettings(s3_endpoint=line.url), client=lambda _: made)
     with store.open_write(parse(f"s3://{s3_bucket}/key")) as writer:
         writer.write(LARGE)
-        keys_are_old = True
         keep("NEW")
+        keys_are_old = True
     assert content(client, f"s3://{s3_bucket}/key") == LARGE
     assert "Credential=NEW/" in line.calls[-1].headers["Authorization"]
     # Where there are no newer ones, that is what is told.

@@ -61,7 +61,7 @@ def ids(service: Served) -> set[str]:
 
 def events(log: Path) -> list[tuple[str, str]]:
     told = [json.loads(line) for line in log.read_text().splitlines()]
-    return [(one["level"], one["event"]) for one in told]
+    return [(one["level"], one["event"]) for one in told if one["level"] != "info"]
 
 
 def test_a_full_disk_is_told_and_nothing_that_was_answered_is_lost(

@@ -6,7 +6,7 @@ start-up time and memory to every child that touches S3, and nothing that is nee
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -55,6 +55,8 @@ _ERROR_IDS = {
 }
 #: What is said of credentials whose time is over.
 _OUTDATED = {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired"}
+#: Of the context of a call: the credentials that it was signed with.
+_SIGNED_WITH = "taskrunner_signed_with"
 _REASONS = {
     "NoSuchBucket": "the bucket does not exist",
     "NoSuchKey": "there is no such object",
@@ -108,7 +110,9 @@ def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
         )
     if settings.role is None:
         # What is lent for a role is renewed by nobody: the agent's own is no substitute.
-        client.meta.events.register_first("needs-retry.s3", cast("Any", _Renewal(client)))
+        renewal = _Renewal(client)
+        client.meta.events.register_first("before-sign.s3", cast("Any", renewal.signing))
+        client.meta.events.register_first("needs-retry.s3", cast("Any", renewal))
     return cast("S3Client", client)
 
 
@@ -135,22 +139,39 @@ class _Renewal:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def __call__(self, response: Any = None, **_: object) -> int | None:
+    def signing(self, request: Any = None, **_: object) -> None:
+        """Note which credentials a call is signed with."""
+        if request is not None and (now := self._current()) is not None:
+            request.context[_SIGNED_WITH] = now.get_frozen_credentials()
+
+    def __call__(
+        self,
+        response: Any = None,
+        request_dict: Mapping[str, Any] | None = None,
+        **_: object,
+    ) -> int | None:
         """The seconds to wait before the call is made again; None: not for this reason."""
         code = response[1].get("Error", {}).get("Code") if response is not None else None
         if code not in _OUTDATED:
             return None
-        signer = getattr(self._client, "_request_signer")  # noqa: B009  no public way leads there
-        old = getattr(signer, "_credentials")  # noqa: B009
-        new = botocore.session.get_session().get_credentials()
-        if (
-            new is None
-            or old is None
-            or new.get_frozen_credentials() == old.get_frozen_credentials()
-        ):
+        old = self._current()
+        if old is None:
             return None
-        setattr(signer, "_credentials", new)  # noqa: B010
+        used = ((request_dict or {}).get("context") or {}).get(_SIGNED_WITH)
+        if used is not None and used != old.get_frozen_credentials():
+            return 0  # a call beside this one has found newer ones meanwhile
+        new = botocore.session.get_session().get_credentials()
+        if new is None or new.get_frozen_credentials() == old.get_frozen_credentials():
+            return None
+        setattr(self._signer, "_credentials", new)  # noqa: B010
         return 0
+
+    @property
+    def _signer(self) -> Any:
+        return getattr(self._client, "_request_signer")  # noqa: B009  no public way leads there
+
+    def _current(self) -> Any:
+        return getattr(self._signer, "_credentials")  # noqa: B009
 
 
 def _is_safe(endpoint: str | None) -> bool:
