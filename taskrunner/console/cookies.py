@@ -35,7 +35,11 @@ class Cookies:
     def is_safe(self, request: Request) -> bool:
         """Whether nobody between can read a session: over TLS, or on this host."""
         origin = urlsplit(self.origin_of(request))
-        return origin.scheme == "https" or is_loopback(origin.hostname or "")
+        if origin.scheme == "https":
+            return True
+        # Anybody can name a host; who is on this one comes from it.
+        client = request.client.host if request.client else ""
+        return is_loopback(origin.hostname or "") and is_loopback(client)
 
     def session_of(self, request: Request) -> str | None:
         """The session's token, if the browser has one."""

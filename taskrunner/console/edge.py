@@ -94,7 +94,8 @@ async def permit_of(parts: ConsoleParts, request: Request) -> Permit:
         return Permit(caller=ANONYMOUS, actions=visitors(None))
     if session is None:
         raise SessionOver("sign in first")
-    return await parts.edge.pool.run("", lambda: sessions.permit(session))
+    origin = request.client.host if request.client else ""
+    return await parts.edge.pool.run(f"from {origin}", lambda: sessions.permit(session))
 
 
 class _Endpoint:
@@ -117,7 +118,10 @@ class _Endpoint:
     async def _respond(self, request: Request, call: Incoming) -> Response:
         try:
             return await self._answered(request, call)
-        except ServiceFault as fault:
+        except ClientGone:
+            raise
+        except Exception as error:
+            fault = fault_of(error, operation="console", request_id=new_request_id())
             response = self._refused(request, fault)
             if not await call.passed_over(fault):
                 response.headers["connection"] = "close"
@@ -137,7 +141,7 @@ class _Endpoint:
             service=parts.edge.service,
             permit=permit,
             form_token=form_token(session or ""),
-            path=request.url.path,
+            path=request.scope.get("raw_path", b"/").decode("latin-1").partition("?")[0],
             query=pairs(request.url.query),
             names=dict(request.path_params),
             form=form,

@@ -112,9 +112,8 @@ class Live:
                     return
                 mark = self._marks.get(key, "")
                 if mark and mark != page.mark:
-                    # The first one is only what there is; a page that comes back is behind.
-                    event = "changed" if page.mark else "known"
-                    yield f"id: {mark}\nevent: {event}\ndata: {mark}\n\n"
+                    # The first one, too: something may have changed since the page was made.
+                    yield f"id: {mark}\nevent: changed\ndata: {mark}\n\n"
                     page.mark = mark
                     continue
                 try:
@@ -124,6 +123,8 @@ class Live:
                     await permit_of(self._parts, request)
         except ServiceFault:
             yield "event: over\ndata: sign in again\n\n"
+        except StoreError:
+            return  # the page comes back when the store does
         finally:
             pages = self._pages.get(key, set())
             pages.discard(page)

@@ -21,7 +21,8 @@ from taskrunner.console.render import render, static_files
 from taskrunner.console.visit import is_form_token, pairs
 from taskrunner.errors import ServiceFault
 from taskrunner.service.bodies import ClientGone, read_body
-from taskrunner.service.incoming import Incoming
+from taskrunner.service.incoming import Incoming, fault_of
+from taskrunner.service.replies import new_request_id
 from taskrunner.service.sessions import TICKET_LIFE, SessionOver
 from taskrunner.service.v1.edge import status_of
 from taskrunner.wire.faults import AccessDenied
@@ -58,16 +59,24 @@ class _Raw:
         call = Incoming(scope, receive, self.parts.edge.bodies)
         request = Request(scope)
         try:
-            response = await self.respond(request, call)
+            response = await self._responded(request, call)
         except ClientGone:
             return
-        except ServiceFault as fault:
-            response = self.refused(request, fault)
-            if not await call.passed_over(fault):
-                response.headers["connection"] = "close"
         finally:
             call.body.done()
         await response(scope, receive, send)
+
+    async def _responded(self, request: Request, call: Incoming) -> Response:
+        try:
+            return await self.respond(request, call)
+        except ClientGone:
+            raise
+        except Exception as error:
+            fault = fault_of(error, operation=request.url.path, request_id=new_request_id())
+            response = self.refused(request, fault)
+            if not await call.passed_over(fault):
+                response.headers["connection"] = "close"
+            return response
 
     async def respond(self, request: Request, call: Incoming) -> Response:
         """The response. Raises ServiceFault."""
@@ -104,6 +113,7 @@ class _Ticket(_Raw):
         sessions, edge = self.parts.sessions, self.parts.edge
         if sessions is None:
             return JSONResponse({"ticket": None}, headers={"cache-control": "no-store"})
+        _check_safe(self.parts, request)
         edge.authenticator.check_headers(call.headers)
         signed = call.request(await self.body(call))
 
@@ -130,11 +140,7 @@ class _Enter(_Raw):
         target = local(request.query_params.get("to", "/"))
         if parts.sessions is None:
             return RedirectResponse(target, status_code=303, headers=page_headers())
-        if not parts.cookies.is_safe(request):
-            raise AccessDenied(
-                "over plain http others could read the session: open the console over https, or "
-                "on the service's own host (docs/console.md)"
-            )
+        _check_safe(parts, request)
         if request.method == "GET":
             return self._page(request, target)
         form = await self.form(request, call)
@@ -189,16 +195,26 @@ class _Theme(_Raw):
         return response
 
 
+def _check_safe(parts: ConsoleParts, request: Request) -> None:
+    """Raise AccessDenied where somebody between could read a ticket or a session."""
+    if not parts.cookies.is_safe(request):
+        raise AccessDenied(
+            "over plain http others could read the session: open the console over https, or on "
+            "the service's own host (docs/console.md)"
+        )
+
+
 async def _static(request: Request) -> Response:
     """A file that pages use; its address changes with it."""
     name = request.path_params["name"]
+    kind = _KINDS.get(name.rpartition(".")[2])
     body = static_files().get(name)
-    if body is None:
+    if body is None or kind is None:
         return Response("there is no such file\n", status_code=404, media_type="text/plain")
     headers = {
         **page_headers(),
         "cache-control": "public, max-age=31536000, immutable",
-        "content-type": _KINDS[name.rpartition(".")[2]],
+        "content-type": kind,
     }
     packed = static_files().get(f"{name}.gz")
     if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):

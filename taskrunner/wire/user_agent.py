@@ -78,6 +78,8 @@ def read_user_agent(header: str) -> RunnerFacts | None:
     pairs = (part.partition("=") for part in (found["facts"] or "").split("; "))
     facts = {key: unquote(value) if key != "groups" else value for key, _, value in pairs}
     groups = tuple(unquote(group) for group in facts.get("groups", "").split(",") if group)
+    if not all(map(_is_text, (*facts.values(), *groups))):
+        return None
     slots = _count(facts.get("slots"))
     return RunnerFacts(
         program=found["program"],
@@ -89,6 +91,11 @@ def read_user_agent(header: str) -> RunnerFacts | None:
         # Whoever says how many slots it has would say why it takes no work.
         paused=facts.get("paused", None if slots is None else ""),
     )
+
+
+def _is_text(text: str) -> bool:
+    """Whether every store and every page can hold it: anybody may send such a header."""
+    return text.isprintable()
 
 
 def _count(text: str | None) -> int | None:

@@ -252,7 +252,7 @@ def test_a_grid_follows_what_happens_and_keeps_the_focus(look: Opened, site: Sit
     cell = window.page.locator(".cell").last
     cell.focus()
     was = window.page.evaluate("document.activeElement.href")
-    window.page.wait_for_function("document.querySelector('[sse-connect]') !== null")
+    window.page.wait_for_function("document.querySelector('[data-live]') !== null")
     window.page.wait_for_timeout(2500)
     site.do(lambda v1: v1.did(f"/pipelines/{key}/cancel", status=["WAITING_FOR_RUNNER"]))
     window.page.wait_for_selector(".cell[aria-label*='canceled']", timeout=20_000)

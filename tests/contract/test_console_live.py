@@ -105,7 +105,7 @@ def test_a_page_is_told_when_its_pipeline_has_changed(world: ServiceInProcess) -
     async def main() -> None:
         async with watch.stream(f"of={made}") as events:
             assert (await anext(events)).startswith("retry: ")
-            assert "event: known" in await anext(events)
+            assert "event: changed" in await anext(events)
             world.conclude(world.take(), "FINISHED")
             world.settle()
             assert "event: changed" in await anext(events)

@@ -8,7 +8,9 @@ from taskrunner.console.views import addresses
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.views.waiting import cause_lines, groups
 from taskrunner.console.visit import Visit
+from taskrunner.errors import PipelineDeleted, PipelineNotFound
 from taskrunner.service.v1.pipelines import list_pipelines, show_pipeline
+from taskrunner.service.v1.shapes import Why
 from taskrunner.service.v1.why import show_why
 
 #: So many pipelines are looked at for a page.
@@ -20,7 +22,7 @@ def waiting(visit: Visit) -> Answer:
     texts = {key: visit.query[key] for key in ("marker",) if key in visit.query}
     page = visit.asked(list_pipelines, texts, limit=_ON_PAGE, runs="1", sort="name")
     busy = [one for one in page.pipelines if any(one.counts.values())]
-    found = [(one, visit.ask(show_why, pipeline_id=one.id, object_id=None)) for one in busy]
+    found = [(one, why) for one in busy if (why := _why(visit, one.id)) is not None]
     more = addresses.with_query("/waiting", visit.query, marker=page.marker)
     return shown(
         visit,
@@ -44,3 +46,12 @@ def of_pipeline(visit: Visit) -> Answer:
         whole=cause_lines(why.pipeline),
         groups=groups([(pipeline.summary, why)]),
     )
+
+
+def _why(visit: Visit, pipeline_id: str) -> Why | None:
+    """Why a pipeline waits; None: it has gone meanwhile, or is not for the visitor's groups."""
+    try:
+        found: Why = visit.ask(show_why, pipeline_id=pipeline_id, object_id=None)
+    except (PipelineNotFound, PipelineDeleted):
+        return None
+    return found

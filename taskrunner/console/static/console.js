@@ -129,7 +129,42 @@ function begin() {
   document.querySelectorAll("[data-grid]").forEach(roveGrid);
 }
 
+// A browser holds few connections to a host: a tab that nobody sees holds none of them.
+let stream = null;
+
+function stale(isStale) {
+  document.getElementById("stale").hidden = !isStale;
+}
+
+function listen() {
+  const place = document.querySelector("[data-live]");
+  if (!place || stream || document.hidden) return;
+  stream = new EventSource(place.dataset.live);
+  stream.addEventListener("changed", () => { htmx.trigger("#live", "changed"); });
+  stream.addEventListener("over", () => { unlisten(); stale(true); });
+}
+
+function unlisten() {
+  if (stream) stream.close();
+  stream = null;
+}
+
+// What is pressed twice is done once.
+function submitted(event) {
+  const buttons = event.target.querySelectorAll("button");
+  setTimeout(() => { buttons.forEach((button) => { button.disabled = true; }); }, 0);
+}
+
 document.addEventListener("keydown", pressed);
+document.addEventListener("submit", submitted);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) unlisten(); else listen();
+});
 document.addEventListener("htmx:beforeSwap", keepState);
-document.addEventListener("htmx:afterSwap", () => { begin(); giveBackState(); });
-document.addEventListener("DOMContentLoaded", () => { begin(); enterWithTicket(); });
+document.addEventListener("htmx:afterSwap", () => { stale(false); begin(); giveBackState(); });
+document.addEventListener("htmx:responseError", () => stale(true));
+document.addEventListener("htmx:sendError", () => stale(true));
+window.addEventListener("pageshow", () => {
+  document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
+});
+document.addEventListener("DOMContentLoaded", () => { begin(); enterWithTicket(); listen(); });

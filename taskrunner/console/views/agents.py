@@ -15,6 +15,7 @@ _STATES = {
     AgentState.READY: Sign("✓", "ready", "ok"),
     AgentState.BUSY: Sign("▶", "busy", "run"),
     AgentState.PAUSED: Sign("⏸", "paused", "hold"),
+    AgentState.DRAINING: Sign("⏸", "draining", "hold"),
     AgentState.SILENT: Sign("✕", "silent", "bad"),
 }
 

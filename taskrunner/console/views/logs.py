@@ -10,8 +10,6 @@ from taskrunner.console.views.ansi import Piece, pieces
 from taskrunner.service.v1.requests import LogName
 from taskrunner.service.v1.shapes import LogPage
 
-#: Of a page, so many lines are shown at the most.
-MOST_LINES = 1000
 _WORDS: Mapping[LogName, str] = {
     LogName.OUTPUT: "Output",
     LogName.ERROR: "Errors",
@@ -50,7 +48,7 @@ def log_view(address: str, stream: LogName, found: LogPage | None, *, problem: s
     def to(**query: str) -> str:
         return addresses.with_query(address, {"stream": [stream.value]}, **query)
 
-    lines = found.text.splitlines() if found else []
+    lines = _lines(found.text) if found else []
     return LogView(
         tabs=[
             LogTab(
@@ -60,7 +58,7 @@ def log_view(address: str, stream: LogName, found: LogPage | None, *, problem: s
             )
             for name, word in _WORDS.items()
         ],
-        lines=[pieces(line) for line in lines[-MOST_LINES:]],
+        lines=[pieces(line) for line in lines],
         place=found.place if found else "",
         earlier=to(before=found.before) if found and found.before else "",
         later=to(offset=str(found.next_offset))
@@ -74,4 +72,10 @@ def log_view(address: str, stream: LogName, found: LogPage | None, *, problem: s
 
 def last_lines(found: LogPage, most: int) -> Sequence[Sequence[Piece]]:
     """The last lines of a log."""
-    return [pieces(line) for line in found.text.splitlines()[-most:]]
+    return [pieces(line) for line in _lines(found.text)[-most:]]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a log; a carriage return alone begins a line anew and does not end it."""
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines

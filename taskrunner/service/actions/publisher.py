@@ -173,6 +173,8 @@ class AlarmLoop:
     ) -> dict[str, Any]:
         text = str(error).replace(alarm.topic or alarm.shown_topic, alarm.shown_topic)
         reason = text if isinstance(error, PartlyTaken) else f"{type(error).__name__}: {text}"
+        # A program may say anything; PostgreSQL holds no NUL.
+        reason = reason.replace("\0", "\N{REPLACEMENT CHARACTER}")
         facts = {
             "error": reason,
             "topic": alarm.shown_topic,

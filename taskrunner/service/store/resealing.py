@@ -37,6 +37,8 @@ def is_in_use(conn: Connection, key_id: str) -> bool:
     )
     keys = sa.select(machines.c.machine_id).where(
         machines.c.token.startswith(f"{PREFIX}{key_id}:", autoescape=True)
+        # A machine says its own key later.
+        | machines.c.secret.startswith(f"{PREFIX}{key_id}:", autoescape=True)
     )
     callers = sa.select(access_keys.c.key_id).where(
         access_keys.c.secret.startswith(f"{PREFIX}{key_id}:", autoescape=True)

@@ -8,7 +8,7 @@ from taskrunner.console.cookies import Cookies
 from taskrunner.errors import UsageError
 
 
-def request(url: str, cookie: str = "") -> Request:
+def request(url: str, cookie: str = "", client: str = "127.0.0.1") -> Request:
     scheme, _, host = url.partition("://")
     name, _, port = host.partition(":")
     headers = [(b"host", host.encode()), (b"cookie", cookie.encode())]
@@ -21,6 +21,7 @@ def request(url: str, cookie: str = "") -> Request:
             "query_string": b"",
             "headers": headers,
             "server": server,
+            "client": (client, 5),
         }
     )
 
@@ -65,6 +66,11 @@ def test_consoles_on_two_ports_of_a_host_do_not_share_a_session() -> None:
 )
 def test_over_plain_http_only_this_host_is_safe(url: str, safe: bool) -> None:
     assert Cookies().is_safe(request(url)) is safe
+
+
+def test_a_stranger_who_names_this_host_is_not_on_it() -> None:
+    assert not Cookies().is_safe(request("http://localhost:8484", client="10.0.0.9"))
+    assert Cookies().is_safe(request("http://localhost:8484", client="::1"))
 
 
 @pytest.mark.parametrize("url", ["pipelines.example.com", "ftp://x", "https://x/path", "https://"])

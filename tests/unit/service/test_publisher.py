@@ -70,6 +70,15 @@ def test_a_topic_that_is_away_is_tried_again_after_ever_longer_waits(
     assert len(publisher.published) == 1
 
 
+def test_what_a_program_says_that_no_store_can_hold_is_replaced(
+    world: ServiceInProcess, publisher: FakePublisher
+) -> None:
+    """PostgreSQL refuses a NUL: the duty that sends alarms would end, and the service with it."""
+    publisher.broken, publisher.says = True, "no\0way"
+    (kept,) = world.alarms(raise_one(world))
+    assert kept.error == "ConnectionError: no\N{REPLACEMENT CHARACTER}way"
+
+
 def test_a_topic_that_stays_away_is_given_up(
     world: ServiceInProcess, publisher: FakePublisher
 ) -> None:

@@ -146,10 +146,11 @@ class FakePublisher:
         self.published: list[AlarmRow] = []
         self.tries = 0
         self.broken = False
+        self.says = "no way to the topic"
 
     def publish(self, alarm: AlarmRow) -> AlarmStatus:
         self.tries += 1
         if self.broken:
-            raise ConnectionError("no way to the topic")
+            raise ConnectionError(self.says)
         self.published.append(alarm)
         return AlarmStatus.SENT

@@ -75,3 +75,10 @@ def test_each_call_says_what_is_so_by_then() -> None:
         f"taskrunner/{__version__}",
         f"taskrunner/{__version__} (id=4f; slots=2; busy=1)",
     ]
+
+
+@pytest.mark.parametrize("key", ["id", "groups", "paused"])
+@pytest.mark.parametrize("text", ["%00", "a%00b", "%0A", "%1B[31m", "%C2%85", "%E2%80%AE"])
+def test_what_no_store_or_terminal_can_hold_is_nobodys_header(key: str, text: str) -> None:
+    """Anybody may send one; PostgreSQL refuses a NUL, and the duty that saves it would end."""
+    assert read_user_agent(f"taskrunner/1.0 (id=a; {key}={text})") is None
