@@ -121,7 +121,8 @@ def test_a_store_that_looks_at_digests_is_listened_to(
 
     line.up = up
     write(backend(line), f"s3://{s3_bucket}/key", data)
-    assert told[0] == told[1]
+    # Sent again as it was, be it after others that went beside it.
+    assert told.count(told[0]) == 2
     assert content(client, f"s3://{s3_bucket}/key") == data
 
 
