@@ -16,6 +16,9 @@ _SETS = re.compile(
     rf"\bSET\s+(?:SESSION\s+|LOCAL\s+)?\"?{_SETTING}\"?\s*(?:=|\bTO\b)\s*['\"]?(?P<value>\w+)",
     re.IGNORECASE,
 )
+_SETS_BY_FUNCTION = re.compile(
+    rf"\bSET_CONFIG\s*\(\s*'{_SETTING}'\s*,\s*'(?P<value>\w+)'", re.IGNORECASE
+)
 
 STANDARD = Dialect(
     quoted=rf"[eE]{_ESCAPED}|{_PLAIN}|{_NAME}|{_DOLLARS}",
@@ -41,6 +44,6 @@ def assumed_after(text: str) -> Dialect | None:
     """
     if _SETTING not in text.lower():
         return None
-    found = _SETS.search(text)
+    found = _SETS.search(text) or _SETS_BY_FUNCTION.search(text)
     off = found is not None and found["value"].lower() in {"off", "false", "no", "0", "f", "n"}
     return OLD if off else STANDARD

@@ -37,6 +37,9 @@ def test_in_redshift_a_backslash_escapes() -> None:
 
 def test_what_a_statement_sets_is_known_before() -> None:
     assert assumed_after("set standard_conforming_strings = off") == OLD
+    by_function = "select SET_CONFIG( 'standard_conforming_strings' , '{}', false)"
+    assert assumed_after(by_function.format("off")) == OLD
+    assert assumed_after(by_function.format("on")) == STANDARD
     assert assumed_after("SET LOCAL standard_conforming_strings TO 'on'") == STANDARD
     assert assumed_after("reset standard_conforming_strings") == STANDARD
     assert assumed_after("select 1") is None
