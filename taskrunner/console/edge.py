@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -98,43 +99,77 @@ async def permit_of(parts: ConsoleParts, request: Request) -> Permit:
     return await parts.edge.pool.run(f"from {origin}", lambda: sessions.permit(session))
 
 
-class _Endpoint:
-    """One page, as an ASGI application."""
+class Answering(ABC):
+    """An ASGI application that answers one request with a page, whatever goes wrong."""
 
-    def __init__(self, parts: ConsoleParts, page: Page) -> None:
-        self._parts = parts
-        self._page = page
+    def __init__(self, parts: ConsoleParts) -> None:
+        self.parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Incoming(scope, receive, self._parts.edge.bodies)
+        """Answer one request."""
+        call = Incoming(scope, receive, self.parts.edge.bodies)
         try:
-            response = await self._respond(Request(scope), call)
+            response = await self._responded(Request(scope), call)
         except ClientGone:
             return
         finally:
             call.body.done()
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, call: Incoming) -> Response:
+    async def _responded(self, request: Request, call: Incoming) -> Response:
         try:
-            return await self._answered(request, call)
+            return await self.respond(request, call)
         except ClientGone:
             raise
         except Exception as error:
-            fault = fault_of(error, operation="console", request_id=new_request_id())
-            response = self._refused(request, fault)
+            operation = f"console {request.url.path}"
+            fault = fault_of(error, operation=operation, request_id=new_request_id())
+            response = self.refused(request, fault)
             if not await call.passed_over(fault):
                 response.headers["connection"] = "close"
             return response
 
-    async def _answered(self, request: Request, call: Incoming) -> Response:
-        parts, page = self._parts, self._page
+    @abstractmethod
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        """The response. Raises ServiceFault."""
+
+    @abstractmethod
+    def refused(self, request: Request, fault: ServiceFault) -> Response:
+        """What a fault is answered with."""
+
+    async def body(self, call: Incoming, limit: int) -> bytes:
+        """The request's body. Raises ServiceFault for one that is too large or too slow."""
+        return await read_body(
+            call.receive,
+            declared=call.headers.get("content-length"),
+            limit=limit,
+            body=call.body,
+            timeout_s=self.parts.edge.body_timeout_s,
+        )
+
+    async def form(self, request: Request, call: Incoming, limit: int) -> dict[str, list[str]]:
+        """The form of a page of this console. Raises AccessDenied for one of another origin."""
+        if not is_ours(request.headers, self.parts.cookies.origin_of(request)):
+            raise AccessDenied("this form was not sent by a page of this console")
+        return pairs((await self.body(call, limit)).decode("utf-8", "replace"))
+
+
+class _Endpoint(Answering):
+    """One page."""
+
+    def __init__(self, parts: ConsoleParts, page: Page) -> None:
+        super().__init__(parts)
+        self._page = page
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        """The page."""
+        parts, page = self.parts, self._page
         session = parts.cookies.session_of(request)
         fresh = session is None and parts.sessions is None
         if fresh:
             # Without keys it says nothing of who somebody is: it tells our forms from others'.
             session = secrets.token_urlsafe(32)
-        form = await self._form(request, call, session) if page.method == "POST" else {}
+        form = await self._own_form(request, call, session) if page.method == "POST" else {}
         permit = replace(await permit_of(parts, request), address=call.address)
         call.proved()
         visit = Visit(
@@ -155,20 +190,11 @@ class _Endpoint:
             parts.cookies.set_session(request, response, session)
         return response
 
-    async def _form(
+    async def _own_form(
         self, request: Request, call: Incoming, session: str | None
     ) -> Mapping[str, list[str]]:
         """The form of a POST. Raises AccessDenied where it is not one of the visitor's own."""
-        if not is_ours(request.headers, self._parts.cookies.origin_of(request)):
-            raise AccessDenied("this form was not sent by a page of this console")
-        body = await read_body(
-            call.receive,
-            declared=call.headers.get("content-length"),
-            limit=MOST_OF_FORM,
-            body=call.body,
-            timeout_s=self._parts.edge.body_timeout_s,
-        )
-        form = pairs(body.decode("utf-8", "replace"))
+        form = await self.form(request, call, MOST_OF_FORM)
         given = (form.pop("form_token", None) or [""])[0]
         if session is None or not is_form_token(given, session):
             raise AccessDenied("this form is of another session: load the page anew")
@@ -186,18 +212,18 @@ class _Endpoint:
                 operation = f"console {self._page.path}"
                 raise fault_of(error, operation=operation, request_id=request_id) from error
 
-        return await self._parts.edge.pool.run(permit.holder, work)
+        return await self.parts.edge.pool.run(permit.holder, work)
 
-    def _refused(self, request: Request, fault: ServiceFault) -> Response:
+    def refused(self, request: Request, fault: ServiceFault) -> Response:
         is_part = request.headers.get("hx-request") == "true"
         if isinstance(fault, SessionOver) and not is_part:
             target = request.url.path if self._page.method == "GET" else "/"
-            return _response(Answer(go_to=self._parts.cookies.sign_in(_SIGN_IN, target)))
+            return _response(Answer(go_to=self.parts.cookies.sign_in(_SIGN_IN, target)))
         html = render(
             "fault.html",
             fault=fault,
             is_part=is_part,
-            theme=self._parts.cookies.theme_of(request),
+            theme=self.parts.cookies.theme_of(request),
         )
         status = 401 if isinstance(fault, SessionOver) else status_of(fault)
         return _response(Answer(html=html, status=status), is_part=is_part)

@@ -13,16 +13,13 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from taskrunner.console.edge import ConsoleParts, local
-from taskrunner.console.headers import is_ours, page_headers
+from taskrunner.console.edge import Answering, ConsoleParts, local
+from taskrunner.console.headers import page_headers
 from taskrunner.console.render import render, static_files
-from taskrunner.console.visit import is_form_token, pairs
+from taskrunner.console.visit import is_form_token
 from taskrunner.errors import ServiceFault
-from taskrunner.service.bodies import ClientGone, read_body
-from taskrunner.service.incoming import Incoming, fault_of
-from taskrunner.service.replies import new_request_id
+from taskrunner.service.incoming import Incoming
 from taskrunner.service.sessions import TICKET_LIFE, SessionOver
 from taskrunner.service.v1.edge import status_of
 from taskrunner.wire.faults import AccessDenied
@@ -49,38 +46,8 @@ def sign_in_routes(parts: ConsoleParts) -> Sequence[Route]:
     ]
 
 
-class _Raw:
+class _Raw(Answering):
     """A request that is answered without a session."""
-
-    def __init__(self, parts: ConsoleParts) -> None:
-        self.parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Incoming(scope, receive, self.parts.edge.bodies)
-        request = Request(scope)
-        try:
-            response = await self._responded(request, call)
-        except ClientGone:
-            return
-        finally:
-            call.body.done()
-        await response(scope, receive, send)
-
-    async def _responded(self, request: Request, call: Incoming) -> Response:
-        try:
-            return await self.respond(request, call)
-        except ClientGone:
-            raise
-        except Exception as error:
-            fault = fault_of(error, operation=request.url.path, request_id=new_request_id())
-            response = self.refused(request, fault)
-            if not await call.passed_over(fault):
-                response.headers["connection"] = "close"
-            return response
-
-    async def respond(self, request: Request, call: Incoming) -> Response:
-        """The response. Raises ServiceFault."""
-        raise NotImplementedError
 
     def refused(self, request: Request, fault: ServiceFault) -> Response:
         """What a fault is answered with."""
@@ -88,22 +55,10 @@ class _Raw:
         html = render("fault.html", fault=fault, is_part=False, theme=theme)
         return _html(html, status_of(fault))
 
-    async def body(self, call: Incoming) -> bytes:
-        """The request's body."""
-        return await read_body(
-            call.receive,
-            declared=call.headers.get("content-length"),
-            limit=_MOST_OF_FORM,
-            body=call.body,
-            timeout_s=self.parts.edge.body_timeout_s,
-        )
-
-    async def form(self, request: Request, call: Incoming) -> dict[str, str]:
-        """The form of a page of this console. Raises AccessDenied for one of another origin."""
-        if not is_ours(request.headers, self.parts.cookies.origin_of(request)):
-            raise AccessDenied("this form was not sent by a page of this console")
-        body = await self.body(call)
-        return {key: values[0] for key, values in pairs(body.decode("utf-8", "replace")).items()}
+    async def fields(self, request: Request, call: Incoming) -> dict[str, str]:
+        """The fields of a form, which have one value each."""
+        form = await self.form(request, call, _MOST_OF_FORM)
+        return {key: values[0] for key, values in form.items()}
 
 
 class _Ticket(_Raw):
@@ -115,7 +70,7 @@ class _Ticket(_Raw):
             return JSONResponse({"ticket": None}, headers={"cache-control": "no-store"})
         _check_safe(self.parts, request)
         edge.authenticator.check_headers(call.headers)
-        signed = call.request(await self.body(call))
+        signed = call.request(await self.body(call, _MOST_OF_FORM))
 
         def work() -> str:
             return sessions.ticket(edge.authenticator.authenticate(signed))
@@ -143,7 +98,7 @@ class _Enter(_Raw):
         _check_safe(parts, request)
         if request.method == "GET":
             return self._page(request, target)
-        form = await self.form(request, call)
+        form = await self.fields(request, call)
         target, sessions = local(form.get("to", "/")), parts.sessions
         try:
             token = await parts.edge.pool.run(
@@ -172,7 +127,7 @@ class _Leave(_Raw):
 
     async def respond(self, request: Request, call: Incoming) -> Response:
         parts = self.parts
-        form = await self.form(request, call)
+        form = await self.fields(request, call)
         token = parts.cookies.session_of(request)
         if token is None or not is_form_token(form.get("form_token", ""), token):
             raise AccessDenied("this form is of another session: load the page anew")
@@ -188,7 +143,7 @@ class _Theme(_Raw):
     """`POST /console/theme`: keeps the theme in a cookie."""
 
     async def respond(self, request: Request, call: Incoming) -> Response:
-        form = await self.form(request, call)
+        form = await self.fields(request, call)
         target = local(form.get("to", "/"))
         response = RedirectResponse(target, status_code=303, headers=page_headers())
         self.parts.cookies.set_theme(response, form.get("theme", ""))
