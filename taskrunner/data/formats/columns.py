@@ -7,10 +7,12 @@ format's `column` (Hive's, as AWS documents them).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from taskrunner.data.formats.base import Column
 from taskrunner.data.formats.fields import split_columns
+from taskrunner.errors import ErrorId, PermanentTaskError
 from taskrunner.model.task import TaskObject
 
 
@@ -84,3 +86,21 @@ def listed_columns(described: TaskObject | None) -> tuple[Column, ...]:
     return tuple(
         Column(name=part[0].strip('`"'), type=part[1] if len(part) > 1 else "") for part in parts
     )
+
+
+def written_columns(
+    listed: Sequence[Column], given: Sequence[Column], *, who: str
+) -> Sequence[Column]:
+    """The columns of what is written: those that are listed, else those of what is read.
+
+    One that is listed without a type has that of the column that is read. `who` needs them:
+    `Parquet names`. Raises PermanentTaskError where there are none.
+    """
+    known = listed or given
+    if not known:
+        message = (
+            f"{who} the columns, which are not known: list them in the data format's field 'column'"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+    types = {column.name: column.type for column in given}
+    return [Column(name=c.name, type=c.type or types.get(c.name, "")) for c in known]

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from taskrunner.data.formats.bad_rows import BadRow, BadRows, is_text, shown
 from taskrunner.data.formats.base import Column, Format, Opened, RowWriter
-from taskrunner.data.formats.columns import Kind, kind_of, listed_columns
+from taskrunner.data.formats.columns import Kind, kind_of, listed_columns, written_columns
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
 
@@ -69,16 +69,8 @@ class JsonLines(Format):
 
     def writer(self, columns: Sequence[Column]) -> RowWriter:
         """By the names of what is read, or those that are listed."""
-        known = self.listed or tuple(columns)
-        if not known:
-            message = (
-                "lines of JSON name the columns, which are not known: list them in the data "
-                "format's field 'column'"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-        types = {column.name: column.type for column in columns}
-        given = [c if c.type else Column(name=c.name, type=types.get(c.name, "")) for c in known]
-        return _Writer(self, given)
+        known = written_columns(self.listed, columns, who="lines of JSON name")
+        return _Writer(self, known)
 
     def open(
         self,

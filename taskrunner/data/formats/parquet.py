@@ -18,7 +18,7 @@ from typing import IO, Any, ClassVar
 
 from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Column, Format, Opened, RowWriter
-from taskrunner.data.formats.columns import listed_columns
+from taskrunner.data.formats.columns import listed_columns, written_columns
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 from taskrunner.model.task import TaskObject
 
@@ -66,17 +66,7 @@ class Parquet(Format):
 
     def writer(self, columns: Sequence[Column]) -> RowWriter:
         """By the types of what is read, or those that are listed; else of texts."""
-        known = self.listed or tuple(columns)
-        if not known:
-            message = (
-                "Parquet names the columns, which are not known: list them in the data format's "
-                "field 'column'"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-        types = {column.name: column.type for column in columns}
-        return _Writer(
-            self, [Column(name=c.name, type=c.type or types.get(c.name, "")) for c in known]
-        )
+        return _Writer(self, written_columns(self.listed, columns, who="Parquet names"))
 
     def open(
         self,
