@@ -103,11 +103,18 @@ def _serving(world: ServiceInProcess) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
+    # Chromium does not always remove what it puts into TMPDIR: that is pytest's to keep or drop.
+    own: dict[str, str | float | bool] = {
+        **os.environ,
+        "TMPDIR": str(tmp_path_factory.mktemp("chromium")),
+    }
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS, env=own
+        )
         yield browser
         browser.close()
 
