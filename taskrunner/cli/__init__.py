@@ -18,6 +18,7 @@ from pathlib import Path
 COMMANDS = {
     "agent": ("taskrunner.cli.agent", "Poll for tasks of a worker group and run them (default)."),
     "run": ("taskrunner.cli.run", "Run a definition here: service, agent and result in one."),
+    "ui": ("taskrunner.cli.ui", "Show a run that is over in the console."),
     "copy": ("taskrunner.cli.copy", "Copy rows or files from one place to another."),
     "serve": ("taskrunner.cli.serve", "Serve AWS Data Pipeline's API."),
     "keys": (

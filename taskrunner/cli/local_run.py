@@ -12,8 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from taskrunner.agent.ipc.names import MARK
+from taskrunner.cli.browsers import show_secret
 from taskrunner.cli.follow import Follower
 from taskrunner.cli.interrupts import Interrupts
+from taskrunner.cli.local_resources import refuse_unreached
 from taskrunner.cli.outcome import Outcome, Places, find_cut_waits, find_places
 from taskrunner.cli.run_folders import RunFolder
 from taskrunner.cli.snapshot import Snapshot
@@ -21,7 +23,7 @@ from taskrunner.cli.stillness import Stillness, why_of
 from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError, InvalidRequest, TaskrunnerError, UsageError
 from taskrunner.model.document import Definition
-from taskrunner.model.instances import Category, Components
+from taskrunner.model.instances import Category
 from taskrunner.model.parameters import parameter_values
 from taskrunner.model.selection import Selection
 from taskrunner.model.states import InstanceStatus, PipelineState
@@ -29,15 +31,14 @@ from taskrunner.plain import distinct
 from taskrunner.service.actions.publisher import Keeper, Publisher, SnsPublisher
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
-from taskrunner.service.loopback import LoopbackServer
+from taskrunner.service.loopback import LoopbackServer, Pages
 from taskrunner.service.resources.base import ResourceFailure, ResourceProvider
 from taskrunner.service.resources.engines import GivenEngines
 from taskrunner.service.resources.local import LocalProcesses
-from taskrunner.service.resources.placing import used_resources
 from taskrunner.service.resources.providers import Providers
 from taskrunner.service.resources.rules import Rules
 from taskrunner.service.resources.targets import Where
-from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.settings import LogSettings, ServiceSettings
 
 #: How often a run is looked at, in seconds.
 LOOK_S = 0.1
@@ -75,6 +76,8 @@ class LocalOptions:
     local_paths: tuple[Path, ...] = ()
     #: Where resources run; what no rule matches becomes an agent here.
     resources: Rules = field(default_factory=Rules)
+    #: Show the run in the console while it goes on.
+    console: bool = False
 
 
 class LocalRun:
@@ -89,6 +92,8 @@ class LocalRun:
         self._broken: list[str] = []
         self._folder = _make_folders(options, clock, definition.source)
         self.folder = self._folder.path
+        #: What the run was served by, once it began.
+        self.server: LoopbackServer | None = None
 
     @property
     def logs(self) -> Path:
@@ -112,15 +117,17 @@ class LocalRun:
         began, at = self._clock.monotonic(), self._clock.now()
         with ExitStack() as stack:
             stack.enter_context(self._interrupts.heard())
-            server = LoopbackServer()
+            server = self.server = LoopbackServer()
             agents = self._agents(server.url)
             service = self._service(agents)
             stack.callback(service.stop)
-            stack.enter_context(server.serving(service))
+            stack.enter_context(server.serving(service, self._pages()))
             stack.callback(self._end, agents)
             pipeline_id = self._activate(service)
             service.start()
             stack.callback(follower.close)
+            if self._options.console:
+                _say_console(f"{server.pages_url}/p/{pipeline_id}/grid", follower, self.folder)
             interrupted = self._follow(service, agents, pipeline_id, follower)
             snapshot = self._with_alarms(service, pipeline_id)
             follower.show(snapshot)
@@ -150,12 +157,24 @@ class LocalRun:
             agents.close(grace_s=0)
             raise
 
+    def _pages(self) -> Pages:
+        """The console's, if it is wanted: nobody else pays for loading it."""
+        if not self._options.console:
+            return lambda _parts: ()
+        from taskrunner.console.table import console
+
+        return console(keys=False)
+
     def _service(self, agents: LocalProcesses) -> Service:
+        options = self._options
         settings = ServiceSettings(
             database_url=f"sqlite:///{self.folder / 'service.db'}",
             selection=self._options.selection,
             retry_delay_cap=self._options.retry_delay_cap,
             resources=self._options.resources.otherwise(*OTHERWISE),
+            logs=LogSettings(
+                kept=self.logs, s3_root=options.s3_root, s3_endpoint=options.s3_endpoint
+            ),
         )
         publisher: Publisher = SnsPublisher() if self._options.publish else Keeper()
         return Service(
@@ -203,7 +222,9 @@ class LocalRun:
         pipeline_id = service.create_pipeline(ANONYMOUS, name, name)
         version = service.put_definition(pipeline_id, self._definition)
         loaded = service.loaded(pipeline_id, version)
-        _refuse_nowhere(loaded.components, name, self._options)
+        refuse_unreached(
+            loaded.components, name, self._options.resources, s3_root=self._options.s3_root
+        )
         on_demand = loaded.on_demand
         if on_demand and self._options.selection != Selection():
             raise UsageError(
@@ -255,29 +276,6 @@ class LocalRun:
             self._broken.append(str(error))
 
 
-#: Why a run does not do what rules for a service say.
-_UNREACHED = "and nobody reaches a run on this machine: wanted local or group=NAME"
-_REFUSED = {
-    Where.NONE: f"leaves the agent for {{}} to somebody else, {_UNREACHED}",
-    Where.EC2: f"leaves the agent for {{}} to an instance, {_UNREACHED}",
-    Where.EMR: "makes a cluster for {}, which only a service that stays can look after: use "
-    "`taskrunner serve`, or name a cluster that is there (TASKRUNNER_EMR_CLUSTER) with local",
-}
-
-
-def _refuse_nowhere(components: Components, pipeline: str, options: LocalOptions) -> None:
-    """Refuse to wait for agents that nobody starts, and to forget clusters. Raises UsageError."""
-    for resource in used_resources(components, pipeline, {}):
-        rule = options.resources.first(resource)
-        refused = _REFUSED.get(rule.target.where) if rule is not None else None
-        is_far = rule is not None and rule.target.where is Where.EMR_SERVERLESS
-        if is_far and options.s3_root is not None:
-            refused = f"has jobs for {{}} read and write S3, and not {options.s3_root}: give --aws"
-        if refused is not None:
-            told = refused.format(f"{resource.type} {resource.id!r}")
-            raise UsageError(f"--resources: {rule} {told}")
-
-
 def _stopping(snapshot: Snapshot) -> str:
     """What the end of a run waits for once it was asked to stop."""
     running = [
@@ -291,6 +289,11 @@ def _stopping(snapshot: Snapshot) -> str:
     named = ", ".join(distinct(running[:NAMED], NAME_WIDTH).values())
     more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
     return f"Stopping: waiting up to {1.5 * CANCEL_GRACE_S:.0f} s for {named}{more}; {once_more}"
+
+
+def _say_console(url: str, follower: Follower, folder: Path) -> None:
+    follower.say(f"Console: {url}")
+    show_secret(url, folder)
 
 
 def _named_files(definition: Definition) -> Iterator[Path]:

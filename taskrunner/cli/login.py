@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import webbrowser
 from urllib.parse import quote
 
 import click
 
+from taskrunner.cli.browsers import has_browser
 from taskrunner.cli.operators.options import Asked
 from taskrunner.cli.operators.options import command as command_of
 from taskrunner.errors import UsageError
@@ -26,7 +26,7 @@ def _run(asked: Asked, url: str | None, no_browser: bool) -> int:
         click.echo(f"The console needs no ticket there: {address}/")
         return _open(f"{address}/", no_browser=no_browser)
     link = f"{address}{_ENTER}#{quote(ticket)}"
-    if not no_browser and _has_browser() and webbrowser.open(link):
+    if not no_browser and has_browser() and webbrowser.open(link):
         click.echo(f"Opened the console in a browser: {address}/")
         return 0
     click.echo(f"Open this within {found['seconds']} seconds; it signs in once:\n{link}")
@@ -35,14 +35,9 @@ def _run(asked: Asked, url: str | None, no_browser: bool) -> int:
 
 
 def _open(address: str, *, no_browser: bool) -> int:
-    if not no_browser and _has_browser():
+    if not no_browser and has_browser():
         webbrowser.open(address)
     return 0
-
-
-def _has_browser() -> bool:
-    """Whether there is a screen: elsewhere a browser in the terminal would take the ticket."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 command = command_of(

@@ -114,6 +114,12 @@ def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float
     metavar="N",
     help="Tasks that an agent runs at a time.",
 )
+@click.option(
+    "--ui",
+    is_flag=True,
+    help="Show the run in the console while it goes on: says the address, and opens a browser "
+    "where there is one. At a terminal the pages stay until Ctrl-C.",
+)
 @click.option("--logs", is_flag=True, help="Show what commands print, while they run.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Result."
@@ -141,12 +147,23 @@ def command(**options: Any) -> int:
         tasks=options["tasks"],
         local_paths=(Path.cwd(), *(Path(path).absolute() for path in options["local_paths"])),
         resources=rules,
+        console=options["ui"],
     )
     run = LocalRun(definition, local, SystemClock())
     try:
-        return _run(run, options)
+        code = _run(run, options)
     finally:
         run.close()
+    _stay(run, options)
+    return code
+
+
+def _stay(run: LocalRun, options: Mapping[str, Any]) -> None:
+    """Go on showing a run that came to its end: whoever has its pages open still reads them."""
+    if options["ui"] and run.server is not None and run.signal is None and sys.stdout.isatty():
+        from taskrunner.cli.ui import show
+
+        show(run.folder, run.server.again, browser=False)
 
 
 def _resources(given: str | None) -> Rules:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskrunner.clock import Clock
+from taskrunner.errors import UsageError
 
 #: Held locked by the run that the folder is of; shows besides that it was made here.
 LOCK_NAME = "run.lock"
@@ -39,6 +40,33 @@ class RunFolder:
     def release(self) -> None:
         """Say that the run is over: from now on the folder may be removed."""
         os.close(self._lock)
+
+
+@contextmanager
+def looked_at(folder: Path) -> Iterator[None]:
+    """Keep the folder of a run that is over from being removed. Raises UsageError."""
+    path = _lock_of(folder)
+    try:
+        is_ours = path.read_bytes() == _SIGNATURE
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise UsageError(f"{folder}: wanted the folder of a run of `taskrunner run`")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UsageError(
+            f"{folder}: the run is still under way; `taskrunner run --ui` shows one as it goes"
+        ) from None
+    finally:
+        os.close(descriptor)
+
+
+def newest_run(runs: Path) -> Path | None:
+    """The folder of the run that was begun last, if there is one."""
+    return max(_made_here(runs), key=_age, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ class ConsoleParts:
     #: None: no keys, everybody of this host is the same visitor.
     sessions: Sessions | None
     cookies: Cookies
+    #: What that visitor may call; None: all that is not for runners.
+    actions: frozenset[str] | None = None
 
 
 class Console:
@@ -92,7 +94,7 @@ async def permit_of(parts: ConsoleParts, request: Request) -> Permit:
     """What a visitor may do. Raises SessionOver."""
     sessions, session = parts.sessions, parts.cookies.session_of(request)
     if sessions is None:
-        return Permit(caller=ANONYMOUS, actions=visitors(None))
+        return Permit(caller=ANONYMOUS, actions=visitors(parts.actions))
     if session is None:
         raise SessionOver("sign in first")
     origin = request.client.host if request.client else ""

@@ -38,6 +38,8 @@ class LogSettings:
 
     #: Where agents push those of pipelines without a pipelineLogUri; None: they keep them.
     log_uri: str | None = None
+    #: Where agents of this host keep the logs of attempts, which is looked at first (local runs).
+    kept: Path | None = None
     #: The local folders that logs may be read from.
     folders: tuple[Path, ...] = ()
     #: As agents have them: a folder that stands for S3, an endpoint other than AWS's, the region.

@@ -165,20 +165,20 @@ class Log:
                 passed += over
         over = max(0, len(held) - limit)
         page = Page(text=bytes(held[over:]), offset=passed + over, final=True)
-        return _from_a_line(page) if page.offset else page
+        return from_a_line(page) if page.offset else page
 
     # -- from a place on ------------------------------------------------------------------------
 
     def at(self, offset: int, limit: int) -> Page:
         """What follows a place. Raises TooFar."""
         page = self._from(offset, limit)
-        return page if page.last else _to_a_line(page)
+        return page if page.last else to_a_line(page)
 
     def before_place(self, offset: int, limit: int) -> Page:
         """What stands before a place. Raises TooFar."""
         start = max(0, offset - limit)
         page = self._from(start, offset - start)
-        return _from_a_line(page) if start else page
+        return from_a_line(page) if start else page
 
     def _from(self, offset: int, limit: int) -> Page:
         if self._whole is not None:
@@ -231,14 +231,14 @@ def _some(pieces: Iterator[bytes], skip: int, limit: int) -> Iterator[bytes]:
             return
 
 
-def _from_a_line(page: Page) -> Page:
+def from_a_line(page: Page) -> Page:
     """The page without the end of a line that begins before it."""
     cut = page.text.find(b"\n", 0, _LONGEST_LINE) + 1
     offset = None if page.offset is None else page.offset + cut
     return Page(text=page.text[cut:], offset=offset, final=page.final, last=page.last)
 
 
-def _to_a_line(page: Page) -> Page:
+def to_a_line(page: Page) -> Page:
     """The page without the beginning of a line that goes on behind it."""
     cut = page.text.rfind(b"\n") + 1
     if not cut or len(page.text) - cut > _LONGEST_LINE:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from taskrunner.errors import TaskError
-from taskrunner.model.log_names import folder_of
+from taskrunner.model.log_names import folder_of, safe_name
 from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import ATTEMPT_TERMINAL
 from taskrunner.secret import Secret
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.logs.kept import KeptLog
 from taskrunner.service.logs.pages import Before, Log, LogStore, NotGzip, Page, TooFar
 from taskrunner.service.logs.places import open_logs
 from taskrunner.service.runtime import moment
@@ -29,6 +31,8 @@ class _Place:
     folder: str
     #: What may be said of it.
     shown: str
+    #: Whether its agent keeps them there as they are written.
+    is_kept: bool = False
 
 
 def show_log(service: Service, caller: Caller, request: ShowLog) -> LogPage:
@@ -63,6 +67,11 @@ def _place(service: Service, caller: Caller, request: ShowLog) -> _Place:
     with looking_at(service, caller, request.pipeline_id) as (conn, pipeline, _):
         attempt = one_attempt(conn, pipeline.pipeline_id, request.attempt_id)
         row = one_instance(conn, pipeline.pipeline_id, attempt.instance_id)
+    ids = (row.pipeline_id, row.component_id, row.instance_id, attempt.attempt_id)
+    if (kept := service.settings.logs.kept) is not None:
+        folder = str(kept.joinpath(*map(safe_name, ids)))
+        if Path(folder).is_dir():
+            return _Place(attempt=attempt, folder=folder, shown=folder, is_kept=True)
     loaded = service.loaded(row.pipeline_id, row.version)
     period = moment(loaded, row)
     base = loaded.text(row.component_id, "pipelineLogUri", period) or None
@@ -74,7 +83,6 @@ def _place(service: Service, caller: Caller, request: ShowLog) -> _Place:
             f"the pipeline has no pipelineLogUri, and the service was not told where agents push "
             f"their logs (taskrunner serve --log-uri): it is {host}, below the agent's output/logs"
         )
-    ids = (row.pipeline_id, row.component_id, row.instance_id, attempt.attempt_id)
     folder = folder_of(base or default or "", *ids)
     return _Place(
         attempt=attempt,
@@ -85,8 +93,12 @@ def _place(service: Service, caller: Caller, request: ShowLog) -> _Place:
 
 def _page(store: LogStore, place: _Place, request: ShowLog) -> tuple[Page, str | None]:
     """The page, and what stands before it."""
-    log = Log(store, str(place.folder), request.stream)
     over = place.attempt.status in ATTEMPT_TERMINAL
+    log: Log | KeptLog
+    if place.is_kept:
+        log = KeptLog(Path(place.folder) / request.stream, final=over)
+    else:
+        log = Log(store, str(place.folder), request.stream)
     if not log.any and over:
         raise NotKept(
             f"no log of {place.attempt.attempt_id} is in {place.shown}: it was not pushed yet, "
@@ -101,7 +113,7 @@ def _page(store: LogStore, place: _Place, request: ShowLog) -> tuple[Page, str |
     return page, _marker(page)
 
 
-def _before(log: Log, request: ShowLog) -> Page:
+def _before(log: Log | KeptLog, request: ShowLog) -> Page:
     begin, kept = from_marker(request.before or "", int, int)
     if kept >= 0:
         return log.before(Before(begin=begin, kept=kept), request.limit)

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.cli.run_folders import LOCK_NAME, RunFolder, kept_runs, remove_old_runs
+from taskrunner.cli.run_folders import (
+    LOCK_NAME,
+    RunFolder,
+    kept_runs,
+    looked_at,
+    newest_run,
+    remove_old_runs,
+)
+from taskrunner.errors import UsageError
 from taskrunner.testing import FakeClock
 
 
@@ -101,3 +109,31 @@ def test_what_is_kept_is_counted_and_measured(runs: Path, tmp_path: Path) -> Non
 def test_any_definitions_name_will_do(runs: Path, name: str) -> None:
     make(runs, 2, name=name)
     assert kept_runs(runs).count == 2
+
+
+def test_a_run_that_is_looked_at_stays(runs: Path) -> None:
+    old = make(runs, 2)
+    with looked_at(old[0]):
+        assert remove_old_runs(runs, keep=1) == 0
+        assert (old[0] / "service.db").exists()
+    assert remove_old_runs(runs, keep=1) == 1
+
+
+def test_only_a_run_that_is_over_is_looked_at(runs: Path, tmp_path: Path) -> None:
+    busy = RunFolder(runs, "p", FakeClock())
+    with pytest.raises(UsageError, match="still under way"), looked_at(busy.path):
+        pass
+    busy.release()
+    with looked_at(busy.path):
+        pass
+    (tmp_path / LOCK_NAME).write_text("of something else")
+    for other in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(UsageError, match="wanted the folder of a run"), looked_at(other):
+            pass
+
+
+def test_the_newest_run_is_the_one_that_began_last(runs: Path, tmp_path: Path) -> None:
+    assert newest_run(runs) is None
+    old = make(runs, 3)
+    (tmp_path / "runs" / "zzz").mkdir()
+    assert newest_run(runs) == old[-1]

@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.loopback import KEY_BYTES, LoopbackServer
+from taskrunner.service.v1.edge import EdgeParts
 from taskrunner.testing import ServiceInProcess
 
 
@@ -84,3 +88,40 @@ def test_it_stops_when_the_block_fails(world: ServiceInProcess) -> None:
     with pytest.raises(ZeroDivisionError), server.serving(world.service):
         raise ZeroDivisionError
     assert "http" not in {thread.name for thread in threading.enumerate()}
+
+
+async def _page(request: Request) -> Response:
+    return HTMLResponse(f'<a href="/p">{request.url.path}</a>')
+
+
+def _pages(_parts: EdgeParts) -> list[Route]:
+    return [Route("/", _page), Route("/p", _page)]
+
+
+def test_pages_have_a_path_of_their_own_that_is_not_the_apis(world: ServiceInProcess) -> None:
+    server = LoopbackServer()
+    with server.serving(world.service, _pages):
+        path = urlsplit(server.pages_url).path
+        assert path != urlsplit(server.url).path
+        assert len(path) > KEY_BYTES
+        status, body = ask(server.url, f"{path}/p", method="GET")
+        assert (status, f'href="{path}/p">/p<' in body) == (200, True)
+        assert ask(server.url, f"{path}/", method="GET")[0] == 200
+        # The path is for pages: who has seen it in a browser has neither of the APIs.
+        assert ask(server.url)[0] == 200
+        for method, other in (("POST", f"{path}/"), ("GET", f"{path}/v1/pipelines")):
+            assert "AccessDenied" in ask(server.url, other, method=method)[1]
+        for other in ("/", "/p", path, path[:-1] + "/p", path + "x/p", "//" + path):
+            assert "AccessDenied" in ask(server.url, other, method="GET")[1]
+
+
+def test_pages_come_back_where_they_were(world: ServiceInProcess) -> None:
+    first = LoopbackServer()
+    with first.serving(world.service, _pages):
+        pass
+    again = first.again()
+    assert again.pages_url == first.pages_url
+    assert again.url != first.url
+    with again.serving(world.service, _pages):
+        path = urlsplit(first.pages_url).path
+        assert ask(first.pages_url, f"{path}/p", method="GET")[0] == 200
