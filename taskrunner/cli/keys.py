@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
@@ -205,7 +206,10 @@ def rotate(**given: Any) -> int:
     next call does. Where the store's own key (--store-key-file) has a new first line, that one is
     used from now on, and the older ones can be taken out of it afterwards.
     """
-    from taskrunner.service.reencryption import Reencryption, rotate
+    from taskrunner.clock import SystemClock
+    from taskrunner.service.reencryption import PAUSE_S, Reencryption, rotate
+
+    clock, nothing = SystemClock(), threading.Event()
 
     with opened(**given) as store:
         key_id, taken_over = rotate(store)
@@ -213,7 +217,10 @@ def rotate(**given: Any) -> int:
         if taken_over:
             click.echo(f"data keys that the store's new key has sealed: {taken_over}")
         work, rows = Reencryption(store), 0
-        while done := work.batch():
+        while not work.is_complete():
+            done = work.batch()
             rows += done
+            if not done:
+                clock.wait(nothing, PAUSE_S)  # the service, or another call, has the rest
     click.echo(f"rows sealed anew: {rows}")
     return 0

@@ -73,9 +73,10 @@ def _argv(text: str) -> tuple[str, ...]:
     try:
         argv = tuple(shlex.split(text))
     except ValueError as error:
-        raise ConfigError(f"exec:{text}: {error}") from None
+        raise ConfigError(f"a target exec:...: {error}") from None
     if not argv or not Path(argv[0]).is_absolute():
-        raise ConfigError(f"exec:{text}: wanted the whole path of a program, and its arguments")
+        program = argv[0] if argv else ""
+        raise ConfigError(f"exec:{program}: wanted the whole path of a program, and its arguments")
     return argv
 
 

@@ -131,8 +131,11 @@ def _skip(_view: View, _now: datetime) -> list[Decision]:
     return [begin, Become(status=InstanceStatus.SKIPPED)]
 
 
-def stop(transaction: SchedulingTransaction, row: PipelineRow) -> None:
-    """Make no more instances and hand out nothing more; what there is is to be ended next."""
+def stop(transaction: SchedulingTransaction, row: PipelineRow, *, cancel_active: bool) -> None:
+    """Make no more instances and hand out nothing more; what there is is to be ended next.
+
+    Whether that goes for what runs is noted, for whoever takes it up when this service dies.
+    """
     if row.state not in ACTIVE_STATES:
         raise InvalidRequest(f"pipeline {row.pipeline_id} is {row.state}, not active")
     conn = transaction.conn
@@ -144,6 +147,7 @@ def stop(transaction: SchedulingTransaction, row: PipelineRow) -> None:
         row.pipeline_id,
         state=PipelineState.DEACTIVATING,
         last_deactivated_at=transaction.now,
+        cancels_active=cancel_active,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
@@ -31,12 +32,14 @@ log = get_logger()
 MOST_AT_ONCE = 8
 #: How long nothing is looked for unless something is announced, in seconds.
 IDLE_S = 30.0
+#: How long it is waited when no thread is to be had for a check, in seconds.
+NO_THREAD_S = 5.0
 #: Who has them handed out; hand-outs of users with other names are not its own.
 _USER = "service:preconditions"
 
 #: What a precondition's attempt comes to; raises nothing.
 Check = Callable[[Task], Verdict]
-#: Runs something in the background.
+#: Runs something in the background. Raises RuntimeError when the host has no thread for it.
 Spawn = Callable[[Callable[[], None]], None]
 
 
@@ -85,12 +88,16 @@ class Checks:
         self._hostname = socket.gethostname()
         self._lock = threading.Lock()
         self._running, self._closed = 0, False
+        #: Handed out to us, each with a place taken, and not begun for want of a thread.
+        self._to_begin: deque[tuple[Task, Caller]] = deque()
         #: Set when there may be something to do.
         self.wake = threading.Event()
         self._unsubscribe = work_ready.subscribe(CHECKS_GROUP, self.wake.set)
 
     def step(self, now: datetime) -> float:
         """Begin what is ready, as many as there may be; how long nothing is to be done."""
+        if not self._begin():
+            return NO_THREAD_S
         with self._store.read() as conn:
             accounts = attempt_store.accounts_with_work(conn, CHECKS_GROUP, now)
         for account in accounts:
@@ -99,8 +106,32 @@ class Checks:
                 task = self._claimed(caller)
                 if task is None:
                     break
-                self._spawn(partial(self._run, task, caller))
+                self._to_begin.append((task, caller))
+                if not self._begin():
+                    return NO_THREAD_S
         return IDLE_S
+
+    def _begin(self) -> bool:
+        """Begin what was handed out to us; false when there is no thread for it.
+
+        What is not begun in time is handed out again, here or to another service: nobody has
+        acknowledged it.
+        """
+        while self._to_begin:
+            task, caller = self._to_begin.popleft()
+            try:
+                self._spawn(partial(self._run, task, caller))
+            except RuntimeError as error:
+                self._to_begin.appendleft((task, caller))
+                log.warning(
+                    "a precondition cannot be checked for now",
+                    error=str(error),
+                    remedy="the limit on the service's threads: TasksMax, ulimit -u",
+                    pipeline_id=task.pipeline_id,
+                    attempt_id=task.attempt_id,
+                )
+                return False
+        return True
 
     def close(self) -> None:
         """Hear of no more work, and tell of none: the store may be another service's by then."""

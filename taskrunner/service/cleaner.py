@@ -43,9 +43,9 @@ class Cleaner:
         store: Store,
         retention: Retention,
         definitions: DefinitionCache,
-        take_up: Callable[[], None] = lambda: None,
+        take_up: Callable[[], Iterator[None]] = lambda: iter(()),
     ) -> None:
-        """`take_up` goes on with what a service that died has left half done."""
+        """`take_up` goes on, a portion a step, with what a service that died left half done."""
         self._store = store
         self._retention = retention
         self._definitions = definitions
@@ -67,8 +67,7 @@ class Cleaner:
         return PAUSE_S
 
     def _go_over(self, now: datetime) -> Iterator[None]:
-        self._take_up()
-        yield
+        yield from self._take_up()
         with self._store.write() as conn:
             session_store.remove_old(conn, now, now - IDLE_LIFE)
         yield

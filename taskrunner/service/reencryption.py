@@ -15,6 +15,8 @@ log = get_logger()
 BATCH = 20
 #: Between two transactions, and between two looks at whether there is a newer key, in seconds.
 PAUSE_S, LOOK_S = 0.05, 1.0
+#: Between two searches for what is still sealed by a retired key.
+SEARCH = timedelta(minutes=10)
 #: A retired key is kept for so long, for what a process that knew no better has sealed by it, and
 #: for answers to calls, which nobody seals anew. They are over in minutes.
 KEPT = timedelta(days=1)
@@ -27,6 +29,7 @@ class Reencryption:
         self._store = store
         self._done_for: str | None = None
         self._sealed = 0
+        self._searched_at: datetime | None = None
 
     def step(self, now: datetime) -> float:
         """Do a little; returns how long nothing is to be done, in seconds. Raises StoreError."""
@@ -38,11 +41,17 @@ class Reencryption:
             return LOOK_S
         if self.batch():
             return PAUSE_S
-        self._done_for = current
+        if self.is_complete():  # else another process is at the rest
+            self._done_for = current
         return LOOK_S
 
+    def is_complete(self) -> bool:
+        """Whether everything is sealed by the newest key. Raises StoreError."""
+        with self._store.read() as conn:
+            return not resealing.anything_left(conn)
+
     def batch(self) -> int:
-        """Seal some rows anew; how many, 0 when all are. Raises StoreError."""
+        """Seal some rows anew; how many, 0 when others have the rest. Raises StoreError."""
         with self._store.write(scrub=True) as conn:
             done = resealing.reseal(conn, BATCH)
         self._sealed += done
@@ -57,12 +66,25 @@ class Reencryption:
         return done
 
     def _forget_retired(self, now: datetime) -> None:
-        for key_id in self._store.keyring.retired():
-            with self._store.write() as conn:
+        retired = self._store.keyring.retired()
+        if not retired or not self._may_search(now):
+            return
+        for key_id in retired:
+            with self._store.read() as conn:
                 if resealing.is_in_use(conn, key_id):
                     self._done_for = None  # sealed by a process that did not know the newer one
-                else:
+                    continue
+            with self._store.write() as conn:
+                # As it is now: nothing is lost to one that has begun by it since.
+                if not resealing.is_in_use(conn, key_id):
                     remove_retired(conn, key_id, now - KEPT)
+
+    def _may_search(self, now: datetime) -> bool:
+        last = self._searched_at
+        if last is not None and last <= now < last + SEARCH:
+            return False
+        self._searched_at = now
+        return True
 
 
 def rotate(store: Store) -> tuple[str, int]:

@@ -7,7 +7,8 @@ one, and once an hour.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,18 +51,15 @@ class Stopping:
         """
         with self.transaction() as transaction:
             row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
-            stop(transaction, row)
+            stop(transaction, row, cancel_active=cancel_active)
             how = "with what runs" if cancel_active else "once what runs has ended"
             audit.note(transaction.conn, pipeline_id, before=str(row.state), after=f"stops {how}")
-        # The planner knows what a pipeline that is being deactivated lets go on.
-        self._end(pipeline_id, transaction.now, _cancel if cancel_active else decide)
+        _all(self._end(pipeline_id, transaction.now, cancel_active=cancel_active))
 
-    def _end(
-        self,
-        pipeline_id: str,
-        since: datetime,
-        what: Callable[[View, datetime], list[Decision]],
-    ) -> None:
+    def _end(self, pipeline_id: str, since: datetime, *, cancel_active: bool) -> Iterator[None]:
+        """End instances, a portion for each value that is yielded."""
+        # The planner knows what a pipeline that is being deactivated lets go on.
+        what = _cancel if cancel_active else decide
         with self.store.read() as conn:
             ids = instance_store.live_ids(conn, pipeline_id)
         for some in in_portions(ids, PORTION):
@@ -74,6 +72,7 @@ class Stopping:
                 )
                 rows = [row for row in found if row.status in INSTANCE_LIVE]
                 decide_about(transaction, pipeline_id, rows, self.load, what)
+            yield
         with self.transaction() as transaction:
             if self._is_stopped(transaction, pipeline_id, since):
                 finish_pipelines(transaction.conn, [pipeline_id], self.load, transaction.now)
@@ -98,27 +97,34 @@ class Stopping:
             launched = resource_store.launched_resources(conn, pipeline_id)
             removal.mark_deleted(conn, row, now)
             audit.note(conn, pipeline_id, before=f"{row.name} ({row.state})", after="deleted")
-        self._remove(pipeline_id)
+        _all(self._remove(pipeline_id))
         return launched
 
-    def _remove(self, pipeline_id: str) -> None:
+    def _remove(self, pipeline_id: str) -> Iterator[None]:
+        """Remove rows, a portion for each value that is yielded."""
         more = True
         while more:
             self.store.give_way()
             with self.store.write() as conn:
                 # Their runners learn from the missing hand-out that they are to stop.
                 more = removal.remove_some(conn, pipeline_id)
+            yield
 
-    def take_up(self) -> None:
-        """Go on with what was begun and not finished, by whatever service."""
+    def take_up(self) -> Iterator[None]:
+        """Go on with what was begun and not finished, by whatever service; a portion a step."""
         with self.store.read() as conn:
             stopped = pipeline_store.being_deactivated(conn)
             deleted = removal.half_removed(conn)
         for row in stopped:
             if row.last_deactivated_at is not None:
-                self._end(row.pipeline_id, row.last_deactivated_at, decide)
+                since, cancel_active = row.last_deactivated_at, bool(row.cancels_active)
+                yield from self._end(row.pipeline_id, since, cancel_active=cancel_active)
         for pipeline_id in deleted:
-            self._remove(pipeline_id)
+            yield from self._remove(pipeline_id)
+
+
+def _all(portions: Iterator[None]) -> None:
+    deque(portions, maxlen=0)
 
 
 def _cancel(view: View, _now: datetime) -> list[Decision]:

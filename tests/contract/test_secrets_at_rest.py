@@ -6,6 +6,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,21 @@ from taskrunner.cli import main
 from taskrunner.errors import ConfigError, StoreError
 from taskrunner.model.codec import DEFINITION
 from taskrunner.model.masks import MASK
-from taskrunner.service.reencryption import BATCH, KEPT, LOOK_S, Reencryption, rotate
+from taskrunner.service.reencryption import (
+    BATCH,
+    KEPT,
+    LOOK_S,
+    PAUSE_S,
+    SEARCH,
+    Reencryption,
+    rotate,
+)
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import answered_calls, machines, pipelines
 from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.key_tables import data_keys
+from taskrunner.service.store.resealing import reseal
 from taskrunner.service.store.rows import AlarmRow, AnsweredCall, MachineRow
 from taskrunner.service.store.sealed_bodies import sealed_body
 from taskrunner.service.store.store_key import StoreKeys, StoreKeySource
@@ -36,6 +46,7 @@ from taskrunner.testing import FakeClock
 from taskrunner.testing.service import as_definition
 from tests.contract.stores import OPENING
 from tests.contract.test_migrations import migrated
+from tests.statements import asked, plans
 
 NOW = datetime(2026, 2, 13, 2, tzinfo=UTC)
 #: What must not be found, and what must, so that the search is known to look everywhere.
@@ -319,6 +330,100 @@ def test_a_process_reads_what_another_has_sealed_by_a_key_it_did_not_know(
         rotate(other)
         all_sealed(Reencryption(other))
         check_all(store)
+
+
+def test_nothing_is_searched_each_second_for_what_a_retired_key_has_sealed(store: Store) -> None:
+    fill(store)
+    rotate(store)
+    work = Reencryption(store)
+    all_sealed(work)
+    now = FakeClock().now()
+    with asked(store) as search:
+        work.step(now)
+        engine = _engine(store)
+    assert any("FROM alarms" in statement for statement in search.samples)
+    if store.is_sqlite:
+        found = [plan for text, plan in plans(engine, search).items() if "FROM alarms" in text]
+        assert found
+        assert all("ix_alarms_secret" in plan for plan in found)
+    with asked(store) as later:
+        for second in range(1, 60):
+            work.step(now + timedelta(seconds=second))
+    assert not [text for text in later.samples if "FROM data_keys" not in text]
+    assert later.writes == []
+    with asked(store) as next_search:
+        work.step(now + SEARCH)
+    assert any("FROM alarms" in statement for statement in next_search.samples)
+
+
+def _engine(store: Store) -> sa.Engine:
+    with store.read() as conn:
+        return conn.engine
+
+
+def test_of_two_rotations_at_once_one_makes_a_key(store: Store, database_url: str) -> None:
+    fill(store)
+    other = Store(database_url, opening=replace(OPENING, as_guest=True))
+    with closing(other), ThreadPoolExecutor(1) as pool:
+        with store.write() as conn:
+            store.keyring.take_over(conn)
+            made = store.keyring.add(conn)
+            second = pool.submit(rotate, other)
+            if not store.is_sqlite:  # whose writers come one after the other
+                _until_somebody_waits(store)
+        assert second.result() == (made, 0)
+    with store.read() as conn:
+        in_use = sa.select(data_keys.c.key_id).where(data_keys.c.retired_at.is_(None))
+        assert conn.execute(in_use).scalars().all() == [made]
+    all_sealed(Reencryption(store))
+    check_all(store)
+
+
+def _until_somebody_waits(store: Store) -> None:
+    waits = sa.text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    seen = 0
+    while not seen:
+        with store.read() as conn:
+            seen = conn.execute(waits).scalar_one()
+
+
+@pytest.mark.external_service
+def test_two_services_share_what_is_to_be_sealed_anew(postgresql_database: str) -> None:
+    opening = replace(OPENING, as_guest=True)
+    with (
+        closing(Store(postgresql_database, clock=FakeClock(), opening=OPENING)) as store,
+        closing(Store(postgresql_database, clock=FakeClock(), opening=opening)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        fill(store)
+        with store.write() as conn:
+            for version in range(2, BATCH + 6):
+                put(conn, version)
+        key, _ = rotate(store)
+        work = Reencryption(other)
+        with pytest.raises(Killed):
+            _die_over_its_rows(store, work, pool)
+        assert all_sealed(work) == 1
+        with store.read() as conn:
+            assert set(conn.execute(sa.select(definitions.c.data_key)).scalars()) == {key}
+        check_all(store, BATCH + 5)
+
+
+def _die_over_its_rows(store: Store, other: Reencryption, pool: ThreadPoolExecutor) -> None:
+    with store.write() as conn:
+        assert reseal(conn, BATCH) == BATCH + 2
+        # With the other one waiting for them, this would never be answered.
+        assert pool.submit(other.step, NOW).result(60) == PAUSE_S
+        assert other.step(NOW) == LOOK_S
+        assert not other.is_complete()
+        raise Killed
+
+
+class Killed(Exception):
+    """The service dies."""
 
 
 # -- keys of the store ------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from email.utils import formatdate, make_msgid
 from typing import Any, Protocol
 
 from taskrunner.clock import Clock
+from taskrunner.model.masks import MASK
 from taskrunner.model.states import AlarmStatus
 from taskrunner.model.times import format_datetime
 from taskrunner.service.actions.publisher import Publisher
@@ -29,6 +30,8 @@ from taskrunner.wire.http import HttpRequest, Transport
 #: How long a target may take over one alarm, in seconds.
 PATIENCE_S = 10.0
 _MOST_SAID = 200
+#: Arguments with fewer characters are words such as `--high`, without which messages say nothing.
+_SHORTEST_SECRET = 8
 
 
 class NotTaken(Exception):
@@ -86,8 +89,7 @@ class Webhook:
     @property
     def name(self) -> str:
         """Scheme and host; what follows may be a secret, of which a fingerprint stands."""
-        whole = f"{self.endpoint}?{self.query}"
-        mark = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        mark = _mark(f"{self.endpoint}?{self.query}")
         return f"{self.endpoint.scheme}://{self.endpoint.authority}/...#{mark}"
 
     def take(self, alarm: AlarmRow) -> AlarmStatus:
@@ -170,13 +172,15 @@ class Mailbox:
 class Command:
     """Runs a program, which reads the alarm as JSON on its stdin; exit code 0 has taken it."""
 
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = field(repr=False)
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
-        """The program and its arguments."""
-        return f"exec:{shlex.join(self.argv)}"
+        """The program; its arguments may be secrets, of which a fingerprint stands."""
+        program, *arguments = self.argv
+        more = f" ...#{_mark(shlex.join(arguments))}" if arguments else ""
+        return f"exec:{program}{more}"
 
     def take(self, alarm: AlarmRow) -> AlarmStatus:
         """Run it; raises NotTaken with the end of what it said, OSError when it cannot be run."""
@@ -193,9 +197,22 @@ class Command:
         except subprocess.TimeoutExpired:
             raise NotTaken(f"it took more than {PATIENCE_S:g} s") from None
         if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip()[-_MOST_SAID:]
+            said = self._without_arguments(done.stderr.decode("utf-8", "replace").strip())
+            said = said[-_MOST_SAID:]
             raise NotTaken(f"exit code {done.returncode}{': ' if said else ''}{said}")
         return AlarmStatus.SENT
+
+    def _without_arguments(self, said: str) -> str:
+        """What a program said, in which its arguments often are repeated."""
+        for argument in sorted(self.argv[1:], key=len, reverse=True):
+            if len(argument) >= _SHORTEST_SECRET:
+                said = said.replace(argument, MASK)
+        return said
+
+
+def _mark(text: str) -> str:
+    """Tells targets apart that are named alike, without saying in what they differ."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def transport_of(endpoint: Endpoint, clock: Clock, environ: Mapping[str, str]) -> Transport:

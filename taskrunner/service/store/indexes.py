@@ -6,6 +6,11 @@ import sqlalchemy as sa
 
 from taskrunner.service.store.tables import alarms, attempts, instances
 
+#: Alarms whose topic is a secret: a condition in the index's own words.
+HAS_SECRET_TOPIC = sa.func.substr(
+    alarms.c.topic_arn, sa.literal_column("1"), sa.literal_column("1")
+) == sa.literal_column("'*'")
+
 # Of instances: resources, who waits for a place, and what ended last.
 sa.Index(
     "ix_instances_resources",
@@ -44,4 +49,11 @@ sa.Index(
     alarms.c.created_at,
     sqlite_where=alarms.c.status == "FAILED",
     postgresql_where=alarms.c.status == "FAILED",
+)
+# Secrets, which are looked for by the keys that sealed them.
+sa.Index(
+    "ix_alarms_secret",
+    alarms.c.topic_arn,
+    sqlite_where=HAS_SECRET_TOPIC,
+    postgresql_where=HAS_SECRET_TOPIC,
 )

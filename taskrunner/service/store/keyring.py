@@ -98,8 +98,11 @@ class Keyring:
     def take_over(self, conn: Connection) -> int:
         """Have every data key sealed by the operator's first key; how many were not.
 
-        Raises ConfigError or StoreError.
+        Nobody else changes the data keys until the transaction ends. Raises ConfigError or
+        StoreError.
         """
+        # What another one has made meanwhile is seen by the statement after this one.
+        conn.execute(sa.select(data_keys.c.key_id).order_by(data_keys.c.key_id).with_for_update())
         self._store_keys = store_keys = self.source.read()
         self.refresh(conn)
         old = [key_id for key_id, row in self._rows.items() if row[0] != store_keys.current]

@@ -1,7 +1,8 @@
 """Statements that seal anew, with the newest data key, what lies there unsealed or by an older one.
 
 Rows are taken as they are found: nothing has to be remembered, so it can end at any time and be
-gone on with later, by whichever process.
+gone on with later, by whichever process. Several processes that do it at once share the rows: each
+passes over what another one holds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from taskrunner.service.store import access_keys as access_key_store
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store import machines as machine_store
 from taskrunner.service.store.cipher import PREFIX
+from taskrunner.service.store.indexes import HAS_SECRET_TOPIC
 from taskrunner.service.store.key_tables import access_keys
 from taskrunner.service.store.keyring import Keyring, keyring_of
 from taskrunner.service.store.records import fetch, is_row, key_of
@@ -29,11 +31,24 @@ def reseal(conn: Connection, limit: int) -> int:
     return sum(kind(conn, ring, limit) for kind in (_definitions, _alarms, _machines, _access_keys))
 
 
+def anything_left(conn: Connection) -> bool:
+    """Whether anything is unsealed or sealed by an older key, also if somebody is just at it."""
+    ring = keyring_of(conn)
+    found = (
+        *(sa.select(definitions.c.version).where(old) for old in _old_definitions(ring)),
+        sa.select(alarms.c.alarm_id).where(_old_alarms(ring)),
+        sa.select(machines.c.machine_id).where(_old_machines(ring)),
+        sa.select(access_keys.c.key_id).where(_old_access_keys(ring)),
+    )
+    return any(conn.execute(query.limit(1)).first() for query in found)
+
+
 def is_in_use(conn: Connection, key_id: str) -> bool:
     """Whether anything that stays is still sealed by a key."""
     by_it = sa.select(definitions.c.version).where(definitions.c.data_key == key_id)
     topics = sa.select(alarms.c.alarm_id).where(
-        alarms.c.topic_arn.startswith(f"*{PREFIX}{key_id}:", autoescape=True)
+        HAS_SECRET_TOPIC,
+        alarms.c.topic_arn.startswith(f"*{PREFIX}{key_id}:", autoescape=True),
     )
     keys = sa.select(machines.c.machine_id).where(
         machines.c.token.startswith(f"{PREFIX}{key_id}:", autoescape=True)
@@ -48,19 +63,19 @@ def is_in_use(conn: Connection, key_id: str) -> bool:
 
 def _definitions(conn: Connection, ring: Keyring, limit: int) -> int:
     done = 0
-    for key_id in (None, *ring.retired()):
-        old = (
-            definitions.c.data_key.is_(None)
-            if key_id is None
-            else (definitions.c.data_key == key_id)
-        )
-        found = sa.select(definitions).where(old).limit(limit - done).with_for_update()
-        for row in conn.execute(found).all():
+    for old in _old_definitions(ring):
+        found = sa.select(definitions).where(old).limit(limit - done)
+        for row in conn.execute(found.with_for_update(skip_locked=True)).all():
             _seal_definition(conn, ring, row)
             done += 1
         if done == limit:
             break
     return done
+
+
+def _old_definitions(ring: Keyring) -> list[sa.ColumnElement[bool]]:
+    by = [definitions.c.data_key == key_id for key_id in ring.retired()]
+    return [definitions.c.data_key.is_(None), *by]
 
 
 def _seal_definition(conn: Connection, ring: Keyring, row: Any) -> None:
@@ -76,11 +91,8 @@ def _seal_definition(conn: Connection, ring: Keyring, row: Any) -> None:
 
 
 def _alarms(conn: Connection, ring: Keyring, limit: int) -> int:
-    # Those that are over, too: they are still shown.
-    old = alarms.c.topic_arn.startswith("*", autoescape=True) & ~alarms.c.topic_arn.startswith(
-        f"*{PREFIX}{ring.current}:", autoescape=True
-    )
-    found = fetch(conn, AlarmRow, sa.select(alarms).where(old).limit(limit).with_for_update())
+    some = sa.select(alarms).where(_old_alarms(ring)).limit(limit)
+    found = fetch(conn, AlarmRow, some.with_for_update(skip_locked=True))
     change = alarms.update().where(is_row(alarms))
     for row in (alarm_store.opened(conn, row) for row in found):
         topic = alarm_store.sealed_topic(ring, row)
@@ -88,12 +100,16 @@ def _alarms(conn: Connection, ring: Keyring, limit: int) -> int:
     return len(found)
 
 
-def _machines(conn: Connection, ring: Keyring, limit: int) -> int:
-    now = f"{PREFIX}{ring.current}:"
-    old = ~machines.c.token.startswith(now, autoescape=True) | ~machines.c.secret.startswith(
-        now, autoescape=True
+def _old_alarms(ring: Keyring) -> sa.ColumnElement[bool]:
+    # Those that are over, too: they are still shown.
+    return HAS_SECRET_TOPIC & ~alarms.c.topic_arn.startswith(
+        f"*{PREFIX}{ring.current}:", autoescape=True
     )
-    found = fetch(conn, MachineRow, sa.select(machines).where(old).limit(limit).with_for_update())
+
+
+def _machines(conn: Connection, ring: Keyring, limit: int) -> int:
+    some = sa.select(machines).where(_old_machines(ring)).limit(limit)
+    found = fetch(conn, MachineRow, some.with_for_update(skip_locked=True))
     change = machines.update().where(is_row(machines))
     for row in machine_store.opened(conn, found):
         sealed = machine_store.sealed(ring, row)
@@ -102,13 +118,22 @@ def _machines(conn: Connection, ring: Keyring, limit: int) -> int:
     return len(found)
 
 
-def _access_keys(conn: Connection, ring: Keyring, limit: int) -> int:
-    old = ~access_keys.c.secret.startswith(f"{PREFIX}{ring.current}:", autoescape=True)
-    found = fetch(
-        conn, AccessKeyRow, sa.select(access_keys).where(old).limit(limit).with_for_update()
+def _old_machines(ring: Keyring) -> sa.ColumnElement[bool]:
+    now = f"{PREFIX}{ring.current}:"
+    return ~machines.c.token.startswith(now, autoescape=True) | ~machines.c.secret.startswith(
+        now, autoescape=True
     )
+
+
+def _access_keys(conn: Connection, ring: Keyring, limit: int) -> int:
+    some = sa.select(access_keys).where(_old_access_keys(ring)).limit(limit)
+    found = fetch(conn, AccessKeyRow, some.with_for_update(skip_locked=True))
     change = access_keys.update().where(is_row(access_keys))
     for row in access_key_store.opened(conn, found):
         secret = access_key_store.sealed(ring, row).secret
         conn.execute(change, {**key_of(access_keys, row), "secret": secret})
     return len(found)
+
+
+def _old_access_keys(ring: Keyring) -> sa.ColumnElement[bool]:
+    return ~access_keys.c.secret.startswith(f"{PREFIX}{ring.current}:", autoescape=True)

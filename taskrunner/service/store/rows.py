@@ -28,6 +28,8 @@ class PipelineRow(Row):
     latest_run_at: datetime | None = None
     deleted_at: datetime | None = None
     last_deactivated_at: datetime | None = None
+    #: Whether the latest deactivation ends what runs, too; None: it was not noted yet.
+    cancels_active: bool | None = None
     latest_version: int = 0
     active_version: int = 0
 

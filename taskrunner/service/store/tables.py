@@ -55,6 +55,8 @@ pipelines = sa.Table(
     sa.Column("latest_run_at", UtcDateTime),
     sa.Column("deleted_at", UtcDateTime),
     sa.Column("last_deactivated_at", UtcDateTime),
+    # Whether that ends what runs, too; null: not noted by an earlier version of the program.
+    sa.Column("cancels_active", sa.Boolean),
     # The version that Put wrote last, and the one that Activate made current; 0: none.
     sa.Column("latest_version", sa.Integer, nullable=False),
     sa.Column("active_version", sa.Integer, nullable=False),

@@ -10,7 +10,14 @@ from structlog.testing import capture_logs
 
 from taskrunner.errors import ErrorId, StoreError
 from taskrunner.model.task import Task
-from taskrunner.service.checks import IDLE_S, MOST_AT_ONCE, Checks, Handouts, checks_of
+from taskrunner.service.checks import (
+    IDLE_S,
+    MOST_AT_ONCE,
+    NO_THREAD_S,
+    Checks,
+    Handouts,
+    checks_of,
+)
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.api import Verdict
@@ -34,6 +41,8 @@ class World:
         self.waiting: list[Callable[[], None]] = []
         #: Whether checks wait in `waiting` until somebody runs them.
         self.holds = False
+        #: How many threads the host refuses.
+        self.refused = 0
         self.checks = self.made()
 
     def made(self, handouts: Handouts | None = None) -> Checks:
@@ -42,6 +51,9 @@ class World:
         return Checks(*given, spawn=self.spawn)
 
     def spawn(self, run: Callable[[], None]) -> None:
+        if self.refused:
+            self.refused -= 1
+            raise RuntimeError("can't start new thread")
         if self.holds:
             self.waiting.append(run)
         else:
@@ -213,6 +225,31 @@ def test_what_was_canceled_meanwhile_is_not_checked(world: World) -> None:
     world.waiting.pop()()
     assert world.checked == []
     assert world.service.statuses(pipeline)[P] == "CANCELED"
+
+
+def test_what_the_host_has_no_thread_for_is_begun_later(world: World) -> None:
+    names = [f"P{number}" for number in range(MOST_AT_ONCE + 1)]
+    pipeline = world.run(command("A", precondition=[ref(n) for n in names]), *map(s3_key, names))
+    world.refused = MOST_AT_ONCE + 2  # more than there are places: none is lost
+    with capture_logs() as logs:
+        for _ in range(world.refused):
+            assert world.checks.step(world.service.now) == NO_THREAD_S
+    assert {line["event"] for line in logs} == {"a precondition cannot be checked for now"}
+    assert world.checked == []
+    while len(world.checked) < len(names):
+        world.step()
+    assert {world.service.statuses(pipeline)[f"@{name}_{T}"] for name in names} == {"FINISHED"}
+
+
+def test_what_was_handed_out_again_for_want_of_a_thread_is_checked_once(world: World) -> None:
+    pipeline = world.guarded()
+    world.refused = 1
+    with capture_logs():
+        world.checks.step(world.service.now)
+        world.service.advance(5 * MINUTE)  # nobody has acknowledged it
+        world.step()
+    assert len(world.checked) == 1
+    assert world.service.statuses(pipeline)[P] == "FINISHED"
 
 
 class WithoutVerdicts:

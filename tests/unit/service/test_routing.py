@@ -105,7 +105,7 @@ to = ["mailto:ops@example.com", "exec:/usr/bin/page --high 'a b'"]
 to = "log"
 """)
     assert names(path) == [
-        ["mailto:ops@example.com", "exec:/usr/bin/page --high 'a b'"],
+        ["mailto:ops@example.com", "exec:/usr/bin/page ...#d4d8ae35"],
         ["log"],
     ]
     assert isinstance(publisher_of(str(path)), Router)

@@ -107,6 +107,22 @@ def test_why_a_command_has_not_taken_it_is_told() -> None:
         Command(argv=("/no/such/program",)).take(ALARM)
 
 
+def test_no_argument_of_a_command_stands_where_it_is_named_and_two_are_told_apart() -> None:
+    first = Command(argv=("/usr/bin/page", "--key", "s3cret-of-page"))
+    assert first.name.startswith("exec:/usr/bin/page ...#")
+    assert "s3cret" not in f"{first.name} {first!r}"
+    assert first.name != Command(argv=("/usr/bin/page", "--key", "another")).name
+    assert first.name == replace(first).name
+    assert Command(argv=("/usr/bin/page",)).name == "exec:/usr/bin/page"
+
+
+def test_an_argument_that_a_command_repeats_is_masked() -> None:
+    said = "import sys; print('no such key:', sys.argv[1], file=sys.stderr); sys.exit(1)"
+    command = Command(argv=(sys.executable, "-c", said, "s3cret-of-page"))
+    with pytest.raises(NotTaken, match=r"exit code 1: no such key: \*{5}$"):
+        command.take(ALARM)
+
+
 # -- mail -------------------------------------------------------------------------------------
 
 
