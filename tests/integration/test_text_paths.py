@@ -316,10 +316,41 @@ def test_a_whole_view_of_mariadb_keeps_its_order(mariadb: str) -> None:
         assert same(db, "SELECT * FROM `sorted`") != by_rows(db, "SELECT * FROM `texts`", CSV)
 
 
-def test_mariadb_writes_no_quotes(mariadb: str) -> None:
+@pytest.mark.parametrize("form", QUOTED, ids=lambda form: repr(form.quoting))
+def test_quoted_texts_of_mariadb(mariadb: str, form: Quoted) -> None:
     with database(mariadb) as db:
-        assert by_text(db, "SELECT * FROM `texts`", Quoted()) is None
-        assert by_rows(db, "SELECT * FROM `texts`", Quoted())
+        # Those that begin with a byte order mark as the first, as another and as the only value.
+        for columns in ("a, b, null", "id, a", "a", "b"):
+            assert same(db, f"select {columns} from texts", form)
+        same(db, "select '\\\\.' from texts", form)
+        same(db, "select repeat('a,\"b\\n', id * 300), id, null, '' from texts", form)
+
+
+#: Quotes and separators that the texts of numbers and of binary values may have in them.
+ODD = [",", "\t", "-", ":", " ", "e", "+", ".", "0", "x", "\\", "c", "\b"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_all_types_of_mariadb_in_quotes(mariadb: str, odd: str) -> None:
+    names = ", ".join(f"c{n}" for n, kind in enumerate(MARIADB) if kind != "float")
+    forms = [Quoting(separator=odd)] if odd != '"' else []
+    forms += [Quoting(separator="|", quote=odd)]
+    with database(mariadb) as db:
+        for quoting in forms:
+            assert same(db, f"select {names} from nasty", Quoted(quoting=quoting))
+
+
+@pytest.mark.parametrize("collation", ["utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_german2_ci"])
+def test_no_collation_hides_what_has_to_be_quoted(mariadb: str, collation: str) -> None:
+    """By some, a blank at the end, a mark or a letter's case count for nothing."""
+    charset = collation.partition("_")[0]
+    with database(mariadb) as db:
+        text = f"varchar(9) character set {charset} collate {collation}"
+        run(db, f"create or replace table collated (id integer primary key, v {text})")
+        texts = ["", " ", "  ", "\\. ", "X", "x", "a,", "\r", "ss", "ß", "'", "A\n"]
+        db.load(Target(table="collated"), [[[str(n), v] for n, v in enumerate(texts)]])
+        for quoting in (Quoting(), Quoting(separator="X"), Quoting(quote="x"), Quoting(quote="s")):
+            assert same(db, "select v from collated", Quoted(quoting=quoting))
 
 
 @pytest.mark.parametrize("mode", ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "PAD_CHAR_TO_FULL_LENGTH"])

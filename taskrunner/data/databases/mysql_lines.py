@@ -18,10 +18,11 @@ import pymysql
 from pymysql.constants import COMMAND, FIELD_TYPE
 from pymysql.protocol import FieldDescriptorPacket
 
+from taskrunner.data.databases.mysql_quoted import in_quotes_if_needed, literal
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, NotAsText, Pace, check_line
-from taskrunner.data.formats.encoding import NULL, Encoder, Escapes
-from taskrunner.data.formats.quoting import TextDialect
-from taskrunner.data.formats.server_text import is_plain, with_marks_escaped
+from taskrunner.data.formats.encoding import NULL, Encoder
+from taskrunner.data.formats.quoting import QuotedEncoder, Quoting, TextDialect
+from taskrunner.data.formats.server_text import copies, with_marks_escaped
 
 _PREPARE, _CLOSE = 0x16, 0x19
 #: What the server prints of these has no character that any dialect escapes, but for a minus, a
@@ -41,6 +42,8 @@ _LONG = 8192
 #: How a binary value's text begins.
 _HEX = r"\x"
 _IN_NUMBERS = frozenset("+-: eE")
+#: What the texts of numbers, times and binary values are made of.
+_IN_PLAIN = frozenset("0123456789.+-: eEabcdfx\\")
 #: A binary column's character set.
 _BINARY = 63
 _TABLE = re.compile(r"SELECT \* FROM ((?:`(?:[^`]|``)+`\.)?`(?:[^`]|``)+`)")
@@ -109,7 +112,7 @@ def is_one_step(plan: Sequence[Mapping[str, str | None]]) -> bool:
     )
 
 
-def select_lines(query: str, columns: Sequence[Column], separator: str) -> str | None:
+def select_lines(query: str, columns: Sequence[Column], dialect: TextDialect) -> str | None:
     """The SQL that gives a query's rows as lines; None where they might differ from the rows."""
     names = [f"`{column.name.replace('`', '``')}`" for column in columns]
     table = table_of(query)
@@ -118,11 +121,11 @@ def select_lines(query: str, columns: Sequence[Column], separator: str) -> str |
         names = [f"`c{number}`" for number, _ in enumerate(columns)]
     named = list(zip(columns, names, strict=True))
     texts = [_text(column, name) for column, name in named]
-    values = [_value(column, name, separator) for column, name in named]
     if None in texts:
         return None
-    between = f", {_literal(separator)}, "
-    line = f"CONCAT({between.join(map(_or_null, names, values))}, {_literal(chr(10))})"
+    values = _values(named, dialect)
+    between = f", {literal(dialect.separator)}, "
+    line = f"CONCAT({between.join(values)}, {literal(chr(10))})"
     long = [name for column, name in named if column.type in _STRINGS and column.length > _LONG]
     if long:
         digits = (
@@ -149,14 +152,33 @@ def _text(column: Column, name: str) -> str | None:
     if column.type not in _STRINGS:
         return None
     if column.charset == _BINARY:
-        return f"CONCAT({_literal(_HEX)}, LOWER(HEX({name})))"
+        return f"CONCAT({literal(_HEX)}, LOWER(HEX({name})))"
     return f"CONVERT({name} USING utf8mb4)"
+
+
+def _values(named: Sequence[tuple[Column, str]], dialect: TextDialect) -> list[str]:
+    """The SQL of each column's value in a line."""
+    if isinstance(dialect, Quoting):
+        return [
+            _or_null(name, _quoted(column, name, dialect, n == 0, len(named) == 1), "")
+            for n, (column, name) in enumerate(named)
+        ]
+    return [_or_null(name, _value(column, name, dialect.separator), NULL) for column, name in named]
+
+
+def _quoted(column: Column, name: str, quoting: Quoting, is_first: bool, is_only: bool) -> str:
+    """The SQL of a column's value in a line of RFC 4180, where it is not NULL."""
+    text = _text(column, name) or name
+    is_any = column.type in _STRINGS and column.charset != _BINARY
+    if not is_any and not {quoting.separator, quoting.quote} & _IN_PLAIN:
+        return name if column.type in _NUMBERS else text
+    return in_quotes_if_needed(text, quoting, is_first=is_first, is_only=is_only)
 
 
 def _value(column: Column, name: str, separator: str) -> str:
     """The SQL of a column's value in a line, where it is not NULL."""
     if column.type in _STRINGS and column.charset == _BINARY:
-        return f"CONCAT({_literal(chr(92) + _HEX)}, LOWER(HEX({name})))"
+        return f"CONCAT({literal(chr(92) + _HEX)}, LOWER(HEX({name})))"
     if column.type in _STRINGS:
         return _escaped(name, separator)
     if separator in _IN_NUMBERS:
@@ -164,33 +186,32 @@ def _value(column: Column, name: str, separator: str) -> str:
     return f"CAST({name} AS UNSIGNED)" if column.type == FIELD_TYPE.BIT else name
 
 
-def _or_null(name: str, value: str) -> str:
+def _or_null(name: str, value: str, null: str) -> str:
     # Not IFNULL: a text that the server finds too long to work with is NULL, and must be noticed.
-    return f"IF({name} IS NULL, {_literal(NULL)}, {value})"
+    return f"IF({name} IS NULL, {literal(null)}, {value})"
 
 
 def _escaped(value: str, separator: str) -> str:
     for character in ("\\", separator, "\n"):
-        value = f"REPLACE({value}, {_literal(character)}, {_literal(chr(92) + character)})"
+        value = f"REPLACE({value}, {literal(character)}, {literal(chr(92) + character)})"
     return value
-
-
-def _literal(text: str) -> str:
-    """A text, whatever the server takes for quotes and escapes."""
-    return f"_utf8mb4 0x{text.encode().hex()}"
 
 
 class LineReader:
     """Reads the answer to `select_lines`, cut from the stream of packets by hand."""
 
     def __init__(
-        self, connection: Any, columns: Sequence[Column], *, escapes: Escapes, source: str
+        self, connection: Any, columns: Sequence[Column], *, dialect: TextDialect, source: str
     ) -> None:
         self._connection = connection
         self._stream = connection._rfile
         self.names = tuple(column.name for column in columns)
-        self._escapes = escapes
-        self._encoder = Encoder(escapes)
+        self._dialect = dialect
+        self._encoder: Encoder | QuotedEncoder
+        if isinstance(dialect, Quoting):
+            self._encoder = QuotedEncoder(dialect)
+        else:
+            self._encoder = Encoder(dialect)
         self._source = source
         self._rows = 0
         self._pace = Pace()
@@ -215,9 +236,10 @@ class LineReader:
                 whole = b"".join(found)
                 self._rows += len(found)
                 count, found, size = len(found), [], 0
-                # One that ends a row would be taken for a part of the line end.
-                whole = whole.replace(b"\r\n", b"\\\r\n")
-                yield Lines(with_marks_escaped(whole), count)
+                if not isinstance(self._dialect, Quoting):
+                    # One that ends a row would be taken for a part of the line end.
+                    whole = with_marks_escaped(whole.replace(b"\r\n", b"\\\r\n"))
+                yield Lines(whole, count)
                 del whole
                 self._pace.grow()
             if done:
@@ -287,7 +309,7 @@ class LineReader:
     def _refuse(self, line: bytes, number: int) -> None:
         """Raise for the value that is too long, of which there may be more to come."""
         where = f"{self._source}: row {number}"
-        check_line(line, self.names, self._escapes, where=where, most=MOST_IN_VALUE)
+        check_line(line, self.names, self._dialect, where=where, most=MOST_IN_VALUE)
 
     def _read(self, size: int) -> bytes:
         if size <= 0:
@@ -297,17 +319,17 @@ class LineReader:
 
 
 def begin_lines(
-    connection: Any, query: str, escapes: TextDialect, *, source: str
+    connection: Any, query: str, dialect: TextDialect, *, source: str
 ) -> LineReader | None:
     """The lines of a query; None, and nothing begun, where the server does not make them of it."""
-    if not isinstance(escapes, Escapes) or not is_plain(escapes):
+    if not copies(dialect):
         return None
     try:
         columns = columns_of(connection, query)
-        sql = select_lines(query, columns, escapes.separator) if columns else None
+        sql = select_lines(query, columns, dialect) if columns else None
         if sql is None or not (table_of(query) or _is_answered_row_by_row(connection, query)):
             return None
-        reader = LineReader(connection, columns, escapes=escapes, source=source)
+        reader = LineReader(connection, columns, dialect=dialect, source=source)
         reader.begin(sql)
     except pymysql.err.Error:
         # What is wrong is told when the rows are read; often it is only this way.

@@ -31,7 +31,7 @@ def is_plain(escapes: Escapes) -> bool:
 
 
 def copies(dialect: TextDialect) -> bool:
-    """Whether PostgreSQL's COPY knows the dialect."""
+    """Whether servers can write the dialect: PostgreSQL by COPY, MySQL and MariaDB by SELECT."""
     return dialect.is_plain if isinstance(dialect, Quoting) else is_plain(dialect)
 
 
