@@ -340,17 +340,26 @@ def test_all_types_of_mariadb_in_quotes(mariadb: str, odd: str) -> None:
             assert same(db, f"select {names} from nasty", Quoted(quoting=quoting))
 
 
-@pytest.mark.parametrize("collation", ["utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_german2_ci"])
+@pytest.mark.parametrize(
+    "collation",
+    [
+        *("utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_german2_ci"),
+        *("gbk_chinese_ci", "sjis_japanese_ci", "utf16_unicode_ci", "ucs2_bin"),
+    ],
+)
 def test_no_collation_hides_what_has_to_be_quoted(mariadb: str, collation: str) -> None:
     """By some, a blank at the end, a mark or a letter's case count for nothing."""
     charset = collation.partition("_")[0]
     with database(mariadb) as db:
         text = f"varchar(9) character set {charset} collate {collation}"
         run(db, f"create or replace table collated (id integer primary key, v {text})")
-        texts = ["", " ", "  ", "\\. ", "X", "x", "a,", "\r", "ss", "ß", "'", "A\n"]
+        texts = ["", " ", "  ", "\\. ", "X", "x", "a,", "\r", "ss", "'", "A\n", "\\N", "end\r\n"]
+        # Their second bytes are a backslash in these character sets.
+        texts += {"gbk": ["誠,"], "sjis": ["表,"]}.get(charset, ["ß"])
         db.load(Target(table="collated"), [[[str(n), v] for n, v in enumerate(texts)]])
         for quoting in (Quoting(), Quoting(separator="X"), Quoting(quote="x"), Quoting(quote="s")):
             assert same(db, "select v from collated", Quoted(quoting=quoting))
+        assert same(db, "select v from collated")
 
 
 @pytest.mark.parametrize("mode", ["NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "PAD_CHAR_TO_FULL_LENGTH"])
