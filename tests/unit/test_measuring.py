@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import inspect
 import os
+import posix
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from coverage import Coverage
+from coverage import Coverage, CoverageData
+from coverage.config import CoverageConfig
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,12 +40,17 @@ def test_what_is_to_be_measured_is(request: pytest.FixtureRequest) -> None:
     assert is_measured() == measuring
 
 
-def test_what_only_repeats_may_be_marked_too(request: pytest.FixtureRequest) -> None:
-    """pytest-cov starts it after a marked test: it must not be started once more after that."""
+@pytest.fixture
+def measuring(request: pytest.FixtureRequest) -> Coverage:
     if not request.config.getoption("cov_source", default=None):
         pytest.skip("nothing is measured")
-    measuring = Coverage.current()
-    assert measuring is not None
+    found = Coverage.current()
+    assert found is not None
+    return found
+
+
+def test_what_only_repeats_may_be_marked_too(measuring: Coverage) -> None:
+    """pytest-cov starts it after a marked test: it must not be started once more after that."""
     with unmeasured():
         measuring.stop()  # as around the call of a marked test
         measuring.start()
@@ -48,3 +58,37 @@ def test_what_only_repeats_may_be_marked_too(request: pytest.FixtureRequest) -> 
     with unmeasured():
         assert not is_measured()
     assert is_measured()
+
+
+def test_a_forked_process_saves_once_and_what_it_ran_itself(measuring: Coverage) -> None:
+    """However often measuring was started before: each start has os._exit save once more."""
+    assert inspect.getclosurevars(os._exit).nonlocals["old_exit"] is posix._exit
+    collector = measuring._collector
+    assert collector is not None
+    assert any(collector.data.values())
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.write(writing, b"something" if any(collector.data.values()) else b"nothing")
+        posix._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answers:
+        assert answers.read() == b"nothing"
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.usefixtures("measuring")
+def test_a_process_tells_of_the_files_that_it_ran_and_no_others(tmp_path: Path) -> None:
+    told = CoverageConfig.deserialize(os.environ["COVERAGE_PROCESS_CONFIG"])
+    told.data_file = str(tmp_path / "measured")
+    subprocess.run(
+        [sys.executable, "-c", "import taskrunner.plain"],
+        env={**os.environ, "COVERAGE_PROCESS_CONFIG": told.serialize()},
+        cwd=tmp_path,
+        check=True,
+    )
+    (file,) = tmp_path.iterdir()
+    data = CoverageData(str(file))
+    data.read()
+    names = {Path(path).name for path in data.measured_files()}
+    data.close()
+    assert names == {"__init__.py", "plain.py"}
