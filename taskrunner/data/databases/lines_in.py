@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 
 from taskrunner.data.databases.base import Batch, Target, TargetColumn
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace
@@ -203,8 +204,15 @@ def _fitting(columns: Sequence[TargetColumn], target: Target, *, width: int) -> 
 class RowPattern:
     """Rows whose values some columns keep, as servers read them."""
 
-    def __init__(self, row: str) -> None:
-        # Possessive: where a row is not one of these, nothing is tried again.
+    #: Pairs of backslashes are taken as well, so that the second one escapes nothing.
+    _escaped = re.compile(rb"\\[\\\n]")
+
+    def __init__(self, values: Sequence[str], separator: str) -> None:
+        """`values`: a pattern for each; `separator`: what is between them, as a pattern."""
+        # Atomic: where a row is not one of these, no value before is tried in another way. Of many
+        # values that there are two ways for, all would be.
+        ends = [*([separator] * (len(values) - 1)), r"\n"]
+        row = "".join(map("(?>{}{})".format, values, ends))
         self._rows = re.compile(f"(?:{row})*+".encode("latin-1"))
 
     def holds(self, data: bytes) -> bool:
@@ -214,23 +222,30 @@ class RowPattern:
     def count(self, data: bytes) -> int:
         """How many rows some bytes are that are nothing else."""
         ends = data.count(b"\n")
-        if b"\\\n" not in data:
-            return ends
-        # Of an odd number of backslashes the last one escapes.
-        return ends - data.replace(b"\\\\", b"").count(b"\\\n")
+        return ends - self._escaped.findall(data).count(b"\\\n") if b"\\" in data else ends
+
+
+def all_but(characters: str) -> str:
+    """A class of all bytes but these few, which are ASCII, in a pattern.
+
+    By what is in it, not by what is not: that is found in half of the time.
+    """
+    bounds = [-1, *sorted(map(ord, set(characters))), 256]
+    ranges = ((low + 1, high - 1) for low, high in pairwise(bounds) if high - low > 1)
+    return "[" + "".join(rf"\x{low:02x}-\x{high:02x}" for low, high in ranges) + "]"
 
 
 def row_pattern(columns: Sequence[TargetColumn], escapes: Escapes) -> RowPattern | None:
     """The pattern of a table's rows; None where the types of its columns have none."""
     separator = re.escape(escapes.separator)
-    other = rf"[^{separator}\\\n\r\0]"
+    other = all_but(escapes.separator + "\\\n\r\0")
     values = []
     for column in columns:
         value = _value(column, escapes.separator, other)
         if value is None:
             return None
         values.append(value if column.null_becomes is not None else rf"(?:{value}|\\N)")
-    return RowPattern(separator.join(values) + r"\n") if values else None
+    return RowPattern(values, separator) if values else None
 
 
 def _value(column: TargetColumn, separator: str, other: str) -> str | None:
@@ -238,9 +253,10 @@ def _value(column: TargetColumn, separator: str, other: str) -> str | None:
     # Escapes that are no servers' own: of a separator, a newline, a backslash.
     escaped = rf"\\[{re.escape(separator)}\n\\]"
     if rule is None:
-        return rf"{other}*+(?:{escaped}{other}*+)*+"
+        # Most texts have nothing escaped: what repeats costs time even where there is nothing.
+        return rf"{other}*+(?:{escaped}{other}*+(?:{escaped}{other}*+)*+|)"
     if isinstance(rule, Length):
-        # So few bytes that they are not too many characters. Most texts have nothing escaped.
+        # So few bytes that they are not too many characters.
         most = min(rule.most, MOST_COUNTED)
         return rf"(?:{other}{{0,{most}}}+(?!\\)|(?:{other}|{escaped}){{0,{most}}}+)"
     if isinstance(rule, Words):

@@ -21,6 +21,7 @@ from taskrunner.data.databases.lines_in import (
     FileRows,
     LinesIn,
     RowPattern,
+    all_but,
     is_utf8,
 )
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace
@@ -106,12 +107,13 @@ def quoted_pattern(columns: Sequence[TargetColumn], quoting: Quoting) -> RowPatt
     values = [_value(column, quoting) for column in columns]
     if not values or None in values:
         return None
-    return RowPattern(re.escape(quoting.separator).join(map(str, values)) + r"\n")
+    return RowPattern([*map(str, values)], re.escape(quoting.separator))
 
 
 def _value(column: TargetColumn, quoting: Quoting) -> str | None:
-    quote, separator = re.escape(quoting.quote), re.escape(quoting.separator)
-    bare, inside = rf"[^{quote}{separator}\r\n\0]", rf"[^{quote}\0]"
+    quote = re.escape(quoting.quote)
+    bare = all_but(quoting.quote + quoting.separator + "\r\n\0")
+    inside = all_but(quoting.quote + "\0")
     # Nothing at all is NULL.
     at_least = 1 if column.null_becomes is not None else 0
     rule = column.rule

@@ -40,8 +40,8 @@ class Scaled(Rule):
     @property
     def plain(self) -> str:
         """As many digits behind the point as there are, or fewer."""
-        fraction = rf"(?:\.\d{{1,{self.digits}}})?" if self.digits > 0 else ""
-        return rf"-?[0-9]{{1,60}}{fraction}" if self.digits >= 0 else "0"
+        fraction = rf"(?:\.[0-9]{{1,{self.digits}}}+|)" if self.digits > 0 else ""
+        return rf"-?[0-9]{{1,60}}+{fraction}" if self.digits >= 0 else "0"
 
     def fit(self, text: str, policy: OnLossyValue) -> str:
         """The same number, or the nearest one below or around."""

@@ -15,7 +15,7 @@ _TEXT = re.compile(
     r" ?(?P<zone>[Zz]|UTC|[+-]\d{2}(?::?\d{2}){0,2})?(?P<era> BC)?",
     re.ASCII,
 )
-_TWO = "[0-9][0-9]"
+_TWO = "[0-9]{2}+"
 _UTC = re.compile(r"[Zz]|UTC|[+-]00(?::?00){0,2}")
 _ENDS_IN_FRACTION = re.compile(r"\.\d*[1-9]\d*\s*\Z")
 
@@ -36,10 +36,10 @@ class Temporal(Rule):
     @property
     def plain(self) -> str:
         """As servers write them."""
-        fraction = rf"(?:\.[0-9]{{1,{self.digits}}})?" if self.digits else ""
-        # Spelled out: the library takes longer to count.
+        # Or nothing: the library takes longer for what may be there or not.
+        fraction = rf"(?:\.[0-9]{{1,{self.digits}}}+|)" if self.digits else ""
         clock = f"{_TWO}:{_TWO}:{_TWO}{fraction}"
-        day = f"{_TWO}{_TWO}-{_TWO}-{_TWO}"
+        day = rf"[0-9]{{4}}+-{_TWO}-{_TWO}"
         if not self.has_time:
             return day
         zone = r"\+00" if self.has_zone else ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,15 +17,16 @@ from taskrunner.data.databases.base import Batch, Target, TargetColumn
 from taskrunner.data.databases.lines_in import (
     FileRows,
     LinesIn,
+    all_but,
     lines_of_rows,
     row_pattern,
     whole_lines,
 )
 from taskrunner.data.fitting.columns import Fitting
 from taskrunner.data.fitting.numbers import Binary, Scaled
-from taskrunner.data.fitting.rules import OnLossyValue
+from taskrunner.data.fitting.rules import OnLossyValue, Rule
 from taskrunner.data.fitting.texts import Length, Words, Year
-from taskrunner.data.fitting.times import Temporal
+from taskrunner.data.fitting.times import Interval, Temporal
 from taskrunner.data.formats.encoding import Decoder, Escapes
 from taskrunner.errors import TaskError
 
@@ -216,6 +220,47 @@ def test_numbers_of_all_kinds_are_lines() -> None:
     assert not found.holds(b"-12.5\n0.12345678901234567\n")
 
 
+@contextmanager
+def within(cpu_s: float) -> Iterator[None]:
+    """Fails where something takes for ever: the library of regular expressions can be ended."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"not done within {cpu_s} s of CPU time")
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [(Length(200), "abc"), (Binary(8), "12.5"), (Interval(), "1234:00:00"), (None, "abc")],
+)
+def test_a_value_that_is_none_is_found_behind_many_that_could_be_read_in_two_ways(
+    rule: Rule | None, value: str
+) -> None:
+    many = [TargetColumn(name="x", type="x", rule=rule)] * 60
+    found = row_pattern([*many, COLUMNS[0]], CSV)
+    assert found is not None
+    row = ",".join([value] * 60)
+    with within(20):
+        assert found.holds(f"{row},1\n".encode())
+        assert not found.holds(f"{row},one\n".encode())
+
+
+@pytest.mark.parametrize("characters", ["\0", ",\\\n\r\0", "abc", "\x7f~"])
+def test_a_class_of_all_bytes_but_some(characters: str) -> None:
+    found = re.compile(all_but(characters).encode("latin-1"))
+    every = [bytes([byte]) for byte in range(256)]
+    assert b"".join(b for b in every if not found.fullmatch(b)) == bytes(
+        sorted(characters.encode())
+    )
+
+
 def test_rows_become_lines_and_are_counted_over_batches() -> None:
     good: list[Batch] = [[["1", "2", "a,", "x"], ["2", None, "", "\n"]], [["3", "4", "b", "c"]]]
     lines = list(lines_of_rows(good, COLUMNS, TARGET, written=CSV))
@@ -240,9 +285,9 @@ def test_rows_become_lines_and_are_counted_over_batches() -> None:
 def test_rows_are_counted() -> None:
     found = row_pattern(COLUMNS[2:], CSV)
     assert found is not None
-    data = b"a,b\n" + b"c,d\\\ne\n" + b"f,g\\\\\n" + b"\\N,\n"
+    data = b"a,b\n" + b"c,d\\\ne\n" + b"f,g\\\\\n" + b"h,i\\\\\\\nj\n" + b"\\N,\n"
     assert found.holds(data)
-    assert found.count(data) == 4
+    assert found.count(data) == 5
     assert found.count(b"a,b\n") == 1
 
 

@@ -18,12 +18,20 @@ from taskrunner.data.databases.quoted_lines_in import (
     quoted_pattern,
     whole_quoted_lines,
 )
+from taskrunner.data.fitting.numbers import Binary
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.fitting.texts import Words
 from taskrunner.data.formats.encoding import Decoder, Escapes
 from taskrunner.data.formats.quoting import QuotedDecoder, Quoting
 from taskrunner.errors import TaskError
-from tests.unit.data.databases.test_lines_in import COLUMNS, FAILING, TARGET, Files, kept_rows
+from tests.unit.data.databases.test_lines_in import (
+    COLUMNS,
+    FAILING,
+    TARGET,
+    Files,
+    kept_rows,
+    within,
+)
 
 CSV = Quoting()
 TEXT = Escapes(separator="\t", also="\r")
@@ -148,6 +156,19 @@ def test_characters_that_numbers_have_are_no_good_for_lines(quoting: Quoting) ->
 def test_a_rule_that_nobody_has_thought_of_is_no_good_for_lines() -> None:
     assert quoted_pattern([TargetColumn(name="w", type="e", rule=Words(("a",)))], CSV) is None
     assert quoted_pattern([], CSV) is None
+
+
+@pytest.mark.parametrize("value", ["12.5", '"12.5"'])
+def test_a_value_that_is_none_is_found_behind_many_that_could_be_read_in_two_ways(
+    value: str,
+) -> None:
+    many = [TargetColumn(name="x", type="double", rule=Binary(8))] * 60
+    found = quoted_pattern([*many, COLUMNS[0]], CSV)
+    assert found is not None
+    row = ",".join([value] * 60)
+    with within(20):
+        assert found.holds(f"{row},1\n".encode())
+        assert not found.holds(f"{row},one\n".encode())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
