@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from taskrunner import DISTRIBUTION
@@ -115,11 +115,11 @@ class Plugin:
 
 def discover(points: Iterable[EntryPoint] | None = None) -> tuple[Plugin, ...]:
     """Every plugin of every kind, also those that are refused; reads metadata only."""
+    # Once: asked for one group, too, it reads the files of all.
+    every = entry_points() if points is None else EntryPoints(points)
+    told = _Told()
     found = [
-        _plugin(kind, point)
-        for kind in Kind
-        for point in (entry_points(group=kind.group) if points is None else points)
-        if point.group == kind.group
+        _plugin(kind, point, told) for kind in Kind for point in every.select(group=kind.group)
     ]
     claims: dict[tuple[bool, str], list[Plugin]] = defaultdict(list)
     for plugin in found:
@@ -155,14 +155,31 @@ def remedy(plugin: Plugin) -> str:
     return f"install what is missing, or install {plugin.origin} anew"
 
 
-def _plugin(kind: Kind, point: EntryPoint) -> Plugin:
-    dist = point.dist
+class _Told:
+    """What distributions say of themselves, each asked once: it is read out of a file each time."""
+
+    def __init__(self) -> None:
+        # The distributions themselves are kept, so that no other one gets the number of one.
+        self._known: dict[int, tuple[object, str, str]] = {}
+
+    def of(self, dist: Distribution | None) -> tuple[str, str]:
+        """A distribution's name and version."""
+        if dist is None:
+            return "unknown", "unknown"
+        if id(dist) not in self._known:
+            name = re.sub(r"[-_.]+", "-", dist.name).lower()
+            self._known[id(dist)] = dist, name, dist.version
+        return self._known[id(dist)][1:]
+
+
+def _plugin(kind: Kind, point: EntryPoint, told: _Told) -> Plugin:
+    origin, version = told.of(point.dist)
     return Plugin(
         name=point.name,
         kind=kind,
         target=point.value,
-        origin=re.sub(r"[-_.]+", "-", dist.name).lower() if dist else "unknown",
-        version=dist.version if dist else "unknown",
+        origin=origin,
+        version=version,
         _entry_point=point,
     )
 

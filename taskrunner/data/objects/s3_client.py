@@ -6,14 +6,17 @@ start-up time and memory to every child that touches S3, and nothing that is nee
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import botocore.exceptions as aws
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from taskrunner.data.roles import assumed
 from taskrunner.data.settings import DataSettings
@@ -85,6 +88,26 @@ _NO_CREDENTIALS = (
 _WRONG_INPUT = (aws.ParamValidationError, aws.ValidationError, ValueError)
 
 
+class _Loader(Loader):
+    """Finds what the library knows of S3 without looking into the folders of 400 services.
+
+    Which services there are is asked for only to see that S3 is one of them.
+    """
+
+    _is_for_s3 = False
+
+    def load_service_model(
+        self, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        """As ever; credentials may take other services' models."""
+        self._is_for_s3 = service_name == "s3"
+        return super().load_service_model(service_name, type_name, api_version)
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """S3, where that is asked for."""
+        return ["s3"] if self._is_for_s3 else super().list_available_services(type_name)
+
+
 def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
     """A client by botocore's own configuration; path-style for endpoints other than AWS's."""
     endpoint = settings.s3_endpoint
@@ -103,6 +126,9 @@ def create_client(settings: DataSettings, *, tries: int = _TRIES) -> S3Client:
     )
     with problems(endpoint or "the S3 client", "set up", endpoint):
         session = botocore.session.get_session()
+        paths = session.get_config_variable("data_path") or ""
+        folders = [str(Path(path).expanduser()) for path in paths.split(os.pathsep) if path]
+        session.register_component("data_loader", _Loader(folders))
         region = settings.region or session.get_config_variable("region") or "us-east-1"
         keys = {} if settings.role is None else _keys_of(session, settings.role, region)
         client = session.create_client(

@@ -90,6 +90,27 @@ def test_a_plugin_is_found_with_its_package_and_not_imported(tmp_path: Path) -> 
     assert plugin.missing() == "there is no module no_such_module_at_all"
 
 
+def test_what_a_package_says_of_itself_is_read_once() -> None:
+    class Large(Distribution):
+        read: ClassVar[list[str]] = []
+
+        def read_text(self, filename: str) -> str:
+            self.read.append(filename)
+            return "Metadata-Version: 2.1\nName: acme\nVersion: 1.2\n"
+
+        def locate_file(self, path: object) -> Path:
+            raise NotImplementedError
+
+    large = Large()
+    points = [EntryPoint(f"Good{n}", SHELL, Kind.ACTIVITY.group) for n in range(9)]
+    for point in points:
+        vars(point)["dist"] = large
+    found = discover(points)
+    assert {(plugin.origin, plugin.version) for plugin in found} == {("acme", "1.2")}
+    assert len(found) == 9
+    assert len(large.read) <= 2, "for its name, and for its version"
+
+
 def test_looking_for_a_module_imports_nothing(tmp_path: Path) -> None:
     package = tmp_path / "seeks_and_tells"
     package.mkdir()
