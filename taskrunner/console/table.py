@@ -13,10 +13,12 @@ from taskrunner.console.pages.actions import act, activate, activate_form, backf
 from taskrunner.console.pages.agents import agents
 from taskrunner.console.pages.audit import audit
 from taskrunner.console.pages.audit import of_pipeline as audit_of_pipeline
+from taskrunner.console.pages.definition import definition
+from taskrunner.console.pages.definition import file as definition_file
 from taskrunner.console.pages.graph import graph
 from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import log
-from taskrunner.console.pages.pipeline import definition, grid, pipeline, run, runs
+from taskrunner.console.pages.pipeline import grid, pipeline, run, runs
 from taskrunner.console.pages.pipelines import pipelines
 from taskrunner.console.pages.schedule import schedule
 from taskrunner.console.pages.waiting import of_pipeline, waiting
@@ -39,6 +41,7 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/run/{{start}}", handler=run),
     Page(path=f"{_PIPELINE}/waiting", handler=of_pipeline),
     Page(path=f"{_PIPELINE}/definition", handler=definition),
+    Page(path=f"{_PIPELINE}/definition/file", handler=definition_file),
     Page(path=f"{_PIPELINE}/schedule", handler=schedule),
     Page(path=f"{_PIPELINE}/audit", handler=audit_of_pipeline),
     Page(path=f"{_PIPELINE}/activate", handler=activate_form),

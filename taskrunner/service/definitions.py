@@ -20,7 +20,7 @@ from taskrunner.model.parameters import parameter_values
 from taskrunner.model.policy import DEFAULT_ACTIVE_INSTANCES, Policy
 from taskrunner.model.runs import DEFAULT_ACTIVE_RUNS, MOST_ACTIVE_RUNS
 from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
-from taskrunner.model.validate import validate
+from taskrunner.model.validate import Report, validate
 from taskrunner.secret import Secret, is_secret
 from taskrunner.service.masking import mask
 
@@ -110,10 +110,15 @@ class LoadedDefinition:
         return {p.id: p.attribute("type") or "String" for p in self.definition.parameters}
 
     @cached_property
+    def report(self) -> Report:
+        """Everything that is wrong in it, or has no effect; secrets stand in none of it."""
+        return validate(self.for_eyes.definition)
+
+    @cached_property
     def mistakes(self) -> Mapping[str, str]:
         """What is wrong with each object that anything is wrong with."""
         found: dict[str, list[str]] = {}
-        for finding in validate(self.for_eyes.definition).errors:
+        for finding in self.report.errors:
             said = f"{finding.field}: {finding.message}" if finding.field else finding.message
             found.setdefault(finding.id or "", []).append(said)
         return {object_id: "; ".join(said) for object_id, said in found.items()}

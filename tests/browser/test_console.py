@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from taskrunner.model.log_names import folder_of, whole_name
+from taskrunner.testing.service import as_definition
 from tests.browser.conftest import Site
 from tests.browser.looking import Look
 from tests.contract.v1 import V1
@@ -59,6 +60,9 @@ def made(site: Site) -> dict[str, str]:
         found["checked"] = v1.pipeline(
             "checked", [CASCADE, checked, rows, {**write, "output": ref("Rows")}, read]
         )
+        found["edited"] = v1.pipeline("edited", [CASCADE, *map(shell, ("A", "B", "C"))])
+        edited = [{**CASCADE, "schedule": ref("Gone")}, shell("A"), shell("D", retries="3")]
+        v1.world.service.put_definition(found["edited"], as_definition(edited))
         v1.did(f"/pipelines/{found['failed']}/pause")
         v1.did(f"/pipelines/{found['failed']}/resume")
         return found
@@ -86,6 +90,8 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "runs": f"/p/{failed}/runs",
         "pipeline-waiting": f"/p/{made['waiting']}/waiting",
         "definition": f"/p/{made['nasty']}/definition",
+        "definition-marks": f"/p/{made['edited']}/definition",
+        "definition-diff": f"/p/{made['edited']}/definition?version=2&against=1",
         "activate": f"/p/{failed}/activate",
         "backfill": f"/p/{made['hourly']}/backfill?first=2026-02-13T02:00&last=2026-02-13T04:00"
         "&redo=all",

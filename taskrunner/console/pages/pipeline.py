@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 from taskrunner.console.edge import Answer
@@ -12,7 +11,6 @@ from taskrunner.console.views.grid import grid_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.views.runs import bars, run_line
 from taskrunner.console.visit import Visit
-from taskrunner.service.v1.definitions import show_definition
 from taskrunner.service.v1.instances import list_instances
 from taskrunner.service.v1.runs import list_runs, show_grid, show_states
 
@@ -83,25 +81,4 @@ def run(visit: Visit) -> Answer:
         run=lines[0] if lines else None,
         bars=bars(key, instances.instances, visit.now),
         more=instances.marker is not None,
-    )
-
-
-def definition(visit: Visit) -> Answer:
-    """The definition, secrets masked."""
-    key = visit.names["pipeline_id"]
-    found = pipeline_of(visit)
-    version = visit.first("version", "latest")
-    page = (
-        visit.ask(show_definition, pipeline_id=key, version=version)
-        if found.latest_version
-        else None
-    )
-    text = json.dumps(page.definition, indent=2, ensure_ascii=False) if page else ""
-    return shown(
-        visit,
-        "definition.html",
-        pipeline=found,
-        line=line(found.summary),
-        page=page,
-        lines=text.splitlines(),
     )

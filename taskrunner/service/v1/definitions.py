@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from taskrunner.errors import InvalidRequest
+from taskrunner.model.validate import Finding as FoundMistake
 from taskrunner.model.writer import to_cli
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.resources.placing import look_at_places
 from taskrunner.service.store import summaries
+from taskrunner.service.store.rows import PipelineRow
+from taskrunner.service.v1.definition_shapes import Definition, DefinitionVersion, Finding, Severity
 from taskrunner.service.v1.faults import NotFound
 from taskrunner.service.v1.requests import ShowDefinition
-from taskrunner.service.v1.shapes import Definition, DefinitionVersion
 
 
 def show_definition(service: Service, caller: Caller, request: ShowDefinition) -> Definition:
@@ -25,12 +30,40 @@ def show_definition(service: Service, caller: Caller, request: ShowDefinition) -
     if number not in {version for version, _ in versions}:
         kept = ", ".join(str(version) for version, _ in versions[:20]) or "none"
         raise NotFound(f"pipeline {row.pipeline_id} has no version {wanted}: kept are {kept}")
-    shown = service.loaded(row.pipeline_id, number).for_eyes.definition
+    loaded = service.loaded(row.pipeline_id, number)
     return Definition(
         version=number,
-        definition=to_cli(shown),
+        definition=to_cli(loaded.for_eyes.definition),
         versions=tuple(
             DefinitionVersion(version=version, put=put, active=version == row.active_version)
             for version, put in versions
         ),
+        findings=tuple(_findings(service, row, number)),
+    )
+
+
+def _findings(service: Service, row: PipelineRow, number: int) -> Iterator[Finding]:
+    """What is wrong in a version; of one that is yet to be activated, also beside the active."""
+    loaded = service.loaded(row.pipeline_id, number)
+    is_draft = number == row.latest_version and number != row.active_version
+    yield from (_finding(Severity.ERROR, found) for found in loaded.report.errors)
+    if is_draft:
+        for edit in service.forbidden_edits(row.pipeline_id, loaded.definition):
+            yield Finding(
+                severity=Severity.ERROR,
+                code="forbidden-edit",
+                message=edit.message,
+                id=edit.object_id,
+                field=edit.field,
+            )
+    yield from (_finding(Severity.WARNING, found) for found in loaded.report.warnings)
+    if not loaded.report.errors:
+        # Where resources run is said of what can run.
+        places = look_at_places(row, loaded, service.settings.resources)
+        yield from (_finding(Severity.WARNING, found) for found in places)
+
+
+def _finding(severity: Severity, found: FoundMistake) -> Finding:
+    return Finding(
+        severity=severity, code=found.code, message=found.message, id=found.id, field=found.field
     )

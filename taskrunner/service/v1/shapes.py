@@ -313,26 +313,6 @@ class LogPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DefinitionVersion:
-    """A version of a definition."""
-
-    version: int = about("Its number.")
-    put: datetime = about("When it was put.")
-    active: bool = about("Whether it is the one that was activated last.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """A version of a definition; secrets are masked."""
-
-    version: int = about("Which it is.")
-    definition: Mapping[str, Any] = about(
-        "As a file for the AWS CLI has it: objects, parameters, values."
-    )
-    versions: tuple[DefinitionVersion, ...] = about("Those that are kept, newest first.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """Why something waits, or how it ended."""
 
