@@ -11,6 +11,8 @@ from taskrunner.console.edge import Console, ConsoleParts, Page
 from taskrunner.console.live import Live
 from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
 from taskrunner.console.pages.agents import agents
+from taskrunner.console.pages.alarms import alarms
+from taskrunner.console.pages.alarms import retry as retry_alarms
 from taskrunner.console.pages.audit import audit
 from taskrunner.console.pages.audit import of_pipeline as audit_of_pipeline
 from taskrunner.console.pages.definition import definition
@@ -43,6 +45,8 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/definition", handler=definition),
     Page(path=f"{_PIPELINE}/definition/file", handler=definition_file),
     Page(path=f"{_PIPELINE}/schedule", handler=schedule),
+    Page(path=f"{_PIPELINE}/alarms", handler=alarms),
+    Page(path=f"{_PIPELINE}/alarms/retry", handler=retry_alarms, method="POST"),
     Page(path=f"{_PIPELINE}/audit", handler=audit_of_pipeline),
     Page(path=f"{_PIPELINE}/activate", handler=activate_form),
     Page(path=f"{_PIPELINE}/activate", handler=activate, method="POST"),

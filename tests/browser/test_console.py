@@ -15,11 +15,13 @@ from urllib.parse import quote
 import pytest
 
 from taskrunner.model.log_names import folder_of, whole_name
+from taskrunner.model.states import AlarmStatus
+from taskrunner.service.store import alarms as alarm_store
 from taskrunner.testing.service import as_definition
 from tests.browser.conftest import Site
 from tests.browser.looking import Look
 from tests.contract.v1 import V1
-from tests.unit.service.worlds import ON_DEMAND, ref, schedule, scheduled, shell
+from tests.unit.service.worlds import ON_DEMAND, alarm, ref, schedule, scheduled, shell
 
 WIDTHS = [320, 1280, 1920]
 THEMES = ["light", "dark"]
@@ -37,7 +39,8 @@ def made(site: Site) -> dict[str, str]:
     def make(v1: V1) -> dict[str, str]:
         two = [
             CASCADE,
-            shell("Extract", pipelineLogUri="s3://logs/x"),
+            alarm("PageSomebody", subject="the orders failed: #{node.@status}"),
+            shell("Extract", pipelineLogUri="s3://logs/x", onFail=ref("PageSomebody")),
             shell("Load", after="Extract"),
         ]
         found = {"failed": v1.pipeline("orders to the warehouse", two, tags={"team": "bi"})}
@@ -63,6 +66,12 @@ def made(site: Site) -> dict[str, str]:
         found["edited"] = v1.pipeline("edited", [CASCADE, *map(shell, ("A", "B", "C"))])
         edited = [{**CASCADE, "schedule": ref("Gone")}, shell("A"), shell("D", retries="3")]
         v1.world.service.put_definition(found["edited"], as_definition(edited))
+        # Given up, so that there is something to be done about it.
+        v1.world.work_off()
+        with v1.world.service.store.write() as conn:
+            for row in alarm_store.load_alarms(conn, found["failed"]):
+                given_up = {"status": AlarmStatus.FAILED, "tries": 12, "error": "not reached"}
+                alarm_store.update_alarm(conn, row, **given_up)
         v1.did(f"/pipelines/{found['failed']}/pause")
         v1.did(f"/pipelines/{found['failed']}/resume")
         return found
@@ -84,6 +93,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "graph": f"/p/{failed}/graph",
         "graph-checked": f"/p/{made['checked']}/graph",
         "audit": "/audit",
+        "alarms": f"/p/{failed}/alarms",
         "pipeline-audit": f"/p/{failed}/audit",
         "schedule": f"/p/{made['hourly']}/schedule",
         "schedule-on-demand": f"/p/{failed}/schedule",
@@ -272,7 +282,17 @@ def test_nothing_that_others_say_becomes_markup_or_runs(
     key = made["nasty"]
     (one,) = site.do(lambda v1: v1.got(f"/pipelines/{key}/instances"))["instances"]
     paths = ["/", "/waiting", f"/?filter={quote(NASTY)}"]
-    tabs = ("grid", "graph", "runs", "waiting", "definition", "schedule", "audit", "activate")
+    tabs = (
+        "grid",
+        "graph",
+        "runs",
+        "waiting",
+        "definition",
+        "schedule",
+        "alarms",
+        "audit",
+        "activate",
+    )
     paths += [f"/p/{key}/{tab}" for tab in tabs]
     paths.append(f"/p/{key}/i/{quote(one['id'], safe='@:')}")
     for path in paths:

@@ -215,10 +215,13 @@ def test_many_pipelines_are_changed_after_a_look(
 # -- who is refused ----------------------------------------------------------------------
 
 
+_OF_PIPELINE = ("activate", "alarms/retry")
+
+
 def posts(made: str) -> dict[str, dict[str, object]]:
     """Every form of the console, with what it may hold."""
     moment = "2026-01-01T00:00:00Z"
-    found: dict[str, dict[str, object]] = {f"/p/{made}/activate": {}}
+    found: dict[str, dict[str, object]] = {f"/p/{made}/{verb}": {} for verb in _OF_PIPELINE}
     for verb in ("rerun", "cancel", "finish"):
         found[f"/p/{made}/do/{verb}"] = {}
         found[f"/p/{made}/plan/{verb}"] = {}

@@ -85,7 +85,7 @@ def test_a_draft_is_compared_with_the_active_version(
     assert "forbidden-edit" not in active
     assert "against=1" not in active
     same = visitor.follow(f"/p/{made}/definition?version=2&against=2")
-    assert "they are the same" in text(same)
+    assert "They are the same" in text(same)
     assert visitor.get(f"/p/{made}/definition?version=2&against=9").status == 404
     assert visitor.get(f"/p/{made}/definition?against=x").status == 400
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from taskrunner.console.edge import Answer, local
-from taskrunner.console.pages.answers import shown
+from taskrunner.console.pages.answers import saying, shown
 from taskrunner.console.views import actions as views
 from taskrunner.console.views import addresses
 from taskrunner.console.views.parameters import parameters_of
@@ -46,14 +46,14 @@ def act(visit: Visit) -> Answer:
     back = local(visit.field("to") or addresses.pipeline(key, "grid"))
     if verb in _OF_PIPELINE:
         visit.asked(_OF_PIPELINE[verb], visit.form, pipeline_id=key)
-        return Answer(go_to=_saying(back, verb))
+        return Answer(go_to=saying(back, verb))
     if verb == "backfill":
         done = visit.asked(changes.backfill_periods, _moments(visit.form), pipeline_id=key)
-        return Answer(go_to=_saying(back, f"{verb}:{done.count}"))
+        return Answer(go_to=saying(back, f"{verb}:{done.count}"))
     if verb not in _OF_INSTANCES:
         raise NotFound(f"there is no action {verb!r}")
     changed = visit.asked(_OF_INSTANCES[verb], visit.form, pipeline_id=key)
-    return Answer(go_to=_saying(back, f"{verb}:{changed.count}"))
+    return Answer(go_to=saying(back, f"{verb}:{changed.count}"))
 
 
 def plan(visit: Visit) -> Answer:
@@ -98,7 +98,7 @@ def activate(visit: Visit) -> Answer:
         if name.startswith(VALUE) and any(texts)
     }
     visit.ask(actions.activate, pipeline_id=key, parameter_values=values, start=None)
-    return Answer(go_to=_saying(addresses.pipeline(key, "grid"), "activate"))
+    return Answer(go_to=saying(addresses.pipeline(key, "grid"), "activate"))
 
 
 def backfill(visit: Visit) -> Answer:
@@ -157,12 +157,3 @@ def _moments(form: Mapping[str, list[str]]) -> Mapping[str, list[str]]:
         if given.get(key):
             given[key] = [whole(text) for text in given[key] if text]
     return given
-
-
-def _saying(address: str, done: str) -> str:
-    """The address with what was done, in place of what was done before."""
-    path, _, query = address.partition("?")
-    kept: Sequence[str] = [
-        pair for pair in query.split("&") if pair and not pair.startswith("done=")
-    ]
-    return f"{path}?{'&'.join([*kept, f'done={done}'])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,3 +37,12 @@ def moment_of(text: str) -> datetime:
     except ValueError:
         raise InvalidRequest(f"{text!r} is no moment: wanted 2026-11-30T02:00:00Z") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def saying(address: str, done: str) -> str:
+    """The address with what was done, in place of what was done before."""
+    path, _, query = address.partition("?")
+    kept: Sequence[str] = [
+        pair for pair in query.split("&") if pair and not pair.startswith("done=")
+    ]
+    return f"{path}?{'&'.join([*kept, f'done={done}'])}"

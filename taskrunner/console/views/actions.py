@@ -20,7 +20,10 @@ _DONE: Mapping[str, tuple[str, str]] = {
     "cancel": ("is canceled", "are canceled"),
     "finish": ("counts as finished", "count as finished"),
     "backfill": ("is run", "are run"),
+    "alarms": ("is sent after all", "are sent after all"),
 }
+#: What so many of them are; else instances.
+_NOUNS: Mapping[str, str] = {"backfill": "run", "alarms": "alarm"}
 _TOLD: Mapping[str, str] = {
     "activate": "The pipeline is active.",
     "deactivate": "The pipeline is deactivated.",
@@ -162,5 +165,4 @@ def told(query: Mapping[str, list[str]]) -> str:
         return ""
     count = int(number[:9])
     one, many = _DONE[done]
-    noun = "run" if done == "backfill" else "instance"
-    return f"{plural(count, noun)} {one if count == 1 else many}."
+    return f"{plural(count, _NOUNS.get(done, 'instance'))} {one if count == 1 else many}."

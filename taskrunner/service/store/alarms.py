@@ -52,6 +52,28 @@ def load_alarms(conn: Connection, pipeline_id: str) -> list[AlarmRow]:
     return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
 
 
+def find_alarms(
+    conn: Connection,
+    pipeline_id: str,
+    *,
+    statuses: Sequence[AlarmStatus],
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+) -> list[AlarmRow]:
+    """Alarms of a pipeline, the newest first; `before`: behind the one of this moment and id."""
+    statement = (
+        sa.select(alarms)
+        .where(alarms.c.pipeline_id == pipeline_id, alarms.c.status.in_(statuses))
+        .order_by(alarms.c.created_at.desc(), alarms.c.alarm_id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        at, alarm_id = before
+        same = sa.and_(alarms.c.created_at == at, alarms.c.alarm_id < alarm_id)
+        statement = statement.where(sa.or_(alarms.c.created_at < at, same))
+    return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
+
+
 def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
     """Alarms that are to be published now."""
     found = fetch(conn, AlarmRow, _DUE, {"at": now, "most": limit})

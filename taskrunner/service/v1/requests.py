@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.model.states import InstanceStatus
+from taskrunner.model.states import AlarmStatus, InstanceStatus
 from taskrunner.service.v1.agent_shapes import AgentState
 from taskrunner.service.v1.schema import about
 from taskrunner.service.v1.shapes import HealthStatus, State
@@ -174,6 +174,24 @@ class ListAudit:
     since: datetime | None = about("From this moment on.", default=None)
     limit: int = about(_LIMIT, default=100, least=1, most=MOST_ON_PAGE)
     marker: str | None = about(_MARKER, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListAlarms:
+    """Alarms of a pipeline, newest first."""
+
+    pipeline_id: str = about(_PIPELINE)
+    status: tuple[AlarmStatus, ...] = about("With one of these statuses.", default=())
+    limit: int = about(_LIMIT, default=100, least=1, most=MOST_ON_PAGE)
+    marker: str | None = about(_MARKER, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryAlarms:
+    """Alarms of a pipeline that were given up."""
+
+    pipeline_id: str = about(_PIPELINE)
+    ids: tuple[str, ...] = about("These; without any, all of them.", default=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
