@@ -170,11 +170,13 @@ def _lines_of(text: str) -> Mapping[tuple[str | None, str | None], int]:
     for value in read.values:
         if value.position:
             found[value.id, None] = value.position.line
-    for one in (*read.parameters, *read.objects):
-        if one.position:
-            # It begins with a brace; its id is the line below, as the text is written.
-            found[one.id, None] = one.position.line + 1
+    # Each begins with a brace; its id is in the line below, as the text is written.
+    for parameter in read.parameters:
+        if parameter.position:
+            found[parameter.id, None] = parameter.position.line + 1
     for obj in read.objects:
+        if obj.position:
+            found[obj.id, None] = obj.position.line + 1
         for field in obj.fields:
             if field.position:
                 found.setdefault((obj.id, field.key), field.position.line)

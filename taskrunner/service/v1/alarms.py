@@ -42,7 +42,7 @@ def retry_alarms(service: Service, caller: Caller, request: RetryAlarms) -> Alar
         key = pipeline.pipeline_id
     with service.transaction() as transaction:
         conn, now = transaction.conn, transaction.now
-        wanted = list(dict.fromkeys(request.ids)) or [None]
+        wanted: list[str | None] = [*dict.fromkeys(request.ids)] or [None]
         count = sum(
             alarm_store.retry(conn, now, pipeline_id=key, alarm_id=alarm_id) for alarm_id in wanted
         )
