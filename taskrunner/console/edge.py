@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from taskrunner.console.cookies import Cookies
@@ -30,6 +30,7 @@ from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.replies import new_request_id
 from taskrunner.service.sessions import SessionOver, Sessions, visitors
 from taskrunner.service.v1.edge import EdgeParts, status_of
+from taskrunner.service.v1.route import named_parts
 from taskrunner.wire.faults import AccessDenied
 
 #: A form is small; a definition that is put has the limit of its operation.
@@ -85,20 +86,47 @@ class Console:
     def routes(self) -> Sequence[Route]:
         """For the service's application."""
         return [
-            Route(page.path, endpoint=_Endpoint(self._parts, page), methods=[page.method])
+            _PageRoute(page.path, endpoint=_Endpoint(self._parts, page), methods=[page.method])
             for page in self._pages
         ]
 
 
-async def permit_of(parts: ConsoleParts, request: Request) -> Permit:
-    """What a visitor may do. Raises SessionOver."""
+class _PageRoute(Route):
+    """A route whose names stand for parts of the path as it was sent.
+
+    Starlette's own looks at the decoded path, in which a slash of an id is one more part.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether the request is for this page, and what stands in its path."""
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        found = named_parts(self.path, raw_path(scope))
+        if found is None:
+            return Match.NONE, {}
+        child: Scope = {"endpoint": self.endpoint, "path_params": dict(found)}
+        taken = scope["method"] in (self.methods or ())
+        return (Match.FULL if taken else Match.PARTIAL), child
+
+
+def raw_path(scope: Scope) -> str:
+    """The path of a request as it was sent, percent-encoded."""
+    sent: bytes = scope.get("raw_path") or b"/"
+    return sent.decode("latin-1").partition("?")[0]
+
+
+async def permit_of(parts: ConsoleParts, request: Request, *, used: bool = True) -> Permit:
+    """What a visitor may do; `used`: the visitor asks, not a page that is open by itself.
+
+    Raises SessionOver.
+    """
     sessions, session = parts.sessions, parts.cookies.session_of(request)
     if sessions is None:
         return Permit(caller=ANONYMOUS, actions=visitors(parts.actions))
     if session is None:
         raise SessionOver("sign in first")
     origin = request.client.host if request.client else ""
-    return await parts.edge.pool.run(f"from {origin}", lambda: sessions.permit(session))
+    return await parts.edge.pool.run(f"from {origin}", lambda: sessions.permit(session, used=used))
 
 
 class Answering(ABC):
@@ -171,43 +199,50 @@ class _Endpoint(Answering):
         if fresh:
             # Without keys it says nothing of who somebody is: it tells our forms from others'.
             session = secrets.token_urlsafe(32)
-        form = await self._own_form(request, call, session) if page.method == "POST" else {}
-        permit = replace(await permit_of(parts, request), address=call.address)
+        form: Mapping[str, list[str]] = {}
+        given = ""
+        if page.method == "POST":
+            form, given = await self._own_form(request, call, session)
+        # What an open page asks for by itself is no use of the session: it would never be over.
+        is_part = request.headers.get("hx-request") == "true"
+        used = page.method != "GET" or not is_part
+        permit = replace(await permit_of(parts, request, used=used), address=call.address)
         call.proved()
         visit = Visit(
             service=parts.edge.service,
             permit=permit,
             form_token=form_token(session or ""),
-            path=request.scope.get("raw_path", b"/").decode("latin-1").partition("?")[0],
+            path=raw_path(request.scope),
             query=pairs(request.url.query),
             names=dict(request.path_params),
             form=form,
-            is_part=request.headers.get("hx-request") == "true",
+            given_token=given,
+            is_part=is_part,
             signed_in=parts.sessions is not None,
             theme=parts.cookies.theme_of(request),
         )
-        answer = await self._carried_out(permit, visit)
-        response = _response(answer, is_part=visit.is_part, packed=_takes_gzip(request))
+        response = await self._carried_out(permit, visit, packed=_takes_gzip(request))
         if fresh and session is not None:
             parts.cookies.set_session(request, response, session)
         return response
 
     async def _own_form(
         self, request: Request, call: Incoming, session: str | None
-    ) -> Mapping[str, list[str]]:
-        """The form of a POST. Raises AccessDenied where it is not one of the visitor's own."""
+    ) -> tuple[Mapping[str, list[str]], str]:
+        """The form of a POST, and its token. Raises AccessDenied where it is not the visitor's."""
         form = await self.form(request, call, MOST_OF_FORM)
         given = (form.pop("form_token", None) or [""])[0]
         if session is None or not is_form_token(given, session):
             raise AccessDenied("this form is of another session: load the page anew")
-        return form
+        return form, given
 
-    async def _carried_out(self, permit: Permit, visit: Visit) -> Answer:
+    async def _carried_out(self, permit: Permit, visit: Visit, *, packed: bool) -> Response:
         handler, request_id = self._page.handler, new_request_id()
 
-        def work() -> Answer:
+        def work() -> Response:
             try:
-                return handler(visit)
+                # Here and not on the loop: to compress a large page takes milliseconds.
+                return _response(handler(visit), is_part=visit.is_part, packed=packed)
             except ServiceFault:
                 raise
             except Exception as error:
@@ -219,7 +254,7 @@ class _Endpoint(Answering):
     def refused(self, request: Request, fault: ServiceFault) -> Response:
         is_part = request.headers.get("hx-request") == "true"
         if isinstance(fault, SessionOver) and not is_part:
-            target = request.url.path if self._page.method == "GET" else "/"
+            target = _address(request) if self._page.method == "GET" else "/"
             return _response(Answer(go_to=self.parts.cookies.sign_in(_SIGN_IN, target)))
         html = render(
             "fault.html",
@@ -231,11 +266,10 @@ class _Endpoint(Answering):
         return _response(Answer(html=html, status=status), is_part=is_part)
 
 
-def local(target: str) -> str:
-    """A path of ours; anything else is the first page."""
-    if not target.startswith("/") or target.startswith(("//", "/\\")):
-        return "/"
-    return target if target.isprintable() else "/"
+def _address(request: Request) -> str:
+    """The path and the query, as they were sent."""
+    query = request.url.query
+    return raw_path(request.scope) + (f"?{query}" if query else "")
 
 
 def _takes_gzip(request: Request) -> bool:

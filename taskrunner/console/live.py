@@ -67,7 +67,7 @@ class Live:
     async def _answer(self, request: Request) -> Response:
         pipeline_id = request.query_params.get("of", "")
         try:
-            permit = await permit_of(self._parts, request)
+            permit = await permit_of(self._parts, request, used=False)
             await self._check(permit, pipeline_id)
         except ServiceFault as fault:
             # EventSource gives up for good on anything but 200 and a stream.
@@ -104,12 +104,18 @@ class Live:
         self._pages.setdefault(key, set()).add(page)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_on())
+        clock = self._parts.edge.service.clock
+        check_at = clock.monotonic() + SIGN_S
         try:
             yield f"retry: {_RETRY_MS}\n\n"
             while True:
                 page.wake.clear()
                 if self._stopped:
                     return
+                # Also while there is always something to tell: no stream outlives its session.
+                if clock.monotonic() >= check_at:
+                    check_at = clock.monotonic() + SIGN_S
+                    await permit_of(self._parts, request, used=False)
                 mark = self._marks.get(key, "")
                 if mark and mark != page.mark:
                     # The first one, too: something may have changed since the page was made.
@@ -119,8 +125,8 @@ class Live:
                 try:
                     await asyncio.wait_for(page.wake.wait(), SIGN_S)
                 except TimeoutError:
+                    check_at = clock.monotonic()
                     yield ": here\n\n"
-                    await permit_of(self._parts, request)
         except ServiceFault:
             yield "event: over\ndata: sign in again\n\n"
         except StoreError:

@@ -8,17 +8,19 @@ in a form; without JavaScript it is pasted there.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from taskrunner.console.edge import Answering, ConsoleParts, local
+from taskrunner.console.edge import Answering, ConsoleParts, permit_of
 from taskrunner.console.headers import page_headers
 from taskrunner.console.render import render, static_files
+from taskrunner.console.views.addresses import local
 from taskrunner.console.visit import is_form_token
 from taskrunner.errors import ServiceFault
+from taskrunner.service.auth import Permit
 from taskrunner.service.incoming import Incoming
 from taskrunner.service.sessions import TICKET_LIFE, SessionOver
 from taskrunner.service.v1.edge import status_of
@@ -88,7 +90,12 @@ class _Ticket(_Raw):
 
 
 class _Enter(_Raw):
-    """`/console/enter`: a form for the ticket, and what turns it into a session."""
+    """`/console/enter`: a form for the ticket, and what turns it into a session.
+
+    Anybody can send a link with a ticket of their own in it, and have others act with their key.
+    So a page says first whose the ticket is, and what is answered to it names that key, and the
+    one whose session it ends.
+    """
 
     async def respond(self, request: Request, call: Incoming) -> Response:
         parts = self.parts
@@ -100,16 +107,42 @@ class _Enter(_Raw):
             return self._page(request, target)
         form = await self.fields(request, call)
         target, sessions = local(form.get("to", "/")), parts.sessions
+        ticket, turn = form.get("ticket", "").strip(), f"from {call.body.origin}"
+        current = await self._current(request)
         try:
-            token = await parts.edge.pool.run(
-                f"from {call.body.origin}", lambda: sessions.enter(form.get("ticket", "").strip())
-            )
+            holder = await parts.edge.pool.run(turn, lambda: sessions.holder(ticket))
+            if not _is_confirmed(form, holder, current):
+                return self._asking(request, target, ticket, holder, current)
+            token = await parts.edge.pool.run(turn, lambda: sessions.enter(ticket))
         except SessionOver as over:
             return self._page(request, target, problem=str(over))
         call.proved()
+        former = parts.cookies.session_of(request)
+        if former is not None:
+            await parts.edge.pool.run(turn, lambda: sessions.leave(former))
         response = RedirectResponse(target, status_code=303, headers=page_headers())
         parts.cookies.set_session(request, response, token)
         return response
+
+    async def _current(self, request: Request) -> Permit | None:
+        """Who the visitor is already."""
+        try:
+            return await permit_of(self.parts, request, used=False)
+        except SessionOver:
+            return None
+
+    def _asking(
+        self, request: Request, target: str, ticket: str, holder: Permit, current: Permit | None
+    ) -> Response:
+        html = render(
+            "confirm.html",
+            target=target,
+            ticket=ticket,
+            holder=holder,
+            current=current,
+            theme=self.parts.cookies.theme_of(request),
+        )
+        return _html(html, 200)
 
     def _page(self, request: Request, target: str, problem: str = "") -> Response:
         html = render(
@@ -120,6 +153,18 @@ class _Enter(_Raw):
             theme=self.parts.cookies.theme_of(request),
         )
         return _html(html, 401 if problem else 200)
+
+
+def _is_confirmed(form: Mapping[str, str], holder: Permit, current: Permit | None) -> bool:
+    """Whether the visitor has been shown who they become, and in whose place."""
+    was = _key_of(current)
+    if was and was == _key_of(holder):
+        return True
+    return form.get("key", "") == _key_of(holder) and form.get("in_place_of", "") == was
+
+
+def _key_of(permit: Permit | None) -> str:
+    return permit.key.id if permit and permit.key else ""
 
 
 class _Leave(_Raw):

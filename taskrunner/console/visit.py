@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
+from taskrunner.console.views import addresses
 from taskrunner.errors import InvalidRequest
 from taskrunner.service.auth import Permit
 from taskrunner.service.engine import Service
@@ -40,6 +41,8 @@ class Visit:
     names: Mapping[str, str] = field(default_factory=dict)
     #: The form of a POST.
     form: Mapping[str, list[str]] = field(default_factory=dict)
+    #: The token that stood in it.
+    given_token: str = ""
     #: htmx asks for a part of the page only.
     is_part: bool = False
     #: Whether there is a session to be left; without keys there is none.
@@ -51,6 +54,16 @@ class Visit:
     def now(self) -> datetime:
         """The service's time."""
         return self.service.clock.now()
+
+    @property
+    def address(self) -> str:
+        """Where one comes back to from here: this page, or the one whose form this is answered to.
+
+        What was done just before is told once, so that it is left out.
+        """
+        if self.form:
+            return addresses.local(self.field("to"))
+        return addresses.with_query(self.path, self.query, done=None)
 
     def may(self, action: str) -> bool:
         """Whether the visitor may call an operation."""

@@ -34,6 +34,7 @@ _NOTED_EVERY = timedelta(minutes=1)
 #: Of one key, so many tickets and sessions at the most; the oldest make room.
 MOST_OF_KEY = 50
 _TICKET, _SESSION = "ticket", "session"
+_NO_TICKET = "the ticket is not known: it is good once, and for a minute"
 
 
 class SessionOver(ServiceFault):
@@ -63,20 +64,31 @@ class Sessions:
         with self._store.write() as conn:
             row = session_store.take(conn, _hashed(ticket), _TICKET)
         if row is None or row.expires_at <= now:
-            raise SessionOver("the ticket is not known: it is good once, and for a minute")
+            raise SessionOver(_NO_TICKET)
         permit = self._permit_of(row, ticket)
         token = secrets.token_urlsafe(32)
         self._insert(_SESSION, token, permit, SESSION_LIFE)
         return token
 
-    def permit(self, token: str) -> Permit:
-        """What the holder of a session may do now. Raises SessionOver."""
+    def holder(self, ticket: str) -> Permit:
+        """Who becomes signed in with a ticket, which stays good. Raises SessionOver."""
+        with self._store.read() as conn:
+            row = session_store.find(conn, _hashed(ticket), _TICKET)
+        if row is None or row.expires_at <= self._clock.now():
+            raise SessionOver(_NO_TICKET)
+        return self._permit_of(row, ticket)
+
+    def permit(self, token: str, *, used: bool = True) -> Permit:
+        """What the holder of a session may do now; `used`: this is a use of the session.
+
+        Raises SessionOver.
+        """
         now = self._clock.now()
         with self._store.read() as conn:
             row = session_store.find(conn, _hashed(token), _SESSION)
         if row is None or row.expires_at <= now or now - row.used_at >= IDLE_LIFE:
             raise SessionOver("the session is over: sign in again")
-        if now - row.used_at >= _NOTED_EVERY:
+        if used and now - row.used_at >= _NOTED_EVERY:
             with self._store.write() as conn:
                 session_store.note_use(conn, row.token_hash, now)
         permit = self._permit_of(row, token)

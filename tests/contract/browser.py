@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -76,8 +77,28 @@ class Browser:
 
     def sign_in(self, role: str) -> None:
         """With a ticket for the key of a role."""
-        answer = self.post("/console/enter", {"ticket": self.ticket(role), "to": "/"})
+        answer = self.enter(self.ticket(role))
         assert answer.status == 303, answer.body
+
+    def enter(self, ticket: str, to: str = "/") -> asgi.Answer:
+        """Send a ticket, and say yes where a page asks whether one wants to be who it is of."""
+        answer = self.post("/console/enter", {"ticket": ticket, "to": to})
+        if answer.status == 200:
+            answer = self.post(*self.form_of("<button autofocus>Sign in as "))
+        return answer
+
+    def form_of(self, words: str) -> tuple[str, dict[str, object]]:
+        """The address and the hidden fields of the form whose HTML says so."""
+        for form in re.findall(r"<form method=\"post\".*?</form>", self.page, flags=re.DOTALL):
+            if words in unescape(form):
+                action = re.search(r'action="([^"]+)"', form)
+                hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
+                fields: dict[str, list[str]] = {}
+                for name, value in hidden:
+                    fields.setdefault(unescape(name), []).append(unescape(value))
+                assert action
+                return unescape(action[1]), dict(fields)
+        raise AssertionError(f"no form says {words!r}: {self.page}")
 
     def ticket(self, role: str) -> str:
         """What `taskrunner login` gets."""
@@ -107,7 +128,8 @@ class Browser:
         assert answer is not None
         self._keep(answer)
         if answer.headers.get("content-type", "").startswith("text/html"):
-            self.page = answer.body.decode()
+            packed = answer.headers.get("content-encoding") == "gzip"
+            self.page = (gzip.decompress(answer.body) if packed else answer.body).decode()
         return answer
 
     def _keep(self, answer: asgi.Answer) -> None:

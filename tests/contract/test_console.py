@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import html
+import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -62,10 +65,7 @@ def test_who_has_not_signed_in_is_led_to_the_page_for_it(world: ServiceInProcess
 def test_a_ticket_is_good_once_and_for_a_minute(world: ServiceInProcess) -> None:
     browser = Browser(app_of(world))
     ticket = browser.ticket("viewer")
-    assert (
-        browser.post("/console/enter", {"ticket": ticket, "to": "/p/x"}).headers["location"]
-        == "/p/x"
-    )
+    assert browser.enter(ticket, "/p/x").headers["location"] == "/p/x"
     assert "<h1>Pipelines</h1>" in browser.follow("/")
     other = Browser(browser.app)
     assert other.post("/console/enter", {"ticket": ticket}).status == 401
@@ -86,17 +86,54 @@ def test_signing_in_leads_to_pages_of_this_console_only(
     world: ServiceInProcess, target: str
 ) -> None:
     browser = Browser(app_of(world))
-    form = {"ticket": browser.ticket("viewer"), "to": target}
-    assert browser.post("/console/enter", form).headers["location"] == "/"
+    assert browser.enter(browser.ticket("viewer"), target).headers["location"] == "/"
 
 
 def test_nobody_is_signed_in_by_a_page_of_another_origin(world: ServiceInProcess) -> None:
     """Else what a victim does next would be done with the attacker's key."""
     browser = Browser(app_of(world))
-    form = {"ticket": browser.ticket("viewer")}
+    form = {"ticket": browser.ticket("viewer"), "key": "viewer"}
     answer = browser.post("/console/enter", form, **{"sec-fetch-site": "cross-site"})
     assert answer.status == 403
     assert not browser.cookies
+
+
+def test_nobody_becomes_who_a_link_says_without_being_asked(world: ServiceInProcess) -> None:
+    """A link with a stranger's ticket has a page send it: that alone signs nobody in."""
+    browser = Browser(app_of(world))
+    ticket = browser.ticket("operator")
+    assert browser.post("/console/enter", {"ticket": ticket, "to": "/p/x"}).status == 200
+    assert not browser.cookies
+    assert "Sign in as operator-user?" in browser.page
+    assert "access key operator " in browser.page
+    # What confirms another key than the page would name confirms nothing.
+    assert browser.post("/console/enter", {"ticket": ticket, "key": "viewer"}).status == 200
+    assert not browser.cookies
+    assert browser.enter(ticket, "/p/x").headers["location"] == "/p/x"
+    assert "operator-user" in browser.follow("/")
+
+
+def test_who_is_signed_in_becomes_nobody_else_unasked(
+    world: ServiceInProcess, visitor: Browser
+) -> None:
+    own = dict(visitor.cookies)
+    copy = Browser(visitor.app)
+    copy.cookies = dict(own)
+    ticket = visitor.ticket("operator")
+    for form in ({}, {"key": "operator"}, {"key": "operator", "in_place_of": "admin"}):
+        assert visitor.post("/console/enter", {"ticket": ticket, **form}).status == 200
+        assert visitor.cookies == own
+        assert "You are signed in as viewer-user" in visitor.page
+    assert visitor.enter(ticket).status == 303
+    assert "operator-user" in visitor.follow("/")
+    # The session whose place it took is over.
+    assert copy.get("/").status == 303
+
+
+def test_the_same_key_signs_in_again_without_a_question(
+    world: ServiceInProcess, visitor: Browser
+) -> None:
+    assert visitor.post("/console/enter", {"ticket": visitor.ticket("viewer")}).status == 303
 
 
 def test_over_plain_http_from_elsewhere_nobody_signs_in(world: ServiceInProcess) -> None:
@@ -118,6 +155,17 @@ def test_a_session_ends_when_it_is_not_used_and_after_half_a_day(
     assert visitor.get("/").status == 303
     visitor.sign_in("viewer")
     world.clock.advance(session_rules.IDLE_LIFE.total_seconds())
+    assert visitor.get("/").status == 303
+
+
+def test_a_page_that_is_open_by_itself_keeps_no_session_up(
+    world: ServiceInProcess, visitor: Browser
+) -> None:
+    half = session_rules.IDLE_LIFE.total_seconds() / 2
+    world.clock.advance(half)
+    assert visitor.get("/", **{"hx-request": "true"}).status == 200
+    world.clock.advance(half)
+    assert visitor.get("/", **{"hx-request": "true"}).status == 401
     assert visitor.get("/").status == 303
 
 
@@ -306,6 +354,48 @@ def test_files_are_served_with_their_kinds_to_keep(visitor: Browser) -> None:
     assert "immutable" in answer.headers["cache-control"]
     assert answer.headers["content-encoding"] == "gzip"
     assert visitor.get("/console/static/x/VENDORED.md").status == 404
+
+
+def test_large_pages_are_packed_in_the_threads_of_the_pool(
+    world: ServiceInProcess, visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the event loop everybody else would wait for it."""
+    packers: list[str] = []
+    compress = gzip.compress
+
+    def spied(body: bytes, *given: object, **more: object) -> bytes:
+        packers.append(threading.current_thread().name)
+        return compress(body, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(gzip, "compress", spied)
+    assert visitor.get("/", **{"accept-encoding": "gzip"}).headers["content-encoding"] == "gzip"
+    assert packers
+    assert threading.current_thread().name not in packers
+
+
+def test_the_theme_and_a_pause_lead_back_to_all_of_the_address(world: ServiceInProcess) -> None:
+    made = V1(world).pipeline("orders", HOURLY)
+    browser = Browser(app_of(world))
+    browser.sign_in("operator")
+    page = f"/p/{made}/grid?n=3&until=2026-02-14T00%3A00%3A00%2B00%3A00"
+    for words in (">Dark<", ">Pause<"):
+        browser.follow(f"{page}&done=resume")
+        address, form = browser.form_of(words)
+        assert form["to"] == [page]
+        assert browser.post(address, form).headers["location"].startswith(page)
+    # A page that a form was answered with cannot be asked for: the form's own page can.
+    browser.follow("/?filter=orders&sort=name")
+    assert browser.post("/bulk/pause", browser.own_form(ids=[made], to="/?sort=name")).status == 200
+    assert browser.form_of(">Dark<")[1]["to"] == ["/?sort=name"]
+
+
+def test_who_signs_in_anew_comes_back_to_all_of_the_address(world: ServiceInProcess) -> None:
+    browser = Browser(app_of(world))
+    page = "/p/df-1/i/%40a%2Fb_1/1/log?stream=StdError&offset=7"
+    browser.follow(page)
+    (target,) = re.findall(r'name="to" value="([^"]*)"', browser.page)
+    answer = browser.enter(browser.ticket("viewer"), html.unescape(target))
+    assert answer.headers["location"] == page
 
 
 def test_a_theme_is_kept(visitor: Browser) -> None:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from html import unescape
 
 import pytest
 
@@ -68,24 +67,9 @@ def status_of(world: ServiceInProcess, made: str, component: str) -> str:
     return str(found[0]["status"])
 
 
-def form_of(browser: Browser, words: str) -> tuple[str, dict[str, object]]:
-    """The address and the hidden fields of the form whose button says so."""
-    for form in re.findall(r"<form method=\"post\".*?</form>", browser.page, flags=re.DOTALL):
-        if words in unescape(form):
-            action = re.search(r'action="([^"]+)"', form)
-            hidden = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)
-            fields: dict[str, object] = {}
-            for name, value in hidden:
-                fields.setdefault(unescape(name), [])
-                fields[unescape(name)].append(unescape(value))  # type: ignore[attr-defined]
-            assert action
-            return unescape(action[1]), fields
-    raise AssertionError(f"no form says {words!r}: {browser.page}")
-
-
 def press(browser: Browser, words: str) -> None:
     """Press a button, and follow where it leads."""
-    answer = browser.post(*form_of(browser, words))
+    answer = browser.post(*browser.form_of(words))
     if answer.status == 303:
         browser.follow(answer.headers["location"])
     else:
@@ -167,6 +151,49 @@ def test_values_of_parameters_are_asked_for_and_secrets_are_not_shown(
     assert browser.post(f"/p/{made}/activate", form).status == 303
     world.settle()
     assert "good morning" in str(world.take())
+
+
+def test_a_form_that_is_sent_twice_counts_once(world: ServiceInProcess, operator: Browser) -> None:
+    """Also without scripts, which would not let a button be pressed twice."""
+    made = V1(world).pipeline("orders", [ON_DEMAND, shell("A")], activate=False)
+
+    def runs() -> int:
+        world.settle()
+        world.advance(timedelta(minutes=1))  # runs on demand are told from each other by the minute
+        return len(V1(world).got(f"/pipelines/{made}/runs")["runs"])
+
+    operator.follow(f"/p/{made}/activate")
+    form = operator.own_form()
+    assert operator.post(f"/p/{made}/activate", form).status == 303
+    assert runs() == 1
+    again = operator.post(f"/p/{made}/activate", form)
+    assert runs() == 1
+    assert "That form was sent before" in operator.follow(again.headers["location"])
+    operator.follow("/")
+    sure = operator.own_form(ids=[made], sure="true", to="/?sort=name")
+    assert operator.post("/bulk/activate", sure).status == 200
+    assert runs() == 2
+    again = operator.post("/bulk/activate", sure)
+    assert again.headers["location"] == "/?sort=name&done=again"
+    assert runs() == 2
+    assert "That form was sent before" in operator.follow(again.headers["location"])
+    # The page anew has a form anew.
+    operator.follow(f"/p/{made}/activate")
+    assert operator.post(f"/p/{made}/activate", operator.own_form()).status == 303
+    assert runs() == 3
+
+
+def test_a_form_that_was_refused_may_be_sent_again(
+    world: ServiceInProcess, operator: Browser
+) -> None:
+    _, page = failed(world)
+    operator.follow(page)
+    address, form = operator.form_of(">Rerun<")
+    ids, form["ids"] = form["ids"], ["@Nobody_2026-02-13T02:00:00"]
+    for _ in range(2):
+        assert operator.post(address, form).status in {400, 404}
+    form["ids"] = ids
+    assert operator.post(address, form).status == 303
 
 
 def test_values_are_for_keys_that_may_put_definitions(

@@ -12,19 +12,21 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from taskrunner.clock import SystemClock
 from taskrunner.console import live as live_module
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.edge import ConsoleParts
 from taskrunner.console.live import Live
 from taskrunner.service.app import EdgeSettings, create_app
-from taskrunner.service.auth import NoAuthenticator
+from taskrunner.service.auth import Authenticator, NoAuthenticator, SigV4Authenticator
 from taskrunner.service.handlers import HANDLERS
+from taskrunner.service.sessions import IDLE_LIFE, Sessions
 from taskrunner.service.store.marks import marks
 from taskrunner.service.v1.edge import EdgeParts
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
 from tests.contract.stores import STORES
-from tests.contract.v1 import V1
+from tests.contract.v1 import KEYS, V1
 from tests.servers import postgresql_database
 from tests.unit.service import asgi
 from tests.unit.service.worlds import ON_DEMAND, shell
@@ -53,16 +55,25 @@ def world(store: ServiceInProcess) -> ServiceInProcess:
 class Watch:
     """The live streams of a service without keys."""
 
-    def __init__(self, world: ServiceInProcess) -> None:
+    def __init__(self, world: ServiceInProcess, role: str | None = None) -> None:
+        """`role`: that of a visitor who has signed in, and whose streams are opened."""
         self.parts: list[EdgeParts] = []
+        authenticator: Authenticator = NoAuthenticator()
+        if role is not None:
+            authenticator = SigV4Authenticator(KEYS, region="us-east-1", clock=SystemClock())
         self.app: Starlette = create_app(
             world.service,
             handlers=HANDLERS,
-            authenticator=NoAuthenticator(),
+            authenticator=authenticator,
             settings=EdgeSettings(threads=1),
             pages=self._take,
         )
-        parts = ConsoleParts(edge=self.parts[0], sessions=None, cookies=Cookies())
+        self.cookie, sessions = "", None
+        if role is not None:
+            sessions = Sessions(world.service.store, authenticator, world.service.clock)
+            ticket = sessions.ticket(authenticator.permit_of(role))
+            self.cookie = f"taskrunner-80={sessions.enter(ticket)}"
+        parts = ConsoleParts(edge=self.parts[0], sessions=sessions, cookies=Cookies())
         self.live = Live(parts, look_s=0.001)
 
     def _take(self, parts: EdgeParts) -> list[Any]:
@@ -75,7 +86,10 @@ class Watch:
             "method": "GET",
             "path": "/console/live",
             "query_string": query.encode(),
-            "headers": [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()],
+            "headers": [
+                (k.replace("_", "-").encode(), v.encode())
+                for k, v in {"cookie": self.cookie, **headers}.items()
+            ],
         }
         return await self.live._answer(Request(scope))  # what the route calls
 
@@ -181,6 +195,30 @@ def test_nobody_is_told_of_what_is_not_theirs(world: ServiceInProcess) -> None:
     assert stranger.get(f"/console/live?of={made}").status == 404
     stranger.sign_in("runner")
     assert stranger.get("/console/live").status == 403
+
+
+def test_a_stream_ends_with_its_session_though_there_is_always_something_to_tell(
+    world: ServiceInProcess,
+) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    watch = Watch(world, role="viewer")
+
+    async def main() -> None:
+        async with watch.stream(f"of={made}") as events:
+            await anext(events)
+            assert "event: changed" in await anext(events)
+            # Half of the time in which a session that nobody uses is over: it goes on.
+            world.clock.advance(IDLE_LIFE / 2)
+            await asyncio.to_thread(V1(world).did, f"/pipelines/{made}/pause")
+            assert "event: changed" in await anext(events)
+            # The stream has not made use of it: then it is over, as without a stream.
+            world.clock.advance(IDLE_LIFE / 2)
+            await asyncio.to_thread(V1(world).did, f"/pipelines/{made}/resume")
+            assert "event: over" in await anext(events)
+            with pytest.raises(StopAsyncIteration):
+                await anext(events)
+
+    run(watch, main)
 
 
 def test_so_many_pages_are_told_at_a_time(

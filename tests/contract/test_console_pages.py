@@ -178,6 +178,41 @@ def test_a_schedule_that_is_none_says_why(world: ServiceInProcess, visitor: Brow
 # -- all of them --------------------------------------------------------------------------------
 
 
+def test_instances_of_any_id_have_their_pages(world: ServiceInProcess, visitor: Browser) -> None:
+    """What stands in an address has a meaning there, or is changed by browsers and proxies."""
+    names = [
+        "a/b",
+        "50%",
+        "100%25",
+        "what?",
+        "a#b",
+        "../up",
+        "a b",
+        "größe",
+        "a;b=c&d",
+        "a\\b",
+        "+",
+    ]
+    made = V1(world).pipeline("orders", [ON_DEMAND, *map(shell, names)])
+    world.conclude(world.take(), "FAILED", "CommandFailed", "exit code 1")
+    links = {
+        html.unescape(link)
+        for tab in ("grid", "graph")
+        for link in re.findall(r'href="([^"]+/i/[^"]+)"', visitor.follow(f"/p/{made}/{tab}"))
+    }
+    assert len(links) == len(names)
+    for link in links:
+        (name,) = re.findall("<h1>(.*)</h1>", visitor.follow(link))
+        names.remove(html.unescape(name))
+        address, form = visitor.form_of("Cancel …")
+        assert visitor.post(address, form).status == 200
+        assert "Cancel: 1 instance" in visitor.page
+    assert names == []
+    (tried,) = {link for link in links if "CommandFailed" in visitor.follow(link)}
+    assert "CommandFailed" in visitor.follow(f"{tried}/1")
+    assert visitor.get(f"{tried}/1/log").status == 200
+
+
 def test_what_others_say_is_text_on_these_pages(world: ServiceInProcess, visitor: Browser) -> None:
     nasty = "<script>alert(1)</script> \"'& \u202e"
     made = V1(world).pipeline(nasty, [CASCADE, shell("A'\"<i>t", name=nasty)])

@@ -61,11 +61,13 @@ def test_a_shells_key_signs_a_browser_in_once(capsys: pytest.CaptureFixture[str]
         told = capsys.readouterr().out
         (ticket,) = re.findall(rf"{re.escape(url)}/console/enter#(\S+)", told)
         assert f"paste the ticket:\n{ticket}" in told
-        answer = ask(url, "POST", "/console/enter", {"ticket": ticket}, "")
+        confirmed = {"ticket": ticket, "key": "viewer"}
+        assert ask(url, "POST", "/console/enter", {"ticket": ticket}, "").status == 200
+        answer = ask(url, "POST", "/console/enter", confirmed, "")
         assert answer.status == 303
         cookie = str(answer.headers["set-cookie"]).partition(";")[0]
         assert ask(url, "GET", "/", {}, cookie).status == 200
-        assert ask(url, "POST", "/console/enter", {"ticket": ticket}, "").status == 401
+        assert ask(url, "POST", "/console/enter", confirmed, "").status == 401
         assert ask(url, "GET", "/", {}, "").status == 303
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from taskrunner.console.edge import Answer, local
+from taskrunner.console.edge import Answer
+from taskrunner.console.once import once
 from taskrunner.console.pages.answers import saying, shown
 from taskrunner.console.views import actions as views
 from taskrunner.console.views import addresses
+from taskrunner.console.views.addresses import local
 from taskrunner.console.views.parameters import parameters_of
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
@@ -37,13 +39,19 @@ _BULK: Mapping[str, Handler] = {
 }
 #: The prefix of a parameter's value in a form.
 VALUE = "value-"
+#: What is told of a form that was sent before.
+AGAIN = "again"
 _RUNS_OF_BULK = 1
 
 
 def act(visit: Visit) -> Answer:
-    """`POST /p/ID/do/VERB`: do it, and go back to where the form was."""
+    """`POST /p/ID/do/VERB`: do it, once, and go back to where the form was."""
+    back = local(visit.field("to") or addresses.pipeline(visit.names["pipeline_id"], "grid"))
+    return once(visit, lambda: _done(visit, back), again=Answer(go_to=saying(back, AGAIN)))
+
+
+def _done(visit: Visit, back: str) -> Answer:
     key, verb = visit.names["pipeline_id"], visit.names["verb"]
-    back = local(visit.field("to") or addresses.pipeline(key, "grid"))
     if verb in _OF_PIPELINE:
         visit.asked(_OF_PIPELINE[verb], visit.form, pipeline_id=key)
         return Answer(go_to=saying(back, verb))
@@ -97,8 +105,13 @@ def activate(visit: Visit) -> Answer:
         for name, texts in visit.form.items()
         if name.startswith(VALUE) and any(texts)
     }
-    visit.ask(actions.activate, pipeline_id=key, parameter_values=values, start=None)
-    return Answer(go_to=saying(addresses.pipeline(key, "grid"), "activate"))
+    back = addresses.pipeline(key, "grid")
+
+    def work() -> Answer:
+        visit.ask(actions.activate, pipeline_id=key, parameter_values=values, start=None)
+        return Answer(go_to=saying(back, "activate"))
+
+    return once(visit, work, again=Answer(go_to=saying(back, AGAIN)))
 
 
 def backfill(visit: Visit) -> Answer:
@@ -134,11 +147,18 @@ def bulk(visit: Visit) -> Answer:
     is_sure = visit.field("sure") == "true"
     if not visit.form.get("ids"):
         raise InvalidRequest("no pipeline was chosen")
-    found = visit.asked(_BULK[verb], visit.form, dry_run="false" if is_sure else "true", **members)
-    page = views.bulk_plan(verb, found)
-    if is_sure:
-        return shown(visit, "done.html", plan=page)
-    return _planned(visit, page, f"/bulk/{verb}")
+
+    def changed(dry_run: str) -> views.Plan:
+        found = visit.asked(_BULK[verb], visit.form, dry_run=dry_run, **members)
+        return views.bulk_plan(verb, found)
+
+    if not is_sure:
+        return _planned(visit, changed("true"), f"/bulk/{verb}")
+    return once(
+        visit,
+        lambda: shown(visit, "done.html", plan=changed("false")),
+        again=Answer(go_to=saying(local(visit.field("to")), AGAIN)),
+    )
 
 
 def _planned(visit: Visit, page: views.Plan, address: str) -> Answer:

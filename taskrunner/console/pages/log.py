@@ -9,6 +9,7 @@ from taskrunner.console.views.logs import log_view
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import InvalidRequest
+from taskrunner.model.states import ATTEMPT_TERMINAL
 from taskrunner.service.v1.faults import NotFound, NotKept
 from taskrunner.service.v1.instances import show_instance
 from taskrunner.service.v1.logs import show_log
@@ -39,7 +40,14 @@ def log(visit: Visit) -> Answer:
         line=line(pipeline.summary),
         instance=instance,
         attempt=attempt,
-        page=log_view(address, stream, found, problem=problem),
+        page=log_view(
+            address,
+            stream,
+            found,
+            at_end=not (visit.first("offset") or visit.first("before")),
+            running=attempt.status not in ATTEMPT_TERMINAL,
+            problem=problem,
+        ),
     )
 
 

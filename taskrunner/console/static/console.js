@@ -97,7 +97,7 @@ function keepState() {
     href: focused && focused.getAttribute("href"),
     chosen: [...live.querySelectorAll("input:checked")].map((input) => input.value),
     open: [...live.querySelectorAll("details[open] > summary")].map((line) => line.textContent),
-    scrolled: [...live.querySelectorAll(".scroll, .log")].map((box) => [box.scrollLeft, box.scrollTop]),
+    scrolled: [...live.querySelectorAll(".scroll, .log")].map((box) => [box.scrollLeft, box.scrollTop, isAtEnd(box)]),
   };
 }
 
@@ -111,7 +111,9 @@ function giveBackState() {
     if (kept.open.includes(line.textContent)) line.parentElement.open = true;
   }
   live.querySelectorAll(".scroll, .log").forEach((box, index) => {
-    [box.scrollLeft, box.scrollTop] = kept.scrolled[index] || [0, 0];
+    const [left, top, atEnd] = kept.scrolled[index] || [0, 0, true];
+    box.scrollLeft = left;
+    box.scrollTop = atEnd && box.matches(".log.end") ? box.scrollHeight : top;
   });
   const again = kept.href && live.querySelector(`a[href="${CSS.escape(kept.href)}"]`);
   if (again) {
@@ -127,6 +129,48 @@ function giveBackState() {
 
 function begin() {
   document.querySelectorAll("[data-grid]").forEach(roveGrid);
+  follow();
+}
+
+// A log that grows is asked for anew while its end is looked at: not while somebody reads further
+// up or has chosen some of it to copy, and not in a tab that nobody sees.
+let following = null;
+
+function isAtEnd(box) {
+  return box.scrollTop + box.clientHeight >= box.scrollHeight - 4;
+}
+
+function isReading(live) {
+  const box = live.querySelector(".log.end");
+  const chosen = document.getSelection();
+  return document.hidden || (box && !isAtEnd(box)) || (!chosen.isCollapsed && live.contains(chosen.anchorNode));
+}
+
+function follow() {
+  clearTimeout(following);
+  const live = document.getElementById("live");
+  const growing = live && live.querySelector("[data-follow]");
+  if (!growing) return;
+  following = setTimeout(() => {
+    if (isReading(live)) follow(); else htmx.trigger(live, "changed");
+  }, 1000 * growing.dataset.follow);
+}
+
+function toEnds() {
+  document.querySelectorAll(".log.end").forEach((box) => { box.scrollTop = box.scrollHeight; });
+}
+
+// The theme changes in place: what has been typed into the page's forms stays.
+function switchTheme(event) {
+  const form = event.target.closest("[data-switch=theme]");
+  if (!form) return;
+  event.preventDefault();
+  const button = form.elements.theme;
+  const theme = button.value;
+  fetch(form.action, { method: "POST", redirect: "manual", body: new URLSearchParams({ theme, to: "/" }) });
+  document.documentElement.dataset.theme = theme;
+  button.value = theme === "dark" ? "light" : "dark";
+  button.textContent = theme === "dark" ? "Light" : "Dark";
 }
 
 // A browser holds few connections to a host: a tab that nobody sees holds none of them.
@@ -140,7 +184,11 @@ function listen() {
   const place = document.querySelector("[data-live]");
   if (!place || stream || document.hidden) return;
   stream = new EventSource(place.dataset.live);
-  stream.addEventListener("changed", () => { htmx.trigger("#live", "changed"); });
+  stream.addEventListener("changed", () => {
+    const live = document.getElementById("live");
+    // A log that somebody reads is left alone: it is looked at again when they are at its end.
+    if (!live.querySelector("[data-follow]") || !isReading(live)) htmx.trigger(live, "changed");
+  });
   stream.addEventListener("over", () => { unlisten(); stale(true); });
 }
 
@@ -151,11 +199,13 @@ function unlisten() {
 
 // What is pressed twice is done once.
 function submitted(event) {
+  if (event.defaultPrevented) return;
   const buttons = event.target.querySelectorAll("button");
   setTimeout(() => { buttons.forEach((button) => { button.disabled = true; }); }, 0);
 }
 
 document.addEventListener("keydown", pressed);
+document.addEventListener("submit", switchTheme);
 document.addEventListener("submit", submitted);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) unlisten(); else listen();
@@ -167,4 +217,4 @@ document.addEventListener("htmx:sendError", () => stale(true));
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
 });
-document.addEventListener("DOMContentLoaded", () => { begin(); enterWithTicket(); listen(); });
+document.addEventListener("DOMContentLoaded", () => { toEnds(); begin(); enterWithTicket(); listen(); });

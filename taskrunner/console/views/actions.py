@@ -29,6 +29,7 @@ _TOLD: Mapping[str, str] = {
     "deactivate": "The pipeline is deactivated.",
     "pause": "Nothing new begins until it is resumed.",
     "resume": "It goes on.",
+    "again": "That form was sent before: it counts once.",
 }
 _ENDED = {str(status) for status in INSTANCE_TERMINAL}
 

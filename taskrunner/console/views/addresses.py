@@ -43,5 +43,12 @@ def with_query(path: str, query: Mapping[str, Sequence[str]], **changes: str | N
     return f"{path}?{text}" if text else path
 
 
+def local(target: str) -> str:
+    """A path of ours; anything else is the first page."""
+    if not target.startswith("/") or target.startswith(("//", "/\\")):
+        return "/"
+    return target if target.isprintable() else "/"
+
+
 def _part(text: str) -> str:
     return quote(text, safe=_PLAIN)

@@ -10,6 +10,8 @@ from taskrunner.console.views.ansi import Piece, pieces
 from taskrunner.service.v1.requests import LogName
 from taskrunner.service.v1.shapes import LogPage
 
+#: Agents push the parts of a log that grows about as often.
+FOLLOW_S = 5
 _WORDS: Mapping[LogName, str] = {
     LogName.OUTPUT: "Output",
     LogName.ERROR: "Errors",
@@ -40,10 +42,26 @@ class LogView:
     final: bool
     #: Why there is nothing to show.
     problem: str
+    #: This page's address, and whether it shows the log's end.
+    here: str
+    at_end: bool
+    #: Every so many seconds an open page asks for the log's end anew; 0: it does not grow.
+    follows: int
 
 
-def log_view(address: str, stream: LogName, found: LogPage | None, *, problem: str = "") -> LogView:
-    """The page of an answer, or of why there is none."""
+def log_view(
+    address: str,
+    stream: LogName,
+    found: LogPage | None,
+    *,
+    at_end: bool = False,
+    running: bool = False,
+    problem: str = "",
+) -> LogView:
+    """The page of an answer, or of why there is none.
+
+    `at_end`: it was asked for as the log's end; `running`: the attempt still writes to it.
+    """
 
     def to(**query: str) -> str:
         return addresses.with_query(address, {"stream": [stream.value]}, **query)
@@ -67,6 +85,9 @@ def log_view(address: str, stream: LogName, found: LogPage | None, *, problem: s
         end=to() if found and not found.last else "",
         final=found.final if found else True,
         problem=problem,
+        here=to(),
+        at_end=at_end,
+        follows=FOLLOW_S if found and at_end and running and not found.final else 0,
     )
 
 

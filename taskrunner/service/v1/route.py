@@ -51,14 +51,22 @@ class Route:
 
     def takes(self, path: str) -> Mapping[str, str] | None:
         """The members that a path, percent-encoded, holds; None: it is another route's."""
-        wanted, given = self.path.split("/"), path.split("/")
-        if len(wanted) != len(given):
+        return named_parts(self.path, path)
+
+
+def named_parts(pattern: str, path: str) -> Mapping[str, str] | None:
+    """What stands in a path, percent-encoded, where a pattern has names in braces; None: no match.
+
+    Parts are told from each other before they are decoded: an id may have a slash in it.
+    """
+    wanted, given = pattern.split("/"), path.split("/")
+    if len(wanted) != len(given):
+        return None
+    found: dict[str, str] = {}
+    for place, part in zip(wanted, given, strict=True):
+        name = _NAME.fullmatch(place)
+        if name is None and place != part:
             return None
-        found: dict[str, str] = {}
-        for pattern, part in zip(wanted, given, strict=True):
-            name = _NAME.fullmatch(pattern)
-            if name is None and pattern != part:
-                return None
-            if name is not None:
-                found[name[1]] = unquote(part, errors="replace")
-        return found if all(found.values()) else None
+        if name is not None:
+            found[name[1]] = unquote(part, errors="replace")
+    return found if all(found.values()) else None
