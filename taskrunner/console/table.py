@@ -20,6 +20,7 @@ from taskrunner.console.pages.definition import file as definition_file
 from taskrunner.console.pages.graph import graph
 from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import log
+from taskrunner.console.pages.log_search import log_search
 from taskrunner.console.pages.pipeline import grid, pipeline, run, runs
 from taskrunner.console.pages.pipelines import pipelines
 from taskrunner.console.pages.schedule import schedule
@@ -57,6 +58,7 @@ PAGES: Sequence[Page] = (
     Page(path=_INSTANCE, handler=instance),
     Page(path=f"{_INSTANCE}/{{number}}", handler=instance),
     Page(path=f"{_INSTANCE}/{{number}}/log", handler=log),
+    Page(path=f"{_INSTANCE}/{{number}}/log/search", handler=log_search),
 )
 
 

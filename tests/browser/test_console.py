@@ -54,6 +54,12 @@ def made(site: Site) -> dict[str, str]:
             v1.world.advance(timedelta(minutes=11))
         (one,) = v1.got(f"/pipelines/{found['failed']}/instances", component="Extract")["instances"]
         found["instance"] = one["id"]
+        attempts = v1.got(f"/pipelines/{found['failed']}/instances/{quote(one['id'])}")["attempts"]
+        place = folder_of("logs/x", found["failed"], "Extract", one["id"], attempts[1]["id"])
+        (site.folder / place).mkdir(parents=True)
+        lines = (f"row {n} was {'refused' if n % 90 == 0 else 'taken'}" for n in range(1, 400))
+        log = "\n".join([*lines, f"refused: {NASTY}", ""])
+        (site.folder / place / whole_name("StdOutput")).write_bytes(gzip.compress(log.encode()))
         hourly = [scheduled(maxActiveInstances="5"), schedule(), shell("Hourly")]
         found["hourly"] = v1.pipeline("every hour", hourly)
         found["waiting"] = v1.pipeline("waiting", [CASCADE, shell("A", workerGroup="nobody")])
@@ -112,6 +118,8 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "&redo=all",
         "instance": f"/p/{failed}/i/{instance}",
         "log": f"/p/{failed}/i/{instance}/1/log",
+        "log-lines": f"/p/{failed}/i/{instance}/2/log?offset=7000",
+        "log-search": f"/p/{failed}/i/{instance}/2/log/search?text=REFUSED",
     }
 
 
@@ -352,6 +360,7 @@ def test_nothing_that_others_say_becomes_markup_or_runs(
     )
     paths += [f"/p/{key}/{tab}" for tab in tabs]
     paths.append(f"/p/{key}/i/{quote(one['id'], safe='@:')}")
+    paths.append(f"/p/{made['failed']}/i/{quote(made['instance'])}/2/log/search?text=img")
     for path in paths:
         window.to(path)
         window.page.wait_for_timeout(50)
@@ -393,6 +402,23 @@ def test_colors_of_a_log_are_shown_and_its_tricks_are_not(
     assert window.page.evaluate("window.hit") is None
     assert window.page.locator("main .log a").count() == 0
     assert "<img src=x" in window.text()
+
+
+def test_a_line_that_was_found_is_shown_where_it_stands(look: Opened, made: dict[str, str]) -> None:
+    """By keys alone: to the box, the text, the first line, its place."""
+    window = look().to(f"/p/{made['failed']}/i/{quote(made['instance'], safe='@:')}/2/log")
+    keys = window.page.keyboard
+    keys.press("/")
+    keys.type("row 180 WAS")
+    keys.press("Enter")
+    window.page.wait_for_url(re.compile("/log/search"))
+    assert window.page.locator("mark").all_inner_texts() == ["row 180 was"]
+    keys.press("j")
+    keys.press("Enter")
+    window.page.wait_for_url(re.compile(r"/log\?.*#b\d+$"))
+    line = window.page.locator(".line:target")
+    assert line.inner_text().strip("# \n") == "row 180 was refused"
+    assert line.is_visible()
 
 
 def test_the_checks_are_those_that_were_published() -> None:

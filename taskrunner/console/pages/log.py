@@ -24,10 +24,7 @@ def log(visit: Visit) -> Answer:
     pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
     instance = visit.ask(show_instance, pipeline_id=key, instance_id=instance_id)
     attempt = attempt_of(instance, visit.names["number"])
-    wanted = visit.first("stream", LogName.OUTPUT.value)
-    if wanted not in list(LogName):
-        raise InvalidRequest(f"stream: wanted {', '.join(LogName)}, found {wanted!r}")
-    stream, found, problem = LogName(wanted), None, ""
+    stream, found, problem = stream_of(visit), None, ""
     try:
         found = visit.asked(show_log, visit.query, pipeline_id=key, attempt_id=attempt.id)
     except NotKept as error:
@@ -49,6 +46,14 @@ def log(visit: Visit) -> Answer:
             problem=problem,
         ),
     )
+
+
+def stream_of(visit: Visit) -> LogName:
+    """The log that an address names. Raises InvalidRequest."""
+    wanted = visit.first("stream", LogName.OUTPUT.value)
+    if wanted not in list(LogName):
+        raise InvalidRequest(f"stream: wanted {', '.join(LogName)}, found {wanted!r}")
+    return LogName(wanted)
 
 
 def attempt_of(instance: Instance, number: str) -> AttemptSummary:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from taskrunner.service.logs.pages import Before, Page, from_a_line, to_a_line
 
+_PIECE = 1 << 20
+
 
 class KeptLog:
     """One log of an attempt. It is there as soon as the attempt's folder is."""
-
-    #: Whoever looks here has found the folder.
-    any = True
 
     def __init__(self, path: Path, *, final: bool) -> None:
         """`final`: its attempt is over, so that nobody writes to it any more."""
@@ -38,6 +38,16 @@ class KeptLog:
         """What stands before a block: this has none, so that nobody was told of one."""
         return Page(text=b"", final=self._final)
 
+    def pieces(self, offset: int, most: int) -> Iterator[tuple[int, bytes]]:
+        """What follows a place, up to so many bytes, a piece at a time with its place."""
+        end = offset + most
+        while offset < end:
+            text, _ = self._read(offset, min(_PIECE, end - offset))
+            if not text:
+                return
+            yield offset, text
+            offset += len(text)
+
     def _before(self, end: int | None, limit: int) -> Page:
         """What ends at a place, or (None) where the log ends now."""
         until = self._size() if end is None else end
@@ -60,4 +70,4 @@ class KeptLog:
             return b"", 0
         with os.fdopen(descriptor, "rb") as file:
             whole = os.fstat(descriptor).st_size
-            return (os.pread(file.fileno(), size, start) if size else b""), whole
+            return (os.pread(file.fileno(), size, min(start, whole)) if size else b""), whole

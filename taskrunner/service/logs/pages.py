@@ -197,6 +197,26 @@ class Log:
         end = self._parts[-1][0][1] if self._parts else 0
         return Page(text=text, offset=begin, last=begin + len(text) >= end)
 
+    def pieces(self, offset: int, most: int) -> Iterator[tuple[int, bytes]]:
+        """What follows a place, up to so many bytes, a piece at a time with its place.
+
+        Raises TooFar.
+        """
+        if self._whole is not None:
+            for text in _some(self._inflated(), offset, most):
+                if text:
+                    yield offset, text
+                    offset += len(text)
+            return
+        end = offset + most
+        while offset < end:
+            page = self._from(offset, min(_PIECE, end - offset))
+            if page.text and page.offset is not None:
+                yield page.offset, page.text
+                offset = page.offset + len(page.text)
+            if page.last or not page.text:
+                return
+
     def _part(self, uri: str, skip: int, limit: int) -> bytes:
         return b"".join(_some(inflated(self._pieces(uri)), skip, limit))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskrunner.errors import TaskError
+from taskrunner.errors import InvalidRequest, TaskError
 from taskrunner.model.log_names import folder_of, safe_name
 from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import ATTEMPT_TERMINAL
@@ -13,14 +15,22 @@ from taskrunner.secret import Secret
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.logs.kept import KeptLog
-from taskrunner.service.logs.pages import Before, Log, LogStore, NotGzip, Page, TooFar
+from taskrunner.service.logs.pages import Before, Log, NotGzip, Page, TooFar
 from taskrunner.service.logs.places import open_logs
+from taskrunner.service.logs.search import Search
 from taskrunner.service.runtime import moment
 from taskrunner.service.v1.faults import NotKept
 from taskrunner.service.v1.instances import one_attempt, one_instance
-from taskrunner.service.v1.requests import ShowLog
+from taskrunner.service.v1.log_shapes import LogMatch, LogMatches
+from taskrunner.service.v1.requests import SearchLog, ShowLog
 from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
 from taskrunner.service.v1.shapes import LogPage
+
+#: Of a log, so many bytes are looked through for an answer: about a second of work.
+_SEARCHED_AT_ONCE = 64 << 20
+_LONGEST_TEXT = 200
+#: No log is longer.
+_FARTHEST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +48,8 @@ class _Place:
 def show_log(service: Service, caller: Caller, request: ShowLog) -> LogPage:
     """A page of a log of an attempt."""
     place = _place(service, caller, request)
-    store = open_logs(service.settings.logs)
-    try:
-        page, before = _page(store, place, request)
-    except TaskError as error:
-        reason = error.error_id if isinstance(place.folder, Secret) else str(error)
-        raise NotKept(f"the log cannot be read: {reason}") from error
-    except NotGzip as error:
-        raise NotKept(f"{place.shown} has no gzipped log of {request.stream}") from error
-    except TooFar as error:
-        raise NotKept(
-            "that place is too far from the log's beginning to be looked for: ask for its end, "
-            f"and for what stands before it, or read {place.shown} yourself"
-        ) from error
+    with _readable(place, request.stream):
+        page, before = _page(_log(service, place, request.stream), request)
     return LogPage(
         stream=request.stream,
         place=place.shown,
@@ -63,7 +62,58 @@ def show_log(service: Service, caller: Caller, request: ShowLog) -> LogPage:
     )
 
 
-def _place(service: Service, caller: Caller, request: ShowLog) -> _Place:
+def search_log(service: Service, caller: Caller, request: SearchLog) -> LogMatches:
+    """Lines of a log that have a text: some, and some of a long log at a time."""
+    if not 0 < len(request.text) <= _LONGEST_TEXT:
+        raise InvalidRequest(f"text: wanted 1 to {_LONGEST_TEXT} letters")
+    offset, lines = from_marker(request.marker, int, int) if request.marker else (0, 0)
+    if not 0 <= offset < _FARTHEST:
+        raise InvalidRequest("marker: it is not one that an answer to this gave")
+    place = _place(service, caller, request)
+    search = Search(offset=offset, lines=lines)
+    with _readable(place, request.stream):
+        log = _log(service, place, request.stream)
+        search.look(
+            log.pieces(offset, _SEARCHED_AT_ONCE),
+            request.text,
+            most=request.limit,
+            until=offset + _SEARCHED_AT_ONCE,
+        )
+    return LogMatches(
+        stream=request.stream,
+        place=place.shown,
+        matches=tuple(
+            LogMatch(
+                number=found.number,
+                offset=found.offset,
+                page=found.page,
+                text=found.text.decode("utf-8", "replace"),
+            )
+            for found in search.matches
+        ),
+        searched=search.offset,
+        marker=to_marker(search.offset, search.lines) if search.more else None,
+    )
+
+
+@contextmanager
+def _readable(place: _Place, stream: str) -> Iterator[None]:
+    """Raises NotKept, with words for people, where a log cannot be read."""
+    try:
+        yield
+    except TaskError as error:
+        reason = error.error_id if isinstance(place.folder, Secret) else str(error)
+        raise NotKept(f"the log cannot be read: {reason}") from error
+    except NotGzip as error:
+        raise NotKept(f"{place.shown} has no gzipped log of {stream}") from error
+    except TooFar as error:
+        raise NotKept(
+            "that place is too far from the log's beginning to be looked for: ask for its end, "
+            f"and for what stands before it, or read {place.shown} yourself"
+        ) from error
+
+
+def _place(service: Service, caller: Caller, request: ShowLog | SearchLog) -> _Place:
     with looking_at(service, caller, request.pipeline_id) as (conn, pipeline, _):
         attempt = one_attempt(conn, pipeline.pipeline_id, request.attempt_id)
         row = one_instance(conn, pipeline.pipeline_id, attempt.instance_id)
@@ -91,19 +141,22 @@ def _place(service: Service, caller: Caller, request: ShowLog) -> _Place:
     )
 
 
-def _page(store: LogStore, place: _Place, request: ShowLog) -> tuple[Page, str | None]:
-    """The page, and what stands before it."""
+def _log(service: Service, place: _Place, stream: str) -> Log | KeptLog:
+    """One of an attempt's logs. Raises NotKept where the attempt is over and there are none."""
     over = place.attempt.status in ATTEMPT_TERMINAL
-    log: Log | KeptLog
     if place.is_kept:
-        log = KeptLog(Path(place.folder) / request.stream, final=over)
-    else:
-        log = Log(store, str(place.folder), request.stream)
+        return KeptLog(Path(place.folder) / stream, final=over)
+    log = Log(open_logs(service.settings.logs), str(place.folder), stream)
     if not log.any and over:
         raise NotKept(
             f"no log of {place.attempt.attempt_id} is in {place.shown}: it was not pushed yet, "
             "was moved or deleted, or its agent pushes none there"
         )
+    return log
+
+
+def _page(log: Log | KeptLog, request: ShowLog) -> tuple[Page, str | None]:
+    """The page, and what stands before it."""
     if request.before is not None:
         page = _before(log, request)
     elif request.offset is not None:

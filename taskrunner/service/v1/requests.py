@@ -145,6 +145,18 @@ class ShowLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchLog:
+    """Lines of a log of an attempt that have a text, from the log's beginning on."""
+
+    pipeline_id: str = about(_PIPELINE)
+    attempt_id: str = about("The attempt's id.")
+    text: str = about("What the lines have in them, in whatever case; 200 letters at most.")
+    stream: LogName = about("Which log.", default=LogName.OUTPUT)
+    limit: int = about("How many lines at most.", default=100, least=1, most=MOST_ON_PAGE)
+    marker: str | None = about("The marker of the answer before.", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShowDefinition:
     """A version of a definition."""
 

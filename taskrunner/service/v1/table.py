@@ -15,6 +15,7 @@ from taskrunner.service.v1 import (
     definition_shapes,
     definitions,
     instances,
+    log_shapes,
     logs,
     outcomes,
     pipelines,
@@ -116,6 +117,15 @@ ROUTES: tuple[Route, ...] = (
         reply=shapes.LogPage,
         handler=logs.show_log,
         summary="A page of a log of an attempt, read from where agents push it.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_PIPELINE}/attempts/{{attempt_id}}/log/search",
+        action="DescribeObjects",
+        request=requests.SearchLog,
+        reply=log_shapes.LogMatches,
+        handler=logs.search_log,
+        summary="Lines of a log of an attempt that have a text.",
     ),
     Route(
         method="GET",
