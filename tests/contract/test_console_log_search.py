@@ -28,13 +28,16 @@ class Logged:
     def __init__(self, world: ServiceInProcess, folder: Path) -> None:
         self.v1 = V1(world)
         self.key = self.v1.pipeline("p", [ON_DEMAND, shell("A", pipelineLogUri="s3://logs/")])
-        task = world.take()
-        attempt = task.attempt_id
+        self._world, self._task = world, world.take()
+        attempt = self._task.attempt_id
         self.folder = folder / folder_of("logs", self.key, "A", f"@A_{T}", attempt)
         self.folder.mkdir(parents=True)
         self.log = f"/pipelines/{self.key}/attempts/{seg(attempt)}/log"
         self.page = f"/p/{self.key}/i/{quote(f'@A_{T}', safe='@:')}/1/log"
-        self.end = lambda: world.conclude(task)
+
+    def end(self) -> None:
+        """Have the attempt be over."""
+        self._world.conclude(self._task)
 
 
 @pytest.fixture(scope="module")

@@ -60,10 +60,8 @@ class Search:
         self.more = self.offset >= until
 
     def _look_closely(self, start: int, block: bytes, needle: _Needle, most: int) -> None:
-        at = 0
-        while at < len(block):
-            end = block.find(b"\n", at) + 1 or len(block)
-            if needle.is_in(line := block[at:end]):
+        for at, line in _lines(block):
+            if needle.is_in(line):
                 self.matches.append(
                     Match(
                         offset=start + at,
@@ -73,11 +71,19 @@ class Search:
                     )
                 )
             self.lines += line.count(b"\n")
-            at = end
-            self.offset = start + at
+            self.offset = start + at + len(line)
             if len(self.matches) >= most:
                 self.more = True
                 return
+
+
+def _lines(block: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines with their places in a block."""
+    at = 0
+    while at < len(block):
+        end = block.find(b"\n", at) + 1 or len(block)
+        yield at, block[at:end]
+        at = end
 
 
 class _Needle:
