@@ -15,6 +15,7 @@ from taskrunner.console.pages.alarms import alarms
 from taskrunner.console.pages.alarms import retry as retry_alarms
 from taskrunner.console.pages.audit import audit
 from taskrunner.console.pages.audit import of_pipeline as audit_of_pipeline
+from taskrunner.console.pages.compare import compare
 from taskrunner.console.pages.definition import definition
 from taskrunner.console.pages.definition import file as definition_file
 from taskrunner.console.pages.graph import graph
@@ -42,6 +43,7 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/graph", handler=graph),
     Page(path=f"{_PIPELINE}/runs", handler=runs),
     Page(path=f"{_PIPELINE}/run/{{start}}", handler=run),
+    Page(path=f"{_PIPELINE}/compare", handler=compare),
     Page(path=f"{_PIPELINE}/waiting", handler=of_pipeline),
     Page(path=f"{_PIPELINE}/definition", handler=definition),
     Page(path=f"{_PIPELINE}/definition/file", handler=definition_file),

@@ -74,6 +74,15 @@ def made(site: Site) -> dict[str, str]:
         found["checked"] = v1.pipeline(
             "checked", [CASCADE, checked, rows, {**write, "output": ref("Rows")}, read]
         )
+        found["again"] = v1.pipeline(
+            "run again", [{**CASCADE, "workerGroup": "again"}, *map(shell, ("A", "B", "C"))]
+        )
+        for seconds in (2, 40):
+            tasks = [v1.world.take("again") for _ in range(3)]
+            for task in tasks:
+                v1.world.advance(timedelta(seconds=seconds))
+                v1.world.conclude(task, "FINISHED")
+            v1.did(f"/pipelines/{found['again']}/activate")
         found["edited"] = v1.pipeline("edited", [CASCADE, *map(shell, ("A", "B", "C"))])
         edited = [{**CASCADE, "schedule": ref("Gone")}, shell("A"), shell("D", retries="3")]
         v1.world.service.put_definition(found["edited"], as_definition(edited))
@@ -109,6 +118,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "schedule": f"/p/{made['hourly']}/schedule",
         "schedule-on-demand": f"/p/{failed}/schedule",
         "runs": f"/p/{failed}/runs",
+        "compare": f"/p/{made['again']}/compare",
         "pipeline-waiting": f"/p/{made['waiting']}/waiting",
         "definition": f"/p/{made['nasty']}/definition",
         "definition-marks": f"/p/{made['edited']}/definition",
