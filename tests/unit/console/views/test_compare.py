@@ -23,6 +23,9 @@ def step(
     component: str, start: datetime = NOW, took: float | None = 10, **fields: Any
 ) -> InstanceSummary:
     given: dict[str, Any] = {
+        "name": component,
+        "type": "ShellCommandActivity",
+        "category": "activity",
         "id": f"@{component}_{start:%H}",
         "status": InstanceStatus.FINISHED,
         "end": start + HOUR,
@@ -31,8 +34,7 @@ def step(
         "began": start,
         "ended": None if took is None else start + timedelta(seconds=took),
     }
-    about = {"name": component, "type": "ShellCommandActivity", "category": "activity"}
-    return InstanceSummary(component_id=component, start=start, **about, **{**given, **fields})
+    return InstanceSummary(component_id=component, start=start, **{**given, **fields})
 
 
 def compared(now: list[InstanceSummary], before: list[InstanceSummary]) -> ComparePage:
