@@ -90,10 +90,12 @@ unit: $(VENV)/stamp-dev
 # (pytest.mark.xdist_group) stay in one process, one after the other.
 test: WORKERS ?= $(shell echo $$(($(CORES) + 2)))
 test: EVERYTHING = --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder \
-  --cov --cov-report=term
+  --cov --cov-report= --cov-fail-under=0
 test: $(VENV)/stamp-dev
 	@scripts/install-servers
 	@$(PYTEST) $(if $(strip $(ARGS)),$(ARGS),$(EVERYTHING))
+# The gate. pytest-cov would look through all files twice, once for the total alone.
+	$(if $(strip $(ARGS)),,@$(BIN)/coverage report)
 
 # Without its tools, or without being root, these tests say so and are skipped.
 systemd-test: $(VENV)/stamp-dev
