@@ -237,7 +237,7 @@ class _Maker:
             if category is Category.RESOURCE
             else runs_at(self.occurrence, style)
         )
-        spec = InstanceSpec(
+        return InstanceSpec(
             instance_id=instance_id(component_id, self.occurrence.start),
             component_id=component_id,
             name=obj.name,
@@ -247,8 +247,8 @@ class _Maker:
             end=self.occurrence.end,
             not_before=not_before,
             worker_group=self._worker_group(component_id),
+            dependencies=tuple(dict.fromkeys(self._dependencies(component_id, category))),
         )
-        return replace(spec, dependencies=tuple(dict.fromkeys(self._dependencies(spec))))
 
     def preconditions(self, node: InstanceSpec) -> list[InstanceSpec]:
         """The precondition instances of one activity or data node instance."""
@@ -281,25 +281,25 @@ class _Maker:
             precondition_id = f"{precondition_id}_{node_id}"
         return instance_id(precondition_id, self.occurrence.start)
 
-    def _dependencies(self, spec: InstanceSpec) -> Iterable[Dependency]:
-        obj = self.components.objects[spec.component_id]
-        if spec.category is Category.ACTIVITY:
+    def _dependencies(self, component_id: str, category: Category) -> Iterable[Dependency]:
+        obj = self.components.objects[component_id]
+        if category is Category.ACTIVITY:
             for ref in obj.refs("input"):
                 yield from self._matching(ref.id, DependencyKind.INPUT)
-            yield from self._runs_on(spec.component_id)
-        if spec.category is Category.DATANODE:
-            yield from self._producers(spec)
-        if spec.category is not Category.RESOURCE:
+            yield from self._runs_on(component_id)
+        if category is Category.DATANODE:
+            yield from self._producers(component_id)
+        if category is not Category.RESOURCE:
             for ref in obj.refs("dependsOn"):
                 yield from self._matching(ref.id, DependencyKind.DEPENDS_ON)
         for ref in obj.refs("precondition"):
             if self.components.runnable.get(ref.id) is Category.PRECONDITION:
                 yield Dependency(
-                    self._precondition_id(ref.id, spec.component_id), DependencyKind.PRECONDITION
+                    self._precondition_id(ref.id, component_id), DependencyKind.PRECONDITION
                 )
 
     def _written(self, node: InstanceSpec) -> Iterable[Dependency]:
-        return self._producers(node) if node.category is Category.DATANODE else ()
+        return self._producers(node.component_id) if node.category is Category.DATANODE else ()
 
     def _runs_on(self, component_id: str) -> tuple[Dependency, ...]:
         """The resource; of several periods of it, the one in which the activity starts."""
@@ -308,9 +308,9 @@ class _Maker:
             return ()
         return tuple(islice(self._matching(runs_on.id, DependencyKind.RESOURCE), 1))
 
-    def _producers(self, node: InstanceSpec) -> Iterable[Dependency]:
-        readers = self.components.consumers.get(node.component_id, ())
-        for producer in self.components.producers.get(node.component_id, ()):
+    def _producers(self, node_id: str) -> Iterable[Dependency]:
+        readers = self.components.consumers.get(node_id, ())
+        for producer in self.components.producers.get(node_id, ()):
             # An activity that reads what it writes must not wait for itself.
             if producer not in readers:
                 yield from self._matching(producer, DependencyKind.PRODUCER)

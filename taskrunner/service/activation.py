@@ -13,6 +13,7 @@ from taskrunner.model.edits import Edit, forbidden_edits
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
+from taskrunner.service.alike import Alike
 from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition
 from taskrunner.service.rerun import in_portions, rerun
@@ -159,6 +160,11 @@ def decide_about(
     what: Callable[[View, datetime], list[Decision]],
 ) -> None:
     """Decide about these instances by a rule of the caller's, and carry it out."""
-    counts = ActiveCounts(transaction.conn)
+    counts = ActiveCounts(transaction.conn, rows)
+    alike = Alike(transaction)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, counts):
-        apply(transaction, loaded, view, what(view, transaction.now))
+        decisions = what(view, transaction.now)
+        if alike.take(view, decisions) is None:
+            apply(transaction, loaded, view, decisions)
+    alike.carry_out()
+    transaction.wake_up(pipeline_id)

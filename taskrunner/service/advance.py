@@ -17,6 +17,7 @@ from taskrunner.model.resource_planner import has_timed_out
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.runs import RunState
 from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.service.alike import Alike
 from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
 from taskrunner.service.pauses import is_paused
@@ -43,6 +44,7 @@ def advance_instances(
     for pipeline_id, members in by_pipeline.items():
         step = partial(_advance, transaction, pipeline_id, members, load)
         if not in_savepoint(transaction.conn, pipeline_id, step):
+            transaction.wake_none(pipeline_id)
             ids = [row.instance_id for row in members]
             instance_store.put_off(
                 transaction.conn, pipeline_id, ids, transaction.now + TROUBLE_PAUSE
@@ -56,15 +58,19 @@ def _advance(
     # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
     instance_store.put_off(transaction.conn, pipeline_id, [row.instance_id for row in rows], None)
     offered = {row.instance_id for row in rows if row.place_wanted}
-    rows = [replace(row, place_wanted=False) for row in rows]
-    active = ActiveCounts(transaction.conn)
+    rows = [replace(row, place_wanted=False) if row.place_wanted else row for row in rows]
+    active = ActiveCounts(transaction.conn, rows)
+    alike = Alike(transaction)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, active):
-        after = apply(transaction, loaded, view, decide(view, transaction.now))
+        decisions = decide(view, transaction.now)
+        after = alike.take(view, decisions) or apply(transaction, loaded, view, decisions)
         active.moved(loaded, view.instance, after)
         unused = not after.place_wanted and after.status not in active_statuses(after.category)
         if after.instance_id in offered and unused:
             # It cannot use the place that it was woken for: somebody else may.
             instance_store.wake_siblings(transaction.conn, after, transaction.now)
+    alike.carry_out()
+    transaction.wake_up(pipeline_id)
 
 
 @dataclass
@@ -72,6 +78,8 @@ class ActiveCounts:
     """What is active of a pipeline and its components, kept true within a round."""
 
     conn: Connection
+    #: What the round is about: components that are counted together.
+    rows: Sequence[InstanceRow]
     counts: dict[tuple[str, str, bool], int] = field(default_factory=dict)
     #: Of each pipeline, the runs on demand that are in its line, by their starts.
     lines: dict[str, Mapping[datetime, RunState]] = field(default_factory=dict)
@@ -82,11 +90,22 @@ class ActiveCounts:
             return 0
         key = (row.pipeline_id, row.component_id, loaded.on_demand)
         if key not in self.counts:
-            runs = self._active_runs(row.pipeline_id) if loaded.on_demand else None
-            self.counts[key] = instance_store.count_with_place(
-                self.conn, row, active_statuses(row.category), runs
-            )
+            self._count(row, on_demand=loaded.on_demand)
         return self.counts[key]
+
+    def _count(self, row: InstanceRow, *, on_demand: bool) -> None:
+        """Count the row's component, and at once all of the round that are to be counted so."""
+        pipeline_id, places = row.pipeline_id, active_statuses(row.category)
+        runs = self._active_runs(pipeline_id) if on_demand else None
+        new = {
+            other.component_id
+            for other in self.rows
+            if active_statuses(other.category) == places
+            and (pipeline_id, other.component_id, on_demand) not in self.counts
+        }
+        found = instance_store.count_with_place(self.conn, pipeline_id, sorted(new), places, runs)
+        for component_id in new:
+            self.counts[pipeline_id, component_id, on_demand] = found.get(component_id, 0)
 
     def run_waits(self, loaded: LoadedDefinition, row: InstanceRow) -> bool:
         """Whether the row's run on demand is not to begin yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ from taskrunner.model.decisions import (
     active_statuses,
 )
 from taskrunner.model.instances import Category, DependencyKind, attempt_id
+from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.shared_decisions import cancel
 from taskrunner.model.states import (
@@ -65,11 +66,35 @@ class SchedulingTransaction:
     counted: Counter[str] = field(default_factory=Counter)
     #: What is logged then: an event of `events`, and its facts.
     told: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    #: By pipelines: the instances that have ended and whose dependents are to be woken, and those
+    #: that are to be woken themselves, as values None.
+    over: dict[str, list[str]] = field(default_factory=dict)
+    waking: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def tell(self, event: str, row: InstanceRow, **facts: Any) -> None:
         """Have something that happened to an instance logged once it commits."""
         where = {"pipeline_id": row.pipeline_id, "instance_id": row.instance_id}
         self.told.append((event, {**where, **{k: v for k, v in facts.items() if v is not None}}))
+
+    def wake(self, row: InstanceRow, instance_ids: Iterable[str]) -> None:
+        """Have instances of the row's pipeline looked at; written by `wake_up`, all at once."""
+        self.waking.setdefault(row.pipeline_id, {}).update(dict.fromkeys(instance_ids))
+
+    def wake_up(self, pipeline_id: str) -> None:
+        """Wake whoever waits for what has changed of a pipeline; the end of every round.
+
+        One statement for all: of instances that end by the thousand each has its dependents.
+        """
+        over, waking = self.over.pop(pipeline_id, ()), self.waking.pop(pipeline_id, {})
+        if over:
+            for found in links.dependents_of(self.conn, pipeline_id, over).values():
+                waking.update((dependent.instance_id, None) for dependent in found)
+        instance_store.wake(self.conn, pipeline_id, waking, self.now)
+
+    def wake_none(self, pipeline_id: str) -> None:
+        """Forget whom to wake: what was changed of the pipeline is undone."""
+        self.over.pop(pipeline_id, None)
+        self.waking.pop(pipeline_id, None)
 
     def committed(self, meters: Meters) -> None:
         """Count and log what has happened."""
@@ -102,20 +127,17 @@ def apply(
     transaction: SchedulingTransaction,
     loaded: LoadedDefinition,
     view: View,
-    decisions: list[Decision],
+    decisions: Sequence[Decision],
 ) -> InstanceRow:
     """Carry out decisions in order; returns the instance as it is then.
 
-    When something else has changed the instance meanwhile, the rest is left and it is looked at
-    again.
+    Whom that wakes is written by the transaction's `wake_up`. When something else has changed the
+    instance meanwhile, the rest is left and it is looked at again.
     """
     change = _Change(transaction, loaded, view, view.instance, view.head)
     for decision in decisions:
         if not _APPLY[type(decision)](change, decision):
-            row = change.row
-            instance_store.wake(
-                transaction.conn, row.pipeline_id, [row.instance_id], transaction.now
-            )
+            transaction.wake(change.row, [change.row.instance_id])
             break
         if change.terminated:
             break
@@ -147,16 +169,14 @@ def _become(change: _Change, decision: Become) -> bool:
     if before.status in places and decision.status not in places:
         instance_store.wake_siblings(transaction.conn, before, transaction.now)
     if terminal:
-        _ended(change)
+        ended(transaction, change.view)
     elif decision.status in ACTIVE and before.status not in ACTIVE:
-        _wake_resource(change)
+        wake_resource(transaction, change.view)
     elif before.category == Category.RESOURCE:
         # The resource manager acts on the new status; users may have waited for it.
-        woken = [before.instance_id]
+        transaction.wake(before, [before.instance_id])
         if decision.error_id is not None:
-            users = links.dependents_of(transaction.conn, before.pipeline_id, woken)
-            woken += [user.instance_id for user in users.get(before.instance_id, ())]
-        instance_store.wake(transaction.conn, before.pipeline_id, woken, transaction.now)
+            transaction.over.setdefault(before.pipeline_id, []).append(before.instance_id)
     return True
 
 
@@ -176,35 +196,29 @@ def _began(change: _Change) -> datetime | None:
     return change.head.started_at if change.head else None
 
 
-def _ended(change: _Change) -> None:
-    transaction, row = change.transaction, change.row
+def ended(transaction: SchedulingTransaction, view: View) -> None:
+    """Have those looked at who wait for the end that an instance has come to."""
+    row = view.instance
     transaction.ended.add(row.pipeline_id)
-    dependents = links.dependents_of(transaction.conn, row.pipeline_id, [row.instance_id])
-    waiting = [d.instance_id for d in dependents.get(row.instance_id, ())]
-    checks = [
-        d.instance_id for d in change.view.dependencies if d.kind is DependencyKind.PRECONDITION
-    ]
-    instance_store.wake(transaction.conn, row.pipeline_id, [*waiting, *checks], transaction.now)
-    _wake_resource(change)
+    transaction.over.setdefault(row.pipeline_id, []).append(row.instance_id)
+    checks = [d.instance_id for d in view.dependencies if d.kind is DependencyKind.PRECONDITION]
+    transaction.wake(row, checks)
+    wake_resource(transaction, view)
 
 
-def _wake_resource(change: _Change) -> None:
+def wake_resource(transaction: SchedulingTransaction, view: View) -> None:
     """Have the resource looked at: it is needed, or perhaps no longer."""
-    row = change.row
-    resources = [
-        d.instance_id for d in change.view.dependencies if d.kind is DependencyKind.RESOURCE
-    ]
-    if resources:
-        instance_store.wake(
-            change.transaction.conn, row.pipeline_id, resources, change.transaction.now
-        )
+    resources = [d.instance_id for d in view.dependencies if d.kind is DependencyKind.RESOURCE]
+    transaction.wake(view.instance, resources)
 
 
-def _start_attempt(change: _Change, decision: StartAttempt) -> bool:
-    transaction, row, policy = change.transaction, change.row, change.view.policy
+def new_attempt(
+    transaction: SchedulingTransaction, row: InstanceRow, policy: Policy, decision: StartAttempt
+) -> AttemptRow:
+    """The attempt that is to enter the queue."""
     lease = policy.report_timeout
     timeout = policy.attempt_timeout
-    attempt = AttemptRow(
+    return AttemptRow(
         pipeline_id=row.pipeline_id,
         attempt_id=attempt_id(row.instance_id, decision.number),
         instance_id=row.instance_id,
@@ -217,6 +231,11 @@ def _start_attempt(change: _Change, decision: StartAttempt) -> bool:
         timeout_s=timeout.total_seconds() if timeout else None,
         created_at=transaction.now,
     )
+
+
+def _start_attempt(change: _Change, decision: StartAttempt) -> bool:
+    transaction, row = change.transaction, change.row
+    attempt = new_attempt(transaction, row, change.view.policy, decision)
     failures = row.failures + (1 if decision.charged else 0)
     if not change.update(attempt_count=decision.number, failures=failures):
         return False

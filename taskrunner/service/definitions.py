@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ Load = Callable[[str, int], "LoadedDefinition"]
 
 #: Categories whose instances of a schedule have a limit although no maxActiveInstances says so.
 _LIMITED = frozenset({Category.ACTIVITY, Category.RESOURCE})
+#: In a period: one that is as long as the month or year in which it begins.
+_BY_CALENDAR = re.compile("month|year", re.IGNORECASE)
 
 RuntimeFields = Mapping[str, "str | datetime | Ref"]
 
@@ -213,11 +216,34 @@ class LoadedDefinition:
 
     def policy(self, component_id: str, moment: Moment) -> Policy:
         """The component's policy in a period."""
-        policy = Policy.of(
-            lambda key: self.text(component_id, key, moment),
-            at=moment.start,
-            retry_delay_cap=self.retry_delay_cap,
-        )
+        if component_id in self._policies:
+            return self._policies[component_id]
+        read: list[str] = []
+
+        def text(key: str) -> str | None:
+            if not self.objects[component_id].has(key):
+                return None
+            read.append(key)
+            return self.text(component_id, key, moment)
+
+        policy = Policy.of(text, at=moment.start, retry_delay_cap=self.retry_delay_cap)
+        policy = self._with_defaults(component_id, policy)
+        if not any(self._depends_on_period(component_id, key) for key in read):
+            self._policies[component_id] = policy
+        return policy
+
+    @cached_property
+    def _policies(self) -> dict[str, Policy]:
+        """Those that are the same in every period: reading one costs more than using it."""
+        return {}
+
+    def _depends_on_period(self, object_id: str, key: str) -> bool:
+        """Whether a field has an expression, or a duration whose length the calendar decides."""
+        values = self.objects[object_id].values(key)
+        texts = (value for value in values if isinstance(value, str))
+        return any("#{" in text or _BY_CALENDAR.search(text) for text in texts)
+
+    def _with_defaults(self, component_id: str, policy: Policy) -> Policy:
         category = self.components.runnable.get(component_id)
         if category is Category.PRECONDITION:
             # It has no such field; what Default says for others is not meant for it.

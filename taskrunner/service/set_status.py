@@ -98,9 +98,10 @@ def _change(
         raise InvalidRequest(
             f"pipeline {pipeline.pipeline_id} has finished: nothing of it is left to be canceled"
         )
-    counts = ActiveCounts(transaction.conn)
+    counts = ActiveCounts(transaction.conn, rows)
     for loaded, view in build_views(transaction, pipeline.pipeline_id, rows, load, counts):
         apply(transaction, loaded, view, _DECISIONS[wanted](view))
+    transaction.wake_up(pipeline.pipeline_id)
     finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
 
 

@@ -412,7 +412,11 @@ def test_the_live_ones_can_be_told_from_the_others(store: Store) -> None:
         live = instances.load_instances(conn, "df-1", live=True)
         assert [row.instance_id for row in live] == ["@B"]
         assert instances.unfinished(conn, "df-1")
-        assert instances.count_with_place(conn, a, [S.CANCELED]) == 1
+        found = instances.count_with_place(conn, "df-1", ["A", "B"], [S.CANCELED])
+        assert found == {"A": 1}
+        starts = [a.scheduled_start]
+        assert instances.count_with_place(conn, "df-1", ["A"], [S.CANCELED], starts) == {"A": 1}
+        assert instances.count_with_place(conn, "df-1", ["A"], [S.CANCELED], []) == {}
         assert instances.newest_start(conn, "df-1") == NOW
         assert instances.newest_start(conn, "df-2") is None
 

@@ -27,6 +27,11 @@ def insert_attempt(conn: Connection, row: AttemptRow) -> None:
     conn.execute(_INSERT, row.columns())
 
 
+def insert_attempts(conn: Connection, rows: Sequence[AttemptRow]) -> None:
+    """Add some attempts to the queues of their worker groups."""
+    conn.execute(_INSERT, [row.columns() for row in rows])
+
+
 # Built once: on these paths putting a statement together would cost more than executing it.
 _INSERT = attempts.insert()
 _UPDATE = attempts.update().where(is_row(attempts), attempts.c.status == sa.bindparam("of_status"))

@@ -248,6 +248,17 @@ def update_instance(
     return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
 
 
+def update_unbegun(conn: Connection, rows: Sequence[InstanceRow], **values: Any) -> None:
+    """Change instances of one pipeline that wait and of which there is no attempt.
+
+    The caller holds them. Raises ValueError when one of them is not as its row says.
+    """
+    wanted = {"of_pipeline": rows[0].pipeline_id, "ids": [row.instance_id for row in rows]}
+    changed = conn.execute(_UPDATE_UNBEGUN, {**wanted, **values}).rowcount
+    if changed != len(rows):
+        raise ValueError(f"{len(rows)} instances were to be changed, {changed} waited still")
+
+
 _ONE = sa.select(instances).where(is_row(instances))
 _WAKE_ONE = instances.update().where(
     is_row(instances), instances.c.status.not_in(list(INSTANCE_TERMINAL))
@@ -296,15 +307,13 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
         only = {"of_pipeline_id": pipeline_id, "of_instance_id": wanted[0]}
         conn.execute(_WAKE_ONE, {**only, "due_at": now})
         return
-    conn.execute(
-        instances.update()
-        .where(
-            instances.c.pipeline_id == pipeline_id,
-            instances.c.instance_id.in_(wanted),
-            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-        )
-        .values(due_at=now)
-    )
+    conn.execute(_WAKE, {"of_pipeline": pipeline_id, "ids": wanted, "due_at": now})
+
+
+_UPDATE_UNBEGUN = _PUT_OFF.where(
+    instances.c.status == InstanceStatus.WAITING_ON_DEPENDENCIES, instances.c.attempt_count == 0
+)
+_WAKE = _PUT_OFF.where(instances.c.status.not_in(list(INSTANCE_TERMINAL)))
 
 
 def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
@@ -318,23 +327,37 @@ def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
 
 def count_with_place(
     conn: Connection,
-    row: InstanceRow,
+    pipeline_id: str,
+    component_ids: Iterable[str],
     in_statuses: Iterable[InstanceStatus],
     starts: Iterable[datetime] | None = None,
-) -> int:
-    """How many instances of the row's component have a place; only of these periods, if given.
+) -> dict[str, int]:
+    """How many instances of each component have a place; only of these periods, if given.
 
-    What somebody has rerun takes none.
+    What somebody has rerun takes none; a component of which none has one is left out.
     """
-    statement = sa.select(sa.func.count()).where(
-        instances.c.pipeline_id == row.pipeline_id,
-        instances.c.component_id == row.component_id,
-        instances.c.status.in_(list(in_statuses)),
+    wanted: dict[str, Any] = {"of_pipeline": pipeline_id, "components": list(component_ids)}
+    wanted["statuses"] = list(in_statuses)
+    if starts is None:
+        found = conn.execute(_WITH_PLACE, wanted)
+    else:
+        found = conn.execute(_WITH_PLACE_IN, {**wanted, "starts": list(starts)})
+    return {component_id: int(count) for component_id, count in found}
+
+
+_WITH_PLACE = (
+    sa.select(instances.c.component_id, sa.func.count())
+    .where(
+        instances.c.pipeline_id == _OF_PIPELINE,
+        instances.c.component_id.in_(sa.bindparam("components", expanding=True)),
+        instances.c.status.in_(sa.bindparam("statuses", expanding=True)),
         instances.c.reruns == 0,
     )
-    if starts is not None:
-        statement = statement.where(instances.c.scheduled_start.in_(list(starts)))
-    return int(conn.execute(statement).scalar_one())
+    .group_by(instances.c.component_id)
+)
+_WITH_PLACE_IN = _WITH_PLACE.where(
+    instances.c.scheduled_start.in_(sa.bindparam("starts", expanding=True))
+)
 
 
 def lock_instance(conn: Connection, pipeline_id: str, instance_id: str) -> bool:

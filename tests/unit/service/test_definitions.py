@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -82,3 +82,22 @@ def test_a_period_of_a_parameter_makes_the_pipeline_run_on_demand() -> None:
     )
 
     assert LoadedDefinition(read_definition(text)).on_demand
+
+
+@pytest.mark.parametrize(
+    ("timeout", "first", "second"),
+    [
+        ("30 minutes", timedelta(minutes=30), timedelta(minutes=30)),
+        ("1 month", timedelta(days=28), timedelta(days=31)),
+        ("2 YEARS", timedelta(days=730), timedelta(days=731)),
+        ("#{format(@scheduledStartTime, 'M')} hours", timedelta(hours=2), timedelta(hours=3)),
+    ],
+)
+def test_a_policy_is_that_of_its_period(timeout: str, first: timedelta, second: timedelta) -> None:
+    activity = {"id": "A", "type": "ShellCommandActivity", "attemptTimeout": timeout}
+    loaded = LoadedDefinition(read_definition(json.dumps({"objects": [activity]})))
+    years = 1 if "YEARS" in timeout else 0
+    moments = [datetime(2026, 2, 1, tzinfo=UTC), datetime(2026 + years, 3, 1, tzinfo=UTC)]
+    found = [loaded.policy("A", Moment(start=at, end=at)).attempt_timeout for at in moments]
+
+    assert found == [first, second]
