@@ -3,8 +3,8 @@
     python -m tests.chaos.copies_work FOLDER [MUTANT]
 
 Reads a line of JSON for each attempt (see `Wanted`), and answers with the process's id; `wait PID`
-is answered with its exit code: 0 and the rows of its first report, or 1 and a message, or minus the
-signal that ended it. All is loaded once, each attempt is a fork: many kills cost little.
+is answered with its exit code: 0 and what was `Done`, or 1 and a message, or minus the signal that
+ended it. All is loaded once, each attempt is a fork: many kills cost little.
 """
 
 from __future__ import annotations
@@ -16,13 +16,19 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import wraps
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 from taskrunner.activities.copy import CopyActivity
 from taskrunner.data.claims import Claim
 from taskrunner.data.databases.load_fence import LoadFence
+from taskrunner.data.databases.mysql import MySqlDatabase
+from taskrunner.data.databases.mysql_load import LineLoader
+from taskrunner.data.databases.postgresql import PostgreSqlDatabase
+from taskrunner.data.databases.postgresql_copy import Copy
 from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_publishing import Publisher
 from taskrunner.data.objects.store import open_store
@@ -46,6 +52,59 @@ class Wanted:
     query: str = ""
     #: Kill it when it has moved so many rows.
     kill_at: int = 0
+    #: Kill it at this one of the `Points` that it passes.
+    kill_at_point: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an attempt tells that comes to its end."""
+
+    #: Of its first report.
+    rows: int
+    #: How many points it has passed.
+    points: int
+
+
+class Points:
+    """Moments that decide: before and after each call to S3 or a database, at each report.
+
+    A kill at one of them hits what takes no time, as a moment by chance rarely does.
+    """
+
+    def __init__(self, kill_at: int) -> None:
+        self._kill_at = kill_at
+        self.count = 0
+
+    def watch(self) -> None:
+        """For the rest of this process."""
+        for owner, names in (
+            (HTTPConnection, ("putrequest", "getresponse")),
+            (PostgreSqlDatabase, ("commit", "execute")),
+            (MySqlDatabase, ("commit", "execute")),
+            (Copy, ("load",)),
+            (LineLoader, ("_send",)),
+        ):
+            for name in names:
+                self._surround(owner, name)
+
+    def passed(self) -> None:
+        """One more."""
+        self.count += 1
+        if self.count == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _surround(self, owner: type, name: str) -> None:
+        original = getattr(owner, name)
+
+        @wraps(original)
+        def surrounded(*args: Any, **kwargs: Any) -> Any:
+            self.passed()
+            result = original(*args, **kwargs)
+            self.passed()
+            return result
+
+        setattr(owner, name, surrounded)
 
 
 def _superseded_publishes() -> None:
@@ -89,8 +148,9 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
 class Environment(ActivityEnvironment):
     """One whose logs go somewhere, so that notes have a place."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, points: Points) -> None:
         self._kill_at = wanted.kill_at
+        self._points = points
         super().__init__(
             data=DataSettings(
                 s3_endpoint=wanted.endpoint,
@@ -101,12 +161,15 @@ class Environment(ActivityEnvironment):
 
     def progress(self, **fields: str | int) -> None:
         super().progress(**fields)
+        self._points.passed()
         if self._kill_at and int(fields.get("rows", 0)) >= self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def attempt(wanted: Wanted) -> int:
-    """Copy, as CopyActivity does it; returns how many rows the first report told of."""
+def attempt(wanted: Wanted) -> Done:
+    """Copy, as CopyActivity does it."""
+    points = Points(wanted.kill_at_point)
+    points.watch()
     database = new_object("Db", "JdbcDatabase", {"connectionString": "jdbc:none://none/"})
     query = {"selectQuery": wanted.query} if wanted.query else {}
     table = new_object("Table", "SqlDataNode", {"table": "orders", "database": Ref("Db"), **query})
@@ -118,9 +181,10 @@ def attempt(wanted: Wanted) -> int:
         "CopyActivity", fields, source, target, database, component_id=wanted.instance,
         attempt=wanted.attempt,
     )  # fmt: skip
-    with Environment(wanted) as environment:
+    with Environment(wanted, points) as environment:
         environment.run(CopyActivity(), task)
-        return int(environment.progress_reports[0].get("rows", 0))
+        rows = int(environment.progress_reports[0].get("rows", 0))
+        return Done(rows=rows, points=points.count)
 
 
 def _warm(endpoint: str) -> None:
@@ -162,7 +226,7 @@ def _run(wanted: Wanted, errors: Path) -> None:
     """In the fork: never returns."""
     code = 1
     try:
-        errors.write_text(str(attempt(wanted)))
+        errors.write_text(json.dumps(asdict(attempt(wanted))))
         code = 0
     except BaseException:
         errors.write_text(traceback.format_exc())
