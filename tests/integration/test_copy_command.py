@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +15,7 @@ from taskrunner.data.databases.registry import open_database
 from taskrunner.data.databases.script_run import Script
 from taskrunner.data.settings import DataSettings
 from taskrunner.testing.activity_environment import new_object, new_task
+from tests.integration.test_databases import rows, run
 
 TABLES = """
     create table t (a integer primary key, b varchar(20), c decimal(10,2));
@@ -75,3 +79,45 @@ def test_a_wrong_password_fails_without_being_shown(
     told = capsys.readouterr()
     assert "SOURCE" in told.err
     assert "wrong-password" not in told.err
+
+
+#: Rows of a MiB each, and what a process may hold that copies them: a batch of them all is more.
+WIDE_ROWS, MOST_MEMORY = 64, 90 << 20
+
+
+def test_wide_rows_do_not_fill_the_memory(url: str, tmp_path: Path) -> None:
+    """Both ways, by whole processes as the agent's are."""
+    repeated = "repeat('x', 1 << 20)"
+    kind, numbers = "text", f"generate_series(1, {WIDE_ROWS}) as n (n)"
+    if url.startswith("mysql"):
+        kind, numbers = "longtext", f"(select seq as n from seq_1_to_{WIDE_ROWS}) as n"
+    database = url_with_password(url)
+    run(
+        database,
+        f"create table doc (n integer, body {kind}); create table back (n integer, body {kind})",
+    )
+    run(database, f"insert into doc select n, {repeated} from {numbers}")
+    file = tmp_path / "doc.csv"
+    for source, target in ((f"{url}/doc", str(file)), (str(file), f"{url}/back")):
+        most = memory_of("copy", "--quiet", source, target)
+        assert most < MOST_MEMORY, (source, most >> 20)
+    assert file.stat().st_size > WIDE_ROWS << 20
+    file.unlink()
+    query = "select count(*), min(length(body)) from back"
+    assert rows(database, query) == [[str(WIDE_ROWS), str(1 << 20)]]
+
+
+def memory_of(*words: str) -> int:
+    """The most memory that the command held at any time, in bytes; it has to succeed."""
+    process = subprocess.Popen([sys.executable, "-m", "taskrunner", *words], env=os.environ)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss << 10
+
+
+def url_with_password(url: str) -> str:
+    parts = urlsplit(url)
+    password = os.environ["TASKRUNNER_SOURCE_PASSWORD"]
+    place = f"{parts.username}:{password}@{parts.hostname}:{parts.port}"
+    return parts._replace(netloc=place).geturl()

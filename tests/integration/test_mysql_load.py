@@ -153,6 +153,27 @@ def test_nasty_texts(mariadb: Database, separator: str, escape: str) -> None:
         assert (found, told) == (table, "")
 
 
+@pytest.mark.parametrize("insert", [None, "insert into odd (a, b) values (?, unhex(substr(?, 3)))"])
+def test_the_servers_own_meaning_of_backslashes_and_quotes(
+    mariadb: Database, insert: str | None
+) -> None:
+    """Neither lines nor values are read as the server's mode would read a statement."""
+    table: list[Row] = [["C:\\dir\\", "\\x5c27"], ["it's", None], ["\\'\" or 1; --", "\\x00ff"]]
+    mode = "NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_TRANS_TABLES"
+    run(mariadb, "create table if not exists odd (a varchar(20), b varbinary(9))")
+    run(mariadb, f"set session sql_mode = '{mode}'")
+    try:
+        target = Target(table="odd", columns=("a", "b"), insert_query=insert)
+        assert tried(mariadb, target, of_file(Encoder(CSV).encode(table))) == (table, "")
+        target = Target(table="plain", columns=("b",))
+        lone = [row[:1] for row in table]
+        found, told = tried(mariadb, target, of_file(Encoder(CSV).encode(lone)))
+        assert (found, told) == (lone, "")
+    finally:
+        run(mariadb, "set session sql_mode = default")
+        mariadb.prepare_load()
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
