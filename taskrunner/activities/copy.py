@@ -48,7 +48,10 @@ class CopyActivity(Activity):
         counts = {"rows": moved.rows, "bytes": moved.bytes, "files": moved.files}
         if rejects is not None:
             counts["rejected"] = rejects.count
-        ctx.progress(**counts)
+        sides = transfer.sides.told()
+        ctx.progress(**counts, **sides)
+        if sides:
+            ctx.log.info("Both sides: %s", ", ".join(f"{key} {sides[key]}" for key in sides))
         ctx.log.info("Copied %s", moved)
         if rejects is not None and rejects.count:
             ctx.log.warning("Rejected %d rows: see %s", rejects.count, rejects.uri)

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from taskrunner.data.databases.base import Database
+from taskrunner.data.formats.compression import crc32
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import CheckpointedWriter, ObjectWriter
 
@@ -38,6 +39,8 @@ class Progress:
     done: int = 0
     rows: int = 0
     bytes: int = 0
+    #: Of the bytes without compression; None: an attempt of an older release began.
+    crc: int | None = 0
 
     def to_text(self) -> str:
         """As it stands in a note."""
@@ -46,7 +49,7 @@ class Progress:
     @classmethod
     def of_text(cls, text: str) -> Progress:
         """The inverse of `to_text`."""
-        return cls(**json.loads(text))
+        return cls(**{"crc": None, **json.loads(text)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,11 @@ def unload_ranges(
     read: Read,
     compress: Compress,
     count: Callable[[int, int], None],
-) -> None:
-    """Write what is left of the ranges; `count` is told rows and bytes, and may end it."""
+) -> int | None:
+    """Write what is left of the ranges; `count` is told rows and bytes, and may end it.
+
+    Returns the CRC-32 of the whole, without compression; None where it is not known.
+    """
     if writer.state is not None:
         progress = Progress.of_text(writer.state)
         _LOG.info(
@@ -143,7 +149,10 @@ def unload_ranges(
                 put(data)
                 progress.rows += rows
                 progress.bytes += len(data)
+                if progress.crc is not None:
+                    progress.crc = crc32(data, progress.crc)
                 count(rows, len(data))
         progress.done = number + 1
         if number < last:
             writer.checkpoint(progress.to_text())
+    return progress.crc

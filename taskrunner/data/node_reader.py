@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from taskrunner.data.both_sides import Etags, TextSum
 from taskrunner.data.databases.base import Batch
 from taskrunner.data.databases.lines_in import FileRows
 from taskrunner.data.formats.bad_rows import BadRows
@@ -36,6 +37,8 @@ class NodeReader:
         `bad`: takes the rows that cannot be read.
         """
         self.bad = bad
+        #: Of the objects, and of what they hold.
+        self.etags, self.text_sum = Etags(), TextSum()
         self._objects = objects
         self._node = node
         self._files = files
@@ -150,7 +153,9 @@ class NodeReader:
                 Counted(opened, self._count), source=uri, compression=node.compression
             ) as data,
         ):
-            yield node.format.charset.to_utf8(data, source=uri)
+            self.etags.add(uri, opened)
+            summed = self.text_sum.passed(uri, data)
+            yield node.format.charset.to_utf8(summed, source=uri)
 
 
 @dataclass(frozen=True, slots=True)

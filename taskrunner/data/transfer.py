@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 
+from taskrunner.data.both_sides import BothSides, Etags, shown
 from taskrunner.data.databases.base import Batch, Database, Result, Target
 from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
@@ -85,6 +86,10 @@ class Transfer:
         #: What reads the source's files, where it is files.
         self._reader: NodeReader | None = None
         self._files = SourceFiles(objects)
+        #: Of the objects that were made.
+        self._made = Etags()
+        #: Rows and checksums of source and target, where there are any.
+        self.sides = BothSides()
 
     @property
     def moved(self) -> Moved:
@@ -131,7 +136,23 @@ class Transfer:
                 self._load(target, self._progress.watched(result.batches), ())
         if self._rejects is not None:
             self._rejects.finish(self.moved.rows)
+        self._note_sides(target)
         return self.moved
+
+    def _note_sides(self, target: FileNode | TableNode) -> None:
+        sides, reader, moved = self.sides, self._reader, self.moved
+        if isinstance(target, FileNode):
+            sides.target_checksum = str(self._made)
+            if reader is None or moved.rows:
+                sides.source_rows = sides.target_rows = moved.rows
+            if reader is None and moved.crc is not None:
+                sides.source_checksum = shown(moved.crc)
+        if reader is not None and sides.target_rows is not None:
+            sides.source_checksum = str(reader.etags)
+            if isinstance(target, TableNode):
+                sides.target_checksum = str(reader.text_sum)
+        if self._rejects is not None and sides.source_rows is not None:
+            sides.source_rows += self._rejects.count
 
     def _bad_rows(self) -> BadRows | None:
         return BadRows(tell=self._rejects.add) if self._rejects is not None else None
@@ -163,7 +184,7 @@ class Transfer:
                 readers_of(database, source, table.table, self._settings, count=count) as readers,
                 open_kept(self._objects, uri, plan=plan, encrypt=target.encrypt) as writer,
             ):
-                unload_ranges(
+                self.moved.crc = unload_ranges(
                     table,
                     progress,
                     writer,
@@ -174,6 +195,7 @@ class Transfer:
                     count=self._progress.count_written,
                 )
                 self._progress.check()
+            self._made.add(uri, writer)
         self.moved.files += 1
         return True
 
@@ -249,9 +271,10 @@ class Transfer:
                     return
             try:
                 if self._rejects is not None:
-                    self._load_tolerantly(database, node, target, batches, self._rejects)
+                    took = self._load_tolerantly(database, node, target, batches, self._rejects)
                 else:
-                    database.load(target, batches)
+                    took = database.load(target, batches)
+                self.sides.took(took, sent=self.moved.rows, table=target.full_name)
             except LossyValueError as error:
                 raise self._in_its_file(error) from error
             except TaskError as error:
@@ -267,7 +290,7 @@ class Transfer:
         target: Target,
         batches: Iterable[Batch],
         rejects: Rejects,
-    ) -> None:
+    ) -> int:
         """Load the good rows; the others are in the reject file before anything is committed."""
         reader = self._reader
         if reader is not None and reader.bad is not None:
@@ -279,7 +302,8 @@ class Transfer:
             rejects.add(told)
             self.moved.rows -= 1
 
-        TolerantLoad(database, target, reject).run(batches, before_commit=rejects.finish)
+        load = TolerantLoad(database, target, reject)
+        return load.run(batches, before_commit=rejects.finish)
 
     def _in_its_file(self, error: LossyValueError) -> TaskError:
         """The same, told of the row in its file."""
@@ -321,11 +345,13 @@ class Transfer:
             with compressing(opened, node.compression) as put:
                 self._pass_on(pieces, put)
             self._progress.check()
+        self._made.add(uri, opened)
         self.moved.files += 1
 
     def _pass_on(self, pieces: Iterable[Piece], put: Callable[[bytes], object]) -> None:
         for data, rows in pieces:
             put(data)
+            self._progress.sum_up(data)
             self._progress.count_written(rows, len(data))
 
     def _files_to_files(self, source: FileNode, reader: NodeReader, target: FileNode) -> None:

@@ -17,6 +17,7 @@ from taskrunner.data.objects.base import (
     ObjectStore,
     ObjectWriter,
     ResumableStore,
+    Tagged,
 )
 from taskrunner.errors import ErrorId, PermanentTaskError
 
@@ -42,6 +43,12 @@ class Unkept:
 
     def __init__(self, writer: ObjectWriter) -> None:
         self.write = writer.write
+        self._writer = writer
+
+    @property
+    def etag(self) -> str:
+        """As the writer's own, where it knows one."""
+        return self._writer.etag if isinstance(self._writer, Tagged) else ""
 
     def checkpoint(self, state: str) -> None:
         """Nothing is kept."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taskrunner.data.databases.base import Batch
+from taskrunner.data.formats.compression import crc32
 from taskrunner.data.rejects import Rejects
 from taskrunner.data.throttle import Throttle
 
@@ -30,6 +31,8 @@ class Moved:
     files: int = 0
     rows: int = 0
     bytes: int = 0
+    #: Of what was written of a table, without compression; None: some of it was not seen.
+    crc: int | None = 0
 
     def __str__(self) -> str:
         counts = {"files": self.files, "rows": self.rows, "bytes": self.bytes}
@@ -67,6 +70,10 @@ class TransferProgress:
         """Rows have been written as so many bytes; may wait, and may raise."""
         self.moved.bytes += size
         self._count_rows(rows, size)
+
+    def sum_up(self, data: bytes) -> None:
+        """These bytes have been written, before they are compressed."""
+        self.moved.crc = crc32(data, self.moved.crc or 0)
 
     def count_loaded(self, rows: int) -> None:
         """Rows have been loaded; may wait, and may raise."""

@@ -302,6 +302,10 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("emrStepLog", _told_by_head("emrStepLog"), _told("emrStepLog"), only=_ACTIVITY),
     _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
     _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
+    *(
+        _F(name, _told_by_head(name), _told(name), only=_ACTIVITY, in_expressions=False)
+        for name in ("sourceRows", "targetRows", "sourceChecksum", "targetChecksum")
+    ),
     _F("reportProgressTime", _head_reported_at, _reported_at, only=_TRIED, in_expressions=False),
     _F("currentRetryCount", _looks, only=_PRECONDITION, in_expressions=False),
     _F("lastRetryTime", _last_look, only=_PRECONDITION, in_expressions=False),

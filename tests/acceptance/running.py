@@ -85,12 +85,16 @@ class Service:
 
     def status(self, pipeline: str, instance: str) -> str | None:
         """The status, once the scheduler has made the instance."""
+        return self.field(pipeline, instance, "@status")
+
+    def field(self, pipeline: str, instance: str, key: str) -> str | None:
+        """What a field says; None where there is none, or no such object yet."""
         try:
             reply = self.client.describe_objects(pipelineId=pipeline, objectIds=[instance])
         except self.client.exceptions.InvalidRequestException:
             return None
         fields = [field for found in reply["pipelineObjects"] for field in found["fields"]]
-        return next((f["stringValue"] for f in fields if f["key"] == "@status"), None)
+        return next((f["stringValue"] for f in fields if f["key"] == key), None)
 
 
 class Peak:

@@ -70,6 +70,9 @@ def test_served_and_local_runs_give_the_same_bytes(
 
     assert exported(cloud) == wanted
     assert sum(map(len, wanted.values())) > seed.WINDOW_ROWS
+    # Also of an attempt that is over before it is asked how it goes.
+    for key in ("sourceRows", "targetRows"):
+        assert service.field(pipeline, COPY, key) == str(seed.WINDOW_ROWS)
     assert peak.megabytes < 150
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from taskrunner.data.both_sides import BothSides, shown
 from taskrunner.data.claims import Claim
 from taskrunner.data.formats.compression import Compression
 from taskrunner.data.formats.delimited import Csv
@@ -84,7 +86,7 @@ def copy(
     zipped: bool = False,
     resume: bool = True,
     query: str | None = None,
-) -> None:
+) -> BothSides:
     """As CopyActivity does it, on a host of its own."""
     settings = DataSettings(
         s3_endpoint=endpoint,
@@ -111,7 +113,9 @@ def copy(
         compression=Compression.GZIP if zipped else Compression.NONE,
     )
     store = open_store(settings)
-    Transfer(store, settings, monitor, file_name="x", resume=resume).copy(source, target)
+    transfer = Transfer(store, settings, monitor, file_name="x", resume=resume)
+    transfer.copy(source, target)
+    return transfer.sides
 
 
 def kill(
@@ -143,8 +147,11 @@ def test_the_next_attempt_goes_on_at_the_last_checkpoint(
     assert open_uploads(client, s3_bucket) == 1
     kill(*place, SECOND, ROWS * 4 // 5)
     monitor = Monitor()
-    copy(*place, replace(FIRST, attempt=3, handout="h3"), monitor)
-    assert sorted(content(client, s3_bucket).splitlines()) == sorted(wanted().splitlines())
+    sides = copy(*place, replace(FIRST, attempt=3, handout="h3"), monitor)
+    found = content(client, s3_bucket)
+    assert sorted(found.splitlines()) == sorted(wanted().splitlines())
+    # Of what earlier attempts have read, too.
+    assert (sides.source_rows, sides.source_checksum) == (ROWS, shown(zlib.crc32(found)))
     assert open_uploads(client, s3_bucket) == 0
     assert "Contents" not in client.list_objects_v2(Bucket=s3_bucket, Prefix="logs")
     taken_over = monitor.reports[0]
@@ -164,9 +171,11 @@ def test_gzip_members_are_one_file(
     place = (url, s3_endpoint, s3_bucket)
     kill(*place, FIRST, ROWS - 1000, zipped=True)
     monitor = Monitor()
-    copy(*place, SECOND, monitor, zipped=True)
+    sides = copy(*place, SECOND, monitor, zipped=True)
     assert monitor.reports[0] > 10_000
-    lines = gzip.decompress(content(client, s3_bucket)).splitlines()
+    text = gzip.decompress(content(client, s3_bucket))
+    assert sides.source_checksum == shown(zlib.crc32(text))
+    lines = text.splitlines()
     assert len(lines) == len({line.split(b",")[0] for line in lines}) == ROWS
 
 

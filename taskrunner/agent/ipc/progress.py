@@ -8,8 +8,11 @@ from pathlib import Path
 from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.untrusted import read_object
 
-#: What is still of use when the attempt is over: where its logs are.
-LASTING = ("emrStepLog", "hadoopJobLog")
+#: What is still of use when the attempt is over: where its logs are, and what a copy has to show.
+LASTING = (
+    *("emrStepLog", "hadoopJobLog"),
+    *("sourceRows", "targetRows", "sourceChecksum", "targetChecksum"),
+)
 _MOST_FIELDS = 20
 
 

@@ -101,7 +101,9 @@ class Copy:
                 del lines
                 pace.grow()
             quiet = not done and not self._wait()
-        self._end()
+        if (sent := self._end()) != before:
+            message = f"{before} rows have come, and the server says that it sent {sent}"
+            raise psycopg.OperationalError(message)
 
     def _take(self) -> tuple[list[tuple[int, memoryview]], bool]:
         """The rows that have come, and whether there are no more."""

@@ -27,6 +27,13 @@ else:
     _library = isal_zlib
     _ERRORS = (zlib.error, isal_zlib.error)
 
+
+def crc32(data: bytes, before: int = 0) -> int:
+    """The CRC-32 of bytes that follow others, of which it was `before`."""
+    found: int = _library.crc32(data, before)
+    return found
+
+
 #: Selects gzip's framing, the time stamp left at zero: the same rows give the same bytes.
 _GZIP = 31
 #: A tenth larger than the usual level of zlib, in a third of its time.

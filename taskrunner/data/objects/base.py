@@ -44,6 +44,16 @@ class ObjectWriter(Protocol):
         ...
 
 
+@runtime_checkable
+class Tagged(Protocol):
+    """A reader, or a writer that has committed, of a store that says what objects' content is."""
+
+    @property
+    def etag(self) -> str:
+        """The object's ETag, without quotes; empty where it is not known (yet)."""
+        ...
+
+
 class CheckpointedWriter(ObjectWriter, Protocol):
     """An ObjectWriter that can be gone on with by a later attempt, on any host."""
 

@@ -67,6 +67,11 @@ class S3Reader:
         known = known_of(client, location, self._reply, md5_etags=md5_etags)
         self._check, self._size = known.check, known.size
 
+    @property
+    def etag(self) -> str:
+        """That of the version which is read."""
+        return self._etag.strip('"')
+
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes; empty at the end."""
         if size < 0:

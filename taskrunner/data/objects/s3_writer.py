@@ -151,12 +151,16 @@ class MultipartUpload:
             raise nonsense(to.location.uri, "write", to.endpoint)
         self._add(number, etag)
 
-    def complete(self) -> None:
-        """Make the object appear. Afterwards it is there, or a TaskError says why not."""
+    def complete(self) -> str:
+        """Make the object appear; returns its ETag.
+
+        Afterwards it is there, or a TaskError says why not.
+        """
         request: dict[str, Any] = {**self._upload, "MultipartUpload": {"Parts": self._in_order()}}
         complete = self._to.client.complete_multipart_upload
-        self._publisher.publish(lambda conditions: complete(**request, **conditions))
+        reply = self._publisher.publish(lambda conditions: complete(**request, **conditions))
         self._end_note()
+        return str(reply["ETag"])
 
     def abort(self) -> None:
         """Throw the parts away; what cannot be reached now stays invisible."""
@@ -204,6 +208,8 @@ class S3Writer:
 
     def __init__(self, target: Target) -> None:
         self._to = target
+        #: What the store says of the object, when it is there.
+        self.etag = ""
         self._buffer = bytearray()
         self._upload: MultipartUpload | None = None
         self._sender: ThreadPoolExecutor | None = None
@@ -225,7 +231,7 @@ class S3Writer:
         if self._buffer:
             self._send(len(self._buffer))
         self._wait()
-        self._upload.complete()
+        self.etag = self._upload.complete().strip('"')
 
     def discard(self) -> None:
         """Abort whatever was begun; never raises for S3's sake."""
@@ -261,6 +267,7 @@ class S3Writer:
                     )
                 )
                 if to.took(reply, digest):
+                    self.etag = str(reply["ETag"]).strip('"')
                     return
         # A store that does not look at the digest has made it appear.
         with suppress(aws.ClientError, aws.BotoCoreError):

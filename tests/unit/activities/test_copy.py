@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -34,7 +35,12 @@ def test_a_table_is_copied_and_told(tmp_path: Path) -> None:
         environment.run(CopyActivity(), task)
     written = tmp_path / "s3/bucket/out/Copy_2026-01-01T00-00-00.csv"
     assert written.read_bytes() == b"1,\n"
-    assert environment.messages == ["Copying from In to Out", "Copied 1 files, 1 rows, 3 bytes"]
+    crc = f"crc32:{zlib.crc32(written.read_bytes()):08x}"
+    assert environment.messages == [
+        "Copying from In to Out",
+        f"Both sides: sourceRows 1, targetRows 1, sourceChecksum {crc}",
+        "Copied 1 files, 1 rows, 3 bytes",
+    ]
 
 
 @pytest.mark.parametrize("missing", ["input", "output"])

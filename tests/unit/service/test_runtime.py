@@ -66,9 +66,9 @@ def pipeline(world: ServiceInProcess) -> str:
     world.work_off()
     group = f"resource:{pipeline_id}_@R_{T}"
     (task,) = [t for t in (world.take(group), world.take(group)) if t.component_id == "Copy"]
-    world.service.report_progress(
-        task.task_id, {"emrStepLog": "s3://logs/s-1/", "hadoopJobLog": "x"}
-    )
+    told = {"emrStepLog": "s3://logs/s-1/", "hadoopJobLog": "x"}
+    told |= {"sourceRows": "3", "targetRows": "2", "sourceChecksum": "a", "targetChecksum": "b"}
+    world.service.report_progress(task.task_id, told)
     world.service.set_task_status(task.task_id, "FAILED", "X", "broken", "trace")
     world.settle()
     return pipeline_id
