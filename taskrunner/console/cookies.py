@@ -1,8 +1,10 @@
-"""The console's cookies: the session and the theme; and the origin that pages are served from."""
+"""The console's cookies: the session and what the visitor has chosen; and the pages' origin."""
 
 from __future__ import annotations
 
+from functools import cache
 from urllib.parse import quote, urlsplit
+from zoneinfo import available_timezones
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +14,8 @@ from taskrunner.service.sessions import SESSION_LIFE
 from taskrunner.wire.endpoint import is_loopback
 
 THEMES = ("light", "dark")
-_THEME = "taskrunner-theme"
+_THEME, _ZONE, _STILL = "taskrunner-theme", "taskrunner-zone", "taskrunner-still"
+_KEPT_S = 365 * 86400
 #: With this prefix a browser takes the cookie over TLS only, for this host only.
 _SECURE, _PLAIN = "__Host-taskrunner", "taskrunner-"
 
@@ -74,10 +77,31 @@ class Cookies:
 
     def set_theme(self, response: Response, theme: str) -> None:
         """Keep a theme; anything that is none is forgotten."""
-        if theme in THEMES:
-            response.set_cookie(_THEME, theme, max_age=365 * 86400, path="/", samesite="lax")
+        self._keep(response, _THEME, theme if theme in THEMES else "")
+
+    def zone_of(self, request: Request) -> str:
+        """The time zone that the visitor has chosen; nothing: UTC."""
+        chosen = request.cookies.get(_ZONE, "")
+        return chosen if chosen in zones() else ""
+
+    def set_zone(self, response: Response, zone: str) -> None:
+        """Keep a time zone; UTC, and anything that is none, is forgotten."""
+        self._keep(response, _ZONE, zone if zone in zones() and zone != "UTC" else "")
+
+    def is_still(self, request: Request) -> bool:
+        """Whether the visitor wants no page to change by itself."""
+        return request.cookies.get(_STILL) == "yes"
+
+    def set_still(self, response: Response, *, still: bool) -> None:
+        """Keep whether pages change by themselves."""
+        self._keep(response, _STILL, "yes" if still else "")
+
+    @staticmethod
+    def _keep(response: Response, name: str, value: str) -> None:
+        if value:
+            response.set_cookie(name, value, max_age=_KEPT_S, path="/", samesite="lax")
         else:
-            response.delete_cookie(_THEME, path="/")
+            response.delete_cookie(name, path="/")
 
     def sign_in(self, page: str, target: str) -> str:
         """The address of the page to sign in on, from which one comes to a target."""
@@ -89,6 +113,12 @@ class Cookies:
     def _name(self, request: Request) -> str:
         # Browsers tell hosts by their names, not by ports: two consoles of this host would clash.
         return _SECURE if self._is_secure(request) else f"{_PLAIN}{request.url.port or 80}"
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The time zones that this host knows."""
+    return frozenset(available_timezones())
 
 
 def _origin(url: str) -> str:

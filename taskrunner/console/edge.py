@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.headers import is_ours, page_headers
 from taskrunner.console.render import render
+from taskrunner.console.views.moments import shown_in
 from taskrunner.console.visit import Visit, form_token, is_form_token, pairs
 from taskrunner.errors import ServiceFault
 from taskrunner.service.auth import Permit
@@ -220,6 +221,10 @@ class _Endpoint(Answering):
             is_part=is_part,
             signed_in=parts.sessions is not None,
             theme=parts.cookies.theme_of(request),
+            zone=parts.cookies.zone_of(request),
+            still=parts.cookies.is_still(request),
+            sessions=parts.sessions,
+            session=session or "",
         )
         response = await self._carried_out(permit, visit, packed=_takes_gzip(request))
         if fresh and session is not None:
@@ -242,7 +247,9 @@ class _Endpoint(Answering):
         def work() -> Response:
             try:
                 # Here and not on the loop: to compress a large page takes milliseconds.
-                return _response(handler(visit), is_part=visit.is_part, packed=packed)
+                with shown_in(visit.zone):
+                    answer = handler(visit)
+                return _response(answer, is_part=visit.is_part, packed=packed)
             except ServiceFault:
                 raise
             except Exception as error:

@@ -28,7 +28,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(moment=moments.moment, ago=moments.ago, took=moments.took)
+    made.filters.update(moment=moments.moment, utc=moments.utc, ago=moments.ago, took=moments.took)
     made.globals.update(
         sign=words.sign, address=addresses, static=static_address, plural=words.plural
     )

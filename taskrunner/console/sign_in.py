@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from taskrunner.console.cookies import zones
 from taskrunner.console.edge import Answering, ConsoleParts, permit_of
 from taskrunner.console.headers import page_headers
 from taskrunner.console.render import render, static_files
@@ -44,6 +45,7 @@ def sign_in_routes(parts: ConsoleParts) -> Sequence[Route]:
         Route(ENTER_PATH, endpoint=_Enter(parts), methods=["GET", "POST"]),
         Route("/console/leave", endpoint=_Leave(parts), methods=["POST"]),
         Route("/console/theme", endpoint=_Theme(parts), methods=["POST"]),
+        Route("/console/settings", endpoint=_Settings(parts), methods=["POST"]),
         Route("/console/static/{mark}/{name}", endpoint=_static, methods=["GET"]),
     ]
 
@@ -192,6 +194,24 @@ class _Theme(_Raw):
         target = local(form.get("to", "/"))
         response = RedirectResponse(target, status_code=303, headers=page_headers())
         self.parts.cookies.set_theme(response, form.get("theme", ""))
+        return response
+
+
+class _Settings(_Raw):
+    """`POST /console/settings`: keeps what a visitor has chosen, in cookies."""
+
+    async def respond(self, request: Request, call: Incoming) -> Response:
+        form = await self.fields(request, call)
+        zone = form.get("zone", "").strip()
+        known = not zone or zone in zones()
+        done = "settings" if known else "no-zone"
+        headers = page_headers()
+        response = RedirectResponse(f"/settings?done={done}", status_code=303, headers=headers)
+        if known:
+            cookies = self.parts.cookies
+            cookies.set_theme(response, form.get("theme", ""))
+            cookies.set_zone(response, zone)
+            cookies.set_still(response, still=form.get("still") == "yes")
         return response
 
 

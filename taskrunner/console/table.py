@@ -25,6 +25,7 @@ from taskrunner.console.pages.log_search import log_search
 from taskrunner.console.pages.pipeline import grid, pipeline, run, runs
 from taskrunner.console.pages.pipelines import pipelines
 from taskrunner.console.pages.schedule import schedule
+from taskrunner.console.pages.settings import end_session, settings
 from taskrunner.console.pages.waiting import of_pipeline, waiting
 from taskrunner.console.sign_in import sign_in_routes
 from taskrunner.service.sessions import Sessions
@@ -38,6 +39,8 @@ PAGES: Sequence[Page] = (
     Page(path="/waiting", handler=waiting),
     Page(path="/agents", handler=agents),
     Page(path="/audit", handler=audit),
+    Page(path="/settings", handler=settings),
+    Page(path="/settings/end-session", handler=end_session, method="POST"),
     Page(path=_PIPELINE, handler=pipeline),
     Page(path=f"{_PIPELINE}/grid", handler=grid),
     Page(path=f"{_PIPELINE}/graph", handler=graph),

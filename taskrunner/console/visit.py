@@ -16,6 +16,7 @@ from taskrunner.errors import InvalidRequest
 from taskrunner.service.auth import Permit
 from taskrunner.service.engine import Service
 from taskrunner.service.handler import Handler
+from taskrunner.service.sessions import Sessions
 from taskrunner.service.store.audit import acting
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.schema import from_texts, read
@@ -49,6 +50,13 @@ class Visit:
     signed_in: bool = False
     #: `light` or `dark` where the visitor has chosen one.
     theme: str = ""
+    #: The time zone that the visitor has chosen; nothing: UTC.
+    zone: str = ""
+    #: The visitor wants no page to change by itself.
+    still: bool = False
+    #: The sessions of visitors, and the token of this visitor's; without keys there are none.
+    sessions: Sessions | None = None
+    session: str = field(default="", repr=False)
 
     @property
     def now(self) -> datetime:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceFault
@@ -33,6 +34,8 @@ IDLE_LIFE = timedelta(hours=1)
 _NOTED_EVERY = timedelta(minutes=1)
 #: Of one key, so many tickets and sessions at the most; the oldest make room.
 MOST_OF_KEY = 50
+#: So many digits of a hash tell a key's sessions from each other.
+_ID = 24
 _TICKET, _SESSION = "ticket", "session"
 _NO_TICKET = "the ticket is not known: it is good once, and for a minute"
 
@@ -42,6 +45,19 @@ class SessionOver(ServiceFault):
 
     code = "SessionOverException"
     status = 401
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSession:
+    """A session of the visitor's own key."""
+
+    #: The beginning of its token's hash, from which nobody finds the token.
+    id: str
+    began: datetime
+    used: datetime
+    #: When it is over, unless it is used before.
+    ends: datetime
+    is_this: bool
 
 
 class Sessions:
@@ -93,6 +109,30 @@ class Sessions:
                 session_store.note_use(conn, row.token_hash, now)
         permit = self._permit_of(row, token)
         return replace(permit, actions=visitors(permit.actions), proof=None)
+
+    def of_key(self, key_id: str, token: str) -> Sequence[OwnSession]:
+        """The sessions of a key that go on, newest first; `token`: of the one that asks."""
+        now, own = self._clock.now(), _hashed(token)
+        with self._store.read() as conn:
+            rows = session_store.of_key(conn, key_id, _SESSION)
+        return [
+            OwnSession(
+                id=row.token_hash[:_ID],
+                began=row.created_at,
+                used=row.used_at,
+                ends=min(row.expires_at, row.used_at + IDLE_LIFE),
+                is_this=row.token_hash == own,
+            )
+            for row in rows
+            if row.expires_at > now and now - row.used_at < IDLE_LIFE
+        ]
+
+    def end(self, key_id: str, session_id: str) -> bool:
+        """End a session of a key; whether there was one."""
+        if len(session_id) != _ID:
+            return False
+        with self._store.write() as conn:
+            return session_store.end(conn, key_id, _SESSION, session_id)
 
     def leave(self, token: str) -> None:
         """End a session."""

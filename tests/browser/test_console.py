@@ -109,6 +109,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "wrong-filter": "/?filter=owner:me",
         "waiting": "/waiting",
         "agents": "/agents",
+        "settings": "/settings",
         "grid": f"/p/{failed}/grid",
         "grid-hourly": f"/p/{made['hourly']}/grid",
         "graph": f"/p/{failed}/graph",

@@ -133,11 +133,9 @@ class Browser:
         return answer
 
     def _keep(self, answer: asgi.Answer) -> None:
-        told = answer.headers.get("set-cookie")
-        if told is None:
-            return
-        name, _, value = told.partition(";")[0].partition("=")
-        if value.strip('"'):
-            self.cookies[name] = value
-        else:
-            self.cookies.pop(name, None)
+        for told in answer.cookies:
+            name, _, value = told.partition(";")[0].partition("=")
+            if value.strip('"'):
+                self.cookies[name] = value
+            else:
+                self.cookies.pop(name, None)

@@ -127,7 +127,23 @@ function giveBackState() {
   kept = null;
 }
 
+// The visitor wants no page to change by itself.
+function isStill() {
+  return "still" in document.documentElement.dataset;
+}
+
+// Times have the clock of this browser beside UTC for whoever points at them.
+function tellLocalTimes() {
+  document.querySelectorAll("time[datetime]:not([data-told])").forEach((time) => {
+    time.title += `, here ${new Date(time.dateTime).toLocaleString()}`;
+    time.dataset.told = "";
+  });
+  const place = document.querySelector("[data-own-zone]");
+  if (place) place.textContent = `(this browser has ${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+}
+
 function begin() {
+  tellLocalTimes();
   document.querySelectorAll("[data-grid]").forEach(roveGrid);
   follow();
 }
@@ -150,7 +166,7 @@ function follow() {
   clearTimeout(following);
   const live = document.getElementById("live");
   const growing = live && live.querySelector("[data-follow]");
-  if (!growing) return;
+  if (!growing || isStill()) return;
   following = setTimeout(() => {
     if (isReading(live)) follow(); else htmx.trigger(live, "changed");
   }, 1000 * growing.dataset.follow);
@@ -182,7 +198,7 @@ function stale(isStale) {
 
 function listen() {
   const place = document.querySelector("[data-live]");
-  if (!place || stream || document.hidden) return;
+  if (!place || stream || document.hidden || isStill()) return;
   stream = new EventSource(place.dataset.live);
   stream.addEventListener("changed", () => {
     const live = document.getElementById("live");

@@ -29,6 +29,9 @@ _TOLD: Mapping[str, str] = {
     "deactivate": "The pipeline is deactivated.",
     "pause": "Nothing new begins until it is resumed.",
     "resume": "It goes on.",
+    "settings": "It is kept in this browser.",
+    "no-zone": "There is no such time zone: nothing was changed.",
+    "end-session": "That session is over.",
     "again": "That form was sent before: it counts once.",
 }
 _ENDED = {str(status) for status in INSTANCE_TERMINAL}

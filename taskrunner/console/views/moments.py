@@ -1,17 +1,43 @@
-"""Moments and durations as people read them: UTC, the same the world over."""
+"""Moments and durations as people read them: UTC, unless the visitor has chosen a time zone."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
+_ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+
+
+@contextmanager
+def shown_in(zone: str) -> Iterator[None]:
+    """Have moments shown in a time zone meanwhile; nothing: in UTC."""
+    token = _ZONE.set(ZoneInfo(zone) if zone else UTC)
+    try:
+        yield
+    finally:
+        _ZONE.reset(token)
+
+
 def moment(at: datetime | None) -> str:
     """`2026-11-30 02:00`, with seconds where there are any."""
+    return _told(at, _ZONE.get())
+
+
+def utc(at: datetime | None) -> str:
+    """The same in UTC, whatever the visitor has chosen."""
+    return _told(at, UTC)
+
+
+def _told(at: datetime | None, zone: tzinfo) -> str:
     if at is None:
         return "-"
-    at = at.astimezone(UTC)
+    at = at.astimezone(zone)
     return at.strftime("%Y-%m-%d %H:%M:%S" if at.second else "%Y-%m-%d %H:%M")
 
 

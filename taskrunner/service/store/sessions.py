@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.service.store.records import fetch_first
+from taskrunner.service.store.records import fetch, fetch_first
 from taskrunner.service.store.rows import SessionRow
 from taskrunner.service.store.tables import sessions
 
@@ -37,6 +37,26 @@ def take(conn: Connection, token_hash: str, kind: str) -> SessionRow | None:
     row = find(conn, token_hash, kind)
     gone = conn.execute(sessions.delete().where(_S.token_hash == token_hash, _S.kind == kind))
     return row if gone.rowcount == 1 else None
+
+
+def of_key(conn: Connection, key_id: str, kind: str) -> list[SessionRow]:
+    """Those of a key, the newest first."""
+    all_of_it = (
+        sa.select(sessions)
+        .where(_S.key_id == key_id, _S.kind == kind)
+        .order_by(_S.created_at.desc(), _S.token_hash)
+    )
+    return fetch(conn, SessionRow, all_of_it)
+
+
+def end(conn: Connection, key_id: str, kind: str, begins: str) -> bool:
+    """Remove the one of a key whose hash begins so; whether there was one."""
+    one = sessions.delete().where(
+        _S.key_id == key_id,
+        _S.kind == kind,
+        sa.func.substr(_S.token_hash, 1, len(begins)) == begins,
+    )
+    return conn.execute(one).rowcount > 0
 
 
 def note_use(conn: Connection, token_hash: str, now: datetime) -> None:

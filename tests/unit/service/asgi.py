@@ -20,6 +20,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    #: Of each cookie that is set, its header.
+    cookies: Sequence[str] = ()
 
     @property
     def json(self) -> Any:
@@ -83,9 +85,11 @@ def _scope(method: str, target: str, headers: Mapping[str, str]) -> dict[str, An
 def _answer(sent: Sequence[MutableMapping[str, Any]]) -> Answer | None:
     if not sent:
         return None
+    headers = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
     return Answer(
         status=sent[0]["status"],
-        headers={name.decode(): value.decode() for name, value in sent[0]["headers"]},
+        headers=dict(headers),
+        cookies=[value for name, value in headers if name == "set-cookie"],
         body=b"".join(message.get("body", b"") for message in sent[1:]),
     )
 

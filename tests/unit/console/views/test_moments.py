@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from taskrunner.console.views.moments import ago, moment, took
+from taskrunner.console.views.moments import ago, moment, shown_in, took, utc
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -39,3 +39,15 @@ def test_moments_are_in_utc_and_have_seconds_only_where_there_are_any() -> None:
 def test_how_far_a_moment_is_from_now(off: int, told: str) -> None:
     assert ago(NOON + timedelta(seconds=off), NOON) == told
     assert ago(None, NOON) == ""
+
+
+def test_moments_are_in_utc_unless_a_zone_is_chosen() -> None:
+    summer = datetime(2026, 7, 1, 2, tzinfo=UTC)
+    with shown_in("Europe/Zurich"):
+        assert moment(summer) == "2026-07-01 04:00"
+        assert moment(summer.replace(month=1)) == "2026-01-01 03:00"
+        assert utc(summer) == "2026-07-01 02:00"
+        with shown_in(""):
+            assert moment(summer) == "2026-07-01 02:00"
+        assert moment(None) == "-"
+    assert moment(summer) == "2026-07-01 02:00"
