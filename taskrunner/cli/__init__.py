@@ -38,7 +38,10 @@ COMMANDS = {
         "The log of an attempt, followed while it runs.",
     ),
     "rerun": ("taskrunner.cli.operators.changes:rerun", "Begin ended instances again."),
-    "backfill": ("taskrunner.cli.operators.changes:backfill", "Run periods that lie in the past."),
+    "backfill": (
+        "taskrunner.cli.operators.backfills:backfill",
+        "Run periods that lie in the past.",
+    ),
     "cancel": ("taskrunner.cli.operators.changes:cancel", "End instances that have not ended."),
     "agents": ("taskrunner.cli.operators.agents:agents", "Who asks a service for work."),
     "groups": (

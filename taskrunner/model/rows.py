@@ -57,6 +57,8 @@ class InstanceRow(Row):
     due_at: datetime | None = None
     reruns: int = 0
     place_wanted: bool = False
+    #: The backfill that has begun it last.
+    backfill_id: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "status", InstanceStatus(self.status))

@@ -9,22 +9,26 @@ short has done whole periods, and the same one goes on with the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from taskrunner.errors import DefinitionError, InvalidRequest
+from taskrunner.errors import DefinitionError, InvalidRequest, TaskrunnerError
 from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.schedule import Occurrence, Schedule
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
 from taskrunner.service.definitions import LoadedDefinition, Moment
 from taskrunner.service.engine import Service
+from taskrunner.service.rerun import in_portions
 from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.set_status import begin_again, set_going
+from taskrunner.service.store import audit
+from taskrunner.service.store import backfills as backfill_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
+from taskrunner.service.store.backfills import BackfillRow, BackfillStage
 from taskrunner.service.store.rows import PipelineRow
 
 #: Periods of one backfill.
@@ -155,25 +159,55 @@ class _Planner:
         )
 
 
-def carry_out(service: Service, row: PipelineRow, periods: Sequence[Period]) -> None:
-    """Have the periods run. Raises InvalidRequest when the pipeline is being deactivated."""
-    for period in periods:
-        if period.again or period.made:
-            _run(service, row.pipeline_id, period)
+def carry_out(service: Service, backfill: BackfillRow, periods: Sequence[Period]) -> bool:
+    """Have the periods run; whether there is any that does.
+
+    The backfill is there with its first period. Raises InvalidRequest when the pipeline is being
+    deactivated: what was begun before goes on.
+    """
+    wanted = [period for period in periods if period.again or period.made]
+    backfill = replace(backfill, periods=len(wanted))
+    begun = 0
+    try:
+        for period in wanted:
+            if not _run(service, replace(backfill, begun=begun), period):
+                break  # it was canceled meanwhile
+            begun += 1
+    except TaskrunnerError:
+        if begun:
+            with service.store.write() as conn:
+                backfill_store.update(conn, backfill.backfill_id, periods=begun)
+        raise
+    return bool(wanted)
 
 
-def _run(service: Service, pipeline_id: str, period: Period) -> None:
+def _run(service: Service, backfill: BackfillRow, period: Period) -> bool:
+    """Have the next period of a backfill run; false when it is to have no more."""
+    pipeline_id, key = backfill.pipeline_id, backfill.backfill_id
     with service.transaction() as transaction:
         conn = transaction.conn
         row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
+        if not backfill.begun:
+            backfill_store.insert(conn, backfill)
+            told = f"{backfill.first:%Y-%m-%dT%H:%M:%SZ} to {backfill.last:%Y-%m-%dT%H:%M:%SZ}"
+            audit.note(conn, pipeline_id, objects=[key], after=f"backfill from {told}")
+        now = backfill_store.load(conn, key)
+        if now is None or now.stage is not BackfillStage.GOING:
+            return False
         set_going(transaction, row)
+        backfill_store.update(conn, key, begun=backfill.begun + 1)
         version = row.active_version
-        instance_store.insert_instances(conn, pipeline_id, version, period.made, transaction.now)
+        instance_store.insert_instances(
+            conn, pipeline_id, version, period.made, transaction.now, backfill_id=key
+        )
         ids = [of.instance_id for of in period.again]
         rows = instance_store.load_instances(conn, pipeline_id, ids, lock=True) if ids else []
         ended = [of for of in rows if of.status in INSTANCE_TERMINAL]
         if ended:
-            begin_again(transaction, row, ended, by_hand=False)
+            begun = begin_again(transaction, row, ended, by_hand=False)
+            for some in in_portions([of.instance_id for of in begun]):
+                backfill_store.mark(conn, pipeline_id, some, key)
+    return True
 
 
 def overwritten(loaded: LoadedDefinition, period: Period) -> list[tuple[str, str, str]]:

@@ -24,10 +24,14 @@ PAUSE, RESUME = "PAUSE", "RESUME"
 
 
 def is_paused(row: InstanceRow, paused: Collection[str]) -> bool:
-    """Whether an instance is held, itself or with its component or pipeline."""
-    return bool(paused) and not {row.pipeline_id, row.component_id, row.instance_id}.isdisjoint(
-        paused
-    )
+    """Whether an instance is held, itself or with its component, its backfill or its pipeline."""
+    return bool(paused) and not paused_with(row).isdisjoint(paused)
+
+
+def paused_with(row: InstanceRow) -> frozenset[str]:
+    """The ids that hold an instance when one of them is paused."""
+    held = {row.pipeline_id, row.component_id, row.instance_id}
+    return frozenset(held | {row.backfill_id} if row.backfill_id else held)
 
 
 def pause(
@@ -38,7 +42,7 @@ def pause(
     caller: Caller,
 ) -> None:
     """Let nothing new of these objects begin. Raises InvalidRequest for what cannot be paused."""
-    conn, pipeline_id = transaction.conn, pipeline.pipeline_id
+    pipeline_id = pipeline.pipeline_id
     over = pipeline.state is PipelineState.FINISHED
     if over and (loaded is None or not loaded.on_demand):
         raise InvalidRequest(
@@ -49,12 +53,20 @@ def pause(
             raise InvalidRequest(
                 f"{row.instance_id} is {row.status}: only what has not ended can be paused"
             )
+    hold(transaction, pipeline_id, object_ids, caller.user)
+
+
+def hold(
+    transaction: SchedulingTransaction, pipeline_id: str, object_ids: Sequence[str], user: str
+) -> None:
+    """Pause these, whatever they are; those that are paused already stay as they are."""
+    conn = transaction.conn
     rows = [
         PauseRow(
             pipeline_id=pipeline_id,
             object_id=object_id,
             paused_at=transaction.now,
-            paused_by=caller.user,
+            paused_by=user,
         )
         for object_id in object_ids
     ]
@@ -84,6 +96,12 @@ def resume(
     for object_id in object_ids:
         if object_id not in paused:
             _check_not_held(object_id, rows.get(object_id), pipeline_id, paused)
+    let_go(transaction, pipeline_id, object_ids)
+
+
+def let_go(transaction: SchedulingTransaction, pipeline_id: str, object_ids: Sequence[str]) -> None:
+    """Resume these, whatever they are."""
+    conn = transaction.conn
     for some in in_portions(object_ids):
         pause_store.remove_pauses(conn, pipeline_id, some)
         pause_store.wake_waiting(conn, pipeline_id, some, transaction.now)
@@ -95,6 +113,11 @@ def _check_not_held(
     if row is not None and row.component_id in paused:
         raise InvalidRequest(
             f"{object_id} is paused with its component: RESUME {row.component_id!r} instead"
+        )
+    if row is not None and row.backfill_id in paused:
+        raise InvalidRequest(
+            f"{object_id} is paused with its backfill: resume the backfill {row.backfill_id} "
+            "instead"
         )
     if pipeline_id in paused:
         raise InvalidRequest(

@@ -16,7 +16,7 @@ from datetime import datetime
 from taskrunner.errors import PipelineDeleted
 from taskrunner.model.decisions import Decision, View
 from taskrunner.model.planner import decide
-from taskrunner.model.shared_decisions import end_with_pipeline
+from taskrunner.model.shared_decisions import cancel, end_with_pipeline
 from taskrunner.model.states import INSTANCE_LIVE, PipelineState
 from taskrunner.service.activation import decide_about, stop
 from taskrunner.service.advance import finish_pipelines
@@ -24,9 +24,12 @@ from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.definitions import Load
 from taskrunner.service.rerun import in_portions
 from taskrunner.service.store import audit, removal
+from taskrunner.service.store import backfills as backfill_store
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import resources as resource_store
+from taskrunner.service.store.backfills import BackfillRow, BackfillStage
 from taskrunner.service.store.database import Store
 
 #: Instances that are ended in one transaction.
@@ -110,21 +113,61 @@ class Stopping:
                 more = removal.remove_some(conn, pipeline_id)
             yield
 
+    def end_backfill(self, row: BackfillRow) -> None:
+        """Cancel what has not ended of a backfill that is CANCELING."""
+        _all(self._end_backfill(row))
+
+    def _end_backfill(self, row: BackfillRow) -> Iterator[None]:
+        with self.store.read() as conn:
+            ids = backfill_store.live_ids(conn, row)
+        for some in in_portions(ids, PORTION):
+            self.store.give_way()
+            with self.transaction() as transaction:
+                if not self._is_there(transaction, row.pipeline_id):
+                    return
+                found = instance_store.load_instances(
+                    transaction.conn, row.pipeline_id, some, lock=True
+                )
+                # Another backfill may have taken one meanwhile.
+                rows = [one for one in found if one.backfill_id == row.backfill_id]
+                decide_about(transaction, row.pipeline_id, rows, self.load, _cancel_backfill)
+            yield
+        with self.transaction() as transaction:
+            if self._is_there(transaction, row.pipeline_id):
+                conn = transaction.conn
+                backfill_store.update(conn, row.backfill_id, stage=BackfillStage.CANCELED)
+                pause_store.remove_pauses(conn, row.pipeline_id, [row.backfill_id])
+                finish_pipelines(conn, [row.pipeline_id], self.load, transaction.now)
+
+    def _is_there(self, transaction: SchedulingTransaction, pipeline_id: str) -> bool:
+        try:
+            pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
+        except PipelineDeleted:
+            return False
+        return True
+
     def take_up(self) -> Iterator[None]:
         """Go on with what was begun and not finished, by whatever service; a portion a step."""
         with self.store.read() as conn:
             stopped = pipeline_store.being_deactivated(conn)
+            canceled = backfill_store.being_canceled(conn)
             deleted = removal.half_removed(conn)
         for row in stopped:
             if row.last_deactivated_at is not None:
                 since, cancel_active = row.last_deactivated_at, bool(row.cancels_active)
                 yield from self._end(row.pipeline_id, since, cancel_active=cancel_active)
+        for backfill in canceled:
+            yield from self._end_backfill(backfill)
         for pipeline_id in deleted:
             yield from self._remove(pipeline_id)
 
 
 def _all(portions: Iterator[None]) -> None:
     deque(portions, maxlen=0)
+
+
+def _cancel_backfill(view: View, _now: datetime) -> list[Decision]:
+    return cancel(view, "its backfill was canceled")
 
 
 def _cancel(view: View, _now: datetime) -> list[Decision]:

@@ -210,8 +210,8 @@ class Gathering:
     def _pause(self, row: InstanceRow) -> Pause | None:
         if row.status in INSTANCE_TERMINAL or row.status is _I.RUNNING:
             return None
-        held = (row.pipeline_id, row.component_id, row.instance_id)
-        return next((self._pauses[key] for key in held if key in self._pauses), None)
+        held = (row.pipeline_id, row.component_id, row.backfill_id, row.instance_id)
+        return next((self._pauses[key] for key in held if key and key in self._pauses), None)
 
     def _looks(
         self, row: InstanceRow, attempts: Sequence[AttemptRow]

@@ -173,6 +173,8 @@ def test_a_pipeline_is_held(line: Line, tmp_path: Path) -> None:
     [
         ("logs", "df-1", "A"),
         ("backfill", "df-1", "2026-01-01", "2026-01-02"),
+        ("backfill", "list"),
+        ("backfill", "pause", "bf-1"),
         ("pipelines", "list", "--late"),
         ("agents", "list"),
         ("agents", "drain", "one"),
@@ -194,8 +196,18 @@ def test_a_backfill_shows_what_it_would_overwrite(line: Line, tmp_path: Path) ->
     table = line.run("backfill", made, T, "2026-02-13T03:00", "--dry-run")
     assert table.count("make") == 2
     assert "2 of 2 periods would run" in line.err
-    assert line.json("backfill", made, T, "2026-02-13T03:00")["count"] == 2
+    asked = line.json("backfill", made, T, "2026-02-13T03:00", "--reason", "late data")
+    assert asked["count"] == 2
     assert line.world.components(made)["A"].count("WAITING_FOR_RUNNER") == 3
+    key = asked["backfill_id"]
+    assert "no period" not in line.run("backfill", "begin", made, T, T)
+    listed = line.run("backfill", "list", "--pipeline", made)
+    assert [part in listed for part in (key, "RUNNING", "0/2", "late data")] == [True] * 4
+    assert "paused by" in line.run("backfill", "pause", key)
+    assert "0 of 2 have ended: 2 PAUSED" in line.run("backfill", "show", key)
+    assert line.json("backfill", "resume", key)["state"] == "RUNNING"
+    assert "CANCELED" in line.run("backfill", "cancel", key)
+    assert line.json("backfill", "list")["backfills"][0]["counts"] == {"CANCELED": 2}
 
 
 def test_agents_and_groups_are_listed(line: Line, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`taskrunner rerun`, `cancel`, `finish` and `backfill`: instances changed by hand."""
+"""`taskrunner rerun`, `cancel` and `finish`: instances changed by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import click
 from taskrunner.cli.operators.options import MOMENT, Asked, command, pipeline_argument
 from taskrunner.cli.operators.tables import Column, show, show_json, text_of
 from taskrunner.cli.operators.waiting import WAIT, wait_for_instances
-from taskrunner.plain import visible
 
 _DONE = {"rerun": "begin again", "cancel": "canceled", "finish": "taken for finished"}
 
@@ -93,48 +92,6 @@ def _finish(
     _change(asked, pipeline, "finish", {**_body(instance, **selection), "dry_run": dry_run})
 
 
-def _backfill(
-    asked: Asked,
-    pipeline: str,
-    first: str,
-    last: str,
-    redo: str,
-    component: Sequence[str],
-    dry_run: bool,
-) -> None:
-    service = asked.connect()
-    v1 = service.ours("a backfill")
-    pipeline_id = service.pipeline_id(pipeline)
-    body = {
-        "first": first,
-        "last": last,
-        "redo": redo,
-        "component": list(component),
-        "dry_run": dry_run,
-    }
-    found = v1.post("pipelines", pipeline_id, "backfill", body=body)
-    if asked.as_json:
-        show_json(found)
-        return
-    show(
-        found["runs"],
-        [
-            Column(name="RUN", cell=text_of("start")),
-            Column(name="DO", cell=text_of("action")),
-            Column(name="IS", cell=text_of("status")),
-            Column(name="COMPONENTS", cell=lambda row: " ".join(row["components"]), least=10),
-            Column(name="OVERWRITES", cell=_overwrites, least=20),
-        ],
-        nothing="no period",
-    )
-    verb = "would run" if dry_run else "run"
-    click.echo(f"{found['count']} of {len(found['runs'])} periods {verb}", err=True)
-
-
-def _overwrites(row: Mapping[str, Any]) -> str:
-    return visible(" ".join(one["place"] or one["node_id"] for one in row["overwrites"]))
-
-
 _SELECTION: tuple[click.Parameter, ...] = (
     pipeline_argument(),
     click.Argument(["instance"], nargs=-1),
@@ -166,24 +123,4 @@ finish = command(
     _finish,
     "Take instances for finished, so that what waits for them goes on.",
     [*_SELECTION, _DRY],
-)
-backfill = command(
-    "backfill",
-    _backfill,
-    "Run periods of a schedule that lie in the past. They take places under maxActiveInstances as "
-    "any run does.",
-    [
-        pipeline_argument(),
-        click.Argument(["first"], type=MOMENT),
-        click.Argument(["last"], type=MOMENT),
-        click.Option(
-            ["--redo"],
-            type=click.Choice(["missing", "failed", "all"]),
-            default="missing",
-            show_default=True,
-            help="Periods that have no instances; these and what did not end well; or every one.",
-        ),
-        click.Option(["--component"], multiple=True, metavar="ID", help="Only it (repeatable)."),
-        _DRY,
-    ],
 )

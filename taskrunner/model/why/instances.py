@@ -103,6 +103,9 @@ class _Explaining:
     def _paused(self, known: Known, pause: Pause) -> Cause:
         row = known.row
         names = {row.instance_id: row.instance_id, row.component_id: repr(row.component_id)}
+        if row.backfill_id is not None and row.backfill_id == pause.object_id:
+            what, command = "its backfill", remedies.resume_backfill(pause.object_id)
+            return replace(pause_cause(self._pipeline_id, pause, what), command=command)
         what = names.get(pause.object_id, "the pipeline")
         return pause_cause(self._pipeline_id, pause, what)
 

@@ -39,6 +39,11 @@ def resume(pipeline_id: str, object_id: str) -> str:
     return f"taskrunner pipelines resume {shlex.quote(pipeline_id)}{only}"
 
 
+def resume_backfill(backfill_id: str) -> str:
+    """Let a paused backfill go on."""
+    return f"taskrunner backfill resume {shlex.quote(backfill_id)}"
+
+
 def rerun(pipeline_id: str, instance_id: str) -> str:
     """Begin an ended instance again, with whoever failed with it."""
     return f"taskrunner rerun {shlex.quote(pipeline_id)} {shlex.quote(instance_id)}"

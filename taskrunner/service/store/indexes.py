@@ -35,6 +35,14 @@ sa.Index(
     sqlite_where=instances.c.actual_end.is_not(None),
     postgresql_where=instances.c.actual_end.is_not(None),
 )
+sa.Index(
+    "ix_instances_backfill",
+    instances.c.pipeline_id,
+    instances.c.backfill_id,
+    instances.c.status,
+    sqlite_where=instances.c.backfill_id.is_not(None),
+    postgresql_where=instances.c.backfill_id.is_not(None),
+)
 # What is ready, for whoever watches the service.
 sa.Index(
     "ix_attempts_ready",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -37,9 +38,14 @@ def insert_instances(
     specs: Sequence[InstanceSpec],
     now: datetime,
     status: InstanceStatus = InstanceStatus.WAITING_ON_DEPENDENCIES,
+    *,
+    backfill_id: str | None = None,
 ) -> None:
     """Make instances that are not there yet, each to be looked at when its time comes."""
-    rows = [_new(pipeline_id, version, spec, now, status) for spec in specs]
+    rows = [
+        replace(_new(pipeline_id, version, spec, now, status), backfill_id=backfill_id)
+        for spec in specs
+    ]
     insert_missing(conn, instances, rows)
     waits = [
         {

@@ -21,7 +21,7 @@ class Hold:
     """What keeps instances of a pipeline from going on."""
 
     deactivating: bool
-    #: The ids of what is paused: the pipeline's own, those of components, of instances.
+    #: The ids of what is paused: the pipeline's own, those of components, instances, backfills.
     paused: frozenset[str]
 
 
@@ -42,7 +42,7 @@ def load_pauses(conn: Connection, pipeline_id: str) -> list[PauseRow]:
 
 
 def paused_ids(conn: Connection, pipeline_id: str) -> frozenset[str]:
-    """The ids of what is paused of a pipeline: its own, of components, of instances."""
+    """The ids of what is paused of a pipeline: its own, of components, instances, backfills."""
     return frozenset(conn.execute(_IDS, {"of_pipeline": pipeline_id}).scalars())
 
 
@@ -106,4 +106,8 @@ def _concerns(pipeline_id: str, object_ids: Collection[str]) -> sa.ColumnElement
     if pipeline_id in object_ids:
         return ours
     ids = list(object_ids)
-    return ours & (instances.c.component_id.in_(ids) | instances.c.instance_id.in_(ids))
+    return ours & (
+        instances.c.component_id.in_(ids)
+        | instances.c.instance_id.in_(ids)
+        | instances.c.backfill_id.in_(ids)
+    )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.states import INSTANCE_LIVE
+from taskrunner.service.store.backfills import backfills
 from taskrunner.service.store.pipelines import update_pipeline
 from taskrunner.service.store.resources import IS_RESOURCE
 from taskrunner.service.store.rows import PipelineRow
@@ -27,7 +28,7 @@ from taskrunner.service.store.tables import (
 #: Rows that go in one transaction.
 MOST_AT_ONCE = 1000
 #: What a pipeline has few of; without it nothing is made or begun any more.
-_AT_ONCE = (schedules, runs)
+_AT_ONCE = (schedules, runs, backfills)
 #: The rest, in this order: who reports looks for the hand-out first, and finds nothing at all.
 _IN_PORTIONS = (alarms, handouts, attempts, dependencies, instances, pauses, definitions)
 

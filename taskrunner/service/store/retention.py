@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.errors import ErrorId
 from taskrunner.model.states import INSTANCE_TERMINAL, AlarmStatus
 from taskrunner.service.store.audit import audit
+from taskrunner.service.store.backfills import IS_OVER, backfills
 from taskrunner.service.store.keyring import keyring_of
 from taskrunner.service.store.sealed_bodies import sealed_body
 from taskrunner.service.store.tables import (
@@ -50,6 +51,7 @@ KINDS = (
         # Without IN, which cannot be executed for many keys at once.
         over=(handouts.c.state == "DONE") | (handouts.c.state == "SUPERSEDED"),
     ),
+    Kind(table=backfills, moment=backfills.c.asked_at, over=IS_OVER),
     Kind(table=alarms, moment=alarms.c.created_at, over=alarms.c.status != AlarmStatus.PENDING),
     Kind(
         table=pipelines,

@@ -52,7 +52,7 @@ class ScheduleRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseRow(Row):
-    """Something that somebody has paused: an instance, a component, or (its own id) a pipeline."""
+    """Something that is paused: an instance, a component, a backfill, or a pipeline (by its id)."""
 
     pipeline_id: str
     object_id: str

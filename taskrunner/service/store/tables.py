@@ -123,6 +123,8 @@ instances = sa.Table(
     sa.Column("reruns", sa.Integer, nullable=False, server_default="0"),
     # Only maxActiveInstances keeps it waiting.
     sa.Column("place_wanted", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The backfill that has begun it last.
+    sa.Column("backfill_id", sa.Text),
     sa.Index(None, "pipeline_id", "component_id", "status", "scheduled_start"),
     # Both to their ends in the order of pages, so that a page reads no more than it shows.
     sa.Index(None, "pipeline_id", "status", "scheduled_start", "instance_id"),

@@ -14,8 +14,7 @@ from taskrunner.service.store import audit
 from taskrunner.service.store.audit import AuditRow
 from taskrunner.service.v1.audit_shapes import AuditEntry, AuditList
 from taskrunner.service.v1.requests import ListAudit
-from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
-from taskrunner.wire.faults import AccessDenied
+from taskrunner.service.v1.scope import check_scope, from_marker, to_marker
 from taskrunner.wire.operations import OPERATIONS
 
 
@@ -26,7 +25,7 @@ def list_audit(service: Service, caller: Caller, request: ListAudit) -> AuditLis
         raise InvalidRequest(
             f"operation: wanted one of AWS's API, such as SetStatus, found {unknown[0]!r}"
         )
-    _check_scope(service, caller, request.pipeline_id)
+    check_scope(service, caller, request.pipeline_id)
     before = from_marker(request.marker, datetime, str) if request.marker else None
     with service.store.read() as conn:
         rows = audit.find(
@@ -45,18 +44,6 @@ def list_audit(service: Service, caller: Caller, request: ListAudit) -> AuditLis
         entries=tuple(map(_entry, page)),
         marker=to_marker(page[-1].at, page[-1].entry_id) if more else None,
     )
-
-
-def _check_scope(service: Service, caller: Caller, pipeline_id: str | None) -> None:
-    """Raise AccessDenied, or PipelineNotFound, where a bound caller asks for others' pipelines."""
-    if caller.worker_groups is None:
-        return
-    if pipeline_id is None:
-        raise AccessDenied(
-            f"User: {caller.user} is bound to worker groups: wanted the pipeline_id of one pipeline"
-        )
-    with looking_at(service, caller, pipeline_id):
-        return
 
 
 def _entry(row: AuditRow) -> AuditEntry:

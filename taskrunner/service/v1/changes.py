@@ -20,6 +20,7 @@ from taskrunner.model.run_status import run_status
 from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
 from taskrunner.service import backfill
 from taskrunner.service.apply import SchedulingTransaction
+from taskrunner.service.backfills import new_backfill_id
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.rerun import in_portions
@@ -27,6 +28,7 @@ from taskrunner.service.set_status import begin_again, set_status
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links, summaries
 from taskrunner.service.store import pipelines as pipeline_store
+from taskrunner.service.store.backfills import BackfillRow, BackfillStage
 from taskrunner.service.store.rows import PipelineRow
 from taskrunner.service.store.tables import instances
 from taskrunner.service.v1.faults import NotFound
@@ -272,14 +274,34 @@ def backfill_periods(service: Service, caller: Caller, request: Backfill) -> Bac
         components=frozenset(request.component),
     )
     periods = backfill.plan(service, row, wanted)
-    if not request.dry_run:
-        backfill.carry_out(service, row, periods)
+    backfill_id = None if request.dry_run else _carried_out(service, caller, request, periods)
     runs = tuple(_run(service, row, period) for period in periods)
     return BackfillPlan(
         dry_run=request.dry_run,
         runs=runs,
         count=sum(run.action is not BackfillAction.KEEP for run in runs),
+        backfill_id=backfill_id,
     )
+
+
+def _carried_out(
+    service: Service, caller: Caller, request: Backfill, periods: Sequence[backfill.Period]
+) -> str | None:
+    """The id of the backfill; None when nothing of it runs."""
+    row = BackfillRow(
+        backfill_id=new_backfill_id(),
+        pipeline_id=request.pipeline_id,
+        stage=BackfillStage.GOING,
+        first=request.first,
+        last=request.last,
+        redo=request.redo,
+        components=request.component,
+        reason=request.reason,
+        asked_by=caller.user,
+        asked_at=service.clock.now(),
+        periods=len(periods),
+    )
+    return row.backfill_id if backfill.carry_out(service, row, periods) else None
 
 
 def _run(service: Service, row: PipelineRow, period: backfill.Period) -> BackfillRun:

@@ -150,6 +150,7 @@ def instance_summary(row: InstanceRow) -> InstanceSummary:
         cause=row.cause,
         late=row.late_fired,
         reruns=row.reruns,
+        backfill_id=row.backfill_id,
     )
 
 

@@ -86,6 +86,10 @@ class BackfillPlan:
     dry_run: bool = about("Whether nothing was done.")
     runs: tuple[BackfillRun, ...] = about("The periods, oldest first.")
     count: int = about("How many of them run.")
+    backfill_id: str | None = about(
+        "By which it is listed, paused, resumed and canceled; left out where nothing runs.",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -307,7 +307,26 @@ class Backfill:
     last: datetime = about("The start of the last period.")
     redo: Redo = about("Which of these periods run.", default=Redo.MISSING)
     component: tuple[str, ...] = about("Only these components; none: all.", default=())
+    reason: str | None = about("Why, for those who look at it.", default=None)
     dry_run: bool = about(_DRY_RUN, default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListBackfills:
+    """Backfills of the account's pipelines, newest first."""
+
+    pipeline_id: str | None = about(
+        "Of this pipeline; keys that are bound to worker groups must name one.", default=None
+    )
+    limit: int = about(_LIMIT, default=50, least=1, most=MOST_ON_PAGE)
+    marker: str | None = about(_MARKER, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneBackfill:
+    """One backfill."""
+
+    backfill_id: str = about("The backfill's id.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.objects import Objects
 from taskrunner.service.store.rows import PipelineRow
+from taskrunner.wire.faults import AccessDenied
 
 
 @contextmanager
@@ -28,6 +29,18 @@ def looking_at(
     """
     with service.objects(pipeline_id, caller) as objects:
         yield objects.conn, objects.pipeline, objects
+
+
+def check_scope(service: Service, caller: Caller, pipeline_id: str | None) -> None:
+    """Raise AccessDenied, or PipelineNotFound, where a bound caller asks for others' pipelines."""
+    if caller.worker_groups is None:
+        return
+    if pipeline_id is None:
+        raise AccessDenied(
+            f"User: {caller.user} is bound to worker groups: wanted the pipeline_id of one pipeline"
+        )
+    with looking_at(service, caller, pipeline_id):
+        return
 
 
 def to_marker(*place: Any) -> str:

@@ -39,7 +39,7 @@ class HealthStatus(StrEnum):
 class Pause:
     """That something is paused."""
 
-    object_id: str = about("What: an instance, a component, or the pipeline by its own id.")
+    object_id: str = about("What: an instance, a component, a backfill, or the pipeline itself.")
     by: str = about("The user who asked for it.")
     since: datetime = about("Since when.")
 
@@ -208,6 +208,7 @@ class InstanceSummary:
     cause: str | None = about("The instance whose failure it was drawn into.", default=None)
     late: bool = about("Whether its lateAfterTimeout has passed.", default=False)
     reruns: int = about("How often somebody has had it run again.", default=0)
+    backfill_id: str | None = about("The backfill that has begun it last.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +264,7 @@ class Instance:
     waits_for: tuple[Link, ...] = about("What it was made to wait for, whatever became of that.")
     followed_by: tuple[Link, ...] = about("What waits, or waited, for it.")
     fields: tuple[Field, ...] = about("All of its fields.")
-    paused: bool = about("Whether it is held, itself or with its component or pipeline.")
+    paused: bool = about("Whether it is held, itself or with its component, backfill or pipeline.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

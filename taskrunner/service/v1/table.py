@@ -26,6 +26,7 @@ from taskrunner.service.v1 import (
     shapes,
     why,
 )
+from taskrunner.service.v1.backfills import BACKFILL_ROUTES
 from taskrunner.service.v1.route import Route
 
 _PIPELINE = "/v1/pipelines/{pipeline_id}"
@@ -263,6 +264,7 @@ ROUTES: tuple[Route, ...] = (
         handler=changes.backfill_periods,
         summary="Run periods of the past; dry, tell each and what it would overwrite.",
     ),
+    *BACKFILL_ROUTES,
     Route(
         method="POST",
         path=f"{_PIPELINE}/alarms/retry",
