@@ -6,6 +6,7 @@ run. PostgreSQL writes and reads by COPY, MariaDB by the lines of a SELECT and b
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -112,14 +113,18 @@ def tables(types: Mapping[str, st.SearchStrategy[str]]) -> st.SearchStrategy[lis
     return st.lists(row.map(list), max_size=12)
 
 
-def trials(chaos: Chaos, short: int = 25, full: int = 10_000) -> Callable[..., Callable[..., None]]:
+def many(chaos: Chaos) -> int:
+    """How many tables; TASKRUNNER_EXAMPLES is for what is between the short form and the full."""
+    return chaos.trials(int(os.environ.get("TASKRUNNER_EXAMPLES", "20")), 10_000)
+
+
+def trials(chaos: Chaos) -> Callable[..., Callable[..., None]]:
     """Runs a property so many times, by the chaos's own seed; what it finds is not made smaller."""
-    count = chaos.trials(short, full)
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         bounded = settings(
-            max_examples=count, deadline=None, database=None, phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
+            max_examples=many(chaos), deadline=None, database=None,
+            phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         return seed(chaos.seed)(bounded(test))
 
@@ -182,7 +187,7 @@ def test_what_the_server_writes_is_what_rows_are(
 
     check()
     # The forms with other escapes than backslashes are not any server's.
-    assert fast_ones > chaos.trials(25, 10_000) // 10
+    assert fast_ones > many(chaos) // 10
     chaos.found("copies", f"{server.name}: {fast_ones} tables by lines as by rows")
 
 
@@ -217,7 +222,7 @@ def test_what_the_server_reads_is_what_rows_are(chaos: Chaos, server: Server, db
         assert two == three
 
     check()
-    count = chaos.trials(25, 10_000)
+    count = many(chaos)
     assert kept > count // 10
     chaos.found("copies", f"{server.name}: {count} files by lines as by rows, {kept} of them good")
 
@@ -262,7 +267,7 @@ def test_formats_that_have_types_keep_every_value(
 ) -> None:
     """Out of a table into JSON Lines or Parquet, and from there into another table."""
 
-    @trials(chaos, short=15)
+    @trials(chaos)
     @given(tables(server.types), st.sampled_from([JsonLines(), Parquet()]), st.integers(1, 200))
     def check(table: Sequence[Row], form: JsonLines | Parquet, size: int) -> None:
         fill(db, "wide", table)
@@ -279,7 +284,7 @@ def test_formats_that_have_types_keep_every_value(
         assert found_in(db, "back") == [[*row] for row in rows]
 
     check()
-    count = chaos.trials(15, 10_000)
+    count = many(chaos)
     chaos.found("copies", f"{server.name}: {count} tables as JSON Lines or Parquet and back")
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from taskrunner.data.databases.base import Batch, Row, Target
+from taskrunner.data.databases.base import Batch, Database, Row, Target
 from taskrunner.data.databases.lines_in import FileRows
+from taskrunner.data.databases.script import split
 from taskrunner.data.formats.base import Column, Format
 from taskrunner.data.formats.charset import Charset
 from taskrunner.data.formats.delimited import Csv, Custom, Delimited, Tsv
@@ -25,7 +26,7 @@ from taskrunner.errors import TaskError
 from taskrunner.testing.activity_environment import new_object, new_task
 from tests import types_matrix as matrix
 from tests.chaos.scale import is_full
-from tests.integration.test_databases import database, rows, run
+from tests.integration.test_databases import database, ignore, rows, run
 
 PAGE = Path(__file__).parents[2] / "docs" / "types.md"
 KINDS = {"postgresql": matrix.POSTGRESQL, "mariadb": matrix.MARIADB, "sqlite": matrix.SQLITE}
@@ -371,38 +372,50 @@ ACROSS = [
 
 def test_values_between_databases(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Each is exact, another text for the same value, or refused: as the page says."""
-    urls = {kind: fresh(kind, request, tmp_path) for kind in EVERY}
-    wrong = []
-    for number, across in enumerate(ACROSS):
-        for kind in EVERY:
-            run(urls[kind], f"create table t{number} (n integer, v {getattr(across, kind)})")
-        for source, values in across.values.items():
-            table = f"t{number}"
-            run(urls[source], f"delete from {table}")
-            load(urls[source], table, [[str(n), value] for n, value in enumerate(values)])
-            read = rows(urls[source], f"select n, v from {table} order by n")
-            assert [value for _, value in read] == values, (across.name, source)
-            for target in EVERY:
-                if target != source:
-                    wanted = across.told.get((source, target), values)
-                    # What is refused ends a load, so that each needs one of its own.
-                    some = [[row] for row in read] if wanted is None else [read]
-                    found = [v for part in some for v in moved(urls[target], table, part)]
-                    want = [None] * len(values) if wanted is None else wanted
-                    if found != want:
-                        wrong.append((across.name, source, target, want, found))
+    with ExitStack() as opened:
+        dbs = {
+            kind: opened.enter_context(database(fresh(kind, request, tmp_path))) for kind in EVERY
+        }
+        wrong = [w for number, across in enumerate(ACROSS) for w in differing(dbs, number, across)]
     assert wrong == []
 
 
-def moved(url: str, table: str, given: Sequence[Row]) -> list[str | None]:
+def differing(dbs: Mapping[str, Database], number: int, across: Across) -> Iterator[object]:
+    """What comes of values otherwise than the page has it."""
+    table = f"t{number}"
+    for kind, db in dbs.items():
+        statement(db, f"create table {table} (n integer, v {getattr(across, kind)})")
+    for source, values in across.values.items():
+        kept = moved(dbs[source], table, [[str(n), value] for n, value in enumerate(values)])
+        assert kept == values, (across.name, source)
+        for target in EVERY:
+            if target != source:
+                wanted = across.told.get((source, target), values)
+                # As they were read: some texts know of what kind they are.
+                read: list[Row] = [[str(n), value] for n, value in enumerate(kept)]
+                # What is refused ends a load, so that each needs one of its own.
+                some = [[row] for row in read] if wanted is None else [read]
+                found = [v for part in some for v in moved(dbs[target], table, part)]
+                want = [None] * len(values) if wanted is None else wanted
+                if found != want:
+                    yield across.name, source, target, want, found
+
+
+def moved(db: Database, table: str, given: Sequence[Row]) -> list[str | None]:
     """What a database writes of rows that it has been given; None when they were refused."""
-    run(url, f"delete from {table}")
+    statement(db, f"delete from {table}")
     try:
-        load(url, table, given)
+        db.load(Target(table=table), [given])
     except TaskError as error:
+        db.commit()  # what failed has left nothing
         named = re.search(r"column [^ ]*\bv\b", str(error).replace("'", "").replace('"', ""))
         return [None if named else f"refused, but the column is not named: {error}"]
-    return [value for _, value in rows(url, f"select n, v from {table} order by n")]
+    with db.stream(f"select v from {table} order by n") as result:
+        return [value for batch in result.batches for (value,) in batch]
+
+
+def statement(db: Database, sql: str) -> None:
+    db.run(split(sql, db.dialect), (), ignore)
 
 
 def named(heading: str) -> list[str]:
