@@ -105,7 +105,7 @@ def load(url: str, table: str, given: Sequence[Row]) -> None:
 
 def through(form: Format, table: Sequence[Row], size: int = 1 << 18) -> list[list[str | None]]:
     """What is read from the bytes that are written, in pieces of this size."""
-    writer = form.writer(())
+    writer = form.writer([Column(name=f"c{number}") for number, _ in enumerate(table[0])])
     data = writer.begin() + writer.encode(table) + writer.end()
     if not form.charset.is_utf8:
         data = form.charset.encoder().encode(data.decode(), final=True)
