@@ -220,13 +220,14 @@ def _object(id_: str, fields: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def service(home: Path) -> Iterator[Service]:
+def service(home: Path, *options: str) -> Iterator[Service]:
     """The real service as a process of its own, on SQLite with synchronous=FULL."""
     address = f"127.0.0.1:{free_port()}"
     database = home / "service.db"
     command = [
         *(program("taskrunner"), "serve", "--listen", address, "--no-auth"),
         *("--database-url", f"sqlite:///{database}", "--log-level", "warning"),
+        *options,
     ]
     with running(command, home=home, log=home / "service.log") as process:
         until("the service listens", lambda: _listens(address))

@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "p5": ("bench.p5_shipping", "shipping of logs"),
     "p6": ("bench.p6_calls", "calls and tasks of the service"),
     "p8": ("bench.p8_big_store", "a store with a million instances (P8, P11, P12)"),
+    "p10": ("bench.p10_console", "pages of the console"),
     "c1": ("bench.c1_postgresql_file", "PostgreSQL to a file"),
     "c2": ("bench.c2_mariadb_file", "MariaDB to a file"),
     "c3": ("bench.c3_postgresql_s3", "PostgreSQL to S3, compressed"),
