@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import gzip
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.headers import is_ours, page_headers
+from taskrunner.console.pace import Pace
 from taskrunner.console.render import render
 from taskrunner.console.views.moments import shown_in
 from taskrunner.console.visit import Visit, form_token, is_form_token, pairs
@@ -75,6 +77,8 @@ class ConsoleParts:
     cookies: Cookies
     #: What that visitor may call; None: all that is not for runners.
     actions: frozenset[str] | None = None
+    #: Of pages that are open.
+    pace: Pace = field(default_factory=Pace)
 
 
 class Console:
@@ -256,7 +260,14 @@ class _Endpoint(Answering):
                 operation = f"console {self._page.path}"
                 raise fault_of(error, operation=operation, request_id=request_id) from error
 
-        return await self.parts.edge.pool.run(permit.holder, work)
+        def measured() -> Response:
+            begin = time.thread_time()
+            try:
+                return work()
+            finally:
+                self.parts.pace.spent(time.thread_time() - begin)
+
+        return await self.parts.edge.pool.run(permit.holder, measured if visit.is_part else work)
 
     def refused(self, request: Request, fault: ServiceFault) -> Response:
         is_part = request.headers.get("hx-request") == "true"

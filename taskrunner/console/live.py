@@ -7,7 +7,9 @@ pipeline share one look at the store, every two seconds and only while there are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,6 +31,8 @@ LOOK_S, SIGN_S = 2.0, 20.0
 MOST, MOST_OF_HOLDER = 1000, 250
 #: Pages that are gone keep nothing up: they come back by themselves after this.
 _RETRY_MS = 3000
+#: A comment, which keeps proxies from taking a stream for dead.
+_SIGN = ": here\n\n"
 
 
 @dataclass(eq=False, slots=True)
@@ -50,7 +54,7 @@ class Live:
         self._pages: dict[tuple[str, str], set[_Page]] = {}
         self._marks: dict[tuple[str, str], str] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._ended = asyncio.Event()
 
     def route(self) -> Route:
         """For the service's application."""
@@ -58,7 +62,7 @@ class Live:
 
     def stop(self) -> None:
         """End all streams; to be called on the loop."""
-        self._stopped = True
+        self._ended.set()
         for page in [page for pages in self._pages.values() for page in pages]:
             page.wake.set()
         if self._looking is not None:
@@ -104,29 +108,10 @@ class Live:
         self._pages.setdefault(key, set()).add(page)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look_on())
-        clock = self._parts.edge.service.clock
-        check_at = clock.monotonic() + SIGN_S
         try:
-            yield f"retry: {_RETRY_MS}\n\n"
-            while True:
-                page.wake.clear()
-                if self._stopped:
-                    return
-                # Also while there is always something to tell: no stream outlives its session.
-                if clock.monotonic() >= check_at:
-                    check_at = clock.monotonic() + SIGN_S
-                    await permit_of(self._parts, request, used=False)
-                mark = self._marks.get(key, "")
-                if mark and mark != page.mark:
-                    # The first one, too: something may have changed since the page was made.
-                    yield f"id: {mark}\nevent: changed\ndata: {mark}\n\n"
-                    page.mark = mark
-                    continue
-                try:
-                    await asyncio.wait_for(page.wake.wait(), SIGN_S)
-                except TimeoutError:
-                    check_at = clock.monotonic()
-                    yield ": here\n\n"
+            async with aclosing(self._events(key, page, request)) as events:
+                async for event in events:
+                    yield event
         except ServiceFault:
             yield "event: over\ndata: sign in again\n\n"
         except StoreError:
@@ -138,9 +123,48 @@ class Live:
                 self._pages.pop(key, None)
                 self._marks.pop(key, None)
 
+    async def _events(
+        self, key: tuple[str, str], page: _Page, request: Request
+    ) -> AsyncGenerator[str]:
+        """What a page is told, until the end. Raises ServiceFault when its session is over."""
+        clock = self._parts.edge.service.clock
+        check_at = clock.monotonic() + SIGN_S
+        yield f"retry: {_RETRY_MS}\n\n"
+        while not self._ended.is_set():
+            page.wake.clear()
+            # Also while there is always something to tell: no stream outlives its session.
+            if clock.monotonic() >= check_at:
+                check_at = clock.monotonic() + SIGN_S
+                await permit_of(self._parts, request, used=False)
+            mark = self._marks.get(key, "")
+            if mark and mark != page.mark:
+                # The first one, too: something may have changed since the page was made.
+                turn = self._parts.pace.turn(time.monotonic())
+                while not await self._comes(turn):
+                    yield _SIGN
+                if not self._ended.is_set():
+                    page.mark = self._marks.get(key, mark)
+                    yield f"id: {page.mark}\nevent: changed\ndata: {page.mark}\n\n"
+                continue
+            try:
+                await asyncio.wait_for(page.wake.wait(), SIGN_S)
+            except TimeoutError:
+                check_at = clock.monotonic()
+                yield _SIGN
+
+    async def _comes(self, turn: float) -> bool:
+        """Whether a page's turn has come, or the end of all, before a sign of life is due."""
+        left = turn - time.monotonic()
+        if left <= 0:
+            return True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), min(left, SIGN_S))
+            return True
+        return left <= SIGN_S
+
     async def _look_on(self) -> None:
         """Look at the store for as long as a page is open."""
-        while self._pages and not self._stopped:
+        while self._pages and not self._ended.is_set():
             keys = list(self._pages)
             try:
                 found = await self._parts.edge.pool.run("", partial(self._look, keys))

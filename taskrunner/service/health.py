@@ -9,7 +9,7 @@ health before something has ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,8 +19,10 @@ from taskrunner.model.instances import Category, Components
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_FAILED
 from taskrunner.service.store import latest
+from taskrunner.service.store.summaries import Broken
 
 HEALTHY, ERROR = "HEALTHY", "ERROR"
+_CHECKS = "precondition"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def component_health(
     obj = components.objects[component_id]
     checks = [
         ref.id
-        for ref in obj.refs("precondition")
+        for ref in obj.refs(_CHECKS)
         if components.runnable.get(ref.id) is Category.PRECONDITION
     ]
     own = latest.last_ended(conn, pipeline_id, component_id)
@@ -70,13 +72,33 @@ def pipeline_health(
         return None
     return worst(
         component_health(conn, pipeline_id, component_id, components)
-        for component_id, category in components.runnable.items()
-        # What a precondition says counts for the one that it is checked for.
-        if category is not Category.PRECONDITION
+        for component_id in _judged(components)
     )
+
+
+def is_broken(conn: Connection, pipeline_id: str, components: Components, broken: Broken) -> bool:
+    """Whether the health of a pipeline is ERROR: no more is looked at than what has failed."""
+    return any(
+        health is not None and health.status == ERROR
+        for component_id in _judged(components)
+        if component_id in broken.now
+        or any(ref.id in broken.ever for ref in components.objects[component_id].refs(_CHECKS))
+        if (health := component_health(conn, pipeline_id, component_id, components))
+    )
+
+
+def _judged(components: Components) -> Iterator[str]:
+    """Those that have a health: what a precondition says counts for what it is checked for."""
+    for component_id, category in components.runnable.items():
+        if category is not Category.PRECONDITION:
+            yield component_id
 
 
 def worst(found: Iterable[Health | None]) -> str | None:
     """ERROR if there is any, else HEALTHY if there is any."""
-    statuses = {health.status for health in found if health is not None}
-    return ERROR if ERROR in statuses else HEALTHY if statuses else None
+    status = None
+    for health in found:
+        if health is not None and health.status == ERROR:
+            return ERROR
+        status = health.status if health is not None else status
+    return status

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.errors import DefinitionError
 from taskrunner.model.schedule import Schedule
 from taskrunner.model.states import PipelineState
-from taskrunner.service.definitions import Load
+from taskrunner.service.definitions import Load, LoadedDefinition
 from taskrunner.service.health import pipeline_health
 from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
@@ -53,18 +53,24 @@ def _of_runs(conn: Connection, row: PipelineRow, load: Load) -> Mapping[str, Val
         if row.state is PipelineState.SCHEDULED
         else None,
     }
+    return {**found, **schedule_fields(row, loaded)}
+
+
+def schedule_fields(row: PipelineRow, loaded: LoadedDefinition) -> Mapping[str, Value]:
+    """When the schedules of a pipeline that was activated begin and end."""
     if loaded.on_demand or row.first_activated_at is None:
-        return found
+        return {}
     try:
         used = list(loaded.schedules(row.first_activated_at).values())
     except DefinitionError:
-        return found
+        return {}
     ends = [_end(schedule) for schedule in used]
-    found["@scheduledStartTime"] = min((schedule.start for schedule in used), default=None)
-    found["@scheduledEndTime"] = (
-        None if None in ends else max((end for end in ends if end), default=None)
-    )
-    return found
+    return {
+        "@scheduledStartTime": min((schedule.start for schedule in used), default=None),
+        "@scheduledEndTime": None
+        if None in ends
+        else max((end for end in ends if end), default=None),
+    }
 
 
 def _end(schedule: Schedule) -> datetime | None:

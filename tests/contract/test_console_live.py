@@ -74,6 +74,7 @@ class Watch:
             ticket = sessions.ticket(authenticator.permit_of(role))
             self.cookie = f"taskrunner-80={sessions.enter(ticket)}"
         parts = ConsoleParts(edge=self.parts[0], sessions=sessions, cookies=Cookies())
+        self.pace = parts.pace
         self.live = Live(parts, look_s=0.001)
 
     def _take(self, parts: EdgeParts) -> list[Any]:
@@ -234,6 +235,27 @@ def test_so_many_pages_are_told_at_a_time(
             assert (await watch.open()).status_code == 503
         async with watch.stream() as again:
             await anext(again)
+
+    run(watch, main)
+
+
+def test_pages_are_told_one_after_the_other_and_the_end_ends_their_waiting(
+    world: ServiceInProcess,
+) -> None:
+    watch = Watch(world)
+    watch.pace.spent(10_000.0)  # the next page's turn is in two days
+
+    async def main() -> None:
+        async with watch.stream() as one, watch.stream() as two:
+            await anext(one)
+            assert "event: changed" in await anext(one)
+            await anext(two)
+            waits = asyncio.ensure_future(anext(two))
+            await asyncio.sleep(0.05)
+            assert not waits.done()
+            watch.live.stop()
+            with pytest.raises(StopAsyncIteration):
+                await waits
 
     run(watch, main)
 

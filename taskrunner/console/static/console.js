@@ -26,6 +26,12 @@ function gridCells(grid) {
   return [...grid.tBodies[0].rows].map((row) => [...row.querySelectorAll("td > .cell")]);
 }
 
+// What a cell says to readers it shows to whoever points at it: said once, a grid is half as large.
+function pointed(event) {
+  const cell = event.target.closest(".cell[aria-label], .square[aria-label]");
+  if (cell && !cell.title) cell.title = cell.ariaLabel;
+}
+
 function roveGrid(grid) {
   const all = gridCells(grid).flat().filter((cell) => cell.href);
   all.forEach((cell, index) => { cell.tabIndex = index === 0 ? 0 : -1; });
@@ -221,6 +227,7 @@ function submitted(event) {
 }
 
 document.addEventListener("keydown", pressed);
+document.addEventListener("mouseover", pointed);
 document.addEventListener("submit", switchTheme);
 document.addEventListener("submit", submitted);
 document.addEventListener("visibilitychange", () => {

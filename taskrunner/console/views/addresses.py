@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 #: Characters of ids that mean nothing in a path.
 _PLAIN = "@:._-"
+_IS_PLAIN = re.compile(rf"[A-Za-z0-9~{_PLAIN}]*")
 
 
+@lru_cache(maxsize=1024)
 def pipeline(pipeline_id: str, tab: str = "") -> str:
     """A pipeline, or one of its tabs."""
     return f"/p/{_part(pipeline_id)}" + (f"/{tab}" if tab else "")
@@ -20,6 +24,7 @@ def run(pipeline_id: str, start: datetime) -> str:
     return f"{pipeline(pipeline_id)}/run/{_part(at(start))}"
 
 
+@lru_cache(maxsize=4096)
 def at(start: datetime) -> str:
     """A moment, as addresses have it."""
     return start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -51,4 +56,5 @@ def local(target: str) -> str:
 
 
 def _part(text: str) -> str:
-    return quote(text, safe=_PLAIN)
+    # A grid has thousands of ids, most of which need nothing.
+    return text if _IS_PLAIN.fullmatch(text) else quote(text, safe=_PLAIN)

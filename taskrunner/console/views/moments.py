@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -34,6 +35,7 @@ def utc(at: datetime | None) -> str:
     return _told(at, UTC)
 
 
+@lru_cache(maxsize=4096)
 def _told(at: datetime | None, zone: tzinfo) -> str:
     if at is None:
         return "-"

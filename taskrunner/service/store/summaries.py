@@ -7,9 +7,9 @@ by an index what is not at a good end, or what is newest: how much has ever run 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -31,6 +31,7 @@ from taskrunner.service.store.tables import (
 GOOD_ENDS = frozenset({InstanceStatus.FINISHED, InstanceStatus.SKIPPED})
 _CONCERNS = sorted(frozenset(InstanceStatus) - GOOD_ENDS)
 _LIVE = sorted(frozenset(InstanceStatus) - INSTANCE_TERMINAL)
+_STATUSES = {str(status): status for status in InstanceStatus}
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -92,8 +93,17 @@ def late(conn: Connection, whose: Whose) -> dict[str, int]:
     return {row[0]: row[1] for row in conn.execute(statement)}
 
 
-def perhaps_broken(conn: Connection, whose: Whose) -> set[str]:
-    """The pipelines of which something failed when it ended last: their health is to be looked at.
+@dataclass(slots=True)
+class Broken:
+    """Components of a pipeline with instances that have failed."""
+
+    #: Those of which the instance that ended last is one of them, and all of them.
+    now: set[str] = field(default_factory=set)
+    ever: set[str] = field(default_factory=set)
+
+
+def broken(conn: Connection, whose: Whose) -> dict[str, Broken]:
+    """What has failed of each pipeline, where something failed when it ended last.
 
     Every pipeline whose health is ERROR is among them.
     """
@@ -119,8 +129,14 @@ def perhaps_broken(conn: Connection, whose: Whose) -> set[str]:
         )
         .scalar_subquery()
     )
-    statement = sa.select(failed.c.pipeline_id).where(failed.c.at >= last).distinct()
-    return set(conn.execute(statement).scalars())
+    statement = sa.select(failed.c.pipeline_id, failed.c.component_id, failed.c.at >= last)
+    found: dict[str, Broken] = {}
+    for pipeline_id, component_id, now in conn.execute(statement):
+        one = found.setdefault(pipeline_id, Broken())
+        one.ever.add(component_id)
+        if now:
+            one.now.add(component_id)
+    return {key: one for key, one in found.items() if one.now}
 
 
 def with_any_end(conn: Connection, whose: Whose) -> set[str]:
@@ -151,10 +167,31 @@ def next_runs(conn: Connection, pipeline_ids: Collection[str]) -> dict[str, date
     return {row[0]: row[1] for row in conn.execute(statement)}
 
 
-def last_runs(conn: Connection, pipeline_ids: Collection[str], count: int) -> list[RunPart]:
+class StripPart(NamedTuple):
+    """Of a run what a list of pipelines shows: there may be tens of thousands."""
+
+    start: datetime
+    status: InstanceStatus
+    number: int
+    ended: datetime | None
+
+
+def last_runs(
+    conn: Connection, pipeline_ids: Collection[str], count: int
+) -> dict[str, list[StripPart]]:
     """The newest runs of each of these pipelines, newest first."""
     since = _since(pipeline_ids, count)
-    return _parts(conn, _PARTS.join(since, _within(since)))
+    statement = (
+        sa.select(*_RUN, sa.func.count(), sa.func.max(instances.c.actual_end))
+        .join(since, _within(since))
+        .group_by(*_RUN)
+        .order_by(instances.c.pipeline_id, instances.c.scheduled_start.desc(), instances.c.status)
+    )
+    found: dict[str, list[StripPart]] = {}
+    for pipeline_id, start, status, number, ended in conn.execute(statement):
+        part = StripPart(start, _STATUSES[status], number, ended)
+        found.setdefault(pipeline_id, []).append(part)
+    return found
 
 
 def last_groups(conn: Connection, pipeline_ids: Collection[str], count: int) -> dict[str, set[str]]:
@@ -195,20 +232,35 @@ def runs_between(
     return _parts(conn, _PARTS.where(*_between(pipeline_id, first, last)))
 
 
-def instances_between(
+class CellRow(NamedTuple):
+    """Of an instance what a grid shows: there may be tens of thousands."""
+
+    instance_id: str
+    component_id: str
+    scheduled_start: datetime
+    status: InstanceStatus
+    attempt_count: int
+    actual_start: datetime | None
+    actual_end: datetime | None
+    error_id: str | None
+    cause: str | None
+    late_fired: bool
+
+
+def cells_between(
     conn: Connection,
     pipeline_id: str,
     first: datetime,
     last: datetime,
     *,
     changed_since: datetime | None = None,
-) -> list[InstanceRow]:
+) -> list[CellRow]:
     """The instances of runs; only those that go on, or have ended since a moment, if one is given.
 
     What has ended changes no more, unless it is rerun, and then it goes on.
     """
     statement = (
-        sa.select(instances)
+        sa.select(*(instances.c[name] for name in CellRow._fields))
         .where(*_between(pipeline_id, first, last))
         .order_by(instances.c.scheduled_start, instances.c.instance_id)
     )
@@ -216,7 +268,10 @@ def instances_between(
         statement = statement.where(
             sa.or_(instances.c.status.in_(_LIVE), instances.c.actual_end >= changed_since)
         )
-    return fetch(conn, InstanceRow, statement)
+    return [
+        CellRow(row[0], row[1], row[2], _STATUSES[row[3]], *row[4:])
+        for row in conn.execute(statement)
+    ]
 
 
 def page_of_instances(
@@ -271,9 +326,13 @@ def _since(pipeline_ids: Collection[str], count: int) -> sa.Subquery:
         .scalar_subquery()
     )
     start = sa.func.coalesce(nth, sa.literal(_BEGINNING, UtcDateTime()), type_=UtcDateTime())
+    ids = list(pipeline_ids)
     return (
         sa.select(pipelines.c.pipeline_id, start.label("start"))
-        .where(pipelines.c.pipeline_id.in_(list(pipeline_ids)))
+        .where(pipelines.c.pipeline_id.in_(ids))
+        # There are no more anyway: SQLite takes a query with a limit apart from what it is joined
+        # with, and looks for each start once; else anew for each instance.
+        .limit(len(ids))
         .subquery()
     )
 

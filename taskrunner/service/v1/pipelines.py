@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +14,12 @@ from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.callers import Caller
 from taskrunner.service.definitions import Load
 from taskrunner.service.engine import Service
-from taskrunner.service.health import ERROR, pipeline_health
-from taskrunner.service.pipeline_fields import pipeline_fields
+from taskrunner.service.health import is_broken
+from taskrunner.service.pipeline_fields import schedule_fields
 from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import summaries
 from taskrunner.service.store.rows import PauseRow, PipelineRow
-from taskrunner.service.store.summaries import RunPart, Whose
+from taskrunner.service.store.summaries import StripPart, Whose
 from taskrunner.service.v1.requests import ListPipelines, OfPipelines, ShowPipeline, Sort
 from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
 from taskrunner.service.v1.shapes import (
@@ -104,8 +103,9 @@ def show_pipeline(service: Service, caller: Caller, request: ShowPipeline) -> Pi
         whose = summaries.of_account(row.account, row.pipeline_id)
         facts = _Facts.of(conn, whose, service.loaded)
         (summary,) = _summaries(conn, [row], facts, request.runs)
-        fields = pipeline_fields(conn, row, service.loaded)
         version = row.active_version or row.latest_version
+        loaded = service.loaded(row.pipeline_id, version) if version else None
+        fields = schedule_fields(row, loaded) if loaded and row.active_version else {}
         pauses = pause_store.load_pauses(conn, row.pipeline_id)
         return Pipeline(
             summary=summary,
@@ -113,7 +113,7 @@ def show_pipeline(service: Service, caller: Caller, request: ShowPipeline) -> Pi
             unique_id=row.unique_id,
             latest_version=row.latest_version,
             active_version=row.active_version,
-            on_demand=bool(version) and service.loaded(row.pipeline_id, version).on_demand,
+            on_demand=bool(loaded and loaded.on_demand),
             schedule_start=_moment(fields.get("@scheduledStartTime")),
             schedule_end=_moment(fields.get("@scheduledEndTime")),
             first_activated=row.first_activated_at,
@@ -136,12 +136,13 @@ def _health(
 ) -> dict[str, HealthStatus]:
     """The health of each pipeline that has one, as DescribePipelines tells it."""
     ended = summaries.with_any_end(conn, whose)
-    doubtful = summaries.perhaps_broken(conn, whose)
+    doubtful = summaries.broken(conn, whose)
     found = dict.fromkeys(ended, HealthStatus.HEALTHY)
     for row in rows:
-        if row.pipeline_id in doubtful and row.active_version:
+        broken = doubtful.get(row.pipeline_id)
+        if broken is not None and row.active_version:
             components = load(row.pipeline_id, row.active_version).components
-            if pipeline_health(conn, row.pipeline_id, components) == ERROR:
+            if components and is_broken(conn, row.pipeline_id, components, broken):
                 found[row.pipeline_id] = HealthStatus.ERROR
     return found
 
@@ -207,15 +208,14 @@ def _summaries(
     ids = [row.pipeline_id for row in page]
     if not ids:
         return ()
-    parts: dict[str, list[RunPart]] = defaultdict(list)
-    for part in summaries.last_runs(conn, ids, runs):
-        parts[part.pipeline_id].append(part)
+    parts = summaries.last_runs(conn, ids, runs)
     groups, next_runs = _groups(conn, page), summaries.next_runs(conn, ids)
 
     def summary(row: PipelineRow) -> PipelineSummary:
         key = row.pipeline_id
         pause = facts.paused.get(key)
-        ends = [part.ended for part in parts[key] if part.ended is not None]
+        own = parts.get(key, ())
+        ends = [part.ended for part in own if part.ended is not None]
         scheduled = row.state is PipelineState.SCHEDULED
         return PipelineSummary(
             id=key,
@@ -225,7 +225,7 @@ def _summaries(
             created=row.created_at,
             counts={str(status): n for status, n in facts.concerns.get(key, {}).items()},
             late=facts.late.get(key, 0),
-            runs=_strip(parts[key]),
+            runs=_strip(own),
             groups=tuple(sorted(groups.get(key, ()))),
             tags=dict(row.tags),
             health=facts.health.get(key),
@@ -237,10 +237,10 @@ def _summaries(
     return tuple(map(summary, page))
 
 
-def _strip(parts: Iterable[RunPart]) -> tuple[RunStrip, ...]:
+def _strip(parts: Iterable[StripPart]) -> tuple[RunStrip, ...]:
     by_start: dict[datetime, dict[InstanceStatus, int]] = {}
     for part in parts:
-        by_start.setdefault(part.start, {})[part.status] = part.count
+        by_start.setdefault(part.start, {})[part.status] = part.number
     return tuple(
         RunStrip(start=start, status=run_status(counts)) for start, counts in by_start.items()
     )

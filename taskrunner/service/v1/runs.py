@@ -14,14 +14,13 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.catalog import category_of
 from taskrunner.model.graph import Graph
-from taskrunner.model.rows import InstanceRow
 from taskrunner.model.run_status import run_status
 from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.runs import waiting_starts
 from taskrunner.service.store import summaries
-from taskrunner.service.store.summaries import RunPart
+from taskrunner.service.store.summaries import CellRow, RunPart
 from taskrunner.service.v1.requests import ListRuns, ShowGrid, ShowStates
 from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
 from taskrunner.service.v1.shapes import Cell, Component, Edge, Grid, Run, RunList, States
@@ -72,18 +71,18 @@ def show_states(service: Service, caller: Caller, request: ShowStates) -> States
     since, digest = from_marker(request.since, datetime, str) if request.since else (None, None)
     with looking_at(service, caller, request.pipeline_id) as (conn, row, _):
         next_since = service.clock.now() - _OVERLAP
-        rows = summaries.instances_between(
+        rows = summaries.cells_between(
             conn, row.pipeline_id, request.first, request.last, changed_since=since
         )
     return States(
         # All that go on are told, unless everything is as it was when the marker was given.
-        cells=() if digest == _digest(rows) else tuple(map(_cell, rows)),
+        cells=() if digest and digest == _digest(rows) else tuple(map(_cell, rows)),
         marker=to_marker(next_since, _digest(_changing(rows, next_since))),
         delta=since is not None,
     )
 
 
-def _changing(rows: Iterable[InstanceRow], since: datetime) -> list[InstanceRow]:
+def _changing(rows: Iterable[CellRow], since: datetime) -> list[CellRow]:
     """What an answer to a marker of this moment will tell of, if nothing changes."""
     return [
         row
@@ -93,12 +92,12 @@ def _changing(rows: Iterable[InstanceRow], since: datetime) -> list[InstanceRow]
     ]
 
 
-def _digest(rows: Iterable[InstanceRow]) -> str:
+def _digest(rows: Iterable[CellRow]) -> str:
     told = [repr(_cell(row)) for row in rows]
     return hashlib.sha256("\n".join(told).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _cell(row: InstanceRow) -> Cell:
+def _cell(row: CellRow) -> Cell:
     return Cell(
         instance_id=row.instance_id,
         component_id=row.component_id,
