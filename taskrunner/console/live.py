@@ -31,6 +31,9 @@ LOOK_S, SIGN_S = 2.0, 20.0
 MOST, MOST_OF_HOLDER = 1000, 250
 #: Pages that are gone keep nothing up: they come back by themselves after this.
 _RETRY_MS = 3000
+_RETRY = f"retry: {_RETRY_MS}\n\n"
+#: A page that was just loaded knows a mark that has been the same for so many seconds.
+_FRESH_S = 10.0
 #: A comment, which keeps proxies from taking a stream for dead.
 _SIGN = ": here\n\n"
 
@@ -53,6 +56,7 @@ class Live:
         self._look_s = look_s
         self._pages: dict[tuple[str, str], set[_Page]] = {}
         self._marks: dict[tuple[str, str], str] = {}
+        self._same_since: dict[tuple[str, str], float] = {}
         self._looking: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
 
@@ -81,7 +85,10 @@ class Live:
                 "too many pages are open\n", status_code=503, headers={"retry-after": "60"}
             )
         key = ("pipeline", pipeline_id) if pipeline_id else ("account", permit.caller.account)
-        page = _Page(permit.holder, request.headers.get("last-event-id", ""))
+        known = request.headers.get("last-event-id", "")
+        if request.query_params.get("fresh") == "1" and not known:
+            known = self._mark_of_fresh(key)
+        page = _Page(permit.holder, known)
         headers = {**page_headers(), "x-accel-buffering": "no"}
         return StreamingResponse(
             self._stream(key, page, request),
@@ -97,6 +104,12 @@ class Live:
             await self._parts.edge.pool.run(
                 permit.holder, lambda: service.pipeline(pipeline_id, permit.caller)
             )
+
+    def _mark_of_fresh(self, key: tuple[str, str]) -> str:
+        """What a page knows that was loaded just now: nothing, if something changed meanwhile."""
+        same_since = self._same_since.get(key)
+        known = same_since is not None and time.monotonic() - same_since >= _FRESH_S
+        return self._marks.get(key, "") if known else ""
 
     def _is_full(self, holder: str) -> bool:
         pages = [page for pages in self._pages.values() for page in pages]
@@ -122,6 +135,7 @@ class Live:
             if not pages:
                 self._pages.pop(key, None)
                 self._marks.pop(key, None)
+                self._same_since.pop(key, None)
 
     async def _events(
         self, key: tuple[str, str], page: _Page, request: Request
@@ -129,7 +143,8 @@ class Live:
         """What a page is told, until the end. Raises ServiceFault when its session is over."""
         clock = self._parts.edge.service.clock
         check_at = clock.monotonic() + SIGN_S
-        yield f"retry: {_RETRY_MS}\n\n"
+        # What the page knows is told back when its connection was lost.
+        yield f"id: {page.mark}\n{_RETRY}" if page.mark else _RETRY
         while not self._ended.is_set():
             page.wake.clear()
             # Also while there is always something to tell: no stream outlives its session.
@@ -173,6 +188,7 @@ class Live:
             for key, mark in found.items():
                 if self._marks.get(key) != mark and key in self._pages:
                     self._marks[key] = mark
+                    self._same_since[key] = time.monotonic()
                     for page in self._pages[key]:
                         page.wake.set()
             await asyncio.sleep(self._look_s)

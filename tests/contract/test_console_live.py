@@ -172,6 +172,32 @@ def test_a_page_that_comes_back_is_told_what_it_has_missed(world: ServiceInProce
     run(watch, main)
 
 
+def test_a_page_that_was_just_loaded_is_told_when_something_changes_and_not_before(
+    world: ServiceInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    watch = Watch(world)
+
+    async def main() -> None:
+        async with watch.stream(f"of={made}&fresh=1") as first:
+            await anext(first)
+            assert "event: changed" in await anext(first), "nobody knows how it was"
+            # Something may have changed since the page was made: it has just now been looked at.
+            async with watch.stream(f"of={made}&fresh=1") as soon:
+                await anext(soon)
+                assert "event: changed" in await anext(soon)
+            monkeypatch.setattr(live_module, "_FRESH_S", 0.0)
+            async with watch.stream(f"of={made}&fresh=1") as events:
+                assert (await anext(events)).startswith("id: ")
+                waits = asyncio.ensure_future(anext(events))
+                await asyncio.sleep(0.05)
+                assert not waits.done()
+                await asyncio.to_thread(V1(world).did, f"/pipelines/{made}/pause")
+                assert "event: changed" in await waits
+
+    run(watch, main)
+
+
 def test_the_list_is_told_of_new_pipelines_pauses_and_changes(world: ServiceInProcess) -> None:
     watch = Watch(world)
 

@@ -187,16 +187,15 @@ function switchTheme(event) {
   const form = event.target.closest("[data-switch=theme]");
   if (!form) return;
   event.preventDefault();
-  const button = form.elements.theme;
-  const theme = button.value;
+  const theme = event.submitter.value;
   fetch(form.action, { method: "POST", redirect: "manual", body: new URLSearchParams({ theme, to: "/" }) });
   document.documentElement.dataset.theme = theme;
-  button.value = theme === "dark" ? "light" : "dark";
-  button.textContent = theme === "dark" ? "Light" : "Dark";
 }
 
 // A browser holds few connections to a host: a tab that nobody sees holds none of them.
 let stream = null;
+// Whether the page has been told of changes before: else it was loaded just now.
+let seen = false;
 
 function stale(isStale) {
   document.getElementById("stale").hidden = !isStale;
@@ -205,7 +204,9 @@ function stale(isStale) {
 function listen() {
   const place = document.querySelector("[data-live]");
   if (!place || stream || document.hidden || isStill()) return;
-  stream = new EventSource(place.dataset.live);
+  const fresh = seen ? "" : (place.dataset.live.includes("?") ? "&" : "?") + "fresh=1";
+  seen = true;
+  stream = new EventSource(place.dataset.live + fresh);
   stream.addEventListener("changed", () => {
     const live = document.getElementById("live");
     // A log that somebody reads is left alone: it is looked at again when they are at its end.
@@ -231,6 +232,7 @@ document.addEventListener("mouseover", pointed);
 document.addEventListener("submit", switchTheme);
 document.addEventListener("submit", submitted);
 document.addEventListener("visibilitychange", () => {
+  seen = true;
   if (document.hidden) unlisten(); else listen();
 });
 document.addEventListener("htmx:beforeSwap", keepState);

@@ -9,7 +9,8 @@ from taskrunner.console.views import addresses
 from taskrunner.console.views.words import Sign, sign
 from taskrunner.service.v1.shapes import Cause, PipelineSummary, Waiting, Why
 
-_OVER = {"FAILED", "CASCADE_FAILED", "TIMEDOUT", "CANCELED", "SKIPPED", "FINISHED"}
+#: What waits for nothing any more.
+OVER = {"FAILED", "CASCADE_FAILED", "TIMEDOUT", "CANCELED", "SKIPPED", "FINISHED"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def groups(found: Sequence[tuple[PipelineSummary, Why]]) -> Sequence[Group]:
     by_root: dict[tuple[str, str, str], Group] = {}
     for summary, why in found:
         for one in why.waiting:
-            if str(one.status) in _OVER or not one.causes:
+            if str(one.status) in OVER or not one.causes:
                 continue
             root = _root(one.causes[0])
             key = (str(root.code), root.object_id, root.says)
