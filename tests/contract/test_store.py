@@ -392,7 +392,7 @@ def test_places_are_offered_to_those_that_wait_for_nothing_else(store: Store) ->
 def test_who_waits_for_a_place_is_found_by_its_index(store: Store) -> None:
     if not store.is_sqlite:
         pytest.skip("PostgreSQL plans by what the table holds")
-    statement = instances._WANT_PLACE
+    statement = instances._WANT_PLACE.statement
     values = {"of_pipeline": "df-1", "of_component": "X"}
     with store.read() as conn:
         text = statement.params(values).compile(

@@ -12,31 +12,29 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import INSTANCE_TERMINAL, PipelineState
-from taskrunner.service.store.records import (
-    fetch,
-    fetch_first,
-    is_row,
-    key_of,
-)
+from taskrunner.service.store.prepared import Prepared
+from taskrunner.service.store.records import fetch, is_row, key_of
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.store.tables import attempts, handouts, instances, pipelines
 
 
 def insert_attempt(conn: Connection, row: AttemptRow) -> None:
     """Add an attempt to the queue of its worker group."""
-    conn.execute(_INSERT, row.columns())
+    _INSERT.change(conn, row.columns())
 
 
 def insert_attempts(conn: Connection, rows: Sequence[AttemptRow]) -> None:
     """Add some attempts to the queues of their worker groups."""
-    conn.execute(_INSERT, [row.columns() for row in rows])
+    conn.execute(_INSERT_SOME, [row.columns() for row in rows])
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
-_INSERT = attempts.insert()
-_UPDATE = attempts.update().where(is_row(attempts), attempts.c.status == sa.bindparam("of_status"))
-_ONE = sa.select(attempts).where(is_row(attempts))
-_OF_INSTANCES = (
+_INSERT_SOME = attempts.insert()
+_INSERT = Prepared(_INSERT_SOME)
+_CHANGED = attempts.update().where(is_row(attempts), attempts.c.status == sa.bindparam("of_status"))
+_UPDATE = Prepared(_CHANGED)
+_ONE = Prepared(sa.select(attempts).where(is_row(attempts)))
+_OF_INSTANCES = Prepared(
     sa.select(attempts)
     .where(
         attempts.c.pipeline_id == sa.bindparam("of_pipeline"),
@@ -44,33 +42,38 @@ _OF_INSTANCES = (
     )
     .order_by(attempts.c.number)
 )
-_INSERT_HANDOUT = handouts.insert()
-_START_HANDOUT = (
+_INSERT_HANDOUT = Prepared(handouts.insert())
+_START_HANDOUT = Prepared(
     handouts.update()
     .where(handouts.c.task_id == sa.bindparam("of_task"), handouts.c.state == "ASSIGNED")
     .values(state="RUNNING")
 )
-_CLOSE_HANDOUT = handouts.update().where(
-    handouts.c.task_id == sa.bindparam("of_task"), handouts.c.state.in_(["ASSIGNED", "RUNNING"])
+_CLOSE_HANDOUT = Prepared(
+    handouts.update().where(
+        handouts.c.task_id == sa.bindparam("of_task"),
+        handouts.c.state.in_(["ASSIGNED", "RUNNING"]),
+    )
 )
-_UPDATE_HELD = _UPDATE.where(attempts.c.task_id == sa.bindparam("held_by"))
-_HANDOUT = sa.select(handouts).where(
-    handouts.c.task_id == sa.bindparam("of_task"),
-    # What was handed out before hand-outs had owners is spoken for by whoever knows its id.
-    sa.or_(
-        handouts.c.user_id.is_(None),
-        sa.and_(
-            handouts.c.account == sa.bindparam("of_account"),
-            handouts.c.user_id == sa.bindparam("of_user"),
+_UPDATE_HELD = Prepared(_CHANGED.where(attempts.c.task_id == sa.bindparam("held_by")))
+_HANDOUT = Prepared(
+    sa.select(handouts).where(
+        handouts.c.task_id == sa.bindparam("of_task"),
+        # What was handed out before hand-outs had owners is spoken for by whoever knows its id.
+        sa.or_(
+            handouts.c.user_id.is_(None),
+            sa.and_(
+                handouts.c.account == sa.bindparam("of_account"),
+                handouts.c.user_id == sa.bindparam("of_user"),
+            ),
         ),
-    ),
+    )
 )
 
 
 def load_attempt(conn: Connection, pipeline_id: str, attempt_id: str) -> AttemptRow | None:
     """One attempt."""
     wanted = {"of_pipeline_id": pipeline_id, "of_attempt_id": attempt_id}
-    return fetch_first(conn, AttemptRow, _ONE, wanted)
+    return _ONE.first_row(conn, AttemptRow, wanted)
 
 
 def load_attempts(
@@ -103,7 +106,7 @@ def attempts_of(
     """The attempts of each of these instances that has any, the newest last."""
     found: dict[str, list[AttemptRow]] = {}
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
-    for row in fetch(conn, AttemptRow, _OF_INSTANCES, wanted):
+    for row in _OF_INSTANCES.rows(conn, AttemptRow, wanted):
         found.setdefault(row.instance_id, []).append(row)
     return found
 
@@ -117,13 +120,13 @@ def claim_ready(
     announces the attempt again afterwards.
     """
     wanted = {"of_group": worker_group, "at": now, "of_account": account}
-    return fetch_first(conn, AttemptRow, _CLAIM, wanted)
+    return _CLAIM.first_row(conn, AttemptRow, wanted)
 
 
 def any_ready(conn: Connection, worker_group: str, now: datetime, *, account: str) -> bool:
     """Whether there is anything to claim for the account's group."""
     wanted = {"of_group": worker_group, "at": now, "of_account": account}
-    return conn.execute(_ANY_READY, wanted).first() is not None
+    return _ANY_READY.first(conn, wanted) is not None
 
 
 def accounts_with_work(conn: Connection, worker_group: str, now: datetime) -> list[str]:
@@ -162,8 +165,10 @@ _ACCOUNTS = (
     .where(*_WAITING)
     .order_by(pipelines.c.account)
 )
-_ANY_READY = sa.select(attempts.c.attempt_id).join(pipelines, _OF_PIPELINE).where(*_READY).limit(1)
-_CLAIM = (
+_ANY_READY = Prepared(
+    sa.select(attempts.c.attempt_id).join(pipelines, _OF_PIPELINE).where(*_READY).limit(1)
+)
+_CLAIM = Prepared(
     sa.select(attempts)
     .join(
         instances,
@@ -185,19 +190,19 @@ def update_attempt(
     """Change an attempt if it still has `row`'s status (and hand-out, if given)."""
     expected = {**key_of(attempts, row), "of_status": row.status}
     if held_by is None:
-        return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
-    return conn.execute(_UPDATE_HELD, {**expected, "held_by": held_by, **values}).rowcount == 1
+        return _UPDATE.change(conn, {**expected, **values}) == 1
+    return _UPDATE_HELD.change(conn, {**expected, "held_by": held_by, **values}) == 1
 
 
 def insert_handout(conn: Connection, row: HandoutRow) -> None:
     """Record that an attempt is given to a runner."""
-    conn.execute(_INSERT_HANDOUT, row.columns())
+    _INSERT_HANDOUT.change(conn, row.columns())
 
 
 def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> HandoutRow | None:
     """The hand-out with this task id, if it was made to this user."""
     wanted = {"of_task": task_id, "of_account": account, "of_user": user}
-    return fetch_first(conn, HandoutRow, _HANDOUT, wanted)
+    return _HANDOUT.first_row(conn, HandoutRow, wanted)
 
 
 def handouts_of(conn: Connection, pipeline_id: str, attempt_id: str) -> list[HandoutRow]:
@@ -212,7 +217,7 @@ def handouts_of(conn: Connection, pipeline_id: str, attempt_id: str) -> list[Han
 
 def start_handout(conn: Connection, task_id: str) -> None:
     """Note that a hand-out was acknowledged."""
-    conn.execute(_START_HANDOUT, {"of_task": task_id})
+    _START_HANDOUT.change(conn, {"of_task": task_id})
 
 
 def close_handout(
@@ -220,4 +225,4 @@ def close_handout(
 ) -> bool:
     """Move a hand-out that is still held to another state; whether it was."""
     values = {"state": state, **({"verdict": verdict} if verdict else {})}
-    return conn.execute(_CLOSE_HANDOUT, {"of_task": task_id, **values}).rowcount == 1
+    return _CLOSE_HANDOUT.change(conn, {"of_task": task_id, **values}) == 1

@@ -18,6 +18,7 @@ from taskrunner.model.states import (
     InstanceStatus,
     advance,
 )
+from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import (
     fetch,
     insert_missing,
@@ -88,34 +89,45 @@ def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
     Their pipelines are claimed with them, so that two schedulers never work on one: they would
     wake each other's instances and wait for each other, and count what is active twice.
     """
-    return fetch(conn, InstanceRow, _CLAIM_DUE, {"at": now, "most": limit})
+    return _CLAIM_DUE.rows(conn, InstanceRow, {"at": now, "most": limit})
+
+
+def claim_woken(
+    conn: Connection, pipeline_id: str, instance_id: str, now: datetime
+) -> list[InstanceRow]:
+    """The same for one instance: none when it is not due, or its pipeline is claimed already."""
+    wanted = {"of_pipeline_id": pipeline_id, "of_instance_id": instance_id, "at": now}
+    return _CLAIM_WOKEN.rows(conn, InstanceRow, wanted)
 
 
 def any_due(conn: Connection, now: datetime) -> bool:
     """Whether any instance is to be looked at now, claimed or not."""
-    return conn.execute(_ANY_DUE, {"at": now}).first() is not None
+    return _ANY_DUE.first(conn, {"at": now}) is not None
 
 
 def next_due(conn: Connection) -> datetime | None:
     """The earliest moment at which an instance is to be looked at."""
-    moment: datetime | None = conn.execute(_NEXT_DUE).scalar()
+    moment: datetime | None = _NEXT_DUE.scalar(conn, {})
     return moment
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
-_ANY_DUE = sa.select(instances.c.instance_id).where(instances.c.due_at <= sa.bindparam("at"))
-_ANY_DUE = _ANY_DUE.limit(1)
 # Of a deleted pipeline nothing is due: its rows go little by little.
 _EXISTS = (pipelines.c.pipeline_id == instances.c.pipeline_id) & pipelines.c.deleted_at.is_(None)
-_ANY_DUE = _ANY_DUE.join(pipelines, _EXISTS)
-_NEXT_DUE = (
+_ANY_DUE = Prepared(
+    sa.select(instances.c.instance_id)
+    .join(pipelines, _EXISTS)
+    .where(instances.c.due_at <= sa.bindparam("at"))
+    .limit(1)
+)
+_NEXT_DUE = Prepared(
     sa.select(instances.c.due_at)
     .join(pipelines, _EXISTS)
     .where(instances.c.due_at.is_not(None))
     .order_by(instances.c.due_at)
     .limit(1)
 )
-_CLAIM_DUE = (
+_CLAIM_DUE = Prepared(
     sa.select(instances)
     .join(pipelines, _EXISTS)
     .where(instances.c.due_at <= sa.bindparam("at"))
@@ -123,16 +135,20 @@ _CLAIM_DUE = (
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_CLAIM_WOKEN = Prepared(
+    sa.select(instances)
+    .join(pipelines, _EXISTS)
+    .where(is_row(instances), instances.c.due_at <= sa.bindparam("at"))
+    .with_for_update(skip_locked=True)
+)
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")
-_STATUSES = sa.select(instances.c.instance_id, instances.c.status).where(
-    instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS)
-)
-_PUT_OFF = instances.update().where(
-    instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS)
-)
+_THESE = (instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS))
+_STATUSES = Prepared(sa.select(instances.c.instance_id, instances.c.status).where(*_THESE))
+_CHANGE = instances.update().where(*_THESE)
+_PUT_OFF = Prepared(_CHANGE)
 # Literals where the partial index has them: no database knows what a parameter will be.
-_WANT_PLACE = (
+_WANT_PLACE = Prepared(
     sa.select(instances.c.instance_id)
     .where(
         instances.c.pipeline_id == _OF_PIPELINE,
@@ -148,7 +164,7 @@ _IS_LIVE = instances.c.status.in_(sorted(INSTANCE_LIVE))
 _LIVE_IDS = sa.select(instances.c.instance_id).where(
     instances.c.pipeline_id == _OF_PIPELINE, _IS_LIVE
 )
-_UNFINISHED = _LIVE_IDS.limit(1)
+_UNFINISHED = Prepared(_LIVE_IDS.limit(1))
 
 
 def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
@@ -206,7 +222,10 @@ def live_ids(conn: Connection, pipeline_id: str) -> list[str]:
 def load_instance(conn: Connection, pipeline_id: str, instance_id: str) -> InstanceRow:
     """One instance, which must be there."""
     wanted = {"of_pipeline_id": pipeline_id, "of_instance_id": instance_id}
-    return InstanceRow.from_columns(conn.execute(_ONE, wanted).mappings().one())
+    found = _ONE.first_row(conn, InstanceRow, wanted)
+    if found is None:
+        raise LookupError(f"pipeline {pipeline_id} has no instance {instance_id}")
+    return found
 
 
 def serves(conn: Connection, pipeline_id: str, worker_groups: Iterable[str]) -> bool:
@@ -227,7 +246,7 @@ def statuses(
 ) -> dict[str, InstanceStatus]:
     """The status of each of these instances that exists."""
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
-    return {key: InstanceStatus(status) for key, status in conn.execute(_STATUSES, wanted)}
+    return {key: InstanceStatus(status) for key, status in _STATUSES.tuples(conn, wanted)}
 
 
 def update_instance(
@@ -251,7 +270,7 @@ def update_instance(
         "of_failures": row.failures,
         "of_reruns": row.reruns,
     }
-    return conn.execute(_UPDATE, {**expected, **values}).rowcount == 1
+    return _UPDATE.change(conn, {**expected, **values}) == 1
 
 
 def update_unbegun(conn: Connection, rows: Sequence[InstanceRow], **values: Any) -> None:
@@ -260,21 +279,28 @@ def update_unbegun(conn: Connection, rows: Sequence[InstanceRow], **values: Any)
     The caller holds them. Raises ValueError when one of them is not as its row says.
     """
     wanted = {"of_pipeline": rows[0].pipeline_id, "ids": [row.instance_id for row in rows]}
-    changed = conn.execute(_UPDATE_UNBEGUN, {**wanted, **values}).rowcount
+    changed = _UPDATE_UNBEGUN.change(conn, {**wanted, **values})
     if changed != len(rows):
         raise ValueError(f"{len(rows)} instances were to be changed, {changed} waited still")
 
 
-_ONE = sa.select(instances).where(is_row(instances))
-_WAKE_ONE = instances.update().where(
-    is_row(instances), instances.c.status.not_in(list(INSTANCE_TERMINAL))
+_ONE = Prepared(sa.select(instances).where(is_row(instances)))
+_NOT_ENDED = instances.c.status.not_in(sorted(INSTANCE_TERMINAL))
+_WAKE = Prepared(_CHANGE.where(_NOT_ENDED))
+_UPDATE_UNBEGUN = Prepared(
+    _CHANGE.where(
+        instances.c.status == InstanceStatus.WAITING_ON_DEPENDENCIES,
+        instances.c.attempt_count == 0,
+    )
 )
-_UPDATE = instances.update().where(
-    is_row(instances),
-    instances.c.status == sa.bindparam("of_status"),
-    instances.c.attempt_count == sa.bindparam("of_attempt"),
-    instances.c.failures == sa.bindparam("of_failures"),
-    instances.c.reruns == sa.bindparam("of_reruns"),
+_UPDATE = Prepared(
+    instances.update().where(
+        is_row(instances),
+        instances.c.status == sa.bindparam("of_status"),
+        instances.c.attempt_count == sa.bindparam("of_attempt"),
+        instances.c.failures == sa.bindparam("of_failures"),
+        instances.c.reruns == sa.bindparam("of_reruns"),
+    )
 )
 
 
@@ -286,17 +312,19 @@ def put_off(
     Whether they wait for a place is found out when they are looked at.
     """
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
-    conn.execute(_PUT_OFF, {**wanted, "due_at": until, "place_wanted": False})
+    _PUT_OFF.change(conn, {**wanted, "due_at": until, "place_wanted": False})
 
 
 def look_again(conn: Connection, row: InstanceRow, at: datetime) -> None:
     """Have an instance looked at by this moment at the latest."""
-    conn.execute(_LOOK_AGAIN, {**key_of(instances, row), "latest": at, "due_at": at})
+    _LOOK_AGAIN.change(conn, {**key_of(instances, row), "latest": at, "due_at": at})
 
 
-_LOOK_AGAIN = instances.update().where(
-    is_row(instances),
-    sa.or_(instances.c.due_at.is_(None), instances.c.due_at > sa.bindparam("latest")),
+_LOOK_AGAIN = Prepared(
+    instances.update().where(
+        is_row(instances),
+        sa.or_(instances.c.due_at.is_(None), instances.c.due_at > sa.bindparam("latest")),
+    )
 )
 
 
@@ -306,20 +334,9 @@ def wake(conn: Connection, pipeline_id: str, instance_ids: Iterable[str], now: d
     One that is due already is written all the same: a scheduler that has claimed it may be about
     to put it to sleep with what it knew before, and the row's lock makes this come after.
     """
-    wanted = list(instance_ids)
-    if not wanted:
-        return
-    if len(wanted) == 1:
-        only = {"of_pipeline_id": pipeline_id, "of_instance_id": wanted[0]}
-        conn.execute(_WAKE_ONE, {**only, "due_at": now})
-        return
-    conn.execute(_WAKE, {"of_pipeline": pipeline_id, "ids": wanted, "due_at": now})
-
-
-_UPDATE_UNBEGUN = _PUT_OFF.where(
-    instances.c.status == InstanceStatus.WAITING_ON_DEPENDENCIES, instances.c.attempt_count == 0
-)
-_WAKE = _PUT_OFF.where(instances.c.status.not_in(list(INSTANCE_TERMINAL)))
+    ids = list(instance_ids)
+    if ids:
+        _WAKE.change(conn, {"of_pipeline": pipeline_id, "ids": ids, "due_at": now})
 
 
 def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
@@ -328,7 +345,7 @@ def wake_siblings(conn: Connection, row: InstanceRow, now: datetime) -> None:
     A few, since some may have got something else to wait for; those pass it on.
     """
     wanted = {"of_pipeline": row.pipeline_id, "of_component": row.component_id}
-    wake(conn, row.pipeline_id, conn.execute(_WANT_PLACE, wanted).scalars().all(), now)
+    wake(conn, row.pipeline_id, [found[0] for found in _WANT_PLACE.tuples(conn, wanted)], now)
 
 
 def count_with_place(
@@ -382,4 +399,4 @@ def lock_instance(conn: Connection, pipeline_id: str, instance_id: str) -> bool:
 
 def unfinished(conn: Connection, pipeline_id: str) -> bool:
     """Whether any instance of the pipeline is not at its end."""
-    return conn.execute(_UNFINISHED, {"of_pipeline": pipeline_id}).first() is not None
+    return _UNFINISHED.first(conn, {"of_pipeline": pipeline_id}) is not None

@@ -10,17 +10,17 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.instances import Dependency, DependencyKind
 from taskrunner.model.rows import InstanceRow
+from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.tables import dependencies, instances
 
 # Built once: on these paths putting a statement together would cost more than executing it.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")
-_DEPENDENCIES = sa.select(dependencies).where(
-    dependencies.c.pipeline_id == _OF_PIPELINE, dependencies.c.instance_id.in_(_IDS)
-)
-_DEPENDENTS = sa.select(dependencies).where(
-    dependencies.c.pipeline_id == _OF_PIPELINE, dependencies.c.depends_on.in_(_IDS)
-)
+_LINKS = sa.select(
+    dependencies.c.instance_id, dependencies.c.depends_on, dependencies.c.kind
+).where(dependencies.c.pipeline_id == _OF_PIPELINE)
+_DEPENDENCIES = Prepared(_LINKS.where(dependencies.c.instance_id.in_(_IDS)))
+_DEPENDENTS = Prepared(_LINKS.where(dependencies.c.depends_on.in_(_IDS)))
 _OWN = instances.alias("own")
 
 
@@ -61,9 +61,8 @@ def dependencies_of(
     """What each of these instances waits for."""
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
     found: dict[str, list[Dependency]] = {}
-    for row in conn.execute(_DEPENDENCIES, wanted).mappings():
-        dependency = Dependency(row["depends_on"], DependencyKind(row["kind"]))
-        found.setdefault(row["instance_id"], []).append(dependency)
+    for instance_id, other, kind in _DEPENDENCIES.tuples(conn, wanted):
+        found.setdefault(instance_id, []).append(Dependency(other, DependencyKind(kind)))
     return found
 
 
@@ -73,7 +72,6 @@ def dependents_of(
     """Who waits for each of these instances, and why."""
     wanted = {"of_pipeline": pipeline_id, "ids": list(instance_ids)}
     found: dict[str, list[Dependency]] = {}
-    for row in conn.execute(_DEPENDENTS, wanted).mappings():
-        dependency = Dependency(row["instance_id"], DependencyKind(row["kind"]))
-        found.setdefault(row["depends_on"], []).append(dependency)
+    for other, depends_on, kind in _DEPENDENTS.tuples(conn, wanted):
+        found.setdefault(depends_on, []).append(Dependency(other, DependencyKind(kind)))
     return found

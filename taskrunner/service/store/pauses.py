@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
 from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import fetch, insert_missing
 from taskrunner.service.store.rows import PauseRow
 from taskrunner.service.store.tables import attempts, instances, pauses, pipelines
@@ -48,10 +49,10 @@ def paused_ids(conn: Connection, pipeline_id: str) -> frozenset[str]:
 
 def load_hold(conn: Connection, pipeline_id: str) -> Hold:
     """What keeps instances of a pipeline from going on."""
-    found = conn.execute(_HOLD, {"of_pipeline": pipeline_id}).all()
+    found = _HOLD.tuples(conn, {"of_pipeline": pipeline_id})
     return Hold(
-        deactivating=any(row.state == PipelineState.DEACTIVATING for row in found),
-        paused=frozenset(row.object_id for row in found if row.object_id is not None),
+        deactivating=any(state == PipelineState.DEACTIVATING for state, _ in found),
+        paused=frozenset(object_id for _, object_id in found if object_id is not None),
     )
 
 
@@ -59,7 +60,7 @@ def load_hold(conn: Connection, pipeline_id: str) -> Hold:
 _OURS = pauses.c.pipeline_id == sa.bindparam("of_pipeline")
 _OF_PIPELINE = sa.select(pauses).where(_OURS).order_by(pauses.c.object_id)
 _IDS = sa.select(pauses.c.object_id).where(_OURS)
-_HOLD = (
+_HOLD = Prepared(
     sa.select(pipelines.c.state, pauses.c.object_id)
     .select_from(pipelines.outerjoin(pauses, pauses.c.pipeline_id == pipelines.c.pipeline_id))
     .where(pipelines.c.pipeline_id == sa.bindparam("of_pipeline"))

@@ -13,6 +13,7 @@ from taskrunner.errors import InvalidRequest, PipelineDeleted, PipelineNotFound
 from taskrunner.model.states import PipelineState
 from taskrunner.service.store import audit
 from taskrunner.service.store.keyring import keyring_of
+from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import (
     fetch,
     fetch_first,
@@ -53,17 +54,24 @@ def load_pipeline(
     conn: Connection, pipeline_id: str, *, account: str | None = None, lock: bool = False
 ) -> PipelineRow:
     """One pipeline. Raises PipelineNotFound, or PipelineDeleted."""
-    statement = sa.select(pipelines).where(pipelines.c.pipeline_id == pipeline_id)
-    if account is not None:
-        statement = statement.where(pipelines.c.account == account)
-    if lock:
-        statement = statement.with_for_update()
-    row = fetch_first(conn, PipelineRow, statement)
+    wanted = {"of_pipeline_id": pipeline_id}
+    if account is None:
+        row = (_LOCKED if lock else _ONE).first_row(conn, PipelineRow, wanted)
+    else:
+        own = {**wanted, "of_account": account}
+        row = (_OWN_LOCKED if lock else _OWN).first_row(conn, PipelineRow, own)
     if row is None:
         raise not_found(pipeline_id)
     if row.deleted_at is not None:
         raise PipelineDeleted(f"Pipeline with id: {pipeline_id} has been deleted")
     return row
+
+
+# Built once, as what follows: asked for nearly every call.
+_BY_ID = sa.select(pipelines).where(is_row(pipelines))
+_ONE, _LOCKED = Prepared(_BY_ID), Prepared(_BY_ID.with_for_update())
+_OWN_BY_ID = _BY_ID.where(pipelines.c.account == sa.bindparam("of_account"))
+_OWN, _OWN_LOCKED = Prepared(_OWN_BY_ID), Prepared(_OWN_BY_ID.with_for_update())
 
 
 def lock_pipeline(conn: Connection, pipeline_id: str) -> None:
@@ -169,8 +177,7 @@ def replace_schedules(conn: Connection, pipeline_id: str, rows: Sequence[Schedul
 
 def load_schedules(conn: Connection, pipeline_id: str) -> list[ScheduleRow]:
     """Every schedule of an active pipeline."""
-    statement = sa.select(schedules).where(schedules.c.pipeline_id == pipeline_id)
-    return fetch(conn, ScheduleRow, statement)
+    return _SCHEDULES.rows(conn, ScheduleRow, {"of_pipeline": pipeline_id})
 
 
 def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleRow]:
@@ -183,10 +190,13 @@ def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleR
 
 def any_due_schedule(conn: Connection, now: datetime) -> bool:
     """Whether any schedule's next occurrence is to be made, claimed or not."""
-    return conn.execute(_ANY_DUE_SCHEDULE, {"at": now}).first() is not None
+    return _ANY_DUE_SCHEDULE.first(conn, {"at": now}) is not None
 
 
 # Built once: asked by the scheduler in every round.
+_SCHEDULES = Prepared(
+    sa.select(schedules).where(schedules.c.pipeline_id == sa.bindparam("of_pipeline"))
+)
 _DUE_SCHEDULES = (
     sa.select(schedules)
     .join(pipelines, pipelines.c.pipeline_id == schedules.c.pipeline_id)
@@ -195,7 +205,7 @@ _DUE_SCHEDULES = (
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_ANY_DUE_SCHEDULE = (
+_ANY_DUE_SCHEDULE = Prepared(
     sa.select(schedules.c.schedule_id).where(schedules.c.next_at <= sa.bindparam("at")).limit(1)
 )
 

@@ -13,6 +13,7 @@ from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.runs import Run, RunState
 from taskrunner.model.states import INSTANCE_TERMINAL
+from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import fetch, insert_missing
 from taskrunner.service.store.tables import instances, runs
 
@@ -24,12 +25,12 @@ def insert_run(conn: Connection, run: Run) -> None:
 
 def load_runs(conn: Connection, pipeline_id: str) -> list[Run]:
     """The runs of a pipeline that are in its line, oldest first."""
-    return fetch(conn, Run, _LINE, {"of": pipeline_id})
+    return _LINE.rows(conn, Run, {"of": pipeline_id})
 
 
 def any_waiting(conn: Connection, pipeline_id: str) -> bool:
     """Whether any run of the pipeline waits for its turn."""
-    return conn.execute(_ANY_WAITING, {"of": pipeline_id}).first() is not None
+    return _ANY_WAITING.first(conn, {"of": pipeline_id}) is not None
 
 
 def activate_run(conn: Connection, pipeline_id: str, start: datetime) -> None:
@@ -77,8 +78,10 @@ def wake_run(conn: Connection, pipeline_id: str, start: datetime, now: datetime)
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
-_LINE = sa.select(runs).where(runs.c.pipeline_id == sa.bindparam("of")).order_by(runs.c.start)
-_ANY_WAITING = (
+_LINE = Prepared(
+    sa.select(runs).where(runs.c.pipeline_id == sa.bindparam("of")).order_by(runs.c.start)
+)
+_ANY_WAITING = Prepared(
     sa.select(runs.c.start)
     .where(runs.c.pipeline_id == sa.bindparam("of"), runs.c.state == RunState.WAITING)
     .limit(1)
