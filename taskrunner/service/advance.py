@@ -52,6 +52,17 @@ def advance_instances(
     finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
 
 
+def advance_woken(
+    transaction: SchedulingTransaction, pipeline_id: str, instance_id: str, load: Load
+) -> None:
+    """Decide at once about an instance that this transaction has woken.
+
+    Unless somebody else decides about its pipeline just now: then it stays due, and its turn comes.
+    """
+    rows = instance_store.claim_woken(transaction.conn, pipeline_id, instance_id, transaction.now)
+    advance_instances(transaction, rows, load)
+
+
 def _advance(
     transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow], load: Load
 ) -> None:

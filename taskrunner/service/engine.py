@@ -15,7 +15,6 @@ from taskrunner.model.codec import DEFINITION
 from taskrunner.model.document import Definition
 from taskrunner.model.edits import Edit
 from taskrunner.model.states import PipelineState
-from taskrunner.model.task import Task
 from taskrunner.model.validate import Finding
 from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
@@ -34,7 +33,8 @@ from taskrunner.service.reencryption import Reencryption
 from taskrunner.service.resources.base import MakeProvider, ResourceProvider, made
 from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
-from taskrunner.service.roster import Roster, RunnerCall
+from taskrunner.service.roster import Roster
+from taskrunner.service.runner_operations import BusyQueues, RunnerOperations
 from taskrunner.service.scheduler import Scheduler
 from taskrunner.service.set_status import set_status
 from taskrunner.service.settings import ServiceSettings
@@ -43,12 +43,11 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
-from taskrunner.service.tasks import Tasks
 from taskrunner.service.timeline import Timeline
 from taskrunner.service.wakeups import WorkReady
 
 
-class Service:
+class Service(RunnerOperations):
     """The state machine behind the API: every verb is one transaction."""
 
     def __init__(
@@ -70,6 +69,7 @@ class Service:
         self._timeline = Timeline(host, self.store) if self.store.is_sqlite else None
         self.clock: Clock = self._timeline or host
         self.work_ready = WorkReady()
+        self._busy = BusyQueues()
         self.roster = Roster(self.store, self.clock)
         self.orders = AgentOrders(self.store, self.clock)
         self._definitions = DefinitionCache(
@@ -135,12 +135,8 @@ class Service:
     @contextmanager
     def transaction(self) -> Iterator[SchedulingTransaction]:
         """A transaction that decides; what became ready is announced after its commit."""
-        with self.store.write() as conn:
-            transaction = SchedulingTransaction(conn, self.clock.now(), self.settings)
+        with self.deciding() as transaction:
             yield transaction
-            self.work_ready.tell(conn, transaction.ready, transaction.now)
-        self.work_ready.announce(transaction.ready)
-        transaction.committed(self.meters)
         self._duties.kick()
 
     # -- pipelines ------------------------------------------------------------------------
@@ -187,11 +183,12 @@ class Service:
 
     def describe_pipelines(self, ids: Sequence[str], caller: Caller) -> list[Described]:
         """Pipelines with their fields. Raises Pipeline{NotFound,Deleted}."""
-        return [self._described(self.pipeline(pipeline_id, caller)) for pipeline_id in ids]
-
-    def _described(self, row: PipelineRow) -> Described:
         with self.store.read() as conn:
-            return row, pipeline_fields(conn, row, self.loaded)
+            rows = [
+                pipeline_store.load_pipeline(conn, pipeline_id, account=caller.account)
+                for pipeline_id in ids
+            ]
+            return [(row, pipeline_fields(conn, row, self.loaded)) for row in rows]
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Delete a pipeline with all of its instances; what runs is canceled."""
@@ -340,60 +337,3 @@ class Service:
         with self.transaction() as transaction:
             row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
             set_status(transaction, row, object_ids, status, self.loaded, caller)
-
-    # -- runners --------------------------------------------------------------------------
-
-    def claim(
-        self, worker_group: str, hostname: str | None = None, caller: Caller = ANONYMOUS
-    ) -> Task | None:
-        """Hand out a task of the group to the caller, if one of its account is ready."""
-        with self.store.read() as conn:
-            # Most polls find nothing: those must not wait in line with the writers.
-            if not self._tasks(conn, caller).any(worker_group):
-                return None
-        with self.runner_transaction(caller) as tasks:
-            return tasks.claim(worker_group, hostname)
-
-    def give_back(self, task: Task, caller: Caller) -> None:
-        """Hand a task to somebody else: whoever polled for it has gone without it."""
-        with self.runner_transaction(caller) as tasks:
-            tasks.give_back(task.task_id)
-        self.meters.add("taskrunner_handouts_given_back_total")
-        self._duties.kick()
-
-    def report_progress(
-        self, task_id: str, fields: Mapping[str, str], caller: Caller = ANONYMOUS
-    ) -> bool:
-        """Acknowledge or keep a task; true: stop the work. Raises TaskNotFound."""
-        with self.runner_transaction(caller) as tasks:
-            return tasks.progress(task_id, fields)
-
-    def set_task_status(
-        self,
-        task_id: str,
-        status: str,
-        error_id: str | None = None,
-        message: str | None = None,
-        stack_trace: str | None = None,
-        caller: Caller = ANONYMOUS,
-    ) -> None:
-        """Take a verdict. Raises TaskNotFound or InvalidRequest."""
-        with self.runner_transaction(caller) as tasks:
-            tasks.conclude(task_id, status, error_id, message, stack_trace)
-        self._duties.kick()
-
-    def heartbeat(
-        self, runner_id: str, group: str | None, host: str | None, caller: Caller = ANONYMOUS
-    ) -> bool:
-        """Note that a runner lives; true when it is to terminate."""
-        self.roster.beat(RunnerCall(caller=caller), runner_id, group, host)
-        return self.orders.is_to_end(caller.account, runner_id)
-
-    @contextmanager
-    def runner_transaction(self, caller: Caller) -> Iterator[Tasks]:
-        """A transaction of runner operations."""
-        with self.store.write() as conn:
-            yield self._tasks(conn, caller)
-
-    def _tasks(self, conn: Connection, caller: Caller) -> Tasks:
-        return Tasks(conn, self.clock.now(), self.loaded, self.settings, caller)

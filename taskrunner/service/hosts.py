@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +14,7 @@ from taskrunner.wire.endpoint import is_loopback
 from taskrunner.wire.faults import WrongHost
 
 
+@lru_cache(maxsize=256)
 def allows(header: str, names: frozenset[str]) -> bool:
     """Whether a Host header is one of `names`, or loopback, or an address.
 

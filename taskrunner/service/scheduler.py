@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy.engine import Connection
@@ -48,6 +48,11 @@ class Scheduler:
         made = schedules and self._make_instances(now)
         decided = (instances or made) and self._decide(now)
         return made or decided
+
+    def is_soon_due(self, conn: Connection, now: datetime) -> bool:
+        """Whether an instance may be due before the next look that nobody asks for."""
+        due = instance_store.next_due(conn)
+        return due is not None and due <= now + timedelta(seconds=LONGEST_NAP_S)
 
     def idle_s(self, now: datetime) -> float:
         """How long nothing will be due, in seconds, as far as the store knows now."""

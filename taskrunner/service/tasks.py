@@ -155,8 +155,10 @@ class Tasks:
         error_id: str | None = None,
         message: str | None = None,
         stack_trace: str | None = None,
-    ) -> None:
+    ) -> AttemptRow | None:
         """Take a verdict. The same one again is accepted again, and changes nothing.
+
+        Returns the attempt, as it was, whose instance is to be decided about now.
 
         Raises TaskNotFound when the hand-out is superseded or unknown, InvalidRequest for a
         verdict that contradicts the one given before or cannot be.
@@ -166,7 +168,7 @@ class Tasks:
         if handout.state == "DONE":
             if handout.verdict != digest:
                 raise InvalidRequest("the task has ended with another status already")
-            return
+            return None
         if handout.state == "SUPERSEDED":
             raise TaskNotFound("the task has been given to another runner or was canceled")
         attempt = self._attempt(handout)
@@ -182,6 +184,7 @@ class Tasks:
             accepted and attempt_store.close_handout(self.conn, task_id, "DONE", verdict=digest)
         ):
             raise TaskNotFound("the task has been given to another runner or was canceled")
+        return attempt
 
     def _without_secrets(self, attempt: AttemptRow, *texts: str | None) -> tuple[str | None, ...]:
         """What a runner says, as it may be shown: not every runner takes care of secrets."""

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+import pytest
+
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.service.store import instances
+from taskrunner.service.store import instances, pipelines
 from taskrunner.testing import FakeClock, ServiceInProcess
 from taskrunner.testing.service import as_definition
 from tests.contract.stores import OPENING
@@ -149,3 +151,24 @@ def _until_finished(service: Service, pipeline: str, finished: threading.Event) 
     while not finished.wait(0.05):
         if service.pipeline(pipeline).state is PipelineState.FINISHED:
             finished.set()
+
+
+def test_a_verdict_does_not_wait_for_who_decides_about_its_pipeline(database_url: str) -> None:
+    """It is taken, and what follows from it is left to the scheduler."""
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer at a time anyway")
+    with ServiceInProcess(database_url=database_url) as world:
+        pipeline = world.run(
+            [
+                {"id": "Default", "scheduleType": "ondemand", "workerGroup": "wg"},
+                {"id": "A", "type": "ShellCommandActivity", "command": "true"},
+            ]
+        )
+        task = world.take()
+        with world.service.store.write() as conn, ThreadPoolExecutor(1) as pool:
+            pipelines.lock_pipeline(conn, pipeline)
+            done = pool.submit(world.service.set_task_status, task.task_id, "FINISHED")
+            done.result(timeout=60)
+        assert list(world.statuses(pipeline).values()) == ["RUNNING"]
+        assert world.service.scheduler.tick(world.now)
+        assert list(world.statuses(pipeline).values()) == ["FINISHED"]

@@ -250,6 +250,7 @@ def undefended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_looking_all_is_answered_and_gone(
     store: Store, path: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names(store)  # so that who reads has the file open, as who writes has
     with undefended(monkeypatch):
         damage(path)
         add(store, "answered")

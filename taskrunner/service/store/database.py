@@ -18,6 +18,7 @@ from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ConfigError, StoreError, StoreLost, StoreTrouble
 from taskrunner.service.meters import Meters
 from taskrunner.service.store.backend import Backend, Opening
+from taskrunner.service.store.kept import KeptConnections
 from taskrunner.service.store.keyring import OPTION, Keyring
 from taskrunner.service.store.notices import Line
 from taskrunner.service.store.postgresql_backend import PostgresqlBackend
@@ -26,6 +27,9 @@ from taskrunner.service.store.sqlite_backend import BUSY_TIMEOUT_S, SqliteBacken
 from taskrunner.service.store.sqlite_guest import SqliteGuest
 from taskrunner.service.store.troubles import Troubles, trouble_of
 from taskrunner.service.store.turn import Turn
+
+#: Connections to a SQLite file that are kept for transactions that only read: few run at once.
+_KEPT = 4
 
 
 class Store:
@@ -56,6 +60,9 @@ class Store:
         self._as_guest = opening.as_guest
         self._engine = self._backend.start()
         self._engine.update_execution_options(**{OPTION: self.keyring})
+        kept = _KEPT if self.is_sqlite else 0
+        self._readers = KeptConnections(self._engine, most=kept, writes=False)
+        self._writers = KeptConnections(self._engine, most=min(kept, 1), writes=True)
         self._driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         try:
             self._prepare()
@@ -82,7 +89,7 @@ class Store:
         with (
             self._timed("read"),
             self._failures(),
-            self._engine.connect() as connection,
+            self._readers.one() as connection,
             connection.begin(),
         ):
             yield connection
@@ -99,12 +106,16 @@ class Store:
             self._timed("write"),
             self._failures(),
             self._turn(),
-            self._engine.connect() as plain,
+            self._scrubbing() if scrub else self._writers.one() as connection,
+            self._backend.change(connection),
         ):
-            connection = plain.execution_options(taskrunner_write=True, taskrunner_scrub=scrub)
-            with self._backend.change(connection):
-                yield connection
+            yield connection
         self._troubles.worked(wrote=True)
+
+    @contextmanager
+    def _scrubbing(self) -> Iterator[Connection]:
+        with self._engine.connect() as plain:
+            yield plain.execution_options(taskrunner_write=True, taskrunner_scrub=True)
 
     def give_way(self) -> None:
         """Between the portions of a long change: let those write first that wait for it."""
@@ -195,6 +206,8 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        self._readers.close()
+        self._writers.close()
         self._backend.stop(self._engine, lost=self._lost is not None)
 
 

@@ -28,6 +28,8 @@ class FileGuard:
         # Open to the end, after SQLite's own: see above.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._known: list[_Identity] = []
+        #: What `check` looks at, in the form in which that is quickest: each transaction does it.
+        self._expected: list[tuple[str, _Identity]] = []
         self._sizes: list[int] = []
 
     def remember(self) -> None:
@@ -37,10 +39,17 @@ class FileGuard:
         self._known = [_identity(one) for one in found]
         if self._known[0] != _identity(held):
             raise StoreLost(f"the service's database at {self._path} was replaced just now")
+        self._expected = [*zip(map(str, self._files), self._known, strict=True)]
         self.take_sizes()
 
     def check(self) -> None:
         """Raises StoreLost when a file is not there, or is another one."""
+        try:
+            # Of a Path the same takes three times as long.
+            if all(_identity(os.stat(name)) == known for name, known in self._expected):  # noqa: PTH116
+                return
+        except OSError:
+            pass  # looked at again below, where it is said what is wrong
         for file, known in zip(self._files, self._known, strict=False):
             if _identity(self._look(file)) != known:
                 raise StoreLost(

@@ -22,6 +22,7 @@ from taskrunner.host import permissions
 from taskrunner.logs import get_logger
 from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.file_guard import WAL, FileGuard, with_suffix
+from taskrunner.service.store.prepared import say
 from taskrunner.service.store.sqlite_statistics import write_statistics
 from taskrunner.service.store.state_file import Remembered, StateFile
 from taskrunner.service.store.store_key import StoreKeySource, beside
@@ -374,5 +375,5 @@ def begin_as_said(connection: Connection) -> None:
     writing = options.get("taskrunner_write", False)
     if options.get(SCRUB):
         # What is freed is written over, not only left: it held secrets.
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        say(connection, "PRAGMA secure_delete=ON")
+    say(connection, "BEGIN IMMEDIATE" if writing else "BEGIN")

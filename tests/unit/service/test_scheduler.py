@@ -254,8 +254,8 @@ def test_terminate_in_the_moment_of_another_decision_leaves_nothing_behind(
     """Late, and in the same breath due to be tried again."""
     pipeline = world.run(late_and_terminated())
     task = world.take()
+    world.clock.advance(HOUR)
     world.service.set_task_status(task.task_id, "FAILED")
-    world.advance(HOUR)
     assert world.statuses(pipeline) == {f"@A_{T}": "CANCELED"}
     assert len(world.attempts(pipeline)) == 1
     world.advance(HOUR)

@@ -414,6 +414,6 @@ def test_what_a_runner_says_is_kept_without_the_secrets_of_its_task(
     said = "no tok-4711 for s3cret-key"
     for _ in range(2):  # the same verdict again is the same still
         world.service.set_task_status(task.task_id, "FAILED", "E", said, said)
-    (attempt,) = world.attempts(pipeline)
+    attempt = world.attempts(pipeline)[0]
     shown = f"no {MASK} for {MASK}"
     assert (attempt.error_message, attempt.error_stack_trace) == (shown, shown)
