@@ -24,11 +24,12 @@ from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
 from taskrunner.host.local_files import LocalFiles
 from taskrunner.host.users import User
+from taskrunner.model.catalog.effects import effect_of
 
 #: A bad network costs a log the part under way, not all that went before.
 _TRIES = 7
 #: Small, and used by most tasks: loaded once here, it costs no task any time.
-_WARM = ("taskrunner.activities.shell",)
+_WARM = ("taskrunner.activities.shell", "taskrunner.model.catalog.effect_rows")
 
 
 def log_data(settings: AttemptSettings, user: str | None) -> DataSettings:
@@ -56,6 +57,7 @@ class Loader:
     def __call__(self, payload: bytes, _descriptor: int | None) -> None:
         """The name of a type, for which a task has come."""
         kind = payload.decode()
+        effect_of(kind, "type")  # from now on what the fields of the type do is known
         plugin = self._plugins.get(kind)
         if plugin is None or not plugin.built_in or kind in self._loaded:
             return

@@ -68,16 +68,24 @@ class Claim:
         return (mark or "").partition("/")[0] == self.owner
 
 
-def claim_of(task: Task) -> Claim:
-    """The claim of a task; the hand-out's id itself is a secret of its runner's."""
+def claim_of(task: Task, handout: str | None = None) -> Claim:
+    """The claim of a task; the hand-out's id itself is a secret of its runner's.
+
+    `handout` is `handout_of` the task, where somebody has asked for that already.
+    """
     number = task.attempt_id.rpartition("_Attempt=")[2]
     return Claim(
         pipeline=task.pipeline_id,
         instance=task.instance_id,
         run=task.main.get("@runStartTime", "") or "",
         attempt=int(number) if number.isdigit() else 1,
-        handout=digest_of(task.task_id),
+        handout=handout or handout_of(task),
     )
+
+
+def handout_of(task: Task) -> str:
+    """What the hand-out is called in what it leaves."""
+    return digest_of(task.task_id)
 
 
 def digest_of(text: str) -> str:

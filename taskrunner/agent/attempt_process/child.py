@@ -191,7 +191,9 @@ def _data(settings: AttemptSettings, job: Job, user: User | None) -> DataSetting
     """The data plane's settings for one attempt: local files are its user's, or are bounded."""
     local = replace(settings.data.local, own=(job.files.work_dir,), user=user)
     # Without its own object the task is wrong, which is told when it runs.
-    claim = claim_of(job.task) if job.task.attempt_id in job.task.objects else None
+    claim = None
+    if job.task.attempt_id in job.task.objects:
+        claim = claim_of(job.task, job.handout)
     return replace(settings.data, local=local, claim=claim, instance_uri=job.files.instance_uri)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskrunner.agent.ipc.names import AttemptFiles
+from taskrunner.data.claims import handout_of
 from taskrunner.model.codec import TASK
 from taskrunner.model.task import Task
 
@@ -19,12 +20,16 @@ class Job:
     files: AttemptFiles
     #: The hand-out's short name, which marks the environment of its commands.
     mark: str
+    #: What the hand-out is called in the data that it leaves; None: nobody has asked yet.
+    handout: str | None = None
 
     def encode(self) -> bytes:
         """The job as JSON."""
         content = {
             "task": TASK.encode(self.task),
             "mark": self.mark,
+            # Made here: the agent has OpenSSL loaded, which each attempt would have to load.
+            "handout": self.handout or handout_of(self.task),
             "logDir": str(self.files.log_dir),
             "scratch": str(self.files.scratch),
             "logUri": self.files.log_uri,
@@ -42,4 +47,9 @@ class Job:
             log_uri=content["logUri"],
             user=content["user"],
         )
-        return cls(task=TASK.decode(content["task"]), files=files, mark=content["mark"])
+        return cls(
+            task=TASK.decode(content["task"]),
+            files=files,
+            mark=content["mark"],
+            handout=content["handout"],
+        )

@@ -93,5 +93,5 @@ def test_a_job_survives_the_way_to_the_child() -> None:
     node = make_object("@Node", {"filePath": "s3://b/k", "*password": "x\u00e9\n"})
     task = make_task({"command": "x", "input": [Ref("@Node")], "scriptArgument": ["a", "b"]}, node)
     files = AttemptFiles(log_dir=Path("/l"), scratch=Path("/s"), log_uri="s3://b/l")
-    job = Job(task=task, files=files, mark="t")
+    job = Job(task=task, files=files, mark="t", handout="h")
     assert Job.decode(job.encode()) == job
