@@ -24,6 +24,7 @@ def _compare_and_set_off() -> None:
 
 
 def _take_any_word(of_states: set[str]) -> None:
+    from taskrunner.model.rows import AttemptRow
     from taskrunner.model.states import AttemptStatus
     from taskrunner.service.store import attempts as attempt_store
     from taskrunner.service.store.tables import handouts
@@ -31,11 +32,12 @@ def _take_any_word(of_states: set[str]) -> None:
 
     original = Tasks.conclude
 
-    def conclude(self: Tasks, task_id: str, status: str, *args: Any, **kwargs: Any) -> None:
+    def conclude(
+        self: Tasks, task_id: str, status: str, *args: Any, **kwargs: Any
+    ) -> AttemptRow | None:
         handout = self._handout(task_id)
         if handout.state not in of_states:
-            original(self, task_id, status, *args, **kwargs)
-            return
+            return original(self, task_id, status, *args, **kwargs)
         attempts = attempt_store.load_attempts(
             self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
         )
@@ -43,6 +45,7 @@ def _take_any_word(of_states: set[str]) -> None:
         self.conn.execute(
             handouts.update().where(handouts.c.task_id == task_id).values(state="DONE")
         )
+        return attempts[0]
 
     Tasks.conclude = conclude  # type: ignore[method-assign]
 
