@@ -12,6 +12,7 @@ from taskrunner.agent.operations.operations import OperationsSettings
 from taskrunner.agent.operations.status import AgentFacts
 from taskrunner.config.settings import Settings
 from taskrunner.host.cgroups import Groups
+from taskrunner.tracing import Tracing
 
 #: What systemd allows for the logs of the last tasks and for the flush.
 _LAST_UPLOADS_S = 50.0
@@ -36,6 +37,8 @@ class AgentSettings:
     users: Mapping[str, str] = field(default_factory=dict)
     rules: AttemptRules = field(default_factory=AttemptRules)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
+    #: Who is told of attempts, as spans.
+    tracing: Tracing = field(default_factory=Tracing)
 
     @property
     def longest_stop_s(self) -> float:

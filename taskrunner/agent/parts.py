@@ -79,7 +79,7 @@ def make_parts(
         handles=hooks.handles,
         clock=clock,
     )
-    watched, config = operations.api, settings.config
+    watched = operations.api
     shipper = LogShipper(children, threads, clock)
     care = _care(settings, shipper, operations, clock)
     services = AttemptServices(
@@ -96,21 +96,29 @@ def make_parts(
         groups=settings.groups,
         parts=care.parts,
         janitor=care.janitor,
+        tracing=settings.tracing,
     )
-    poller = Poller(
-        watched,
-        Turns(config.worker_group, config.group_weights, slots=config.tasks),
-        hostname=settings.hostname,
-        run=hooks.run,
-        stopping=services.stopping,
-        clock=clock,
-        gate=operations.gate,
-    )
+    poller = _poller(settings, watched, hooks, services, operations.gate)
     heartbeat = _heartbeat(settings, watched, hooks, clock)
     operations.gate.changed = heartbeat.wake  # a pause is told, for no poll tells it
     api.introduction.facts = partial(_runner_facts, settings, poller, operations.gate)
     return Parts(
         operations=operations, services=services, poller=poller, heartbeat=heartbeat, care=care
+    )
+
+
+def _poller(
+    settings: AgentSettings, api: RunnerApi, hooks: Hooks, services: AttemptServices, gate: Gate
+) -> Poller:
+    config = settings.config
+    return Poller(
+        api,
+        Turns(config.worker_group, config.group_weights, slots=config.tasks),
+        hostname=settings.hostname,
+        run=hooks.run,
+        stopping=services.stopping,
+        clock=services.clock,
+        gate=gate,
     )
 
 

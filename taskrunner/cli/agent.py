@@ -9,8 +9,8 @@ import sys
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -168,6 +168,7 @@ def _serve(setup: Setup, children: Children) -> int:
     from taskrunner.agent.journal.journal import Journal
     from taskrunner.cli.reload import Reloader
     from taskrunner.host.systemd import Notifier
+    from taskrunner.tracing import tracing_of
 
     settings = setup.loaded.settings
     clock = SystemClock()
@@ -178,8 +179,10 @@ def _serve(setup: Setup, children: Children) -> int:
     _warn(setup)
     host = find_host(settings.ec2, os.environ, clock)
     api, endpoint = _connect(settings, clock, host)
+    tracing = tracing_of("taskrunner-agent", os.environ, clock)
+    told = _agent_settings(setup, endpoint=endpoint, host=host, own_log=own_log)
     agent = Agent(
-        _agent_settings(setup, endpoint=endpoint, host=host, own_log=own_log),
+        replace(told, tracing=tracing),
         api=api,
         children=children,
         journal=journal,
@@ -188,7 +191,7 @@ def _serve(setup: Setup, children: Children) -> int:
         notices=_notices(settings, host, clock),
         reload=Reloader(settings, setup.reread),
     )
-    with _closed_metadata(setup, host):
+    with _closed_metadata(setup, host), closing(tracing):
         return agent.run()
 
 

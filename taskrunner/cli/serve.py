@@ -283,8 +283,10 @@ def _serve_on(
         local = resources.processes(url, environ)
         if local is not None:
             stack.callback(local.close)
+        settings = _settings(options, resources.rules, environ)
+        stack.callback(settings.tracing.close)
         service = Service(
-            _settings(options, resources.rules, environ),
+            settings,
             provider=resources.provider(local, url),
             publisher=publisher_of(options.alarms),
             check=Checker(options.region, options.logs.s3_root, options.logs.s3_endpoint),
@@ -321,6 +323,7 @@ def _app(
             connections=options.max_connections,
             metrics_token=metrics_token(options.metrics_token_file, os.environ),
             refresh=certificate.refresh if certificate else lambda: None,
+            tracing=service.settings.tracing,
         ),
         routes=resources.know_machines(authenticator, service.store),
         pages=options.console.pages(keys=not options.no_auth),
@@ -349,6 +352,7 @@ def _ended(name: str = "", error: BaseException | None = None) -> int:
 
 def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> ServiceSettings:
     from taskrunner.service.settings import ServiceSettings
+    from taskrunner.tracing import tracing_of
 
     return ServiceSettings(
         database_url=options.store.database_url or default_database(environ),
@@ -359,6 +363,7 @@ def _settings(options: Options, rules: Rules, environ: Mapping[str, str]) -> Ser
         logs=options.logs.settings(options.region),
         resources=rules,
         checks=types_for(options.preconditions),
+        tracing=tracing_of("taskrunner-service", environ),
     )
 
 

@@ -48,9 +48,11 @@ from taskrunner.service.replies import fault_reply, json_reply, new_request_id
 from taskrunner.service.runner_calls import RunnerCalls, unless_ordered
 from taskrunner.service.shares import CostlyCalls, HeldPolls
 from taskrunner.service.store.audit import acting
+from taskrunner.service.traces import answering, name_call, tell_message
 from taskrunner.service.v1.edge import EdgeParts, V1Edge
 from taskrunner.service.v1.route import Route as V1Route
 from taskrunner.service.v1.table import ROUTES
+from taskrunner.tracing import Span, Tracing
 from taskrunner.wire.codec import TARGET_PREFIX, decode_input, encode_output
 from taskrunner.wire.faults import BadSerialization, UnknownOperation
 from taskrunner.wire.http import HttpRequest
@@ -89,6 +91,8 @@ class EdgeSettings:
     #: What else is looked at then, in a thread.
     refresh: Callable[[], None] = lambda: None
     clock: Clock = field(default_factory=SystemClock)
+    #: Who is told of calls, as spans.
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 def create_app(
@@ -164,6 +168,7 @@ class _Api:
             self._replays,
             hold_s=settings.poll_hold_s,
             held=HeldPolls(most=self.connections * 3 // 4, most_of_key=self.connections // 2),
+            tracing=settings.tracing,
         )
         self._costly = CostlyCalls(
             at_once=COSTLY_AT_ONCE, most_of_key=COSTLY_OF_KEY, most=COSTLY_WAITING
@@ -176,6 +181,7 @@ class _Api:
             replays=self._replays,
             bodies=self._bodies,
             body_timeout_s=settings.body_timeout_s,
+            tracing=settings.tracing,
         )
 
     def watched(self) -> watching.Watched:
@@ -242,7 +248,8 @@ class _Api:
         """The reply. Raises ClientGone, also while the rest of a refused request goes by."""
         begun = self._settings.clock.monotonic()
         try:
-            answer = await self._answer(call, request_id)
+            with answering(self._settings.tracing) as span:
+                answer = await self._answer(call, request_id, span)
             self._count(call, "OK", begun)
             return json_reply(answer, request_id=request_id)
         except ServiceFault as fault:
@@ -260,9 +267,10 @@ class _Api:
         took = None if operation == POLL else self._settings.clock.monotonic() - begun
         self._service.meters.answered(operation, code, took)
 
-    async def _answer(self, call: Incoming, request_id: str) -> bytes:
+    async def _answer(self, call: Incoming, request_id: str, span: Span) -> bytes:
         headers = call.headers
         operation = _operation(headers, self._handlers)
+        name_call(span, operation)
         # Nobody who cannot name a key has us wait for a body, or keep one.
         self._authenticator.check_headers(headers)
         body = await read_body(
@@ -273,13 +281,15 @@ class _Api:
             timeout_s=self._settings.body_timeout_s,
         )
         try:
-            return await self._done(operation, call, call.request(body))
+            return await self._done(operation, call, call.request(body), span)
         except (ServiceFault, ClientGone):
             raise
         except Exception as error:
             raise fault_of(error, operation=operation, request_id=request_id) from error
 
-    async def _done(self, operation: str, call: Incoming, request: HttpRequest) -> bytes:
+    async def _done(
+        self, operation: str, call: Incoming, request: HttpRequest, span: Span
+    ) -> bytes:
         permit = await self._permit(operation, call, request)
         call.proved()
         if operation == POLL:
@@ -290,11 +300,12 @@ class _Api:
             handler = unless_ordered(self._handlers[POLL], call.sender.runner_id(message))
             answer = await self.polls.answer(permit, message, handler, call.receive)
             self._runners.polled(call.sender, message)
+            span.is_dropped = True  # it takes as long as there is no work: the hand-out is told
             return answer
         if operation in COSTLY:
             async with self._costly.turn(permit):
-                return await self._carried_out(operation, permit, request)
-        answer = await self._carried_out(operation, permit, request)
+                return await self._carried_out(operation, permit, request, span)
+        answer = await self._carried_out(operation, permit, request, span)
         self._runners.worked(call.sender, operation)
         return answer
 
@@ -315,11 +326,15 @@ class _Api:
             return call()
         return await self._pool.run(holder, call)
 
-    async def _carried_out(self, operation: str, permit: Permit, request: HttpRequest) -> bytes:
-        return await self._pool.run(
-            permit.holder,
-            lambda: self._carry_out(operation, permit, _read(operation, permit, request)),
-        )
+    async def _carried_out(
+        self, operation: str, permit: Permit, request: HttpRequest, span: Span
+    ) -> bytes:
+        def work() -> bytes:
+            message = _read(operation, permit, request)
+            tell_message(span, message)
+            return self._carry_out(operation, permit, message)
+
+        return await self._pool.run(permit.holder, work)
 
     def _carry_out(self, operation: str, permit: Permit, message: Any) -> bytes:
         def work() -> bytes:

@@ -19,6 +19,8 @@ from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.polls import Polls
 from taskrunner.service.replays import Replays
 from taskrunner.service.shares import HeldPoll, HeldPolls
+from taskrunner.service.traces import tell_hand_out
+from taskrunner.tracing import Kind, Tracing
 from taskrunner.wire.codec import encode_output
 from taskrunner.wire.inputs import PollForTaskInput
 from taskrunner.wire.outputs import PollForTaskOutput
@@ -41,10 +43,12 @@ class PollCalls:
         *,
         hold_s: float,
         held: HeldPolls,
+        tracing: Tracing,
     ) -> None:
         self.held = held
         self._service = service
         self._pool = pool
+        self._tracing = tracing
         self._replays = replays
         self._hold_s = hold_s
         self._polls = Polls(service.work_ready, hold_s=hold_s)
@@ -95,9 +99,14 @@ class PollCalls:
         handover = _Handover()
 
         def claim() -> bytes | None:
-            reply: PollForTaskOutput = handler(self._service, permit.caller, message)
-            task = reply.task_object
-            return None if task is None else self._hand(permit, handover, task, reply)
+            with self._tracing.span("hand out", Kind.PRODUCER) as span:
+                span.is_dropped = True
+                reply: PollForTaskOutput = handler(self._service, permit.caller, message)
+                task = reply.task_object
+                if task is None:
+                    return None
+                tell_hand_out(span, task, message.worker_group, message.hostname)
+                return self._hand(permit, handover, task, reply)
 
         waiting = asyncio.ensure_future(
             self._wait(

@@ -20,7 +20,9 @@ from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import ScheduleRow
+from taskrunner.service.traces import INSTANCES
 from taskrunner.service.wakeups import WorkReady
+from taskrunner.tracing import Kind
 
 #: Instances decided about in one transaction.
 BATCH = 100
@@ -61,9 +63,13 @@ class Scheduler:
         return LONGEST_NAP_S if due is None else (due - now).total_seconds()
 
     def _make_instances(self, now: datetime) -> bool:
-        with self.store.write() as conn:
+        with (
+            self.settings.tracing.span("make instances", Kind.INTERNAL) as span,
+            self.store.write() as conn,
+        ):
             due = pipeline_store.due_schedules(conn, now, 20)
             left = INSTANCES_AT_ONCE
+            span.is_dropped = not due
             for row in due:
                 made: list[int] = []
                 step = partial(self._make, conn, row, now, left, made)
@@ -71,6 +77,7 @@ class Scheduler:
                     later = now + TROUBLE_PAUSE
                     pipeline_store.set_schedule(conn, row, row.next_index, later)
                 left -= sum(made)
+                span.note(INSTANCES, INSTANCES_AT_ONCE - left)
                 if left <= 0:
                     break
         return bool(due)
@@ -87,9 +94,14 @@ class Scheduler:
         made.append(expander.advance(conn, row, now, most))
 
     def _decide(self, now: datetime) -> bool:
-        with self.store.write() as conn:
+        with (
+            self.settings.tracing.span("decide about instances", Kind.INTERNAL) as span,
+            self.store.write() as conn,
+        ):
             transaction = SchedulingTransaction(conn, now, self.settings)
             rows = instance_store.claim_due(conn, now, BATCH)
+            span.note(INSTANCES, len(rows))
+            span.is_dropped = not rows
             advance_instances(transaction, rows, self.load)
             self.work_ready.tell(conn, transaction.ready, now)
         # Only after the commit: a woken poll must find what it was woken for.

@@ -9,6 +9,7 @@ from pathlib import Path
 from taskrunner.model.selection import Selection
 from taskrunner.service.resources.rules import Rules
 from taskrunner.service.store.backend import Opening
+from taskrunner.tracing import Tracing
 
 #: The worker group in whose queue preconditions wait that the service checks itself.
 CHECKS_GROUP = "service:preconditions"
@@ -69,3 +70,5 @@ class ServiceSettings:
     resources: Rules | None = None
     #: The types of preconditions that the service checks itself; agents check the others.
     checks: frozenset[str] = frozenset()
+    #: Who is told what the service does, as spans.
+    tracing: Tracing = field(default_factory=Tracing)

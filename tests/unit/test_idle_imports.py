@@ -12,7 +12,7 @@ import pytest
 HEAVY = {
     *("boto3", "botocore", "s3transfer", "psycopg", "pymysql", "sqlite3", "sqlalchemy"),
     *("asyncio", "starlette", "uvicorn", "rich", "yaml", "multiprocessing", "cryptography"),
-    *("oracledb", "pymssql"),
+    *("oracledb", "pymssql", "opentelemetry"),
 }
 AGENT = """
 from taskrunner.cli.agent import command
@@ -22,6 +22,8 @@ from taskrunner.agent.journal.journal import Journal
 from taskrunner.wire.keys import find_keys
 from taskrunner.wire.connect import connect
 from taskrunner.wire.retrying import RetryingCalls
+from taskrunner.tracing import tracing_of
+tracing_of("taskrunner-agent", {})
 keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 find_keys(loopback=False, environ=keys)
 """

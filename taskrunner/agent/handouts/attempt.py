@@ -37,6 +37,7 @@ from taskrunner.host.cgroups import Groups
 from taskrunner.host.process_start import process_start_id
 from taskrunner.logs import get_logger
 from taskrunner.model.task import Task
+from taskrunner.tracing import Kind, Span, Tracing
 from taskrunner.wire.api import Verdict
 from taskrunner.wire.runner import RunnerApi
 
@@ -94,6 +95,8 @@ class AttemptServices:
     parts: LogParts | None = None
     #: Keeps this host's logs within bounds; None: they stay.
     janitor: Janitor | None = None
+    #: Who is told of attempts, as spans.
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 def why_end(
@@ -159,25 +162,37 @@ class Attempt:
 
     def run(self) -> None:
         """See the hand-out through to its end."""
+        tracing, task = self._services.tracing, self._task
+        with tracing.span("attempt", Kind.CONSUMER, task_id=task.task_id) as span:
+            span.note("taskrunner.pipeline_id", task.pipeline_id)
+            span.note("taskrunner.attempt_id", task.attempt_id)
+            span.note("taskrunner.type", task.main.type)
+            self._run(span)
+
+    def _run(self, span: Span) -> None:
         try:
             thread = self._start_reporting()
         except RuntimeError as error:
             # A task that forks and forks has used up what there is for all: nothing is promised.
             self._log.error("task left to others: no thread", error=str(error))
             self._entry.withdraw()
+            span.error = "no thread"
             self._services.clock.wait(self._services.stopping, _AFTER_NO_THREAD_S)
             return
         with self._reporting(thread):
             if not self._reporter.acknowledge(self._services.stopping):
                 self._log.warning("task not begun", canceled=self._reporter.canceled)
                 self._entry.withdraw()
+                span.note("taskrunner.status", "not begun")
                 return
             verdict = self._see_through()
+        _tell_verdict(span, verdict)
         if verdict is None:
             self._log.info("task given up", canceled=self._reporter.canceled)
             self._entry.close()
         else:
             self._services.outbox.deliver(self._entry)
+        span.ended = self._services.clock.now()
         # Last, since it may take long: nobody reports any more, and the verdict is awaited.
         remove_scratch(self._entry.files, self._services.spawner, self._services.clock)
 
@@ -284,6 +299,13 @@ class Attempt:
             reason=end.name if end else None,
             **{k: round(v, 2) for k, v in asdict(ended.usage).items() if v is not None},
         )
+
+
+def _tell_verdict(span: Span, verdict: Verdict | None) -> None:
+    """How it ended, never with what message: that may hold secrets."""
+    span.note("taskrunner.status", verdict.status if verdict else "given up")
+    if verdict is not None and verdict.status == "FAILED":
+        span.error = verdict.error_id or "FAILED"
 
 
 def read_result(path: Path) -> Verdict | None:

@@ -25,9 +25,11 @@ from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.replays import Replays
 from taskrunner.service.replies import new_request_id
 from taskrunner.service.store.audit import acting
+from taskrunner.service.traces import answering, name_route, tell_message
 from taskrunner.service.v1.faults import NotFound, WrongMethod
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.schema import from_texts, read, write
+from taskrunner.tracing import Span, Tracing
 from taskrunner.wire.faults import (
     AccessDenied,
     BadSerialization,
@@ -61,6 +63,8 @@ class EdgeParts:
     replays: Replays
     bodies: BodyRoom
     body_timeout_s: float
+    #: Who is told of calls, as spans.
+    tracing: Tracing = field(default_factory=Tracing)
     #: To be called on the loop when the service stops, before it waits for answers to end.
     at_stop: list[Callable[[], None]] = field(default_factory=list)
 
@@ -86,15 +90,18 @@ class V1Edge:
 
     async def _respond(self, scope: Scope, call: Incoming, request_id: str) -> Response:
         try:
-            return _reply(await self._answer(scope, call, request_id), 200, request_id)
+            with answering(self._parts.tracing) as span:
+                answer = await self._answer(scope, call, request_id, span)
+            return _reply(answer, 200, request_id)
         except ServiceFault as fault:
             response = _refusal(fault, request_id)
             if not await call.passed_over(fault):
                 response.headers["connection"] = "close"
             return response
 
-    async def _answer(self, scope: Scope, call: Incoming, request_id: str) -> bytes:
+    async def _answer(self, scope: Scope, call: Incoming, request_id: str, span: Span) -> bytes:
         route, given = self._found(scope)
+        name_route(span, route.operation, route.method, route.path)
         parts, headers = self._parts, call.headers
         _check_content_type(route, headers)
         parts.authenticator.check_headers(headers)
@@ -116,6 +123,7 @@ class V1Edge:
         try:
             message = _message(route, given, request.query, body)
             route.check(permit, message)
+            tell_message(span, message)
             return await parts.pool.run(permit.holder, self._work(route, permit, message))
         except (ServiceFault, ClientGone):
             raise

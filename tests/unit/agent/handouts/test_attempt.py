@@ -35,6 +35,7 @@ from taskrunner.model.document import Value
 from taskrunner.model.planner import PERMANENT
 from taskrunner.wire.api import Verdict
 from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, make_task
+from tests.unit.tracing.spans import Told
 
 LIMITS = Deadlines(timeout_s=100, timeout_text="100 seconds", silence_s=240, lost_grace_s=30)
 GONE = Exit(status=9)
@@ -120,6 +121,7 @@ class Bench:
         self.api, self.clock, self.spawner = FakeApi(), clock or FakeClock(), FakeSpawner()
         self.shipper, self.journal = FakeShipper(), Journal(folder / "journal")
         self.order: list[str] = []
+        self.told = Told()
         services = AttemptServices(
             api=self.api,
             spawner=self.spawner,
@@ -131,6 +133,7 @@ class Bench:
             stopping=threading.Event(),
             canceling=threading.Event(),
             host_deadline=HostDeadline(self.clock),
+            tracing=self.told.tracing(self.clock),
         )
         self.services = services
         task = make_task({"pipelineLogUri": "s3://b/l", "command": "x", **fields})
@@ -177,10 +180,28 @@ def test_a_task_is_acknowledged_run_shipped_and_told_and_its_scratch_removed(
     assert Job.decode(payload).task == make_task({"pipelineLogUri": "s3://b/l", "command": "x"})
 
 
+def test_an_attempt_is_told_as_a_span_of_its_hand_outs_trace(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    ended = verdicts.failed(ErrorId.COMMAND_FAILED, "what may hold a secret")
+    bench.spawner.on_spawn = bench.leaves(ended)
+    bench.attempt.run()
+    (span,) = bench.told.spans
+    assert (span.name, span.task_id, span.is_hand_out) == ("attempt", bench.task.task_id, False)
+    assert span.attributes == {
+        "taskrunner.pipeline_id": bench.task.pipeline_id,
+        "taskrunner.attempt_id": bench.task.attempt_id,
+        "taskrunner.type": bench.task.main.type,
+        "taskrunner.status": "FAILED",
+    }
+    assert span.error == ErrorId.COMMAND_FAILED
+    assert "secret" not in repr(span)
+
+
 def test_what_is_not_acknowledged_is_not_run(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.api.progress = [True]
     bench.attempt.run()
+    assert [span.attributes["taskrunner.status"] for span in bench.told.spans] == ["not begun"]
     assert bench.spawner.spawned == []
     assert bench.verdicts == []
     assert not bench.owed()
