@@ -296,11 +296,19 @@ def test_backfills_come_in_pages_and_go_with_their_pipeline(v1: V1) -> None:
 
 
 def test_a_backfill_is_kept_until_it_is_over_and_old(v1: V1) -> None:
-    _, key = begun(v1)
+    made, first = begun(v1)
+    v1.world.work_off()
+    key = v1.did(f"/pipelines/{made}/backfill", **SPAN, redo="all")["backfill_id"]
     v1.did(f"/backfills/{key}/pause")
     v1.world.clock.advance(timedelta(days=31))
     clean_up(v1)
     assert v1.got(f"/backfills/{key}")["state"] == "PAUSED"
+    assert v1.get(f"/backfills/{first}").status == 404
     v1.did(f"/backfills/{key}/cancel")
+    # Several at once.
+    again = v1.did(f"/pipelines/{made}/backfill", **SPAN, redo="all")["backfill_id"]
+    v1.did(f"/backfills/{again}/cancel")
+    ids = [key, again]
+    v1.world.clock.advance(timedelta(days=31))
     clean_up(v1)
-    assert v1.get(f"/backfills/{key}").status == 404
+    assert [v1.get(f"/backfills/{one}").status for one in ids] == [404] * 2

@@ -184,9 +184,10 @@ def mark(
     )
 
 
-#: Whether a backfill has come to its end: nothing of it is left to be done.
+#: Whether a backfill has come to its end: nothing of it is left to be done. Without IN, which
+#: cannot be executed for many keys at once.
 IS_OVER = (backfills.c.stage != BackfillStage.CANCELING) & ~sa.exists().where(
     instances.c.pipeline_id == backfills.c.pipeline_id,
     instances.c.backfill_id == backfills.c.backfill_id,
-    instances.c.status.in_(sorted(INSTANCE_LIVE)),
+    sa.or_(*(instances.c.status == status for status in sorted(INSTANCE_LIVE))),
 )
