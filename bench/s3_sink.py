@@ -1,9 +1,9 @@
 """S3 that costs next to nothing: bodies are thrown away; the MD5 sums that come along are ETags.
 
-So the client is the limit. Speaks as much of S3 as copies and `aws s3 cp` need: PUT and copies of
-objects, multipart uploads, listings, HEAD, DELETE. What lies in a folder, as `bucket/key`, can be
-read, too, and is sent by the kernel. Run as a process of its own: `python bench/s3_sink.py FOLDER`
-prints its port.
+A CRC-32 in a header is looked at, as S3 does. So the client is the limit. Speaks as much of S3 as
+copies and `aws s3 cp` need: PUT and copies of objects, multipart uploads, listings, HEAD, DELETE.
+What lies in a folder, as `bucket/key`, can be read, too, and is sent by the kernel. Run as a
+process of its own: `python bench/s3_sink.py FOLDER` prints its port.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from pathlib import Path
 from typing import IO, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from isal import isal_zlib
+
 _CHUNK = 1 << 20
 _BUFFER = 1 << 16
 _PAGE = 1000
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
+_CRC32 = "x-amz-checksum-crc32"
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
@@ -58,6 +61,8 @@ class Request:
     size: int
     #: As the client says; where it says nothing, of no bytes.
     md5: bytes
+    #: Whether the body is what its CRC-32 says, where that came along: S3 looks at it.
+    is_as_said: bool = True
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -101,6 +106,8 @@ class Sink:
                     return Reply(204)
 
     def _put(self, request: Request) -> Reply:
+        if not request.is_as_said:
+            return Reply(400, body=f"{_XML}<Error><Code>BadDigest</Code></Error>")
         upload = self._uploads.get(request.query.get("uploadId", [""])[0])
         if "x-amz-copy-source" in request.headers:
             return self._copy(request, upload)
@@ -109,7 +116,8 @@ class Sink:
             upload.parts[int(request.query["partNumber"][0])] = (request.size, request.md5)
         else:
             self._objects[request.path] = Stored(request.size, etag, request.metadata)
-        return Reply(headers={"etag": etag})
+        said = {k: v for k, v in request.headers.items() if k == _CRC32}
+        return Reply(headers={"etag": etag, **said})
 
     def _copy(self, request: Request, upload: Upload | None) -> Reply:
         found = self._find("/" + unquote(request.headers["x-amz-copy-source"]).lstrip("/"))
@@ -227,15 +235,18 @@ def _receive(connection: socket.socket, stream: IO[bytes], scratch: memoryview) 
     if headers.get("expect", "").lower() == "100-continue":
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     size = int(headers.get("content-length", 0))
-    left = size
+    left, crc, said = size, 0, headers.get(_CRC32)
     while left and (count := stream.readinto(scratch[: min(left, _CHUNK)])):  # type: ignore[attr-defined]
         left -= count
+        if said is not None:
+            crc = isal_zlib.crc32(scratch[:count], crc)
+    is_as_said = said is None or base64.b64decode(said) == crc.to_bytes(4, "big")
     given = headers.get("content-md5")
     md5 = base64.b64decode(given) if given else hashlib.md5().digest()
     parts = urlsplit(target)
     query = parse_qs(parts.query, keep_blank_values=True)
     decoded = int(headers.get("x-amz-decoded-content-length", size))
-    return Request(method, unquote(parts.path), query, headers, decoded, md5)
+    return Request(method, unquote(parts.path), query, headers, decoded, md5, is_as_said)
 
 
 def _send(connection: socket.socket, request: Request, reply: Reply) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from collections.abc import Callable
 
 from taskrunner.data.objects.s3_parts import part_size
+from taskrunner.data.objects.s3_sums import crc32
 
 _PLAIN = re.compile(r"[0-9a-f]{32}")
 _OF_PARTS = re.compile(r"[0-9a-f]{32}-([1-9][0-9]*)")
@@ -24,7 +24,9 @@ class Digest:
     `sizes` says how large its parts are by their numbers (from 1): by default ours.
     """
 
-    def __init__(self, sizes: Callable[[int], int] = part_size) -> None:
+    def __init__(self, sizes: Callable[[int], int] = part_size, *, with_crc: bool = True) -> None:
+        """`with_crc`: whether the CRC-32 is wanted at all."""
+        self._with_crc = with_crc
         self.size = 0
         self.crc = 0
         self._sizes = sizes
@@ -35,7 +37,8 @@ class Digest:
     def add(self, data: bytes | bytearray | memoryview) -> None:
         """The next bytes."""
         self.size += len(data)
-        self.crc = zlib.crc32(data, self.crc)
+        if self._with_crc:
+            self.crc = crc32(data, self.crc)
         rest = memoryview(data)
         while len(rest) >= self._room:
             self._part.update(rest[: self._room])

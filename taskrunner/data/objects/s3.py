@@ -24,6 +24,7 @@ from taskrunner.data.objects.s3_listing import listed
 from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_ranges import PART
 from taskrunner.data.objects.s3_reader import S3Reader
+from taskrunner.data.objects.s3_sums import Trust
 from taskrunner.data.objects.s3_writer import (
     MultipartUpload,
     S3CheckpointedWriter,
@@ -248,7 +249,12 @@ class S3Backend:
             claim=self._settings.claim,
             notes=self._notes,
             md5_etags=self._md5_etags,
+            trust=self._trust,
         )
+
+    @cached_property
+    def _trust(self) -> Trust:
+        return Trust(self._client.meta.endpoint_url)
 
     @cached_property
     def _light(self) -> LightCopies:

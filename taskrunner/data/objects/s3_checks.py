@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +17,7 @@ import botocore.exceptions as aws
 
 from taskrunner.data.objects.digest import Digest, is_md5, parts_in
 from taskrunner.data.objects.location import Location
+from taskrunner.data.objects.s3_sums import crc32
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,7 +37,7 @@ class _Crc32:
         self._crc = 0
 
     def update(self, data: bytes, /) -> None:
-        self._crc = zlib.crc32(data, self._crc)
+        self._crc = crc32(data, self._crc)
 
     def digest(self) -> bytes:
         return self._crc.to_bytes(4, "big")
@@ -84,7 +84,7 @@ class EtagCheck:
         """`is_sure` says whether the parts' sizes are those, which may be costly to know."""
         self._etag = etag
         self.is_sure = is_sure
-        self._digest = Digest(size_of_part)
+        self._digest = Digest(size_of_part, with_crc=False)
         self.add = self._digest.add
 
     def holds(self) -> bool:

@@ -6,8 +6,6 @@ visible before CompleteMultipartUpload; whatever goes wrong before, the upload i
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -21,11 +19,21 @@ import botocore.exceptions as aws
 from taskrunner.data.claims import Claim
 from taskrunner.data.objects.digest import is_md5
 from taskrunner.data.objects.location import Location
+from taskrunner.data.objects.pieces import Pieces
 from taskrunner.data.objects.s3_checks import etags_are_sums
 from taskrunner.data.objects.s3_client import code_of, nonsense, problems
 from taskrunner.data.objects.s3_notes import Note, Unfinished, UploadNotes
 from taskrunner.data.objects.s3_parts import part_size
 from taskrunner.data.objects.s3_publishing import Publisher
+from taskrunner.data.objects.s3_sums import (
+    BY_CRC32,
+    CRC32,
+    Sent,
+    Trust,
+    crc32_of,
+    etag_of,
+    sums_of,
+)
 from taskrunner.errors import ErrorId, PermanentTaskError, TaskError
 
 if TYPE_CHECKING:
@@ -54,6 +62,8 @@ class Target:
     claim: Claim | None = None
     notes: UploadNotes | None = None
     md5_etags: bool = True
+    #: Of the store, for all that is written there.
+    trust: Trust
 
     @property
     def name(self) -> dict[str, Any]:
@@ -64,11 +74,13 @@ class Target:
         """What makes it appear."""
         return Publisher(self.client, self.location, endpoint=self.endpoint, claim=self.claim)
 
-    def took(self, reply: Mapping[str, Any], digest: hashlib._Hash) -> bool:
+    def took(self, reply: Mapping[str, Any], data: Sent, sums: Mapping[str, str]) -> bool:
         """Whether the store has what it was sent, as far as it says."""
+        if CRC32 in sums and CRC32 in reply:
+            return bool(reply[CRC32] == sums[CRC32])
         etag = str(reply["ETag"]).strip('"')
-        sums = self.md5_etags and etags_are_sums(reply, self.location.bucket)
-        return not (sums and is_md5(etag)) or etag == digest.hexdigest()
+        said = self.md5_etags and etags_are_sums(reply, self.location.bucket) and is_md5(etag)
+        return not said or etag == etag_of(data, sums)
 
     def altered(self, what: str) -> TaskError:
         """The error for bytes that did not arrive as they were sent."""
@@ -79,15 +91,21 @@ class Target:
 class MultipartUpload:
     """One multipart upload, from its creation to its completion or abort."""
 
-    def __init__(self, target: Target, *, unfinished: Unfinished | None = None) -> None:
-        """`unfinished`: go on with this one, of an earlier attempt."""
+    def __init__(
+        self, target: Target, *, unfinished: Unfinished | None = None, by_crc32: bool = False
+    ) -> None:
+        """`unfinished`: go on with this one, of an earlier attempt.
+
+        `by_crc32`: have the store hold the parts that are sent against these, if it does.
+        """
         self._to = target
         self._publisher = target.publisher()
         self.parts: list[CompletedPartTypeDef] = []
         self._note: Note | None = None
         self._upload: dict[str, Any] = {**target.name}
+        self._by_crc32 = False
         if unfinished is None:
-            self._begin()
+            self._begin(by_crc32=by_crc32)
             return
         self._publisher.token = unfinished.token
         self._note = unfinished.note
@@ -95,20 +113,49 @@ class MultipartUpload:
         for number, etag in unfinished.parts:
             self._add(number, etag)
 
-    def _begin(self) -> None:
-        target = self._to
-        uri, endpoint = target.location.uri, target.endpoint
+    def _begin(self, *, by_crc32: bool) -> None:
+        target, trust = self._to, self._to.trust
         if target.notes is not None:
             self._note = target.notes.begin(target.location)
+        if by_crc32 and trust.believed is not False:
+            with suppress(TaskError):  # of a store that does not know checksums, perhaps
+                self._create(BY_CRC32)
+                if trust.believed is None:
+                    trust.believed = self._refuses_others()
+                self._by_crc32 = trust.believed
+                if self._by_crc32:
+                    return
+                with suppress(aws.ClientError, aws.BotoCoreError):
+                    target.client.abort_multipart_upload(**self._upload)
+            trust.believed = False
+        self._create({})
+
+    def _create(self, more: Mapping[str, Any]) -> None:
+        target = self._to
+        uri, endpoint = target.location.uri, target.endpoint
         with problems(uri, "write", endpoint):
             reply = target.client.create_multipart_upload(
-                **target.name, Metadata=self._publisher.metadata, **target.extra
+                **target.name, Metadata=self._publisher.metadata, **target.extra, **more
             )
         if not reply.get("UploadId"):
             raise nonsense(uri, "write", endpoint)
         self._upload["UploadId"] = reply["UploadId"]
         if self._note is not None:
             self._note.write(upload=reply["UploadId"])
+
+    def _refuses_others(self) -> bool:
+        """Whether the store refuses a part that is not what its CRC-32 says.
+
+        If not, it has a part that the first one takes the place of.
+        """
+        wrong: dict[str, Any] = {"Body": b"one", CRC32: crc32_of(b"another")}
+        try:
+            self._to.client.upload_part(**self._upload, PartNumber=1, **wrong)
+        except aws.ClientError as error:
+            return code_of(error) in _ALTERED
+        except aws.BotoCoreError:
+            return False
+        return False
 
     def keep(self, plan: str, state: str) -> None:
         """Note the parts that the store has, and what to go on with behind them."""
@@ -128,16 +175,15 @@ class MultipartUpload:
         if number > _MAX_PARTS:
             message = f"cannot write {to.location.uri}: it would need more than 10,000 parts"
             raise PermanentTaskError(message, error_id=ErrorId.STORAGE_FULL)
-        digest = hashlib.md5(data, usedforsecurity=False)
-        request: dict[str, Any] = {**self._upload, "PartNumber": number, "Body": data}
-        request["ContentMD5"] = base64.b64encode(digest.digest()).decode()
+        sums = sums_of(data, by_crc32=self._by_crc32)
+        request: dict[str, Any] = {**self._upload, "PartNumber": number, "Body": data, **sums}
         for _ in range(_SENDS):
             with problems(to.location.uri, "write", to.endpoint), suppress(_Altered):
                 reply = _seen(to.client.upload_part, request)
                 if not reply.get("ETag"):
                     raise nonsense(to.location.uri, "write", to.endpoint)
-                if to.took(reply, digest):
-                    self._add(number, reply["ETag"])
+                if to.took(reply, data, sums):
+                    self._add(number, reply["ETag"], crc32=sums.get(CRC32))
                     return
         raise to.altered(f"part {number} ({len(data)} bytes)")
 
@@ -181,8 +227,11 @@ class MultipartUpload:
         if self._note is not None:
             self._note.remove()
 
-    def _add(self, number: int, etag: str) -> None:
-        self.parts.append({"PartNumber": number, "ETag": etag})
+    def _add(self, number: int, etag: str, *, crc32: str | None = None) -> None:
+        part: CompletedPartTypeDef = {"PartNumber": number, "ETag": etag}
+        if crc32 is not None:
+            part["ChecksumCRC32"] = crc32
+        self.parts.append(part)
 
 
 class _Altered(Exception):
@@ -205,20 +254,24 @@ class S3Writer:
 
     #: The object goes in parts of its own sizes, this many times as large before one is cut off.
     _held_back = 1
+    #: Whether its parts are held against a CRC-32 each, where the store does that.
+    _by_crc32 = True
 
     def __init__(self, target: Target) -> None:
         self._to = target
         #: What the store says of the object, when it is there.
         self.etag = ""
-        self._buffer = bytearray()
+        self._buffer = Pieces()
         self._upload: MultipartUpload | None = None
         self._sender: ThreadPoolExecutor | None = None
         self._sending: deque[Future[None]] = deque()
+        #: Parts that have gone, for others to take their memory.
+        self._sent: deque[bytearray] = deque(maxlen=_SENDERS)
         self._number = 0
 
     def write(self, data: bytes, /) -> int:
         """Add bytes; raises TaskError when an earlier part could not be sent."""
-        self._buffer += data
+        self._buffer.add(data)
         while len(self._buffer) >= self._held_back * (size := part_size(self._number + 1)):
             self._send(size)
         return len(data)
@@ -254,11 +307,11 @@ class S3Writer:
             self._sender.shutdown()
 
     def _put(self) -> None:
-        to, body = self._to, bytes(self._buffer)
-        digest = hashlib.md5(body, usedforsecurity=False)
+        to, body = self._to, bytes(self._buffer.take(len(self._buffer)))
+        # What is not as it should be would be seen for a moment: by what every store knows.
+        sums = sums_of(body, by_crc32=False)
         publisher = to.publisher()
-        request: dict[str, Any] = {**to.name, "Body": body, "Metadata": publisher.metadata}
-        request["ContentMD5"] = base64.b64encode(digest.digest()).decode()
+        request: dict[str, Any] = {**to.name, "Body": body, "Metadata": publisher.metadata, **sums}
         for _ in range(_SENDS):
             with suppress(_Altered):
                 reply = publisher.publish(
@@ -266,7 +319,7 @@ class S3Writer:
                         to.client.put_object, {**request, **conditions, **to.extra}
                     )
                 )
-                if to.took(reply, digest):
+                if to.took(reply, body, sums):
                     self.etag = str(reply["ETag"]).strip('"')
                     return
         # A store that does not look at the digest has made it appear.
@@ -278,15 +331,13 @@ class S3Writer:
     def _send(self, size: int) -> None:
         self._wait(_SENDERS - 1)
         if self._upload is None:
-            self._upload = MultipartUpload(self._to)
+            self._upload = MultipartUpload(self._to, by_crc32=self._by_crc32)
         if self._sender is None:
             self._sender = ThreadPoolExecutor(_SENDERS, thread_name_prefix="s3-part")
-        part, self._buffer = self._buffer, bytearray()
-        if len(part) > size:
-            self._buffer += memoryview(part)[size:]
-            del part[size:]
+        part = self._buffer.take(size, self._sent.pop() if self._sent else None)
         self._number += 1
-        self._sending.append(self._sender.submit(_send_once, self._upload, self._number, part))
+        work = (self._upload, self._number, part, self._sent)
+        self._sending.append(self._sender.submit(_send_once, *work))
 
     def _wait(self, most: int = 0) -> None:
         """Until no more parts than this are on their way; raises what one of them failed with."""
@@ -303,6 +354,8 @@ class S3CheckpointedWriter(S3Writer):
     """
 
     _held_back = 2
+    #: Notes of parts do not have it.
+    _by_crc32 = False
 
     def __init__(self, target: Target, plan: str, unfinished: Unfinished | None) -> None:
         super().__init__(target)
@@ -332,10 +385,10 @@ class S3CheckpointedWriter(S3Writer):
         self._give_up()
 
 
-def _send_once(upload: MultipartUpload, number: int, part: bytearray) -> None:
+def _send_once(
+    upload: MultipartUpload, number: int, part: bytearray, sent: deque[bytearray]
+) -> None:
     try:
         upload.send(number, part)
     finally:
-        # Errors that a second try made good refer to it, in circles, for a long time.
-        with suppress(BufferError):
-            part.clear()
+        sent.append(part)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import threading
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import botocore.exceptions as aws
@@ -66,6 +69,10 @@ def etag(data: bytes) -> str:
     return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 
+def crc32(data: bytes) -> str:
+    return base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
+
+
 class FakeS3:
     """Enough of the client for one object; `faults` are raised by the operation of that name."""
 
@@ -77,6 +84,10 @@ class FakeS3:
         self.faults: dict[str, Exception] = {}
         self.cuts: list[int | None] = []
         self.complete_then: Callable[[], None] | None = None
+        #: AWS's own, which looks at checksums.
+        self.meta = SimpleNamespace(endpoint_url="https://s3.eu-west-1.amazonaws.com")
+        self.checks = True
+        self.requests: list[dict[str, Any]] = []
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -116,20 +127,26 @@ class FakeS3:
 
     def create_multipart_upload(self, **request: Any) -> dict[str, Any]:
         self._call("create_multipart_upload")
+        self.requests.append(request)
         self.uploads["u"] = {}
         self.metadata = request["Metadata"]
         return {"UploadId": "u"}
 
     def upload_part(self, **request: Any) -> dict[str, Any]:
         self._call("upload_part")
+        self.requests.append({**request, "Body": bytes(request["Body"])})
+        said = {k: v for k, v in request.items() if k == "ChecksumCRC32" and self.checks}
+        if said and said != {"ChecksumCRC32": crc32(request["Body"])}:
+            raise refused("BadDigest")
         self.uploads["u"][request["PartNumber"]] = bytes(request["Body"])
-        return {"ETag": f'"{request["PartNumber"]}"'}
+        return {"ETag": f'"{request["PartNumber"]}"', **said}
 
     def complete_multipart_upload(self, **request: Any) -> dict[str, Any]:
         numbers = [part["PartNumber"] for part in request["MultipartUpload"]["Parts"]]
         if self.complete_then is not None:
             self.complete_then()
         self._call("complete_multipart_upload")
+        self.requests.append(request)
         self.publish(request["Key"], numbers)
         return {"ETag": '"e"'}
 
@@ -164,6 +181,86 @@ def test_small_objects_are_one_put() -> None:
     write(client, b"a", b"b")
     assert client.calls == ["put_object"]
     assert client.objects["key"][0] == b"ab"
+
+
+PARTS = [b"x" * part_size(1), b"y" * part_size(2), b"z"]
+
+
+def test_aws_is_told_the_crc_of_each_part() -> None:
+    client = FakeS3()
+    write(client, *PARTS)
+    begun, *sent, completed = client.requests
+    assert begun["ChecksumAlgorithm"] == "CRC32"
+    sums = {n: crc32(part) for n, part in enumerate(PARTS, 1)}
+    assert {r["PartNumber"]: r["ChecksumCRC32"] for r in sent} == sums
+    assert not any("ContentMD5" in request for request in sent)
+    parts = completed["MultipartUpload"]["Parts"]
+    assert {part["PartNumber"]: part["ChecksumCRC32"] for part in parts} == sums
+
+
+def test_another_store_is_believed_when_it_has_refused_a_wrong_one() -> None:
+    client = FakeS3()
+    client.meta.endpoint_url = "http://localhost:1"
+    store = backend(client)
+    for _ in range(2):
+        with store.open_write(KEY) as writer:
+            writer.write(b"".join(PARTS))
+    assert client.objects[KEY.key][0] == b"".join(PARTS)
+    assert client.calls.count("upload_part") == 1 + 2 * len(PARTS), "it is tried once"
+    assert client.calls.count("abort_multipart_upload") == 0
+    assert not any("ContentMD5" in request for request in client.requests)
+
+
+def test_a_store_that_passes_checksums_over_is_told_md5_sums() -> None:
+    client = FakeS3()
+    client.meta.endpoint_url = "http://localhost:1"
+    client.checks = False
+    store = backend(client)
+    for _ in range(2):
+        with store.open_write(KEY) as writer:
+            writer.write(b"".join(PARTS))
+    assert client.objects[KEY.key][0] == b"".join(PARTS)
+    assert client.calls.count("upload_part") == 1 + 2 * len(PARTS)
+    assert client.calls.count("abort_multipart_upload") == 1, "the one that it was tried on"
+    assert "ChecksumAlgorithm" not in client.requests[-1]
+    sent = [r for r in client.requests if len(r.get("Body", b"")) in set(map(len, PARTS))]
+    assert all("ContentMD5" in r and "ChecksumCRC32" not in r for r in sent)
+
+
+def test_a_store_that_refuses_checksums_is_asked_without() -> None:
+    class Old(FakeS3):
+        def create_multipart_upload(self, **request: Any) -> dict[str, Any]:
+            if "ChecksumAlgorithm" in request:
+                raise refused("NotImplemented", 501)
+            return super().create_multipart_upload(**request)
+
+    client = Old()
+    client.meta.endpoint_url = "http://localhost:1"
+    write(client, *PARTS)
+    assert client.objects[KEY.key][0] == b"".join(PARTS)
+    assert client.calls.count("upload_part") == len(PARTS)
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["refused", "told"])
+def test_a_part_that_is_altered_on_its_way_is_sent_again(heard: bool) -> None:
+    class Altering(FakeS3):
+        left = 1
+
+        def upload_part(self, **request: Any) -> dict[str, Any]:
+            if request["PartNumber"] != 2 or not self.left:
+                return super().upload_part(**request)
+            self.left = 0
+            changed = {**request, "Body": b"!" + bytes(request["Body"])[1:]}
+            if heard:
+                return super().upload_part(**changed)
+            # One that says what it has got, and lets the client see to the rest.
+            changed["ChecksumCRC32"] = crc32(changed["Body"])
+            return super().upload_part(**changed)
+
+    client = Altering()
+    write(client, *PARTS)
+    assert client.objects[KEY.key][0] == b"".join(PARTS)
+    assert client.calls.count("upload_part") == len(PARTS) + 1
 
 
 def test_an_empty_object_exists() -> None:
