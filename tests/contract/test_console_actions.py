@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from starlette.routing import Route
 
+from taskrunner.console.pages.actions import BULK, OF_INSTANCES, OF_PIPELINE
+from taskrunner.console.sign_in import ENTER_PATH, TICKET_PATH
 from taskrunner.console.table import PAGES
 from taskrunner.console.visit import form_token
 from taskrunner.model.document import Definition
@@ -251,13 +254,13 @@ def posts(made: str) -> dict[str, dict[str, object]]:
     """Every form of the console, with what it may hold."""
     moment = "2026-01-01T00:00:00Z"
     found: dict[str, dict[str, object]] = {f"/p/{made}/{verb}": {} for verb in _OF_PIPELINE}
-    for verb in ("rerun", "cancel", "finish"):
+    for verb in OF_INSTANCES:
         found[f"/p/{made}/do/{verb}"] = {}
         found[f"/p/{made}/plan/{verb}"] = {}
-    for verb in ("pause", "resume", "deactivate"):
+    for verb in OF_PIPELINE:
         found[f"/p/{made}/do/{verb}"] = {}
     found[f"/p/{made}/do/backfill"] = {"first": moment, "last": moment}
-    for verb in ("pause", "resume", "activate", "rerun"):
+    for verb in BULK:
         found[f"/bulk/{verb}"] = {"ids": [made]}
     return found
 
@@ -270,6 +273,23 @@ def test_these_are_all_forms_that_there_are() -> None:
     ]
     assert all(any(p.fullmatch(path) for p in patterns) for path in posts("df-1"))
     assert all(any(p.fullmatch(path) for path in posts("df-1")) for p in patterns)
+
+
+def test_no_other_route_of_the_console_takes_a_form(world: ServiceInProcess) -> None:
+    """A route beside the table, which nothing above tries, is one of signing in (test_console)."""
+    known = {page.path for page in PAGES} | {"/", "/v1/{path:path}"}
+    others = {
+        route.path
+        for route in app_of(world).routes
+        if isinstance(route, Route) and "POST" in (route.methods or {"POST"})
+    } - known
+    assert others == {
+        TICKET_PATH,
+        ENTER_PATH,
+        "/console/leave",
+        "/console/theme",
+        "/console/settings",
+    }
 
 
 def test_only_roles_that_may_change_something_do(world: ServiceInProcess) -> None:

@@ -21,17 +21,17 @@ from taskrunner.service.v1.definitions import show_definition
 from taskrunner.service.v1.faults import NotFound
 from taskrunner.service.v1.pipelines import show_pipeline
 
-_OF_INSTANCES: Mapping[str, Handler] = {
+OF_INSTANCES: Mapping[str, Handler] = {
     "rerun": changes.rerun,
     "cancel": changes.cancel,
     "finish": changes.finish,
 }
-_OF_PIPELINE: Mapping[str, Handler] = {
+OF_PIPELINE: Mapping[str, Handler] = {
     "pause": actions.pause,
     "resume": actions.resume,
     "deactivate": actions.deactivate,
 }
-_BULK: Mapping[str, Handler] = {
+BULK: Mapping[str, Handler] = {
     "pause": actions.bulk_pause,
     "resume": actions.bulk_resume,
     "activate": actions.bulk_activate,
@@ -52,24 +52,24 @@ def act(visit: Visit) -> Answer:
 
 def _done(visit: Visit, back: str) -> Answer:
     key, verb = visit.names["pipeline_id"], visit.names["verb"]
-    if verb in _OF_PIPELINE:
-        visit.asked(_OF_PIPELINE[verb], visit.form, pipeline_id=key)
+    if verb in OF_PIPELINE:
+        visit.asked(OF_PIPELINE[verb], visit.form, pipeline_id=key)
         return Answer(go_to=saying(back, verb))
     if verb == "backfill":
         done = visit.asked(changes.backfill_periods, _moments(visit.form), pipeline_id=key)
         return Answer(go_to=saying(back, f"{verb}:{done.count}"))
-    if verb not in _OF_INSTANCES:
+    if verb not in OF_INSTANCES:
         raise NotFound(f"there is no action {verb!r}")
-    changed = visit.asked(_OF_INSTANCES[verb], visit.form, pipeline_id=key)
+    changed = visit.asked(OF_INSTANCES[verb], visit.form, pipeline_id=key)
     return Answer(go_to=saying(back, f"{verb}:{changed.count}"))
 
 
 def plan(visit: Visit) -> Answer:
     """`POST /p/ID/plan/VERB`: what would be done about instances, with a button that does it."""
     key, verb = visit.names["pipeline_id"], visit.names["verb"]
-    if verb not in _OF_INSTANCES:
+    if verb not in OF_INSTANCES:
         raise NotFound(f"there is no action {verb!r}")
-    found = visit.asked(_OF_INSTANCES[verb], visit.form, pipeline_id=key, dry_run="true")
+    found = visit.asked(OF_INSTANCES[verb], visit.form, pipeline_id=key, dry_run="true")
     page = views.plan(
         key,
         verb,
@@ -141,7 +141,7 @@ def backfill(visit: Visit) -> Answer:
 def bulk(visit: Visit) -> Answer:
     """`POST /bulk/VERB`: first what would be done about the pipelines, then it is done."""
     verb = visit.names["verb"]
-    if verb not in _BULK:
+    if verb not in BULK:
         raise NotFound(f"there is no action {verb!r} for many pipelines")
     members: dict[str, Any] = {"runs": _RUNS_OF_BULK} if verb == "rerun" else {}
     is_sure = visit.field("sure") == "true"
@@ -149,7 +149,7 @@ def bulk(visit: Visit) -> Answer:
         raise InvalidRequest("no pipeline was chosen")
 
     def changed(dry_run: str) -> views.Plan:
-        found = visit.asked(_BULK[verb], visit.form, dry_run=dry_run, **members)
+        found = visit.asked(BULK[verb], visit.form, dry_run=dry_run, **members)
         return views.bulk_plan(verb, found)
 
     if not is_sure:
