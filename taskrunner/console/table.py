@@ -11,6 +11,7 @@ from taskrunner.console.edge import Console, ConsoleParts, Page
 from taskrunner.console.live import Live
 from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
 from taskrunner.console.pages.agents import agents
+from taskrunner.console.pages.agents import order as order_agents
 from taskrunner.console.pages.alarms import alarms
 from taskrunner.console.pages.alarms import retry as retry_alarms
 from taskrunner.console.pages.audit import audit
@@ -38,6 +39,7 @@ PAGES: Sequence[Page] = (
     Page(path="/", handler=pipelines),
     Page(path="/waiting", handler=waiting),
     Page(path="/agents", handler=agents),
+    Page(path="/agents/do/{verb}", handler=order_agents, method="POST"),
     Page(path="/audit", handler=audit),
     Page(path="/settings", handler=settings),
     Page(path="/settings/end-session", handler=end_session, method="POST"),

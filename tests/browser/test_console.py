@@ -16,8 +16,11 @@ import pytest
 
 from taskrunner.model.log_names import folder_of, part_name, whole_name
 from taskrunner.model.states import AlarmStatus
+from taskrunner.service.callers import Caller
+from taskrunner.service.roster import RunnerCall
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.testing.service import as_definition
+from taskrunner.wire.user_agent import RunnerFacts
 from tests.browser.conftest import Site
 from tests.browser.looking import Look
 from tests.contract.v1 import V1
@@ -74,6 +77,12 @@ def made(site: Site) -> dict[str, str]:
         found["checked"] = v1.pipeline(
             "checked", [CASCADE, checked, rows, {**write, "output": ref("Rows")}, read]
         )
+        for name in ("vm-1:4711", "vm-2:4711"):
+            facts = RunnerFacts(runner_id=name, slots=4, busy=1, groups=("etl",))
+            caller = Caller(account="000000000000", user="runner")
+            v1.world.service.roster.polled(RunnerCall(caller=caller, facts=facts), "etl", "vm-1")
+        v1.world.service.roster.save(v1.world.now)
+        v1.did("/agents/pause", ids=["vm-2:4711"], note="disk is changed", minutes=60)
         found["again"] = v1.pipeline(
             "run again", [{**CASCADE, "workerGroup": "again"}, *map(shell, ("A", "B", "C"))]
         )

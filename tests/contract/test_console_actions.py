@@ -11,6 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from taskrunner.console.pages.actions import BULK, OF_INSTANCES, OF_PIPELINE
+from taskrunner.console.pages.agents import ORDERS
 from taskrunner.console.sign_in import ENTER_PATH, TICKET_PATH
 from taskrunner.console.table import PAGES
 from taskrunner.console.visit import form_token
@@ -254,6 +255,8 @@ def posts(made: str) -> dict[str, dict[str, object]]:
     """Every form of the console, with what it may hold."""
     moment = "2026-01-01T00:00:00Z"
     found: dict[str, dict[str, object]] = {f"/p/{made}/{verb}": {} for verb in _OF_PIPELINE}
+    for verb in ORDERS:
+        found[f"/agents/do/{verb}"] = {"ids": ["one"]}
     for verb in OF_INSTANCES:
         found[f"/p/{made}/do/{verb}"] = {}
         found[f"/p/{made}/plan/{verb}"] = {}

@@ -21,9 +21,16 @@ _DONE: Mapping[str, tuple[str, str]] = {
     "finish": ("counts as finished", "count as finished"),
     "backfill": ("is run", "are run"),
     "alarms": ("is sent after all", "are sent after all"),
+    "pause-agents": ("takes no work", "take no work"),
+    "drain-agents": ("ends once it has done what it runs", "end once they have done what they run"),
+    "resume-agents": ("takes work again", "take work again"),
 }
 #: What so many of them are; else instances.
-_NOUNS: Mapping[str, str] = {"backfill": "run", "alarms": "alarm"}
+_NOUNS: Mapping[str, str] = {
+    "backfill": "run",
+    "alarms": "alarm",
+    **dict.fromkeys(("pause-agents", "drain-agents", "resume-agents"), "agent"),
+}
 _TOLD: Mapping[str, str] = {
     "activate": "The pipeline is active.",
     "deactivate": "The pipeline is deactivated.",

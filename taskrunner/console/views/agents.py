@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.console.views import addresses
-from taskrunner.console.views.moments import took
+from taskrunner.console.views.moments import moment, took
 from taskrunner.console.views.words import Sign
-from taskrunner.service.v1.agent_shapes import Agent, AgentState, Group
+from taskrunner.service.v1.agent_shapes import Agent, AgentOrder, AgentState, Group
 
 _STATES = {
     AgentState.READY: Sign("✓", "ready", "ok"),
     AgentState.BUSY: Sign("▶", "busy", "run"),
-    AgentState.PAUSED: Sign("⏸", "paused", "hold"),
-    AgentState.DRAINING: Sign("⏸", "draining", "hold"),
+    AgentState.PAUSED: Sign("‖", "paused", "hold"),
+    AgentState.DRAINING: Sign("‖", "draining", "hold"),
     AgentState.SILENT: Sign("✕", "silent", "bad"),
 }
 
@@ -49,7 +49,10 @@ class AgentLine:
     user: str
     last_seen: datetime
     last_poll: datetime | None
+    #: What the agent says of its own pause, or what an operator has told it: `by ops, for ever:
+    #: upgrade`.
     paused: str
+    ordered: str
 
 
 def group_line(group: Group, now: datetime) -> GroupLine:
@@ -80,4 +83,11 @@ def agent_line(agent: Agent) -> AgentLine:
         last_seen=agent.last_seen,
         last_poll=agent.last_poll,
         paused=agent.paused or "",
+        ordered=_told(agent.order) if agent.order else "",
     )
+
+
+def _told(order: AgentOrder) -> str:
+    until = f"until {moment(order.until)}" if order.until else "until it is resumed"
+    note = f": {order.note}" if order.note else ""
+    return f"by {order.by}, {until}{note}"

@@ -37,7 +37,7 @@ _SIGNS: Mapping[str, Sign] = {
     "WAITING": Sign("…", "waiting", _WAIT),
     "PENDING": Sign("…", "pending", _WAIT),
     "DEACTIVATING": Sign("…", "deactivating", _WAIT),
-    "PAUSED": Sign("⏸", "paused", _HOLD),
+    "PAUSED": Sign("‖", "paused", _HOLD),
     "CANCELED": Sign("⊘", "canceled", _OFF),
     "CANCELLED": Sign("⊘", "canceled", _OFF),
     "SKIPPED": Sign("⊘", "skipped", _OFF),
