@@ -9,7 +9,15 @@ from starlette.routing import Route
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.edge import Console, ConsoleParts, Page
 from taskrunner.console.live import Live
-from taskrunner.console.pages.actions import act, activate, activate_form, backfill, bulk, plan
+from taskrunner.console.pages.actions import (
+    act,
+    activate,
+    activate_form,
+    backfill,
+    bulk,
+    deactivate_form,
+    plan,
+)
 from taskrunner.console.pages.agents import agents
 from taskrunner.console.pages.agents import order as order_agents
 from taskrunner.console.pages.alarms import alarms
@@ -58,6 +66,7 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/audit", handler=audit_of_pipeline),
     Page(path=f"{_PIPELINE}/activate", handler=activate_form),
     Page(path=f"{_PIPELINE}/activate", handler=activate, method="POST"),
+    Page(path=f"{_PIPELINE}/deactivate", handler=deactivate_form),
     Page(path=f"{_PIPELINE}/backfill", handler=backfill),
     Page(path=f"{_PIPELINE}/plan/{{verb}}", handler=plan, method="POST"),
     Page(path=f"{_PIPELINE}/do/{{verb}}", handler=act, method="POST"),

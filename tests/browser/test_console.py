@@ -135,6 +135,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "definition-marks": f"/p/{made['edited']}/definition",
         "definition-diff": f"/p/{made['edited']}/definition?version=2&against=1",
         "activate": f"/p/{failed}/activate",
+        "deactivate": f"/p/{made['hourly']}/deactivate",
         "backfill": f"/p/{made['hourly']}/backfill?first=2026-02-13T02:00&last=2026-02-13T04:00"
         "&redo=all",
         "instance": f"/p/{failed}/i/{instance}",

@@ -157,6 +157,23 @@ def test_values_of_parameters_are_asked_for_and_secrets_are_not_shown(
     assert "good morning" in str(world.take())
 
 
+@pytest.mark.parametrize(("choice", "ended"), [("true", "CANCELED"), ("false", "RUNNING")])
+def test_a_pipeline_is_deactivated_with_what_goes_on_or_without(
+    world: ServiceInProcess, operator: Browser, choice: str, ended: str
+) -> None:
+    made = V1(world).pipeline("orders", TWO)
+    world.take()
+    page = operator.follow(f"/p/{made}/grid")
+    assert f'href="/p/{made}/deactivate"' in page
+    assert "1 instance of it runs, and 1 waits" in operator.follow(f"/p/{made}/deactivate")
+    address, form = operator.form_of(">Deactivate<")
+    answer = operator.post(address, {**form, "cancel_active": choice})
+    assert answer.headers["location"] == f"/p/{made}/grid?done=deactivate"
+    world.settle()
+    assert status_of(world, made, "A") == ended
+    assert f'href="/p/{made}/deactivate"' not in operator.follow(answer.headers["location"])
+
+
 def test_a_form_that_is_sent_twice_counts_once(world: ServiceInProcess, operator: Browser) -> None:
     """Also without scripts, which would not let a button be pressed twice."""
     made = V1(world).pipeline("orders", [ON_DEMAND, shell("A")], activate=False)

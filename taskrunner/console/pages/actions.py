@@ -97,6 +97,19 @@ def activate_form(visit: Visit) -> Answer:
     )
 
 
+def deactivate_form(visit: Visit) -> Answer:
+    """`GET /p/ID/deactivate`: what goes on, and what is to become of it."""
+    key = visit.names["pipeline_id"]
+    pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
+    return shown(
+        visit,
+        "deactivate.html",
+        pipeline=pipeline,
+        line=line(pipeline.summary),
+        command=views.command("pipelines", "deactivate", key),
+    )
+
+
 def activate(visit: Visit) -> Answer:
     """`POST /p/ID/activate`: with the values that were given; what is empty stays as it is."""
     key = visit.names["pipeline_id"]
