@@ -438,7 +438,10 @@ def test_a_line_that_was_found_is_shown_where_it_stands(look: Opened, made: dict
     keys.press("j")
     keys.press("Enter")
     window.page.wait_for_url(re.compile(r"/log\?.*#b\d+$"))
-    line = window.page.locator(".line:target")
+    # Also once the page has been told that something changed, and has that part anew.
+    window.page.evaluate("htmx.trigger('#live', 'changed')")
+    window.page.wait_for_timeout(500)
+    line = window.page.locator(".line.named")
     assert line.inner_text().strip("# \n") == "row 180 was refused"
     assert line.is_visible()
 

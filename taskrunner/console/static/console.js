@@ -148,7 +148,16 @@ function tellLocalTimes() {
   if (place) place.textContent = `(this browser has ${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
 }
 
+// The line that the address names stays marked when its part of the page comes anew: a browser
+// looks for it only once.
+function markLine() {
+  const line = location.hash && document.getElementById(location.hash.slice(1));
+  document.querySelectorAll(".line.named").forEach((other) => { other.classList.remove("named"); });
+  if (line && line.matches(".line")) line.classList.add("named");
+}
+
 function begin() {
+  markLine();
   tellLocalTimes();
   document.querySelectorAll("[data-grid]").forEach(roveGrid);
   follow();
@@ -237,8 +246,11 @@ document.addEventListener("visibilitychange", () => {
 });
 document.addEventListener("htmx:beforeSwap", keepState);
 document.addEventListener("htmx:afterSwap", () => { stale(false); begin(); giveBackState(); });
+// Until then htmx gives elements the attributes that those of the same ids had before.
+document.addEventListener("htmx:afterSettle", markLine);
 document.addEventListener("htmx:responseError", () => stale(true));
 document.addEventListener("htmx:sendError", () => stale(true));
+window.addEventListener("hashchange", markLine);
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
 });
