@@ -127,20 +127,14 @@ _NEXT_DUE = Prepared(
     .order_by(instances.c.due_at)
     .limit(1)
 )
-_CLAIM_DUE = Prepared(
+_DUE = (
     sa.select(instances)
     .join(pipelines, _EXISTS)
     .where(instances.c.due_at <= sa.bindparam("at"))
-    .order_by(instances.c.due_at)
-    .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_CLAIM_WOKEN = Prepared(
-    sa.select(instances)
-    .join(pipelines, _EXISTS)
-    .where(is_row(instances), instances.c.due_at <= sa.bindparam("at"))
-    .with_for_update(skip_locked=True)
-)
+_CLAIM_DUE = Prepared(_DUE.order_by(instances.c.due_at).limit(sa.bindparam("most")))
+_CLAIM_WOKEN = Prepared(_DUE.where(is_row(instances)))
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")
 _THESE = (instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS))
