@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
+import psycopg
 
 __all__ = [
     "Agent",
@@ -31,6 +33,7 @@ __all__ = [
     "program",
     "service",
     "sink",
+    "store_key",
     "tree",
     "until",
 ]
@@ -155,11 +158,12 @@ def sink(home: Path, served: Path | None = None) -> Iterator[SinkProcess]:
 
 
 class Service:
-    """`taskrunner serve` on SQLite, asked over HTTP and looked at through its file."""
+    """`taskrunner serve`, asked over HTTP and looked at through its database."""
 
-    def __init__(self, address: str, database: Path, process: psutil.Process) -> None:
+    def __init__(self, address: str, database: Path | str, process: psutil.Process) -> None:
         self.url = f"http://{address}"
         self.process = process
+        #: SQLite's file, or PostgreSQL's URL.
         self._database = database
 
     def call(self, operation: str, **members: Any) -> Any:
@@ -193,6 +197,10 @@ class Service:
         query = "SELECT count(*) FROM attempts WHERE status = 'FINISHED'"
         return int(self._select(query)[0][0])
 
+    def ready(self) -> int:
+        """How many attempts wait for a runner to ask for them."""
+        return int(self._select("SELECT count(*) FROM attempts WHERE queue = 'READY'")[0][0])
+
     def ready_at(self) -> dict[str, float]:
         """Pipeline -> when its (only) attempt became ready, in seconds since 1970."""
         rows = self._select("SELECT pipeline_id, ready_at FROM attempts")
@@ -205,6 +213,9 @@ class Service:
         return _seconds(ended) - _seconds(began)
 
     def _select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+        if isinstance(self._database, str):
+            with psycopg.connect(self._database) as server:
+                return server.execute(query.replace("?", "%s").encode(), values).fetchall()
         uri = f"file:{self._database}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE_S)) as connection:
             return connection.execute(query, values).fetchall()
@@ -220,18 +231,31 @@ def _object(id_: str, fields: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def service(home: Path, *options: str) -> Iterator[Service]:
-    """The real service as a process of its own, on SQLite with synchronous=FULL."""
+def service(home: Path, *options: str, postgresql: str | None = None) -> Iterator[Service]:
+    """The real service as a process of its own.
+
+    On SQLite with synchronous=FULL, or on a database of PostgreSQL that this URL names.
+    """
     address = f"127.0.0.1:{free_port()}"
-    database = home / "service.db"
+    database: Path | str = postgresql or home / "service.db"
     command = [
         *(program("taskrunner"), "serve", "--listen", address, "--no-auth"),
-        *("--database-url", f"sqlite:///{database}", "--log-level", "warning"),
+        *("--log-level", "warning", "--database-url", postgresql or f"sqlite:///{database}"),
         *options,
     ]
+    if postgresql is not None:
+        command += ["--store-key-file", str(store_key(home))]
     with running(command, home=home, log=home / "service.log") as process:
         until("the service listens", lambda: _listens(address))
         yield Service(address, database, process)
+
+
+def store_key(home: Path) -> Path:
+    """The file of the key of a store on PostgreSQL."""
+    path = home / "store-key"
+    path.write_bytes(base64.b64encode(bytes(32)))
+    path.chmod(0o600)
+    return path
 
 
 def free_port() -> int:

@@ -16,7 +16,9 @@ from bench import (
     p4_throughput,
     p5_shipping,
     p6_calls,
+    p7_long_polls,
     p8_big_store,
+    p9_plan,
     run,
 )
 from bench.copies import Contest, Run, contest
@@ -35,7 +37,9 @@ pytestmark = pytest.mark.xdist_group("alone")
         pytest.param(lambda: p4_throughput.measure(10), 3, id="p4"),
         pytest.param(lambda: p5_shipping.measure(1_000_000, 1), 2, id="p5"),
         pytest.param(lambda: p6_calls.measure(5, 20), 4, id="p6"),
-        pytest.param(lambda: p8_big_store.measure(1000, 0.1), 6, id="p8"),
+        pytest.param(lambda: p7_long_polls.measure(3, 2, 0.1, ["SQLite"]), 3, id="p7"),
+        pytest.param(lambda: p8_big_store.measure(1000, 0.1, ["SQLite"]), 9, id="p8"),
+        pytest.param(lambda: p9_plan.measure([1, 2], 1, ["SQLite"]), 3, id="p9"),
         pytest.param(lambda: c7_large_objects.measure(1, 9_000_000), 4, id="c7"),
         pytest.param(lambda: c8_small_objects.measure(1, 3), 3, id="c8"),
     ],
@@ -58,7 +62,7 @@ def test_a_measurement_that_breaks_is_told_and_counts_as_missed(
 
 
 def test_a_name_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run.main(["p9"]) == 2
+    assert run.main(["p0"]) == 2
     assert "there are p1, p2" in capsys.readouterr().out
 
 
