@@ -33,6 +33,34 @@ OBJECTS = [
 ]
 NOW = FakeClock().now()
 SOMEBODY = Caller(account=ANONYMOUS.account, user="somebody")
+INSTANCE = InstanceRow(
+    pipeline_id="df-1",
+    instance_id="@A",
+    component_id="A",
+    name="A",
+    type="ShellCommandActivity",
+    category=Category.ACTIVITY,
+    version=1,
+    status=InstanceStatus.WAITING_FOR_RUNNER,
+    scheduled_start=NOW,
+    scheduled_end=NOW,
+    not_before=NOW,
+    created_at=NOW,
+    worker_group="wg",
+    attempt_count=1,
+)
+ATTEMPT = AttemptRow(
+    pipeline_id="df-1",
+    attempt_id="@A_Attempt=1",
+    instance_id="@A",
+    number=1,
+    status=AttemptStatus.WAITING_FOR_RUNNER,
+    worker_group="wg",
+    queue=Queue.OUT,
+    ready_at=NOW,
+    lease_s=300,
+    created_at=NOW,
+)
 
 
 @pytest.fixture
@@ -81,37 +109,9 @@ def fill(conn: sa.Connection) -> None:
     pipelines.update_pipeline(
         conn, "df-1", latest_version=1, active_version=1, first_activated_at=NOW
     )
-    instance = InstanceRow(
-        pipeline_id="df-1",
-        instance_id="@A",
-        component_id="A",
-        name="A",
-        type="ShellCommandActivity",
-        category=Category.ACTIVITY,
-        version=1,
-        status=InstanceStatus.WAITING_FOR_RUNNER,
-        scheduled_start=NOW,
-        scheduled_end=NOW,
-        not_before=NOW,
-        created_at=NOW,
-        worker_group="wg",
-        attempt_count=1,
-    )
-    insert_old(conn, instances_table, instance)
-    attempt = AttemptRow(
-        pipeline_id="df-1",
-        attempt_id="@A_Attempt=1",
-        instance_id="@A",
-        number=1,
-        status=AttemptStatus.WAITING_FOR_RUNNER,
-        worker_group="wg",
-        queue=Queue.OUT,
-        ready_at=NOW,
-        lease_s=300,
-        created_at=NOW,
-    )
-    attempts.insert_attempt(conn, attempt)
-    attempts.update_attempt(conn, attempt, task_id="t" * 64)
+    insert_old(conn, instances_table, INSTANCE)
+    attempts.insert_attempt(conn, ATTEMPT)
+    attempts.update_attempt(conn, ATTEMPT, task_id="t" * 64)
     conn.execute(
         handouts.insert().values(
             task_id="t" * 64,
