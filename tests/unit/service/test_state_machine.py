@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -122,9 +123,12 @@ def kept() -> ServiceInProcess:
 class RunnersAndTime(RuleBasedStateMachine):
     """The service beside the model: after every step they agree."""
 
+    #: Which service; `tests/chaos` has others.
+    kept: Callable[[], ServiceInProcess] = staticmethod(kept)
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = kept().reset()
+        self.world = self.kept().reset()
         default = scheduled(maximumRetries=str(RETRIES), retryDelay="1 minute")
         objects = [shell(key, after=" ".join(before)) for key, before in WAITS_FOR.items()]
         self.pipeline = self.world.run([default, schedule(period="1 year"), *objects])
