@@ -75,7 +75,9 @@ class Recorder(Protocol):
 
 def ids_of(task_id: str) -> tuple[int, int]:
     """The ids of a hand-out's trace and of its first span: neither tells the taskId."""
-    digest = hashlib.sha256(b"taskrunner trace\0" + task_id.encode()).digest()
+    digest = hashlib.sha256(
+        b"taskrunner trace\0" + task_id.encode("utf-8", "surrogatepass")
+    ).digest()
     # Zero is no id.
     return int.from_bytes(digest[:16]) or 1, int.from_bytes(digest[16:24]) or 1
 

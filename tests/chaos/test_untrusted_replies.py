@@ -209,6 +209,12 @@ class Host:
         recover(self.journal, services, lambda: None)
 
 
+#: A task whose own object is not sent with it.
+WITHOUT_ITSELF = json.dumps(
+    {"taskObject": {"taskId": "t", "pipelineId": "df-1", "attemptId": "a", "objects": {}}}
+).encode()
+
+
 def strays(folder: Path) -> Iterator[Path]:
     """Everything under the test's folder that is not in the agent's, links included."""
     for parent, folders, names in os.walk(folder):
@@ -237,6 +243,7 @@ def test_no_reply_ends_the_agent_or_makes_it_write_elsewhere(host: Host, chaos: 
         suppress_health_check=list(hypothesis.HealthCheck),
     )  # fmt: skip
     @hypothesis.given(replies())
+    @hypothesis.example(WITHOUT_ITSELF)
     def one(reply: bytes) -> None:
         host.reply = reply
         host.poll()

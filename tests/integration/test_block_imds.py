@@ -54,7 +54,7 @@ def _tables() -> str:
 def _asked(service: FakeService, agent: AgentProcess) -> str:
     service.tasks.put(task_json("t1", f"{ASK}; true"))
     assert service.verdict("t1")["taskStatus"] == "FINISHED", agent.log
-    (log,) = agent.work_dir.rglob("StdOutput")
+    (log,) = (agent.work_dir / "output" / "logs").rglob("StdOutput")
     return log.read_text()
 
 

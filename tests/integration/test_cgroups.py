@@ -198,8 +198,9 @@ def test_a_task_runs_in_a_group_and_is_counted_with_all_that_it_started(
         )
         service.tasks.put(task_json("t1", command))
         assert service.verdict("t1")["taskStatus"] == "FINISHED"
-        (output,) = agent.work_dir.rglob("StdOutput")
-        (activity,) = agent.work_dir.rglob("Activity.log")
+        logs = agent.work_dir / "output" / "logs"
+        (output,) = logs.rglob("StdOutput")
+        (activity,) = logs.rglob("Activity.log")
         assert "/taskrunner-" in output.read_text()
         assert ", CPU time 0." in activity.read_text()
         wait_for("the log line", lambda: '"cpu_s": ' in agent.log)

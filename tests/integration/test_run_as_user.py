@@ -162,7 +162,8 @@ def test_nothing_of_another_users_task_stays_behind(
     fields = {"attemptTimeout": "2 seconds"} if end == "timeout" else {}
     with agent(service, how) as process:
         service.tasks.put(task_json("t1", command, fields=fields))
-        wait_for("the start", lambda: list(process.work_dir.rglob("StdError")))
+        logs = process.work_dir / "output" / "logs"
+        wait_for("the start", lambda: list(logs.rglob("StdError")))
         wait_for("the strays", lambda: len(output(process, "StdError").split()) == 3)
         pids = output(process, "StdError").split()
         if end == "cancel":
@@ -195,7 +196,8 @@ def test_each_worker_group_has_the_user_that_it_is_given(service: FakeService) -
         for number in range(4):
             service.tasks.put(task_json(f"t{number}", "id -un"))
             service.verdict(f"t{number}")
-        names = [path.read_text() for path in process.work_dir.rglob("StdOutput")]
+        logs = process.work_dir / "output" / "logs"
+        names = [path.read_text() for path in logs.rglob("StdOutput")]
     assert set(names) <= {f"{found.task.pw_name}\n", f"{found.other.pw_name}\n"}
 
 

@@ -192,6 +192,10 @@ def _data(settings: AttemptSettings, job: Job, user: User | None) -> DataSetting
     local = replace(settings.data.local, own=(job.files.work_dir,), user=user)
     # Without its own object the task is wrong, which is told when it runs.
     claim = None
+    if user is not None:
+        # What stages files has need of it, when it is the user who reads: he may have no right to
+        # the folders of this Python.
+        import hashlib  # noqa: F401
     if job.task.attempt_id in job.task.objects:
         claim = claim_of(job.task, job.handout)
     return replace(settings.data, local=local, claim=claim, instance_uri=job.files.instance_uri)

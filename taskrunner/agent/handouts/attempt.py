@@ -166,7 +166,7 @@ class Attempt:
         with tracing.span("attempt", Kind.CONSUMER, task_id=task.task_id) as span:
             span.note("taskrunner.pipeline_id", task.pipeline_id)
             span.note("taskrunner.attempt_id", task.attempt_id)
-            span.note("taskrunner.type", task.main.type)
+            span.note("taskrunner.type", task.type or None)
             self._run(span)
 
     def _run(self, span: Span) -> None:

@@ -49,6 +49,8 @@ def test_the_ids_of_a_task_are_known_to_whoever_has_its_taskid_and_tell_nothing_
     assert 0 < trace < 1 << 128
     assert 0 < first < 1 << 64
     assert "ffff" not in f"{trace:x}{first:x}"
+    # A service may send whatever JSON can say.
+    assert ids_of("\udc80") != ids_of("\udc81")
 
 
 @pytest.mark.parametrize(
