@@ -287,8 +287,12 @@ def test_the_graph_is_walked_by_keys_and_drawn_in_the_colors_of_the_theme(
     grounds = set()
     for theme in THEMES:
         window = look(theme=theme).to(f"/p/{made['failed']}/graph")
-        box = window.page.locator(".graph a.bad rect").first
-        grounds.add(box.evaluate("rect => getComputedStyle(rect).fill"))
+        # In one call: a box that was found may since have been replaced, and has no colors then.
+        grounds.add(
+            window.page.evaluate(
+                "getComputedStyle(document.querySelector('.graph a.bad rect')).fill"
+            )
+        )
     assert len(grounds) == len(THEMES)
     window.page.locator(".graph a.bad").first.focus()
     window.page.keyboard.press("Enter")
