@@ -24,7 +24,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test tools systemd-test console-test chaos spark lint hooks bench lock clean
+.PHONY: help demo unit test systemd-test console-test chaos spark lint hooks bench lock clean
 
 # Tests start hundreds of interpreters: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -96,11 +96,6 @@ test: $(VENV)/stamp-dev
 	@$(PYTEST) $(if $(strip $(ARGS)),$(ARGS),$(EVERYTHING))
 # The gate. pytest-cov would look through all files twice, once for the total alone.
 	$(if $(strip $(ARGS)),,@$(BIN)/coverage report)
-
-# What systemd-test and console-test need, for whoever runs both at once.
-tools: $(VENV)/stamp-browser
-	@scripts/install-systemd-tools
-	@scripts/install-browser
 
 # Without its tools, or without being root, these tests say so and are skipped.
 systemd-test: $(VENV)/stamp-dev
