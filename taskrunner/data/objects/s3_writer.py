@@ -302,9 +302,13 @@ class S3Writer:
                 self._sending.popleft().result()
 
     def close(self) -> None:
-        """End the sending thread."""
+        """End the sending threads, and leave the memory of the parts."""
         if self._sender is not None:
             self._sender.shutdown()
+        while self._sent:
+            # Errors that a second try made good refer to them, in circles, for a long time.
+            with suppress(BufferError):
+                self._sent.pop().clear()
 
     def _put(self) -> None:
         to, body = self._to, bytes(self._buffer.take(len(self._buffer)))

@@ -285,6 +285,21 @@ def test_one_large_write_is_cut_into_parts() -> None:
     assert client.objects["key"][0] == data
 
 
+def test_whoever_still_refers_to_parts_that_have_gone_holds_no_memory() -> None:
+    class Remembering(FakeS3):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bodies: list[bytearray] = []
+
+        def upload_part(self, **request: Any) -> dict[str, Any]:
+            self.bodies.append(request["Body"])
+            return super().upload_part(**request)
+
+    client = Remembering()
+    write(client, *[bytes(PART_SIZE)] * 5)
+    assert [len(body) for body in client.bodies if isinstance(body, bytearray)] == [0] * 5
+
+
 class Together(FakeS3):
     """The first parts end when three of them are under way, the last one of these first."""
 
