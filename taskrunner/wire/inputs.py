@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
-from taskrunner.model.document import Field, ParameterObject, ParameterValue, PipelineObject
+from taskrunner.model.document import (
+    Definition,
+    Field,
+    ParameterObject,
+    ParameterValue,
+    PipelineObject,
+)
 from taskrunner.wire import outputs
 from taskrunner.wire.api import InstanceIdentity, Request
 from taskrunner.wire.structures import Query, Tag
@@ -111,6 +118,16 @@ class PutPipelineDefinitionInput(Request[outputs.PutPipelineDefinitionOutput]):
     pipeline_objects: tuple[PipelineObject, ...]
     parameter_objects: tuple[ParameterObject, ...] = ()
     parameter_values: tuple[ParameterValue, ...] = ()
+
+    @classmethod
+    def of(cls, pipeline_id: str, definition: Definition) -> Self:
+        """The request that replaces it by this one."""
+        return cls(
+            pipeline_id=pipeline_id,
+            pipeline_objects=definition.objects,
+            parameter_objects=definition.parameters,
+            parameter_values=definition.values,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,13 +69,7 @@ class Account:
 
     def put(self, pipeline_id: str, definition: Definition) -> PutPipelineDefinitionOutput:
         """Replace a pipeline's definition."""
-        request = PutPipelineDefinitionInput(
-            pipeline_id=pipeline_id,
-            pipeline_objects=definition.objects,
-            parameter_objects=definition.parameters,
-            parameter_values=definition.values,
-        )
-        return self._asked(request)
+        return self._asked(PutPipelineDefinitionInput.of(pipeline_id, definition))
 
     def tag(self, pipeline_id: str, added: Mapping[str, str], removed: Sequence[str]) -> None:
         """Set and remove tags: removed first, since AWS counts those that there are."""

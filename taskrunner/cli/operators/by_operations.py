@@ -116,13 +116,7 @@ class Operations:
 
     def put(self, pipeline_id: str, definition: Definition) -> PutPipelineDefinitionOutput:
         """Replace a pipeline's definition."""
-        request = PutPipelineDefinitionInput(
-            pipeline_id=pipeline_id,
-            pipeline_objects=definition.objects,
-            parameter_objects=definition.parameters,
-            parameter_values=definition.values,
-        )
-        return self._call(request)
+        return self._call(PutPipelineDefinitionInput.of(pipeline_id, definition))
 
     def definition(self, pipeline_id: str, version: str) -> Definition:
         """A definition, secrets masked."""

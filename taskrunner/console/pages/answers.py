@@ -11,8 +11,11 @@ from taskrunner.console.render import render
 from taskrunner.console.views.actions import told
 from taskrunner.console.visit import Visit
 from taskrunner.errors import InvalidRequest
+from taskrunner.service.v1.instances import list_instances
 from taskrunner.service.v1.pipelines import show_pipeline
-from taskrunner.service.v1.shapes import Pipeline
+from taskrunner.service.v1.shapes import InstanceList, Pipeline
+
+_MOST_OF_RUN = 500
 
 
 def shown(visit: Visit, template: str, **values: Any) -> Answer:
@@ -27,6 +30,20 @@ def shown(visit: Visit, template: str, **values: Any) -> Answer:
 def pipeline_of(visit: Visit) -> Pipeline:
     """The pipeline that a page's address names, with its last runs."""
     found: Pipeline = visit.ask(show_pipeline, pipeline_id=visit.names["pipeline_id"], runs=14)
+    return found
+
+
+def instances_of_run(visit: Visit, start: datetime) -> InstanceList:
+    """The instances of the address's pipeline that begin at a time."""
+    found: InstanceList = visit.ask(
+        list_instances,
+        pipeline_id=visit.names["pipeline_id"],
+        run=start,
+        component=(),
+        status=(),
+        limit=_MOST_OF_RUN,
+        marker=None,
+    )
     return found
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-
 from taskrunner.console.edge import Answer
-from taskrunner.console.pages.answers import moment_of, pipeline_of, shown
+from taskrunner.console.pages.answers import instances_of_run, moment_of, pipeline_of, shown
 from taskrunner.console.views.compare import compare_page, last_good
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import InvalidRequest
 from taskrunner.service.v1.faults import NotFound
-from taskrunner.service.v1.instances import list_instances
 from taskrunner.service.v1.runs import list_runs
-from taskrunner.service.v1.shapes import InstanceSummary
 
 #: So many of the last runs can be chosen; of any other one the address can be written.
 _RUNS = 50
-_MOST_OF_RUN = 500
 
 
 def compare(visit: Visit) -> Answer:
@@ -31,23 +25,9 @@ def compare(visit: Visit) -> Answer:
     start = moment_of(wanted) if wanted else runs[0].start
     good = last_good(runs, start)
     before = moment_of(other) if other else (good.start if good else None)
-    steps = _steps(visit, key, start)
+    steps = instances_of_run(visit, start).instances
     if not steps:
         raise NotFound(f"no run of {key} starts at {wanted}")
-    page = compare_page(
-        key, start, before, runs, steps, _steps(visit, key, before) if before else ()
-    )
+    compared = instances_of_run(visit, before).instances if before else ()
+    page = compare_page(key, start, before, runs, steps, compared)
     return shown(visit, "compare.html", pipeline=found, line=line(found.summary), page=page)
-
-
-def _steps(visit: Visit, key: str, start: datetime) -> Sequence[InstanceSummary]:
-    found: Sequence[InstanceSummary] = visit.ask(
-        list_instances,
-        pipeline_id=key,
-        run=start,
-        component=(),
-        status=(),
-        limit=_MOST_OF_RUN,
-        marker=None,
-    ).instances
-    return found

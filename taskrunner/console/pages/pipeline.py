@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from taskrunner.console.edge import Answer
-from taskrunner.console.pages.answers import moment_of, pipeline_of, shown
+from taskrunner.console.pages.answers import instances_of_run, moment_of, pipeline_of, shown
 from taskrunner.console.views import addresses
 from taskrunner.console.views.grid import grid_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.views.runs import bars, run_line
 from taskrunner.console.visit import Visit
-from taskrunner.service.v1.instances import list_instances
 from taskrunner.service.v1.runs import list_runs, show_grid, show_states
 
 #: A run has so many instances on a page.
-_MOST_OF_RUN = 500
 
 
 def pipeline(visit: Visit) -> Answer:
@@ -61,15 +59,7 @@ def run(visit: Visit) -> Answer:
     key = visit.names["pipeline_id"]
     start = moment_of(visit.names["start"])
     found = pipeline_of(visit)
-    instances = visit.ask(
-        list_instances,
-        pipeline_id=key,
-        run=start,
-        component=(),
-        status=(),
-        limit=_MOST_OF_RUN,
-        marker=None,
-    )
+    instances = instances_of_run(visit, start)
     structure = visit.ask(show_grid, pipeline_id=key, until=start + timedelta(seconds=1), n=1)
     lines = [run_line(key, one, visit.now) for one in structure.runs if one.start == start]
     return shown(
