@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +63,8 @@ def _why_unreadable(path: Path, error: OSError | UnicodeDecodeError) -> str:
 
 
 def _toml(path: Path, text: str) -> dict[str, object]:
+    import tomllib  # most agents have no file
+
     try:
         return tomllib.loads(text)
     except ValueError as error:  # also for a number of more digits than Python reads

@@ -14,8 +14,8 @@ from taskrunner.doctor.case import Case, Finding, failed, passed, warned
 from taskrunner.doctor.service import Way, heartbeat
 from taskrunner.errors import CallRefused, NotAuthorized, ServiceUnreachable, WireError
 from taskrunner.wire.api import Verdict
-from taskrunner.wire.inputs import PollForTaskInput
 from taskrunner.wire.runner import RunnerApi
+from taskrunner.wire.runner_messages import PollForTaskInput
 
 #: A refusal comes at once; a poll that is held for so long is allowed.
 _HELD_S = 3.0

@@ -17,9 +17,9 @@ from taskrunner.wire.client import Client, classify, unsigned
 from taskrunner.wire.connect import ClientSettings, connect, service_keys
 from taskrunner.wire.endpoint import Endpoint, resolve_endpoint, resolve_region
 from taskrunner.wire.http import HttpReply, TransportError
-from taskrunner.wire.inputs import ReportTaskRunnerHeartbeatInput
 from taskrunner.wire.proxies import proxy_of
 from taskrunner.wire.runner import fitted
+from taskrunner.wire.runner_messages import ReportTaskRunnerHeartbeatInput
 from taskrunner.wire.transport import TransportSettings, Urllib3Transport
 from taskrunner.wire.user_agent import DOCTOR, Introduction, RunnerFacts
 

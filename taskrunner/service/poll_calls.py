@@ -22,8 +22,7 @@ from taskrunner.service.shares import HeldPoll, HeldPolls
 from taskrunner.service.traces import tell_hand_out
 from taskrunner.tracing import Kind, Tracing
 from taskrunner.wire.codec import encode_output
-from taskrunner.wire.inputs import PollForTaskInput
-from taskrunner.wire.outputs import PollForTaskOutput
+from taskrunner.wire.runner_messages import PollForTaskInput, PollForTaskOutput
 
 #: The operation whose handler makes one try; the edge waits and calls it again.
 POLL = "PollForTask"

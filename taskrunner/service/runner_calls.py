@@ -17,7 +17,7 @@ from taskrunner.service.roster import RunnerCall
 from taskrunner.service.store.rows import RefusedPollRow
 from taskrunner.wire.codec import decode_input
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.inputs import PollForTaskInput
+from taskrunner.wire.runner_messages import PollForTaskInput
 from taskrunner.wire.sigv4 import claimed_key
 from taskrunner.wire.user_agent import DOCTOR, RunnerFacts, read_user_agent
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 R = TypeVar("R")
 
 
 class Request(Generic[R]):
-    """A request of one of the operations, whose typed reply is an R."""
+    """A request of one of the operations, whose typed reply is an R.
+
+    Its class is named as the wire's structure: PollForTaskInput is PollForTask's.
+    """
 
     __slots__ = ()
+
+
+def operation_of(request: Request[Any]) -> str:
+    """The wire name of the operation that a request is for."""
+    return type(request).__name__.removesuffix("Input")
 
 
 class Call(Protocol):

@@ -32,7 +32,7 @@ from taskrunner.wire.codec import (
 from taskrunner.wire.decoding import Malformed
 from taskrunner.wire.endpoint import Endpoint
 from taskrunner.wire.http import GivenUp, HttpReply, HttpRequest, Transport, TransportError
-from taskrunner.wire.outputs import PollForTaskOutput
+from taskrunner.wire.runner_messages import PollForTaskOutput
 from taskrunner.wire.signing import Signer
 from taskrunner.wire.task_size import excess
 from taskrunner.wire.user_agent import Introduction

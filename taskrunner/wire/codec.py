@@ -6,11 +6,10 @@ import json
 from typing import Any, NoReturn
 
 from taskrunner.errors import InvalidRequest
-from taskrunner.wire.api import Request
+from taskrunner.wire.api import Request, operation_of
 from taskrunner.wire.decoding import Malformed, decoder
 from taskrunner.wire.encoding import encoder
 from taskrunner.wire.faults import BadSerialization, UnknownOperation
-from taskrunner.wire.operations import operation_of
 from taskrunner.wire.shapes import service_model
 
 CONTENT_TYPE = "application/x-amz-json-1.1"

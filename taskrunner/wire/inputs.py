@@ -1,4 +1,4 @@
-"""The typed request of each operation; optional lists are empty when they are not given."""
+"""The typed requests of all but a runner's operations; lists that are not given are empty."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Self
 
 from taskrunner.model.document import (
     Definition,
-    Field,
     ParameterObject,
     ParameterValue,
     PipelineObject,
 )
 from taskrunner.wire import outputs
-from taskrunner.wire.api import InstanceIdentity, Request
+from taskrunner.wire.api import Request
 from taskrunner.wire.structures import Query, Tag
 
 
@@ -102,15 +101,6 @@ class ListPipelinesInput(Request[outputs.ListPipelinesOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollForTaskInput(Request[outputs.PollForTaskOutput]):
-    """Wait up to 90 s for a task of a worker group."""
-
-    worker_group: str
-    hostname: str | None = None
-    instance_identity: InstanceIdentity | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PutPipelineDefinitionInput(Request[outputs.PutPipelineDefinitionOutput]):
     """Replace a pipeline's definition."""
 
@@ -150,40 +140,12 @@ class RemoveTagsInput(Request[outputs.RemoveTagsOutput]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskProgressInput(Request[outputs.ReportTaskProgressOutput]):
-    """Acknowledge a task, or keep it."""
-
-    task_id: str
-    fields: tuple[Field, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskRunnerHeartbeatInput(Request[outputs.ReportTaskRunnerHeartbeatOutput]):
-    """Say that a runner lives."""
-
-    taskrunner_id: str
-    worker_group: str | None = None
-    hostname: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SetStatusInput(Request[None]):
     """Ask PAUSE or RESUME of components; TRY_CANCEL, RERUN or MARK_FINISHED of instances."""
 
     pipeline_id: str
     object_ids: tuple[str, ...]
     status: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetTaskStatusInput(Request[outputs.SetTaskStatusOutput]):
-    """The verdict of an attempt: FINISHED, FAILED, or FALSE from a precondition."""
-
-    task_id: str
-    task_status: str
-    error_id: str | None = None
-    error_message: str | None = None
-    error_stack_trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

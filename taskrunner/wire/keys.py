@@ -1,7 +1,7 @@
-"""The AWS keys that sign: from the environment at once, from anywhere else by botocore.
+"""The AWS keys that sign: from the environment or a plain file at once, from elsewhere by botocore.
 
-botocore is imported here only, and only when the environment has none: it would be a third of an
-agent's memory and half of its start-up time.
+botocore is imported here only, and only when neither has them: it would be a third of an agent's
+memory and half of its start-up time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from taskrunner.errors import ConfigError, ServiceUnreachable
+from taskrunner.wire.key_file import keys_in_file
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -100,7 +101,11 @@ def find_keys(
 
     Raises ConfigError for a profile that is not there or a chain that is set up wrongly.
     """
-    return (None if profile else _in_environment(environ)) or _in_chain(profile, loopback=loopback)
+    return (
+        (None if profile else _in_environment(environ))
+        or _in_file(profile, environ)
+        or _in_chain(profile, loopback=loopback)
+    )
 
 
 def _in_environment(environ: Mapping[str, str]) -> FixedKeys | None:
@@ -110,6 +115,12 @@ def _in_environment(environ: Mapping[str, str]) -> FixedKeys | None:
         return None
     token = next(filter(None, map(environ.get, _TOKENS)), None)
     return FixedKeys(Keys(key, secret, token))
+
+
+def _in_file(profile: str | None, environ: Mapping[str, str]) -> FixedKeys | None:
+    """What botocore would find in ~/.aws, if it is as simple as that."""
+    found = keys_in_file(profile, environ)
+    return found and FixedKeys(Keys(*found), "shared-credentials-file")
 
 
 def _in_chain(profile: str | None, *, loopback: bool) -> ChainKeys | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from taskrunner.wire import inputs
+from taskrunner.wire import inputs, runner_messages
 from taskrunner.wire.api import Request
 
 
@@ -41,19 +41,13 @@ OPERATIONS: Mapping[str, Operation] = {
     "EvaluateExpression": _operation(inputs.EvaluateExpressionInput),
     "GetPipelineDefinition": _operation(inputs.GetPipelineDefinitionInput),
     "ListPipelines": _operation(inputs.ListPipelinesInput),
-    "PollForTask": _operation(inputs.PollForTaskInput),
+    "PollForTask": _operation(runner_messages.PollForTaskInput),
     "PutPipelineDefinition": _operation(inputs.PutPipelineDefinitionInput),
     "QueryObjects": _operation(inputs.QueryObjectsInput),
     "RemoveTags": _operation(inputs.RemoveTagsInput),
-    "ReportTaskProgress": _operation(inputs.ReportTaskProgressInput),
-    "ReportTaskRunnerHeartbeat": _operation(inputs.ReportTaskRunnerHeartbeatInput),
+    "ReportTaskProgress": _operation(runner_messages.ReportTaskProgressInput),
+    "ReportTaskRunnerHeartbeat": _operation(runner_messages.ReportTaskRunnerHeartbeatInput),
     "SetStatus": _operation(inputs.SetStatusInput),
-    "SetTaskStatus": _operation(inputs.SetTaskStatusInput),
+    "SetTaskStatus": _operation(runner_messages.SetTaskStatusInput),
     "ValidatePipelineDefinition": _operation(inputs.ValidatePipelineDefinitionInput),
 }
-_NAMES = {operation.input: name for name, operation in OPERATIONS.items()}
-
-
-def operation_of(request: Request[Any]) -> str:
-    """The wire name of the operation that a request is for."""
-    return _NAMES[type(request)]

@@ -1,11 +1,10 @@
-"""The typed reply of each operation that has one."""
+"""The typed replies of all but a runner's operations, where there is one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from taskrunner.model.document import ParameterObject, ParameterValue, PipelineObject
-from taskrunner.model.task import Task
 from taskrunner.wire.structures import (
     PipelineDescription,
     PipelineIdName,
@@ -78,13 +77,6 @@ class ListPipelinesOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PollForTaskOutput:
-    """A task, or none."""
-
-    task_object: Task | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PutPipelineDefinitionOutput:
     """What is wrong with it; errored: it cannot be activated as it is."""
 
@@ -104,25 +96,6 @@ class QueryObjectsOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTagsOutput:
-    """Nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskProgressOutput:
-    """Whether the runner is to stop the task, without a verdict."""
-
-    canceled: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportTaskRunnerHeartbeatOutput:
-    """Whether the runner is to terminate."""
-
-    terminate: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetTaskStatusOutput:
     """Nothing."""
 
 

@@ -12,9 +12,8 @@ import tenacity
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceUnreachable
-from taskrunner.wire.api import Call, R, Request
+from taskrunner.wire.api import Call, R, Request, operation_of
 from taskrunner.wire.budgets import budget_of
-from taskrunner.wire.operations import operation_of
 
 
 class RetryingCalls:

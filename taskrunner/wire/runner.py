@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from taskrunner.model.document import Field
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Call, InstanceIdentity, Verdict
-from taskrunner.wire.inputs import (
+from taskrunner.wire.runner_messages import (
     PollForTaskInput,
     ReportTaskProgressInput,
     ReportTaskRunnerHeartbeatInput,
@@ -113,7 +114,12 @@ def _optional(text: str | None, shape_name: str) -> str | None:
     return None if text is None else fitted(text, shape_name)
 
 
-_NOT_ALLOWED = re.compile("[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff\r\n\t]")
+@cache
+def _not_allowed() -> re.Pattern[str]:
+    # So many ranges take 5 ms, which an agent's first poll need not wait for.
+    return re.compile("[^ -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff\r\n\t]")
+
+
 _CUT = "\n...\n"
 
 
@@ -123,7 +129,8 @@ def fitted(text: str, shape_name: str) -> str:
     Characters that the API does not take are replaced, and a middle that is too much is cut out:
     what went wrong stands at the start of a message and at the end of a trace.
     """
-    text = _NOT_ALLOWED.sub("\ufffd", text)
+    if not (text.isascii() and text.isprintable()):
+        text = _not_allowed().sub("\ufffd", text)
     most = service_model().shapes[shape_name].maximum
     if most is None or len(text) <= most:
         return text

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from taskrunner.clock import SystemClock
-from taskrunner.host.process import kill_tree
+from taskrunner.host.process_tree import kill_tree
 from tests.chaos.history import History
 
 __all__ = ["PATIENCE_S", "Host", "program"]

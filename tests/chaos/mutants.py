@@ -130,14 +130,14 @@ def _trees_left_alone() -> None:
     import os
     from contextlib import suppress
 
-    from taskrunner.host import cgroups, process
+    from taskrunner.host import cgroups, process_tree
 
     def kill(pid: int) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, 9)
 
-    process.kill_tree = kill
-    process.kill_descendants = lambda **_: 0
+    process_tree.kill_tree = kill
+    process_tree.kill_descendants = lambda **_: 0
     cgroups.Group.kill = lambda self: None  # type: ignore[method-assign]
     cgroups.Group.end = lambda self, *_: True  # type: ignore[method-assign]
 

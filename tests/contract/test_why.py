@@ -22,7 +22,7 @@ from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
-from taskrunner.wire.operations import operation_of
+from taskrunner.wire.api import operation_of
 from tests.contract.stores import OPENING
 from tests.contract.v1 import OTHER, V1
 from tests.contract.why_faults import FAULTS, Fault, first, row_of, told

@@ -27,6 +27,13 @@ tracing_of("taskrunner-agent", {})
 keys = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 find_keys(loopback=False, environ=keys)
 """
+#: What an agent's first poll does not wait for, either.
+UNASKED = {
+    "psutil",
+    "tomllib",
+    "taskrunner.wire.inputs",
+    "taskrunner.agent.roles",
+}
 FORK_SERVER = """
 from taskrunner.agent.ipc.attempt_roles import AttemptSettings
 from taskrunner.agent.roles import make_roles
@@ -36,7 +43,16 @@ make_roles(AttemptSettings())
 
 @pytest.mark.parametrize("program", [AGENT, FORK_SERVER], ids=["agent", "fork server"])
 def test_nothing_large_is_loaded(program: str) -> None:
-    asked = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    assert {name.partition(".")[0] for name in loaded_by(program)} & HEAVY == set()
+
+
+def test_an_agent_begins_to_ask_without_what_the_first_task_needs() -> None:
+    assert loaded_by(AGENT) & UNASKED == set()
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that a process has after a program."""
+    asked = "import sys; print(*sys.modules)"
     # Without coverage, which would bring libraries of its own along.
     environ = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
     done = subprocess.run(
@@ -46,4 +62,4 @@ def test_nothing_large_is_loaded(program: str) -> None:
         check=True,
         env=environ,
     )
-    assert set(done.stdout.split()) & HEAVY == set()
+    return set(done.stdout.split())

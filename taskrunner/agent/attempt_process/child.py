@@ -37,7 +37,8 @@ from taskrunner.data.objects.base import ObjectStore
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import Canceled, PathNotAllowed
 from taskrunner.host.cgroups import Group, Used
-from taskrunner.host.process import RunAs, kill_descendants
+from taskrunner.host.process import RunAs
+from taskrunner.host.process_tree import kill_descendants
 from taskrunner.host.users import User, forbid_new_privileges
 from taskrunner.logins import SHORTEST
 from taskrunner.model.catalog.effects import without_effect

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
+import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from taskrunner.agent.forks.forkserver import ForkServer, MakeRoles
 from taskrunner.agent.ipc import frames
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.agent.ipc.verdicts import Exit
 from taskrunner.host.cgroups import Groups
-from taskrunner.host.process import kill_descendants
+from taskrunner.host.process import become_subreaper
 
+if TYPE_CHECKING:
+    from taskrunner.agent.forks.forkserver import MakeRoles
+
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+#: How long the server waits for a first request before it loads what attempts need.
+_AGENT_STARTS_IN_S = 1.0
 _LOST = Exit(status=None, error="the fork server is gone", lost=True)
 
 
@@ -80,7 +88,7 @@ class Children:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            ForkServer.main(theirs, make_roles, groups)
+            _serve(theirs, make_roles, groups)
         theirs.close()
         return cls(ours, pid)
 
@@ -125,6 +133,8 @@ class Children:
 
     def end_orphans(self) -> None:
         """End what a server that died has left: this process, a subreaper, adopts it."""
+        from taskrunner.host.process_tree import kill_descendants
+
         kill_descendants()
 
     def close(self) -> None:
@@ -147,3 +157,22 @@ class Children:
             del self._alive[child_id]
             usage = Usage(**facts.pop("usage", {}))
             child.ended(Exit(usage=usage, **facts))
+
+
+def _serve(control: socket.socket, make_roles: MakeRoles, groups: Groups | None) -> NoReturn:
+    try:
+        os.setsid()
+        become_subreaper()
+        for number in _IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        # A child may be told to end before it has set out: blocked, the signal waits for it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        # All that follows takes time, for which the agent's first poll would wait.
+        select.select([control], [], [], _AGENT_STARTS_IN_S)
+
+        from taskrunner.agent.forks.forkserver import ForkServer
+
+        ForkServer.main(control, make_roles, groups)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)

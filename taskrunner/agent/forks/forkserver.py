@@ -30,7 +30,8 @@ from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.host.cgroups import Group, Groups, Used
-from taskrunner.host.process import become_subreaper, kill_descendants, kill_tree, oom_kills
+from taskrunner.host.process import oom_kills
+from taskrunner.host.process_tree import kill_descendants, kill_tree
 
 #: What a child does: it gets the request's payload, and the descriptor sent along, if any.
 Role = Callable[[bytes, int | None], None]
@@ -39,7 +40,6 @@ MakeRoles = Callable[[], Mapping[str, Role]]
 _GONE_WITHIN_S = 2.0
 #: How long a process is kept ready; a hand-out that is begun at all is begun sooner.
 _READY_FOR_S = 10.0
-_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,12 +94,6 @@ class ForkServer:
             os._exit(code)
 
     def _prepare(self) -> None:
-        os.setsid()
-        become_subreaper()
-        for number in _IGNORED:
-            signal.signal(number, signal.SIG_IGN)
-        # A child may be told to end before it has set out: blocked, the signal waits for it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._woken.setblocking(False)
         self._wakeup.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -107,6 +101,7 @@ class ForkServer:
         # Objects made so far are never freed, so that a collection does not copy their pages.
         gc.collect()
         gc.freeze()
+        gc.enable()  # an agent starts without
 
     def _serve(self) -> None:
         while True:

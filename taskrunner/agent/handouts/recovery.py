@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-import psutil
-
 from taskrunner.agent.handouts.attempt import AttemptServices, read_result, ship_logs
 from taskrunner.agent.handouts.scratch import remove_scratch
 from taskrunner.agent.ipc import verdicts
@@ -22,7 +20,6 @@ from taskrunner.agent.journal.journal import Entry, Journal
 from taskrunner.clock import Clock
 from taskrunner.errors import UnknownTask, WireError
 from taskrunner.host.cgroups import Groups
-from taskrunner.host.process import kill_tree
 from taskrunner.host.process_start import process_start_id
 from taskrunner.logs import get_logger
 from taskrunner.wire.api import Verdict
@@ -138,9 +135,11 @@ def end_leftovers(entries: Iterable[Entry]) -> int:
     """Kill what still runs of these hand-outs: by process, and by the mark in the environment."""
     found = {pid for entry in entries if (pid := _alive(entry)) is not None}
     found |= set(_marked({entry.mark for entry in entries}))
-    for pid in found:
-        kill_tree(pid)
     if found:
+        from taskrunner.host.process_tree import kill_tree
+
+        for pid in found:
+            kill_tree(pid)
         log.warning("ended what the last run had left", processes=len(found))
     return len(found)
 
@@ -153,6 +152,10 @@ def _alive(entry: Entry) -> int | None:
 
 
 def _marked(marks: set[str]) -> Iterable[int]:
+    if not marks:
+        return
+    import psutil  # an agent that has nothing to settle starts without it
+
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.environ().get(MARK) in marks:

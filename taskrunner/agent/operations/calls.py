@@ -19,10 +19,8 @@ from taskrunner.errors import (
     UnknownTask,
 )
 from taskrunner.metrics import Counters
-from taskrunner.wire.api import Call, R, Request
-from taskrunner.wire.inputs import PollForTaskInput
-from taskrunner.wire.operations import operation_of
-from taskrunner.wire.outputs import PollForTaskOutput
+from taskrunner.wire.api import Call, R, Request, operation_of
+from taskrunner.wire.runner_messages import PollForTaskInput, PollForTaskOutput
 
 #: The first that fits counts: some derive from others.
 _OUTCOMES: Mapping[type[Exception], str] = {

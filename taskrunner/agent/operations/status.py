@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psutil
-
 from taskrunner import __version__
 from taskrunner.agent.ipc.progress import progress_of
 from taskrunner.agent.operations.calls import PollState
@@ -219,6 +217,8 @@ def _iso(moment: datetime) -> str:
 
 
 def _process() -> dict[str, float]:
+    import psutil  # not before somebody asks
+
     own = psutil.Process()
     with own.oneshot():
         cpu, (most_fds, _) = own.cpu_times(), own.rlimit(psutil.RLIMIT_NOFILE)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from taskrunner.errors import InvalidRequest
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
-from taskrunner.wire.inputs import (
+from taskrunner.wire.runner_messages import (
     PollForTaskInput,
-    ReportTaskProgressInput,
-    ReportTaskRunnerHeartbeatInput,
-    SetTaskStatusInput,
-)
-from taskrunner.wire.outputs import (
     PollForTaskOutput,
+    ReportTaskProgressInput,
     ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatInput,
     ReportTaskRunnerHeartbeatOutput,
+    SetTaskStatusInput,
     SetTaskStatusOutput,
 )
 

@@ -14,19 +14,17 @@ from taskrunner.agent.lifecycle import Threads
 from taskrunner.model.document import Field, PipelineObject, Ref, Value
 from taskrunner.model.task import Task
 from taskrunner.wire.api import Verdict
-from taskrunner.wire.inputs import (
+from taskrunner.wire.runner import RunnerApi
+from taskrunner.wire.runner_messages import (
     PollForTaskInput,
-    ReportTaskProgressInput,
-    ReportTaskRunnerHeartbeatInput,
-    SetTaskStatusInput,
-)
-from taskrunner.wire.outputs import (
     PollForTaskOutput,
+    ReportTaskProgressInput,
     ReportTaskProgressOutput,
+    ReportTaskRunnerHeartbeatInput,
     ReportTaskRunnerHeartbeatOutput,
+    SetTaskStatusInput,
     SetTaskStatusOutput,
 )
-from taskrunner.wire.runner import RunnerApi
 
 T = TypeVar("T")
 

@@ -15,7 +15,6 @@ from taskrunner.errors import Canceled, ErrorId, TaskError
 from taskrunner.host.process import (
     Command,
     Filter,
-    kill_tree,
     oom_kills,
     raise_descriptor_limit,
     signal_name,
@@ -110,18 +109,6 @@ def test_what_a_command_left_running_does_not_hold_its_output_open(tmp_path: Pat
     environ = {**os.environ, "PYTHONPATH": str(Path(taskrunner.__file__).parents[1])}
     subprocess.run([sys.executable, "-c", HELD_OPEN], cwd=tmp_path, env=environ, check=True)
     assert (tmp_path / "out").read_text() == "out\n"
-
-
-def test_a_tree_is_killed_with_those_who_left_the_group() -> None:
-    script = "setsid sh -c 'echo $$; sleep 1000' & echo $$; wait"
-    process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert all(int(process.stdout.readline()) for _ in range(2))
-    kill_tree(process.pid)
-    assert process.wait(30) == -9
-    assert process.stdout.read() == ""  # ends only when the last holder of the pipe is gone
-    process.stdout.close()
-    kill_tree(process.pid)  # gone already: no error
 
 
 def test_signals_have_names() -> None:

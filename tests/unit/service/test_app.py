@@ -34,8 +34,9 @@ from taskrunner.service.store.database import Store
 from taskrunner.service.store.runners import load_refused, load_runners
 from taskrunner.service.wakeups import WorkReady
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.inputs import CreatePipelineInput, PollForTaskInput
-from taskrunner.wire.outputs import CreatePipelineOutput, PollForTaskOutput
+from taskrunner.wire.inputs import CreatePipelineInput
+from taskrunner.wire.outputs import CreatePipelineOutput
+from taskrunner.wire.runner_messages import PollForTaskInput, PollForTaskOutput
 from taskrunner.wire.user_agent import RunnerFacts
 from tests.unit.service import asgi
 

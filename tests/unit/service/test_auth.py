@@ -12,8 +12,9 @@ from taskrunner.service.auth_keys import ROLES, Key
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.wire.faults import AccessDenied, BadSignature, MissingAuthentication
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.inputs import ActivatePipelineInput, ListPipelinesInput, PollForTaskInput
+from taskrunner.wire.inputs import ActivatePipelineInput, ListPipelinesInput
 from taskrunner.wire.operations import OPERATIONS
+from taskrunner.wire.runner_messages import PollForTaskInput
 
 KEY = Key(
     id="AKRUNNER",

@@ -21,9 +21,9 @@ from taskrunner.testing import FakeClock, ServiceInProcess
 from taskrunner.wire.endpoint import parse_endpoint
 from taskrunner.wire.faults import AccessDenied, UnknownClient
 from taskrunner.wire.http import HttpReply, HttpRequest, TransportError
-from taskrunner.wire.inputs import PollForTaskInput
 from taskrunner.wire.keys import FixedKeys, Keys
 from taskrunner.wire.machine_keys import KEY_HEADER
+from taskrunner.wire.runner_messages import PollForTaskInput
 from taskrunner.wire.signing import SigV4Signer
 from tests.unit.service.asgi import HOST, Caller
 

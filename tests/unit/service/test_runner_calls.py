@@ -13,7 +13,7 @@ from taskrunner.service.store.rows import RefusedPollRow
 from taskrunner.testing import FakeClock
 from taskrunner.wire.faults import AccessDenied, UnknownClient
 from taskrunner.wire.http import HttpRequest
-from taskrunner.wire.inputs import PollForTaskInput
+from taskrunner.wire.runner_messages import PollForTaskInput
 from taskrunner.wire.user_agent import DOCTOR, RunnerFacts
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKIA1/20260213/us-east-1/datapipeline/aws4_request, x"

@@ -23,12 +23,10 @@ from taskrunner.wire.inputs import (
     ActivatePipelineInput,
     CreatePipelineInput,
     DeactivatePipelineInput,
-    PollForTaskInput,
     PutPipelineDefinitionInput,
     QueryObjectsInput,
-    SetTaskStatusInput,
 )
-from taskrunner.wire.outputs import PollForTaskOutput
+from taskrunner.wire.runner_messages import PollForTaskInput, PollForTaskOutput, SetTaskStatusInput
 from taskrunner.wire.structures import Operator, Query, Selector, Tag
 
 PUT = PutPipelineDefinitionInput(

@@ -14,19 +14,17 @@ from taskrunner.errors import (
 )
 from taskrunner.wire.api import R, Request
 from taskrunner.wire.budgets import budget_of
-from taskrunner.wire.inputs import (
-    ListPipelinesInput,
+from taskrunner.wire.inputs import ListPipelinesInput
+from taskrunner.wire.retrying import RetryingCalls
+from taskrunner.wire.runner_messages import (
     PollForTaskInput,
+    PollForTaskOutput,
     ReportTaskProgressInput,
+    ReportTaskProgressOutput,
     ReportTaskRunnerHeartbeatInput,
     SetTaskStatusInput,
-)
-from taskrunner.wire.outputs import (
-    PollForTaskOutput,
-    ReportTaskProgressOutput,
     SetTaskStatusOutput,
 )
-from taskrunner.wire.retrying import RetryingCalls
 from tests.unit.wire.fakes import FixedClock
 
 GONE = ServiceUnreachable("gone")

@@ -11,9 +11,9 @@ from taskrunner.errors import CallRefused, NotAuthorized, ServiceFault, UsageErr
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.testing import ServiceInProcess
+from taskrunner.wire.api import operation_of
 from taskrunner.wire.http import HttpReply, HttpRequest
 from taskrunner.wire.inputs import ListPipelinesInput
-from taskrunner.wire.operations import operation_of
 from tests.contract.v1 import V1
 from tests.unit.service.worlds import ON_DEMAND, T, shell
 from tests.unit.wire.fakes import client_answering
