@@ -168,11 +168,15 @@ def _serve(control: socket.socket, make_roles: MakeRoles, groups: Groups | None)
         # A child may be told to end before it has set out: blocked, the signal waits for it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         # All that follows takes time, for which the agent's first poll would wait.
-        select.select([control], [], [], _AGENT_STARTS_IN_S)
-
+        if select.select([control], [], [], _AGENT_STARTS_IN_S)[0] and _ended(control):
+            os._exit(0)
         from taskrunner.agent.forks.forkserver import ForkServer
 
         ForkServer.main(control, make_roles, groups)
     except BaseException:
         traceback.print_exc()
     os._exit(1)
+
+
+def _ended(control: socket.socket) -> bool:
+    return not control.recv(1, socket.MSG_PEEK)
