@@ -38,6 +38,10 @@ COMMANDS = {
         "The log of an attempt, followed while it runs.",
     ),
     "rerun": ("taskrunner.cli.operators.changes:rerun", "Begin ended instances again."),
+    "bulk": (
+        "taskrunner.cli.operators.bulk:bulk",
+        "Pause, resume, activate or rerun many pipelines at once.",
+    ),
     "backfill": (
         "taskrunner.cli.operators.backfills:backfill",
         "Run periods that lie in the past.",

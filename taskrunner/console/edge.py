@@ -34,6 +34,7 @@ from taskrunner.service.replies import new_request_id
 from taskrunner.service.sessions import SessionOver, Sessions, visitors
 from taskrunner.service.v1.edge import EdgeParts, status_of
 from taskrunner.service.v1.route import named_parts
+from taskrunner.service.v1.text_file import TextFile, text_response
 from taskrunner.wire.faults import AccessDenied
 
 #: A form is small; a definition that is put has the limit of its operation.
@@ -45,11 +46,12 @@ _WORTH_PACKING = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a page answers: HTML, or where to go on."""
+    """What a page answers: HTML, a file to be kept, or where to go on."""
 
     html: str = ""
     status: int = 200
     go_to: str = ""
+    file: TextFile | None = None
     #: Beside the headers that every page has.
     headers: Mapping[str, str] | None = None
 
@@ -230,7 +232,7 @@ class _Endpoint(Answering):
             sessions=parts.sessions,
             session=session or "",
         )
-        response = await self._carried_out(permit, visit, packed=_takes_gzip(request))
+        response = await self._carried_out(permit, visit, request)
         if fresh and session is not None:
             parts.cookies.set_session(request, response, session)
         return response
@@ -245,14 +247,18 @@ class _Endpoint(Answering):
             raise AccessDenied("this form is of another session: load the page anew")
         return form, given
 
-    async def _carried_out(self, permit: Permit, visit: Visit, *, packed: bool) -> Response:
+    async def _carried_out(self, permit: Permit, visit: Visit, request: Request) -> Response:
         handler, request_id = self._page.handler, new_request_id()
+        pool, packed = self.parts.edge.pool, _takes_gzip(request)
 
         def work() -> Response:
             try:
                 # Here and not on the loop: to compress a large page takes milliseconds.
                 with shown_in(visit.zone):
                     answer = handler(visit)
+                if (file := answer.file) is not None:
+                    told = page_headers()
+                    return text_response(file, pool, permit.holder, told, method=request.method)
                 return _response(answer, is_part=visit.is_part, packed=packed)
             except ServiceFault:
                 raise
@@ -267,7 +273,7 @@ class _Endpoint(Answering):
             finally:
                 self.parts.pace.spent(time.thread_time() - begin)
 
-        return await self.parts.edge.pool.run(permit.holder, measured if visit.is_part else work)
+        return await pool.run(permit.holder, measured if visit.is_part else work)
 
     def refused(self, request: Request, fault: ServiceFault) -> Response:
         is_part = request.headers.get("hx-request") == "true"

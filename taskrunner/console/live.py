@@ -49,7 +49,10 @@ class _Page:
 
 
 class Live:
-    """The pages that are open, by what they show: a pipeline, or (its account) all pipelines."""
+    """The pages that are open, by what they show.
+
+    A pipeline (`of`), that with its alarms (`alarms=1`), or (the visitor's account) all pipelines.
+    """
 
     def __init__(self, parts: ConsoleParts, *, look_s: float = LOOK_S) -> None:
         self._parts = parts
@@ -84,7 +87,8 @@ class Live:
             return PlainTextResponse(
                 "too many pages are open\n", status_code=503, headers={"retry-after": "60"}
             )
-        key = ("pipeline", pipeline_id) if pipeline_id else ("account", permit.caller.account)
+        kind = "alarms" if request.query_params.get("alarms") == "1" else "pipeline"
+        key = (kind, pipeline_id) if pipeline_id else ("account", permit.caller.account)
         known = request.headers.get("last-event-id", "")
         if request.query_params.get("fresh") == "1" and not known:
             known = self._mark_of_fresh(key)
@@ -200,4 +204,6 @@ class Live:
             for kind, of in keys:
                 if kind == "account":
                     found[kind, of] = mark_store.account_mark(conn, of)
+                elif kind == "alarms" and (mark := mark_store.alarms_mark(conn, of)) is not None:
+                    found[kind, of] = mark
         return found

@@ -14,7 +14,6 @@ from taskrunner.console.pages.actions import (
     activate,
     activate_form,
     backfill,
-    bulk,
     deactivate_form,
     plan,
 )
@@ -24,11 +23,17 @@ from taskrunner.console.pages.alarms import alarms
 from taskrunner.console.pages.alarms import retry as retry_alarms
 from taskrunner.console.pages.audit import audit
 from taskrunner.console.pages.audit import of_pipeline as audit_of_pipeline
+from taskrunner.console.pages.backfills import backfills
+from taskrunner.console.pages.backfills import change as change_backfill
+from taskrunner.console.pages.backfills import of_pipeline as backfills_of_pipeline
+from taskrunner.console.pages.backfills import one as one_backfill
+from taskrunner.console.pages.bulk import bulk
 from taskrunner.console.pages.compare import compare
 from taskrunner.console.pages.definition import definition
 from taskrunner.console.pages.definition import file as definition_file
 from taskrunner.console.pages.graph import graph
 from taskrunner.console.pages.instance import instance
+from taskrunner.console.pages.log import file as log_file
 from taskrunner.console.pages.log import log
 from taskrunner.console.pages.log_search import log_search
 from taskrunner.console.pages.pipeline import grid, pipeline, run, runs
@@ -41,6 +46,7 @@ from taskrunner.service.sessions import Sessions
 from taskrunner.service.v1.edge import EdgeParts
 
 _PIPELINE = "/p/{pipeline_id}"
+_BACKFILL = f"{_PIPELINE}/backfills/{{backfill_id}}"
 _INSTANCE = f"{_PIPELINE}/i/{{instance_id}}"
 
 PAGES: Sequence[Page] = (
@@ -49,6 +55,7 @@ PAGES: Sequence[Page] = (
     Page(path="/agents", handler=agents),
     Page(path="/agents/do/{verb}", handler=order_agents, method="POST"),
     Page(path="/audit", handler=audit),
+    Page(path="/backfills", handler=backfills),
     Page(path="/settings", handler=settings),
     Page(path="/settings/end-session", handler=end_session, method="POST"),
     Page(path=_PIPELINE, handler=pipeline),
@@ -68,12 +75,16 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/activate", handler=activate, method="POST"),
     Page(path=f"{_PIPELINE}/deactivate", handler=deactivate_form),
     Page(path=f"{_PIPELINE}/backfill", handler=backfill),
+    Page(path=f"{_PIPELINE}/backfills", handler=backfills_of_pipeline),
+    Page(path=_BACKFILL, handler=one_backfill),
+    Page(path=f"{_BACKFILL}/do/{{verb}}", handler=change_backfill, method="POST"),
     Page(path=f"{_PIPELINE}/plan/{{verb}}", handler=plan, method="POST"),
     Page(path=f"{_PIPELINE}/do/{{verb}}", handler=act, method="POST"),
     Page(path="/bulk/{verb}", handler=bulk, method="POST"),
     Page(path=_INSTANCE, handler=instance),
     Page(path=f"{_INSTANCE}/{{number}}", handler=instance),
     Page(path=f"{_INSTANCE}/{{number}}/log", handler=log),
+    Page(path=f"{_INSTANCE}/{{number}}/log/file", handler=log_file),
     Page(path=f"{_INSTANCE}/{{number}}/log/search", handler=log_search),
 )
 

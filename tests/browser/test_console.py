@@ -102,6 +102,13 @@ def made(site: Site) -> dict[str, str]:
             for row in alarm_store.load_alarms(conn, found["failed"]):
                 given_up = {"status": AlarmStatus.FAILED, "tries": 12, "error": "not reached"}
                 alarm_store.update_alarm(conn, row, **given_up)
+        # Of a pipeline of its own: nothing of it runs, so that it stays as it is.
+        past = [scheduled(maxActiveInstances="1"), schedule(), shell("Past", workerGroup="nobody")]
+        found["past"] = v1.pipeline("of the past", past)
+        v1.did(f"/pipelines/{found['past']}/cancel", component=["Past"])
+        span = {"first": "2026-02-13T02:00:00Z", "last": "2026-02-13T03:00:00Z"}
+        asked = v1.did(f"/pipelines/{found['past']}/backfill", **span, redo="all", reason=NASTY)
+        found["backfill"] = asked["backfill_id"]
         v1.did(f"/pipelines/{found['failed']}/pause")
         v1.did(f"/pipelines/{found['failed']}/resume")
         return found
@@ -138,6 +145,10 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "deactivate": f"/p/{made['hourly']}/deactivate",
         "backfill": f"/p/{made['hourly']}/backfill?first=2026-02-13T02:00&last=2026-02-13T04:00"
         "&redo=all",
+        "backfills": "/backfills",
+        "pipeline-backfills": f"/p/{made['past']}/backfills",
+        "one-backfill": f"/p/{made['past']}/backfills/{made['backfill']}",
+        "backfill-cancel": f"/p/{made['past']}/backfills/{made['backfill']}?sure=cancel",
         "instance": f"/p/{failed}/i/{instance}",
         "log": f"/p/{failed}/i/{instance}/1/log",
         "log-lines": f"/p/{failed}/i/{instance}/2/log?offset=7000",
@@ -387,6 +398,7 @@ def test_nothing_that_others_say_becomes_markup_or_runs(
     paths += [f"/p/{key}/{tab}" for tab in tabs]
     paths.append(f"/p/{key}/i/{quote(one['id'], safe='@:')}")
     paths.append(f"/p/{made['failed']}/i/{quote(made['instance'])}/2/log/search?text=img")
+    paths += ["/backfills", f"/p/{made['past']}/backfills/{made['backfill']}"]
     for path in paths:
         window.to(path)
         window.page.wait_for_timeout(50)

@@ -10,8 +10,10 @@ from datetime import timedelta
 import pytest
 from starlette.routing import Route
 
-from taskrunner.console.pages.actions import BULK, OF_INSTANCES, OF_PIPELINE
+from taskrunner.console.pages.actions import OF_INSTANCES, OF_PIPELINE
 from taskrunner.console.pages.agents import ORDERS
+from taskrunner.console.pages.backfills import OF_BACKFILL
+from taskrunner.console.pages.bulk import BULK
 from taskrunner.console.sign_in import ENTER_PATH, TICKET_PATH
 from taskrunner.console.table import PAGES
 from taskrunner.console.visit import form_token
@@ -260,6 +262,69 @@ def test_many_pipelines_are_changed_after_a_look(
     assert operator.post("/bulk/explode", operator.own_form(ids=ids)).status == 404
 
 
+def test_all_that_match_are_changed_a_portion_at_a_time(
+    world: ServiceInProcess, operator: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskrunner.console.pages.bulk.PORTION", 2)
+    names = [f"of bi {number}" for number in range(5)]
+    ids = {name: V1(world).pipeline(name, TWO, tags={"team": "bi"}) for name in names}
+    ids["other"] = V1(world).pipeline("other", TWO)
+    page = operator.follow("/?filter=tag:team%3Dbi&limit=1")
+    assert "all 5 that match" in page
+    form = operator.own_form(every="true", filter="tag:team=bi", to="/?filter=tag:team%3Dbi")
+    assert operator.post("/bulk/pause", form).status == 200
+    assert "Pause: 5 pipelines" in operator.page
+    assert "and 3 more" in operator.page
+    assert "taskrunner bulk pause --tag team=bi" in operator.page
+    assert paused(world) == set()
+    press(operator, "Do it")
+    for done in (2, 4):
+        assert f"{done} of 5 " in operator.page
+        assert len(paused(world)) == done
+        assert "data-goes-on" in operator.page
+        portion = operator.form_of("Go on with the next")
+        assert operator.post(*portion).status == 200
+    assert "5 of 5 " in operator.page
+    assert "It is done." in operator.page
+    assert paused(world) == set(names)
+    # A portion that is sent twice counts once.
+    again = operator.post(*portion)
+    assert again.headers["location"] == "/?filter=tag:team%3Dbi&done=again"
+    operator.follow("/")
+    form_of_all = operator.own_form(every="true", filter="")
+    assert operator.post("/bulk/resume", form_of_all).status == 200
+    assert "Resume: 6 pipelines" in operator.page
+    assert "taskrunner bulk resume --every" in operator.page
+    operator.follow("/")
+    wrong = operator.own_form(every="true", filter="owner:me")
+    assert operator.post("/bulk/resume", wrong).status == 400
+
+
+def test_what_could_not_be_changed_of_many_is_told_at_the_end(
+    world: ServiceInProcess, operator: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskrunner.console.pages.bulk.PORTION", 1)
+    wrong = [ON_DEMAND, {"id": "X", "type": "ShellCommandActivity"}]
+    V1(world).pipeline("a <b>", wrong, activate=False)
+    V1(world).pipeline("c", TWO, activate=False)
+    operator.follow("/")
+    form = operator.own_form(every="true", filter="", sure="true", to="/")
+    assert operator.post("/bulk/activate", form).status == 200
+    assert operator.post(*operator.form_of("Go on with the next")).status == 200
+    assert "2 of 2 " in operator.page
+    assert "1 pipeline could not be changed" in operator.page
+    assert "a &lt;b&gt;: " in operator.page
+    world.settle()
+    assert [one["state"] for one in V1(world).got("/pipelines", sort="name")["pipelines"]] == [
+        "PENDING",
+        "SCHEDULED",
+    ]
+
+
+def paused(world: ServiceInProcess) -> set[str]:
+    return {one["name"] for one in V1(world).got("/pipelines", state="PAUSED")["pipelines"]}
+
+
 # -- who is refused ----------------------------------------------------------------------
 
 
@@ -280,6 +345,8 @@ def posts(made: str) -> dict[str, dict[str, object]]:
     for verb in OF_PIPELINE:
         found[f"/p/{made}/do/{verb}"] = {}
     found[f"/p/{made}/do/backfill"] = {"first": moment, "last": moment}
+    for verb in OF_BACKFILL:
+        found[f"/p/{made}/backfills/bf-1/do/{verb}"] = {}
     for verb in BULK:
         found[f"/bulk/{verb}"] = {"ids": [made]}
     return found

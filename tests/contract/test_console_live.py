@@ -17,10 +17,12 @@ from taskrunner.console import live as live_module
 from taskrunner.console.cookies import Cookies
 from taskrunner.console.edge import ConsoleParts
 from taskrunner.console.live import Live
+from taskrunner.model.states import AlarmStatus
 from taskrunner.service.app import EdgeSettings, create_app
 from taskrunner.service.auth import Authenticator, NoAuthenticator, SigV4Authenticator
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.sessions import IDLE_LIFE, Sessions
+from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store.marks import marks
 from taskrunner.service.v1.edge import EdgeParts
 from taskrunner.testing import ServiceInProcess
@@ -29,7 +31,7 @@ from tests.contract.stores import STORES
 from tests.contract.v1 import KEYS, V1
 from tests.servers import postgresql_database
 from tests.unit.service import asgi
-from tests.unit.service.worlds import ON_DEMAND, shell
+from tests.unit.service.worlds import ON_DEMAND, alarm, ref, shell
 
 TWO = [ON_DEMAND, shell("A"), shell("B", after="A")]
 
@@ -158,6 +160,39 @@ def test_a_mark_is_another_one_with_every_change_that_a_page_shows(
     changed("rerun")
     V1(world).did(f"/pipelines/{made}/finish", ids=[first["id"]])
     changed("finished")
+
+
+def test_a_page_of_alarms_is_told_when_nothing_but_an_alarm_has_changed(
+    world: ServiceInProcess,
+) -> None:
+    made = V1(world).pipeline(
+        "orders", [ON_DEMAND, alarm("Page"), shell("A", onSuccess=ref("Page"))]
+    )
+    world.work_off()
+    watch = Watch(world)
+
+    async def main() -> None:
+        async with (
+            watch.stream(f"of={made}&alarms=1") as alarms,
+            watch.stream(f"of={made}") as others,
+        ):
+            for events in (alarms, others):
+                assert (await anext(events)).startswith("retry: ")
+                assert "event: changed" in await anext(events)
+            waits = asyncio.create_task(_next(others))
+            with world.service.store.write() as conn:
+                (row,) = alarm_store.load_alarms(conn, made)
+                alarm_store.update_alarm(conn, row, status=AlarmStatus.FAILED, tries=12)
+            assert "event: changed" in await anext(alarms)
+            assert not waits.done()
+            waits.cancel()
+            await asyncio.gather(waits, return_exceptions=True)
+
+    run(watch, main)
+
+
+async def _next(events: AsyncIterator[str]) -> str:
+    return await anext(events)
 
 
 def test_a_page_that_comes_back_is_told_what_it_has_missed(world: ServiceInProcess) -> None:

@@ -112,3 +112,50 @@ def test_the_page_leads_from_a_line_to_its_place(logged: Logged, store: ServiceI
     assert "its end, as far as it is pushed" in visitor.page
     assert visitor.follow(f"{logged.page}/search")
     assert visitor.get(f"{logged.page}/search?stream=x&text=a").status == 400
+
+
+# -- a whole log as a file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "parts"])
+def test_a_whole_log_is_kept_as_a_file(
+    logged: Logged, store: ServiceInProcess, is_whole: bool
+) -> None:
+    if is_whole:
+        (logged.folder / whole_name("StdOutput")).write_bytes(gzip.compress(TEXT))
+        logged.end()
+    else:
+        for start, end in ((0, 5000), (5000, len(TEXT))):
+            name = part_name("StdOutput", start, end)
+            (logged.folder / name).write_bytes(gzip.compress(TEXT[start:end]))
+    answer = logged.v1.get(f"{logged.log}/file")
+    assert (answer.status, answer.body) == (200, TEXT)
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    visitor = Browser(app_of(store))
+    visitor.sign_in("viewer")
+    page = visitor.follow(f"{logged.page}?offset=0")
+    (address,) = re.findall(r'href="([^"]+)" download', page)
+    assert "taskrunner logs" in page
+    answer = visitor.get(html.unescape(address))
+    assert answer.body == TEXT
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="A_')
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_file_that_there_is_not_is_told_as_any_fault(
+    logged: Logged, store: ServiceInProcess
+) -> None:
+    assert logged.v1.get(f"{logged.log}/file").body == b""  # nothing was pushed yet
+    logged.end()
+    answer = logged.v1.get(f"{logged.log}/file")
+    assert (answer.status, "was not pushed" in answer.json["error"]["message"]) == (404, True)
+    assert logged.v1.get(f"{logged.log}/file", role="other").status == 404
+    assert logged.v1.get(f"{logged.log}/file", stream="passwd").status == 400
+    (logged.folder / whole_name("StdOutput")).write_bytes(b"no gzip at all")
+    assert logged.v1.get(f"{logged.log}/file").status == 404
+    visitor = Browser(app_of(store))
+    visitor.sign_in("viewer")
+    answer = visitor.get(f"{logged.page}/file")
+    assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")

@@ -291,7 +291,43 @@ def test_pipelines_are_changed_by_selection(v1: V1) -> None:
     assert found["well"] is None
     # One that cannot be does not keep the others from it.
     assert "cannot run" in found["unready"]
-    wrong_calls: list[dict[str, Any]] = [{}, {"ids": [broken], "name": "x"}]
+    wrong_calls: list[dict[str, Any]] = [
+        {},
+        {"ids": [broken], "name": "x"},
+        {"ids": [broken], "every": True},
+        {"ids": [broken], "limit": 1},
+        {"name": "x", "every": True},
+        {"every": True, "limit": 0},
+        {"every": True, "marker": "x"},
+    ]
     for asked in wrong_calls:
         assert v1.post("/bulk/pause", **asked).status == 400
     assert v1.post("/bulk/pause", role=OTHER, ids=[broken]).status == 404
+
+
+def test_all_that_match_are_changed_in_portions_and_each_of_them_once(v1: V1) -> None:
+    """Also where a change takes what it has changed out of the filter."""
+    names = [f"portion {number}" for number in range(5)]
+    for name in ("q", *reversed(names)):
+        v1.pipeline(name, TWO)
+    asked: dict[str, Any] = {"name": "portion", "state": ["SCHEDULED"], "limit": 2}
+    dry = v1.did("/bulk/pause", **asked, dry_run=True)
+    assert (len(dry["pipelines"]), dry["left"]) == (2, 3)
+    seen: list[str] = []
+    portions: list[int] = []
+    marker: dict[str, Any] = {}
+    while True:
+        found = v1.did("/bulk/pause", **asked, **marker)
+        seen += outcomes(found)
+        portions.append(found["left"])
+        if "marker" not in found:
+            break
+        marker = {"marker": found["marker"]}
+    assert seen == names
+    assert portions == [3, 1, 0]
+    assert v1.got("/pipelines", state="PAUSED")["total"] == 5
+    whole = v1.did("/bulk/resume", every=True)
+    assert list(outcomes(whole)) == [*names, "q"]
+    assert (whole["left"], "marker" in whole) == (0, False)
+    assert v1.got("/pipelines", state="PAUSED")["total"] == 0
+    assert outcomes(v1.did("/bulk/pause", role=OTHER, every=True)) == {}

@@ -109,6 +109,23 @@ def test_a_backfill_is_listed_with_who_and_why_and_how_far_it_is(v1: V1) -> None
     assert entry["after"] == f"backfill from {T}Z to {END}"
 
 
+def test_each_run_of_a_backfill_is_told_as_far_as_it_is_its(v1: V1) -> None:
+    made, key = begun(v1)
+    v1.world.conclude(v1.world.take())
+    runs = v1.got(f"/backfills/{key}/runs")["runs"]
+    assert [run["start"] for run in runs] == [f"{T}Z", "2026-02-13T03:00:00Z", END]
+    assert runs[0]["counts"] == {"FINISHED": 1, "WAITING_FOR_RUNNER": 1}
+    assert runs[2]["status"] == "WAITING"
+    v1.world.work_off()
+    # What another one has begun since is that one's.
+    again = v1.did(f"/pipelines/{made}/backfill", **SPAN, redo="all", component=["B"])
+    (first, *_) = v1.got(f"/backfills/{key}/runs")["runs"]
+    assert first["counts"] == {"FINISHED": 1}
+    (first, *_) = v1.got(f"/backfills/{again['backfill_id']}/runs")["runs"]
+    assert sum(first["counts"].values()) == 1
+    assert v1.get(f"/backfills/{key}/runs", role=OTHER).status == 404
+
+
 def test_what_a_backfill_begins_again_is_its_own_from_then_on(v1: V1) -> None:
     made, first = begun(v1)
     v1.world.work_off()

@@ -174,6 +174,7 @@ def test_a_pipeline_is_held(line: Line, tmp_path: Path) -> None:
         ("logs", "df-1", "A"),
         ("backfill", "df-1", "2026-01-01", "2026-01-02"),
         ("backfill", "list"),
+        ("bulk", "pause", "--every"),
         ("backfill", "pause", "bf-1"),
         ("pipelines", "list", "--late"),
         ("agents", "list"),
@@ -186,6 +187,37 @@ def test_a_pipeline_is_held(line: Line, tmp_path: Path) -> None:
 def test_what_only_ours_can_do_is_told(line: Line, args: tuple[str, ...]) -> None:
     line.run(*args, code=1)
     assert "has only the operations of AWS's API" in line.err
+
+
+def test_many_pipelines_are_changed_in_portions(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskrunner.cli.operators.bulk.PORTION", 2)
+    for name in ("one-alpha", "one-beta", "one-gamma"):
+        made = line.run("pipelines", "put", line.file(tmp_path, TWO, f"{name}.json")).strip()
+    line.run("pipelines", "activate", made)
+    table = line.run("bulk", "pause", "--every", "--dry-run")
+    assert [row.split()[0] for row in table.splitlines()[1:]] == [
+        "one-alpha",
+        "one-beta",
+        "one-gamma",
+    ]
+    assert "3 pipelines would be changed; 0 could not be" in line.err
+    assert len(line.json("bulk", "pause", "--every")["pipelines"]) == 3
+    assert len(line.json("pipelines", "list", "--state", "PAUSED")["pipelines"]) == 3
+    line.run("bulk", "resume", "--name", "alpha", "--state", "PAUSED")
+    assert len(line.json("pipelines", "list", "--state", "PAUSED")["pipelines"]) == 2
+    line.run("bulk", "resume", "one-beta", made)
+    assert line.json("pipelines", "list", "--state", "PAUSED")["pipelines"] == []
+    line.fail()
+    assert line.json("bulk", "rerun", "one-gamma", "--runs", "2")["pipelines"][0]["count"] == 1
+    for wrong in ((), ("one-beta", "--late"), ("--every", "--late")):
+        line.run("bulk", "pause", *wrong, code=2)
+    file = line.file(
+        tmp_path, [ON_DEMAND, {"id": "X", "type": "ShellCommandActivity"}], "wrong.json"
+    )
+    line.run("pipelines", "put", file, code=1)
+    assert "X" in line.run("bulk", "activate", "wrong", code=1)
 
 
 def test_a_backfill_shows_what_it_would_overwrite(line: Line, tmp_path: Path) -> None:

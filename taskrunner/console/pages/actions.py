@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from taskrunner.console.edge import Answer
 from taskrunner.console.once import once
@@ -31,17 +30,10 @@ OF_PIPELINE: Mapping[str, Handler] = {
     "resume": actions.resume,
     "deactivate": actions.deactivate,
 }
-BULK: Mapping[str, Handler] = {
-    "pause": actions.bulk_pause,
-    "resume": actions.bulk_resume,
-    "activate": actions.bulk_activate,
-    "rerun": actions.bulk_rerun,
-}
 #: The prefix of a parameter's value in a form.
 VALUE = "value-"
 #: What is told of a form that was sent before.
 AGAIN = "again"
-_RUNS_OF_BULK = 1
 
 
 def act(visit: Visit) -> Answer:
@@ -57,6 +49,8 @@ def _done(visit: Visit, back: str) -> Answer:
         return Answer(go_to=saying(back, verb))
     if verb == "backfill":
         done = visit.asked(changes.backfill_periods, _moments(visit.form), pipeline_id=key)
+        if done.backfill_id is not None:
+            back = addresses.backfill(key, done.backfill_id)
         return Answer(go_to=saying(back, f"{verb}:{done.count}"))
     if verb not in OF_INSTANCES:
         raise NotFound(f"there is no action {verb!r}")
@@ -77,7 +71,7 @@ def plan(visit: Visit) -> Answer:
         visit.form.get("ids", []),
         downstream=visit.field("downstream") == "true",
     )
-    return _planned(visit, page, f"{addresses.pipeline(key)}/do/{verb}")
+    return planned(visit, page, f"{addresses.pipeline(key)}/do/{verb}")
 
 
 def activate_form(visit: Visit) -> Answer:
@@ -151,30 +145,8 @@ def backfill(visit: Visit) -> Answer:
     )
 
 
-def bulk(visit: Visit) -> Answer:
-    """`POST /bulk/VERB`: first what would be done about the pipelines, then it is done."""
-    verb = visit.names["verb"]
-    if verb not in BULK:
-        raise NotFound(f"there is no action {verb!r} for many pipelines")
-    members: dict[str, Any] = {"runs": _RUNS_OF_BULK} if verb == "rerun" else {}
-    is_sure = visit.field("sure") == "true"
-    if not visit.form.get("ids"):
-        raise InvalidRequest("no pipeline was chosen")
-
-    def changed(dry_run: str) -> views.Plan:
-        found = visit.asked(BULK[verb], visit.form, dry_run=dry_run, **members)
-        return views.bulk_plan(verb, found)
-
-    if not is_sure:
-        return _planned(visit, changed("true"), f"/bulk/{verb}")
-    return once(
-        visit,
-        lambda: shown(visit, "done.html", plan=changed("false")),
-        again=Answer(go_to=saying(local(visit.field("to")), AGAIN)),
-    )
-
-
-def _planned(visit: Visit, page: views.Plan, address: str) -> Answer:
+def planned(visit: Visit, page: views.Plan, address: str) -> Answer:
+    """What would be done, with a button that sends the same form once more and does it."""
     hidden = [(name, text) for name, texts in visit.form.items() for text in texts]
     return shown(visit, "plan.html", plan=page, action=address, hidden=hidden)
 

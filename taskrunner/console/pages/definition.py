@@ -9,6 +9,7 @@ from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.service.v1.definition_shapes import Definition
 from taskrunner.service.v1.definitions import show_definition
+from taskrunner.service.v1.text_file import kept_as
 
 
 def definition(visit: Visit) -> Answer:
@@ -32,11 +33,9 @@ def file(visit: Visit) -> Answer:
     """The same as a file in the AWS CLI's form, to be kept."""
     found = _version(visit, visit.first("version", "latest"))
     name = f"{visit.names['pipeline_id']}-{found.version}.json"
-    # Ids come from others: what is no plain letter may mean something in a header.
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in name)
     headers = {
         "content-type": "application/json",
-        "content-disposition": f'attachment; filename="{plain}"',
+        "content-disposition": kept_as(name),
     }
     return Answer(html=text_of(found.definition) + "\n", headers=headers)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from taskrunner.console.edge import Answer
 from taskrunner.console.pages.answers import shown
 from taskrunner.console.views import addresses
-from taskrunner.console.views.logs import log_view
+from taskrunner.console.views.actions import command
+from taskrunner.console.views.logs import STREAMS, log_view
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import InvalidRequest
 from taskrunner.model.states import ATTEMPT_TERMINAL
 from taskrunner.service.v1.faults import NotFound, NotKept
 from taskrunner.service.v1.instances import show_instance
-from taskrunner.service.v1.logs import show_log
+from taskrunner.service.v1.logs import download_log, show_log
 from taskrunner.service.v1.pipelines import show_pipeline
 from taskrunner.service.v1.requests import LogName
 from taskrunner.service.v1.shapes import AttemptSummary, Instance
@@ -41,11 +42,21 @@ def log(visit: Visit) -> Answer:
             address,
             stream,
             found,
+            command=command("logs", key, attempt.id, "--stream", STREAMS[stream], "--all"),
             at_end=not (visit.first("offset") or visit.first("before")),
             running=attempt.status not in ATTEMPT_TERMINAL,
             problem=problem,
         ),
     )
+
+
+def file(visit: Visit) -> Answer:
+    """The whole log as a file."""
+    key, instance_id = visit.names["pipeline_id"], visit.names["instance_id"]
+    instance = visit.ask(show_instance, pipeline_id=key, instance_id=instance_id)
+    attempt = attempt_of(instance, visit.names["number"])
+    members = {"pipeline_id": key, "attempt_id": attempt.id, "stream": stream_of(visit)}
+    return Answer(file=visit.ask(download_log, **members))
 
 
 def stream_of(visit: Visit) -> LogName:

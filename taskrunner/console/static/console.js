@@ -187,6 +187,12 @@ function follow() {
   }, 1000 * growing.dataset.follow);
 }
 
+// What is done in portions goes on by itself; whoever leaves the page stops it.
+function goOn() {
+  const form = document.querySelector("form[data-goes-on]");
+  if (form) setTimeout(() => form.requestSubmit(), 300);
+}
+
 function toEnds() {
   document.querySelectorAll(".log.end").forEach((box) => { box.scrollTop = box.scrollHeight; });
 }
@@ -254,4 +260,4 @@ window.addEventListener("hashchange", markLine);
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("button:disabled").forEach((button) => { button.disabled = false; });
 });
-document.addEventListener("DOMContentLoaded", () => { toEnds(); begin(); enterWithTicket(); listen(); });
+document.addEventListener("DOMContentLoaded", () => { toEnds(); begin(); enterWithTicket(); listen(); goOn(); });

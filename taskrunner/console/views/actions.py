@@ -10,7 +10,7 @@ from taskrunner.console.views import addresses
 from taskrunner.console.views.moments import moment
 from taskrunner.console.views.words import Sign, plural, sign
 from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
-from taskrunner.service.v1.outcomes import BackfillPlan, BackfillRun, Changed, Outcomes
+from taskrunner.service.v1.outcomes import BackfillPlan, BackfillRun, Changed
 
 #: What is asked of /v1 about instances, and the words for it.
 VERBS: Mapping[str, str] = {"rerun": "Rerun", "cancel": "Cancel", "finish": "Mark finished"}
@@ -39,6 +39,9 @@ _TOLD: Mapping[str, str] = {
     "settings": "It is kept in this browser.",
     "no-zone": "There is no such time zone: nothing was changed.",
     "end-session": "That session is over.",
+    "pause-backfill": "Nothing new of it begins until it is resumed.",
+    "resume-backfill": "It goes on.",
+    "cancel-backfill": "What of it had not ended is canceled.",
     "again": "That form was sent before: it counts once.",
 }
 _ENDED = {str(status) for status in INSTANCE_TERMINAL}
@@ -75,6 +78,8 @@ class Plan:
     unchanged: int
     #: The same from a shell.
     command: str
+    #: Beyond those that are listed.
+    more: int = 0
 
 
 def choices(status: InstanceStatus) -> Sequence[Choice]:
@@ -138,27 +143,6 @@ def backfill_plan(pipeline_id: str, found: BackfillPlan, form: Mapping[str, list
         count=found.count,
         unchanged=len(found.runs) - found.count,
         command=command("backfill", pipeline_id, *words_of_it),
-    )
-
-
-def bulk_plan(verb: str, found: Outcomes) -> Plan:
-    """What a change of many pipelines would do."""
-    done = [one for one in found.pipelines if one.error is None]
-    return Plan(
-        title=f"{verb.capitalize()}: {plural(len(done), 'pipeline')}",
-        lines=[
-            PlanLine(
-                what=one.name,
-                address=addresses.pipeline(one.pipeline_id),
-                sign=sign("FAILED") if one.error else sign("SCHEDULED"),
-                why=one.error
-                or (plural(one.count, "instance") if one.count is not None else one.pipeline_id),
-            )
-            for one in found.pipelines
-        ],
-        count=len(done),
-        unchanged=len(found.pipelines) - len(done),
-        command="",
     )
 
 

@@ -24,6 +24,11 @@ def run(pipeline_id: str, start: datetime) -> str:
     return f"{pipeline(pipeline_id)}/run/{_part(at(start))}"
 
 
+def backfill(pipeline_id: str, backfill_id: str) -> str:
+    """A backfill of a pipeline."""
+    return f"{pipeline(pipeline_id, 'backfills')}/{_part(backfill_id)}"
+
+
 @lru_cache(maxsize=4096)
 def at(start: datetime) -> str:
     """A moment, as addresses have it."""

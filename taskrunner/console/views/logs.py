@@ -14,6 +14,12 @@ from taskrunner.service.v1.shapes import LogPage
 
 #: Agents push the parts of a log that grows about as often.
 FOLLOW_S = 5
+#: What `taskrunner logs --stream` calls them.
+STREAMS: Mapping[LogName, str] = {
+    LogName.OUTPUT: "stdout",
+    LogName.ERROR: "stderr",
+    LogName.ACTIVITY: "activity",
+}
 _WORDS: Mapping[LogName, str] = {
     LogName.OUTPUT: "Output",
     LogName.ERROR: "Errors",
@@ -61,6 +67,9 @@ class LogView:
     at_end: bool
     #: Every so many seconds an open page asks for the log's end anew; 0: it does not grow.
     follows: int
+    #: The address of all of it as a file, or nothing; and the same from a shell.
+    download: str
+    command: str
 
 
 def log_view(
@@ -68,6 +77,7 @@ def log_view(
     stream: LogName,
     found: LogPage | None,
     *,
+    command: str = "",
     at_end: bool = False,
     running: bool = False,
     problem: str = "",
@@ -111,6 +121,8 @@ def log_view(
         here=to(),
         at_end=at_end,
         follows=FOLLOW_S if found and at_end and running and not found.final else 0,
+        download=addresses.with_query(f"{address}/file", {}, stream=stream.value) if found else "",
+        command=command,
     )
 
 

@@ -33,7 +33,7 @@ _PIECE = 1 << 20
 #: A line that is longer is cut between two pages.
 _LONGEST_LINE = 64 << 10
 #: Compressed bytes that are read at most to come to a place.
-_MOST_READ = 512 << 20
+MOST_READ = 512 << 20
 
 
 class LogStore(Protocol):
@@ -88,7 +88,7 @@ class Log:
     """One log of an attempt, below the folder of all of them."""
 
     def __init__(
-        self, store: LogStore, folder: str, name: str, *, most_read: int = _MOST_READ
+        self, store: LogStore, folder: str, name: str, *, most_read: int = MOST_READ
     ) -> None:
         self._most_read = most_read
         self._store = store

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.states import InstanceStatus
-from taskrunner.service.store.tables import instances, pauses, pipelines
+from taskrunner.service.store.backfills import backfills
+from taskrunner.service.store.tables import alarms, instances, pauses, pipelines
 
 _I = instances.c
 #: What most instances of a large pipeline are, and what nothing becomes without having been
@@ -47,10 +48,43 @@ def marks(conn: Connection, pipeline_ids: Collection[str]) -> dict[str, str]:
         .where(pauses.c.pipeline_id.in_(wanted))
         .order_by(pauses.c.pipeline_id, pauses.c.object_id)
     )
-    for statement in (rows, counts, held):
+    asked = (
+        sa.select(
+            backfills.c.pipeline_id,
+            backfills.c.stage,
+            sa.func.count(),
+            sa.func.sum(backfills.c.begun),
+        )
+        .where(backfills.c.pipeline_id.in_(wanted))
+        .group_by(backfills.c.pipeline_id, backfills.c.stage)
+        .order_by(backfills.c.pipeline_id, backfills.c.stage)
+    )
+    for statement in (rows, counts, held, asked):
         for row in conn.execute(statement):
             found.setdefault(row[0], []).append(tuple(row[1:]))
     return {key: _digest(parts) for key, parts in found.items()}
+
+
+def alarms_mark(conn: Connection, pipeline_id: str) -> str | None:
+    """The mark of a pipeline with its alarms, which others than its instances change.
+
+    Nobody but a page of alarms asks for it: it looks at every alarm that is kept.
+    """
+    mark = marks(conn, [pipeline_id]).get(pipeline_id)
+    if mark is None:
+        return None
+    raised = (
+        sa.select(
+            alarms.c.status,
+            sa.func.count(),
+            sa.func.sum(alarms.c.tries),
+            sa.func.max(alarms.c.next_at),
+        )
+        .where(alarms.c.pipeline_id == pipeline_id)
+        .group_by(alarms.c.status)
+        .order_by(alarms.c.status)
+    )
+    return _digest([mark, [tuple(row) for row in conn.execute(raised)]])
 
 
 def account_mark(conn: Connection, account: str) -> str:

@@ -232,6 +232,12 @@ def runs_between(
     return _parts(conn, _PARTS.where(*_between(pipeline_id, first, last)))
 
 
+def runs_of_backfill(conn: Connection, pipeline_id: str, backfill_id: str) -> list[RunPart]:
+    """The runs of which a backfill has begun something, as far as it is its, newest first."""
+    own = (instances.c.pipeline_id == pipeline_id, instances.c.backfill_id == backfill_id)
+    return _parts(conn, _PARTS.where(*own))
+
+
 class CellRow(NamedTuple):
     """Of an instance what a grid shows: there may be tens of thousands."""
 

@@ -28,6 +28,7 @@ from taskrunner.service.v1.requests import (
     PauseObjects,
     Rerun,
 )
+from taskrunner.service.v1.scope import from_marker, to_marker
 from taskrunner.service.v1.shapes import State
 from taskrunner.wire.inputs import ActivatePipelineInput
 
@@ -143,7 +144,8 @@ def _each(
     `tries`: the change itself knows of dry runs.
     """
     outcomes = []
-    for row in _meant(service, caller, request):
+    meant, left = _meant(service, caller, request)
+    for row in meant:
         count, told = None, None
         if tries or not request.dry_run:
             try:
@@ -153,10 +155,22 @@ def _each(
         outcomes.append(
             Outcome(pipeline_id=row.pipeline_id, name=row.name, count=count, error=told)
         )
-    return Outcomes(dry_run=request.dry_run, pipelines=tuple(outcomes))
+    return Outcomes(
+        dry_run=request.dry_run,
+        pipelines=tuple(outcomes),
+        left=left,
+        marker=to_marker(*_place(meant[-1])) if left else None,
+    )
 
 
-def _meant(service: Service, caller: Caller, request: BulkPipelines) -> Sequence[PipelineRow]:
+def _meant(
+    service: Service, caller: Caller, request: BulkPipelines
+) -> tuple[Sequence[PipelineRow], int]:
+    """The pipelines, or a portion of them; and how many are left.
+
+    A portion is told from the next by its place in the order of names: what a change does to the
+    filters themselves leaves none out, and brings none twice.
+    """
     filters = OfPipelines(
         name=request.name,
         state=request.state,
@@ -166,11 +180,20 @@ def _meant(service: Service, caller: Caller, request: BulkPipelines) -> Sequence
         late=request.late,
     )
     if request.ids:
-        if filters != OfPipelines():
-            raise InvalidRequest("wanted ids or filters, not both")
-        return [service.pipeline(key, caller) for key in dict.fromkeys(request.ids)]
-    if filters == OfPipelines():
+        if filters != OfPipelines() or request.every or request.limit or request.marker:
+            raise InvalidRequest("wanted ids, or filters with limit and marker, not both")
+        return [service.pipeline(key, caller) for key in dict.fromkeys(request.ids)], 0
+    if (filters == OfPipelines()) is not request.every:
         raise InvalidRequest(
-            "say which pipelines: ids, or one of name, state, health, tag, group and late"
+            "say which pipelines: ids, or one of name, state, health, tag, group and late, or every"
         )
-    return chosen_pipelines(service, caller, filters)
+    rows: Sequence[PipelineRow] = chosen_pipelines(service, caller, filters)
+    if request.marker:
+        place = tuple(from_marker(request.marker, str, str))
+        rows = [row for row in rows if _place(row) > place]
+    meant = rows[: request.limit]
+    return meant, len(rows) - len(meant)
+
+
+def _place(row: PipelineRow) -> tuple[str, str]:
+    return row.name, row.pipeline_id

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from taskrunner.service.v1.requests import Redo
 from taskrunner.service.v1.schema import about
+from taskrunner.service.v1.shapes import Run
 
 
 class BackfillState(StrEnum):
@@ -55,4 +56,13 @@ class BackfillList:
     backfills: tuple[BackfillSummary, ...] = about("The page, newest first.")
     marker: str | None = about(
         "Ask for the next page with this; left out after the last one.", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillRuns:
+    """What has become of each run that a backfill has set going."""
+
+    runs: tuple[Run, ...] = about(
+        "The runs, oldest first; of each the instances that the backfill has begun last."
     )

@@ -10,11 +10,18 @@ from taskrunner.service import backfills
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.store import backfills as backfill_store
+from taskrunner.service.store import summaries
 from taskrunner.service.store.backfills import BackfillRow, BackfillStage, Progress
-from taskrunner.service.v1.backfill_shapes import BackfillList, BackfillState, BackfillSummary
+from taskrunner.service.v1.backfill_shapes import (
+    BackfillList,
+    BackfillRuns,
+    BackfillState,
+    BackfillSummary,
+)
 from taskrunner.service.v1.faults import NotFound
 from taskrunner.service.v1.requests import ListBackfills, OneBackfill, Redo
 from taskrunner.service.v1.route import Route
+from taskrunner.service.v1.runs import runs_of
 from taskrunner.service.v1.scope import check_scope, from_marker, looking_at, to_marker
 
 
@@ -47,6 +54,14 @@ def show_backfill(service: Service, caller: Caller, request: OneBackfill) -> Bac
     row = _one(service, caller, request.backfill_id)
     with service.store.read() as conn:
         return _summary(row, backfill_store.progress(conn, [row])[row.backfill_id])
+
+
+def list_backfill_runs(service: Service, caller: Caller, request: OneBackfill) -> BackfillRuns:
+    """The runs of a backfill; there are 1,000 at most."""
+    row = _one(service, caller, request.backfill_id)
+    with service.store.read() as conn:
+        parts = summaries.runs_of_backfill(conn, row.pipeline_id, row.backfill_id)
+    return BackfillRuns(runs=runs_of(reversed(parts)))
 
 
 def pause_backfill(service: Service, caller: Caller, request: OneBackfill) -> BackfillSummary:
@@ -139,6 +154,15 @@ BACKFILL_ROUTES: tuple[Route, ...] = (
         reply=BackfillSummary,
         handler=show_backfill,
         summary="One backfill, and how far it has come.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/runs",
+        action="DescribePipelines",
+        request=OneBackfill,
+        reply=BackfillRuns,
+        handler=list_backfill_runs,
+        summary="What has become of each run that a backfill has set going.",
     ),
     Route(
         method="POST",

@@ -29,6 +29,7 @@ from taskrunner.service.traces import answering, name_route, tell_message
 from taskrunner.service.v1.faults import NotFound, WrongMethod
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.schema import from_texts, read, write
+from taskrunner.service.v1.text_file import TextFile, text_response
 from taskrunner.tracing import Span, Tracing
 from taskrunner.wire.faults import (
     AccessDenied,
@@ -91,15 +92,14 @@ class V1Edge:
     async def _respond(self, scope: Scope, call: Incoming, request_id: str) -> Response:
         try:
             with answering(self._parts.tracing) as span:
-                answer = await self._answer(scope, call, request_id, span)
-            return _reply(answer, 200, request_id)
+                return await self._answer(scope, call, request_id, span)
         except ServiceFault as fault:
             response = _refusal(fault, request_id)
             if not await call.passed_over(fault):
                 response.headers["connection"] = "close"
             return response
 
-    async def _answer(self, scope: Scope, call: Incoming, request_id: str, span: Span) -> bytes:
+    async def _answer(self, scope: Scope, call: Incoming, request_id: str, span: Span) -> Response:
         route, given = self._found(scope)
         name_route(span, route.operation, route.method, route.path)
         parts, headers = self._parts, call.headers
@@ -124,11 +124,15 @@ class V1Edge:
             message = _message(route, given, request.query, body)
             route.check(permit, message)
             tell_message(span, message)
-            return await parts.pool.run(permit.holder, self._work(route, permit, message))
+            found = await parts.pool.run(permit.holder, self._work(route, permit, message))
         except (ServiceFault, ClientGone):
             raise
         except Exception as error:
             raise fault_of(error, operation=route.operation, request_id=request_id) from error
+        if isinstance(found, bytes):
+            return _reply(found, 200, request_id)
+        told = _headers(request_id)
+        return text_response(found, parts.pool, permit.holder, told, method=scope["method"])
 
     def _found(self, scope: Scope) -> tuple[Route, Mapping[str, str]]:
         """The route, and what the path says. Raises NotFound or WrongMethod."""
@@ -147,13 +151,18 @@ class V1Edge:
         takes = ", ".join(sorted({route.method for route, _ in matching}))
         raise WrongMethod(f"{path} does not take {method}: wanted {takes}")
 
-    def _work(self, route: Route, permit: Permit, message: Any) -> Callable[[], bytes]:
-        def work() -> bytes:
+    def _work(self, route: Route, permit: Permit, message: Any) -> Callable[[], bytes | TextFile]:
+        def found() -> Any:
             service = self._parts.service
             with acting(permit.actor(route.action, service.clock.now())):
-                return write(route.handler(service, permit.caller, message))
+                return route.handler(service, permit.caller, message)
+
+        def work() -> bytes:
+            return write(found())
 
         proof, pipeline_id = permit.proof, getattr(message, "pipeline_id", None)
+        if route.reply is TextFile:
+            return found
         if proof is None or route.method == "GET":
             return work
         return lambda: self._parts.replays.answer(proof, route.action, pipeline_id, work)
@@ -199,14 +208,17 @@ def _body(body: bytes) -> dict[str, Any]:
 
 
 def _reply(body: bytes, status: int, request_id: str) -> Response:
-    headers = {
-        "content-type": "application/json",
+    headers = {**_headers(request_id), "content-type": "application/json"}
+    return Response(body, status_code=status, headers=headers)
+
+
+def _headers(request_id: str) -> dict[str, str]:
+    return {
         "x-request-id": request_id,
         # What is shown may be for the holder of one key only.
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
     }
-    return Response(body, status_code=status, headers=headers)
 
 
 def _refusal(fault: ServiceFault, request_id: str) -> Response:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from taskrunner.service.v1.requests import LogName
 from taskrunner.service.v1.schema import about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadLog:
+    """A whole log of an attempt."""
+
+    pipeline_id: str = about("The pipeline's id.")
+    attempt_id: str = about("The attempt's id.")
+    stream: LogName = about("Which log.", default=LogName.OUTPUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

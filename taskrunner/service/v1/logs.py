@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,17 @@ from taskrunner.secret import Secret
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.logs.kept import KeptLog
-from taskrunner.service.logs.pages import Before, Log, NotGzip, Page, TooFar
+from taskrunner.service.logs.pages import MOST_READ, Before, Log, NotGzip, Page, TooFar
 from taskrunner.service.logs.places import open_logs
 from taskrunner.service.logs.search import Search
 from taskrunner.service.runtime import moment
 from taskrunner.service.v1.faults import NotKept
 from taskrunner.service.v1.instances import one_attempt, one_instance
-from taskrunner.service.v1.log_shapes import LogMatch, LogMatches
+from taskrunner.service.v1.log_shapes import DownloadLog, LogMatch, LogMatches
 from taskrunner.service.v1.requests import SearchLog, ShowLog
 from taskrunner.service.v1.scope import from_marker, looking_at, to_marker
 from taskrunner.service.v1.shapes import LogPage
+from taskrunner.service.v1.text_file import TextFile
 
 #: Of a log, so many bytes are looked through for an answer: about a second of work.
 _SEARCHED_AT_ONCE = 64 << 20
@@ -96,6 +97,30 @@ def search_log(service: Service, caller: Caller, request: SearchLog) -> LogMatch
     )
 
 
+def download_log(service: Service, caller: Caller, request: DownloadLog) -> TextFile:
+    """A whole log, as far as it is pushed; of what runs, up to now."""
+    place = _place(service, caller, request)
+    with _readable(place, request.stream):
+        log = _log(service, place, request.stream, most_read=_FARTHEST)
+    pieces = _pieces(place, request.stream, log)
+    # Here, where it can still be said that it cannot be read.
+    first = next(pieces, b"")
+    attempt = place.attempt.attempt_id.removeprefix("@")
+    name = f"{attempt}-{request.stream}{'' if '.' in request.stream else '.log'}"
+    return TextFile(name=name, pieces=_from(first, pieces))
+
+
+def _pieces(place: _Place, stream: str, log: Log | KeptLog) -> Generator[bytes]:
+    with _readable(place, stream):
+        for _, text in log.pieces(0, _FARTHEST):
+            yield text
+
+
+def _from(first: bytes, rest: Generator[bytes]) -> Generator[bytes]:
+    yield first
+    yield from rest
+
+
 @contextmanager
 def _readable(place: _Place, stream: str) -> Iterator[None]:
     """Raises NotKept, with words for people, where a log cannot be read."""
@@ -113,7 +138,7 @@ def _readable(place: _Place, stream: str) -> Iterator[None]:
         ) from error
 
 
-def _place(service: Service, caller: Caller, request: ShowLog | SearchLog) -> _Place:
+def _place(service: Service, caller: Caller, request: ShowLog | SearchLog | DownloadLog) -> _Place:
     with looking_at(service, caller, request.pipeline_id) as (conn, pipeline, _):
         attempt = one_attempt(conn, pipeline.pipeline_id, request.attempt_id)
         row = one_instance(conn, pipeline.pipeline_id, attempt.instance_id)
@@ -141,12 +166,14 @@ def _place(service: Service, caller: Caller, request: ShowLog | SearchLog) -> _P
     )
 
 
-def _log(service: Service, place: _Place, stream: str) -> Log | KeptLog:
+def _log(
+    service: Service, place: _Place, stream: str, *, most_read: int = MOST_READ
+) -> Log | KeptLog:
     """One of an attempt's logs. Raises NotKept where the attempt is over and there are none."""
     over = place.attempt.status in ATTEMPT_TERMINAL
     if place.is_kept:
         return KeptLog(Path(place.folder) / stream, final=over)
-    log = Log(open_logs(service.settings.logs), str(place.folder), stream)
+    log = Log(open_logs(service.settings.logs), str(place.folder), stream, most_read=most_read)
     if not log.any and over:
         raise NotKept(
             f"no log of {place.attempt.attempt_id} is in {place.shown}: it was not pushed yet, "

@@ -9,6 +9,7 @@ from typing import Any
 from taskrunner import __version__
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.schema import Member, member_schema, members, object_schema, referred
+from taskrunner.service.v1.text_file import TextFile
 
 _SIGNED: dict[str, list[str]] = {"sigv4": []}
 _ERROR = "Error"
@@ -57,7 +58,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The answer.",
-                "content": _json({"$ref": f"#/components/schemas/{route.reply.__name__}"}),
+                "content": _content(route),
             },
             "default": {
                 "description": "An error.",
@@ -70,6 +71,12 @@ def _operation(route: Route) -> dict[str, Any]:
         required = bool(body.get("required"))
         found["requestBody"] = {"required": required, "content": _json(body)}
     return found
+
+
+def _content(route: Route) -> dict[str, Any]:
+    if route.reply is TextFile:
+        return {"text/plain": {"schema": {"type": "string"}}}
+    return _json({"$ref": f"#/components/schemas/{route.reply.__name__}"})
 
 
 def _parameters(route: Route) -> list[Member]:
@@ -91,7 +98,8 @@ def _parameter(route: Route, member: Member) -> dict[str, Any]:
 
 
 def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
-    classes = {cls for route in routes for cls in referred(route.reply)}
+    replies = {route.reply for route in routes} - {TextFile}
+    classes = {cls for reply in replies for cls in referred(reply)}
     for route in routes:
         classes |= {cls for cls in referred(route.request) if cls is not route.request}
     return {cls.__name__: object_schema(cls) for cls in sorted(classes, key=lambda c: c.__name__)}

@@ -107,4 +107,8 @@ class Outcomes:
     """What came of each pipeline."""
 
     dry_run: bool = about("Whether nothing was done.")
-    pipelines: tuple[Outcome, ...] = about("Each that was named, or met the filters.")
+    pipelines: tuple[Outcome, ...] = about("Each that was named, or met the filters, by name.")
+    left: int = about("How many more meet the filters, beyond these.", default=0)
+    marker: str | None = about(
+        "Ask for those beyond with this; left out when there are none.", default=None
+    )

@@ -352,6 +352,14 @@ class BulkPipelines(OfPipelines):
     """Pipelines: those that are named, or that meet every filter."""
 
     ids: tuple[str, ...] = about("These pipelines.", default=(), most=5000)
+    every: bool = about("All of the account, without a filter.", default=False)
+    limit: int | None = about(
+        "Of those that meet the filters, so many by this call; left out: all of them.",
+        default=None,
+        least=1,
+        most=5000,
+    )
+    marker: str | None = about("The marker of the answer before, for those beyond.", default=None)
     dry_run: bool = about(_DRY_RUN, default=False)
 
 

@@ -123,7 +123,11 @@ def _runs(conn: Connection, pipeline_id: str, starts: Sequence[datetime]) -> tup
     if not starts:
         return ()
     parts = summaries.runs_between(conn, pipeline_id, starts[-1], starts[0])
-    waiting = waiting_starts(conn, pipeline_id)
+    return runs_of(parts, waiting_starts(conn, pipeline_id))
+
+
+def runs_of(parts: Iterable[RunPart], waiting: Collection[datetime] = ()) -> tuple[Run, ...]:
+    """The runs that these are parts of, in their order."""
     by_start: dict[datetime, list[RunPart]] = {}
     for part in parts:
         by_start.setdefault(part.start, []).append(part)

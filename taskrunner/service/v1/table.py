@@ -24,6 +24,7 @@ from taskrunner.service.v1 import (
     schedule,
     schedule_shapes,
     shapes,
+    text_file,
     why,
 )
 from taskrunner.service.v1.backfills import BACKFILL_ROUTES
@@ -127,6 +128,15 @@ ROUTES: tuple[Route, ...] = (
         reply=log_shapes.LogMatches,
         handler=logs.search_log,
         summary="Lines of a log of an attempt that have a text.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_PIPELINE}/attempts/{{attempt_id}}/log/file",
+        action="DescribeObjects",
+        request=log_shapes.DownloadLog,
+        reply=text_file.TextFile,
+        handler=logs.download_log,
+        summary="A whole log of an attempt as a text, however long it is.",
     ),
     Route(
         method="GET",
