@@ -37,7 +37,7 @@ from taskrunner.service.v1.route import named_parts
 from taskrunner.service.v1.text_file import TextFile, text_response
 from taskrunner.wire.faults import AccessDenied
 
-#: A form is small; a definition that is put has the limit of its operation.
+#: Most forms are small.
 MOST_OF_FORM = 2 * 1024 * 1024
 _SIGN_IN = "/console/enter"
 #: A grid of many cells says the same again and again.
@@ -67,6 +67,8 @@ class Page:
     path: str
     handler: PageHandler
     method: str = "GET"
+    #: Bytes of its form.
+    most: int = MOST_OF_FORM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +243,7 @@ class _Endpoint(Answering):
         self, request: Request, call: Incoming, session: str | None
     ) -> tuple[Mapping[str, list[str]], str]:
         """The form of a POST, and its token. Raises AccessDenied where it is not the visitor's."""
-        form = await self.form(request, call, MOST_OF_FORM)
+        form = await self.form(request, call, self._page.most)
         given = (form.pop("form_token", None) or [""])[0]
         if session is None or not is_form_token(given, session):
             raise AccessDenied("this form is of another session: load the page anew")

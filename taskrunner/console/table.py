@@ -31,6 +31,8 @@ from taskrunner.console.pages.bulk import bulk
 from taskrunner.console.pages.compare import compare
 from taskrunner.console.pages.definition import definition
 from taskrunner.console.pages.definition import file as definition_file
+from taskrunner.console.pages.edit import edit as edit_definition
+from taskrunner.console.pages.edit import put as put_definition
 from taskrunner.console.pages.graph import graph
 from taskrunner.console.pages.instance import instance
 from taskrunner.console.pages.log import file as log_file
@@ -42,9 +44,13 @@ from taskrunner.console.pages.schedule import schedule
 from taskrunner.console.pages.settings import end_session, settings
 from taskrunner.console.pages.waiting import of_pipeline, waiting
 from taskrunner.console.sign_in import sign_in_routes
+from taskrunner.service.auth import PUT
+from taskrunner.service.bodies import body_limit
 from taskrunner.service.sessions import Sessions
 from taskrunner.service.v1.edge import EdgeParts
 
+#: In a form every other character of JSON is written as three.
+_MOST_OF_DEFINITION = 2 * body_limit(PUT)
 _PIPELINE = "/p/{pipeline_id}"
 _BACKFILL = f"{_PIPELINE}/backfills/{{backfill_id}}"
 _INSTANCE = f"{_PIPELINE}/i/{{instance_id}}"
@@ -67,6 +73,13 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/waiting", handler=of_pipeline),
     Page(path=f"{_PIPELINE}/definition", handler=definition),
     Page(path=f"{_PIPELINE}/definition/file", handler=definition_file),
+    Page(path=f"{_PIPELINE}/definition/edit", handler=edit_definition),
+    Page(
+        path=f"{_PIPELINE}/definition/edit",
+        handler=put_definition,
+        method="POST",
+        most=_MOST_OF_DEFINITION,
+    ),
     Page(path=f"{_PIPELINE}/schedule", handler=schedule),
     Page(path=f"{_PIPELINE}/alarms", handler=alarms),
     Page(path=f"{_PIPELINE}/alarms/retry", handler=retry_alarms, method="POST"),

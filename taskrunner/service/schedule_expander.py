@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -80,17 +80,26 @@ class ScheduleExpander:
             start_of_run = schedules[ON_DEMAND_ID].start
             queue_run(conn, self.pipeline.pipeline_id, start_of_run, self.pipeline.active_version)
             return
-        schedules = self._schedules(now)
         if selection is not None:
+            schedules = self._schedules(now)
             self._make(conn, schedules, selection.pick(self._uses(schedules), now), now)
             return
         held = pipeline_store.load_schedules(conn, self.pipeline.pipeline_id)
-        known = {row.schedule_id: row.next_index for row in held}
-        rows = [
-            self._row(schedule, self._come_to(schedule, known.get(schedule_id), now), start)
-            for schedule_id, schedule in schedules.items()
-        ]
+        rows = self.begun(held, now, start)
         pipeline_store.replace_schedules(conn, self.pipeline.pipeline_id, rows)
+
+    def begun(
+        self, held: Iterable[ScheduleRow], now: datetime, start: datetime | None = None
+    ) -> list[ScheduleRow]:
+        """Where an activation has each schedule go on; `held`: how far they have come.
+
+        Raises DefinitionError for a bad schedule.
+        """
+        known = {row.schedule_id: row.next_index for row in held}
+        return [
+            self._row(schedule, self._come_to(schedule, known.get(schedule_id), now), start)
+            for schedule_id, schedule in self._schedules(now).items()
+        ]
 
     def advance(self, conn: Connection, row: ScheduleRow, now: datetime, most: int) -> int:
         """Make the instances of the periods of one schedule that have begun by now.

@@ -106,7 +106,7 @@ def made(site: Site) -> dict[str, str]:
         past = [scheduled(maxActiveInstances="1"), schedule(), shell("Past", workerGroup="nobody")]
         found["past"] = v1.pipeline("of the past", past)
         v1.did(f"/pipelines/{found['past']}/cancel", component=["Past"])
-        span = {"first": "2026-02-13T02:00:00Z", "last": "2026-02-13T03:00:00Z"}
+        span = dict.fromkeys(("first", "last"), "2026-02-13T02:00:00Z")
         asked = v1.did(f"/pipelines/{found['past']}/backfill", **span, redo="all", reason=NASTY)
         found["backfill"] = asked["backfill_id"]
         v1.did(f"/pipelines/{found['failed']}/pause")
@@ -141,6 +141,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "definition": f"/p/{made['nasty']}/definition",
         "definition-marks": f"/p/{made['edited']}/definition",
         "definition-diff": f"/p/{made['edited']}/definition?version=2&against=1",
+        "definition-edit": f"/p/{made['nasty']}/definition/edit",
         "activate": f"/p/{failed}/activate",
         "deactivate": f"/p/{made['hourly']}/deactivate",
         "backfill": f"/p/{made['hourly']}/backfill?first=2026-02-13T02:00&last=2026-02-13T04:00"
@@ -461,6 +462,61 @@ def test_a_line_that_was_found_is_shown_where_it_stands(look: Opened, made: dict
     line = window.page.locator(".line.named")
     assert line.inner_text().strip("# \n") == "row 180 was refused"
     assert line.is_visible()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without"])
+def test_a_definition_is_edited_checked_and_put(look: Opened, site: Site, scripts: bool) -> None:
+    objects = [CASCADE, shell("A", command="echo one", workerGroup="nobody")]
+    key = site.do(lambda v1: v1.pipeline(f"edited number {next(_NUMBERS)}", objects))
+    window = look(java_script_enabled=scripts).to(f"/p/{key}/definition")
+    page = window.page
+    page.get_by_role("link", name="Edit …").click()
+    text = page.input_value("textarea")
+    page.fill("textarea", text.replace('"echo one"', '"#{wrong"'))
+    page.get_by_role("button", name="Check").click()
+    assert "1 error" in window.text()
+    if scripts:
+        assert window.violations() == []
+        assert window.sticks_out() == 0
+        window.shot("definition-checked")
+        # From what is wrong to its place in the text.
+        page.locator("a[data-line]").first.click()
+        at = page.evaluate("document.activeElement.selectionStart")
+        line = page.input_value("textarea")[:at].count("\n") + 1
+        assert line == int(page.locator("a[data-line]").first.get_attribute("data-line") or 0)
+    page.fill("textarea", text.replace('"echo one"', '"echo two"'))
+    page.get_by_role("button", name="Put it").click()
+    assert "It was changed since it was checked" in window.text()
+    page.get_by_role("button", name="Put it").click()
+    page.wait_for_url(re.compile("/definition"))
+    assert "It is put as the latest version" in window.text()
+    assert "echo two" in window.text()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without"])
+def test_all_that_match_are_changed_portion_by_portion(
+    look: Opened, site: Site, monkeypatch: pytest.MonkeyPatch, scripts: bool
+) -> None:
+    monkeypatch.setattr("taskrunner.console.pages.bulk.PORTION", 2)
+    number = next(_NUMBERS)
+
+    def make(v1: V1) -> None:
+        for name in ("one", "two", "three"):
+            v1.pipeline(f"bulk {number} {name}", [CASCADE, shell("A", workerGroup="nobody")])
+
+    site.do(make)
+    window = look(java_script_enabled=scripts).to("/?filter=" + quote(f"'bulk {number}'"))
+    window.page.get_by_label("all 3 that match").check()
+    window.page.get_by_role("button", name="Pause …").click()
+    assert "Pause: 3 pipelines" in window.text()
+    window.page.get_by_role("button", name="Do it").click()
+    if not scripts:
+        assert "2 of 3" in window.text()
+        window.page.get_by_role("button", name="Go on with the next").click()
+    window.page.get_by_text("It is done.").wait_for()
+    assert "3 of 3" in window.text()
+    paused = site.do(lambda v1: v1.got("/pipelines", name=f"bulk {number}", state="PAUSED"))
+    assert paused["total"] == 3
 
 
 def test_the_checks_are_those_that_were_published() -> None:

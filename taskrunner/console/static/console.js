@@ -193,6 +193,20 @@ function goOn() {
   if (form) setTimeout(() => form.requestSubmit(), 300);
 }
 
+// From what is wrong to its place in the text that is edited.
+function toPlace(event) {
+  const link = event.target.closest("a[data-line]");
+  const box = document.querySelector(".editor textarea");
+  if (!link || !box) return;
+  event.preventDefault();
+  const lines = box.value.split("\n");
+  const before = lines.slice(0, link.dataset.line - 1).reduce((sum, line) => sum + line.length + 1, 0);
+  const at = before + Number(link.dataset.column) - 1;
+  box.focus();
+  box.setSelectionRange(at, at);
+  box.scrollTop = box.scrollHeight * (link.dataset.line / lines.length) - box.clientHeight / 2;
+}
+
 function toEnds() {
   document.querySelectorAll(".log.end").forEach((box) => { box.scrollTop = box.scrollHeight; });
 }
@@ -244,6 +258,7 @@ function submitted(event) {
 
 document.addEventListener("keydown", pressed);
 document.addEventListener("mouseover", pointed);
+document.addEventListener("click", toPlace);
 document.addEventListener("submit", switchTheme);
 document.addEventListener("submit", submitted);
 document.addEventListener("visibilitychange", () => {

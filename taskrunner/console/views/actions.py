@@ -42,6 +42,7 @@ _TOLD: Mapping[str, str] = {
     "pause-backfill": "Nothing new of it begins until it is resumed.",
     "resume-backfill": "It goes on.",
     "cancel-backfill": "What of it had not ended is canceled.",
+    "put": "It is put as the latest version. Activate the pipeline to have it run by it.",
     "again": "That form was sent before: it counts once.",
 }
 _ENDED = {str(status) for status in INSTANCE_TERMINAL}

@@ -16,7 +16,7 @@ from taskrunner.errors import DefinitionError
 from taskrunner.model.reader import read_document
 from taskrunner.service.v1.definition_shapes import Definition, Finding, Severity
 
-_SIGNS: Mapping[Severity, Sign] = {
+SIGNS: Mapping[Severity, Sign] = {
     Severity.ERROR: Sign("✕", "error", "bad"),
     Severity.WARNING: Sign("!", "warning", "wait"),
 }
@@ -103,7 +103,7 @@ def definition_page(
         marks=marks,
         counts=[
             (shown, count)
-            for shown in _SIGNS.values()
+            for shown in SIGNS.values()
             if (count := sum(mark.sign is shown for mark in marks))
         ],
         lines=[
@@ -153,7 +153,7 @@ def _marks(text: str, findings: Sequence[Finding]) -> Iterator[Mark]:
         if found.id and not line:
             where = f"{found.id}: {where}"
         yield Mark(
-            sign=_SIGNS[found.severity],
+            sign=SIGNS[found.severity],
             message=f"{where}{found.message}",
             code=found.code,
             line=line,

@@ -33,7 +33,9 @@ def put_pipeline_definition(
 ) -> PutPipelineDefinitionOutput:
     """Replace a definition; one with errors is stored too, but cannot be activated."""
     service.pipeline(request.pipeline_id, caller)
-    version = service.change_definition(request.pipeline_id, partial(_filled, _given(request)))
+    version = service.change_definition(
+        request.pipeline_id, partial(filled, given_definition(request))
+    )
     definition = service.loaded(request.pipeline_id, version).definition
     report = _report(service, request.pipeline_id, definition)
     return PutPipelineDefinitionOutput(
@@ -52,7 +54,7 @@ def validate_pipeline_definition(
     """
     stored = _stored(service, caller, request.pipeline_id)
     shown = mask(stored) if stored else None
-    report = _report(service, request.pipeline_id, _filled(_given(request), shown))
+    report = _report(service, request.pipeline_id, filled(given_definition(request), shown))
     return ValidatePipelineDefinitionOutput(
         errored=bool(report.errors),
         validation_errors=_errors(report),
@@ -105,7 +107,7 @@ def _stored(
     return service.definition(pipeline_id, version) if number else None
 
 
-def _given(
+def given_definition(
     request: PutPipelineDefinitionInput | ValidatePipelineDefinitionInput,
 ) -> Definition:
     """The definition of a request. Raises InvalidRequest where a field is empty."""
@@ -118,7 +120,7 @@ def _given(
     return definition
 
 
-def _filled(definition: Definition, stored: Definition | None) -> Definition:
+def filled(definition: Definition, stored: Definition | None) -> Definition:
     """The definition with the stored secrets in place of their masks."""
     return replace(unmask(definition, stored), source=None)
 

@@ -36,6 +36,8 @@ class Finding:
     message: str = about("What was found, and what is wanted.")
     id: str | None = about("The object or the parameter that it is about.", default=None)
     field: str | None = about("The field of that.", default=None)
+    line: int | None = about("In a text that was given: its line, from 1.", default=None)
+    column: int | None = about("The column in that line, from 1.", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

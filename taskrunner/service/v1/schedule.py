@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
 
@@ -13,6 +13,7 @@ from taskrunner.errors import DefinitionError
 from taskrunner.model.schedule import Occurrence, Schedule, ScheduleType, runs_at
 from taskrunner.model.states import InstanceStatus, PipelineState
 from taskrunner.service.callers import Caller
+from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.engine import Service
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import summaries
@@ -51,12 +52,9 @@ def show_schedule(service: Service, caller: Caller, request: ShowSchedule) -> Sc
             known.schedule_id: known
             for known in pipeline_store.load_schedules(conn, row.pipeline_id)
         }
-        planned = heapq.merge(
-            *(
-                _planned(schedule, styles[key], _come_to(row, progress.get(key)), now)
-                for key, schedule in schedules.items()
-            ),
-            key=lambda period: (period.start, period.schedule_id),
+        planned = _merged(
+            _planned(schedule, styles[key], _come_to(row, progress.get(key)), now)
+            for key, schedule in schedules.items()
         )
         return ScheduleOverview(
             version=version,
@@ -66,6 +64,27 @@ def show_schedule(service: Service, caller: Caller, request: ShowSchedule) -> Sc
             planned=tuple(islice(planned, request.n)),
             not_run=_not_run(conn, row, schedules, progress, request.n),
         )
+
+
+def planned_periods(
+    row: PipelineRow,
+    loaded: LoadedDefinition,
+    progress: Iterable[ScheduleRow],
+    now: datetime,
+    most: int,
+) -> tuple[PlannedPeriod, ...]:
+    """The next periods of a definition whose schedules have come so far. Raises DefinitionError."""
+    schedules = loaded.schedules(row.first_activated_at or now)
+    found = _merged(
+        _planned(schedules[known.schedule_id], loaded.styles(known.schedule_id), known, now)
+        for known in progress
+        if known.schedule_id in schedules
+    )
+    return tuple(islice(found, most))
+
+
+def _merged(parts: Iterable[Iterator[PlannedPeriod]]) -> Iterator[PlannedPeriod]:
+    return heapq.merge(*parts, key=lambda period: (period.start, period.schedule_id))
 
 
 def _come_to(row: PipelineRow, known: ScheduleRow | None) -> ScheduleRow | None:

@@ -28,6 +28,7 @@ from taskrunner.service.v1 import (
     why,
 )
 from taskrunner.service.v1.backfills import BACKFILL_ROUTES
+from taskrunner.service.v1.edits import EDIT_ROUTES
 from taskrunner.service.v1.route import Route
 
 _PIPELINE = "/v1/pipelines/{pipeline_id}"
@@ -275,6 +276,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Run periods of the past; dry, tell each and what it would overwrite.",
     ),
     *BACKFILL_ROUTES,
+    *EDIT_ROUTES,
     Route(
         method="POST",
         path=f"{_PIPELINE}/alarms/retry",

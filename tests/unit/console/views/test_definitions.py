@@ -34,7 +34,7 @@ def version(number: int, *findings: Finding, active: int = 1, **changes: Any) ->
     )
 
 
-def finding(severity: Severity = Severity.ERROR, **about: str) -> Finding:
+def finding(severity: Severity = Severity.ERROR, **about: Any) -> Finding:
     return Finding(severity=severity, code="some-code", message="it is wrong", **about)
 
 
