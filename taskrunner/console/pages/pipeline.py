@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from taskrunner.console.edge import Answer
 from taskrunner.console.pages.answers import instances_of_run, moment_of, pipeline_of, shown
 from taskrunner.console.views import addresses
 from taskrunner.console.views.grid import grid_page
 from taskrunner.console.views.pipelines import line
-from taskrunner.console.views.runs import bars, run_line
+from taskrunner.console.views.runs import bars, more_of_run, run_line
 from taskrunner.console.visit import Visit
+from taskrunner.service.v1.run_detail import show_run
 from taskrunner.service.v1.runs import list_runs, show_grid, show_states
 
 #: A run has so many instances on a page.
@@ -60,15 +59,17 @@ def run(visit: Visit) -> Answer:
     start = moment_of(visit.names["start"])
     found = pipeline_of(visit)
     instances = instances_of_run(visit, start)
-    structure = visit.ask(show_grid, pipeline_id=key, until=start + timedelta(seconds=1), n=1)
-    lines = [run_line(key, one, visit.now) for one in structure.runs if one.start == start]
+    detail = None
+    if instances.instances:
+        detail = visit.ask(show_run, pipeline_id=key, start=start)
     return shown(
         visit,
         "run.html",
         pipeline=found,
         line=line(found.summary),
         start=start,
-        run=lines[0] if lines else None,
-        bars=bars(key, instances.instances, visit.now),
+        run=run_line(key, detail.run, visit.now) if detail else None,
+        bars=bars(key, instances.instances, visit.now, detail),
+        more_of_it=more_of_run(key, detail, visit.now) if detail else None,
         more=instances.marker is not None,
     )

@@ -58,7 +58,7 @@ def alarms_page(
 ) -> AlarmsPage:
     """The page of an answer."""
     path = addresses.pipeline(pipeline_id, "alarms")
-    lines = [_line(pipeline_id, alarm) for alarm in found.alarms]
+    lines = [alarm_line(pipeline_id, alarm) for alarm in found.alarms]
     return AlarmsPage(
         lines=lines,
         statuses=[(status, sign.word) for status, sign in SIGNS.items()],
@@ -68,7 +68,8 @@ def alarms_page(
     )
 
 
-def _line(pipeline_id: str, alarm: Alarm) -> AlarmLine:
+def alarm_line(pipeline_id: str, alarm: Alarm) -> AlarmLine:
+    """An alarm of the list."""
     return AlarmLine(
         id=alarm.id,
         raised=alarm.raised,

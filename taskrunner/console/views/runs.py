@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.console.views import addresses
+from taskrunner.console.views.alarms import AlarmLine, alarm_line
+from taskrunner.console.views.logs import size
 from taskrunner.console.views.moments import took
-from taskrunner.console.views.words import Sign, sign
+from taskrunner.console.views.words import Sign, plural, sign
+from taskrunner.service.v1.run_shapes import RunDetail
 from taskrunner.service.v1.shapes import InstanceSummary, Run
 
 #: The width of the drawing of a run's instances, in units of its own.
@@ -51,6 +54,61 @@ class Bar:
     #: Where its bar begins and how long it is, of WIDTH.
     left: float
     width: float
+    #: It is on the critical path.
+    critical: bool = False
+    #: `1,200 rows, 3.2 MB`, or nothing.
+    written: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriticalLine:
+    """A step of the critical path."""
+
+    address: str
+    component_id: str
+    length: str
+    #: How long after the step before it began, where that is a second or more.
+    waited: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreOfRun:
+    """What is told of a run beside its instances."""
+
+    path: Sequence[CriticalLine]
+    #: `1,200 rows, 3.2 MB` of all together, or nothing.
+    written: str
+    alarms: Sequence[AlarmLine]
+
+
+def more_of_run(pipeline_id: str, found: RunDetail, now: datetime) -> MoreOfRun:
+    """The critical path of a run, what it has written, and its alarms."""
+    path: list[CriticalLine] = []
+    before: datetime | None = None
+    for step in found.critical_path:
+        waited = (step.began - before).total_seconds() if before else 0.0
+        path.append(
+            CriticalLine(
+                address=addresses.instance(pipeline_id, step.instance_id),
+                component_id=step.component_id,
+                length=took((step.ended or now) - step.began),
+                waited=took(waited) if waited >= 1 else "",
+            )
+        )
+        before = step.ended
+    return MoreOfRun(
+        path=path,
+        written=written(*(found.total.get(key) for key in ("rows", "bytes", "files"))),
+        alarms=[alarm_line(pipeline_id, alarm) for alarm in found.alarms],
+    )
+
+
+def written(rows: int | None, amount: int | None, files: int | None) -> str:
+    """What was written, as people say it."""
+    told = [plural(rows, "row")] if rows is not None else []
+    told += [size(amount)] if amount is not None else []
+    told += [plural(files, "file")] if files is not None else []
+    return ", ".join(told)
 
 
 def run_line(pipeline_id: str, run: Run, now: datetime) -> RunLine:
@@ -69,8 +127,15 @@ def run_line(pipeline_id: str, run: Run, now: datetime) -> RunLine:
     )
 
 
-def bars(pipeline_id: str, found: Sequence[InstanceSummary], now: datetime) -> Sequence[Bar]:
+def bars(
+    pipeline_id: str,
+    found: Sequence[InstanceSummary],
+    now: datetime,
+    detail: RunDetail | None = None,
+) -> Sequence[Bar]:
     """The instances of a run in the order in which they began, those that have not, last."""
+    critical = {step.instance_id for step in detail.critical_path} if detail else set()
+    told = {one.instance_id: one for one in detail.written} if detail else {}
     begun = [one.began for one in found if one.began]
     first = min(begun, default=now)
     last = max([one.ended or now for one in found if one.began], default=now)
@@ -95,6 +160,8 @@ def bars(pipeline_id: str, found: Sequence[InstanceSummary], now: datetime) -> S
             error_id=one.error_id or "",
             left=round(left, 1),
             width=round(max(length / whole * WIDTH, 2.0), 1) if began else 0.0,
+            critical=one.id in critical,
+            written=written(by.rows, by.bytes, by.files) if (by := told.get(one.id)) else "",
         )
 
     far = (1, now)

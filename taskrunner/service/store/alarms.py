@@ -15,7 +15,7 @@ from taskrunner.secret import is_secret
 from taskrunner.service.store.keyring import Keyring, keyring_of
 from taskrunner.service.store.records import fetch, insert_missing, is_row, key_of
 from taskrunner.service.store.rows import AlarmRow
-from taskrunner.service.store.tables import alarms
+from taskrunner.service.store.tables import alarms, instances
 
 
 def insert_alarm(conn: Connection, row: AlarmRow) -> None:
@@ -71,6 +71,22 @@ def find_alarms(
         at, alarm_id = before
         same = sa.and_(alarms.c.created_at == at, alarms.c.alarm_id < alarm_id)
         statement = statement.where(sa.or_(alarms.c.created_at < at, same))
+    return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
+
+
+def of_run(conn: Connection, pipeline_id: str, start: datetime, limit: int) -> list[AlarmRow]:
+    """Alarms that the instances of a run have raised, the newest first."""
+    statement = (
+        sa.select(alarms)
+        .join(
+            instances,
+            (instances.c.pipeline_id == alarms.c.pipeline_id)
+            & (instances.c.instance_id == alarms.c.instance_id),
+        )
+        .where(alarms.c.pipeline_id == pipeline_id, instances.c.scheduled_start == start)
+        .order_by(alarms.c.created_at.desc(), alarms.c.alarm_id.desc())
+        .limit(limit)
+    )
     return [opened(conn, row) for row in fetch(conn, AlarmRow, statement)]
 
 

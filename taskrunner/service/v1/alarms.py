@@ -31,7 +31,7 @@ def list_alarms(service: Service, caller: Caller, request: ListAlarms) -> AlarmL
     page = rows[: request.limit]
     more = len(rows) > len(page)
     return AlarmList(
-        alarms=tuple(map(_alarm, page)),
+        alarms=tuple(map(alarm_of, page)),
         marker=to_marker(page[-1].created_at, page[-1].alarm_id) if more else None,
     )
 
@@ -51,7 +51,8 @@ def retry_alarms(service: Service, caller: Caller, request: RetryAlarms) -> Alar
     return AlarmsRetried(count=count)
 
 
-def _alarm(row: AlarmRow) -> Alarm:
+def alarm_of(row: AlarmRow) -> Alarm:
+    """An alarm as it is told; a secret topic is hidden, also in what its error says."""
     error = row.error
     if error is not None and is_secret(row.topic_arn):
         error = hidden(error, [row.topic])

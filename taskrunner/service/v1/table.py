@@ -30,6 +30,7 @@ from taskrunner.service.v1 import (
 from taskrunner.service.v1.backfills import BACKFILL_ROUTES
 from taskrunner.service.v1.edits import EDIT_ROUTES
 from taskrunner.service.v1.route import Route
+from taskrunner.service.v1.run_detail import RUN_ROUTES
 
 _PIPELINE = "/v1/pipelines/{pipeline_id}"
 
@@ -277,6 +278,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *BACKFILL_ROUTES,
     *EDIT_ROUTES,
+    *RUN_ROUTES,
     Route(
         method="POST",
         path=f"{_PIPELINE}/alarms/retry",
