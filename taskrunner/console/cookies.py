@@ -15,6 +15,7 @@ from taskrunner.wire.endpoint import is_loopback
 
 THEMES = ("light", "dark")
 _THEME, _ZONE, _STILL = "taskrunner-theme", "taskrunner-zone", "taskrunner-still"
+_ROOMY = "taskrunner-roomy"
 _KEPT_S = 365 * 86400
 #: With this prefix a browser takes the cookie over TLS only, for this host only.
 _SECURE, _PLAIN = "__Host-taskrunner", "taskrunner-"
@@ -95,6 +96,14 @@ class Cookies:
     def set_still(self, response: Response, *, still: bool) -> None:
         """Keep whether pages change by themselves."""
         self._keep(response, _STILL, "yes" if still else "")
+
+    def is_roomy(self, request: Request) -> bool:
+        """Whether the visitor wants more room between lines."""
+        return request.cookies.get(_ROOMY) == "yes"
+
+    def set_roomy(self, response: Response, *, roomy: bool) -> None:
+        """Keep whether there is more room between lines."""
+        self._keep(response, _ROOMY, "yes" if roomy else "")
 
     @staticmethod
     def _keep(response: Response, name: str, value: str) -> None:

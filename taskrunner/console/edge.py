@@ -231,6 +231,7 @@ class _Endpoint(Answering):
             theme=parts.cookies.theme_of(request),
             zone=parts.cookies.zone_of(request),
             still=parts.cookies.is_still(request),
+            roomy=parts.cookies.is_roomy(request),
             sessions=parts.sessions,
             session=session or "",
         )

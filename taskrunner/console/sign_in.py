@@ -212,6 +212,7 @@ class _Settings(_Raw):
             cookies.set_theme(response, form.get("theme", ""))
             cookies.set_zone(response, zone)
             cookies.set_still(response, still=form.get("still") == "yes")
+            cookies.set_roomy(response, roomy=form.get("room") == "roomy")
         return response
 
 

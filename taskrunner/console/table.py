@@ -34,7 +34,7 @@ from taskrunner.console.pages.definition import file as definition_file
 from taskrunner.console.pages.edit import edit as edit_definition
 from taskrunner.console.pages.edit import put as put_definition
 from taskrunner.console.pages.graph import graph
-from taskrunner.console.pages.instance import instance
+from taskrunner.console.pages.instance import instance, panel
 from taskrunner.console.pages.log import file as log_file
 from taskrunner.console.pages.log import log
 from taskrunner.console.pages.log_search import log_search
@@ -95,6 +95,7 @@ PAGES: Sequence[Page] = (
     Page(path=f"{_PIPELINE}/do/{{verb}}", handler=act, method="POST"),
     Page(path="/bulk/{verb}", handler=bulk, method="POST"),
     Page(path=_INSTANCE, handler=instance),
+    Page(path=f"{_INSTANCE}/panel", handler=panel),
     Page(path=f"{_INSTANCE}/{{number}}", handler=instance),
     Page(path=f"{_INSTANCE}/{{number}}/log", handler=log),
     Page(path=f"{_INSTANCE}/{{number}}/log/file", handler=log_file),

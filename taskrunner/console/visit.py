@@ -54,6 +54,8 @@ class Visit:
     zone: str = ""
     #: The visitor wants no page to change by itself.
     still: bool = False
+    #: The visitor wants more room between lines.
+    roomy: bool = False
     #: The sessions of visitors, and the token of this visitor's; without keys there are none.
     sessions: Sessions | None = None
     session: str = field(default="", repr=False)

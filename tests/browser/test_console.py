@@ -134,6 +134,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "alarms": f"/p/{failed}/alarms",
         "pipeline-audit": f"/p/{failed}/audit",
         "schedule": f"/p/{made['hourly']}/schedule",
+        "schedule-month": f"/p/{made['hourly']}/schedule?month=2026-02",
         "schedule-on-demand": f"/p/{failed}/schedule",
         "runs": f"/p/{failed}/runs",
         "compare": f"/p/{made['again']}/compare",
@@ -211,6 +212,8 @@ def walk(window: Look, site: Site, broken: str, press: Callable[[str], None]) ->
     window.to("/")
     press(broken)
     press("Walk, ")
+    if "CommandFailed" not in window.text():  # it comes beside the grid
+        window.page.wait_for_function("document.body.innerText.includes('CommandFailed: ')")
     assert "CommandFailed: exit code 1" in window.text()
     press("Rerun")
     assert "begin again." in window.text()
@@ -310,6 +313,67 @@ def test_the_graph_is_walked_by_keys_and_drawn_in_the_colors_of_the_theme(
     window.page.keyboard.press("Enter")
     window.page.wait_for_url(re.compile("/i/"))
     assert "CommandFailed" in window.text()
+
+
+def test_a_cell_is_looked_at_beside_the_grid_and_several_are_rerun(
+    look: Opened, site: Site, made: dict[str, str]
+) -> None:
+    names = [f"Step{number}" for number in range(3)]
+    group = f"beside{next(_NUMBERS)}"
+    steps = [shell(name, workerGroup=group, maximumRetries="0") for name in names]
+
+    def make(v1: V1) -> str:
+        key = v1.pipeline("beside", [CASCADE, *steps])
+        for _ in names:
+            v1.world.conclude(v1.world.take(group), "FAILED", "CommandFailed", "exit code 1")
+        return key
+
+    key = site.do(make)
+    window = look().to(f"/p/{key}/grid")
+    page, keys = window.page, window.page.keyboard
+    page.locator(".cell[href]").first.focus()
+    keys.press("Enter")
+    page.wait_for_url(re.compile(r"cell=%40Step"))
+    panel = page.locator("#panel")
+    assert "CommandFailed: exit code 1" in panel.inner_text()
+    assert window.violations() == []
+    assert window.sticks_out() == 0
+    window.shot("grid-beside")
+    # The address shows the same to whoever it is sent to, also without scripts.
+    assert (
+        "CommandFailed"
+        in look(java_script_enabled=False).to(page.url.removeprefix(window.url)).text()
+    )
+    keys.press("Escape")
+    assert not panel.is_visible()
+    assert "cell=" not in page.url
+    assert page.evaluate("document.activeElement.matches('.cell[href]')"), "back in the grid"
+    keys.press(" ")
+    keys.press("ArrowDown")
+    keys.press(" ")
+    assert page.locator("#marked").inner_text().startswith("2 cells marked")
+    assert page.locator("td[aria-selected=true]").count() == 2
+    # They stay marked when the grid comes anew.
+    page.evaluate("htmx.trigger('#live', 'changed')")
+    page.wait_for_timeout(500)
+    assert page.locator("td[aria-selected=true]").count() == 2
+    assert window.violations() == []
+    keys.press("r")
+    page.wait_for_url(re.compile("/plan/rerun"))
+    assert "Rerun: 2 instances" in window.text()
+    page.get_by_role("button", name="Do it").click()
+    assert "2 instances begin again." in window.text()
+
+
+def test_rows_of_a_grid_are_collapsed_and_opened(look: Opened, made: dict[str, str]) -> None:
+    window = look(320).to(f"/p/{made['again']}/grid?by=resource")
+    assert window.violations() == []
+    assert window.sticks_out() == 0
+    rows = window.page.locator("table.grid tbody tr")
+    assert rows.count() == 1
+    window.page.locator("th a[aria-expanded]").click()
+    window.page.wait_for_url(re.compile("open=worker"))
+    assert rows.count() == 4
 
 
 def test_a_grid_follows_what_happens_and_keeps_the_focus(look: Opened, site: Site) -> None:

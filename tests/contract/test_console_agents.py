@@ -89,3 +89,16 @@ def test_who_may_only_look_has_no_buttons(world: ServiceInProcess) -> None:
     assert "host-one" in page
     assert "/agents/do/" not in page
     assert 'type="checkbox"' not in page
+
+
+def test_an_agent_of_another_version_than_the_service_is_marked(world: ServiceInProcess) -> None:
+    facts = RunnerFacts(runner_id="old", version="0.0.1", slots=2, busy=0, groups=("wg",))
+    caller = Caller(account="000000000000", user="runner")
+    world.service.roster.polled(RunnerCall(caller=caller, facts=facts), "wg", "host-old")
+    world.service.roster.save(world.now)
+    found = V1(world).got("/agents")
+    versions = {one["id"]: one["version"] for one in found["agents"]}
+    assert versions == dict.fromkeys(("one", "two"), found["service_version"]) | {"old": "0.0.1"}
+    page = visitor(world, "viewer").follow("/agents")
+    assert page.count(">another version<") == 1
+    assert f"the service has {found['service_version']}" in page

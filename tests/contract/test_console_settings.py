@@ -123,6 +123,18 @@ def test_pages_that_stay_as_they_are(world: ServiceInProcess) -> None:
     assert "data-still" not in browser.follow("/")
 
 
+def test_lines_are_dense_or_roomy(world: ServiceInProcess) -> None:
+    browser = visitor(world)
+    assert "data-roomy" not in browser.follow("/")
+    browser.post("/console/settings", {"room": "roomy"})
+    assert "data-roomy" in browser.follow("/")
+    assert 'value="roomy" selected' in browser.follow("/settings")
+    browser.post("/console/settings", {"room": "dense"})
+    assert "data-roomy" not in browser.follow("/")
+    browser.cookies["taskrunner-roomy"] = '"><script>'
+    assert "data-roomy" not in browser.follow("/")
+
+
 def test_another_origin_changes_no_setting(world: ServiceInProcess) -> None:
     browser = visitor(world)
     headers = {"sec-fetch-site": "cross-site"}

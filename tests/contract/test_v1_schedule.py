@@ -141,3 +141,49 @@ def test_the_audit_shows_nobody_what_is_not_theirs(v1: V1) -> None:
     assert len(v1.got("/audit", role="bound", pipeline_id=made)["entries"]) == 1
     assert v1.get("/audit", role="bound", pipeline_id=hidden).status == 404
     assert v1.get("/audit", role="runner").status == 403
+
+
+def test_every_period_of_a_span_is_told_with_what_became_of_it(v1: V1) -> None:
+    made = v1.pipeline("hourly", HOURLY, activate=False)
+    span = {"first": "2026-02-13T00:00:00Z", "last": "2026-02-13T08:00:00Z"}
+    path = f"/pipelines/{made}/periods"
+    # Never activated: what an activation would begin.
+    states = [(hour(one["start"]), one["state"]) for one in v1.got(path, **span)["periods"]]
+    assert states[0] == ("02:00", "due")
+    assert {state for _, state in states[1:]} == {"comes"}
+    v1.world.advance(timedelta(hours=2, minutes=30))
+    v1.did(f"/pipelines/{made}/activate", start="2026-02-13T04:00:00Z")
+    v1.world.work_off()
+    found = v1.got(path, **span)
+    told = [(hour(one["start"]), one["state"], one.get("status")) for one in found["periods"]]
+    assert told == [
+        ("02:00", "missing", None),
+        ("03:00", "missing", None),
+        ("04:00", "ran", "FINISHED"),
+        ("05:00", "comes", None),
+        ("06:00", "comes", None),
+        ("07:00", "comes", None),
+        ("08:00", "comes", None),
+    ]
+    assert {one["schedule_id"] for one in found["periods"]} == {"S"}
+    assert found["more"] is False
+    for wrong in (
+        {"first": span["last"], "last": span["first"]},
+        {"first": "2026-01-01T00:00:00Z", "last": "2026-06-01T00:00:00Z"},
+        {"first": "2026-01-01T00:00:00Z"},
+    ):
+        assert v1.get(path, **wrong).status == 400
+    assert v1.get(path, role="other", **span).status == 404
+
+
+def test_runs_that_no_schedule_has_made_are_told_too(v1: V1) -> None:
+    made = v1.pipeline("orders", [ON_DEMAND, shell("A")])
+    span = {"first": "2026-02-01T00:00:00Z", "last": "2026-02-28T00:00:00Z"}
+    (one,) = v1.got(f"/pipelines/{made}/periods", **span)["periods"]
+    assert (one["state"], one["status"], "schedule_id" in one) == ("ran", "RUNNING", False)
+    # Of a schedule with very many periods, so many.
+    often = [scheduled(maxActiveInstances="1"), schedule(period="15 minutes"), shell("A")]
+    made = v1.pipeline("often", often, activate=False)
+    span = {"first": "2026-02-13T02:00:00Z", "last": "2026-05-01T00:00:00Z"}
+    found = v1.got(f"/pipelines/{made}/periods", **span)
+    assert (len(found["periods"]), found["more"]) == (5000, True)

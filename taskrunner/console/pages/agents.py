@@ -33,12 +33,13 @@ def agents(visit: Visit) -> Answer:
     """Worker groups, and the agents of all or of one."""
     wanted = visit.first("group")
     groups = visit.ask(list_groups, name=None).groups
-    found = visit.ask(list_agents, group=wanted or None, state=()).agents
+    found = visit.ask(list_agents, group=wanted or None, state=())
     return shown(
         visit,
         "agents.html",
         groups=[group_line(one, visit.now) for one in groups],
-        agents=[agent_line(one) for one in found],
+        agents=[agent_line(one, found.service_version) for one in found.agents],
+        service_version=found.service_version,
         wanted=wanted,
         minutes=_MINUTES,
     )

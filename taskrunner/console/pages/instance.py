@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from taskrunner.console.edge import Answer
-from taskrunner.console.pages.answers import shown
+from taskrunner.console.pages.answers import pipeline_of, shown
 from taskrunner.console.pages.log import attempt_of
-from taskrunner.console.views.instances import instance_page
+from taskrunner.console.views import addresses
+from taskrunner.console.views.instances import InstancePage, instance_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import ServiceFault
 from taskrunner.model.states import INSTANCE_TERMINAL, AttemptStatus
 from taskrunner.service.v1.instances import show_attempt, show_instance
 from taskrunner.service.v1.logs import show_log
-from taskrunner.service.v1.pipelines import show_pipeline
 from taskrunner.service.v1.requests import LogName
 from taskrunner.service.v1.shapes import Attempt, LogPage
 from taskrunner.service.v1.why import show_why
@@ -24,10 +24,25 @@ _FAILED = {AttemptStatus.FAILED, AttemptStatus.TIMEDOUT}
 
 def instance(visit: Visit) -> Answer:
     """The instance: what it is, why it failed, what became of it."""
+    pipeline = pipeline_of(visit)
+    page = page_of(visit, visit.names["instance_id"], visit.names.get("number"))
+    return shown(visit, "instance.html", pipeline=pipeline, line=line(pipeline.summary), page=page)
+
+
+def panel(visit: Visit) -> Answer:
+    """The same beside a grid, for a script; whoever comes here otherwise is led to the page."""
+    key, instance_id = visit.names["pipeline_id"], visit.names["instance_id"]
+    if not visit.is_part:
+        return Answer(go_to=addresses.instance(key, instance_id))
+    pipeline = pipeline_of(visit)
+    page = page_of(visit, instance_id)
+    return shown(visit, "panel.html", pipeline=pipeline, line=line(pipeline.summary), page=page)
+
+
+def page_of(visit: Visit, instance_id: str, wanted: str | None = None) -> InstancePage:
+    """An instance of the address's pipeline, with its last attempt or the one of a number."""
     key = visit.names["pipeline_id"]
-    pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
-    found = visit.ask(show_instance, pipeline_id=key, instance_id=visit.names["instance_id"])
-    wanted = visit.names.get("number")
+    found = visit.ask(show_instance, pipeline_id=key, instance_id=instance_id)
     tries = found.attempts if wanted is None else [attempt_of(found, wanted)]
     attempt, tail = None, None
     if tries:
@@ -37,8 +52,7 @@ def instance(visit: Visit) -> Answer:
     if found.summary.status not in INSTANCE_TERMINAL:
         why = visit.ask(show_why, pipeline_id=key, object_id=found.summary.id)
         causes = tuple(cause for one in why.waiting for cause in one.causes) or why.pipeline
-    page = instance_page(key, found, attempt, tail, causes)
-    return shown(visit, "instance.html", pipeline=pipeline, line=line(pipeline.summary), page=page)
+    return instance_page(key, found, attempt, tail, causes)
 
 
 def _tail(visit: Visit, attempt: Attempt) -> LogPage | None:

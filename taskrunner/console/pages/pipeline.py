@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from taskrunner.console.edge import Answer
 from taskrunner.console.pages.answers import instances_of_run, moment_of, pipeline_of, shown
+from taskrunner.console.pages.instance import page_of
 from taskrunner.console.views import addresses
 from taskrunner.console.views.grid import grid_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.views.runs import bars, more_of_run, run_line
 from taskrunner.console.visit import Visit
+from taskrunner.service.v1.faults import NotFound
 from taskrunner.service.v1.run_detail import show_run
 from taskrunner.service.v1.runs import list_runs, show_grid, show_states
 
@@ -32,7 +36,12 @@ def grid(visit: Visit) -> Answer:
             show_states, pipeline_id=key, first=runs[-1].start, last=runs[0].start, since=None
         ).cells
     page = grid_page(key, structure, cells, now=visit.now, query=visit.query)
-    return shown(visit, "grid.html", pipeline=found, line=line(found.summary), page=page)
+    cell = None
+    if (chosen := visit.first("cell")) and not visit.is_part:
+        # It may have gone since the address was written down: the grid is shown all the same.
+        with suppress(NotFound):
+            cell = page_of(visit, chosen)
+    return shown(visit, "grid.html", pipeline=found, line=line(found.summary), page=page, cell=cell)
 
 
 def runs(visit: Visit) -> Answer:

@@ -59,6 +59,101 @@ function moveInGrid(event) {
   }
 }
 
+// A cell of the grid is looked at beside it; who opens it in a tab of its own gets its page.
+function cellOf(event) {
+  return event.target.closest("[data-grid] td > .cell[href]:not([data-group])");
+}
+
+function idOf(cell) {
+  return decodeURIComponent(cell.pathname.split("/").pop());
+}
+
+async function showBeside(cell) {
+  const panel = document.getElementById("panel");
+  let answer = null;
+  try {
+    answer = await fetch(`${cell.getAttribute("href")}/panel`, { headers: { "HX-Request": "true" } });
+  } catch { /* the service is away */ }
+  if (!answer || !answer.ok) { stale(true); return; }
+  panel.innerHTML = await answer.text();
+  panel.hidden = false;
+  document.getElementById("beside").classList.add("beside");
+  panel.dataset.of = cell.getAttribute("href");
+  panel.focus();
+  tellLocalTimes();
+  nameInAddress("cell", idOf(cell));
+}
+
+function nameInAddress(name, value) {
+  const address = new URL(location.href);
+  if (value) address.searchParams.set(name, value); else address.searchParams.delete(name);
+  history.replaceState(null, "", address);
+}
+
+function hideBeside() {
+  const panel = document.getElementById("panel");
+  if (!panel || panel.hidden) return false;
+  const link = panel.querySelector("a.button");
+  const of = panel.dataset.of || (link && link.getAttribute("href"));
+  panel.hidden = true;
+  panel.replaceChildren();
+  document.getElementById("beside").classList.remove("beside");
+  nameInAddress("cell", "");
+  const cell = of && document.querySelector(`[data-grid] .cell[href="${CSS.escape(of)}"]`);
+  if (cell) cell.focus();
+  return true;
+}
+
+// Cells that are marked, by the ids of their instances: what a rerun is asked for.
+const marked = new Set();
+
+function tellMarked() {
+  const form = document.getElementById("marked");
+  if (!form) return;
+  document.querySelectorAll("[data-grid] td > .cell[href]:not([data-group])").forEach((cell) => {
+    const place = cell.parentElement;
+    if (marked.has(idOf(cell))) place.setAttribute("aria-selected", "true"); else place.removeAttribute("aria-selected");
+  });
+  form.hidden = marked.size === 0;
+  form.querySelector("[role=status]").textContent = `${marked.size} ${marked.size === 1 ? "cell" : "cells"} marked`;
+  form.querySelectorAll("input[name=ids]").forEach((input) => input.remove());
+  for (const id of marked) {
+    const input = document.createElement("input");
+    Object.assign(input, { type: "hidden", name: "ids", value: id });
+    form.append(input);
+  }
+}
+
+function pressedInGrid(event) {
+  const form = document.getElementById("marked");
+  const cell = cellOf(event);
+  if (!form || (event.key !== " " && event.key !== "r")) return false;
+  if (event.key === " ") {
+    if (!cell) return false;
+    if (!marked.delete(idOf(cell))) marked.add(idOf(cell));
+    tellMarked();
+    return true;
+  }
+  if (cell && marked.size === 0) { marked.add(idOf(cell)); tellMarked(); }
+  if (marked.size) form.requestSubmit();
+  return marked.size > 0;
+}
+
+function clicked(event) {
+  const cell = cellOf(event);
+  const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
+  if (cell && plain && document.getElementById("panel")) {
+    event.preventDefault();
+    showBeside(cell);
+  } else if (plain && event.target.closest("#panel [data-close]")) {
+    event.preventDefault();
+    hideBeside();
+  } else if (event.target.closest("[data-unmark]")) {
+    marked.clear();
+    tellMarked();
+  }
+}
+
 function moveInList(forward) {
   const rows = [...document.querySelectorAll("[data-row]")];
   const at = rows.indexOf(document.activeElement);
@@ -70,7 +165,7 @@ let goTo = false;
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
-  if (moveInGrid(event)) { event.preventDefault(); return; }
+  if (moveInGrid(event) || pressedInGrid(event)) { event.preventDefault(); return; }
   const was = goTo;
   goTo = false;
   if (was) {
@@ -85,6 +180,8 @@ function pressed(event) {
     moveInList(event.key === "j");
   } else if (event.key === "o" && document.activeElement.matches("[data-row]")) {
     document.activeElement.click();
+  } else if (event.key === "Escape") {
+    hideBeside();
   } else if (event.key === "?") {
     const help = document.getElementById("keys");
     if (help) help.showModal();
@@ -160,6 +257,7 @@ function begin() {
   markLine();
   tellLocalTimes();
   document.querySelectorAll("[data-grid]").forEach(roveGrid);
+  tellMarked();
   follow();
 }
 
@@ -259,6 +357,7 @@ function submitted(event) {
 document.addEventListener("keydown", pressed);
 document.addEventListener("mouseover", pointed);
 document.addEventListener("click", toPlace);
+document.addEventListener("click", clicked);
 document.addEventListener("submit", switchTheme);
 document.addEventListener("submit", submitted);
 document.addEventListener("visibilitychange", () => {

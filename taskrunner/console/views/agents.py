@@ -46,6 +46,8 @@ class AgentLine:
     groups: Sequence[str]
     slots: str
     version: str
+    #: It is another one than the service's.
+    skewed: bool
     user: str
     last_seen: datetime
     last_poll: datetime | None
@@ -69,8 +71,8 @@ def group_line(group: Group, now: datetime) -> GroupLine:
     )
 
 
-def agent_line(agent: Agent) -> AgentLine:
-    """An agent of the list."""
+def agent_line(agent: Agent, service_version: str) -> AgentLine:
+    """An agent of the list of a service."""
     address = f" ({agent.ip})" if agent.ip else ""
     return AgentLine(
         id=agent.id,
@@ -79,6 +81,7 @@ def agent_line(agent: Agent) -> AgentLine:
         groups=agent.groups,
         slots="" if agent.slots is None else f"{agent.busy or 0} of {agent.slots}",
         version=agent.version or "",
+        skewed=agent.version is not None and agent.version != service_version,
         user=agent.user,
         last_seen=agent.last_seen,
         last_poll=agent.last_poll,

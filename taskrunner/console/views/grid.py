@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from taskrunner.console.views import addresses
 from taskrunner.console.views.moments import moment, took
-from taskrunner.console.views.words import Sign, sign
+from taskrunner.console.views.words import Sign, plural, sign
+from taskrunner.model.run_status import run_status
 from taskrunner.service.v1.shapes import Cell, Component, Grid, Run
 
 #: Of the bars above the columns, in pixels.
 BAR_HEIGHT = 40
+#: What rows can be collapsed by.
+BY: Mapping[str, Callable[[Component], str | None]] = {
+    "parent": lambda component: component.parent,
+    "resource": lambda component: component.where,
+}
+#: The group of those that have none.
+_ALONE = "(without one)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +50,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowOfGrid:
-    """A component, with a box a column; None where it did not run."""
+    """A component or a group of them, with a box a column; None where it did not run."""
 
-    component: Component
+    name: str
+    type: str
     boxes: Sequence[Box | None]
+    #: Of a group: the address that opens or closes it.
+    toggle: str = ""
+    is_open: bool = False
+    #: It stands below the row of its group.
+    inner: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +72,8 @@ class GridPage:
     older: str
     newer: str
     version: int
+    #: What rows are collapsed by: nothing, or one of BY.
+    by: str
 
 
 def grid_page(
@@ -72,21 +89,80 @@ def grid_page(
     by_place = {(cell.component_id, cell.start): cell for cell in cells}
     longest = max((_length(run, now) for run in runs), default=0.0)
     path = addresses.pipeline(pipeline_id, "grid")
+    by = (query.get("by") or [""])[0]
+    by = by if by in BY else ""
+    components = _shown(grid.components, cells)
+    rows = [
+        RowOfGrid(
+            name=component.id,
+            type=component.type,
+            boxes=[
+                _box(pipeline_id, component, by_place.get((component.id, run.start)), now)
+                for run in runs
+            ],
+            inner=bool(by),
+        )
+        for component in components
+    ]
     return GridPage(
         columns=[_column(pipeline_id, run, now, longest) for run in runs],
-        rows=[
-            RowOfGrid(
-                component=component,
-                boxes=[
-                    _box(pipeline_id, component, by_place.get((component.id, run.start)), now)
-                    for run in runs
-                ],
-            )
-            for component in _shown(grid.components, cells)
-        ],
+        rows=rows if not by else list(_grouped(components, rows, by, runs, by_place, path, query)),
         older=addresses.with_query(path, query, until=grid.older.isoformat()) if grid.older else "",
         newer=addresses.with_query(path, query, until=None) if query.get("until") else "",
         version=grid.version,
+        by=by,
+    )
+
+
+def _grouped(
+    components: Sequence[Component],
+    rows: Sequence[RowOfGrid],
+    by: str,
+    runs: Sequence[Run],
+    by_place: Mapping[tuple[str, datetime], Cell],
+    path: str,
+    query: Mapping[str, Sequence[str]],
+) -> Iterator[RowOfGrid]:
+    """Groups where their first component stands, and below those that are open their rows."""
+    groups: dict[str, list[tuple[Component, RowOfGrid]]] = {}
+    for component, row in zip(components, rows, strict=True):
+        groups.setdefault(BY[by](component) or _ALONE, []).append((component, row))
+    opened = query.get("open") or ()
+    for name, found in groups.items():
+        is_open = name in opened
+        wanted = [one for one in opened if one != name] if is_open else [*opened, name]
+        toggle = addresses.with_query(path, {**query, "open": wanted})
+        ids = [component.id for component, _ in found]
+        yield RowOfGrid(
+            name=name,
+            type=plural(len(found), "component"),
+            boxes=[_sum(name, ids, run.start, by_place, toggle) for run in runs],
+            toggle=toggle,
+            is_open=is_open,
+        )
+        if is_open:
+            yield from (row for _, row in found)
+
+
+def _sum(
+    name: str,
+    ids: Sequence[str],
+    start: datetime,
+    by_place: Mapping[tuple[str, datetime], Cell],
+    address: str,
+) -> Box | None:
+    """What is said of a group in a run: of all that is told of its cells, what matters most."""
+    cells = [cell for key in ids if (cell := by_place.get((key, start))) is not None]
+    if not cells:
+        return None
+    counts = Counter(cell.status for cell in cells)
+    told = ", ".join(f"{count} {sign(status).word}" for status, count in counts.most_common())
+    return Box(
+        address=address,
+        sign=sign(run_status(counts)),
+        title=f"{name}, {moment(start)}: {told}",
+        attempts=0,
+        late=any(cell.late for cell in cells),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -41,6 +41,16 @@ def _told(at: datetime | None, zone: tzinfo) -> str:
         return "-"
     at = at.astimezone(zone)
     return at.strftime("%Y-%m-%d %H:%M:%S" if at.second else "%Y-%m-%d %H:%M")
+
+
+def day_of(at: datetime) -> date:
+    """The day on which a moment is, where the visitor is."""
+    return at.astimezone(_ZONE.get()).date()
+
+
+def midnight(day: date) -> datetime:
+    """When a day begins, where the visitor is."""
+    return datetime(day.year, day.month, day.day, tzinfo=_ZONE.get()).astimezone(UTC)
 
 
 def took(seconds: float | timedelta | None) -> str:

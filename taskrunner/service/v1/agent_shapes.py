@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from taskrunner import __version__
 from taskrunner.service.agent_orders import Order
 from taskrunner.service.v1.schema import about
 
@@ -57,6 +58,9 @@ class AgentList:
     """Agents that were heard of within a day."""
 
     agents: tuple[Agent, ...] = about("Those that were heard of last first.")
+    service_version: str = about(
+        "The version of the service, to be compared with theirs.", default=__version__
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

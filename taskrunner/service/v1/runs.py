@@ -7,12 +7,13 @@ have changed since is told.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.catalog import category_of
+from taskrunner.model.document import Definition
 from taskrunner.model.graph import Graph
 from taskrunner.model.run_status import run_status
 from taskrunner.model.states import INSTANCE_TERMINAL
@@ -45,7 +46,9 @@ def show_grid(service: Service, caller: Caller, request: ShowGrid) -> Grid:
     with looking_at(service, caller, request.pipeline_id) as (conn, row, _):
         starts, more = _page(conn, row.pipeline_id, request.n, request.until)
         version = row.active_version or row.latest_version
-        objects = service.loaded(row.pipeline_id, version).objects if version else {}
+        loaded = service.loaded(row.pipeline_id, version) if version else None
+        objects = loaded.objects if loaded else {}
+        parents = _parents(loaded.definition) if loaded else {}
         graph = Graph.of(objects, category_of)
         return Grid(
             version=version,
@@ -57,6 +60,7 @@ def show_grid(service: Service, caller: Caller, request: ShowGrid) -> Grid:
                     category=node.category,
                     stage=node.stage,
                     where=node.where,
+                    parent=parents.get(node.id),
                 )
                 for node in graph.nodes
             ),
@@ -80,6 +84,12 @@ def show_states(service: Service, caller: Caller, request: ShowStates) -> States
         marker=to_marker(next_since, _digest(_changing(rows, next_since))),
         delta=since is not None,
     )
+
+
+def _parents(definition: Definition) -> Mapping[str, str]:
+    """The parents of objects by their ids: what they have taken from them says no more whence."""
+    found = {item.id: item.ref("parent") for item in definition.objects}
+    return {key: ref.id for key, ref in found.items() if ref is not None}
 
 
 def _changing(rows: Iterable[CellRow], since: datetime) -> list[CellRow]:

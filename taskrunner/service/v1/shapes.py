@@ -129,6 +129,7 @@ class Component:
     category: str = about("activity, datanode, precondition or resource.")
     stage: int = about("How many steps lie before it: 0 for what waits for nothing.")
     where: str | None = about("Its worker group or resource, if one is set.", default=None)
+    parent: str | None = about("The object that it takes fields from (`parent`).", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from taskrunner.service.v1 import (
     why,
 )
 from taskrunner.service.v1.backfills import BACKFILL_ROUTES
+from taskrunner.service.v1.calendar import CALENDAR_ROUTES
 from taskrunner.service.v1.edits import EDIT_ROUTES
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.run_detail import RUN_ROUTES
@@ -277,6 +278,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Run periods of the past; dry, tell each and what it would overwrite.",
     ),
     *BACKFILL_ROUTES,
+    *CALENDAR_ROUTES,
     *EDIT_ROUTES,
     *RUN_ROUTES,
     Route(

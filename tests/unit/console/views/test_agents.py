@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 @pytest.mark.parametrize("state", AgentState)
 def test_every_state_of_an_agent_is_shown(state: AgentState) -> None:
     agent = Agent(id="a", state=state, groups=("g",), user="u", first_seen=NOW, last_seen=NOW)
-    shown = agent_line(agent)
+    shown = agent_line(agent, "1.0")
     assert (shown.sign.word, bool(shown.sign.glyph)) == (state.lower(), True)
 
 
@@ -38,4 +38,20 @@ def test_what_an_agent_was_told_is_shown(
         last_seen=NOW,
         order=order,
     )
-    assert agent_line(agent).ordered == told
+    assert agent_line(agent, "1.0").ordered == told
+
+
+@pytest.mark.parametrize(
+    ("version", "skewed"), [("1.0", False), ("0.9", True), ("1.0.1", True), (None, False)]
+)
+def test_another_version_than_the_services_is_marked(version: str | None, skewed: bool) -> None:
+    agent = Agent(
+        id="a",
+        state=AgentState.READY,
+        groups=("g",),
+        user="u",
+        first_seen=NOW,
+        last_seen=NOW,
+        version=version,
+    )
+    assert agent_line(agent, "1.0").skewed is skewed
