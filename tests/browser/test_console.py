@@ -91,6 +91,8 @@ def made(site: Site) -> dict[str, str]:
             for task in tasks:
                 v1.world.advance(timedelta(seconds=seconds))
                 v1.world.conclude(task, "FINISHED")
+            if seconds == 40:
+                found["start"] = v1.got(f"/pipelines/{found['again']}/runs")["runs"][0]["start"]
             if seconds == 2:
                 v1.did(f"/pipelines/{found['again']}/activate")
         found["edited"] = v1.pipeline("edited", [CASCADE, *map(shell, ("A", "B", "C"))])
@@ -137,6 +139,7 @@ def pages(made: dict[str, str]) -> dict[str, str]:
         "schedule-month": f"/p/{made['hourly']}/schedule?month=2026-02",
         "schedule-on-demand": f"/p/{failed}/schedule",
         "runs": f"/p/{failed}/runs",
+        "run": f"/p/{made['again']}/run/{made['start']}",
         "compare": f"/p/{made['again']}/compare",
         "pipeline-waiting": f"/p/{made['waiting']}/waiting",
         "definition": f"/p/{made['nasty']}/definition",
@@ -212,8 +215,8 @@ def walk(window: Look, site: Site, broken: str, press: Callable[[str], None]) ->
     window.to("/")
     press(broken)
     press("Walk, ")
-    if "CommandFailed" not in window.text():  # it comes beside the grid
-        window.page.wait_for_function("document.body.innerText.includes('CommandFailed: ')")
+    if (beside := window.page.locator("#panel")).count():
+        beside.get_by_text("exit code 1").first.wait_for()
     assert "CommandFailed: exit code 1" in window.text()
     press("Rerun")
     assert "begin again." in window.text()
