@@ -16,7 +16,8 @@ from taskrunner.data.fitting.columns import TargetColumn
 #: Stands for a placeholder where the statement's parts are joined: no SQL has it.
 _PLACE = "\0"
 _QUOTED = r"(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\])"
-_NAME = rf"(?:{_QUOTED}|[\w$\x80-\U0010ffff]+)"
+#: Without regard to case, as the rest is, a class so large takes longer to make than all else here.
+_NAME = rf"(?:{_QUOTED}|(?-i:[\w$\x80-\U0010ffff]+))"
 _INSERT = re.compile(
     rf"\s*(?:INSERT|REPLACE)\b(?:\s+(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|OR\s+\w+))*"
     rf"(?:\s+INTO)?\s+(?P<table>{_NAME}(?:\s*\.\s*{_NAME})*)\s*"
