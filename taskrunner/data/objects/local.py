@@ -23,6 +23,7 @@ from taskrunner.data.claims import Claim
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.local_marks import not_superseded
 from taskrunner.data.objects.location import Location, unusable
+from taskrunner.data.objects.write_back import WriteBack
 from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
 from taskrunner.host.local_files import ANYWHERE, LocalFiles
 
@@ -59,6 +60,7 @@ class _Stream:
     def __init__(self, file: BinaryIO, uri: str) -> None:
         self._file = file
         self._uri = uri
+        self._written = WriteBack(file.fileno()).written
 
     def read(self, size: int = -1, /) -> bytes:
         with _problems(self._uri, "read"):
@@ -66,7 +68,9 @@ class _Stream:
 
     def write(self, data: bytes, /) -> int:
         with _problems(self._uri, "write"):
-            return self._file.write(data)
+            count = self._file.write(data)
+        self._written(count)
+        return count
 
 
 class FileBackend:
