@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from botocore.config import Config
 from taskrunner.data.formats.compression import gunzipped
 from taskrunner.data.objects.location import parse
 from taskrunner.data.objects.s3 import S3Backend
+from taskrunner.data.objects.s3_parts import PART_SIZE
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
 from tests.s3_line import NoWait, Reply, Request, S3Line, connected
@@ -162,6 +165,27 @@ def test_a_checksum_of_the_upload_is_held_to_where_the_etag_is_none(
     for name in ("CRC32", "SHA1", "SHA256"):
         with pytest.raises(TaskError, match=f"its Checksum{name} is"):
             read(line, f"s3://{s3_bucket}/{name}", etags="opaque")
+
+
+def test_the_checksum_of_an_upload_in_parts_is_held_to(line: S3Line, in_parts: str) -> None:
+    data = DATA * 40
+    parts = [data[start : start + PART_SIZE] for start in range(0, len(data), PART_SIZE)]
+    sums = [zlib.crc32(part).to_bytes(4, "big") for part in parts]
+    whole = zlib.crc32(b"".join(sums)).to_bytes(4, "big")
+
+    def down(request: Request, reply: Reply) -> None:
+        if request.call == "HeadObject" and "partNumber" not in request.query:
+            reply.headers["x-amz-checksum-crc32"] = f"{base64.b64encode(whole).decode()}-3"
+            reply.headers["x-amz-checksum-type"] = "COMPOSITE"
+        if request.call == "GetObject" and is_wrong:
+            reply.body = b"x" + reply.body[1:]
+
+    is_wrong = False
+    line.down = down
+    assert read(line, in_parts, etags="opaque") == data
+    is_wrong = True
+    with pytest.raises(TaskError, match="what came is not what is there: its ChecksumCRC32 is"):
+        read(line, in_parts, etags="opaque")
 
 
 def test_an_error_in_the_place_of_the_object_is_none_of_its_bytes(line: S3Line, uri: str) -> None:

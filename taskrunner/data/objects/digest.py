@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 from taskrunner.data.objects.s3_parts import part_size
 from taskrunner.data.objects.s3_sums import crc32
@@ -24,14 +25,24 @@ class Digest:
     `sizes` says how large its parts are by their numbers (from 1): by default ours.
     """
 
-    def __init__(self, sizes: Callable[[int], int] = part_size, *, with_crc: bool = True) -> None:
-        """`with_crc`: whether the CRC-32 is wanted at all."""
+    def __init__(
+        self,
+        sizes: Callable[[int], int] = part_size,
+        *,
+        with_crc: bool = True,
+        make: Callable[[], Any] | None = None,
+    ) -> None:
+        """`with_crc`: whether the CRC-32 is wanted at all.
+
+        `make`: gives what sums a part up, with the face of a hash; MD5 if none.
+        """
         self._with_crc = with_crc
+        self._make = make or _md5
         self.size = 0
         self.crc = 0
         self._sizes = sizes
         self._parts: list[bytes] = []
-        self._part = _md5()
+        self._part = self._make()
         self._room = sizes(1)
 
     def add(self, data: bytes | bytearray | memoryview) -> None:
@@ -44,7 +55,7 @@ class Digest:
             self._part.update(rest[: self._room])
             rest = rest[self._room :]
             self._parts.append(self._part.digest())
-            self._part = _md5()
+            self._part = self._make()
             self._room = self._sizes(len(self._parts) + 1)
         self._part.update(rest)
         self._room -= len(rest)
@@ -53,11 +64,14 @@ class Digest:
     def etag(self) -> str:
         """What a store says that makes ETags as S3 does without keys of a KMS."""
         if not self._parts:
-            return self._part.hexdigest()
-        parts = [*self._parts]
-        if self._room < self._sizes(len(parts) + 1):
-            parts.append(self._part.digest())
-        return f"{_md5(b''.join(parts)).hexdigest()}-{len(parts)}"
+            return str(self._part.digest().hex())
+        return f"{_md5(b''.join(self.parts)).hexdigest()}-{len(self.parts)}"
+
+    @property
+    def parts(self) -> list[bytes]:
+        """The sum of each part so far; the last one's, too, if it has begun."""
+        is_begun = self._room < self._sizes(len(self._parts) + 1)
+        return [*self._parts, self._part.digest()] if is_begun else [*self._parts]
 
 
 def is_md5(etag: str) -> bool:

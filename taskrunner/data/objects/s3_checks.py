@@ -1,15 +1,19 @@
 """What the store says of a whole object, to hold the bytes that came against it.
 
-The ETag is it where it is an MD5 sum, or one of parts whose sizes the store tells; failing that,
-one of the checksums that the object was uploaded with. Where there is neither, only the size is
-compared: of objects under a key of a KMS, say, that were uploaded without a checksum.
+The ETag is it where it is an MD5 sum; but a checksum that a large object was uploaded with comes
+first, since it takes less time to make. Failing both, it is the ETag or the CRC-32 of parts whose
+sizes the store tells. Where there is nothing of the kind, only the size is compared: of objects
+under a key of a KMS, say, that were uploaded without a checksum.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 _MOST_PARTS = 1000
 #: No part is larger: an object in one piece.
 _ONE_PIECE = 1 << 62
+#: An MD5 sum of so much takes longer than to ask whether there is another one.
+_LARGE = 32 << 20
+#: Pieces that wait to be added up by another thread, each as long as whoever reads asks for.
+_MOST_WAITING = 4
 #: Buckets of S3 Express One Zone end so: their ETags are no checksums, their listings unordered.
 _DIRECTORY_BUCKET = "--x-s3"
 
@@ -43,12 +51,17 @@ class _Crc32:
         return self._crc.to_bytes(4, "big")
 
 
+_CRC32 = "ChecksumCRC32"
 #: The cheapest first. The newer ones of S3 (CRC-32C, CRC-64/NVME) take a library that is not here.
 _CHECKSUMS: Mapping[str, Callable[[], Any]] = {
-    "ChecksumCRC32": _Crc32,
+    _CRC32: _Crc32,
     "ChecksumSHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "ChecksumSHA256": hashlib.sha256,
 }
+
+
+#: A checksum of parts' checksums, and how many they are.
+_OF_PARTS = re.compile(r"[A-Za-z0-9+/]{6}==-([1-9][0-9]*)")
 
 
 class Check(Protocol):
@@ -127,6 +140,68 @@ class ChecksumCheck:
         return base64.b64encode(self._sum.digest()).decode()
 
 
+class CompositeCheck:
+    """Against the CRC-32 of the CRC-32s of the parts that the object was uploaded in."""
+
+    def __init__(
+        self, value: str, size_of_part: Callable[[int], int], is_sure: Callable[[], bool]
+    ) -> None:
+        """As EtagCheck."""
+        self._value = value
+        self.is_sure = is_sure
+        self._digest = Digest(size_of_part, with_crc=False, make=_Crc32)
+        self.add = self._digest.add
+
+    def holds(self) -> bool:
+        """Whether the bytes so far have this checksum."""
+        return self._found == self._value
+
+    @property
+    def told(self) -> str:
+        """Both checksums."""
+        return f"its {_CRC32} is {self._value}, that of what came {self._found}"
+
+    @property
+    def _found(self) -> str:
+        parts = self._digest.parts
+        whole = crc32(b"".join(parts)).to_bytes(4, "big")
+        return f"{base64.b64encode(whole).decode()}-{len(parts)}"
+
+
+class CheckApart:
+    """A check whose sum another thread makes: of an MD5 sum that is as much work as all the rest.
+
+    What is added must not change. To be closed.
+    """
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checksum")
+        self._waiting: deque[Future[None]] = deque()
+        self.is_sure = check.is_sure
+
+    def add(self, data: bytes, /) -> None:
+        """The next bytes; waits while there are enough that have not been added up."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(self._check.add, data))
+
+    def holds(self) -> bool:
+        """Whether all of them have been seen, unchanged."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        return self._check.holds()
+
+    @property
+    def told(self) -> str:
+        """What does not agree, in words."""
+        return self._check.told
+
+    def close(self) -> None:
+        """End the thread; what waits is of no use any more."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 def is_directory_bucket(bucket: str) -> bool:
     """Whether a bucket is one of S3 Express One Zone's."""
     return bucket.endswith(_DIRECTORY_BUCKET)
@@ -155,24 +230,42 @@ def known_of(
     """What can be known of the object that a GET's reply is of."""
     etag = str(reply["ETag"]).strip('"')
     sums = md5_etags and etags_are_sums(reply, location.bucket)
-    if sums and is_md5(etag):
-        return Known(EtagCheck(etag, lambda _number: _ONE_PIECE))
+    plain = EtagCheck(etag, lambda _number: _ONE_PIECE) if sums and is_md5(etag) else None
+    if plain is not None and reply.get("ContentLength", 0) < _LARGE:
+        return Known(plain)
     about: dict[str, Any] = {"Bucket": location.bucket, "Key": location.key}
     try:
         head = client.head_object(**about, IfMatch=reply["ETag"], ChecksumMode="ENABLED")
         size = head["ContentLength"]
-        check: Check | None = _of_checksums(head)
-        if check is None and sums and 0 < (count := parts_in(etag)) <= _MOST_PARTS:
-            check = _of_parts(client, about, etag, size, count)
+        check = _of_checksums(head) or plain or _of_parts(client, about, head, etag if sums else "")
     except (aws.ClientError, aws.BotoCoreError, KeyError):
-        return Known(None)
+        return Known(plain)
     return Known(check, size)
 
 
 def _of_parts(
-    client: S3Client, about: dict[str, Any], etag: str, size: int, count: int
+    client: S3Client, about: dict[str, Any], head: Mapping[str, Any], etag: str
 ) -> Check | None:
-    """By the sizes of the parts: as a rule all but the last one have that of the first."""
+    """By the parts' sums, of which the CRC-32 is the cheapest, and by the sizes of the parts."""
+    composite = str(head.get(_CRC32, ""))
+    count = parts_in_checksum(composite) or parts_in(etag)
+    if not 0 < count <= _MOST_PARTS:
+        return None
+    found = _sizes_of(client, about, head["ContentLength"], count)
+    if found is None:
+        return None
+    if parts_in_checksum(composite):
+        return CompositeCheck(composite, *found)
+    return EtagCheck(etag, *found)
+
+
+def _sizes_of(
+    client: S3Client, about: dict[str, Any], size: int, count: int
+) -> tuple[Callable[[int], int], Callable[[], bool]] | None:
+    """How large each part is, and whether that is sure.
+
+    As a rule all but the last one have the size of the first.
+    """
 
     def size_of(number: int) -> int:
         return client.head_object(**about, PartNumber=number)["ContentLength"]
@@ -183,12 +276,18 @@ def _of_parts(
         def are_equal() -> bool:
             return all(size_of(number) == first for number in range(2, count))
 
-        return EtagCheck(etag, lambda _number: first, are_equal)
+        return lambda _number: first, are_equal
     sizes = [first, *map(size_of, range(2, count + 1))]
     # A store that does not know of part numbers tells the size of the whole each time.
     if sum(sizes) != size:
         return None
-    return EtagCheck(etag, lambda number: sizes[number - 1] if number <= count else 1)
+    return lambda number: sizes[number - 1] if number <= count else 1, lambda: True
+
+
+def parts_in_checksum(value: str) -> int:
+    """How many parts a checksum is made of; 0: it is none of parts."""
+    found = _OF_PARTS.fullmatch(value)
+    return int(found[1]) if found else 0
 
 
 def _of_checksums(head: Mapping[str, Any]) -> Check | None:

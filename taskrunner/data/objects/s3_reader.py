@@ -16,7 +16,7 @@ import botocore.exceptions as aws
 
 from taskrunner.clock import Clock
 from taskrunner.data.objects.location import Location
-from taskrunner.data.objects.s3_checks import known_of
+from taskrunner.data.objects.s3_checks import CheckApart, known_of
 from taskrunner.data.objects.s3_client import code_of, nonsense, problems
 from taskrunner.data.objects.s3_ranges import PART, RangedBody, is_worth_it
 from taskrunner.errors import ErrorId, TaskError
@@ -66,6 +66,8 @@ class S3Reader:
         self._body = self._open()
         known = known_of(client, location, self._reply, md5_etags=md5_etags)
         self._check, self._size = known.check, known.size
+        if self._check is not None and isinstance(self._body, RangedBody):
+            self._check = CheckApart(self._check)
 
     @property
     def etag(self) -> str:
@@ -82,6 +84,8 @@ class S3Reader:
     def close(self) -> None:
         """Give the connection back."""
         self._body.close()
+        if isinstance(self._check, CheckApart):
+            self._check.close()
 
     @property
     def _where(self) -> str:
