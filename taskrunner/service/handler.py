@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from taskrunner.service.callers import Caller
-from taskrunner.service.engine import Service
-
-#: (service, caller, typed request) -> typed reply; raises ServiceFault.
-Handler = Callable[[Service, Caller, Any], Any]
+#: (service, caller, typed request) -> typed reply; raises ServiceFault. PollForTask's takes a
+#: `runner_operations.Keep` besides, where there is something to keep.
+Handler = Callable[..., Any]

@@ -7,22 +7,24 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from sqlalchemy.engine import Connection
 from starlette.types import Receive
 
 from taskrunner.errors import ServiceFault
 from taskrunner.model.task import Task
 from taskrunner.service.auth import Permit
 from taskrunner.service.bodies import ClientGone
-from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.handler import Handler
 from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.polls import Polls
-from taskrunner.service.replays import Replays
+from taskrunner.service.replays import BroughtBefore, Replays
 from taskrunner.service.shares import HeldPoll, HeldPolls
 from taskrunner.service.traces import tell_hand_out
 from taskrunner.tracing import Kind, Tracing
 from taskrunner.wire.codec import encode_output
 from taskrunner.wire.runner_messages import PollForTaskInput, PollForTaskOutput
+from taskrunner.wire.sigv4 import Proof
 
 #: The operation whose handler makes one try; the edge waits and calls it again.
 POLL = "PollForTask"
@@ -65,7 +67,7 @@ class PollCalls:
         self,
         permit: Permit,
         message: PollForTaskInput,
-        handler: Callable[[Service, Caller, Any], Any],
+        handler: Handler,
         receive: Receive,
     ) -> bytes:
         """A task, or nothing once there was none for long; raises ServiceFault or ClientGone."""
@@ -74,13 +76,16 @@ class PollCalls:
         with self.held.place(permit) as poll:
             if proof is None:
                 return await self._held(permit, message, handler, receive, poll)
-            earlier = await self._pool.run(permit.holder, lambda: self._replays.begin_poll(proof))
-            if earlier is None:
+            if self._replays.begin_poll(proof):
                 try:
                     return await self._held(permit, message, handler, receive, poll)
+                except _Copy as copy:
+                    earlier: bytes | None = copy.answer
                 except BaseException:
                     self._replays.abandon_poll(proof)
                     raise
+            else:
+                earlier = await self._pool.run(permit.holder, lambda: self._replays.brought(proof))
         return earlier or await self._empty_copy()
 
     async def _empty_copy(self) -> bytes:
@@ -91,21 +96,29 @@ class PollCalls:
         self,
         permit: Permit,
         message: PollForTaskInput,
-        handler: Callable[[Service, Caller, Any], Any],
+        handler: Handler,
         receive: Receive,
         poll: HeldPoll,
     ) -> bytes:
         handover = _Handover()
+        kept = None if permit.proof is None else _Kept(self._replays, permit.proof)
 
         def claim() -> bytes | None:
+            if kept is not None:
+                kept.look()
             with self._tracing.span("hand out", Kind.PRODUCER) as span:
                 span.is_dropped = True
-                reply: PollForTaskOutput = handler(self._service, permit.caller, message)
+                keep = () if kept is None else (kept.keep,)
+                try:
+                    reply: PollForTaskOutput = handler(self._service, permit.caller, message, *keep)
+                except BroughtBefore:
+                    return _EMPTY
                 task = reply.task_object
                 if task is None:
                     return None
                 tell_hand_out(span, task, message.worker_group, message.hostname)
-                return self._hand(permit, handover, task, reply)
+                answer = kept and kept.answer
+                return self._hand(permit, handover, task, answer or encode_output(POLL, reply))
 
         waiting = asyncio.ensure_future(
             self._wait(
@@ -138,15 +151,9 @@ class PollCalls:
             await self._polls.rest(end - loop.time())
             return None
 
-    def _hand(
-        self, permit: Permit, handover: _Handover, task: Task, reply: PollForTaskOutput
-    ) -> bytes:
-        """The reply that has a task, unless it is not for this poll any more; in a thread."""
-        answer = encode_output(POLL, reply)
-        kept = permit.proof is None or self._replays.keep_hand_out(
-            permit.proof, task.task_id, answer
-        )
-        if kept and handover.take(task):
+    def _hand(self, permit: Permit, handover: _Handover, task: Task, answer: bytes) -> bytes:
+        """The reply that has a task, unless nobody waits for it any more; in a thread."""
+        if handover.take(task):
             return answer
         self._service.give_back(task, permit.caller)
         return _EMPTY
@@ -161,6 +168,38 @@ class PollCalls:
 
 class OnHold(Exception):
     """Whoever polls is to get no work for now."""
+
+
+class _Copy(Exception):
+    """Another process has answered a copy of the poll."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class _Kept:
+    """What a signed poll brings, kept for copies of it; in the threads of its claims."""
+
+    def __init__(self, replays: Replays, proof: Proof) -> None:
+        self._replays, self._proof = replays, proof
+        self._looked = False
+        #: The reply, once it is kept.
+        self.answer: bytes | None = None
+
+    def look(self) -> None:
+        """Before the first claim: raises _Copy when a copy of the poll was answered elsewhere."""
+        if not self._looked:
+            answer = self._replays.brought(self._proof)
+            if answer is not None:
+                raise _Copy(answer)
+            self._looked = True
+
+    def keep(self, conn: Connection, task: Task) -> None:
+        """Keep the reply that has a task, in the transaction that hands it out."""
+        answer = encode_output(POLL, PollForTaskOutput(task_object=task))
+        self._replays.keep_hand_out(conn, self._proof, task.task_id, answer)
+        self.answer = answer
 
 
 class _Handover:

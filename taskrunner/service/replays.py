@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from taskrunner.errors import StoreError
@@ -49,6 +50,10 @@ REPORTS = frozenset({"ReportTaskProgress", "ReportTaskRunnerHeartbeat"})
 #: Services of one store may differ so much in their clocks.
 _MARGIN = timedelta(minutes=1)
 _MOST_RECENT = 100_000
+
+
+class BroughtBefore(Exception):
+    """A copy of the poll has been given a task: this one gets none."""
 
 
 class Replays:
@@ -146,31 +151,40 @@ class Replays:
 
     # -- polls ------------------------------------------------------------------------------------
 
-    def begin_poll(self, proof: Proof) -> bytes | None:
-        """None for a poll that is new; else the answer to this copy of one.
+    def begin_poll(self, proof: Proof) -> bool:
+        """Note that a poll is here; false: it is a copy of one that this process has had."""
+        return self._polls.put(proof, b"")
 
-        That is the task that the first copy brought while nobody has acknowledged it, else empty.
+    def brought(self, proof: Proof) -> bytes | None:
+        """What a copy of a poll has brought before, of whichever process; None: nothing yet.
+
+        That is its task while nobody has acknowledged it, else empty.
         """
         with self._store().read() as conn:
             call = answered_calls.find(conn, proof.key_id, proof.signature)
-            if call is not None:
-                held = call.task_id and answered_calls.unacknowledged(conn, call.task_id)
-                return (call.answer or b"") if held else b""
-        return None if self._polls.put(proof, b"") else b""
+            if call is None:
+                return None
+            held = call.task_id and answered_calls.unacknowledged(conn, call.task_id)
+            return (call.answer or b"") if held else b""
 
-    def keep_hand_out(self, proof: Proof, task_id: str, answer: bytes) -> bool:
-        """Note what a poll brings; false: a copy of it has brought something else before."""
-        return self._begin(
-            AnsweredCall(
-                key_id=proof.key_id,
-                signature=proof.signature,
-                operation="PollForTask",
-                task_id=task_id,
-                answer=answer,
-                begun_at=proof.verified_at,
-                good_until=proof.good_until + _MARGIN,
-            )
+    def keep_hand_out(self, conn: Connection, proof: Proof, task_id: str, answer: bytes) -> None:
+        """Note what a poll brings, in the transaction that hands it out.
+
+        Raises BroughtBefore when a copy of the poll has brought something else.
+        """
+        call = AnsweredCall(
+            key_id=proof.key_id,
+            signature=proof.signature,
+            operation="PollForTask",
+            task_id=task_id,
+            answer=answer,
+            begun_at=proof.verified_at,
+            good_until=proof.good_until + _MARGIN,
         )
+        try:
+            answered_calls.insert(conn, call)
+        except IntegrityError as error:
+            raise BroughtBefore from error
 
     def abandon_poll(self, proof: Proof) -> None:
         """The poll ends without an answer: who sent it may send it again."""

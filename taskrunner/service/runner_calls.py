@@ -14,6 +14,7 @@ from taskrunner.service.engine import Service
 from taskrunner.service.handler import Handler
 from taskrunner.service.poll_calls import POLL, OnHold
 from taskrunner.service.roster import RunnerCall
+from taskrunner.service.runner_operations import Keep
 from taskrunner.service.store.rows import RefusedPollRow
 from taskrunner.wire.codec import decode_input
 from taskrunner.wire.http import HttpRequest
@@ -70,10 +71,10 @@ class Noted(Protocol):
 def unless_ordered(handler: Handler, runner_id: str | None) -> Handler:
     """PollForTask's handler, for a runner that an operator may have told to take no work."""
 
-    def claim(service: Service, caller: Caller, message: PollForTaskInput) -> object:
+    def claim(service: Service, caller: Caller, message: PollForTaskInput, *keep: Keep) -> object:
         if runner_id is not None and service.orders.takes_no_work(caller.account, runner_id):
             raise OnHold
-        return handler(service, caller, message)
+        return handler(service, caller, message, *keep)
 
     return claim
 

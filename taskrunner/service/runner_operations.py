@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy.engine import Connection
@@ -22,6 +22,10 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store.database import Store
 from taskrunner.service.tasks import Tasks
 from taskrunner.service.wakeups import WorkReady
+
+#: Notes what a task's runner is told, in the transaction that hands the task out; what it raises
+#: undoes that.
+Keep = Callable[[Connection, Task], None]
 
 #: Queues that are remembered to have had work.
 _MOST_BUSY = 1000
@@ -77,7 +81,12 @@ class RunnerOperations:
         transaction.committed(self.meters)
 
     def claim(
-        self, worker_group: str, hostname: str | None = None, caller: Caller = ANONYMOUS
+        self,
+        worker_group: str,
+        hostname: str | None = None,
+        caller: Caller = ANONYMOUS,
+        *,
+        keep: Keep | None = None,
     ) -> Task | None:
         """Hand out a task of the group to the caller, if one of its account is ready."""
         queue = (caller.account, worker_group)
@@ -88,6 +97,8 @@ class RunnerOperations:
                     return None
         with self.runner_transaction(caller) as tasks:
             task = tasks.claim(worker_group, hostname)
+            if task is not None and keep is not None:
+                keep(tasks.conn, task)
         self._busy.note(queue, had_work=task is not None)
         return task
 

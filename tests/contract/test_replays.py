@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from taskrunner.clock import SystemClock
 from taskrunner.errors import StoreError
@@ -21,7 +23,7 @@ from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.handler import Handler
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.replays import REMEMBERED, REPORTS, Replays
-from taskrunner.service.store.tables import answered_calls
+from taskrunner.service.store.tables import answered_calls, handouts
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.faults import Throttled
 from taskrunner.wire.http import HttpRequest
@@ -392,8 +394,9 @@ def test_a_copy_of_an_empty_poll_is_empty(line: Line) -> None:
 def test_with_the_defence_off_a_copy_of_a_poll_brings_another_task(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Replays, "begin_poll", lambda _self, _proof: None)
-    monkeypatch.setattr(Replays, "keep_hand_out", lambda _self, _proof, _task, _answer: True)
+    monkeypatch.setattr(Replays, "begin_poll", lambda _self, _proof: True)
+    monkeypatch.setattr(Replays, "brought", lambda _self, _proof: None)
+    monkeypatch.setattr(Replays, "keep_hand_out", lambda *_given: None)
     line.running()
     line.world.run(OBJECTS)
     request = poll()
@@ -403,7 +406,7 @@ def test_with_the_defence_off_a_copy_of_a_poll_brings_another_task(
     assert first.json["taskObject"]["taskId"] != copy.json["taskObject"]["taskId"]
 
 
-def test_a_task_for_a_copy_that_another_process_holds_is_given_back(line: Line) -> None:
+def test_for_a_copy_that_another_process_has_answered_nothing_is_handed_out(line: Line) -> None:
     """Two processes hold copies of one poll: only one of them brings a task."""
     line.running()
     line.world.run(OBJECTS)
@@ -416,7 +419,8 @@ def test_a_task_for_a_copy_that_another_process_holds_is_given_back(line: Line) 
 
     def claim_meanwhile(*arguments: Any) -> Any:
         assert permit.proof is not None
-        elsewhere.keep_hand_out(permit.proof, taken.task_id, b"{}")
+        with line.world.service.store.write() as conn:
+            elsewhere.keep_hand_out(conn, permit.proof, taken.task_id, b"{}")
         return HANDLERS["PollForTask"](*arguments)
 
     line.handlers = {"PollForTask": claim_meanwhile}
@@ -424,8 +428,33 @@ def test_a_task_for_a_copy_that_another_process_holds_is_given_back(line: Line) 
     line.handlers = HANDLERS
 
     assert copy.json == {}
+    assert handed_out(line) == [taken.task_id]
     (other,) = line.send(poll())
     assert other.json["taskObject"]["taskId"] != taken.task_id
+
+
+def handed_out(line: Line) -> list[str]:
+    with line.world.service.store.read() as conn:
+        return list(conn.execute(sa.select(handouts.c.task_id)).scalars())
+
+
+def test_a_hand_out_and_its_answer_are_one_commit(line: Line) -> None:
+    """What is handed out can be answered to a copy, wherever the process may have died."""
+    line.running()
+    store = line.world.service.store
+
+    def failed(_self: Replays, conn: Connection, *_given: object) -> None:
+        assert conn.execute(sa.select(handouts.c.task_id)).first() is not None
+        raise StoreError("the power goes")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Replays, "keep_hand_out", failed)
+        (answer,) = line.send(poll())
+    assert answer.status == 500
+    assert handed_out(line) == []
+    (again,) = line.send(poll())
+    assert handed_out(line) == [again.json["taskObject"]["taskId"]]
+    assert store.trouble is None
 
 
 def test_a_copy_of_a_report_does_not_lengthen_the_lease(line: Line) -> None:

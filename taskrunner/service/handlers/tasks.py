@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskrunner.errors import InvalidRequest
 from taskrunner.service.callers import Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.runner_operations import Keep
 from taskrunner.wire.runner_messages import (
     PollForTaskInput,
     PollForTaskOutput,
@@ -17,9 +18,11 @@ from taskrunner.wire.runner_messages import (
 )
 
 
-def poll_for_task(service: Service, caller: Caller, request: PollForTaskInput) -> PollForTaskOutput:
+def poll_for_task(
+    service: Service, caller: Caller, request: PollForTaskInput, keep: Keep | None = None
+) -> PollForTaskOutput:
     """Hand out a task if one is ready now; waiting for one is the app's business."""
-    task = service.claim(request.worker_group, request.hostname, caller)
+    task = service.claim(request.worker_group, request.hostname, caller, keep=keep)
     if task is not None:
         service.meters.handed_out(request.worker_group)
     return PollForTaskOutput(task_object=task)

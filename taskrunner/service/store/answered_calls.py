@@ -9,11 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.service.store.keyring import keyring_of
-from taskrunner.service.store.records import fetch_first
+from taskrunner.service.store.prepared import Prepared
+from taskrunner.service.store.records import is_row
 from taskrunner.service.store.rows import AnsweredCall
 from taskrunner.service.store.tables import answered_calls, handouts
 
 _T = answered_calls.c
+# Those of every poll.
+_INSERT = Prepared(answered_calls.insert())
+_ONE = Prepared(sa.select(answered_calls).where(is_row(answered_calls)))
 
 
 def insert(conn: Connection, call: AnsweredCall) -> None:
@@ -21,12 +25,13 @@ def insert(conn: Connection, call: AnsweredCall) -> None:
     answer = (
         None if call.answer is None else _sealed(conn, call.key_id, call.signature, call.answer)
     )
-    conn.execute(answered_calls.insert(), {**call.columns(), "answer": answer})
+    _INSERT.change(conn, {**call.columns(), "answer": answer})
 
 
 def find(conn: Connection, key_id: str, signature: str) -> AnsweredCall | None:
     """The call, if it was made."""
-    call = fetch_first(conn, AnsweredCall, sa.select(answered_calls).where(*_is(key_id, signature)))
+    wanted = {"of_key_id": key_id, "of_signature": signature}
+    call = _ONE.first_row(conn, AnsweredCall, wanted)
     if call is None or call.answer is None:
         return call
     ring, place = keyring_of(conn), _place(key_id, signature)

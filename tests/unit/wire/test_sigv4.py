@@ -163,6 +163,39 @@ def test_other_authorization_headers_are_incomplete(text: str) -> None:
         verifier().verify(HttpRequest(headers={**signed().headers, "authorization": text}))
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "20261130",
+        "2026-11-30T00:00:00Z",
+        "20261330T000000Z",
+        "20260230T000000Z",
+        "20261130T240000Z",
+        "20261130T000000Z\n",
+        "2026113\uff10T000000Z",
+    ],
+)
+def test_a_date_of_another_form_is_incomplete(date: str) -> None:
+    with pytest.raises(IncompleteSignature, match="YYYYMMDDTHHMMSSZ"):
+        verifier().verify(HttpRequest(headers={**signed().headers, "x-amz-date": date}))
+
+
+def test_what_one_secret_signs_with_is_not_taken_for_another() -> None:
+    """The keys that secrets sign with are remembered: by the secret, the day and the region."""
+    request = HttpRequest(headers={**HEADERS, "host": "h", "x-amz-date": "20150830T123600Z"})
+    scopes = ["20150830/us-east-1/datapipeline/aws4_request"]
+    scopes += [scopes[0].replace("30", "31"), scopes[0].replace("east", "west")]
+
+    made = {
+        signature(secret, request, scope=scope, signed_headers=("host",))
+        for secret in ("one", "two")
+        for scope in [*scopes, *scopes]
+    }
+
+    assert len(made) == 6
+
+
 @given(st.text(max_size=300), st.text(max_size=40))
 def test_no_header_makes_verification_fail_otherwise_than_with_a_fault(
     authorization: str, date: str
