@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -41,6 +41,7 @@ from taskrunner.service.gauges import Edge, Gauges
 from taskrunner.service.handler import Handler
 from taskrunner.service.handler_pool import HandlerPool
 from taskrunner.service.hosts import HostGuard
+from taskrunner.service.http_protocol import CONNECTION, EdgeProtocol
 from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.poll_calls import POLL, PollCalls
 from taskrunner.service.replays import Replays
@@ -242,7 +243,9 @@ class _Api:
             return
         finally:
             call.body.done()
-        await response(scope, receive, send)
+        connection: EdgeProtocol | None = scope.get(CONNECTION)
+        with nullcontext() if connection is None else connection.in_one_piece():
+            await response(scope, receive, send)
 
     async def _respond(self, call: Incoming, request_id: str) -> Response:
         """The reply. Raises ClientGone, also while the rest of a refused request goes by."""

@@ -7,10 +7,11 @@ all of them.
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
+import weakref
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,14 +27,49 @@ class _Job:
     holder: str
     call: Callable[[], Any]
     done: asyncio.Future[Any]
+    #: Is told of its end, on the loop.
+    end: Callable[[_Job, Any, BaseException | None], None]
+    loop: asyncio.AbstractEventLoop
+
+
+_Given = queue.SimpleQueue[_Job | None]
+
+
+def _work(given: _Given) -> None:
+    """What each thread does: of the pool, which may be gone by then, it knows nothing."""
+    while (job := given.get()) is not None:
+        _make(job)
+        del job  # nothing of it is held while there is nothing to do
+
+
+def _make(job: _Job) -> None:
+    result, problem = None, None
+    try:
+        result = job.call()
+    except BaseException as error:
+        problem = error
+    with suppress(RuntimeError):  # the loop has ended with the service: nobody waits any more
+        job.loop.call_soon_threadsafe(job.end, job, result, problem)
+
+
+def _let_go(given: _Given, threads: int) -> None:
+    for _ in range(threads):
+        given.put(None)
 
 
 class HandlerPool:
-    """Threads of which one holder has a quarter at the most. For the event loop's thread."""
+    """Threads of which one holder has a quarter at the most. For the event loop's thread.
+
+    Not an executor of the library's: its futures, which nobody here asks, and its locks cost more
+    than many a call does.
+    """
 
     def __init__(self, threads: int) -> None:
         self._count = self._free = threads
-        self._threads = self._made()
+        self._threads: list[threading.Thread] = []
+        #: What the threads have to do; None: one of them ends.
+        self._given: _Given = queue.SimpleQueue()
+        weakref.finalize(self, _let_go, self._given, threads)
         self._most_of_holder = max(1, threads // _SHARES)
         self._at_work: Counter[str] = Counter()
         #: Of each holder the calls that wait, in their order; whose turn it is comes first.
@@ -44,24 +80,25 @@ class HandlerPool:
 
         A call that is canceled before its turn is not made; later its end is not waited for.
         """
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(holder, deque()).append(_Job(holder, call, done))
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.setdefault(holder, deque()).append(_Job(holder, call, done, self._end, loop))
         self._begin_next()
         return await done
 
     def start(self) -> None:
         """Have all threads now: all would wait while one is begun amid a crowd."""
-        self._threads = self._made()
-        together = threading.Barrier(self._count)
-        for _ in range(self._count):
-            self._threads.submit(together.wait)
+        while len(self._threads) < self._count:
+            name = f"handler_{len(self._threads)}"
+            thread = threading.Thread(target=_work, args=(self._given,), name=name, daemon=True)
+            self._threads.append(thread)
+            self._threads[-1].start()
 
     def close(self) -> None:
         """Wait for calls that are at work."""
-        self._threads.shutdown()
-
-    def _made(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._count, thread_name_prefix="handler")
+        _let_go(self._given, len(self._threads))
+        while self._threads:
+            self._threads.pop().join()
 
     def _begin_next(self) -> None:
         while self._free and (holder := self._next_holder()) is not None:
@@ -81,17 +118,8 @@ class HandlerPool:
     def _begin(self, job: _Job) -> None:
         self._free -= 1
         self._at_work[job.holder] += 1
-        self._threads.submit(self._work, job, asyncio.get_running_loop())
-
-    def _work(self, job: _Job, loop: asyncio.AbstractEventLoop) -> None:
-        """Make a call, in a thread of the pool."""
-        result, problem = None, None
-        try:
-            result = job.call()
-        except BaseException as error:
-            problem = error
-        with suppress(RuntimeError):  # the loop has ended with the service: nobody waits any more
-            loop.call_soon_threadsafe(self._end, job, result, problem)
+        self.start()
+        self._given.put(job)
 
     def _end(self, job: _Job, result: object, problem: BaseException | None) -> None:
         self._free += 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,43 @@ class Patience:
     reply_s: float = 30.0
     #: From the connection to the end of TLS's own beginning.
     handshake_s: float = 10.0
+
+
+class _HeldTransport:
+    """A transport that can be told to keep what is written for a moment.
+
+    A reply comes in two pieces, head and body. Sent apart they are two packets, each of which wakes
+    the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._kept: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def hold(self) -> None:
+        """Send nothing for now."""
+        self._kept = []
+
+    def release(self) -> None:
+        """Send what was written meanwhile."""
+        kept, self._kept = self._kept, None
+        if kept:
+            self._transport.write(b"".join(kept))
+
+    def write(self, data: bytes) -> None:
+        """Send it, now or with the rest."""
+        if self._kept is None:
+            self._transport.write(data)
+        else:
+            self._kept.append(data)
+
+    def close(self) -> None:
+        """Send all, then close."""
+        self.release()
+        self._transport.close()
 
 
 class EdgeProtocol(H11Protocol):
@@ -62,6 +101,16 @@ class EdgeProtocol(H11Protocol):
         scope[CONNECTION] = self
         await self._application(scope, receive, send)
 
+    @contextmanager
+    def in_one_piece(self) -> Iterator[None]:
+        """What is sent in the block goes out at its end: head and body of a reply in one packet."""
+        held = self._held
+        held.hold()
+        try:
+            yield
+        finally:
+            held.release()
+
     # -- what the application and the places say ------------------------------------------------
 
     def proved(self) -> None:
@@ -85,7 +134,8 @@ class EdgeProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for headers."""
-        super().connection_made(transport)
+        self._held = _HeldTransport(transport)
+        super().connection_made(self._held)  # type: ignore[arg-type]
         self.is_made = True
         if self._closed:
             transport.abort()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 
@@ -98,12 +99,30 @@ def test_what_a_call_raises_is_raised() -> None:
 
 
 def test_all_threads_are_there_once_it_has_started() -> None:
+    before = set(threading.enumerate())
+
     async def main() -> set[str]:
         pool = HandlerPool(4)
         pool.start()
         await asyncio.gather(*(pool.run(name, lambda: None) for name in "abcd"))
-        names = {thread.name for thread in threading.enumerate()}
+        names = {thread.name for thread in threading.enumerate() if thread not in before}
         pool.close()
         return {name for name in names if name.startswith("handler")}
 
     assert asyncio.run(main()) == {f"handler_{number}" for number in range(4)}
+
+
+def test_the_threads_of_a_pool_that_is_gone_end() -> None:
+    async def main() -> list[threading.Thread]:
+        pool = HandlerPool(2)
+        await pool.run("a", lambda: None)
+        return [t for t in threading.enumerate() if t.name.startswith("handler")]
+
+    before = {thread for thread in threading.enumerate() if thread.name.startswith("handler")}
+    threads = [thread for thread in asyncio.run(main()) if thread not in before]
+    gc.collect()
+
+    assert len(threads) == 2
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()

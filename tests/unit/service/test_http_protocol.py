@@ -10,18 +10,26 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
+from uvicorn.server import ServerState
 
 from taskrunner.service.acceptor import Acceptor
+from taskrunner.service.app import create_app
+from taskrunner.service.auth import NoAuthenticator
 from taskrunner.service.connections import Connections
+from taskrunner.service.engine import Service
+from taskrunner.service.handlers import HANDLERS
 from taskrunner.service.http_protocol import CONNECTION, EdgeProtocol, Patience
 from taskrunner.service.server import Address, ServiceServer, bind
+from taskrunner.service.settings import ServiceSettings
 
 REQUEST = b"GET /%s HTTP/1.1\r\nhost: x\r\n\r\n"
 SIZE = 64 * 1024 * 1024
@@ -248,3 +256,57 @@ def test_without_descriptors_it_waits_and_says_so_once() -> None:
     assert [(record["event"], record["error"]) for record in log] == [
         ("no connection can be taken", "too many open files")
     ]
+
+
+class Written(asyncio.Transport):
+    """A transport that notes what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.closed = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview[int]) -> None:
+        assert not self.closed.is_set()
+        self.pieces.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def abort(self) -> None:
+        self.closed.set()
+
+    def is_closing(self) -> bool:
+        return self.closed.is_set()
+
+
+def test_head_and_body_of_a_call_s_reply_go_out_together(tmp_path: Path) -> None:
+    service = Service(ServiceSettings(database_url=f"sqlite:///{tmp_path / 'service.db'}"))
+    app = create_app(service, handlers=HANDLERS, authenticator=NoAuthenticator())
+    head = (
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-amz-json-1.1\r\n"
+        b"x-amz-target: DataPipeline.ListPipelines\r\nconnection: close\r\n"
+        b"content-length: 2\r\n\r\n"
+    )
+
+    async def main() -> list[bytes]:
+        config = uvicorn.Config(app, ws="none", log_config=None, access_log=False)
+        protocol = EdgeProtocol(
+            config,
+            ServerState(),
+            {},
+            connections=Connections(1),
+            origin="127.0.0.1",
+            patience=Patience(),
+        )
+        transport = Written()
+        protocol.connection_made(transport)
+        protocol.data_received(head + b"{}")
+        await transport.closed.wait()
+        protocol.connection_lost(None)
+        return transport.pieces
+
+    (reply,) = asyncio.run(main())
+    service.store.close()
+    assert reply.startswith(b"HTTP/1.1 200 ")
+    assert reply.endswith(b'\r\n\r\n{"pipelineIdList":[],"hasMoreResults":false}')
