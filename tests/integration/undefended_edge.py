@@ -8,10 +8,13 @@ from __future__ import annotations
 import sys
 
 import uvicorn
+from uvicorn.config import LOOP_FACTORIES
 
 from taskrunner.cli import main
 from taskrunner.service import server
 
+# With asyncio's accepting, of which service/acceptor.py tells; uvloop's logs nothing.
+LOOP_FACTORIES["auto"] = LOOP_FACTORIES["asyncio"]
 server._Server.startup = uvicorn.Server.startup  # type: ignore[method-assign]
 
 if __name__ == "__main__":
