@@ -202,8 +202,8 @@ class Service:
         return int(self._select("SELECT count(*) FROM attempts WHERE queue = 'READY'")[0][0])
 
     def ready_at(self) -> dict[str, float]:
-        """Pipeline -> when its (only) attempt became ready, in seconds since 1970."""
-        rows = self._select("SELECT pipeline_id, ready_at FROM attempts")
+        """Pipeline -> when its (only) attempt was made, ready at once, in seconds since 1970."""
+        rows = self._select("SELECT pipeline_id, created_at FROM attempts")
         return {pipeline: _seconds(moment) for pipeline, moment in rows}
 
     def took_s(self, pipeline: str) -> float:
@@ -221,8 +221,10 @@ class Service:
             return connection.execute(query, values).fetchall()
 
 
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+def _seconds(found: str | datetime) -> float:
+    if isinstance(found, datetime):
+        return found.timestamp()
+    return datetime.fromisoformat(found).replace(tzinfo=UTC).timestamp()
 
 
 def _object(id_: str, fields: dict[str, str]) -> dict[str, Any]:

@@ -7,13 +7,13 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from bench.harness import Service
 
-#: When a poll brought a task, and the task: called on the loop.
-Took = Callable[[float, dict[str, Any]], None]
+#: A task that a poll brought: called on the loop, at once.
+Took = Callable[[dict[str, Any]], None]
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Pollers:
         while True:
             task = (await line.call("PollForTask", workerGroup=group)).get("taskObject")
             if task is not None:
-                self.took(time.perf_counter(), task)
+                self.took(task)
 
     def check(self) -> None:
         """Raise what any of them broke with."""
@@ -89,51 +89,80 @@ class Pollers:
         await asyncio.gather(*(line.close() for line in self._lines), return_exceptions=True)
 
 
-async def first_hand_outs(service: Service, pollers: int, groups: int, samples: int) -> list[float]:
-    """Seconds from an activation's call to a held poll's answer, each of a pipeline of its own."""
-    return await with_pollers(
-        service,
-        pollers,
-        groups,
-        lambda line, wait: _hand_outs(service, line, wait, groups, samples),
-    )
+@dataclass(slots=True)
+class HandOuts:
+    """The tasks that polls have brought, and when each was taken, by the wall clock."""
+
+    #: By pipelines: what is handed out a second time, since nobody has acknowledged it, is no news.
+    taken: dict[str, float] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def took(self, task: dict[str, Any]) -> None:
+        self.taken.setdefault(task["pipelineId"], time.time())
+        self._news.set()
+
+    async def of(self, pipeline: str) -> float:
+        """When the pipeline's first task was taken, waiting until one is."""
+        while pipeline not in self.taken:
+            self._news.clear()
+            await self._news.wait()
+        return self.taken[pipeline]
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long hand-outs took, in seconds, each of a pipeline of its own."""
+
+    #: From the call that activates a pipeline to the reply of the poll that brings its task.
+    from_call: list[float]
+    #: From when the task was ready by the store, which is when that transaction began.
+    from_ready: list[float]
+
+
+#: Nobody acknowledges what polls bring: it is not to be handed out again meanwhile.
+UNACKNOWLEDGED = ("--ack-timeout", "3600")
+
+
+async def first_hand_outs(service: Service, pollers: int, groups: int, samples: int) -> Delays:
+    """Activate pipelines one by one while so many polls are held."""
+
+    async def work(line: Line, got: HandOuts) -> Delays:
+        begun: dict[str, float] = {}
+        for number in range(samples):
+            made = await asyncio.to_thread(
+                service.pipeline, f"sample-{number}", f"group-{number % groups}", ["true"]
+            )
+            await asyncio.sleep(0.05)
+            begun[made] = time.time()
+            await asyncio.gather(line.call("ActivatePipeline", pipelineId=made), got.of(made))
+        ready = service.ready_at()
+        return Delays(
+            from_call=[got.taken[made] - at for made, at in begun.items()],
+            from_ready=[got.taken[made] - ready[made] for made in begun],
+        )
+
+    return await with_pollers(service, pollers, groups, work)
+
+
+T = TypeVar("T")
 
 
 async def with_pollers(
     service: Service,
     pollers: int,
     groups: int,
-    work: Callable[[Line, Callable[[], Awaitable[float]]], Awaitable[list[float]]],
-) -> list[float]:
+    work: Callable[[Line, HandOuts], Awaitable[T]],
+) -> T:
     """Do something while so many polls are held, over a connection of its own."""
-    taken: asyncio.Queue[float] = asyncio.Queue()
-    held = Pollers(service, lambda at, _task: taken.put_nowait(at))
+    got = HandOuts()
+    held = Pollers(service, got.took)
     await held.start([f"group-{number % groups}" for number in range(pollers)])
     try:
         line = await Line.open(service)
         await asyncio.sleep(1)
-        found = await work(line, taken.get)
+        found = await work(line, got)
         await line.close()
         held.check()
         return found
     finally:
         await held.stop()
-
-
-async def _hand_outs(
-    service: Service,
-    line: Line,
-    wait: Callable[[], Awaitable[float]],
-    groups: int,
-    samples: int,
-) -> list[float]:
-    found = []
-    for number in range(samples):
-        made = await asyncio.to_thread(
-            service.pipeline, f"sample-{number}", f"group-{number % groups}", ["true"]
-        )
-        await asyncio.sleep(0.05)
-        begin = time.perf_counter()
-        _, taken = await asyncio.gather(line.call("ActivatePipeline", pipelineId=made), wait())
-        found.append(taken - begin)
-    return found

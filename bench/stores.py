@@ -29,12 +29,12 @@ def database(store: str) -> Iterator[str | None]:
 
 
 @contextmanager
-def service(store: str, home: Path | None = None) -> Iterator[Service]:
+def service(store: str, *options: str, home: Path | None = None) -> Iterator[Service]:
     """The service on an empty store of a kind."""
     with (
         harness.folder() as new,
         database(store) as url,
-        harness.service(home or new, postgresql=url) as it,
+        harness.service(home or new, *options, postgresql=url) as it,
     ):
         yield it
 

@@ -58,30 +58,41 @@ class PipelineObject:
     fields: tuple[Field, ...] = ()
     position: Position | None = field(default=None, compare=False)
 
+    # Lists and plain loops: a generator would cost most of the time that validating and planning
+    # take. No index by key: of fields that thousands inherit it would take more than they do.
+
     def values(self, key: str) -> tuple[Value, ...]:
         """Every value of the field, in order; empty when the field is not set."""
-        # A list first: a generator would cost most of the time that validation takes.
         return tuple([f.value for f in self.fields if f.key == key])
 
     def has(self, key: str) -> bool:
         """Whether the field is set."""
-        return any(f.key == key for f in self.fields)
+        for f in self.fields:  # noqa: SIM110 - see above
+            if f.key == key:
+                return True
+        return False
 
     def strings(self, key: str) -> tuple[str, ...]:
         """Every plain (not reference) value of the field."""
-        return tuple(v for v in self.values(key) if isinstance(v, str))
+        return tuple([v for v in self.values(key) if isinstance(v, str)])
 
     def string(self, key: str) -> str | None:
         """The first plain value of the field."""
-        return next(iter(self.strings(key)), None)
+        for f in self.fields:
+            if f.key == key and isinstance(f.value, str):
+                return f.value
+        return None
 
     def refs(self, key: str) -> tuple[Ref, ...]:
         """Every reference in the field."""
-        return tuple(v for v in self.values(key) if isinstance(v, Ref))
+        return tuple([v for v in self.values(key) if isinstance(v, Ref)])
 
     def ref(self, key: str) -> Ref | None:
         """The first reference in the field."""
-        return next(iter(self.refs(key)), None)
+        for f in self.fields:
+            if f.key == key and isinstance(f.value, Ref):
+                return f.value
+        return None
 
     @property
     def type(self) -> str | None:

@@ -20,6 +20,16 @@ PRECONDITION_RECHECK = timedelta(minutes=1)
 #: Longer durations count as this: they must not lead out of the calendar.
 LONGEST = timedelta(days=36_500)
 
+#: The fields that say a policy: objects in which they are alike have the same one.
+POLICY_FIELDS = frozenset(
+    {
+        *("actionOnResourceFailure", "actionOnTaskFailure", "attemptTimeout"),
+        *("failureAndRerunMode", "initTimeout", "lateAfterTimeout", "maxActiveInstances"),
+        *("maximumRetries", "preconditionTimeout", "reportProgressTimeout", "retryDelay"),
+        "terminateAfter",
+    }
+)
+
 #: A field's text with its expressions evaluated, or None when it is not set.
 Text = Callable[[str], str | None]
 

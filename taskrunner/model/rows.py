@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any, Self
 
 from taskrunner.model.states import AttemptStatus, InstanceStatus
@@ -24,7 +26,13 @@ class Row:
     def columns(self) -> dict[str, Any]:
         """The inverse of `from_columns`."""
         names: tuple[str, ...] = self.__slots__
-        return {name: getattr(self, name) for name in names}
+        return dict(zip(names, _getter(names)(self), strict=True))
+
+
+@cache
+def _getter(names: tuple[str, ...]) -> Callable[[Row], tuple[Any, ...]]:
+    """Reads many columns at once: one after the other would cost twice as much."""
+    return attrgetter(*names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,12 @@ from taskrunner.model.document import Definition
 from taskrunner.model.edits import Edit, forbidden_edits
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import InstanceStatus, PipelineState
-from taskrunner.service.advance import ActiveCounts, build_views, finish_pipelines
+from taskrunner.service.advance import (
+    ActiveCounts,
+    advance_instances,
+    build_views,
+    finish_pipelines,
+)
 from taskrunner.service.alike import Alike
 from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition
@@ -25,6 +30,8 @@ from taskrunner.service.store.rows import PipelineRow
 
 #: In these states instances are being made or worked on by the definition that was activated last.
 ACTIVE_STATES = frozenset({PipelineState.SCHEDULED, PipelineState.DEACTIVATING})
+#: Of a run on demand, the instances that are decided about where it is activated.
+AT_ONCE = 100
 _STOPPED = frozenset({PipelineState.DEACTIVATING, PipelineState.INACTIVE})
 
 
@@ -61,7 +68,7 @@ def activate(
     try:
         settings = transaction.settings
         planner = ScheduleExpander(active, loaded, before=before, checks=settings.checks)
-        planner.activate(conn, now, start=start, selection=settings.selection)
+        run = planner.activate(conn, now, start=start, selection=settings.selection)
     except DefinitionError as error:
         raise InvalidRequest(str(error)) from error
     if row.state is PipelineState.FINISHED and not loaded.on_demand:
@@ -69,6 +76,11 @@ def activate(
     if row.state in _STOPPED:
         _resume(transaction, row, load, start)
     finish_pipelines(conn, [row.pipeline_id], load, transaction.now)
+    if run is not None:
+        # What it begins with is handed out as soon as this is committed; the rest of a large one
+        # the scheduler decides about.
+        begun = instance_store.claim_run(conn, row.pipeline_id, run, now, AT_ONCE)
+        advance_instances(transaction, begun, load)
 
 
 def edits(row: PipelineRow, load: Load, wanted: Definition) -> Sequence[Edit]:

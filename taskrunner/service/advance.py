@@ -74,12 +74,16 @@ def _advance(
     alike = Alike(transaction)
     for loaded, view in build_views(transaction, pipeline_id, rows, load, active):
         decisions = decide(view, transaction.now)
-        after = alike.take(view, decisions) or apply(transaction, loaded, view, decisions)
-        active.moved(loaded, view.instance, after)
-        unused = not after.place_wanted and after.status not in active_statuses(after.category)
-        if after.instance_id in offered and unused:
+        row, wanted = view.instance, False
+        status = alike.take(view, decisions)
+        if status is None:
+            after = apply(transaction, loaded, view, decisions)
+            status, wanted = after.status, after.place_wanted
+        active.moved(loaded, row, status)
+        unused = not wanted and status not in active_statuses(row.category)
+        if row.instance_id in offered and unused:
             # It cannot use the place that it was woken for: somebody else may.
-            instance_store.wake_siblings(transaction.conn, after, transaction.now)
+            instance_store.wake_siblings(transaction.conn, row, transaction.now)
     alike.carry_out()
     transaction.wake_up(pipeline_id)
 
@@ -124,12 +128,12 @@ class ActiveCounts:
             return False
         return self._line(row.pipeline_id).get(row.scheduled_start) is RunState.WAITING
 
-    def moved(self, loaded: LoadedDefinition, before: InstanceRow, after: InstanceRow) -> None:
+    def moved(self, loaded: LoadedDefinition, before: InstanceRow, status: InstanceStatus) -> None:
         """Take note of a change that this round made."""
         key = (before.pipeline_id, before.component_id, loaded.on_demand)
         if key in self.counts and self._counts(loaded, before):
             places = active_statuses(before.category)
-            self.counts[key] += (after.status in places) - (before.status in places)
+            self.counts[key] += (status in places) - (before.status in places)
 
     def _counts(self, loaded: LoadedDefinition, row: InstanceRow) -> bool:
         """What somebody has rerun neither counts nor has to wait, nor has a run that is over."""

@@ -8,11 +8,11 @@ The caller holds the instances, so that each is as its row says until the transa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from taskrunner.model.decisions import Become, Decision, StartAttempt, View
 from taskrunner.model.instances import Category
-from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.rows import AttemptRow
 from taskrunner.model.states import InstanceStatus
 from taskrunner.service.apply import SchedulingTransaction, ended, new_attempt, wake_resource
 from taskrunner.service.store import attempts as attempt_store
@@ -29,8 +29,8 @@ class Alike:
     _begun: list[tuple[View, AttemptRow]] = field(default_factory=list)
     _canceled: dict[Become, list[View]] = field(default_factory=dict)
 
-    def take(self, view: View, decisions: Sequence[Decision]) -> InstanceRow | None:
-        """Note what was decided about an instance; returns it as it will be.
+    def take(self, view: View, decisions: Sequence[Decision]) -> InstanceStatus | None:
+        """Note what was decided about an instance; returns the status that it will have.
 
         None when that is not plain: then it is the caller's to apply.
         """
@@ -43,12 +43,12 @@ class Alike:
                     return None
                 attempt = new_attempt(self.transaction, row, view.policy, start)
                 self._begun.append((view, attempt))
-                return replace(row, status=_BEGIN.status, attempt_count=1)
+                return _BEGIN.status
             case [Become(status=InstanceStatus.CANCELED) as become]:
                 if row.category == Category.DATANODE:
                     return None
                 self._canceled.setdefault(become, []).append(view)
-                return replace(row, status=become.status)
+                return become.status
             case _:
                 return None
 

@@ -18,7 +18,7 @@ from taskrunner.model.expressions import VERBATIM, Scope, evaluate, evaluate_obj
 from taskrunner.model.inheritance import DEFAULT_ID, effective
 from taskrunner.model.instances import Category, Components
 from taskrunner.model.parameters import parameter_values
-from taskrunner.model.policy import DEFAULT_ACTIVE_INSTANCES, Policy
+from taskrunner.model.policy import DEFAULT_ACTIVE_INSTANCES, POLICY_FIELDS, Policy
 from taskrunner.model.runs import DEFAULT_ACTIVE_RUNS, MOST_ACTIVE_RUNS
 from taskrunner.model.schedule import ON_DEMAND_ID, ONDEMAND_PERIOD, Schedule, ScheduleType
 from taskrunner.model.validate import Report, validate
@@ -218,23 +218,31 @@ class LoadedDefinition:
         """The component's policy in a period."""
         if component_id in self._policies:
             return self._policies[component_id]
-        read: list[str] = []
+        told = [f for f in self.objects[component_id].fields if f.key in POLICY_FIELDS]
+        alike = (self.components.runnable.get(component_id), tuple(told))
+        policy = self._alike.get(alike)
+        if policy is None:
+            keys = {f.key for f in told}
 
-        def text(key: str) -> str | None:
-            if not self.objects[component_id].has(key):
-                return None
-            read.append(key)
-            return self.text(component_id, key, moment)
+            def text(key: str) -> str | None:
+                return self.text(component_id, key, moment) if key in keys else None
 
-        policy = Policy.of(text, at=moment.start, retry_delay_cap=self.retry_delay_cap)
-        policy = self._with_defaults(component_id, policy)
-        if not any(self._depends_on_period(component_id, key) for key in read):
-            self._policies[component_id] = policy
+            policy = Policy.of(text, at=moment.start, retry_delay_cap=self.retry_delay_cap)
+            policy = self._with_defaults(component_id, policy)
+            if any(self._depends_on_period(component_id, key) for key in keys):
+                return policy
+            self._alike[alike] = policy
+        self._policies[component_id] = policy
         return policy
 
     @cached_property
     def _policies(self) -> dict[str, Policy]:
         """Those that are the same in every period: reading one costs more than using it."""
+        return {}
+
+    @cached_property
+    def _alike(self) -> dict[tuple[Category | None, tuple[Field, ...]], Policy]:
+        """The same, by what says them: mostly all components have them from Default."""
         return {}
 
     def _depends_on_period(self, object_id: str, key: str) -> bool:

@@ -271,12 +271,16 @@ class Service(RunnerOperations):
         All in one transaction: of several activations at once, each runs with its own values.
         Raises InvalidRequest when it cannot be, UsageError for an empty selection.
         """
-        with self.transaction() as transaction:
-            row = pipeline_store.load_pipeline(transaction.conn, pipeline_id, lock=True)
+        with self.deciding() as transaction:
+            conn = transaction.conn
+            row = pipeline_store.load_pipeline(conn, pipeline_id, lock=True)
             load: Load = self.loaded
             if prepare is not None:
-                row, load = self._prepared(transaction.conn, row, prepare)
+                row, load = self._prepared(conn, row, prepare)
             activation.activate(transaction, row, load, start)
+            is_more_due = self.scheduler.is_soon_due(conn, transaction.now)
+        if is_more_due:
+            self._duties.kick()
 
     def _prepared(
         self, conn: Connection, row: PipelineRow, prepare: Callable[[Definition], Definition]

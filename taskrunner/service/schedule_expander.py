@@ -66,10 +66,11 @@ class ScheduleExpander:
         *,
         start: datetime | None = None,
         selection: Selection | None = None,
-    ) -> None:
+    ) -> datetime | None:
         """Begin (or begin again): set each schedule going from `start` or where it had come to.
 
-        Raises UsageError when a selection selects nothing, DefinitionError for a bad schedule.
+        Returns the start of the run that was made, on demand. Raises UsageError when a selection
+        selects nothing, DefinitionError for a bad schedule.
         """
         if self.loaded.on_demand:
             # Ids count in seconds: two activations within one are still two runs.
@@ -79,14 +80,15 @@ class ScheduleExpander:
             self._make(conn, schedules, dict.fromkeys(schedules), now)
             start_of_run = schedules[ON_DEMAND_ID].start
             queue_run(conn, self.pipeline.pipeline_id, start_of_run, self.pipeline.active_version)
-            return
+            return start_of_run
         if selection is not None:
             schedules = self._schedules(now)
             self._make(conn, schedules, selection.pick(self._uses(schedules), now), now)
-            return
+            return None
         held = pipeline_store.load_schedules(conn, self.pipeline.pipeline_id)
         rows = self.begun(held, now, start)
         pipeline_store.replace_schedules(conn, self.pipeline.pipeline_id, rows)
+        return None
 
     def begun(
         self, held: Iterable[ScheduleRow], now: datetime, start: datetime | None = None

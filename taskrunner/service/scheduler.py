@@ -47,22 +47,35 @@ class Scheduler:
             # Mostly there is nothing: looking must not wait in line with the writers.
             schedules = pipeline_store.any_due_schedule(conn, now)
             instances = instance_store.any_due(conn, now)
-        made = schedules and self._make_instances(now)
-        decided = (instances or made) and self._decide(now)
-        return made or decided
+        found, made = self._make_instances(now) if schedules else (False, 0)
+        decided = self._decide(now) if instances or found else 0
+        done, left = found or bool(decided), made - decided
+        # All that was made, before more is: else their definitions would have made room for those
+        # of the next ones, and be loaded a second time.
+        while decided and left > 0:
+            decided = self._decide(now)
+            left -= decided
+        return done
 
     def is_soon_due(self, conn: Connection, now: datetime) -> bool:
-        """Whether an instance may be due before the next look that nobody asks for."""
-        due = instance_store.next_due(conn)
+        """Whether anything may be due before the next look that nobody asks for."""
+        due = self._next_due(conn)
         return due is not None and due <= now + timedelta(seconds=LONGEST_NAP_S)
 
     def idle_s(self, now: datetime) -> float:
         """How long nothing will be due, in seconds, as far as the store knows now."""
         with self.store.read() as conn:
-            due = instance_store.next_due(conn)
+            due = self._next_due(conn)
         return LONGEST_NAP_S if due is None else (due - now).total_seconds()
 
-    def _make_instances(self, now: datetime) -> bool:
+    @staticmethod
+    def _next_due(conn: Connection) -> datetime | None:
+        """The earliest moment of an instance that is to be looked at, or of a period."""
+        moments = (instance_store.next_due(conn), pipeline_store.next_due_schedule(conn))
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _make_instances(self, now: datetime) -> tuple[bool, int]:
+        """Whether any schedule was due that nobody else has claimed, and how many were made."""
         with (
             self.settings.tracing.span("make instances", Kind.INTERNAL) as span,
             self.store.write() as conn,
@@ -80,7 +93,7 @@ class Scheduler:
                 span.note(INSTANCES, INSTANCES_AT_ONCE - left)
                 if left <= 0:
                     break
-        return bool(due)
+        return bool(due), INSTANCES_AT_ONCE - left
 
     def _make(
         self, conn: Connection, row: ScheduleRow, now: datetime, most: int, made: list[int]
@@ -93,7 +106,8 @@ class Scheduler:
         expander = ScheduleExpander(pipeline, loaded, checks=self.settings.checks)
         made.append(expander.advance(conn, row, now, most))
 
-    def _decide(self, now: datetime) -> bool:
+    def _decide(self, now: datetime) -> int:
+        """Decide about some of what is due; about how many."""
         with (
             self.settings.tracing.span("decide about instances", Kind.INTERNAL) as span,
             self.store.write() as conn,
@@ -107,4 +121,4 @@ class Scheduler:
         # Only after the commit: a woken poll must find what it was woken for.
         self.work_ready.announce(transaction.ready)
         transaction.committed(self.meters)
-        return bool(rows)
+        return len(rows)

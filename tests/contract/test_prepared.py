@@ -71,6 +71,20 @@ def test_rows_go_in_and_come_out_as_by_sqlalchemy(store: Store) -> None:
         assert first.report_by.utcoffset() == timedelta(0)
 
 
+def test_many_rows_go_in_as_one_after_the_other_do(store: Store) -> None:
+    rows = [row(number, progress={"n": str(number)}) for number in range(3)]
+    insert = Prepared(attempts.insert())
+    with store.write() as conn:
+        insert.change_all(conn, [])
+        insert.change_all(conn, [one.columns() for one in rows])
+        assert Prepared(SELECTED).rows(conn, AttemptRow, {}) == rows
+        again = [one.columns() for one in (row(7), row(1, error_message="hunter2"))]
+        with pytest.raises(IntegrityError) as raised, conn.begin_nested():
+            insert.change_all(conn, again)
+        assert "hunter2" not in str(raised.value).partition("DETAIL")[0]
+        assert Prepared(SELECTED).rows(conn, AttemptRow, {}) == rows
+
+
 def test_a_list_may_be_as_long_as_by_sqlalchemy(store: Store) -> None:
     prepared = Prepared(THESE)
     with store.write() as conn:
@@ -154,8 +168,9 @@ def test_what_fails_is_the_stores_failure(store: Store) -> None:
 def test_who_listens_to_statements_hears_of_prepared_ones(store: Store) -> None:
     with asked(store) as found, store.write() as conn:
         attempt_store.insert_attempt(conn, row())
-    assert found.writes == [1]
-    assert [text[:20] for text in found.samples] == ["INSERT INTO attempts"]
+        attempt_store.insert_attempts(conn, [row(2), row(3)])
+    assert found.writes == [3]
+    assert {text[:20] for text in found.samples} == {"INSERT INTO attempts"}
 
 
 def _only(conn: Connection) -> AttemptRow:

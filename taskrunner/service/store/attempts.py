@@ -25,12 +25,11 @@ def insert_attempt(conn: Connection, row: AttemptRow) -> None:
 
 def insert_attempts(conn: Connection, rows: Sequence[AttemptRow]) -> None:
     """Add some attempts to the queues of their worker groups."""
-    conn.execute(_INSERT_SOME, [row.columns() for row in rows])
+    _INSERT.change_all(conn, [row.columns() for row in rows])
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
-_INSERT_SOME = attempts.insert()
-_INSERT = Prepared(_INSERT_SOME)
+_INSERT = Prepared(attempts.insert())
 _CHANGED = attempts.update().where(is_row(attempts), attempts.c.status == sa.bindparam("of_status"))
 _UPDATE = Prepared(_CHANGED)
 _ONE = Prepared(sa.select(attempts).where(is_row(attempts)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +20,6 @@ from taskrunner.model.states import (
 from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import (
     fetch,
-    insert_missing,
     insert_missing_columns,
     is_row,
     key_of,
@@ -43,11 +41,13 @@ def insert_instances(
     backfill_id: str | None = None,
 ) -> None:
     """Make instances that are not there yet, each to be looked at when its time comes."""
-    rows = [
-        replace(_new(pipeline_id, version, spec, now, status), backfill_id=backfill_id)
-        for spec in specs
-    ]
-    insert_missing(conn, instances, rows)
+    if not specs:
+        return
+    # One row as a model: to make each as a row, and take that apart, costs as much as inserting it.
+    model = _new(pipeline_id, version, specs[0], now, status, backfill_id).columns()
+    insert_missing_columns(
+        conn, instances, [{**model, **_own_columns(spec, now, status)} for spec in specs]
+    )
     waits = [
         {
             "pipeline_id": pipeline_id,
@@ -62,25 +62,38 @@ def insert_instances(
 
 
 def _new(
-    pipeline_id: str, version: int, spec: InstanceSpec, now: datetime, status: InstanceStatus
+    pipeline_id: str,
+    version: int,
+    spec: InstanceSpec,
+    now: datetime,
+    status: InstanceStatus,
+    backfill_id: str | None,
 ) -> InstanceRow:
     return InstanceRow(
         pipeline_id=pipeline_id,
-        instance_id=spec.instance_id,
-        component_id=spec.component_id,
-        name=spec.name,
-        type=spec.type,
-        category=spec.category,
         version=version,
         status=status,
-        scheduled_start=spec.start,
-        scheduled_end=spec.end,
-        not_before=spec.not_before,
         created_at=now,
-        worker_group=spec.worker_group,
-        node_id=spec.node_id,
-        due_at=None if status in INSTANCE_TERMINAL else max(now, spec.not_before),
+        backfill_id=backfill_id,
+        **_own_columns(spec, now, status),
     )
+
+
+def _own_columns(spec: InstanceSpec, now: datetime, status: InstanceStatus) -> dict[str, Any]:
+    """What one instance does not share with the others that are made at once."""
+    return {
+        "instance_id": spec.instance_id,
+        "component_id": spec.component_id,
+        "name": spec.name,
+        "type": spec.type,
+        "category": spec.category,
+        "scheduled_start": spec.start,
+        "scheduled_end": spec.end,
+        "not_before": spec.not_before,
+        "worker_group": spec.worker_group,
+        "node_id": spec.node_id,
+        "due_at": None if status in INSTANCE_TERMINAL else max(now, spec.not_before),
+    }
 
 
 def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
@@ -98,6 +111,14 @@ def claim_woken(
     """The same for one instance: none when it is not due, or its pipeline is claimed already."""
     wanted = {"of_pipeline_id": pipeline_id, "of_instance_id": instance_id, "at": now}
     return _CLAIM_WOKEN.rows(conn, InstanceRow, wanted)
+
+
+def claim_run(
+    conn: Connection, pipeline_id: str, start: datetime, now: datetime, limit: int
+) -> list[InstanceRow]:
+    """The same for instances of one run of a pipeline that the caller holds."""
+    wanted = {"of_pipeline": pipeline_id, "start": start, "at": now, "most": limit}
+    return _CLAIM_RUN.rows(conn, InstanceRow, wanted)
 
 
 def any_due(conn: Connection, now: datetime) -> bool:
@@ -137,6 +158,12 @@ _CLAIM_DUE = Prepared(_DUE.order_by(instances.c.due_at).limit(sa.bindparam("most
 _CLAIM_WOKEN = Prepared(_DUE.where(is_row(instances)))
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")
+_CLAIM_RUN = Prepared(
+    _DUE.where(
+        instances.c.pipeline_id == _OF_PIPELINE,
+        instances.c.scheduled_start == sa.bindparam("start"),
+    ).limit(sa.bindparam("most"))
+)
 _THESE = (instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS))
 _STATUSES = Prepared(sa.select(instances.c.instance_id, instances.c.status).where(*_THESE))
 _CHANGE = instances.update().where(*_THESE)
@@ -356,13 +383,11 @@ def count_with_place(
     wanted: dict[str, Any] = {"of_pipeline": pipeline_id, "components": list(component_ids)}
     wanted["statuses"] = list(in_statuses)
     if starts is None:
-        found = conn.execute(_WITH_PLACE, wanted)
-    else:
-        found = conn.execute(_WITH_PLACE_IN, {**wanted, "starts": list(starts)})
-    return {component_id: int(count) for component_id, count in found}
+        return dict(_WITH_PLACE.tuples(conn, wanted))
+    return dict(_WITH_PLACE_IN.tuples(conn, {**wanted, "starts": list(starts)}))
 
 
-_WITH_PLACE = (
+_HAVE_PLACE = (
     sa.select(instances.c.component_id, sa.func.count())
     .where(
         instances.c.pipeline_id == _OF_PIPELINE,
@@ -372,8 +397,9 @@ _WITH_PLACE = (
     )
     .group_by(instances.c.component_id)
 )
-_WITH_PLACE_IN = _WITH_PLACE.where(
-    instances.c.scheduled_start.in_(sa.bindparam("starts", expanding=True))
+_WITH_PLACE = Prepared(_HAVE_PLACE)
+_WITH_PLACE_IN = Prepared(
+    _HAVE_PLACE.where(instances.c.scheduled_start.in_(sa.bindparam("starts", expanding=True)))
 )
 
 

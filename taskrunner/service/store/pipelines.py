@@ -106,7 +106,10 @@ def list_pipelines(
 
 def update_pipeline(conn: Connection, pipeline_id: str, **values: Any) -> None:
     """Change columns of a pipeline."""
-    conn.execute(pipelines.update().where(pipelines.c.pipeline_id == pipeline_id).values(**values))
+    _UPDATE.change(conn, {"of_pipeline_id": pipeline_id, **values})
+
+
+_UPDATE = Prepared(pipelines.update().where(is_row(pipelines)))
 
 
 def change_tags(
@@ -158,14 +161,14 @@ def save_definition(
 
 def load_definition(conn: Connection, pipeline_id: str, version: int) -> Mapping[str, Any] | None:
     """The stored body of one version, its secrets opened."""
-    statement = sa.select(definitions.c.body, definitions.c.data_key).where(
-        definitions.c.pipeline_id == pipeline_id, definitions.c.version == version
-    )
-    row = conn.execute(statement).first()
+    row = _BODY.first(conn, {"of_pipeline_id": pipeline_id, "of_version": version})
     if row is None:
         return None
-    body: Mapping[str, Any] = row.body
-    return opened_body(conn, keyring_of(conn), body, pipeline_id, version) if row.data_key else body
+    body, data_key = row
+    return opened_body(conn, keyring_of(conn), body, pipeline_id, version) if data_key else body
+
+
+_BODY = Prepared(sa.select(definitions.c.body, definitions.c.data_key).where(is_row(definitions)))
 
 
 def replace_schedules(conn: Connection, pipeline_id: str, rows: Sequence[ScheduleRow]) -> None:
@@ -185,7 +188,7 @@ def due_schedules(conn: Connection, now: datetime, limit: int) -> list[ScheduleR
 
     So are their pipelines, in one go: whoever holds a pipeline may want its schedules.
     """
-    return fetch(conn, ScheduleRow, _DUE_SCHEDULES, {"at": now, "most": limit})
+    return _DUE_SCHEDULES.rows(conn, ScheduleRow, {"at": now, "most": limit})
 
 
 def any_due_schedule(conn: Connection, now: datetime) -> bool:
@@ -193,11 +196,17 @@ def any_due_schedule(conn: Connection, now: datetime) -> bool:
     return _ANY_DUE_SCHEDULE.first(conn, {"at": now}) is not None
 
 
+def next_due_schedule(conn: Connection) -> datetime | None:
+    """The earliest moment at which an occurrence of any schedule is to be made."""
+    moment: datetime | None = _NEXT_DUE_SCHEDULE.scalar(conn, {})
+    return moment
+
+
 # Built once: asked by the scheduler in every round.
 _SCHEDULES = Prepared(
     sa.select(schedules).where(schedules.c.pipeline_id == sa.bindparam("of_pipeline"))
 )
-_DUE_SCHEDULES = (
+_DUE_SCHEDULES = Prepared(
     sa.select(schedules)
     .join(pipelines, pipelines.c.pipeline_id == schedules.c.pipeline_id)
     .where(schedules.c.next_at <= sa.bindparam("at"))
@@ -205,6 +214,7 @@ _DUE_SCHEDULES = (
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
+_NEXT_DUE_SCHEDULE = Prepared(sa.select(sa.func.min(schedules.c.next_at)))
 _ANY_DUE_SCHEDULE = Prepared(
     sa.select(schedules.c.schedule_id).where(schedules.c.next_at <= sa.bindparam("at")).limit(1)
 )
@@ -215,7 +225,7 @@ def set_schedule(
 ) -> None:
     """Say how far a schedule has come."""
     values = {"next_index": next_index, "next_at": next_at}
-    conn.execute(_SET_SCHEDULE, {**key_of(schedules, row), **values})
+    _SET_SCHEDULE.change(conn, {**key_of(schedules, row), **values})
 
 
-_SET_SCHEDULE = schedules.update().where(is_row(schedules))
+_SET_SCHEDULE = Prepared(schedules.update().where(is_row(schedules)))

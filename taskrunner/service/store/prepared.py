@@ -8,6 +8,7 @@ SQLite needs to carry a short statement out. Transactions and savepoints stay SQ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -94,6 +95,21 @@ class Prepared:
         cursor.close()
         return count
 
+    def change_all(self, conn: Connection, rows: Sequence[Values]) -> None:
+        """Execute a statement without lists once for each of these, all with the same names."""
+        if not rows:
+            return
+        compiled = self._compiled_for(conn, rows[0])
+        parameters = [compiled.parameters(values) for values in rows]
+        for listener in conn.dispatch.before_cursor_execute:
+            listener(conn, None, compiled.text, parameters, None, True)
+        driver: Any = conn.connection.driver_connection
+        with closing(driver.cursor()) as cursor:
+            try:
+                cursor.executemany(compiled.text, parameters)
+            except conn.dialect.loaded_dbapi.Error as error:
+                raise _translated(conn, error, compiled.text) from error
+
     def tuples(self, conn: Connection, values: Values) -> list[tuple[Any, ...]]:
         """Every row that it finds."""
         cursor, compiled = self._execute(conn, values)
@@ -134,7 +150,7 @@ class Prepared:
 
     # -- how --------------------------------------------------------------------------------------
 
-    def _execute(self, conn: Connection, values: Values) -> tuple[Any, _Compiled]:
+    def _compiled_for(self, conn: Connection, values: Values) -> _Compiled:
         rooms = [_room(len(values[name])) for name in self._lists]
         key = (conn.dialect.name, *values, *rooms)
         compiled = self._compiled.get(key)
@@ -142,6 +158,10 @@ class Prepared:
             compiled = self._compile(conn.dialect, values)
             if max(rooms, default=0) <= _MOST_FILLED:
                 self._compiled[key] = compiled
+        return compiled
+
+    def _execute(self, conn: Connection, values: Values) -> tuple[Any, _Compiled]:
+        compiled = self._compiled_for(conn, values)
         parameters = compiled.parameters(values)
         # Whoever listens to SQLAlchemy's statements hears of these too.
         for listener in conn.dispatch.before_cursor_execute:

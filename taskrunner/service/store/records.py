@@ -6,6 +6,7 @@ A row class has one field for each column of its table (a test compares).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import Row
+from taskrunner.service.store.prepared import Prepared
 
 R = TypeVar("R", bound=Row)
 
@@ -95,8 +97,13 @@ def insert_missing_columns(
     """As `insert_missing`, for a table that has no class."""
     if not values:
         return
-    build = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    conn.execute(build(table).on_conflict_do_nothing(), list(values))
+    _missing_into(table, conn.dialect.name).change_all(conn, values)
+
+
+@cache
+def _missing_into(table: sa.Table, dialect: str) -> Prepared:
+    build = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return Prepared(build(table).on_conflict_do_nothing())
 
 
 def is_row(table: sa.Table) -> sa.ColumnElement[bool]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskrunner.model.policy import LONGEST, Policy
+from taskrunner.model.policy import LONGEST, POLICY_FIELDS, Policy
 
 JANUARY = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -50,6 +50,12 @@ def test_every_field_is_read() -> None:
         max_active=4,
         cascade=True,
     )
+
+
+def test_what_is_asked_for_is_what_policies_are_known_by() -> None:
+    asked: set[str] = set()
+    Policy.of(asked.add, at=JANUARY)
+    assert asked == POLICY_FIELDS
 
 
 def test_no_retries_are_no_retries() -> None:

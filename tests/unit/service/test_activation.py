@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from taskrunner.errors import ErrorId, InvalidRequest, UsageError
 from taskrunner.model.parameters import with_values
 from taskrunner.model.selection import Selection
 from taskrunner.model.task import Task
+from taskrunner.service.activation import AT_ONCE
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE, MOST_SKIPPED
 from taskrunner.service.settings import ServiceSettings
@@ -59,6 +61,33 @@ def test_on_demand_each_activation_is_a_run(world: ServiceInProcess) -> None:
     assert len(world.work_off()) == 1
     assert starts(world, pipeline) == ["13T02:00", "13T02:01"]
     assert world.state(pipeline) == "FINISHED"
+
+
+def test_what_a_run_begins_with_is_ready_with_its_activation(world: ServiceInProcess) -> None:
+    pipeline = world.put([ON_DEMAND, shell("A"), shell("B", after="A")])
+    told: list[None] = []
+    world.service.work_ready.subscribe("wg", lambda: told.append(None))
+    world.service.activate(pipeline)
+    assert len(told) == 1
+    task = world.service.claim("wg")
+    assert task is not None
+    assert task.component_id == "A"
+    # Another run waits for its turn, as it does when the scheduler decides.
+    world.service.activate(pipeline)
+    assert len(told) == 1
+    assert world.service.claim("wg") is None
+
+
+def test_of_a_large_run_the_scheduler_decides_about_the_rest(world: ServiceInProcess) -> None:
+    many = [shell(f"A{number}") for number in range(AT_ONCE + 1)]
+    pipeline = world.put([ON_DEMAND, *many])
+    world.service.activate(pipeline)
+    assert Counter(world.statuses(pipeline).values()) == {
+        "WAITING_FOR_RUNNER": AT_ONCE,
+        "WAITING_ON_DEPENDENCIES": 1,
+    }
+    world.settle()
+    assert set(world.statuses(pipeline).values()) == {"WAITING_FOR_RUNNER"}
 
 
 def test_two_activations_within_one_second_are_two_runs(world: ServiceInProcess) -> None:

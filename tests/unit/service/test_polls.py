@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from taskrunner.service.polls import Polls
+from taskrunner.service.polls import SPREAD, Polls
 from taskrunner.service.wakeups import WorkReady
 
 LONG = 60.0
@@ -53,6 +53,20 @@ def test_a_poll_without_work_ends_after_its_time() -> None:
         assert await polls.wait("g", queue.claim) is None
         assert polls.waiting == 0
         assert queue.asked == 2  # at once, and a last time
+
+    asyncio.run(main())
+
+
+def test_polls_that_begin_together_do_not_all_end_together() -> None:
+    async def main() -> None:
+        chances = iter([0.0, 1 / SPREAD])
+        polls = Polls(WorkReady(), hold_s=LONG, chance=lambda: next(chances))
+        first, second = (asyncio.ensure_future(polls.wait("g", Queue().claim)) for _ in range(2))
+        async with asyncio.timeout(5):
+            assert await second is None
+        assert not first.done()
+        polls.close()
+        assert await first is None
 
     asyncio.run(main())
 

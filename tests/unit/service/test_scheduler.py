@@ -3,10 +3,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from taskrunner.model.instances import Category, InstanceSpec
+from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE
 from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import queue_depths
 from taskrunner.testing import ServiceInProcess
 from tests.unit.service.worlds import (
     ON_DEMAND,
@@ -94,6 +97,29 @@ def test_those_that_can_never_run_do_not_stand_in_the_way_of_those_behind(
     world.work_off("before")
     assert len(world.work_off()) == 2
     assert world.components(pipeline)["A"].count("FINISHED") == 2
+
+
+# -- rounds ---------------------------------------------------------------------------------
+
+
+def test_what_was_made_is_decided_about_before_more_is_made(world: ServiceInProcess) -> None:
+    """Else the definitions of a thousand pipelines due at once would be loaded twice."""
+    many = [shell(f"A{number}") for number in range(INSTANCES_AT_ONCE // 2)]
+    later = (world.now + HOUR).strftime("%Y-%m-%dT%H:%M:%S")
+    for _ in range(3):
+        world.run([scheduled(), schedule(startDateTime=later, occurrences="1"), *many])
+    assert world.service.scheduler.tick(world.now + HOUR)
+    with world.service.store.read() as conn:
+        (depth,) = queue_depths.depths(conn, world.now + HOUR)
+    assert depth.tasks == INSTANCES_AT_ONCE
+
+
+def test_a_period_is_waited_for_to_its_moment(world: ServiceInProcess) -> None:
+    later = (world.now + HOUR).replace(microsecond=0)
+    start = later.strftime("%Y-%m-%dT%H:%M:%S")
+    world.run([scheduled(), schedule(startDateTime=start, occurrences="1"), shell("A")])
+    nap_s = world.service.scheduler.idle_s(later - timedelta(milliseconds=300))
+    assert nap_s == pytest.approx(0.3)
 
 
 # -- cascade --------------------------------------------------------------------------------
