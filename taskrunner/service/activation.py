@@ -24,6 +24,7 @@ from taskrunner.service.definitions import Load, LoadedDefinition
 from taskrunner.service.rerun import in_portions, rerun
 from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.store import audit
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.rows import PipelineRow
@@ -79,7 +80,7 @@ def activate(
     if run is not None:
         # What it begins with is handed out as soon as this is committed; the rest of a large one
         # the scheduler decides about.
-        begun = instance_store.claim_run(conn, row.pipeline_id, run, now, AT_ONCE)
+        begun = due_store.claim_run(conn, row.pipeline_id, run, now, AT_ONCE)
         advance_instances(transaction, begun, load)
 
 

@@ -24,6 +24,7 @@ from taskrunner.service.pauses import is_paused
 from taskrunner.service.runs import take_turns
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.store import attempts as attempt_store
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import links
 from taskrunner.service.store import pauses as pause_store
@@ -59,7 +60,7 @@ def advance_woken(
 
     Unless somebody else decides about its pipeline just now: then it stays due, and its turn comes.
     """
-    rows = instance_store.claim_woken(transaction.conn, pipeline_id, instance_id, transaction.now)
+    rows = due_store.claim_woken(transaction.conn, pipeline_id, instance_id, transaction.now)
     advance_instances(transaction, rows, load)
 
 

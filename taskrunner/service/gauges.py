@@ -14,7 +14,7 @@ from taskrunner import __version__
 from taskrunner.clock import Clock
 from taskrunner.metrics import Sample, render
 from taskrunner.service.meters import FAMILIES, Meters, shown_group
-from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store import queue_depths
 from taskrunner.service.store.database import Store
 
@@ -64,7 +64,7 @@ class Gauges:
     def _of_store(self, now: datetime) -> Iterator[Sample]:
         with self._store.read() as conn:
             depths = queue_depths.depths(conn, now)
-            due = instance_store.next_due(conn)
+            due = due_store.next_due(conn)
             pending = queue_depths.alarms_pending(conn)
             dead = queue_depths.alarms_dead(conn)
         lag = 0.0 if due is None else max(0.0, (now - due).total_seconds())

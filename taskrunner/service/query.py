@@ -24,9 +24,9 @@ from taskrunner.model.rows import Row
 from taskrunner.service.row_conditions import RowConditions, RowPlan
 from taskrunner.service.runtime_values import Subject
 from taskrunner.service.selectors import Condition
+from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.pages import Listing
 from taskrunner.service.store.records import Place
-from taskrunner.service.store.tables import UtcDateTime
 from taskrunner.service.views import object_id
 
 R = TypeVar("R", bound=Row)

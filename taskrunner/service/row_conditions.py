@@ -23,7 +23,8 @@ from taskrunner.service.definitions import LoadedDefinition
 from taskrunner.service.runtime import RuntimeField, known_as
 from taskrunner.service.runtime_values import Column, Constant, OfInstance
 from taskrunner.service.selectors import NUMBERS_AND_TIMES, Condition
-from taskrunner.service.store.tables import UtcDateTime, attempts, instances
+from taskrunner.service.store.moments import UtcDateTime
+from taskrunner.service.store.tables import attempts, instances
 
 Clause = sa.ColumnElement[bool]
 _SECOND = timedelta(seconds=1)

@@ -16,7 +16,7 @@ from taskrunner.service.meters import Meters
 from taskrunner.service.savepoint import TROUBLE_PAUSE, in_savepoint
 from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE, ScheduleExpander
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import ScheduleRow
@@ -46,7 +46,7 @@ class Scheduler:
         with self.store.read() as conn:
             # Mostly there is nothing: looking must not wait in line with the writers.
             schedules = pipeline_store.any_due_schedule(conn, now)
-            instances = instance_store.any_due(conn, now)
+            instances = due_store.any_due(conn, now)
         found, made = self._make_instances(now) if schedules else (False, 0)
         decided = self._decide(now) if instances or found else 0
         done, left = found or bool(decided), made - decided
@@ -71,7 +71,7 @@ class Scheduler:
     @staticmethod
     def _next_due(conn: Connection) -> datetime | None:
         """The earliest moment of an instance that is to be looked at, or of a period."""
-        moments = (instance_store.next_due(conn), pipeline_store.next_due_schedule(conn))
+        moments = (due_store.next_due(conn), pipeline_store.next_due_schedule(conn))
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _make_instances(self, now: datetime) -> tuple[bool, int]:
@@ -113,7 +113,7 @@ class Scheduler:
             self.store.write() as conn,
         ):
             transaction = SchedulingTransaction(conn, now, self.settings)
-            rows = instance_store.claim_due(conn, now, BATCH)
+            rows = due_store.claim_due(conn, now, BATCH)
             span.note(INSTANCES, len(rows))
             span.is_dropped = not rows
             advance_instances(transaction, rows, self.load)

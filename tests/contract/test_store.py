@@ -28,6 +28,7 @@ from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import alarms, attempts, instances, links, pipelines
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.pages import INSTANCES
 from taskrunner.service.store.rows import (
@@ -347,18 +348,18 @@ def test_due_instances_are_woken_and_put_off(store: Store) -> None:
     later = NOW + MINUTE
 
     def due(at: datetime) -> list[str]:
-        return [row.instance_id for row in instances.claim_due(conn, at, 10)]
+        return [row.instance_id for row in due_store.claim_due(conn, at, 10)]
 
     with store.write() as conn:
         pipelines.insert_pipeline(conn, PIPELINE)
         instances.insert_instances(conn, "df-1", 1, [spec("A"), spec("B", at=later)], NOW)
         assert (due(NOW), due(later)) == (["@A"], ["@A", "@B"])
         instances.put_off(conn, "df-1", ["@A", "@B"], None)
-        assert (due(later), instances.next_due(conn)) == ([], None)
+        assert (due(later), due_store.next_due(conn)) == ([], None)
         (row, _) = instances.load_instances(conn, "df-1")
         instances.look_again(conn, row, later)
         instances.look_again(conn, row, later + MINUTE)  # sooner stands
-        assert instances.next_due(conn) == later
+        assert due_store.next_due(conn) == later
         instances.wake(conn, "df-1", ["@A", "@nobody"], NOW)
         assert due(NOW) == ["@A"]
         instances.update_instance(conn, row, status=S.CANCELED, due_at=None)
@@ -381,11 +382,11 @@ def test_places_are_offered_to_those_that_wait_for_nothing_else(store: Store) ->
             instances.update_instance(conn, row, place_wanted=wants)
         (one,) = instances.load_instances(conn, "df-1", ["@blocked1"])
         instances.wake_siblings(conn, one, NOW)
-        woken = instances.claim_due(conn, NOW, 20)
+        woken = due_store.claim_due(conn, NOW, 20)
         assert sorted(row.instance_id for row in woken) == [f"@free{n}" for n in range(8)]
         instances.put_off(conn, "df-1", ["@free0"], None)
         instances.wake_siblings(conn, one, NOW)
-        woken = instances.claim_due(conn, NOW, 20)
+        woken = due_store.claim_due(conn, NOW, 20)
         assert sorted(row.instance_id for row in woken) == [f"@free{n}" for n in range(1, 9)]
 
 
@@ -430,8 +431,8 @@ def test_two_schedulers_never_work_on_one_pipeline(store: Store) -> None:
             pipelines.insert_pipeline(conn, row)
             instances.insert_instances(conn, key, 1, [spec("A"), spec("B")], NOW)
     with store.write() as first, store.write() as second:
-        (held,) = instances.claim_due(first, NOW, 1)
-        others = instances.claim_due(second, NOW, 10)
+        (held,) = due_store.claim_due(first, NOW, 1)
+        others = due_store.claim_due(second, NOW, 10)
         assert {row.pipeline_id for row in others} == {"df-1", "df-2"} - {held.pipeline_id}
         assert len(others) == 2
 

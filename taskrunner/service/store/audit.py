@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import Row
+from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.records import fetch
-from taskrunner.service.store.tables import METADATA, UtcDateTime
+from taskrunner.service.store.tables import METADATA
 
 audit = sa.Table(
     "audit",

@@ -16,8 +16,9 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import Row
 from taskrunner.model.states import INSTANCE_LIVE, InstanceStatus
+from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.records import fetch, fetch_first
-from taskrunner.service.store.tables import METADATA, UtcDateTime, instances, pauses, pipelines
+from taskrunner.service.store.tables import METADATA, instances, pauses, pipelines
 
 backfills = sa.Table(
     "backfills",

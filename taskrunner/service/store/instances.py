@@ -24,7 +24,7 @@ from taskrunner.service.store.records import (
     is_row,
     key_of,
 )
-from taskrunner.service.store.tables import dependencies, instances, pipelines
+from taskrunner.service.store.tables import dependencies, instances
 
 #: Instances that are looked at when a place under maxActiveInstances becomes free.
 PLACES_OFFERED = 8
@@ -96,74 +96,9 @@ def _own_columns(spec: InstanceSpec, now: datetime, status: InstanceStatus) -> d
     }
 
 
-def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
-    """Instances that are to be looked at now; claimed until the transaction ends.
-
-    Their pipelines are claimed with them, so that two schedulers never work on one: they would
-    wake each other's instances and wait for each other, and count what is active twice.
-    """
-    return _CLAIM_DUE.rows(conn, InstanceRow, {"at": now, "most": limit})
-
-
-def claim_woken(
-    conn: Connection, pipeline_id: str, instance_id: str, now: datetime
-) -> list[InstanceRow]:
-    """The same for one instance: none when it is not due, or its pipeline is claimed already."""
-    wanted = {"of_pipeline_id": pipeline_id, "of_instance_id": instance_id, "at": now}
-    return _CLAIM_WOKEN.rows(conn, InstanceRow, wanted)
-
-
-def claim_run(
-    conn: Connection, pipeline_id: str, start: datetime, now: datetime, limit: int
-) -> list[InstanceRow]:
-    """The same for instances of one run of a pipeline that the caller holds."""
-    wanted = {"of_pipeline": pipeline_id, "start": start, "at": now, "most": limit}
-    return _CLAIM_RUN.rows(conn, InstanceRow, wanted)
-
-
-def any_due(conn: Connection, now: datetime) -> bool:
-    """Whether any instance is to be looked at now, claimed or not."""
-    return _ANY_DUE.first(conn, {"at": now}) is not None
-
-
-def next_due(conn: Connection) -> datetime | None:
-    """The earliest moment at which an instance is to be looked at."""
-    moment: datetime | None = _NEXT_DUE.scalar(conn, {})
-    return moment
-
-
 # Built once: on these paths putting a statement together would cost more than executing it.
-# Of a deleted pipeline nothing is due: its rows go little by little.
-_EXISTS = (pipelines.c.pipeline_id == instances.c.pipeline_id) & pipelines.c.deleted_at.is_(None)
-_ANY_DUE = Prepared(
-    sa.select(instances.c.instance_id)
-    .join(pipelines, _EXISTS)
-    .where(instances.c.due_at <= sa.bindparam("at"))
-    .limit(1)
-)
-_NEXT_DUE = Prepared(
-    sa.select(instances.c.due_at)
-    .join(pipelines, _EXISTS)
-    .where(instances.c.due_at.is_not(None))
-    .order_by(instances.c.due_at)
-    .limit(1)
-)
-_DUE = (
-    sa.select(instances)
-    .join(pipelines, _EXISTS)
-    .where(instances.c.due_at <= sa.bindparam("at"))
-    .with_for_update(skip_locked=True)
-)
-_CLAIM_DUE = Prepared(_DUE.order_by(instances.c.due_at).limit(sa.bindparam("most")))
-_CLAIM_WOKEN = Prepared(_DUE.where(is_row(instances)))
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _OF_PIPELINE: sa.BindParameter[Any] = sa.bindparam("of_pipeline")
-_CLAIM_RUN = Prepared(
-    _DUE.where(
-        instances.c.pipeline_id == _OF_PIPELINE,
-        instances.c.scheduled_start == sa.bindparam("start"),
-    ).limit(sa.bindparam("most"))
-)
 _THESE = (instances.c.pipeline_id == _OF_PIPELINE, instances.c.instance_id.in_(_IDS))
 _STATUSES = Prepared(sa.select(instances.c.instance_id, instances.c.status).where(*_THESE))
 _CHANGE = instances.update().where(*_THESE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from taskrunner.service.store.tables import METADATA, UtcDateTime
+from taskrunner.service.store.moments import UtcDateTime
+from taskrunner.service.store.tables import METADATA
 
 # Keys by which secrets are sealed, sealed themselves by the operator's; the newest is in use.
 data_keys = sa.Table(

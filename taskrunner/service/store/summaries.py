@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.records import fetch
 from taskrunner.service.store.rows import PauseRow, PipelineRow
 from taskrunner.service.store.tables import (
-    UtcDateTime,
     definitions,
     instances,
     pauses,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskrunner.errors import ErrorId
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store import instances
 from taskrunner.testing import ServiceInProcess
 from tests.statements import Asked, asked
@@ -89,8 +90,8 @@ def test_a_round_that_is_undone_wakes_nobody() -> None:
             transaction.over[pipeline] = [row.instance_id]
             transaction.wake_none(pipeline)
             transaction.wake_up(pipeline)
-            assert not instances.any_due(transaction.conn, world.now)
+            assert not due_store.any_due(transaction.conn, world.now)
             transaction.over[pipeline] = [row.instance_id]
             transaction.wake_up(pipeline)
-            (woken,) = instances.claim_due(transaction.conn, world.now, 9)
+            (woken,) = due_store.claim_due(transaction.conn, world.now, 9)
     assert woken.component_id == "B"

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.runner_operations import BusyQueues
+from taskrunner.service.store import due as due_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.testing import ServiceInProcess
 from tests.statements import asked
@@ -101,9 +102,9 @@ def test_an_instance_that_is_not_due_is_not_claimed(world: ServiceInProcess) -> 
     pipeline = world.put([ON_DEMAND, shell("A")])
     with world.service.store.write() as conn:
         instance_store.insert_instances(conn, pipeline, 1, [spec], world.now)
-        assert instance_store.claim_woken(conn, pipeline, "@X_1", world.now) == []
+        assert due_store.claim_woken(conn, pipeline, "@X_1", world.now) == []
         later = world.now + timedelta(minutes=1)
-        (found,) = instance_store.claim_woken(conn, pipeline, "@X_1", later)
+        (found,) = due_store.claim_woken(conn, pipeline, "@X_1", later)
     assert found.instance_id == "@X_1"
 
 

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from taskrunner.service.store.tables import UtcDateTime
+from taskrunner.service.store.moments import UtcDateTime
 
 EAST = timezone(timedelta(hours=5, minutes=30))
 MOMENTS = [
@@ -29,7 +29,9 @@ def test_sqlite_keeps_moments_as_sqlalchemy_itself_would(moment: datetime) -> No
     assert out is not None
     text = in_(moment)
     assert text == own_in(moment.astimezone(UTC).replace(tzinfo=None))
-    assert out(text) == moment
-    assert out(text).tzinfo is UTC
+    found = out(text)
+    assert found == moment
+    assert found is not None
+    assert found.tzinfo is UTC
     assert in_(None) is None
     assert out(None) is None
