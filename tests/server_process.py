@@ -80,36 +80,38 @@ def serving(
     `abandoned` is what the kernel sends it when this process dies, if that is not `stop`.
     """
     for last_try in (*[False] * (_PORT_TRIES - 1), True):
-        port = _free_port()
-        process = _start(command(port), folder, account, abandoned or stop)
+        port = free_port()
+        process = start_process(command(port), folder, account, abandoned or stop)
         try:
-            _await(process, lambda port=port: prepare(port), folder)  # type: ignore[misc]
+            await_answer(process, lambda port=port: prepare(port), folder)  # type: ignore[misc]
         except StartFailed:
             # Somebody may have taken the port in between; a real defect shows on every try.
-            _stop(process, stop)
+            stop_process(process, stop)
             if last_try:
                 raise
             continue
         except BaseException:
-            _stop(process, stop)
+            stop_process(process, stop)
             raise
         break
     try:
         yield port
     finally:
-        _stop(process, stop)
+        stop_process(process, stop)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has at this moment."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _start(
+def start_process(
     argv: Sequence[str], folder: Path, account: Account, abandoned: signal.Signals
 ) -> subprocess.Popen[bytes]:
+    """Start a server that is sent `abandoned` when the thread ends that started it."""
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             argv,
@@ -134,7 +136,9 @@ def _die_with_parent(number: signal.Signals) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
-def _await(process: subprocess.Popen[bytes], prepare: Callable[[], None], folder: Path) -> None:
+def await_answer(
+    process: subprocess.Popen[bytes], prepare: Callable[[], object], folder: Path
+) -> None:
     """Try `prepare` until it succeeds; raises StartFailed when the server ends or time is up."""
     import psycopg  # only here: every run of tests imports this module
     import pymysql
@@ -155,7 +159,8 @@ def _await(process: subprocess.Popen[bytes], prepare: Callable[[], None], folder
     raise StartFailed(f"{process.args!r} gave no answer: {problem}: {_tail(folder)}")
 
 
-def _stop(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
+def stop_process(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:
+    """Have it end by its stop signal, or by SIGKILL with all of its session."""
     try:
         process.send_signal(stop)
         process.wait(_STOP_S)

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,47 +39,57 @@ PASSWORD = "right-password"
 DATABASE = "taskrunner"
 
 
+#: What no test's server needs that is shared and thrown away: that anything outlives it.
+_HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
     """A PostgreSQL server with scram passwords; yields the URL of an ordinary role's database."""
-    programs = _postgresql_programs()
     account = Account.unprivileged("postgres")
     admin_password = secrets.token_hex(16)
     with temporary_folder("pg", account) as folder:
-        password_file = folder / "password"
-        password_file.write_text(admin_password)
-        account.own(password_file)
-        data = folder / "data"
-        run(
-            [
-                str(programs / "initdb"),
-                *("-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "scram-sha-256"),
-                *("--no-locale", "--no-sync", f"--pwfile={password_file}"),
-            ],
-            folder,
-            account,
-        )
+        postgresql_folder(folder, account, admin_password)
 
         def command(port: int) -> list[str]:
-            settings = {
-                "listen_addresses": "127.0.0.1",
-                "port": str(port),
-                "unix_socket_directories": str(folder),
-                "fsync": "off",
-                "synchronous_commit": "off",
-                "full_page_writes": "off",
-                # Its owner cannot end it, to drop a database, and no test's tables need it.
-                "autovacuum": "off",
-                "max_connections": "200",
-            }
-            options = [part for item in settings.items() for part in ("-c", "=".join(item))]
-            return [str(programs / "postgres"), "-D", str(data), *options]
+            return postgresql_argv(folder, port, _HASTY)
 
         def prepare(port: int) -> None:
-            _postgresql_prepare(port, admin_password)
+            postgresql_prepare(port, admin_password)
 
         with serving(command, prepare, folder, account, stop=signal.SIGINT) as port:
             yield f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/{DATABASE}"
+
+
+def postgresql_folder(folder: Path, account: Account, admin_password: str, *more: str) -> None:
+    """Make the files of a new server; `more` are options of initdb."""
+    password_file = folder / "password"
+    password_file.write_text(admin_password)
+    account.own(password_file)
+    run(
+        [
+            str(_postgresql_programs() / "initdb"),
+            *("-D", str(folder / "data"), "-U", "postgres", "-E", "UTF8", "-A", "scram-sha-256"),
+            *("--no-locale", "--no-sync", f"--pwfile={password_file}", *more),
+        ],
+        folder,
+        account,
+    )
+
+
+def postgresql_argv(folder: Path, port: int, more: Mapping[str, str]) -> list[str]:
+    """How a server of such a folder is started; `more` are settings."""
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(port),
+        "unix_socket_directories": str(folder),
+        # Its owner cannot end it, to drop a database, and no test's tables need it.
+        "autovacuum": "off",
+        "max_connections": "200",
+        **more,
+    }
+    options = [part for item in settings.items() for part in ("-c", "=".join(item))]
+    return [str(_postgresql_programs() / "postgres"), "-D", str(folder / "data"), *options]
 
 
 @contextmanager
@@ -231,7 +241,7 @@ def _program(*names: str, package: str) -> str:
     raise ServerMissing(f"{names[0]} is not installed (package {package})")
 
 
-def _postgresql_prepare(port: int, admin_password: str) -> None:
+def postgresql_prepare(port: int, admin_password: str) -> None:
     """Make the ordinary role and its database; raises while the server does not answer yet."""
     role = sql.Identifier(USER)
     with psycopg.connect(
@@ -249,6 +259,12 @@ def _postgresql_prepare(port: int, admin_password: str) -> None:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), role)
         )
+
+
+def postgresql_reached(url: str) -> None:
+    """Raises what psycopg raises while the server of this URL does not answer."""
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        connection.execute("SELECT 1")
 
 
 def _postgresql_run(url: str, statement: sql.Composed) -> None:

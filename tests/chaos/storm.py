@@ -36,7 +36,7 @@ from tests.contract.stores import key_option
 if TYPE_CHECKING:
     from mypy_boto3_datapipeline import DataPipelineClient
 
-__all__ = ["Plan", "Storm", "storm"]
+__all__ = ["Plan", "Service", "Storm", "agent_options", "storm"]
 
 RUNNER_CALLS = frozenset(
     {"PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat"}
@@ -92,6 +92,15 @@ class Service:
         assert found, log_path.read_text()
         self.url = found[0]
         self._history.add("service started", url=self.url)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself, or was killed."""
+        return self._process is not None and self._process.poll() is not None
 
     def kill(self) -> None:
         """Kill -9."""
@@ -340,7 +349,7 @@ def storm(folder: Path, chance: random.Random, plan: Plan | None = None) -> Iter
         found.watcher.start()
         stack.callback(found.watcher.stop)
         for number in range(plan.hosts):
-            host = Host(f"h{number}", folder, _options(found), history, plan.agent_mutant)
+            host = Host(f"h{number}", folder, agent_options(found), history, plan.agent_mutant)
             found.hosts.append(host)
         stack.callback(found.end_hosts)
         yield found
@@ -352,11 +361,12 @@ def _watcher(found: Storm) -> Watcher:
     return Watcher(outputs, random.Random(found.chance.random()))
 
 
-def _options(found: Storm) -> list[str]:
+def agent_options(found: Storm, endpoint: str | None = None) -> list[str]:
+    """The options of an agent of the storm, which may have another way to the service."""
     plan = found.plan
     given = {
         "--worker-group": GROUP,
-        "--endpoint": found.proxy.url,
+        "--endpoint": endpoint or found.proxy.url,
         "--region": "us-east-1",
         "--tasks": str(plan.slots),
         "--progress-interval": str(plan.progress_s),

@@ -57,6 +57,41 @@ def _silence_ignored() -> None:
     planner._silent = lambda *_args: []
 
 
+def _answered_first() -> None:
+    """B1: the service answers a verdict, and only then goes about storing it."""
+    from taskrunner.service.engine import Service
+
+    original = Service.set_task_status
+
+    def later(self: Service, *args: Any, **kwargs: Any) -> None:
+        threading.Timer(2, original, (self, *args), kwargs).start()
+
+    Service.set_task_status = later  # type: ignore[assignment,method-assign]
+
+
+def _failures_swallowed() -> None:
+    """B3: the service answers whether or not the store could commit."""
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.exc import OperationalError
+
+    from taskrunner.service.store.sqlite_backend import SqliteBackend
+
+    original = SqliteBackend.change
+
+    @contextmanager
+    def change(self: SqliteBackend, connection: Connection) -> Iterator[None]:
+        done = False
+        try:
+            with original(self, connection):
+                yield
+                done = True
+        except OperationalError:
+            if not done:
+                raise
+
+    SqliteBackend.change = change  # type: ignore[method-assign]
+
+
 def _verdict_before_effect() -> None:
     """A2: the agent says FINISHED as soon as the work has begun."""
     from taskrunner.agent.handouts import attempt
@@ -130,6 +165,8 @@ STORM_MUTANTS: Mapping[str, Callable[[], None]] = {
     "fence-off": _fence_off,
     "compare-and-set-off": _compare_and_set_off,
     "silence-ignored": _silence_ignored,
+    "answered-first": _answered_first,
+    "failures-swallowed": _failures_swallowed,
     "verdict-before-effect": _verdict_before_effect,
     "outbox-gives-up": _outbox_gives_up,
     "orphans-live": _orphans_live,
