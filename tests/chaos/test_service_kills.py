@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.audit import Ledger
+from tests.chaos.forked_service import ForkedService
 from tests.chaos.history import History
 from tests.chaos.hosts import pause_for
 from tests.chaos.mortal_postgresql import MortalPostgresql, mortal_postgresql
@@ -39,7 +40,7 @@ _MOMENT_S = 0.05
 def serving(folder: Path, plan: Plan) -> Iterator[Service]:
     """`taskrunner serve`, to be killed and started again."""
     with closing(History(folder / "history.jsonl")) as history:
-        service = Service(folder, plan, history)
+        service = ForkedService(folder, plan, history)
         try:
             service.start()
             yield service

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.checker import Violation
+from tests.chaos.forked_service import ForkedService
 from tests.chaos.hosts import Host, pause_for
 from tests.chaos.proxy import FaultProxy, fault_proxy
 from tests.chaos.scale import Chaos, is_full
@@ -56,7 +57,7 @@ def pair(chaos: Chaos, folder: Path, plan: Plan) -> Iterator[Pair]:
     with storm(folder, chaos.random, plan) as world:
         other = folder / "second"
         other.mkdir()
-        service = Service(other, plan, world.history)
+        service = ForkedService(other, plan, world.history)
         try:
             service.start()
             with fault_proxy(service.url, on_call=world.take) as proxy:
