@@ -35,6 +35,7 @@ endif
 VENV := .venv
 PEERS := .venv-bench
 CHAOS := tests/chaos tests/security tests/fuzz tests/acceptance/test_memory.py \
+  tests/acceptance/test_javascript_sdk.py \
   tests/acceptance/test_seed_rds_to_s3.py tests/acceptance/test_seed_dynamodb_to_s3.py \
   tests/integration/test_types.py
 CORES := $(shell nproc 2>/dev/null || echo 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -179,6 +178,18 @@ def _of_the_model(s: Served) -> Iterator[Row]:
                 yield told, s.signed(name, body)
 
 
+def is_as_declared(name: str, status: int | None, reply: bytes) -> bool:
+    """Whether what breaks the model is answered by an error that the operation declares.
+
+    What is not even of the right type never becomes a request, nor does what is beyond all bounds.
+    """
+    operation = _MODEL["operations"].get(name.partition(" ")[0])
+    if operation is None or status == 413:
+        return True
+    declared = {error["shape"] for error in operation["errors"]}
+    return json.loads(reply)["__type"] in declared | {"SerializationException"}
+
+
 def _example(shape: Mapping[str, Any]) -> Any:
     """A right value, as short as it may be."""
     kind = shape["type"]
@@ -205,7 +216,23 @@ def _wrong_values(shape: Mapping[str, Any]) -> Iterator[object]:
             yield "nothing of this kind"
     if shape["type"] == "list":
         member = _MODEL["shapes"][shape["member"]["shape"]]
-        yield from ([wrong] for wrong in itertools.islice(_wrong_values(member), 4))
+        if shape.get("min", 0) > 0:
+            yield []
+        if "max" in shape:
+            yield [_example(member)] * (shape["max"] + 1)
+        yield from ([wrong] for wrong in _wrong_values(member))
+    if shape["type"] == "structure":
+        yield from _wrong_members(shape)
+
+
+def _wrong_members(shape: Mapping[str, Any]) -> Iterator[object]:
+    """A structure with one of its members missing, or wrong."""
+    right = _example(shape)
+    for member in shape.get("required", ()):
+        yield {key: value for key, value in right.items() if key != member}
+    for member, described in sorted(shape["members"].items()):
+        for wrong in _wrong_values(_MODEL["shapes"][described["shape"]]):
+            yield {**right, member: wrong}
 
 
 # -- signatures ----------------------------------------------------------------------------------
