@@ -6,6 +6,7 @@ with a fault of the service's, is made again, to whichever address the service h
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import urllib.error
@@ -25,7 +26,7 @@ _CLOCK = SystemClock()
 #: Between two tries of a call, in seconds.
 _PAUSE_S = 0.1
 #: What urllib raises when a service dies before, in or behind its answer.
-_NO_ANSWER = (OSError, ValueError)
+_NO_ANSWER = (OSError, ValueError, http.client.HTTPException)
 
 
 class _Stopped(Exception):
@@ -141,16 +142,23 @@ class Load:
             try:
                 return call(self.url, operation, **body)
             except urllib.error.HTTPError as error:
-                text = error.read().decode(errors="replace")
-                if error.code < 500:
-                    raise AssertionError(f"{operation}: {error.code} {text}") from None
-                self._not_answered(error.code, text)
+                self._answered_badly(operation, error)
             except _NO_ANSWER:
                 self._not_answered(0, "")
             if once:
                 raise _Lost
             if _CLOCK.wait(self._abandon, _PAUSE_S):
                 raise _Stopped
+
+    def _answered_badly(self, operation: str, error: urllib.error.HTTPError) -> None:
+        try:
+            text = error.read().decode(errors="replace")
+        except _NO_ANSWER:
+            self._not_answered(0, "")
+            return
+        if error.code < 500:
+            raise AssertionError(f"{operation}: {error.code} {text}")
+        self._not_answered(error.code, text)
 
     def _not_answered(self, status: int, text: str) -> None:
         said = ""
