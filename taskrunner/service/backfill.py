@@ -8,19 +8,22 @@ short has done whole periods, and the same one goes on with the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
+from taskrunner.clock import Clock
 from taskrunner.errors import DefinitionError, InvalidRequest, TaskrunnerError
 from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.schedule import Occurrence, Schedule
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.definitions import LoadedDefinition, Moment
-from taskrunner.service.engine import Service
 from taskrunner.service.rerun import in_portions
 from taskrunner.service.schedule_expander import ScheduleExpander
 from taskrunner.service.set_status import begin_again, set_going
@@ -29,12 +32,41 @@ from taskrunner.service.store import backfills as backfill_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.backfills import BackfillRow, BackfillStage
+from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import PipelineRow
 
 #: Periods of one backfill.
 MOST_PERIODS = 1000
+#: Which instances that have ended begin again, by the word that asks for it.
+REDO: Mapping[str, Collection[InstanceStatus]] = {
+    "missing": {InstanceStatus.SKIPPED},
+    "failed": {InstanceStatus.SKIPPED, *INSTANCE_FAILED},
+    "all": INSTANCE_TERMINAL,
+}
 #: Where data nodes say what they stand for; the first that is set counts.
 _PLACES = ("filePath", "directoryPath", "table", "tableName")
+
+
+class Surroundings(Protocol):
+    """What a backfill needs of the service."""
+
+    @property
+    def store(self) -> Store:
+        """Where all of it is kept."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        ...
+
+    def loaded(self, pipeline_id: str, version: int) -> LoadedDefinition:
+        """A version of a definition."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[SchedulingTransaction]:
+        """All of it, or nothing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +94,13 @@ class Wanted:
 
     first: datetime
     last: datetime
-    #: Whether an instance that has ended so begins again.
-    redo: Callable[[InstanceStatus], bool]
+    #: Instances that have ended so begin again.
+    redo: Collection[InstanceStatus]
     #: Only these components; empty: all.
     components: frozenset[str]
 
 
-def plan(service: Service, row: PipelineRow, wanted: Wanted) -> list[Period]:
+def plan(service: Surroundings, row: PipelineRow, wanted: Wanted) -> list[Period]:
     """Every period, oldest first. Raises InvalidRequest for what cannot be backfilled."""
     if not row.active_version:
         raise InvalidRequest(
@@ -147,7 +179,7 @@ class _Planner:
             row
             for row in found
             if row.status in INSTANCE_TERMINAL
-            and self.wanted.redo(row.status)
+            and row.status in self.wanted.redo
             and (not self.wanted.components or row.component_id in self.wanted.components)
         )
         return Period(
@@ -159,17 +191,17 @@ class _Planner:
         )
 
 
-def carry_out(service: Service, backfill: BackfillRow, periods: Sequence[Period]) -> bool:
-    """Have the periods run; whether there is any that does.
+def carry_out(service: Surroundings, backfill: BackfillRow, periods: Sequence[Period]) -> bool:
+    """Have the periods run, or with a limit the first of them; whether there is any that does.
 
     The backfill is there with its first period. Raises InvalidRequest when the pipeline is being
     deactivated: what was begun before goes on.
     """
-    wanted = [period for period in periods if period.again or period.made]
+    wanted = _in_order(backfill, periods)
     backfill = replace(backfill, periods=len(wanted))
     begun = 0
     try:
-        for period in wanted:
+        for period in wanted[: backfill.at_once]:
             if not _run(service, replace(backfill, begun=begun), period):
                 break  # it was canceled meanwhile
             begun += 1
@@ -181,7 +213,60 @@ def carry_out(service: Service, backfill: BackfillRow, periods: Sequence[Period]
     return bool(wanted)
 
 
-def _run(service: Service, backfill: BackfillRow, period: Period) -> bool:
+def go_on(service: Surroundings, backfill: BackfillRow) -> bool:
+    """Set the next periods of a backfill with a limit going; whether anything was done.
+
+    What is to run is looked for anew: of what others have run meanwhile, nothing more is made.
+    """
+    with service.store.read() as conn:
+        free = (backfill.at_once or 0) - backfill_store.at_work(conn, backfill)
+        pipeline = pipeline_store.load_pipeline(conn, backfill.pipeline_id)
+    if free <= 0:
+        return False
+    wanted = Wanted(
+        first=backfill.first,
+        last=backfill.last,
+        redo=REDO[backfill.redo],
+        components=frozenset(backfill.components),
+    )
+    left = [
+        period
+        for period in _in_order(backfill, plan(service, pipeline, wanted))
+        if _is_beyond(period, backfill)
+    ]
+    for number, period in enumerate(left[:free]):
+        if not _run(service, replace(backfill, begun=backfill.begun + number), period):
+            return number > 0  # it was canceled, or another process goes on with it
+    if len(left) <= free:
+        give_up_the_rest(service, backfill)
+    return True
+
+
+def give_up_the_rest(service: Surroundings, backfill: BackfillRow) -> None:
+    """Have a backfill be those periods that were set going, and no more."""
+    with service.store.write() as conn:
+        pipeline_store.load_pipeline(conn, backfill.pipeline_id, lock=True)
+        now = backfill_store.load(conn, backfill.backfill_id)
+        if now is not None:
+            backfill_store.update(conn, backfill.backfill_id, periods=now.begun)
+
+
+def _in_order(backfill: BackfillRow, periods: Sequence[Period]) -> list[Period]:
+    """The periods that run, as they are set going."""
+    wanted = [period for period in periods if period.again or period.made]
+    return wanted[::-1] if backfill.newest_first else wanted
+
+
+def _is_beyond(period: Period, backfill: BackfillRow) -> bool:
+    """Whether a period comes behind the one that was set going last."""
+    if backfill.came_to is None:
+        return True
+    place = (period.occurrence.start, period.schedule_id)
+    last = (backfill.came_to, backfill.came_to_schedule or "")
+    return place < last if backfill.newest_first else place > last
+
+
+def _run(service: Surroundings, backfill: BackfillRow, period: Period) -> bool:
     """Have the next period of a backfill run; false when it is to have no more."""
     pipeline_id, key = backfill.pipeline_id, backfill.backfill_id
     with service.transaction() as transaction:
@@ -192,10 +277,16 @@ def _run(service: Service, backfill: BackfillRow, period: Period) -> bool:
             told = f"{backfill.first:%Y-%m-%dT%H:%M:%SZ} to {backfill.last:%Y-%m-%dT%H:%M:%SZ}"
             audit.note(conn, pipeline_id, objects=[key], after=f"backfill from {told}")
         now = backfill_store.load(conn, key)
-        if now is None or now.stage is not BackfillStage.GOING:
+        if now is None or now.stage is not BackfillStage.GOING or now.begun != backfill.begun:
             return False
         set_going(transaction, row)
-        backfill_store.update(conn, key, begun=backfill.begun + 1)
+        backfill_store.update(
+            conn,
+            key,
+            begun=backfill.begun + 1,
+            came_to=period.occurrence.start,
+            came_to_schedule=period.schedule_id,
+        )
         version = row.active_version
         instance_store.insert_instances(
             conn, pipeline_id, version, period.made, transaction.now, backfill_id=key

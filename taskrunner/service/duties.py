@@ -46,6 +46,8 @@ class Duties:
     clean_up: Callable[[datetime], float] | None = None
     #: Saves who has asked for work; how long nothing is to be done, in seconds.
     save_runners: Callable[[datetime], float] | None = None
+    #: Goes on with backfills that have a limit; how long nothing is to be done, in seconds.
+    go_on_with_backfills: Callable[[datetime], float] | None = None
     #: Seals secrets by the newest key; how long nothing is to be done, in seconds.
     seal_anew: Callable[[datetime], float] | None = None
 
@@ -89,6 +91,8 @@ class Duties:
             steps["clean-up"] = self.clean_up
         if self.save_runners is not None:
             steps["runners"] = self.save_runners
+        if self.go_on_with_backfills is not None:
+            steps["backfills"] = self.go_on_with_backfills
         if self.seal_anew is not None:
             steps["encryption"] = self.seal_anew
         return steps

@@ -20,6 +20,7 @@ from taskrunner.service import activation
 from taskrunner.service.actions.publisher import AlarmLoop, Publisher, Recorder
 from taskrunner.service.agent_orders import AgentOrders
 from taskrunner.service.apply import SchedulingTransaction
+from taskrunner.service.backfill_rounds import BackfillRounds
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.checks import Check, checks_of
 from taskrunner.service.cleaner import Cleaner
@@ -92,6 +93,7 @@ class Service(RunnerOperations):
         if not self.store.is_sqlite:
             self.listener = Listener(self.store.listening, self.work_ready, self.clock)
         self.checks = checks_of(self.store, settings, self, check, self.work_ready)
+        self.backfill_rounds = BackfillRounds(self)
         self._duties = self._made_duties(failed)
 
     def _made_duties(self, failed: Callable[[str, BaseException], None] | None) -> Duties:
@@ -107,6 +109,7 @@ class Service(RunnerOperations):
             look_at_store=self.store.look,
             clean_up=self.cleaner.step,
             save_runners=self.roster.step,
+            go_on_with_backfills=self.backfill_rounds.step,
             seal_anew=Reencryption(self.store).step,
         )
 

@@ -163,6 +163,7 @@ class ServiceInProcess:
             self.service.scheduler.tick(now),
             self.service.resources.reconcile(now),
             self.service.alarms.run_once(now),
+            self.service.backfill_rounds.step(now) == 0,
         ]
         return any(done)
 

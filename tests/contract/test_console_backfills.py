@@ -77,6 +77,19 @@ def test_who_asks_for_one_is_led_to_it_and_sees_how_far_it_is(
         assert "by operator-user" in operator.page
 
 
+def test_it_is_asked_for_with_a_limit_and_an_order(
+    world: ServiceInProcess, made: str, operator: Browser
+) -> None:
+    address = f"/p/{made}/backfill?first={SPAN['first']}&last={SPAN['last']}"
+    page = operator.follow(f"{address}&redo=missing&limit=1&order=newest")
+    assert "--redo missing --limit 1 --order newest" in page
+    press(operator, "Run 3 runs")
+    assert "1 of 3 periods set going" in operator.page
+    assert "1 at once, the newest first" in operator.page
+    assert 'role="alert"' in operator.follow(f"{address}&order=newest")
+    assert "takes a limit" in operator.page
+
+
 def test_it_is_paused_resumed_and_canceled_once_one_is_sure(
     world: ServiceInProcess, made: str, operator: Browser
 ) -> None:

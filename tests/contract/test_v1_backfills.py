@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from taskrunner.errors import InvalidRequest
-from taskrunner.model.states import INSTANCE_LIVE
+from taskrunner.model.states import INSTANCE_LIVE, InstanceStatus
 from taskrunner.service import backfill as planning
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.backfills import new_backfill_id
@@ -22,10 +22,11 @@ from taskrunner.service.settings import Retention, ServiceSettings
 from taskrunner.service.store import backfills as backfill_store
 from taskrunner.service.store.backfills import BackfillRow, BackfillStage
 from taskrunner.testing import ServiceInProcess
+from taskrunner.testing.service import as_definition
 from tests.contract.stores import STORES
 from tests.contract.v1 import OTHER, V1
 from tests.servers import postgresql_database
-from tests.unit.service.worlds import T, schedule, scheduled, shell
+from tests.unit.service.worlds import ON_DEMAND, T, schedule, scheduled, shell
 
 HOUR = timedelta(hours=1)
 FIRST = datetime.fromisoformat(f"{T}+00:00")
@@ -83,6 +84,7 @@ def test_a_backfill_is_listed_with_who_and_why_and_how_far_it_is(v1: V1) -> None
         "state": "RUNNING",
         **SPAN,
         "redo": "missing",
+        "order": "oldest",
         "components": [],
         "reason": "the numbers of March were wrong",
         "asked_by": "operator-user",
@@ -223,7 +225,7 @@ def row_of(v1: V1, pipeline: str) -> BackfillRow:
 
 def periods_of(v1: V1, pipeline: str) -> list[planning.Period]:
     wanted = planning.Wanted(
-        first=FIRST, last=FIRST + 2 * HOUR, redo=lambda _status: True, components=frozenset()
+        first=FIRST, last=FIRST + 2 * HOUR, redo=frozenset(InstanceStatus), components=frozenset()
     )
     service = v1.world.service
     found = planning.plan(service, service.pipeline(pipeline), wanted)
@@ -329,3 +331,112 @@ def test_a_backfill_is_kept_until_it_is_over_and_old(v1: V1) -> None:
     v1.world.clock.advance(timedelta(days=31))
     clean_up(v1)
     assert [v1.get(f"/backfills/{one}").status for one in ids] == [404] * 2
+
+
+# -- so many periods at once --------------------------------------------------------------------
+
+#: As many at a time as one likes: it is the backfill's own limit that counts.
+WIDE = [scheduled(maxActiveInstances="5"), schedule(), shell("A"), shell("B", after="A")]
+
+
+def limited(v1: V1, **asked: Any) -> tuple[str, str]:
+    """A backfill of three periods of the past that has a limit."""
+    made = v1.pipeline("p", WIDE, activate=False)
+    v1.world.advance(3 * HOUR - timedelta(minutes=30))
+    v1.did(f"/pipelines/{made}/activate", start="2026-02-13T05:00:00Z")
+    found = v1.did(f"/pipelines/{made}/backfill", **SPAN, **asked)
+    assert found["count"] == 3
+    return made, found["backfill_id"]
+
+
+def begun_starts(v1: V1, key: str) -> list[str]:
+    return [run["start"][11:16] for run in v1.got(f"/backfills/{key}/runs")["runs"]]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("oldest", ["02:00", "03:00", "04:00"]), ("newest", ["04:00", "03:00", "02:00"])],
+)
+def test_of_a_backfill_with_a_limit_the_next_period_begins_when_one_has_ended(
+    v1: V1, order: str, expected: list[str]
+) -> None:
+    _, key = limited(v1, limit=1, order=order)
+    seen: list[str] = []
+    for number in range(1, 4):
+        found = v1.got(f"/backfills/{key}")
+        assert (found["begun"], found["periods"], found["limit"]) == (number, 3, 1)
+        assert found["order"] == order
+        (start,) = set(begun_starts(v1, key)) - set(seen)
+        seen.append(start)
+        v1.world.conclude(v1.world.take())  # its A
+        assert v1.got(f"/backfills/{key}")["begun"] == number, "its B has not ended"
+        v1.world.conclude(v1.world.take())
+        v1.world.settle()
+    assert seen == expected
+    assert v1.got(f"/backfills/{key}")["state"] == "FINISHED"
+
+
+def test_a_limit_is_of_periods_and_failed_ones_make_room_too(v1: V1) -> None:
+    made, key = limited(v1, limit=2)
+    assert len(begun_starts(v1, key)) == 2
+    instances = [f"@A_{T}", f"@B_{T}"]
+    v1.did(f"/pipelines/{made}/cancel", ids=instances)
+    assert len(begun_starts(v1, key)) == 3
+    assert v1.got(f"/backfills/{key}")["state"] == "RUNNING"
+
+
+def test_nothing_more_of_a_paused_or_canceled_backfill_begins(v1: V1) -> None:
+    made, key = limited(v1, limit=1)
+    v1.did(f"/backfills/{key}/pause")
+    v1.did(f"/pipelines/{made}/cancel", component=["A", "B"])
+    assert v1.got(f"/backfills/{key}")["state"] == "PAUSED"
+    assert len(begun_starts(v1, key)) == 1
+    v1.did(f"/backfills/{key}/resume")
+    assert len(begun_starts(v1, key)) == 2
+    v1.did(f"/pipelines/{made}/pause")
+    v1.did(f"/pipelines/{made}/cancel", component=["A", "B"])
+    assert len(begun_starts(v1, key)) == 2, "the pipeline is paused as a whole"
+    v1.did(f"/backfills/{key}/cancel")
+    v1.did(f"/pipelines/{made}/resume")
+    clean_up(v1)
+    assert len(begun_starts(v1, key)) == 2
+    assert v1.got(f"/backfills/{key}")["state"] == "CANCELED"
+
+
+def test_between_two_periods_a_backfill_is_not_over_and_a_stopped_pipeline_waits(v1: V1) -> None:
+    made, key = limited(v1, limit=1)
+    v1.did(f"/pipelines/{made}/deactivate")
+    assert live(v1, made) == 0
+    assert v1.got(f"/backfills/{key}")["begun"] == 1
+    v1.world.advance(timedelta(days=31))
+    clean_up(v1)
+    assert v1.got(f"/backfills/{key}")["state"] == "BEGINNING", "it is kept"
+    v1.did(f"/pipelines/{made}/activate")
+    v1.world.settle()
+    assert v1.got(f"/backfills/{key}")["begun"] > 0
+
+
+def test_what_others_have_run_meanwhile_is_not_run_again(v1: V1) -> None:
+    made, key = limited(v1, limit=1)
+    other = v1.did(f"/pipelines/{made}/backfill", **SPAN)
+    assert other["count"] == 2
+    v1.world.work_off()
+    v1.world.settle()
+    found = v1.got(f"/backfills/{key}")
+    assert (found["state"], found["begun"], found["periods"]) == ("FINISHED", 1, 1)
+
+
+def test_a_backfill_that_cannot_go_on_gives_up_the_rest(v1: V1) -> None:
+    made, key = limited(v1, limit=1)
+    v1.did(f"/pipelines/{made}/deactivate")
+    v1.world.service.put_definition(made, as_definition([ON_DEMAND, shell("A")]))
+    v1.did(f"/pipelines/{made}/activate")
+    found = v1.got(f"/backfills/{key}")
+    assert (found["begun"], found["periods"]) == (1, 1)
+
+
+def test_the_newest_come_first_only_where_there_is_a_limit(v1: V1) -> None:
+    made, _ = limited(v1, limit=1)
+    path = f"/pipelines/{made}/backfill"
+    for wrong in ({"order": "newest"}, {"limit": 0}, {"limit": 1001}, {"order": "random"}):
+        assert v1.post(path, **SPAN, **wrong).status == 400

@@ -17,23 +17,16 @@ def _begin(
     pipeline: str,
     first: str,
     last: str,
-    redo: str,
     component: Sequence[str],
-    reason: str | None,
     dry_run: bool,
+    **given: Any,
 ) -> None:
     service = asked.connect()
     v1 = service.ours("a backfill")
     pipeline_id = service.pipeline_id(pipeline)
-    body = {
-        "first": first,
-        "last": last,
-        "redo": redo,
-        "component": list(component),
-        "dry_run": dry_run,
-        **({"reason": reason} if reason else {}),
-    }
-    found = v1.post("pipelines", pipeline_id, "backfill", body=body)
+    more = {key: value for key, value in given.items() if value}
+    body = {"first": first, "last": last, "component": list(component), "dry_run": dry_run}
+    found = v1.post("pipelines", pipeline_id, "backfill", body={**body, **more})
     if asked.as_json:
         show_json(found)
         return
@@ -111,7 +104,7 @@ def _tell(asked: Asked, found: Mapping[str, Any]) -> None:
         "pipeline": found["pipeline_id"],
         "state": found["state"],
         "periods": f"{found['begun']} of {found['periods']} set going, "
-        f"{found['first']} to {found['last']}, --redo {found['redo']}",
+        f"{found['first']} to {found['last']}, --redo {found['redo']}{_pace(found)}",
         "components": " ".join(found["components"]) or "all",
         "instances": f"{found['done']} of {found['total']} have ended: {counts}",
         "asked by": f"{found['asked_by']} at {found['asked_at']}",
@@ -121,6 +114,13 @@ def _tell(asked: Asked, found: Mapping[str, Any]) -> None:
         lines["paused by"] = f"{found['paused_by']} at {found['paused_at']}"
     for name, text in lines.items():
         click.echo(f"{name:<11} {visible(str(text))}".rstrip())
+
+
+def _pace(found: Mapping[str, Any]) -> str:
+    """How many of its periods go on at once, and which begin first, where that is limited."""
+    if "limit" not in found:
+        return ""
+    return f" --limit {found['limit']} --order {found['order']}"
 
 
 def _changing(verb: str, text: str) -> click.Command:
@@ -150,6 +150,19 @@ _BEGIN = command(
         ),
         click.Option(["--component"], multiple=True, metavar="ID", help="Only it (repeatable)."),
         click.Option(["--reason"], metavar="TEXT", help="Why, for those who look at it."),
+        click.Option(
+            ["--limit"],
+            type=click.IntRange(1, 1000),
+            metavar="N",
+            help="So many periods at once; else as many as maxActiveInstances lets.",
+        ),
+        click.Option(
+            ["--order"],
+            type=click.Choice(["oldest", "newest"]),
+            default="oldest",
+            show_default=True,
+            help="Which begin first; newest takes --limit.",
+        ),
         click.Option(["--dry-run"], is_flag=True, help="List what would be done, and do nothing."),
     ],
 )

@@ -136,8 +136,10 @@ def backfill_plan(pipeline_id: str, found: BackfillPlan, form: Mapping[str, list
             why=f"{word}. {places}" if places else f"{word}.",
         )
 
-    first, last, redo = ((form.get(key) or [""])[0] for key in ("first", "last", "redo"))
-    words_of_it = [first, last, *(["--redo", redo] if redo else [])]
+    given = {key: texts[0] for key, texts in form.items() if texts and texts[0]}
+    words_of_it = [given.get("first", ""), given.get("last", "")]
+    for key in ("redo", "limit", "order"):
+        words_of_it += [f"--{key}", given[key]] if key in given else []
     return Plan(
         title=f"Backfill: {plural(found.count, 'run')}",
         lines=[line(run) for run in found.runs],

@@ -45,7 +45,7 @@ class BackfillLine:
     sign: Sign
     first: datetime
     last: datetime
-    #: `missing and failed runs of A, B`.
+    #: `missing and failed runs of A, B, 2 at once, the oldest first`.
     what: str
     asked_by: str
     asked_at: datetime
@@ -116,6 +116,7 @@ def backfill_page(
 def backfill_line(found: BackfillSummary) -> BackfillLine:
     """One backfill."""
     of = f" of {', '.join(found.components)}" if found.components else ""
+    pace = f", {found.limit} at once, the {found.order} first" if found.limit else ""
     paused = f"since {moment(found.paused_at)} by {found.paused_by}" if found.paused_at else ""
     return BackfillLine(
         id=found.id,
@@ -125,7 +126,7 @@ def backfill_line(found: BackfillSummary) -> BackfillLine:
         sign=sign(found.state),
         first=found.first,
         last=found.last,
-        what=f"{_REDO[found.redo]}{of}",
+        what=f"{_REDO[found.redo]}{of}{pace}",
         asked_by=found.asked_by,
         asked_at=found.asked_at,
         reason=found.reason or "",

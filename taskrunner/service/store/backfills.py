@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import Row
-from taskrunner.model.states import INSTANCE_LIVE, InstanceStatus
+from taskrunner.model.states import INSTANCE_LIVE, InstanceStatus, PipelineState
 from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.records import fetch, fetch_first
 from taskrunner.service.store.tables import METADATA, instances, pauses, pipelines
@@ -38,6 +38,12 @@ backfills = sa.Table(
     # Periods that run, and those of them that have been set going.
     sa.Column("periods", sa.Integer, nullable=False),
     sa.Column("begun", sa.Integer, nullable=False),
+    # The other way round, and so many periods at a time; null: all of them at once.
+    sa.Column("newest_first", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("at_once", sa.Integer),
+    # The period that was set going last: its start and its schedule.
+    sa.Column("came_to", UtcDateTime),
+    sa.Column("came_to_schedule", sa.Text),
 )
 
 
@@ -65,6 +71,10 @@ class BackfillRow(Row):
     periods: int
     begun: int = 0
     reason: str | None = None
+    newest_first: bool = False
+    at_once: int | None = None
+    came_to: datetime | None = None
+    came_to_schedule: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stage", BackfillStage(self.stage))
@@ -165,6 +175,40 @@ def live_ids(conn: Connection, row: BackfillRow) -> list[str]:
     return list(conn.execute(statement).scalars())
 
 
+def at_work(conn: Connection, row: BackfillRow) -> int:
+    """How many of its periods have an instance that has not ended."""
+    starts = sa.select(sa.func.count(instances.c.scheduled_start.distinct())).where(
+        instances.c.pipeline_id == row.pipeline_id,
+        instances.c.backfill_id == row.backfill_id,
+        instances.c.status.in_(sorted(INSTANCE_LIVE)),
+    )
+    return int(conn.execute(starts).scalar_one())
+
+
+def to_go_on(conn: Connection) -> list[BackfillRow]:
+    """Backfills with a limit of which periods are still to be set going, but for paused ones."""
+    own = sa.and_(
+        pipelines.c.pipeline_id == backfills.c.pipeline_id,
+        pipelines.c.deleted_at.is_(None),
+        pipelines.c.state.in_([PipelineState.SCHEDULED, PipelineState.FINISHED]),
+    )
+    held = sa.exists().where(
+        pauses.c.pipeline_id == backfills.c.pipeline_id,
+        pauses.c.object_id.in_([backfills.c.backfill_id, backfills.c.pipeline_id]),
+    )
+    statement = (
+        sa.select(backfills)
+        .join(pipelines, own)
+        .where(_HAS_MORE, backfills.c.stage == BackfillStage.GOING, ~held)
+        .order_by(backfills.c.asked_at, backfills.c.backfill_id)
+    )
+    return fetch(conn, BackfillRow, statement)
+
+
+#: Whether periods of a backfill with a limit are still to be set going.
+_HAS_MORE = backfills.c.at_once.is_not(None) & (backfills.c.begun < backfills.c.periods)
+
+
 def being_canceled(conn: Connection) -> list[BackfillRow]:
     """Backfills of which something still is to be ended."""
     stage = backfills.c.stage == BackfillStage.CANCELING
@@ -187,8 +231,12 @@ def mark(
 
 #: Whether a backfill has come to its end: nothing of it is left to be done. Without IN, which
 #: cannot be executed for many keys at once.
-IS_OVER = (backfills.c.stage != BackfillStage.CANCELING) & ~sa.exists().where(
-    instances.c.pipeline_id == backfills.c.pipeline_id,
-    instances.c.backfill_id == backfills.c.backfill_id,
-    sa.or_(*(instances.c.status == status for status in sorted(INSTANCE_LIVE))),
+IS_OVER = (
+    (backfills.c.stage != BackfillStage.CANCELING)
+    & ~(_HAS_MORE & (backfills.c.stage == BackfillStage.GOING))
+    & ~sa.exists().where(
+        instances.c.pipeline_id == backfills.c.pipeline_id,
+        instances.c.backfill_id == backfills.c.backfill_id,
+        sa.or_(*(instances.c.status == status for status in sorted(INSTANCE_LIVE))),
+    )
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from taskrunner.service.v1.requests import Redo
+from taskrunner.service.v1.requests import Order, Redo
 from taskrunner.service.v1.schema import about
 from taskrunner.service.v1.shapes import Run
 
@@ -34,6 +34,10 @@ class BackfillSummary:
     last: datetime = about("The start of the last one.")
     redo: Redo = about("Which of these periods run.")
     components: tuple[str, ...] = about("Only these components; none: all.", default=())
+    limit: int | None = about(
+        "How many periods go on at once; left out: as many as have places.", default=None
+    )
+    order: Order = about("Which of them begin first.", default=Order.OLDEST)
     reason: str | None = about("Why, as who asked for it has said.", default=None)
     asked_by: str = about("Who asked for it.")
     asked_at: datetime = about("When.")

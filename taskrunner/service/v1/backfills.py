@@ -19,7 +19,7 @@ from taskrunner.service.v1.backfill_shapes import (
     BackfillSummary,
 )
 from taskrunner.service.v1.faults import NotFound
-from taskrunner.service.v1.requests import ListBackfills, OneBackfill, Redo
+from taskrunner.service.v1.requests import ListBackfills, OneBackfill, Order, Redo
 from taskrunner.service.v1.route import Route
 from taskrunner.service.v1.runs import runs_of
 from taskrunner.service.v1.scope import check_scope, from_marker, looking_at, to_marker
@@ -112,6 +112,8 @@ def _summary(row: BackfillRow, progress: Progress) -> BackfillSummary:
         last=row.last,
         redo=Redo(row.redo),
         components=row.components,
+        limit=row.at_once,
+        order=Order.NEWEST if row.newest_first else Order.OLDEST,
         reason=row.reason,
         asked_by=row.asked_by,
         asked_at=row.asked_at,

@@ -41,7 +41,7 @@ from taskrunner.service.v1.outcomes import (
     Overwritten,
     Reason,
 )
-from taskrunner.service.v1.requests import Backfill, Cancel, Finish, OfInstances, Redo, Rerun
+from taskrunner.service.v1.requests import Backfill, Cancel, Finish, OfInstances, Order, Rerun
 
 #: Instances that are changed in one transaction, and by one call.
 _PORTION = 200
@@ -256,21 +256,17 @@ def _with_reasons(changed: Changed, below: Collection[str]) -> Changed:
     )
 
 
-_REDO: dict[Redo, Collection[InstanceStatus]] = {
-    Redo.MISSING: {InstanceStatus.SKIPPED},
-    Redo.FAILED: {InstanceStatus.SKIPPED, *INSTANCE_FAILED},
-    Redo.ALL: INSTANCE_TERMINAL,
-}
-
-
 def backfill_periods(service: Service, caller: Caller, request: Backfill) -> BackfillPlan:
     """Run periods of the past, or tell which would run and what they would overwrite."""
     row = service.pipeline(request.pipeline_id, caller)
-    statuses = _REDO[request.redo]
+    if request.order is Order.NEWEST and request.limit is None:
+        raise InvalidRequest(
+            "order: newest takes a limit; without one all periods are set going at once"
+        )
     wanted = backfill.Wanted(
         first=request.first,
         last=request.last,
-        redo=lambda status: status in statuses,
+        redo=backfill.REDO[request.redo],
         components=frozenset(request.component),
     )
     periods = backfill.plan(service, row, wanted)
@@ -300,6 +296,8 @@ def _carried_out(
         asked_by=caller.user,
         asked_at=service.clock.now(),
         periods=len(periods),
+        newest_first=request.order is Order.NEWEST,
+        at_once=request.limit,
     )
     return row.backfill_id if backfill.carry_out(service, row, periods) else None
 

@@ -298,6 +298,13 @@ class Redo(StrEnum):
     ALL = "all"  # every one, also what has finished
 
 
+class Order(StrEnum):
+    """Which periods of a backfill begin first."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
     """Run periods of a schedule that lie in the past, as far as they are to run."""
@@ -308,6 +315,14 @@ class Backfill:
     redo: Redo = about("Which of these periods run.", default=Redo.MISSING)
     component: tuple[str, ...] = about("Only these components; none: all.", default=())
     reason: str | None = about("Why, for those who look at it.", default=None)
+    limit: int | None = about(
+        "How many of them go on at once: the next one begins when one has ended. Left out: all "
+        "that have a place under maxActiveInstances.",
+        default=None,
+        least=1,
+        most=1000,
+    )
+    order: Order = about("Which begin first; newest takes a limit.", default=Order.OLDEST)
     dry_run: bool = about(_DRY_RUN, default=False)
 
 

@@ -13,7 +13,7 @@ from taskrunner.service.v1.backfill_shapes import (
     BackfillState,
     BackfillSummary,
 )
-from taskrunner.service.v1.requests import Redo
+from taskrunner.service.v1.requests import Order, Redo
 
 AT = datetime(2026, 11, 30, 2, tzinfo=UTC)
 ONE = BackfillSummary(
@@ -40,6 +40,8 @@ def test_a_line_says_what_runs_and_how_far_it_is() -> None:
     assert line.what == "missing and failed runs of A, B"
     assert (line.begun, line.periods, line.done, line.total, line.ill) == (2, 3, 4, 6, 1)
     assert backfill_line(replace(ONE, components=(), redo=Redo.ALL)).what == "every run"
+    limited = replace(ONE, components=(), limit=2, order=Order.NEWEST)
+    assert backfill_line(limited).what == "missing and failed runs, 2 at once, the newest first"
     paused = replace(ONE, state=BackfillState.PAUSED, paused_at=AT, paused_by="me")
     assert backfill_line(paused).paused == "since 2026-11-30 02:00 by me"
 
