@@ -462,6 +462,12 @@ def test_nothing_that_others_say_becomes_markup_or_runs(
         "alarms",
         "audit",
         "activate",
+        "activate?like=1",
+        "backfills",
+        "definition/edit",
+        "grid?by=resource&open=worker+group+wg",
+        f"grid?cell={quote(one['id'])}",
+        f"run/{one['start']}",
     )
     paths += [f"/p/{key}/{tab}" for tab in tabs]
     paths.append(f"/p/{key}/i/{quote(one['id'], safe='@:')}")

@@ -159,6 +159,36 @@ def test_values_of_parameters_are_asked_for_and_secrets_are_not_shown(
     assert "good morning" in str(world.take())
 
 
+def test_a_run_on_demand_is_run_again_with_its_own_values_to_be_changed(
+    world: ServiceInProcess,
+) -> None:
+    browser = Browser(app_of(world))
+    browser.sign_in("author")
+    made = V1(world).pipeline("greeter", _definition(), activate=False)
+    for greeting in ("good morning", "good evening"):
+        values = {"myGreeting": [greeting]}
+        V1(world).did(f"/pipelines/{made}/activate", role="author", parameter_values=values)
+        world.work_off()
+        world.advance(timedelta(minutes=1))
+    (second, first) = V1(world).got(f"/pipelines/{made}/instances")["instances"]
+    browser.follow(f"/p/{made}/i/{seg(first['id'])}")
+    (address,) = re.findall(rf'href="(/p/{made}/activate\?like=\d+)"', browser.page)
+    assert address.endswith(f"like={first['version']}")
+    page = browser.follow(address)
+    assert 'placeholder="good evening" value="good morning"' in page
+    assert f"taskrunner pipelines activate {made} -p &#39;myGreeting=good morning&#39;" in page
+    assert "canary-of-secret" not in page
+    form = browser.own_form(**{"value-myGreeting": "good morning, again"})
+    assert browser.post(f"/p/{made}/activate", form).status == 303
+    world.settle()
+    assert "good morning, again" in str(world.take())
+    # Who may give no values finds no such button; what is no version is said to be none.
+    operator = Browser(browser.app)
+    operator.sign_in("operator")
+    assert "Run again with values" not in operator.follow(f"/p/{made}/i/{seg(second['id'])}")
+    assert browser.get(f"/p/{made}/activate?like=99").status == 404
+
+
 @pytest.mark.parametrize(("choice", "ended"), [("true", "CANCELED"), ("false", "RUNNING")])
 def test_a_pipeline_is_deactivated_with_what_goes_on_or_without(
     world: ServiceInProcess, operator: Browser, choice: str, ended: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from taskrunner.console.edge import Answer
 from taskrunner.console.once import once
@@ -10,7 +10,7 @@ from taskrunner.console.pages.answers import saying, shown
 from taskrunner.console.views import actions as views
 from taskrunner.console.views import addresses
 from taskrunner.console.views.addresses import local
-from taskrunner.console.views.parameters import parameters_of
+from taskrunner.console.views.parameters import Parameter, parameters_of, with_values_of
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import InvalidRequest
@@ -75,20 +75,30 @@ def plan(visit: Visit) -> Answer:
 
 
 def activate_form(visit: Visit) -> Answer:
-    """`GET /p/ID/activate`: a form for the values of parameters."""
+    """`GET /p/ID/activate`: a form for the values of parameters; `like`: of that version."""
     key = visit.names["pipeline_id"]
     pipeline = visit.ask(show_pipeline, pipeline_id=key, runs=14)
     if not pipeline.latest_version:
         raise InvalidRequest("no definition has been put: there is nothing to activate")
     definition = visit.ask(show_definition, pipeline_id=key, version="latest")
+    parameters, like = parameters_of(definition.definition), visit.first("like")
+    if like:
+        earlier = visit.ask(show_definition, pipeline_id=key, version=like)
+        parameters = with_values_of(parameters, earlier.definition)
     return shown(
         visit,
         "activate.html",
         pipeline=pipeline,
         line=line(pipeline.summary),
-        parameters=parameters_of(definition.definition),
+        parameters=parameters,
         prefix=VALUE,
+        like=like,
+        command=views.command("pipelines", "activate", key, *_given_values(parameters)),
     )
+
+
+def _given_values(parameters: Sequence[Parameter]) -> Sequence[str]:
+    return [word for one in parameters if one.filled for word in ("-p", f"{one.id}={one.filled}")]
 
 
 def deactivate_form(visit: Visit) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from taskrunner.secret import is_secret
@@ -20,6 +20,26 @@ class Parameter:
     value: str
     allowed: Sequence[str]
     secret: bool
+    #: What the form has for it from the start; nothing: it stays as it is.
+    filled: str = ""
+
+
+def with_values_of(found: Sequence[Parameter], earlier: Mapping[str, Any]) -> Sequence[Parameter]:
+    """The parameters, filled with what an earlier version of the definition had for them.
+
+    What is the same now needs no filling, secrets are not shown, and several values of one are not
+    one text.
+    """
+    was = {one.id: one for one in parameters_of(earlier)}
+    values = earlier.get("values") or {}
+    return [
+        replace(one, filled=was[one.id].value)
+        if one.id in was
+        and was[one.id].value != one.value
+        and not isinstance(values.get(one.id), list | tuple)
+        else one
+        for one in found
+    ]
 
 
 def parameters_of(definition: Mapping[str, Any]) -> Sequence[Parameter]:
