@@ -68,20 +68,37 @@ function idOf(cell) {
   return decodeURIComponent(cell.pathname.split("/").pop());
 }
 
-async function showBeside(cell) {
+async function loadBeside(address) {
   const panel = document.getElementById("panel");
   let answer = null;
   try {
-    answer = await fetch(`${cell.getAttribute("href")}/panel`, { headers: { "HX-Request": "true" } });
+    answer = await fetch(`${address}/panel`, { headers: { "HX-Request": "true" } });
   } catch { /* the service is away */ }
-  if (!answer || !answer.ok) { stale(true); return; }
+  if (!answer || !answer.ok) { stale(true); return false; }
   panel.innerHTML = await answer.text();
+  panel.dataset.of = address;
+  tellLocalTimes();
+  return true;
+}
+
+async function showBeside(cell) {
+  if (!await loadBeside(cell.getAttribute("href"))) return;
+  const panel = document.getElementById("panel");
   panel.hidden = false;
   document.getElementById("beside").classList.add("beside");
-  panel.dataset.of = cell.getAttribute("href");
   panel.focus();
-  tellLocalTimes();
   nameInAddress("cell", idOf(cell));
+}
+
+// What somebody is at is left alone.
+function refreshBeside() {
+  const panel = document.getElementById("panel");
+  if (panel && !panel.hidden && !panel.querySelector(":focus, details[open]")) loadBeside(besideOf(panel));
+}
+
+function besideOf(panel) {
+  const link = panel.querySelector("a.button");
+  return panel.dataset.of || (link && link.getAttribute("href"));
 }
 
 function nameInAddress(name, value) {
@@ -93,8 +110,7 @@ function nameInAddress(name, value) {
 function hideBeside() {
   const panel = document.getElementById("panel");
   if (!panel || panel.hidden) return false;
-  const link = panel.querySelector("a.button");
-  const of = panel.dataset.of || (link && link.getAttribute("href"));
+  const of = besideOf(panel);
   panel.hidden = true;
   panel.replaceChildren();
   document.getElementById("beside").classList.remove("beside");
@@ -338,6 +354,7 @@ function listen() {
     const live = document.getElementById("live");
     // A log that somebody reads is left alone: it is looked at again when they are at its end.
     if (!live.querySelector("[data-follow]") || !isReading(live)) htmx.trigger(live, "changed");
+    refreshBeside();
   });
   stream.addEventListener("over", () => { unlisten(); stale(true); });
 }
