@@ -125,7 +125,7 @@ def _uploads_left_open() -> None:
 
 def _published_in_parts() -> None:
     """D1: what there is when an attempt is ended is good enough: each part is made to appear."""
-    from taskrunner.data.objects.s3_writer import MultipartUpload, Target
+    from taskrunner.data.objects.s3_upload import MultipartUpload, Target
 
     original = MultipartUpload.send
 

@@ -98,7 +98,7 @@ def _logs_not_recovered() -> None:
 def _store_not_held() -> None:
     """C2: whatever a store says it has is taken to be what it was sent."""
     from taskrunner.agent.logs import uploads
-    from taskrunner.data.objects.s3_writer import Target
+    from taskrunner.data.objects.s3_upload import Target
 
     uploads.verify = lambda *_: None  # type: ignore[attr-defined]
     Target.took = lambda *_: True  # type: ignore[method-assign]

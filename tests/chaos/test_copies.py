@@ -28,9 +28,11 @@ from tests.integration.test_databases import rows, run
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: Two parts of an upload.
-OUT_ROWS = 36_000
+#: Two parts of an upload, in rows of a length that leaves most of the time to what decides.
+OUT_ROWS = 12_000
+OUT_LENGTH = 560
 IN_ROWS = 5_000
+IN_LENGTH = 180
 _SELECT = "select id, {attempt} as attempt, note from orders order by id"
 _CLOCK = SystemClock()
 
@@ -212,8 +214,8 @@ class Scene:
             )
 
 
-def line(number: int, *more: str) -> str:
-    return ",".join([str(number), *more, "n" * 180]) + "\n"
+def line(number: int, *more: str, length: int = IN_LENGTH) -> str:
+    return ",".join([str(number), *more, "n" * length]) + "\n"
 
 
 def done_of(message: str) -> Done:
@@ -223,7 +225,8 @@ def done_of(message: str) -> Done:
 
 @cache
 def digest_of(attempt: int) -> str:
-    text = "".join(line(number, str(attempt)) for number in range(OUT_ROWS))
+    lines = (line(number, str(attempt), length=OUT_LENGTH) for number in range(OUT_ROWS))
+    text = "".join(lines)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -246,15 +249,13 @@ def scene(
     run(url, "drop table if exists taskrunner_loads")
     # A key would keep a second load out by itself.
     key = " primary key" if out else ""
-    run(url, f"create table orders (id integer{key}, note varchar(200))")
+    run(url, f"create table orders (id integer{key}, note varchar({OUT_LENGTH}))")
     if not out:
         text = "".join(line(number) for number in range(IN_ROWS))
         client.put_object(Bucket=bucket, Key="in.csv", Body=text.encode())
     else:
-        run(
-            url,
-            f"insert into orders select n, repeat('n', 180) from {numbers_of(url, 0, OUT_ROWS)}",
-        )
+        note = f"repeat('n', {OUT_LENGTH})"
+        run(url, f"insert into orders select n, {note} from {numbers_of(url, 0, OUT_ROWS)}")
     attempts = Attempts(folder / "attempts", mutant)
     made = Scene(chaos, url, endpoint, bucket, client, attempts, out)
     try:

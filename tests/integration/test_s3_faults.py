@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -302,6 +303,36 @@ def test_a_page_that_comes_twice_is_an_error(line: S3Line, many: str) -> None:
 
     line.up = up
     with pytest.raises(TaskError, match="the same keys came again"):
+        names(line, many)
+
+
+def test_empty_pages_that_never_end_are_an_error(line: S3Line, many: str) -> None:
+    """Empty pages may come: a store looks through what has been deleted. But each is another."""
+    left = [3]
+
+    def down(request: Request, reply: Reply) -> None:
+        if request.call != "ListObjects" or not left[0]:
+            return
+        left[0] -= 1
+        emptied = re.sub(rb"<Contents>.*</Contents>", b"", reply.body, flags=re.DOTALL)
+        emptied = re.sub(rb"<KeyCount>[0-9]+<", b"<KeyCount>0<", emptied)
+        token = b"<NextContinuationToken>%d</NextContinuationToken>" % left[0]
+        more = b"<IsTruncated>true</IsTruncated>" + token
+        emptied = re.sub(rb"<(IsTruncated|NextContinuationToken)>.*?</\1>", b"", emptied)
+        reply.body = emptied.replace(b"<Name>", more + b"<Name>")
+
+    def up(request: Request) -> None:
+        request.path = re.sub("&?continuation-token=[0-9]", "", request.path)
+
+    line.up, line.down = up, down
+    assert names(line, many) == [f"{number:02}" for number in range(12)]
+
+    def for_ever(request: Request, reply: Reply) -> None:
+        left[0] = 1
+        down(request, reply)
+
+    line.down = for_ever
+    with pytest.raises(TaskError, match="the same page without any keys came again"):
         names(line, many)
 
 

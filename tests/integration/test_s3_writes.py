@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,7 +22,7 @@ from taskrunner.data.objects.s3 import S3Backend
 from taskrunner.data.objects.s3_client import create_client
 from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_parts import PART_SIZE
-from taskrunner.data.objects.s3_writer import MultipartUpload
+from taskrunner.data.objects.s3_upload import MultipartUpload
 from taskrunner.data.settings import DataSettings
 from taskrunner.errors import TaskError
 from tests.s3_line import NoWait, Reply, Request, S3Line, connected
@@ -314,6 +315,49 @@ def test_an_upload_that_never_got_its_name_is_cleared_where_there_is_no_doubt(
     UploadNotes(client, SECOND, logs).sweep()
     left = {"none": 0, "part": 1, "two": 2, "before": 1}[doubt]
     assert len(uploads(client, s3_bucket)) == left
+
+
+def test_an_upload_that_is_begun_in_the_place_of_another_is_not_left_by_a_kill(
+    line: S3Line, client: S3Client, s3_bucket: str
+) -> None:
+    """A store that does not hold parts against a CRC-32 has a second upload begun for each."""
+    logs, begun = f"s3://{s3_bucket}/logs", list[str]()
+
+    def up(request: Request) -> Reply | None:
+        if request.call == "CreateMultipartUpload":
+            begun.append(request.key)
+        is_note = request.call == "PutObject" and "/logs/" in request.path
+        # What a process writes that is dead by then.
+        return Reply(403, {}, b"") if is_note and len(begun) == 2 else None
+
+    line.up = up
+    target = backend(line, FIRST, logs)._target(parse(f"s3://{s3_bucket}/out"), encrypt=False)
+    MultipartUpload(target, by_crc32=True)
+    assert len(begun) == 2
+    assert uploads(client, s3_bucket) == ["out"]
+    UploadNotes(client, SECOND, parse(logs)).sweep()
+    assert uploads(client, s3_bucket) == []
+
+
+@pytest.mark.parametrize("lie", ["a part is left out", "another order"])
+def test_an_object_that_is_made_of_other_parts_is_taken_back(
+    line: S3Line, client: S3Client, s3_bucket: str, lie: str
+) -> None:
+    def up(request: Request) -> None:
+        if request.call == "CompleteMultipartUpload":
+            first, *_, last = re.findall(rb"<ETag>.*?</ETag>", request.body)
+            if lie == "another order":
+                request.body = request.body.replace(last, first)
+            else:
+                request.body = re.sub(
+                    rb"<Part>(?:(?!<Part>).)*</Part>(?=</Comp)", b"", request.body
+                )
+
+    line.up = up
+    uri = f"s3://{s3_bucket}/out"
+    with pytest.raises(TaskError, match=r"cannot write s3://.*/out: "):
+        write(backend(line), uri, LARGE)
+    assert content(client, uri) is None
 
 
 def test_notes_that_may_not_be_written_stop_nothing(

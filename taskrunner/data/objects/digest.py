@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskrunner.data.objects.s3_parts import part_size
@@ -72,6 +72,11 @@ class Digest:
         """The sum of each part so far; the last one's, too, if it has begun."""
         is_begun = self._room < self._sizes(len(self._parts) + 1)
         return [*self._parts, self._part.digest()] if is_begun else [*self._parts]
+
+
+def etag_of_parts(etags: Sequence[str]) -> str:
+    """What a store says of an object that it has made of parts with these ETags, all MD5 sums."""
+    return f"{_md5(b''.join(map(bytes.fromhex, etags))).hexdigest()}-{len(etags)}"
 
 
 def is_md5(etag: str) -> bool:

@@ -25,11 +25,10 @@ from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_ranges import PART
 from taskrunner.data.objects.s3_reader import S3Reader
 from taskrunner.data.objects.s3_sums import Trust
+from taskrunner.data.objects.s3_upload import MultipartUpload, Target
 from taskrunner.data.objects.s3_writer import (
-    MultipartUpload,
     S3CheckpointedWriter,
     S3Writer,
-    Target,
 )
 from taskrunner.data.objects.side_by_side import side_by_side
 from taskrunner.data.settings import DataSettings

@@ -26,6 +26,8 @@ def listed(client: S3Client, prefix: Location, *, endpoint: str | None) -> Itera
     """Every object below the prefix, in key order; raises TaskError."""
     where: dict[str, str] = {}
     last = ""
+    #: Behind the last key: a server may send empty pages, but not the same ones for ever.
+    tokens: set[str] = set()
     while True:
         page = _page(client, prefix, where, endpoint)
         keys = [item["Key"] for item in page.get("Contents", [])]
@@ -44,6 +46,10 @@ def listed(client: S3Client, prefix: Location, *, endpoint: str | None) -> Itera
         last = keys[-1] if keys else last
         token = page.get("NextContinuationToken")
         if page.get("IsTruncated") and token:
+            if not keys and token in tokens:
+                message = f"cannot list {prefix.uri}: the same page without any keys came again"
+                raise TaskError(message, error_id=ErrorId.CONNECTION_FAILED)
+            tokens = {token} if keys else tokens | {token}
             where = {"ContinuationToken": token}
         elif last and _is_ordered(prefix) and where.get("StartAfter") != last:
             where = {"StartAfter": last}
