@@ -55,7 +55,7 @@ def _lines(lines: list[str]) -> Iterator[str]:
         item = ITEM.match(line)
         indented = line.startswith("    ") and not block
         code = indented and not (in_list and not line.startswith("      "))
-        kept = mark or fenced or code or not line.strip() or line.startswith(("|", "#"))
+        kept = mark or fenced or code or not line.strip() or line.lstrip().startswith(("|", "#"))
         if kept or item:
             yield from fill(block) if block else ()
             block = []

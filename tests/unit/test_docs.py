@@ -37,7 +37,7 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith("```"):
             fenced = not fenced
-        elif not (fenced or line.startswith(("|", "    "))):
+        elif not (fenced or line.startswith("    ") or line.lstrip().startswith("|")):
             yield number, line
 
 
@@ -50,7 +50,7 @@ def test_prose_is_wrapped(page: str) -> None:
 
 def test_a_long_line_is_found_in_prose_and_left_alone_in_code_and_tables() -> None:
     long = "x" * (WIDTH + 1)
-    text = f"{long}\n- {long}\n| {long} |\n    {long}\n```\n{long}\n```\n  {long}\n"
+    text = f"{long}\n- {long}\n| {long} |\n    {long}\n```\n{long}\n```\n  {long}\n  | {long} |\n"
     assert [number for number, line in prose(text) if len(line) > WIDTH] == [1, 2, 8]
 
 
@@ -58,12 +58,19 @@ def test_wrapping_fills_prose_alone_and_breaks_no_code_and_no_link() -> None:
     words = " ".join(["words"] * 25)
     text = (
         f"{words} `code in a line` [a link](to/a page)\nshort\n\n- {words}\n  more\n\nCode:\n\n"
-        f"    {words}\n\n| {words} |\n\n```\n{words}\n```\n\nshort\nlines stay\n"
+        f"    {words}\n\n| {words} |\n\n- item\n\n  | {words} |\n\n```\n"
+        f"{words}\n```\n\nshort\nlines stay\n"
     )
     wrapped = WRAPPER.wrap(text)
     assert wrapped.split() == text.split()
     assert [line for _, line in prose(wrapped) if len(line) > WIDTH] == []
-    for whole in ("`code in a line`", "[a link](to/a page)", f"    {words}\n", f"| {words} |"):
+    for whole in (
+        "`code in a line`",
+        "[a link](to/a page)",
+        f"    {words}\n",
+        f"\n| {words} |",
+        f"\n  | {words} |",
+    ):
         assert whole in wrapped
     assert f"```\n{words}\n```\n\nshort\nlines stay\n" in wrapped
     assert re.search(r"^- words.*\n  words.* more$", wrapped, re.MULTILINE)
