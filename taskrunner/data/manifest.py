@@ -38,15 +38,20 @@ def files_of(objects: ObjectStore, uri: str) -> list[ObjectInfo]:
     return found
 
 
-def names_of(files: list[ObjectInfo], uri: str) -> dict[str, str]:
-    """The URI of each file by its name in one folder; raises PermanentTaskError for doubles."""
+def check_names(files: list[ObjectInfo], uri: str) -> None:
+    """Raise PermanentTaskError for two files that would have one name in a folder."""
     named: dict[str, str] = {}
     for info in files:
         name = info.uri.rpartition("/")[2]
         if named.setdefault(name, info.uri) != info.uri:
             message = f"{uri}: {named[name]} and {info.uri} would be one file {name!r} in a folder"
             raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
-    return named
+
+
+def names_of(files: list[ObjectInfo], uri: str) -> dict[str, str]:
+    """The URI of each file by its name in one folder; raises PermanentTaskError for doubles."""
+    check_names(files, uri)
+    return {info.uri.rpartition("/")[2]: info.uri for info in files}
 
 
 def _read(objects: ObjectStore, uri: str) -> Any:
@@ -66,6 +71,7 @@ def _entries(content: Any, uri: str) -> list[tuple[str, bool]]:
     if not isinstance(entries, list) or not entries:
         raise _invalid(uri, _FORM)
     found = []
+    numbers: dict[str, int] = {}
     for number, entry in enumerate(entries, 1):
         url = entry.get("url") if isinstance(entry, dict) else None
         mandatory = entry.get("mandatory", False) if isinstance(entry, dict) else None
@@ -73,6 +79,9 @@ def _entries(content: Any, uri: str) -> list[tuple[str, bool]]:
             raise _invalid(uri, f"entry {number}: {_FORM}")
         if not url.startswith("s3://") or url.endswith("/"):
             raise _invalid(uri, f"entry {number}: found {url!r}, wanted an object of S3")
+        if (before := numbers.setdefault(url, number)) != number:
+            problem = f"entries {before} and {number} are both {url}: its rows would be there twice"
+            raise _invalid(uri, problem)
         found.append((url, mandatory))
     return found
 

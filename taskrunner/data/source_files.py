@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from taskrunner.data.manifest import files_of, names_of
+from taskrunner.data.manifest import check_names, files_of
 from taskrunner.data.nodes import FileNode
 from taskrunner.data.objects.base import ObjectInfo, ObjectStore
 from taskrunner.errors import ErrorId, TaskError
@@ -23,10 +23,16 @@ class SourceFiles:
         #: What a listing said of small directories, until it is used.
         self._found: dict[str, list[ObjectInfo]] = {}
 
-    def uris(self, node: FileNode, *, all_files: bool) -> Iterator[str]:
-        """A node's objects, in the order of their keys; markers only where files are copied."""
+    def uris(self, node: FileNode, *, all_files: bool, is_apart: bool = False) -> Iterator[str]:
+        """A node's objects, in the order of their keys; markers only where files are copied.
+
+        `is_apart`: each becomes a file of its own, by its name. Raises TaskError.
+        """
         if node.is_manifest:
-            yield from names_of(self._listed(node), node.uri).values()
+            found = self._listed(node)
+            if is_apart:
+                check_names(found, node.uri)
+            yield from (info.uri for info in found)
         elif not node.is_directory:
             yield node.uri
         else:

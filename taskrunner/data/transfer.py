@@ -40,6 +40,7 @@ from taskrunner.data.transfer_parts import (
     check_columns,
     check_joinable,
     check_partitions,
+    check_place,
     columns_of,
     declared_types,
     goal,
@@ -86,6 +87,8 @@ class Transfer:
         #: What reads the source's files, where it is files.
         self._reader: NodeReader | None = None
         self._files = SourceFiles(objects)
+        # Each file of the source becomes one of its own.
+        self._is_one_of_many = False
         #: Of the objects that were made.
         self._made = Etags()
         #: Rows and checksums of source and target, where there are any.
@@ -98,12 +101,7 @@ class Transfer:
 
     def copy(self, source: FileNode | TableNode, target: FileNode | TableNode) -> Moved:
         """Copy everything; returns what was moved. Raises TaskError."""
-        if isinstance(target, FileNode) and target.is_manifest:
-            message = (
-                f"S3DataNode {target.id!r} has only a manifestFilePath, which lists what is read; "
-                "an output needs a filePath or directoryPath"
-            )
-            raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+        check_place(target)
         if self._partitions > 1:
             check_partitions(source, target)
         if isinstance(source, FileNode):
@@ -345,6 +343,8 @@ class Transfer:
             with compressing(opened, node.compression) as put:
                 self._pass_on(pieces, put)
             self._progress.check()
+            if self._rejects is not None and not self._is_one_of_many:
+                self._rejects.finish(self.moved.rows)  # too many bad ones, and nothing appears
         self._made.add(uri, opened)
         self.moved.files += 1
 
@@ -366,7 +366,8 @@ class Transfer:
         if as_bytes and source.is_directory:
             self._copy_directory(source, target)
             return
-        for uri in self._files.uris(source, all_files=as_bytes):
+        self._is_one_of_many = source.is_many
+        for uri in self._files.uris(source, all_files=as_bytes, is_apart=source.is_many):
             to = self._goal(uri, source, target)
             if as_bytes:
                 self._progress.check()

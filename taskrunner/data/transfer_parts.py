@@ -72,6 +72,16 @@ def open_kept(
             yield Unkept(writer)
 
 
+def check_place(target: FileNode | TableNode) -> None:
+    """Refuse an output that names no place; raises PermanentTaskError."""
+    if isinstance(target, FileNode) and target.is_manifest:
+        message = (
+            f"S3DataNode {target.id!r} has only a manifestFilePath, which lists what is read; "
+            "an output needs a filePath or directoryPath"
+        )
+        raise PermanentTaskError(message, error_id=ErrorId.INVALID_FIELD)
+
+
 def check_partitions(source: FileNode | TableNode, target: FileNode | TableNode) -> None:
     """Refuse partitions where nothing is read by ranges; raises PermanentTaskError."""
     if isinstance(source, TableNode) and isinstance(target, FileNode):

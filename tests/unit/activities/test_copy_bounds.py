@@ -157,6 +157,16 @@ def test_too_many_bad_rows_fail_the_activity(
     assert scene.run_sql("select * from t") == [(1, "a"), (2, "b")]
 
 
+def test_too_many_bad_rows_leave_the_file_that_was_there(scene: Scene) -> None:
+    """That they are too many is known behind the last row: before the new file appears."""
+    scene.environment.put("s3://bucket/out", "before\n")
+    scene.environment.put("s3://bucket/in", "1,a\nx\n2,b\ny\n")
+    with pytest.raises(TaskError, match="2 of 4 rows are bad"):
+        scene.copy(target="s3://bucket/out", **REJECT, maxRejectedPercent="49.9")
+    assert scene.environment.read("s3://bucket/out") == b"before\n"
+    assert [r["text"] for r in scene.rejected()] == ["x", "y"]
+
+
 def test_an_attempts_bad_rows_are_in_the_place_of_those_before(scene: Scene) -> None:
     scene.environment.put("s3://bucket/in", "x\n1,a\n")
     with pytest.raises(TaskError, match="more than 0"):

@@ -58,6 +58,15 @@ def test_in_one_file_their_rows_stand_in_the_order_of_the_list(
     assert environment.read("s3://b/all.csv") == b"2,two\n1,one\n"
 
 
+def test_files_of_one_name_in_two_folders_are_read_all_the_same(
+    environment: ActivityEnvironment,
+) -> None:
+    environment.put("s3://c/1.csv", "4,four\n")
+    environment.put(M, manifest("s3://b/in/1.csv", "s3://c/1.csv"))
+    copy(environment, listed(), new_object("Out", "S3DataNode", {"filePath": "s3://b/all.csv"}))
+    assert environment.read("s3://b/all.csv") == b"1,one\n4,four\n"
+
+
 def test_what_is_not_mandatory_may_be_missing(environment: ActivityEnvironment) -> None:
     urls = ("s3://b/in/1.csv", "s3://b/in/none.csv")
     environment.put(M, manifest(*urls, mandatory=False))
@@ -86,6 +95,10 @@ def test_beside_a_path_only_redshift_reads_it(environment: ActivityEnvironment) 
         ('{"entries": [{"url": "s3://b/x", "mandatory": "true"}]}', "entry 1: wanted {"),
         ('{"entries": [{"url": "/etc/passwd"}]}', "entry 1: found '/etc/passwd', wanted an object"),
         ('{"entries": [{"url": "s3://b/x/"}]}', "found 's3://b/x/', wanted an object of S3"),
+        (
+            manifest("s3://b/in/1.csv", "s3://b/in/2.csv", "s3://b/in/1.csv"),
+            "entries 1 and 3 are both s3://b/in/1.csv: its rows would be there twice",
+        ),
         (manifest("s3://b/in/1.csv", "s3://c/1.csv"), "would be one file '1.csv' in a folder"),
     ],
 )
