@@ -38,7 +38,7 @@ from taskrunner.data.databases.mysql_lines import LineReader, begin_lines
 from taskrunner.data.databases.mysql_load import LineLoader, plan_of, takes_lines
 from taskrunner.data.databases.mysql_results import CONVERSIONS, type_of
 from taskrunner.data.databases.mysql_snapshot import begun_together
-from taskrunner.data.databases.mysql_tls import tls_options
+from taskrunner.data.databases.mysql_tls import TlsConnection, tls_options
 from taskrunner.data.databases.mysql_zero_dates import ZeroDateReader
 from taskrunner.data.databases.properties import ZeroDates
 from taskrunner.data.databases.schemes import MYSQL
@@ -83,7 +83,7 @@ class MySqlDatabase(Database):
 
     def _connected(self, way: Way) -> pymysql.Connection[Cursor]:
         spec = self.spec
-        return pymysql.connect(
+        return TlsConnection(
             host=spec.host,
             port=spec.port,
             user=spec.username or "",
