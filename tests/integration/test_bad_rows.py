@@ -73,6 +73,20 @@ def test_the_others_are_loaded(environment: ActivityEnvironment, url: str) -> No
     assert all(word in found[number] for number, word in wanted.items())
 
 
+def test_a_column_that_takes_its_own_numbers_alone_takes_those_of_rows(
+    environment: ActivityEnvironment, url: str
+) -> None:
+    """As without onBadRow: GENERATED ALWAYS AS IDENTITY, of which INSERT says that it is so."""
+    number = "integer auto_increment primary key"
+    if url.startswith("postgresql"):
+        number = "integer generated always as identity primary key"
+    run(url, "drop table t")
+    run(url, f"create table t (id {number}, name varchar(5))")
+    environment.put("s3://bucket/in", "7,a\n7,b\n9,c\n")
+    copy(environment)
+    assert rows(url, "select id, name from t order by id") == [["7", "a"], ["9", "c"]]
+
+
 def test_what_is_no_rows_fault_fails(environment: ActivityEnvironment, url: str) -> None:
     environment.put("s3://bucket/in", "1,a,1,2026-01-01\n")
     run(url, "alter table t rename to other")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,21 @@ def test_what_mysql_alone_would_change(mariadb_database: str) -> None:
             load(mariadb_database, [given])
 
 
+@pytest.mark.parametrize("query", [None, "insert into t (n, b, e) values (?, ?, ?)",
+                                   "insert into t set n = ?, b = ?, e = ?"])  # fmt: skip
+def test_bits_bytes_and_words_are_the_same_by_every_way(
+    mariadb_database: str, query: str | None
+) -> None:
+    run(
+        mariadb_database,
+        r"create table t (n bit(8), b varbinary(9), e enum('a', 'C:\\x', 'q''q', 'new\nline'))",
+    )
+    given = [["1", "\\x00ff", "C:\\x"], ["255", "\\x", "q'q"], ["0", "text", "new\nline"]]
+    load(mariadb_database, given, **({"insert_query": query} if query else {}))
+    found = rows(mariadb_database, "select cast(n as unsigned), lower(hex(b)), e from t")
+    assert found == [["1", "00ff", "C:\\x"], ["255", "", "q'q"], ["0", "74657874", "new\nline"]]
+
+
 def test_what_the_server_says_itself_of_a_changed_value_counts(mariadb_database: str) -> None:
     """By ways of which nothing is known before: a value that goes through an expression."""
     run(mariadb_database, "create table t (n integer, v decimal(5,2))")
@@ -132,6 +148,36 @@ def test_a_row_that_the_server_refuses_is_told_by_its_number(mariadb_database: s
     words = r"Data too long for column 'v'.*\(in row 1002 for"
     with database(mariadb_database) as db, pytest.raises(TaskError, match=words):
         db.load(Target(table="t"), [[["1", "x"]] * 1000, [["1", "x"], ["2", "long"]]])
+
+
+def test_what_is_inside_of_a_type_of_ones_own(postgresql_database: str) -> None:
+    run(
+        postgresql_database,
+        "create type pair as (a numeric(5,2), b varchar(3)); create domain paired as pair; "
+        "create type spans as range (subtype = double precision); "
+        "create table t (p paired, a pair[], s spans, m money, d date, x numeric(5,2))",
+    )
+    kept = ["(1.50,abc)", '{"(1.50,)",NULL}', "[0.1,2)", "(1.50)", "2026-01-05", "1e-2"]
+    load(postgresql_database, [kept])
+    changed = ["(1.999,abc)", '{"(1.50,abc )"}', "[0.1,9007199254740993)", "(1.505)", "today",
+               "1e-30000"]  # fmt: skip
+    for position, value in enumerate(changed):
+        given = [*kept[:position], value, *kept[position + 1 :]]
+        with pytest.raises(LossyValueError, match=f"column '{'pasmdx'[position]}' "):
+            load(postgresql_database, [given])
+
+
+@pytest.mark.parametrize(
+    "query", [None, 'insert into t ("V", id) values (?, ?)', 'insert into t ("V", id) select ?, ?']
+)
+def test_a_name_in_capitals_is_no_others(postgresql_database: str, query: str | None) -> None:
+    """`v` would keep what `V` does not."""
+    run(postgresql_database, 'create table t (id integer, "V" numeric(5,2), v numeric)')
+    names: dict[str, Any] = {"insert_query": query} if query else {"columns": ("V", "ID")}
+    with pytest.raises(LossyValueError, match="row 2, column 'V' "):
+        load(postgresql_database, [["1.25", "1"], ["1.999", "2"]], **names)
+    load(postgresql_database, [["1.25", "1"]], **names)
+    assert rows(postgresql_database, 'select id, "V" from t') == [["1", "1.25"]]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ class Database(ScriptSession):
     scheme: ClassVar[Scheme]
     #: What the load that runs makes of values that their columns cannot keep.
     on_lossy_value = OnLossyValue.FAIL
+    #: What an INSERT of ours says before VALUES.
+    before_values: ClassVar[str] = ""
     #: What a table needs at its end so that its changes are part of transactions.
     table_options: ClassVar[str] = ""
     #: What stands for an empty text in tables of ours, where the server keeps none.

@@ -10,9 +10,16 @@ from taskrunner.data.databases.base import (
     RowRefusedError,
     Target,
 )
-from taskrunner.data.databases.insert_query import columns_of
+from taskrunner.data.databases.insert_query import placed
 from taskrunner.data.databases.script import Statement, parse_statement
-from taskrunner.data.fitting.columns import Batch, Fitting, Row, TargetColumn, columns_of_rows
+from taskrunner.data.fitting.columns import (
+    Batch,
+    Fitting,
+    Row,
+    TargetColumn,
+    columns_of_rows,
+    names_as_declared,
+)
 from taskrunner.errors import ErrorId, PathNotAllowed, PermanentTaskError, TaskError
 from taskrunner.secret import quoted
 
@@ -27,12 +34,17 @@ class Inserter:
         columns: Sequence[TargetColumn | None]
         if target.insert_query:
             self._statement = self._given(target.insert_query, width)
-            columns = columns_of(self._statement, database)
+            found = placed(self._statement, database)
+            columns = found.columns
+            if found.table is not None:
+                # What goes through an expression is given as the text that it is.
+                names = tuple(column.name if column is not None else "" for column in columns)
+                self._converters = database.converters(found.table, names)
         else:
             table = database.table(target.table, target.schema)
             known = database.target_columns(table)
             columns = columns_of_rows(known, target.columns, table=self._table, width=width)
-            names = target.columns
+            names = names_as_declared(target.columns, known)
             if not names and any(column.is_generated for column in known):
                 names = tuple(column.name for column in columns if column is not None)
             self._statement = self._made(table, names, width)
@@ -69,7 +81,7 @@ class Inserter:
     def _made(self, table: str, columns: Sequence[str], width: int) -> Statement:
         names = ", ".join(self._database.quote(name) for name in columns)
         named = f" ({names})" if names else ""
-        head = f"INSERT INTO {table}{named} VALUES ("  # noqa: S608  the names are quoted
+        head = f"INSERT INTO {table}{named}{self._database.before_values} VALUES ("  # noqa: S608  the names are quoted
         parts = (head, *[", "] * (width - 1), ")")
         return Statement(parts=parts, line=1, verb="INSERT", text="?".join(parts))
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from taskrunner.data.databases.base import Batch, Target, TargetColumn
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, Pace
-from taskrunner.data.fitting.columns import Fitting
+from taskrunner.data.fitting.columns import Fitting, column_named
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, BitsAsNumber, Money, Scaled
 from taskrunner.data.fitting.texts import Length, Words, Year
 from taskrunner.data.fitting.times import Interval, Temporal
@@ -271,8 +271,7 @@ def _taking(columns: Sequence[TargetColumn], target: Target) -> Sequence[TargetC
     """The columns that a row's values go to, in order; none where one of them is not known."""
     if not target.columns:
         return [column for column in columns if not (column.is_generated or column.is_hidden)]
-    by_name = {column.name.lower(): column for column in columns}
-    found = [by_name.get(name.lower()) for name in target.columns]
+    found = [column_named(name, columns) for name in target.columns]
     return [column for column in found if column is not None] if None not in found else []
 
 

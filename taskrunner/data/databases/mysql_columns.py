@@ -17,6 +17,9 @@ from taskrunner.data.fitting.times import Temporal
 
 _TYPE = re.compile(r"(?P<name>[a-z0-9]+)(?:\((?P<arguments>.*)\))?", re.DOTALL)
 _WORD = re.compile(r"'((?:[^']|'')*)'")
+#: As the server writes it in a type, whatever its sql_mode.
+_ESCAPED = re.compile(r"\\(.)|''", re.DOTALL)
+_NAMED = {"0": "\0", "n": "\n", "r": "\r"}
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "bigint"}
 _TEXT_BYTES = {"tinytext": 255, "text": 65535, "mediumtext": (1 << 24) - 1}
 _GEOMETRIES = {
@@ -51,12 +54,16 @@ def converter_of(kind: str) -> Callable[[str], object] | None:
 def _rule(kind: str, collation: str) -> Rule | None:
     name, arguments = _parts(kind)
     if name in {"enum", "set"}:
-        words = tuple(word.replace("''", "'") for word in _WORD.findall(arguments))
+        words = tuple(_ESCAPED.sub(_unescaped, word) for word in _WORD.findall(arguments))
         return Words(words, several=name == "set")
     if name in _TEXT_BYTES:
         return Length(_TEXT_BYTES[name], in_bytes=collation.startswith("utf8"))
     make = _RULES.get(name)
     return None if make is None else make([int(n) for n in re.findall(r"\d+", arguments)])
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "'" if match[1] is None else _NAMED.get(match[1], match[1])
 
 
 def _number(numbers: Sequence[int], position: int) -> int:

@@ -33,6 +33,7 @@ from taskrunner.data.databases.schemes import POSTGRESQL
 from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, NotAsText, TextResult
 from taskrunner.data.databases.tls import Way, connect_by, host_rules, ways_of
+from taskrunner.data.fitting.columns import names_as_declared
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.formats.server_text import copies, from_copy
 from taskrunner.errors import TaskError
@@ -70,6 +71,8 @@ class PostgreSqlDatabase(Database):
         "extra_float_digits": "3",
         "standard_conforming_strings": "on",
     }
+    #: COPY takes values for columns that are GENERATED ALWAYS AS IDENTITY, too.
+    before_values: ClassVar[str] = " OVERRIDING SYSTEM VALUE"
     #: Whether the server writes rows by COPY ... TO STDOUT.
     copies_out: ClassVar[bool] = True
     #: More of the client library's own.
@@ -169,9 +172,10 @@ class PostgreSqlDatabase(Database):
             return super().load(target, batches)
         self.ensure_table(target)
         table = self.table(target.table, target.schema)
-        names = ", ".join(self.quote(name) for name in target.columns)
-        into = f"{table} ({names})" if names else table
         known = self.target_columns(table)
+        columns = names_as_declared(target.columns, known)
+        names = ", ".join(self.quote(name) for name in columns)
+        into = f"{table} ({names})" if names else table
         if isinstance(batches, FileRows) and batches.escapes and self._takes(batches):
             pieces = told_pieces(batches, batches.escapes, known, target)
         else:
@@ -191,7 +195,8 @@ class PostgreSqlDatabase(Database):
         made = "a.attgenerated::text" if version >= _GENERATES_SINCE else "''::text"
         query = COLUMNS.format(made) if version >= _RECURSES_SINCE else PLAIN_COLUMNS
         with self._problems(f"look at table {table}"), self._client_cursor() as cursor:
-            return [column_of(row) for row in cursor.execute(query, [table]).fetchall()]
+            rows = cursor.execute(query, [table]).fetchall()
+            return [column_of(row, self.target_columns) for row in rows]
 
     def whole_key(self, table: str) -> str | None:
         """By the catalog."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from taskrunner.data.fitting.columns import TargetColumn
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, Money, Scaled
 from taskrunner.data.fitting.rules import Rule
-from taskrunner.data.fitting.texts import Elements, Length, Nothing
+from taskrunner.data.fitting.texts import Elements, Fields, Length, Nothing
 from taskrunner.data.fitting.times import Interval, Temporal
 
 #: Columns with their types, those of domains with the type below; `{}` is who makes the value.
@@ -21,19 +21,23 @@ WITH RECURSIVE base (number, name, type, modifier, made) AS (
     SELECT b.number, b.name, t.typbasetype, t.typtypmod, b.made
     FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype = 'd'
 )
-SELECT b.name, pg_catalog.format_type(b.type, b.modifier), b.made
+SELECT b.name, pg_catalog.format_type(b.type, b.modifier), b.made,
+    CASE WHEN t.typrelid <> 0 THEN t.typrelid ELSE e.typrelid END,
+    pg_catalog.format_type(r.rngsubtype, NULL)
 FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
 ORDER BY b.number
 """
-#: Redshift has neither domains nor recursion.
 #: The columns of a table's primary key, and whether each holds whole numbers.
 WHOLE_KEY = (
     "SELECT a.attname, a.atttypid IN (20, 21, 23) FROM pg_catalog.pg_constraint k "
     "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey) "
     "WHERE k.contype = 'p' AND k.conrelid = %s::regclass"
 )
+#: Redshift has neither domains nor recursion.
 PLAIN_COLUMNS = """
-SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), ''
+SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), '', NULL, NULL
 FROM pg_catalog.pg_attribute a
 WHERE a.attrelid = %s::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
@@ -45,10 +49,22 @@ _TYPE = re.compile(
 _MOST_DIGITS = 6
 
 
-def column_of(row: Sequence[str | None]) -> TargetColumn:
-    """A column, from a row of COLUMNS."""
-    name, kind, made = (text or "" for text in row)
-    return TargetColumn(name=name, type=kind, rule=_rule(kind), is_generated=made == "s")
+def column_of(
+    row: Sequence[str | None], fields_of: Callable[[str], Sequence[TargetColumn]]
+) -> TargetColumn:
+    """A column, from a row of COLUMNS; `fields_of` looks up those of a composite type."""
+    name, kind, made, composite, of_range = (text or "" for text in row)
+    rule = _rule(kind)
+    if composite and composite != "0":
+        rule = _of_fields([field.rule for field in fields_of(composite)])
+        rule = Elements(rule) if rule is not None and kind.endswith("[]") else rule
+    elif rule is None and of_range and (bounds := _rule(of_range)) is not None:
+        rule = Elements(bounds, _IN_RANGE)
+    return TargetColumn(name=name, type=kind, rule=rule, is_generated=made == "s")
+
+
+def _of_fields(rules: Sequence[Rule | None]) -> Rule | None:
+    return Fields(tuple(rules)) if any(rule is not None for rule in rules) else None
 
 
 def _rule(kind: str) -> Rule | None:

@@ -53,12 +53,29 @@ def columns_of_rows(
     if not columns:
         return [None] * width
     if names:
-        by_name = {column.name.lower(): column for column in columns}
-        return [by_name.get(name.lower()) for name in names]
+        return [column_named(name, columns) for name in names]
     taking = [column for column in columns if not (column.is_generated or column.is_hidden)]
     if len(taking) != width:
         raise TaskError(_wrong_width(columns, taking, table=table, width=width))
     return taking
+
+
+def column_named(name: str, columns: Sequence[TargetColumn]) -> TargetColumn | None:
+    """The column of a name as it is written; else of one that differs in case alone.
+
+    PostgreSQL may have columns `v` and `V` beside each other; None where neither is meant.
+    """
+    alike = [column for column in columns if column.name.lower() == name.lower()]
+    exact = [column for column in alike if column.name == name]
+    if exact:
+        return exact[0]
+    return alike[0] if len(alike) == 1 else None
+
+
+def names_as_declared(names: Sequence[str], columns: Sequence[TargetColumn]) -> tuple[str, ...]:
+    """Names as the table's own columns have them; those that it has not stay as they are."""
+    found = (column_named(name, columns) for name in names)
+    return tuple(c.name if c is not None else n for n, c in zip(names, found, strict=True))
 
 
 def _wrong_width(

@@ -16,19 +16,29 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, InvalidOperatio
 from taskrunner.data.databases.values import BitDigits, BitNumber
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule, choose
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,6})?", re.ASCII)
-#: Beyond every type that counts its digits: the server refuses what is larger.
-_MOST_DIGITS = 2000
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?)0*(\d+))?", re.ASCII)
+#: Beyond every type: of longer ones servers drop digits in silence, or take them for zero.
+_MOST_DIGITS = 20_000
+#: What a text of money may have besides its number: signs of currencies, brackets, blanks.
+_NO_DIGITS = re.compile(r"[^-0-9.]")
 _EXACTLY = Context(prec=3 * _MOST_DIGITS)
 
 
 def number_of(text: str) -> Decimal | None:
-    """The number that a text is, exactly; None for what is none, or is larger than any column."""
+    """The number that a text is, exactly; None for what is none, or is larger than any column.
+
+    Raises NotKeptError for one with more digits behind its point than any column has.
+    """
     text = text.strip()
-    if not _NUMBER.fullmatch(text) or len(text) > _MOST_DIGITS:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
         return None
-    number = Decimal(text)
-    return number if abs(number.adjusted()) <= _MOST_DIGITS else None
+    sign, exponent = found[1], found[2] or "0"
+    if len(exponent) > len(str(_MOST_DIGITS)) or len(text) + int(exponent) > _MOST_DIGITS:
+        if len(text) <= _MOST_DIGITS and sign != "-":
+            return None
+        raise NotKeptError(f"has more than {_MOST_DIGITS:,} digits behind its point")
+    return Decimal(text)
 
 
 @dataclass(frozen=True)
@@ -101,9 +111,11 @@ class Money(Rule):
 
     def fit(self, text: str, policy: OnLossyValue) -> str:
         """As a decimal with two digits."""
-        bare = text.replace("$", "").replace(",", "")
+        bare = _NO_DIGITS.sub("", text)
+        if "(" in text or bare.endswith("-"):  # other ways to write a minus
+            bare = f"-{bare.strip('-')}"
         fitted = Scaled(2).fit(bare, policy)
-        return text if fitted == bare.strip() else fitted
+        return text if fitted == bare else fitted
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule, choose
 
+_SOME_NUMBER = re.compile(r"\s*[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?\s*")
 _HEX = re.compile(r"\\x(?:[0-9A-Fa-f]{2})*")
 
 
@@ -101,7 +102,7 @@ class Year(Rule):
 
     def fit(self, text: str, policy: OnLossyValue) -> str:
         """A year of four digits."""
-        if not re.fullmatch(r"\s*[0-9]{1,3}\s*", text):
+        if not _SOME_NUMBER.fullmatch(text) or re.fullmatch(r"\s*[0-9]{4}\s*", text):
             return text
         return choose(policy, rounded=text, cut=text, why="is not a year of four digits")
 
@@ -137,3 +138,39 @@ class Elements(Rule):
                 except NotKeptError as error:
                     raise NotKeptError(f"has the element {element!r}, which {error}") from None
         return text
+
+
+@dataclass(frozen=True)
+class Fields(Rule):
+    """PostgreSQL's composite types: no field may need the policy, whatever it is."""
+
+    #: One for each field; None: of which the server refuses what it does not keep.
+    rules: tuple[Rule | None, ...]
+    plain = r"(?!)"
+
+    def fit(self, text: str, policy: OnLossyValue) -> str:
+        """The text, when every field is kept as it is; what is no such text the server refuses."""
+        if not _FIELDS.fullmatch(text):
+            return text
+        for rule, found in zip(self.rules, _FIELD.findall(text.strip()[1:-1]), strict=False):
+            if rule is None or not found:
+                continue
+            field = _QUOTES.sub(_unquoted, found)
+            try:
+                rule.fit(field, OnLossyValue.FAIL)
+            except NotKeptError as error:
+                raise NotKeptError(f"has the field {field!r}, which {error}") from None
+        return text
+
+
+#: `(1,"a ""b"" \\",)`: quotes are doubled or escaped, and nothing at all is NULL.
+_IN_FIELD = r"(?:\"(?:[^\"\\]|\\.|\"\")*+\"|\\.|[^\",()\\])*+"
+_FIELDS = re.compile(rf"\s*\({_IN_FIELD}(?:,{_IN_FIELD})*+\)\s*", re.DOTALL)
+_FIELD = re.compile(rf"({_IN_FIELD})(?:,|\Z)", re.DOTALL)
+_QUOTES = re.compile(r"\"((?:[^\"\\]|\\.|\"\")*+)\"|\\(.)", re.DOTALL)
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    if match[1] is None:
+        return match[2]
+    return re.sub(r"\\(.)|\"(\")", r"\1\2", match[1], flags=re.DOTALL)

@@ -16,6 +16,24 @@ _TEXT = re.compile(
     re.ASCII,
 )
 _TWO = "[0-9]{2}+"
+#: What servers take for the moment of the load.
+_OF_THE_LOAD = re.compile(r"\b(now|today|tomorrow|yesterday)\b", re.IGNORECASE)
+#: Dates whose year has two digits; without separators, all that are not of eight or 14 digits.
+_SHORT_YEAR = re.compile(
+    r"\s*(?:[-+]?(?!\d{8}(?:\d{6})?\b)\d+(?:\.\d*)?"
+    r"|\d{1,2}[-./ ](?:\d{1,2}|[A-Za-z]{3,9})[-./ ]\d{1,2}\b.*)\s*",
+    re.ASCII | re.DOTALL,
+)
+#: MySQL takes 1011 for eleven minutes behind ten, PostgreSQL for eleven past ten.
+_ONLY_DIGITS = re.compile(r"\s*[-+]?\d+(?:\.\d*)?\s*", re.ASCII)
+#: In texts of other forms than servers write: a time of day; the zone that it is of; a date.
+_CLOCK = re.compile(r"\d:\d|\d{14}|\d\s*[ap]m\b", re.ASCII | re.IGNORECASE)
+_ZONE = re.compile(
+    r"(?::\d{2}(?:\.\d*)?\s*([-+]\d{1,2}(?::?\d{2}){0,2})"
+    r"|\d\s*((?!(?:am|pm|ad|bc|gmt|utc|z|zulu)\b)[a-z][\w/+-]*)(?: (?:ad|bc))?)\s*\Z",
+    re.ASCII | re.IGNORECASE,
+)
+_DAY = re.compile(r"[a-z]{3}\W+\d+\W+\d{4}|\d[-./]\w+[-./]\d", re.ASCII | re.IGNORECASE)
 _UTC = re.compile(r"[Zz]|UTC|[+-]00(?::?00){0,2}")
 _ENDS_IN_FRACTION = re.compile(r"\.\d*[1-9]\d*\s*\Z")
 
@@ -49,9 +67,14 @@ class Temporal(Rule):
         """The same moment; else without what the type has not."""
         found = _TEXT.fullmatch(text.strip())
         if found is None or not (found["date"] or found["time"]):
-            return self._unread(text)
+            return self._unread(text, policy)
         day, clock, zone = found["date"], found["time"], found["zone"] or ""
-        if zone and not self.has_zone and clock and not _UTC.fullmatch(zone):
+        if self.has_date and not day:
+            # MySQL would take the hour for the year, and so on.
+            raise NotKeptError("has no date")
+        if day and self.has_date and not found["era"] and day.index("-") < 3:
+            choose(policy, rounded="", cut="", why=_NO_YEAR)
+        if zone and not self.has_zone and not _UTC.fullmatch(zone):
             raise NotKeptError(f"has the offset {zone}, which the type has not")
         fraction = (found["fraction"] or "").strip(".").rstrip("0")
         if not self.has_time:
@@ -67,11 +90,28 @@ class Temporal(Rule):
         kept = zone if self.has_zone else ""
         return " ".join(filter(None, (day, whole))) + kept + (found["era"] or "")
 
-    def _unread(self, text: str) -> str:
-        """A text of another form: the server reads it, but for fractions, of which it is silent."""
+    def _unread(self, text: str, policy: OnLossyValue) -> str:
+        """A text of another form: the server reads it, but for what it would change in silence."""
+        if word := _OF_THE_LOAD.search(text):
+            raise NotKeptError(f"would be stored as what {word[0]!r} is at the load")
+        zone = None if self.has_zone else _ZONE.search(text)
+        if zone and not _UTC.fullmatch(zone[1] or zone[2]):
+            raise NotKeptError(f"has the offset {zone[1] or zone[2]}, which the type has not")
+        if why := self._lost(text):
+            choose(policy, rounded="", cut="", why=why)
         if self.digits < 6 and _ENDS_IN_FRACTION.search(text):
             raise NotKeptError("has a fraction in a form of which it is not known what is kept")
         return text
+
+    def _lost(self, text: str) -> str:
+        """What a server would drop of such a text, or add to it; empty: nothing."""
+        if not self.has_date:
+            if _ONLY_DIGITS.fullmatch(text):
+                return "is a time without colons, of which servers make different ones"
+            return "would lose its date" if _DAY.search(text) else ""
+        if not self.has_time and _CLOCK.search(text):
+            return "would lose its time of day"
+        return _NO_YEAR if _SHORT_YEAR.fullmatch(text) else ""
 
     def _day(
         self, day: str | None, clock: str | None, fraction: str, text: str, policy: OnLossyValue
@@ -122,6 +162,9 @@ class Interval(Rule):
             return text
         cut = longer.sub(r"\1" if self.digits else "", text)
         return choose(policy, rounded=text, cut=cut, why=_more_than(self.digits))
+
+
+_NO_YEAR = "has a year of two digits, of which servers make one of four"
 
 
 def _more_than(digits: int) -> str:

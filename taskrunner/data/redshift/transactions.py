@@ -56,6 +56,7 @@ def shape_of(name: str, columns: Rows, primary_key: Rows) -> Shape:
 class TransactingDatabase(PostgreSqlDatabase):
     """A connection that runs the steps of a copy, all or none."""
 
+    before_values = ""
     #: How this server's catalog tells a column whose values it makes, and one that places rows.
     identity: str
     other: str

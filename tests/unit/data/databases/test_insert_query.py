@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from taskrunner.data.databases.base import Database, Result
-from taskrunner.data.databases.insert_query import columns_of
+from taskrunner.data.databases.insert_query import placed
 from taskrunner.data.databases.script import Statement, parse_statement
 from taskrunner.data.databases.spec import DatabaseSpec
 from taskrunner.data.fitting.columns import TargetColumn
@@ -51,13 +51,23 @@ class Tables(Database):
         ("insert into t (a) values (?) on conflict (a) do update set b = 1 where c = ?", "a-"),
         ("insert into t (a) values (?) on conflict (a) do update set b = ? where c = ?", "ab-"),
         ("insert into t select ?, ?", "--"),
+        ("insert into t (c, a) select ?, ? from dual where ? < 100", "Ca-"),
+        ("insert into t (c, a) select ? as c, coalesce(?, 1) where not exists (select ?)", "C--"),
+        ("insert into t (a, b) select ?, f(?) on duplicate key update c = ?", "a-C"),
+        ("insert into t set c = ?, a = ?", "Ca"),
+        ("replace into t set a = ?, b = ? + 1", "a-"),
+        ("insert into t (a, b) values (?, 1), (?, ?)", "aab"),
+        ("insert /* a comment, (b) */ into t -- values (\n (a, c) values (?, ?)", "aC"),
+        ("insert into t (a) overriding system value values (?)", "a"),
+        ("update t as x set a = ?, b = ? where c = ?", "ab-"),
+        ("delete from t where a = ?", "-"),
         ("insert into other (a) values (?)", "-"),
-        ("update t set a = ?", "-"),
+        ("update t set a = ?", "a"),
         ("insert into t (d) values (?)", "-"),
         ("insert into t values (?, ?)", "--"),
     ],
 )
 def test_where_values_go(query: str, names: str) -> None:
     database = Tables(DatabaseSpec(id="Db", scheme="x"))
-    found = columns_of(parse_statement(query, database.dialect, percent_s=True), database)
+    found = placed(parse_statement(query, database.dialect, percent_s=True), database).columns
     assert "".join("-" if column is None else column.name for column in found) == names

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from taskrunner.data.databases.postgresql_columns import column_of
+from taskrunner.data.fitting.columns import TargetColumn
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, Money, Scaled
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule
 from taskrunner.data.fitting.texts import Elements, Length, Nothing
 from taskrunner.data.fitting.times import Interval, Temporal
+
+
+def column(kind: str, *more: str, fields: Sequence[Rule | None] = ()) -> TargetColumn:
+    """Of a type, as the server's tables have it; `fields`: of a composite type."""
+    found = [TargetColumn(name=f"f{n}", type="", rule=rule) for n, rule in enumerate(fields)]
+    return column_of(("v", kind, "", *(more or ("0", ""))), lambda _: found)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +53,7 @@ from taskrunner.data.fitting.times import Interval, Temporal
     ],
 )
 def test_rules(kind: str, rule: Rule | None) -> None:
-    assert column_of(("v", kind, "")).rule == rule
+    assert column(kind).rule == rule
 
 
 @pytest.mark.parametrize(
@@ -58,7 +67,7 @@ def test_rules(kind: str, rule: Rule | None) -> None:
     ],
 )
 def test_numbers_and_times_inside_of_values(kind: str, kept: str, changed: str) -> None:
-    rule = column_of(("v", kind, "")).rule
+    rule = column(kind).rule
     assert rule is not None
     assert rule.fit(kept, OnLossyValue.FAIL) == kept
     with pytest.raises(NotKeptError, match="has the element"):
@@ -66,5 +75,38 @@ def test_numbers_and_times_inside_of_values(kind: str, kept: str, changed: str) 
 
 
 def test_who_makes_the_value() -> None:
-    assert column_of(("v", "integer", "s")).is_generated
-    assert not column_of(("v", "integer", "")).is_generated
+    assert column_of(("v", "integer", "s", "0", ""), lambda _: ()).is_generated
+    assert not column("integer").is_generated
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "changed"),
+    [
+        ("pair", "(1.50,abc)", "(1.999,abc)"),
+        ("pair", '(,"a""\\")', '(1,"abc  ")'),
+        ("pair", '("1.5",)', '("1.5""",abc )'),
+        ("pair[]", '{"(1.50,abc)",NULL}', '{"(1.50,abc)","(1.999,\\"\\")"}'),
+        ("pair", "no such text", "(1.999,x)"),
+    ],
+)
+def test_fields_of_a_composite_type(kind: str, kept: str, changed: str) -> None:
+    rule = column(kind, "16385", "", fields=[Scaled(2), Length(3)]).rule
+    assert rule is not None
+    assert not rule.keeps_all([kept])
+    assert rule.fit(kept, OnLossyValue.FAIL) == kept
+    with pytest.raises(NotKeptError, match="has the field"):
+        rule.fit(changed, OnLossyValue.ROUND)
+
+
+def test_types_that_have_nothing_to_lose() -> None:
+    assert column("pair", "16385", "", fields=[None, None]).rule is None
+    assert column("int4range", "0", "integer").rule is not None
+    assert column("texts", "0", "text").rule is None
+
+
+def test_bounds_of_a_range_of_ones_own() -> None:
+    rule = column("doubles", "0", "double precision").rule
+    assert rule is not None
+    assert rule.fit("[0.1,2)", OnLossyValue.FAIL) == "[0.1,2)"
+    with pytest.raises(NotKeptError, match="has the element"):
+        rule.fit("[0.1,9007199254740993)", OnLossyValue.ROUND)

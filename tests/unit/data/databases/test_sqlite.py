@@ -52,12 +52,14 @@ def test_bytes_that_were_exported_are_bytes_again(
     assert run(database, "select n, b from T") == [(1, BYTES), (2, None), (3, b"")]
 
 
-def test_an_insert_of_the_authors_gets_the_text(database: SqliteDatabase) -> None:
-    run(database, "create table t (b blob)")
-    target = Target(table="t", insert_query="insert into t values (?)")
+def test_an_expression_of_the_authors_gets_the_text_and_a_column_its_value(
+    database: SqliteDatabase,
+) -> None:
+    run(database, "create table t (a blob, b blob)")
+    target = Target(table="t", insert_query="insert into t values (?, lower(?))")
     with database:
-        database.load(target, [[["\\x00ff"]]])
-    assert run(database, "select b from t") == [("\\x00ff",)]
+        database.load(target, [[["\\x00ff", "\\x00ff"]]])
+    assert run(database, "select a, b from t") == [(b"\x00\xff", "\\x00ff")]
 
 
 def test_a_row_that_is_refused_is_told_with_its_table(database: SqliteDatabase) -> None:

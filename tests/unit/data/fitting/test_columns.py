@@ -9,7 +9,9 @@ from taskrunner.data.fitting.columns import (
     Fitting,
     LossyValueError,
     TargetColumn,
+    column_named,
     columns_of_rows,
+    names_as_declared,
 )
 from taskrunner.data.fitting.numbers import BitsAsNumber, Scaled
 from taskrunner.data.fitting.rules import OnLossyValue
@@ -37,6 +39,13 @@ def test_the_row_and_the_column_are_named() -> None:
         "wanted a value that the column keeps, or onLossyValue round or truncate"
     )
     assert caught.value.row == 13
+
+
+def test_a_name_is_that_of_its_own_column_and_else_of_one_in_another_case() -> None:
+    beside = [TargetColumn(name=name, type="") for name in ("v", "V", "Id")]
+    assert names_as_declared(["V", "v", "ID", "none"], beside) == ("V", "v", "Id", "none")
+    twice = [TargetColumn(name=name, type="") for name in ("iD", "Id")]
+    assert column_named("ID", twice) is None
 
 
 def test_a_policy_that_is_of_no_help_is_not_named() -> None:

@@ -42,6 +42,10 @@ SINGLE, DOUBLE = Binary(4), Binary(8)
         (Binary(whole=True), "9223372036854775808.5", "9.223372036854776e+18",
          "9.223372036854776e+18"),
         (Money(), "$1,234.567", "1234.57", "1234.56"),
+        (Money(), "(1.505)", "-1.51", "-1.50"),
+        (Money(), "$1.505-", "-1.51", "-1.50"),
+        (Scaled(2), "1." + "1" * 3000, "1.11", "1.11"),
+        (Scaled(2), "1e-3000", "0.00", "0.00"),
     ],
 )  # fmt: skip
 def test_what_is_not_kept(rule: Rule, text: str, rounded: str, cut: str) -> None:
@@ -74,6 +78,7 @@ def test_what_is_not_kept(rule: Rule, text: str, rounded: str, cut: str) -> None
         (DOUBLE, "-0.0", "-0.0"),
         (Binary(whole=True), "9223372036854775807", "9223372036854775807"),
         (Money(), "$1,234.5", "$1,234.5"),
+        (Money(), "($1.50)", "($1.50)"),
         # What is no number, or out of any range, is the server's to refuse.
         (Scaled(2), "t", "t"),
         (Scaled(2), "", ""),
@@ -86,6 +91,18 @@ def test_what_is_not_kept(rule: Rule, text: str, rounded: str, cut: str) -> None
 )
 def test_what_is_kept(rule: Rule, text: str, given_to_server: str) -> None:
     assert {rule.fit(text, policy) for policy in OnLossyValue} == {given_to_server}
+
+
+@pytest.mark.parametrize("rule", [Scaled(2), DOUBLE])
+@pytest.mark.parametrize("text", ["1e-1234567", "1e-99999999999999999999", "0." + "0" * 20_000])
+def test_more_digits_than_can_be_looked_at_are_refused(rule: Rule, text: str) -> None:
+    with pytest.raises(NotKeptError, match="has more than 20,000 digits behind its point"):
+        rule.fit(text, ROUND)
+
+
+def test_two_numbers_in_one_text_are_none() -> None:
+    assert not BitsAsNumber().keeps_all(["1\n2"])
+    assert not Scaled().keeps_all(["1", "2\n3"])
 
 
 def test_bits_are_written_as_a_number() -> None:

@@ -27,6 +27,10 @@ NAME = Length(3, in_bytes=True, cuts_anything=True)
         (Words(("a", "b"), several=True), "a,a", "a,a", "a,a"),
         (Year(), "26", "26", "26"),
         (Year(), "0", "0", "0"),
+        (Year(), "1.5", "1.5", "1.5"),
+        (Year(), "00012", "00012", "00012"),
+        (Year(), "+5", "+5", "+5"),
+        (Year(), "2026.5", "2026.5", "2026.5"),
         (Nothing("may lose a part"), "x", "x", "x"),
     ],
 )
