@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from taskrunner.data.both_sides import Etags, TextSum
-from taskrunner.data.databases.base import Batch
+from taskrunner.data.databases.base import Batch, RowRefusedError
 from taskrunner.data.databases.lines_in import FileRows
+from taskrunner.data.fitting.columns import LossyValueError
 from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Opened
 from taskrunner.data.formats.compression import decompressing
@@ -164,6 +165,16 @@ class Rows:
 
     columns: tuple[str, ...]
     batches: Iterator[Batch]
+
+
+def in_its_file(error: LossyValueError | RowRefusedError, reader: NodeReader | None) -> TaskError:
+    """An error of a row of a load, told of the row in its file."""
+    place = reader.place_of(error.row) if reader is not None else None
+    if place is None:
+        return error
+    if isinstance(error, LossyValueError):
+        return LossyValueError(error.problem, row=place[1], source=place[0])
+    return error.told(f"{place[0]}: row {place[1]}: {error}")
 
 
 def _check_names(uri: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from taskrunner.data.both_sides import BothSides, Etags, shown
-from taskrunner.data.databases.base import Batch, Database, Result, Target
+from taskrunner.data.databases.base import Batch, Database, Result, RowRefusedError, Target
 from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.databases.text import NotAsText
@@ -25,7 +25,7 @@ from taskrunner.data.formats.base import Column, RowWriter
 from taskrunner.data.formats.compression import compressing
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.keyed_unload import unload_ranges
-from taskrunner.data.node_reader import NodeReader
+from taskrunner.data.node_reader import NodeReader, in_its_file
 from taskrunner.data.nodes import FileNode, TableNode
 from taskrunner.data.objects.base import ObjectInfo, ObjectStore
 from taskrunner.data.partitions import KEYS_OF_A_PARTITION, in_turns, readers_of
@@ -273,8 +273,8 @@ class Transfer:
                 else:
                     took = database.load(target, batches)
                 self.sides.took(took, sent=self.moved.rows, table=target.full_name)
-            except LossyValueError as error:
-                raise self._in_its_file(error) from error
+            except (LossyValueError, RowRefusedError) as error:
+                raise in_its_file(error, self._reader) from error
             except TaskError as error:
                 if not self._was_applied(node, target, error):
                     raise
@@ -302,13 +302,6 @@ class Transfer:
 
         load = TolerantLoad(database, target, reject)
         return load.run(batches, before_commit=rejects.finish)
-
-    def _in_its_file(self, error: LossyValueError) -> TaskError:
-        """The same, told of the row in its file."""
-        place = self._reader.place_of(error.row) if self._reader is not None else None
-        if place is None:
-            return error
-        return LossyValueError(error.problem, row=place[1], source=place[0])
 
     def _was_applied(self, node: TableNode, target: Target, error: TaskError) -> bool:
         """Whether a load that lost its connection had been committed: the reply alone was lost."""

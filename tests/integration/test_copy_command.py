@@ -51,9 +51,14 @@ def test_tables_and_queries(url: str, tmp_path: Path, capfd: pytest.CaptureFixtu
     told = capfd.readouterr()
     assert told.out == "2,-0.25\n1,1.50\n"
     assert "password" not in told.err
-    # It is a transaction: nothing stays of a load that fails.
-    out.write_text("3,y,1\n1,x,1.50\n")
-    assert main(["copy", str(out), f"{url}/u"]) == 1
+    # It is a transaction: nothing stays of a load that fails. The row is told, of whatever form.
+    out.write_text("3,y,1\n1,x,1.50\n4,z,1\n")
+    insert = "insert into u (a, b, c) values (?, ?, ?)"
+    for more in ([], ["--insert", insert]):
+        assert main(["copy", str(out), f"{url}/u", *more]) == 1
+        told = capfd.readouterr().err
+        assert f"{out}: row 2: cannot" in told
+        assert "uplicate" in told
     assert main(["copy", f"{url}?query=select count(*) from u", "-"]) == 0
     assert capfd.readouterr().out == "2\n"
 

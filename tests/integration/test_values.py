@@ -167,6 +167,14 @@ def test_what_is_inside_of_a_type_of_ones_own(postgresql_database: str) -> None:
             load(postgresql_database, [given])
 
 
+def test_a_view_takes_rows_where_the_server_can_put_them(fresh: str) -> None:
+    made(fresh, "id integer primary key, v varchar(9), w integer")
+    run(fresh, "create view w as select id, v from t where id < 10")
+    with database(fresh) as db:
+        assert db.load(Target(table="w"), [[["1", "a"], ["2", None]]]) == 2
+    assert rows(fresh, "select id, v from t order by id") == [["1", "a"], ["2", None]]
+
+
 @pytest.mark.parametrize(
     "query", [None, 'insert into t ("V", id) values (?, ?)', 'insert into t ("V", id) select ?, ?']
 )

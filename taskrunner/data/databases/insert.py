@@ -62,7 +62,7 @@ class Inserter:
         except RowRefusedError as error:
             row = first + error.row - 1
             message = f"{error} (in row {row} for table {self._table!r})"
-            raise TaskError(message, error_id=error.error_id) from error
+            raise RowRefusedError(message, error_id=error.error_id, row=row) from error
         except TaskError as error:
             last = first + len(batch) - 1
             message = f"{error} (in rows {first} to {last} for table {self._table!r})"

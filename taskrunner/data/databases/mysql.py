@@ -33,7 +33,13 @@ from taskrunner.data.databases.lasting import LASTING_SESSION, keep_alive
 from taskrunner.data.databases.mysql_columns import column_of, converter_of, whole_key
 from taskrunner.data.databases.mysql_dialect import assumed_after, dialect_of
 from taskrunner.data.databases.mysql_errors import code_of, error_id_of, is_of_rows, reason_of
-from taskrunner.data.databases.mysql_insert import engine_of, first_change, is_repeatable, pieces
+from taskrunner.data.databases.mysql_insert import (
+    engine_of,
+    first_change,
+    is_repeatable,
+    pieces,
+    row_refused,
+)
 from taskrunner.data.databases.mysql_lines import LineReader, begin_lines
 from taskrunner.data.databases.mysql_load import LineLoader, plan_of, takes_lines
 from taskrunner.data.databases.mysql_results import CONVERSIONS, type_of
@@ -268,7 +274,8 @@ class MySqlDatabase(Database):
                     cursor.execute(piece.sql)
                     change = self._change(cursor)
                 except pymysql.err.Error as error:
-                    if (row := piece.row_in(reason_of(error))) is None:
+                    row = piece.row_in(reason_of(error)) or row_refused(error, piece, cursor)
+                    if row is None:
                         raise
                     raise self._refused(error, row) from error
                 if change is not None:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
+import pymysql
+from pymysql.cursors import Cursor
+
+from taskrunner.data.databases.mysql_errors import code_of, is_of_rows
 from taskrunner.data.databases.script import Statement
 
 #: Bytes of a statement: servers take 1 MiB at the least, unless one row has more.
@@ -33,6 +38,8 @@ class Piece:
 
     sql: str
     first: int
+    #: A statement for each of the rows, where there are several.
+    apart: Sequence[str] = ()
 
     def row_in(self, message: str) -> int | None:
         """The row that the server speaks of, counted over all pieces."""
@@ -61,12 +68,51 @@ def pieces(
         text = mogrify(template, row)
         length = len(text.encode("utf-8", "surrogateescape"))
         if texts and size + length > _MOST:
-            yield Piece(f"{head}{','.join(texts)}{tail}", first)
+            yield _joined(head, texts, tail, first)
             texts, size, first = [], 0, number
         texts.append(text)
         size += length
     if texts:
-        yield Piece(f"{head}{','.join(texts)}{tail}", first)
+        yield _joined(head, texts, tail, first)
+
+
+def _joined(head: str, texts: Sequence[str], tail: str, first: int) -> Piece:
+    apart = _Apart(head, texts, tail) if len(texts) > 1 else ()
+    return Piece(f"{head}{','.join(texts)}{tail}", first, apart)
+
+
+class _Apart(Sequence[str]):
+    """The statements of single rows, made when they are asked for."""
+
+    def __init__(self, head: str, texts: Sequence[str], tail: str) -> None:
+        self._parts = head, texts, tail
+
+    def __len__(self) -> int:
+        return len(self._parts[1])
+
+    @overload
+    def __getitem__(self, number: int) -> str: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[str]: ...
+    def __getitem__(self, number: int | slice) -> str | Sequence[str]:
+        head, texts, tail = self._parts
+        if isinstance(number, slice):
+            return _Apart(head, texts[number], tail)
+        return f"{head}{texts[number]}{tail}"
+
+
+def row_refused(error: pymysql.err.Error, piece: Piece, cursor: Cursor) -> int | None:
+    """The row that the server has refused without its number: of a key that is there, say.
+
+    Its transaction goes on behind a statement that failed, to be undone as a whole.
+    """
+    if is_of_rows(error):
+        for row, sql in enumerate(piece.apart, piece.first):
+            try:
+                cursor.execute(sql)
+            except pymysql.err.Error as again:
+                return row if code_of(again) == code_of(error) else None
+    return None
 
 
 def first_change(warnings: Iterable[Sequence[object]]) -> str | None:

@@ -11,7 +11,15 @@ from typing import Any, ClassVar, cast
 import psycopg
 from psycopg import pq, sql
 
-from taskrunner.data.databases.base import Batch, Database, Result, Row, Target, TargetColumn
+from taskrunner.data.databases.base import (
+    Batch,
+    Database,
+    Result,
+    Row,
+    RowRefusedError,
+    Target,
+    TargetColumn,
+)
 from taskrunner.data.databases.batches import in_batches
 from taskrunner.data.databases.dialect import Dialect
 from taskrunner.data.databases.lasting import lasting_settings
@@ -25,7 +33,13 @@ from taskrunner.data.databases.postgresql_columns import (
 )
 from taskrunner.data.databases.postgresql_copy import Copy, columns_of
 from taskrunner.data.databases.postgresql_dialect import STANDARD, assumed_after, dialect_of
-from taskrunner.data.databases.postgresql_errors import error_id_of, is_of_rows, reason_of
+from taskrunner.data.databases.postgresql_errors import (
+    error_id_of,
+    is_of_rows,
+    line_of,
+    reason_of,
+)
+from taskrunner.data.databases.postgresql_insert import RefusedRow, insert_behind_savepoint
 from taskrunner.data.databases.postgresql_load import pieces_of_rows, told_pieces
 from taskrunner.data.databases.postgresql_results import type_of
 from taskrunner.data.databases.postgresql_text import TextOnly
@@ -34,6 +48,7 @@ from taskrunner.data.databases.script import Statement
 from taskrunner.data.databases.text import Lines, NotAsText, TextResult
 from taskrunner.data.databases.tls import Way, connect_by, host_rules, ways_of
 from taskrunner.data.fitting.columns import names_as_declared
+from taskrunner.data.formats.encoding import Escapes
 from taskrunner.data.formats.quoting import TextDialect
 from taskrunner.data.formats.server_text import copies, from_copy
 from taskrunner.errors import TaskError
@@ -172,6 +187,9 @@ class PostgreSqlDatabase(Database):
             return super().load(target, batches)
         self.ensure_table(target)
         table = self.table(target.table, target.schema)
+        if self._is_view(table):
+            # COPY knows none, and INSERT those that can be written to.
+            return super().load(target, batches)
         known = self.target_columns(table)
         columns = names_as_declared(target.columns, known)
         names = ", ".join(self.quote(name) for name in columns)
@@ -180,12 +198,16 @@ class PostgreSqlDatabase(Database):
             pieces = told_pieces(batches, batches.escapes, known, target)
         else:
             pieces = pieces_of_rows(batches, known, target)
-        with self._problems(f"load into table {table}"):
+        count, doing = 0, f"load into table {table}"
+        with self._problems(doing):
             copy = Copy(self._connection)
-            count = sum(
-                copy.load(into, (data for _, data in some), dialect)
-                for dialect, some in groupby(pieces, key=itemgetter(0))
-            )
+            for dialect, some in groupby(pieces, key=itemgetter(0)):
+                try:
+                    count += copy.load(into, (data for _, data in some), dialect)
+                except psycopg.Error as error:
+                    if not isinstance(dialect, Escapes) or not (line := line_of(error)):
+                        raise
+                    raise self._refused(doing, error, count + line) from error
         self.commit_load()
         return count
 
@@ -232,8 +254,15 @@ class PostgreSqlDatabase(Database):
 
     def insert(self, statement: Statement, rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""
-        with self._problems("insert rows"), self._connection.cursor() as cursor:
-            cursor.executemany(statement.with_markers("%s", percent="%%"), rows)
+        text, rows = statement.with_markers("%s", percent="%%"), [*rows]
+        with self._problems("insert rows"):
+            if not self.has_savepoints:
+                self._connection.cursor().executemany(text, rows)
+                return
+            try:
+                insert_behind_savepoint(self._connection, text, rows)
+            except RefusedRow as found:
+                raise self._refused("insert rows", found.error, found.row) from found.error
 
     def execute(self, statement: Statement, values: Sequence[str] | None, *, alone: bool) -> int:
         """Run one statement, its values written into it as literals: that works in any."""
@@ -345,6 +374,15 @@ class PostgreSqlDatabase(Database):
 
     def _single(self, query: str) -> sql.SQL:
         return sql.SQL(query.strip().rstrip(";"))
+
+    def _is_view(self, table: str) -> bool:
+        query = "SELECT relkind = 'v' FROM pg_catalog.pg_class WHERE oid = %s::regclass"
+        with self._problems(f"look at table {table}"), self._client_cursor() as cursor:
+            return cursor.execute(query, [table]).fetchone() == ("t",)
+
+    def _refused(self, doing: str, error: psycopg.Error, row: int) -> RowRefusedError:
+        message = self.spec.mask(f"cannot {doing}: {self.spec}: {reason_of(error)}")
+        return RowRefusedError(message, error_id=error_id_of(error), row=row)
 
     def _client_cursor(self) -> psycopg.ClientCursor[tuple[str | None, ...]]:
         return psycopg.ClientCursor(self._connection)

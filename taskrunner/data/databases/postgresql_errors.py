@@ -19,6 +19,7 @@ _ERROR_IDS = {
     "57P": ErrorId.CONNECTION_FAILED,
     "53100": ErrorId.STORAGE_FULL,
 }
+_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
 #: A refused connection comes without a code, so that its text has to do.
 _REFUSED = {
     re.compile("authentication failed|no pg_hba.conf entry|role .* does not exist|no password"): (
@@ -36,6 +37,12 @@ def reason_of(error: Exception) -> str:
     parts = [diagnosis.message_primary, diagnosis.message_detail, diagnosis.context]
     text = "; ".join(" ".join(part.split()) for part in parts if part)
     return f"{text} (SQLSTATE {diagnosis.sqlstate})"
+
+
+def line_of(error: psycopg.Error) -> int | None:
+    """The line of what COPY was given that is wrong, from 1."""
+    found = _LINE.search(error.diag.context or "")
+    return int(found[1]) if found else None
 
 
 def is_of_rows(error: BaseException | None) -> bool:
