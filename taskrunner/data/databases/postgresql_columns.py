@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from taskrunner.data.fitting.columns import TargetColumn
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, Money, Scaled
 from taskrunner.data.fitting.rules import Rule
-from taskrunner.data.fitting.texts import Elements, Fields, Length, Nothing
+from taskrunner.data.fitting.texts import Elements, Fields, Form, Length, Nothing, Unsigned
 from taskrunner.data.fitting.times import Interval, Temporal
 
 #: Columns with their types, those of domains with the type below; `{}` is who makes the value.
@@ -70,7 +70,7 @@ def _of_fields(rules: Sequence[Rule | None]) -> Rule | None:
 def _rule(kind: str) -> Rule | None:
     found = _TYPE.fullmatch(kind)
     if found is None:
-        return None
+        return _OTHERS.get(kind)
     name, rest = found["name"], found["rest"]
     numbers = [int(number) for number in re.findall(r"-?\d+", found["arguments"] or "")]
     rule = _rule_of(name + (rest if not numbers else ""), numbers, with_zone="with time" in kind)
@@ -112,6 +112,15 @@ _OTHERS: dict[str, Rule] = {
     **_ranges("ts", Temporal(digits=_MOST_DIGITS)),
     **_ranges("tstz", Temporal(digits=_MOST_DIGITS, has_zone=True)),
     **_ranges("date", Temporal(has_time=False)),
+    **dict.fromkeys(("oid", "xid", "cid"), Unsigned()),
+    "xid8": Unsigned(64),
+    "tid": Form(r"\([0-9]{1,10},[0-9]{1,5}\)", "a block and a row, as (0,1)"),
+    "cidr": Form(
+        r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?"
+        r"|[0-9]{1,3}(?:\.[0-9]{1,3}){0,3}/[0-9]{1,2}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:/[0-9]{1,3})?",
+        "a network, as 192.168.0.0/24",
+    ),
+    "macaddr": Form(r"[0-9A-Fa-f]{2}(?:[-:.]?[0-9A-Fa-f]{2}){5}", "an address of six bytes"),
     "smallint": Scaled(),
     "integer": Scaled(),
     "bigint": Scaled(),

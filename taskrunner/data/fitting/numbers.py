@@ -21,6 +21,10 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE]([+-]?)0*(\d+))?", re.ASCI
 _MOST_DIGITS = 20_000
 #: What a text of money may have besides its number: signs of currencies, brackets, blanks.
 _NO_DIGITS = re.compile(r"[^-0-9.]")
+#: What the server makes an amount of in any case: of nothing zero, and 15 of 1,5.
+_AMOUNT = re.compile(r"[-+($ ]*(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?[-) ]*", re.ASCII)
+#: What only servers with other signs take: theirs are not known here.
+_OTHER_MONEY = re.compile(r"[^-+($ )0-9.,\t]")
 _EXACTLY = Context(prec=3 * _MOST_DIGITS)
 
 
@@ -110,7 +114,9 @@ class Money(Rule):
     plain = r"-?[0-9]{1,15}(?:\.[0-9]{1,2})?"
 
     def fit(self, text: str, policy: OnLossyValue) -> str:
-        """As a decimal with two digits."""
+        """As a decimal with two digits; commas stand before three digits each, and nowhere else."""
+        if not _OTHER_MONEY.search(text) and not _AMOUNT.fullmatch(text):
+            raise NotKeptError("is no amount as it is written here, such as 1,234.50")
         bare = _NO_DIGITS.sub("", text)
         if "(" in text or bare.endswith("-"):  # other ways to write a minus
             bare = f"-{bare.strip('-')}"
@@ -155,6 +161,8 @@ class BitsAsDigits(Rule):
     def fit(self, text: str, policy: OnLossyValue) -> str:
         """The digits, or those of another's number."""
         if type(text) is not BitNumber:
+            if text[:1] in set("bBxX"):  # which say that what is behind them is digits of that kind
+                raise NotKeptError("is not made of the digits 0 and 1")
             return text
         if self.size is None or int(text).bit_length() > self.size:
             raise NotKeptError("is a number, of which it is not known how many bits it stands for")

@@ -108,6 +108,35 @@ class Year(Rule):
 
 
 @dataclass(frozen=True)
+class Form(Rule):
+    """Types of which the server reads what it likes, of other texts as well: 0 of `now`, say."""
+
+    plain: str = ""
+    #: What the texts are, for the message.
+    what: str = ""
+
+    def fit(self, text: str, policy: OnLossyValue) -> str:
+        """The text, when it has the form."""
+        if not re.fullmatch(self.plain, text):
+            raise NotKeptError(f"is not {self.what}")
+        return text
+
+
+@dataclass(frozen=True)
+class Unsigned(Rule):
+    """Whole numbers of so many bits; of what is none servers make one."""
+
+    bits: int = 32
+    plain = "[0-9]{1,9}"
+
+    def fit(self, text: str, policy: OnLossyValue) -> str:
+        """The text, when it is such a number."""
+        if not re.fullmatch("[0-9]{1,20}", text) or int(text) >> self.bits:
+            raise NotKeptError(f"is not a whole number from 0 to {(1 << self.bits) - 1}")
+        return text
+
+
+@dataclass(frozen=True)
 class Nothing(Rule):
     """A type of which nobody can say what it keeps."""
 

@@ -35,7 +35,9 @@ _ZONE = re.compile(
 )
 _DAY = re.compile(r"[a-z]{3}\W+\d+\W+\d{4}|\d[-./]\w+[-./]\d", re.ASCII | re.IGNORECASE)
 _UTC = re.compile(r"[Zz]|UTC|[+-]00(?::?00){0,2}")
-_ENDS_IN_FRACTION = re.compile(r"\.\d*[1-9]\d*\s*\Z")
+_FRACTION = re.compile(r"(?::\d{1,2}|\d{14})\.(\d+)", re.ASCII)
+#: Signs that PostgreSQL passes over: it takes {1,2,3} for a date.
+_NO_SIGN = re.compile(r"[^\w\s:./,+-]")
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,11 @@ class Temporal(Rule):
             raise NotKeptError(f"has the offset {zone[1] or zone[2]}, which the type has not")
         if why := self._lost(text):
             choose(policy, rounded="", cut="", why=why)
-        if self.digits < 6 and _ENDS_IN_FRACTION.search(text):
+        found = _FRACTION.search(text)
+        if found and len(found[1].rstrip("0")) > self.digits:
             raise NotKeptError("has a fraction in a form of which it is not known what is kept")
+        if sign := _NO_SIGN.search(text):
+            raise NotKeptError(f"has the sign {sign[0]!r}, which no date and no time has")
         return text
 
     def _lost(self, text: str) -> str:

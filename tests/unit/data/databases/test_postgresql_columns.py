@@ -8,7 +8,7 @@ from taskrunner.data.databases.postgresql_columns import column_of
 from taskrunner.data.fitting.columns import TargetColumn
 from taskrunner.data.fitting.numbers import Binary, BitsAsDigits, Money, Scaled
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule
-from taskrunner.data.fitting.texts import Elements, Length, Nothing
+from taskrunner.data.fitting.texts import Elements, Length, Nothing, Unsigned
 from taskrunner.data.fitting.times import Interval, Temporal
 
 
@@ -49,6 +49,9 @@ def column(kind: str, *more: str, fields: Sequence[Rule | None] = ()) -> TargetC
         ("bit varying", BitsAsDigits(None)),
         ("bit varying(4)", BitsAsDigits(None)),
         ("jsonb", None),
+        ("oid", Unsigned()),
+        ("xid8", Unsigned(64)),
+        ("cid[]", Elements(Unsigned())),
         ('public."Mood"', None),
     ],
 )
@@ -96,6 +99,38 @@ def test_fields_of_a_composite_type(kind: str, kept: str, changed: str) -> None:
     assert rule.fit(kept, OnLossyValue.FAIL) == kept
     with pytest.raises(NotKeptError, match="has the field"):
         rule.fit(changed, OnLossyValue.ROUND)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "refused"),
+    [
+        ("oid", ["0", "4294967295"], ["-1", "4294967296", "", " 5", "x"]),
+        ("xid", ["4294967295"], ["1.5", "now", "0x1F"]),
+        ("xid8", ["18446744073709551615"], ["18446744073709551616", "-1"]),
+        ("tid", ["(0,1)"], ["(,)", "[(0,0),(1,1)]"]),
+        ("cidr", ["192.168.0.0/24", "10/8", "10.0.0.1", "2001:db8::/32", "::ffff:1.2.3.0/120"],
+         ["0", "1.5", "10.0.0", "0x1F"]),
+        ("macaddr", ["08:00:2b:01:02:03", "0800-2b01-0203", "08002b010203"], ["2026-00-00"]),
+        ("bit varying", ["", "0101"], ["b", "B101", "x1F"]),
+        ("money", ["$1.50", "-$92,233,720,368,547,758.08", " .5", "(1.50)", "1,50 €", "5."],
+         ["", "1,5", "(1,2)", "(,)", "1,0000"]),
+        ("date", ["05-Jan-2026", "2026.01.05"], ["{1,2,3}", "['2026-01-05',)"]),
+        ("timestamp without time zone", ["Jan 5 2026 10:11:12.123456"],
+         ["Jan 5 2026 10:11:12.1234567", "['2026-01-05 10:11:12.1234567',)"]),
+        ("time(0) without time zone", ["10:11:12.0 PM"], ["10:11:12.5 PM", "{1:2:3}"]),
+    ],
+)  # fmt: skip
+def test_texts_of_which_the_server_makes_others(
+    kind: str, kept: list[str], refused: list[str]
+) -> None:
+    rule = column(kind).rule
+    assert rule is not None
+    for text in kept:
+        assert rule.fit(text, OnLossyValue.FAIL) == text
+    for text in refused:
+        assert not rule.keeps_all([text])
+        with pytest.raises(NotKeptError):
+            rule.fit(text, OnLossyValue.FAIL)
 
 
 def test_types_that_have_nothing_to_lose() -> None:
