@@ -56,9 +56,9 @@ def test_tables_and_queries(url: str, tmp_path: Path, capfd: pytest.CaptureFixtu
     insert = "insert into u (a, b, c) values (?, ?, ?)"
     for more in ([], ["--insert", insert]):
         assert main(["copy", str(out), f"{url}/u", *more]) == 1
-        told = capfd.readouterr().err
-        assert f"{out}: row 2: cannot" in told
-        assert "uplicate" in told
+        error = capfd.readouterr().err
+        assert f"{out}: row 2: cannot" in error
+        assert "uplicate" in error
     assert main(["copy", f"{url}?query=select count(*) from u", "-"]) == 0
     assert capfd.readouterr().out == "2\n"
 

@@ -10,7 +10,6 @@ from taskrunner.data.databases.base import (
     RowRefusedError,
     Target,
 )
-from taskrunner.data.databases.insert_query import placed
 from taskrunner.data.databases.script import Statement, parse_statement
 from taskrunner.data.fitting.columns import (
     Batch,
@@ -34,6 +33,9 @@ class Inserter:
         columns: Sequence[TargetColumn | None]
         if target.insert_query:
             self._statement = self._given(target.insert_query, width)
+            # Its patterns take a while to make, and few loads need them.
+            from taskrunner.data.databases.insert_query import placed
+
             found = placed(self._statement, database)
             columns = found.columns
             if found.table is not None:
