@@ -35,7 +35,8 @@ def shown(folder: Path, serve_on: Callable[[], LoopbackServer] = LoopbackServer)
         service = _opened(folder, copy)
         stack.callback(service.stop)
         server = serve_on()
-        stack.enter_context(server.serving(service, console(keys=False, actions=ROLES["viewer"])))
+        pages = console(keys=False, actions=ROLES["viewer"], for_shells=False)
+        stack.enter_context(server.serving(service, pages))
         yield server.pages_url + first_page(service)
 
 

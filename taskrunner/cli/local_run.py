@@ -163,7 +163,7 @@ class LocalRun:
             return lambda _parts: ()
         from taskrunner.console.table import console
 
-        return console(keys=False)
+        return console(keys=False, for_shells=False)
 
     def _service(self, agents: LocalProcesses) -> Service:
         options = self._options

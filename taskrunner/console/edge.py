@@ -81,6 +81,8 @@ class ConsoleParts:
     cookies: Cookies
     #: What that visitor may call; None: all that is not for runners.
     actions: frozenset[str] | None = None
+    #: Whether the API answers where the pages are, so that commands reach it.
+    for_shells: bool = True
     #: Of pages that are open.
     pace: Pace = field(default_factory=Pace)
 
@@ -226,6 +228,7 @@ class _Endpoint(Answering):
             names=dict(request.path_params),
             form=form,
             given_token=given,
+            endpoint=parts.cookies.origin_of(request) if parts.for_shells else "",
             is_part=is_part,
             signed_in=parts.sessions is not None,
             theme=parts.cookies.theme_of(request),

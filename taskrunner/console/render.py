@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from taskrunner.console.views import addresses, moments, words
+from taskrunner.console.views import addresses, commands, moments, words
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -29,6 +29,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(moment=moments.moment, utc=moments.utc, ago=moments.ago, took=moments.took)
+    made.filters.update(for_shell=commands.for_shell)
     made.globals.update(
         sign=words.sign, address=addresses, static=static_address, plural=words.plural
     )

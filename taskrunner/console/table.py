@@ -108,20 +108,27 @@ def console(
     keys: bool,
     url: str | None = None,
     actions: frozenset[str] | None = None,
+    for_shells: bool = True,
     pages: Sequence[Page] = PAGES,
 ) -> Callable[[EdgeParts], Sequence[Route]]:
     """What makes the console's routes of the parts that both APIs are answered with.
 
     With `keys` visitors sign in; without, everybody of this host is the same visitor, who may call
     `actions` (None: everything). `url` is the address that browsers know it by where a proxy stands
-    before it. Raises UsageError.
+    before it; `for_shells`: whether the API answers there, too. Raises UsageError.
     """
     cookies = Cookies(url)
 
     def routes(edge: EdgeParts) -> Sequence[Route]:
         service = edge.service
         sessions = Sessions(service.store, edge.authenticator, service.clock) if keys else None
-        parts = ConsoleParts(edge=edge, sessions=sessions, cookies=cookies, actions=actions)
+        parts = ConsoleParts(
+            edge=edge,
+            sessions=sessions,
+            cookies=cookies,
+            actions=actions,
+            for_shells=for_shells,
+        )
         live = Live(parts)
         edge.at_stop.append(live.stop)
         return [*Console(parts, pages).routes(), *sign_in_routes(parts), live.route()]

@@ -44,6 +44,8 @@ class Visit:
     form: Mapping[str, list[str]] = field(default_factory=dict)
     #: The token that stood in it.
     given_token: str = ""
+    #: By which address shells reach the service; nothing: they do not.
+    endpoint: str = ""
     #: htmx asks for a part of the page only.
     is_part: bool = False
     #: Whether there is a session to be left; without keys there is none.

@@ -6,7 +6,7 @@ from taskrunner.console.edge import Answer
 from taskrunner.console.pages.answers import shown
 from taskrunner.console.views import addresses
 from taskrunner.console.views.pipelines import line
-from taskrunner.console.views.waiting import OVER, cause_lines, groups
+from taskrunner.console.views.waiting import cause_lines, groups
 from taskrunner.console.visit import Visit
 from taskrunner.errors import PipelineDeleted, PipelineNotFound
 from taskrunner.service.v1.pipelines import list_pipelines, show_pipeline
@@ -20,9 +20,9 @@ _ON_PAGE = "50"
 def waiting(visit: Visit) -> Answer:
     """What waits in all pipelines, by its cause."""
     texts = {key: visit.query[key] for key in ("marker",) if key in visit.query}
-    page = visit.asked(list_pipelines, texts, limit=_ON_PAGE, runs="1", sort="name")
-    busy = [one for one in page.pipelines if one.counts.keys() - OVER]
-    found = [(one, why) for one in busy if (why := _why(visit, one.id)) is not None]
+    wanted = {"live": "true", "limit": _ON_PAGE, "runs": "1", "sort": "name"}
+    page = visit.asked(list_pipelines, texts, **wanted)
+    found = [(one, why) for one in page.pipelines if (why := _why(visit, one.id)) is not None]
     more = addresses.with_query("/waiting", visit.query, marker=page.marker)
     return shown(
         visit,

@@ -269,7 +269,27 @@ function markLine() {
   if (line && line.matches(".line")) line.classList.add("named");
 }
 
+// A command has a button that copies it, where the browser lets a page do so.
+function offerCopies() {
+  if (!navigator.clipboard) return;
+  document.querySelectorAll("pre.command:not([data-copies])").forEach((command) => {
+    const text = command.textContent;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+    command.dataset.copies = "";
+    command.prepend(button);
+  });
+}
+
 function begin() {
+  offerCopies();
   markLine();
   tellLocalTimes();
   document.querySelectorAll("[data-grid]").forEach(roveGrid);

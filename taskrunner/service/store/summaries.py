@@ -58,6 +58,17 @@ def of_account(account: str, pipeline_id: str | None = None) -> Whose:
     return ours if pipeline_id is None else (*ours, pipelines.c.pipeline_id == pipeline_id)
 
 
+def with_live(*, wanted: bool) -> sa.ColumnElement[bool]:
+    """The pipelines with instances that have not ended, or those without any."""
+    live = sa.exists().where(_SAME, instances.c.status.in_(_LIVE))
+    return live if wanted else ~live
+
+
+def among(whose: Whose, pipeline_ids: Collection[str]) -> Whose:
+    """Those of these pipelines that have one of these ids."""
+    return (*whose, pipelines.c.pipeline_id.in_(list(pipeline_ids)))
+
+
 def load_pipelines(conn: Connection, whose: Whose) -> list[PipelineRow]:
     """Every one of these pipelines."""
     statement = sa.select(pipelines).where(*whose)

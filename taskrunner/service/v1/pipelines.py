@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -38,26 +39,44 @@ _RUNS_FOR_GROUPS = 14
 _OF_RESOURCES = "resource:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True)
 class _Facts:
-    """What is known of pipelines, read in a few statements however many there are."""
+    """What is known of pipelines, read in a few statements however many there are.
 
+    Each is read when it is asked for first: an order by names asks for nobody's health.
+    """
+
+    conn: Connection
+    whose: Whose
+    load: Load
     rows: Sequence[PipelineRow]
-    health: Mapping[str, HealthStatus]
-    concerns: Mapping[str, Mapping[InstanceStatus, int]]
-    late: Mapping[str, int]
-    paused: Mapping[str, PauseRow]
 
     @classmethod
     def of(cls, conn: Connection, whose: Whose, load: Load) -> _Facts:
-        rows = summaries.load_pipelines(conn, whose)
-        return cls(
-            rows=rows,
-            health=_health(conn, whose, rows, load),
-            concerns=summaries.concerns(conn, whose),
-            late=summaries.late(conn, whose),
-            paused=summaries.paused_pipelines(conn, whose),
-        )
+        return cls(conn, whose, load, summaries.load_pipelines(conn, whose))
+
+    @cached_property
+    def health(self) -> Mapping[str, HealthStatus]:
+        return _health(self.conn, self.whose, self.rows, self.load)
+
+    @cached_property
+    def concerns(self) -> Mapping[str, Mapping[InstanceStatus, int]]:
+        return summaries.concerns(self.conn, self.whose)
+
+    @cached_property
+    def late(self) -> Mapping[str, int]:
+        return summaries.late(self.conn, self.whose)
+
+    @cached_property
+    def paused(self) -> Mapping[str, PauseRow]:
+        return summaries.paused_pipelines(self.conn, self.whose)
+
+    def about(self, page: Sequence[PipelineRow]) -> _Facts:
+        """What is known of some of these alone; of all, if that has been read already."""
+        if "health" in vars(self):
+            return self
+        whose = summaries.among(self.whose, [row.pipeline_id for row in page])
+        return _Facts(self.conn, whose, self.load, page)
 
     def state(self, row: PipelineRow) -> State:
         return State.PAUSED if row.pipeline_id in self.paused else State(row.state)
@@ -65,8 +84,11 @@ class _Facts:
 
 def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> PipelineList:
     """A page of the account's pipelines."""
+    whose = summaries.of_account(caller.account)
+    if request.live is not None:
+        whose = (*whose, summaries.with_live(wanted=request.live))
     with service.store.read() as conn:
-        facts, found = _chosen(conn, service, caller, request)
+        facts, found = _chosen(conn, service, whose, request)
         key, kinds = _order(request.sort, facts)
         found.sort(key=key)
         left = found
@@ -75,7 +97,7 @@ def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> 
             left = [row for row in found if key(row) > place]
         page = left[: request.limit]
         return PipelineList(
-            pipelines=_summaries(conn, page, facts, request.runs),
+            pipelines=_summaries(conn, page, facts.about(page), request.runs),
             total=len(found),
             marker=to_marker(*key(page[-1])) if len(left) > len(page) else None,
         )
@@ -83,15 +105,16 @@ def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> 
 
 def chosen_pipelines(service: Service, caller: Caller, request: OfPipelines) -> list[PipelineRow]:
     """The account's pipelines that meet every filter, by their names."""
+    whose = summaries.of_account(caller.account)
     with service.store.read() as conn:
-        _, found = _chosen(conn, service, caller, request)
+        _, found = _chosen(conn, service, whose, request)
     return sorted(found, key=lambda row: (row.name, row.pipeline_id))
 
 
 def _chosen(
-    conn: Connection, service: Service, caller: Caller, request: OfPipelines
+    conn: Connection, service: Service, whose: Whose, request: OfPipelines
 ) -> tuple[_Facts, list[PipelineRow]]:
-    facts = _Facts.of(conn, summaries.of_account(caller.account), service.loaded)
+    facts = _Facts.of(conn, whose, service.loaded)
     groups = _groups(conn, facts.rows) if request.group is not None else {}
     meets = _filters(request, facts, groups)
     return facts, [row for row in facts.rows if all(condition(row) for condition in meets)]

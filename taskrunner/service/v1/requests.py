@@ -42,6 +42,7 @@ class OfPipelines:
 class ListPipelines(OfPipelines):
     """Pipelines of the caller's account that meet every filter."""
 
+    live: bool | None = about("With instances that have not ended, or without any.", default=None)
     sort: Sort = about("The order.", default=Sort.BROKEN)
     runs: int = about("How many of the last runs are shown.", default=14, least=1, most=60)
     limit: int = about(_LIMIT, default=100, least=1, most=1000)
