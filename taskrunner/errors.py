@@ -207,7 +207,9 @@ class PathNotAllowed(PermanentTaskError):
         has = f"has {', '.join(listed)}" if listed else "is empty"
         why = reason or "without run_as_user, tasks open local files only below local_paths"
         super().__init__(
-            f"{path!r} may not be opened: {why} (local_paths {has})", error_id=ErrorId.NOT_ALLOWED
+            f"{path!r} may not be opened: {why} (local_paths {has}; the agent and `taskrunner run` "
+            "take --local-paths)",
+            error_id=ErrorId.NOT_ALLOWED,
         )
 
     def named_by(self, field: str) -> PathNotAllowed:

@@ -48,6 +48,14 @@ class ConsoleOptions:
         own = {name: value for name, value in given.items() if name in names}
         return cls(**own), {name: value for name, value in given.items() if name not in names}
 
+    def lines(self, url: str, *, keys: bool) -> Sequence[str]:
+        """How the console of the service at `url` is opened, for whoever starts it."""
+        if not self.console:
+            return ()
+        known = (self.console_url or url).rstrip("/")
+        how = f"taskrunner login {known}  # with one of the keys" if keys else f"{known}/"
+        return ("The console, in a browser:", f"  {how}")
+
     def pages(self, *, keys: bool) -> Callable[[EdgeParts], Sequence[Route]]:
         """What makes the console's routes, if there is to be one. Raises UsageError."""
         if not self.console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -96,6 +97,7 @@ def _where(outcome: Outcome) -> Iterator[str]:
         if row.instance_id in places.log_uris and _logs_were_sent(snapshot, row)
     )
     yield f"Local logs: {places.logs / snapshot.pipeline_id}"
+    yield f"In the console: taskrunner ui {shlex.quote(str(places.folder))}"
 
 
 def _logs_were_sent(snapshot: Snapshot, row: InstanceRow) -> bool:

@@ -34,12 +34,8 @@ def announce(
         lines.append("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local  # any will do")
     else:
         lines.append("  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...  # one of the keys")
-    if options.console.console:
-        known = options.console.console_url or url
-        lines += ["The console, in a browser:", f"  {known.rstrip('/')}/"]
-        if not options.no_auth:
-            lines.append(f"  taskrunner login {known}  # signs in, with a key of the shell's")
     lines += [
+        *options.console.lines(url, keys=not options.no_auth),
         "An agent:",
         f"  taskrunner --worker-group NAME --endpoint {url}",
         *resources.lines(url),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, InstanceStatus
 
 _I = InstanceStatus
-_AT_WORK = frozenset({_I.RUNNING, _I.WAITING_FOR_RUNNER, _I.SHUTTING_DOWN, *STARTING})
+_AT_WORK = frozenset({_I.RUNNING, _I.SHUTTING_DOWN, *STARTING})
 _FAILED = frozenset({_I.FAILED, _I.TIMEDOUT, _I.CASCADE_FAILED})
 
 
@@ -16,8 +16,8 @@ class RunStatus(StrEnum):
     """How a run is: of all that is told of its instances, what matters most."""
 
     FAILED = "FAILED"  # something has failed; other parts may still go on
-    RUNNING = "RUNNING"  # something runs, or waits for a runner
-    WAITING = "WAITING"  # nothing runs: all that is left waits for something
+    RUNNING = "RUNNING"  # something runs
+    WAITING = "WAITING"  # nothing runs: all that is left waits for something, or for a runner
     PAUSED = "PAUSED"  # nothing goes on until somebody resumes it
     CANCELED = "CANCELED"  # it is over, and somebody has ended some of it
     SKIPPED = "SKIPPED"  # nothing of it was to run

@@ -296,7 +296,11 @@ def test_every_page_of_a_pipeline_shows_what_its_name_says(
 def test_an_empty_service_says_how_to_make_the_first_pipeline(
     world: ServiceInProcess, visitor: Browser
 ) -> None:
-    assert "create-pipeline" in visitor.follow("/")
+    page = visitor.follow("/")
+    # As it is, in a shell that knows nothing of this service.
+    here = "--endpoint http://127.0.0.1:8484</pre>"
+    assert f"taskrunner pipelines put examples/hello/pipeline.json {here}" in page
+    assert f"taskrunner --worker-group hello-workers --s3-root taskrunner-work/s3 {here}" in page
     made = V1(world).pipeline("waiting", HOURLY, activate=False)
     assert "Nothing has run yet" in visitor.follow(f"/p/{made}/grid")
     assert "Nothing has run yet" in visitor.follow(f"/p/{made}/runs")

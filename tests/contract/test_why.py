@@ -235,7 +235,7 @@ def test_every_store_answers_the_same(database_url: str) -> None:
         ("A", "WAITING_ON_DEPENDENCIES", Code.PRECONDITION_NOT_MET),
         ("B", "WAITING_FOR_RUNNER", Code.RESOURCE_AWAITED),
         ("B", "WAITING_ON_DEPENDENCIES", Code.RESOURCE_AWAITED),
-        ("P", "WAITING_FOR_RUNNER", Code.IN_QUEUE),
+        ("P", "WAITING_FOR_RUNNER", Code.PRECONDITION_NOT_MET),
         ("R", "ACTIVATING", Code.RESOURCE_AWAITED),
         ("R", "WAITING_ON_DEPENDENCIES", Code.RESOURCE_AWAITED),
     }

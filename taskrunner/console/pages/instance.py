@@ -10,7 +10,7 @@ from taskrunner.console.views.instances import InstancePage, instance_page
 from taskrunner.console.views.pipelines import line
 from taskrunner.console.visit import Visit
 from taskrunner.errors import ServiceFault
-from taskrunner.model.states import INSTANCE_TERMINAL, AttemptStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, AttemptStatus, InstanceStatus
 from taskrunner.service.v1.instances import show_attempt, show_instance
 from taskrunner.service.v1.logs import show_log
 from taskrunner.service.v1.requests import LogName
@@ -44,34 +44,35 @@ def page_of(visit: Visit, instance_id: str, wanted: str | None = None) -> Instan
     key = visit.names["pipeline_id"]
     found = visit.ask(show_instance, pipeline_id=key, instance_id=instance_id)
     tries = found.attempts if wanted is None else [attempt_of(found, wanted)]
-    attempt, tail = None, None
+    attempt, tail, problem = None, None, ""
     if tries:
         attempt = visit.ask(show_attempt, pipeline_id=key, attempt_id=tries[-1].id)
-        tail = _tail(visit, attempt)
+        try:
+            tail = _tail(visit, attempt)
+        except ServiceFault as fault:
+            problem = str(fault)
     causes = ()
-    if found.summary.status not in INSTANCE_TERMINAL:
+    status = found.summary.status
+    if status not in INSTANCE_TERMINAL or status is InstanceStatus.CASCADE_FAILED:
         why = visit.ask(show_why, pipeline_id=key, object_id=found.summary.id)
         causes = tuple(cause for one in why.waiting for cause in one.causes) or why.pipeline
-    return instance_page(key, found, attempt, tail, causes)
+    return instance_page(key, found, attempt, tail, causes, no_tail=problem)
 
 
 def _tail(visit: Visit, attempt: Attempt) -> LogPage | None:
-    """The end of what an attempt that failed said of errors, where it can be read."""
+    """The end of what an attempt that failed said of errors. Raises ServiceFault."""
     if attempt.summary.status not in _FAILED:
         return None
     for stream in (LogName.ERROR, LogName.ACTIVITY):
-        try:
-            found: LogPage = visit.ask(
-                show_log,
-                pipeline_id=visit.names["pipeline_id"],
-                attempt_id=attempt.summary.id,
-                stream=stream,
-                offset=None,
-                before=None,
-                limit=_TAIL_BYTES,
-            )
-        except ServiceFault:
-            return None
+        found: LogPage = visit.ask(
+            show_log,
+            pipeline_id=visit.names["pipeline_id"],
+            attempt_id=attempt.summary.id,
+            stream=stream,
+            offset=None,
+            before=None,
+            limit=_TAIL_BYTES,
+        )
         if found.text.strip():
             return found
     return None

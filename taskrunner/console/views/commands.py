@@ -8,9 +8,9 @@ from __future__ import annotations
 import shlex
 
 #: What stands behind `taskrunner` in commands that ask a service; `--worker-group` is the agent.
-_ASK = frozenset(
-    "--worker-group agents backfill cancel doctor finish logs pipelines rerun runs why".split()
-)
+_ASK = {"--worker-group", "agents", "backfill", "cancel", "doctor", "finish", "logs"} | {
+    *("pipelines", "rerun", "runs", "why")
+}
 
 
 def for_shell(command: str, endpoint: str) -> str:

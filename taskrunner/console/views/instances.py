@@ -11,8 +11,9 @@ from taskrunner.console.views.actions import Choice, choices
 from taskrunner.console.views.ansi import Piece
 from taskrunner.console.views.logs import last_lines
 from taskrunner.console.views.moments import took
-from taskrunner.console.views.waiting import CauseLine, cause_lines
+from taskrunner.console.views.waiting import CauseLine, cause_lines, root_of
 from taskrunner.console.views.words import Sign, sign
+from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.service.v1.shapes import Attempt, AttemptSummary, Cause, Instance, Link, LogPage
 
 #: Of a log's end, so many lines are shown beside an error.
@@ -70,8 +71,13 @@ class InstancePage:
     log_address: str
     tail: Sequence[Sequence[Piece]]
     tail_of: str
+    #: Why there are none.
+    no_tail: str
     #: Why it waits.
     waits: Sequence[CauseLine]
+    #: Of one that was drawn into a failure, what failed first, and where that is told.
+    first: CauseLine | None
+    first_address: str
 
 
 def instance_page(
@@ -80,11 +86,15 @@ def instance_page(
     attempt: Attempt | None,
     tail: LogPage | None = None,
     causes: Sequence[Cause] = (),
+    *,
+    no_tail: str = "",
 ) -> InstancePage:
     """The page of an instance and one of its attempts, if it had any."""
     summary = instance.summary
     shown = attempt.summary if attempt else None
     cause = next((_link(pipeline_id, of) for of in _causes(instance)), None)
+    ended = summary.status in INSTANCE_TERMINAL
+    root = root_of(causes[0]) if ended and causes else None
     return InstancePage(
         instance=instance,
         sign=sign(summary.status),
@@ -103,7 +113,10 @@ def instance_page(
         else "",
         tail=last_lines(tail, TAIL_LINES) if tail else (),
         tail_of=tail.stream if tail else "",
-        waits=cause_lines(causes),
+        no_tail=no_tail,
+        waits=() if ended else cause_lines(causes),
+        first=cause_lines([root])[0] if root else None,
+        first_address=addresses.instance(pipeline_id, root.object_id) if root else "",
     )
 
 
@@ -139,7 +152,9 @@ def _steps(attempt: Attempt) -> Sequence[Step]:
     """Made, ready, handed out, begun, over: in their order."""
     summary = attempt.summary
     found: list[tuple[datetime, str]] = [(attempt.created, "made")]
-    found.append((summary.ready, f"ready for worker group {summary.group}"))
+    given = [handout.at for handout in attempt.handouts]
+    again = "again " if given and summary.ready > max(given) else ""
+    found.append((summary.ready, f"ready {again}for worker group {summary.group}"))
     for handout in attempt.handouts:
         to = handout.hostname or "a runner"
         by = f" (key of {handout.user})" if handout.user else ""

@@ -72,7 +72,7 @@ def groups(found: Sequence[tuple[PipelineSummary, Why]]) -> Sequence[Group]:
         for one in why.waiting:
             if str(one.status) in OVER or not one.causes:
                 continue
-            root = _root(one.causes[0])
+            root = root_of(one.causes[0])
             key = (str(root.code), root.object_id, root.says)
             group = by_root.setdefault(key, Group(causes=cause_lines([root])))
             group.lines.append(_line(summary, one))
@@ -80,7 +80,8 @@ def groups(found: Sequence[tuple[PipelineSummary, Why]]) -> Sequence[Group]:
     return sorted(by_root.values(), key=lambda group: -group.total)
 
 
-def _root(cause: Cause) -> Cause:
+def root_of(cause: Cause) -> Cause:
+    """What is behind a cause in the end."""
     while cause.because:
         cause = cause.because[0]
     return cause

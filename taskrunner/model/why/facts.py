@@ -9,6 +9,7 @@ from datetime import datetime
 from taskrunner.model.instances import Dependency
 from taskrunner.model.policy import Policy
 from taskrunner.model.rows import AttemptRow, InstanceRow
+from taskrunner.model.states import InstanceStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,15 @@ class Known:
     def head(self) -> AttemptRow | None:
         """Its newest attempt."""
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether it is a precondition that was asked, and is to be asked again."""
+        return (
+            self.looks is not None
+            and self.row.status is not InstanceStatus.WAITING_ON_DEPENDENCIES
+            and self.pause is None
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ class _Explaining:
         """The causes of one instance."""
         if known.row.status in INSTANCE_TERMINAL:
             return (ended(known, self.facts.now, self._drawn_by(known)),)
+        if known.row.status is _I.WAITING_FOR_RUNNER and known.is_looked_at:
+            return (self._precondition(known),)
         return _BY_STATUS[known.row.status](self, known)
 
     def behind(self, instance_id: str | None) -> tuple[Cause, ...]:
@@ -224,8 +226,7 @@ class _Explaining:
     def _precondition(self, check: Known) -> Cause:
         """Which one, what it said last, when it is asked again and for how long."""
         row, now = check.row, self.facts.now
-        looked = check.looks is not None and row.status is not _I.WAITING_ON_DEPENDENCIES
-        if not looked or check.pause is not None:
+        if not check.is_looked_at:
             behind = self.behind(row.instance_id)
             return Cause(
                 code=Code.DEPENDENCY_NOT_FINISHED,

@@ -60,7 +60,9 @@ def of_account(account: str, pipeline_id: str | None = None) -> Whose:
 
 def with_live(*, wanted: bool) -> sa.ColumnElement[bool]:
     """The pipelines with instances that have not ended, or those without any."""
-    live = sa.exists().where(_SAME, instances.c.status.in_(_LIVE))
+    own = instances.alias("own")
+    same = own.c.pipeline_id == pipelines.c.pipeline_id
+    live = sa.exists().where(same, own.c.status.in_(_LIVE)).correlate(pipelines)
     return live if wanted else ~live
 
 

@@ -30,6 +30,10 @@ from taskrunner.service.v1.text_file import TextFile
 #: Of a log, so many bytes are looked through for an answer: about a second of work.
 _SEARCHED_AT_ONCE = 64 << 20
 _LONGEST_TEXT = 200
+_REMEDY = (
+    "the service reads it itself, by AWS credentials of its own, or where agents have --s3-root by "
+    "the same --s3-root"
+)
 #: No log is longer.
 _FARTHEST = 1 << 62
 
@@ -128,7 +132,7 @@ def _readable(place: _Place, stream: str) -> Iterator[None]:
         yield
     except TaskError as error:
         reason = error.error_id if isinstance(place.folder, Secret) else str(error)
-        raise NotKept(f"the log cannot be read: {reason}") from error
+        raise NotKept(f"the log cannot be read: {reason}; {_REMEDY}") from error
     except NotGzip as error:
         raise NotKept(f"{place.shown} has no gzipped log of {stream}") from error
     except TooFar as error:

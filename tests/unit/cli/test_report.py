@@ -48,6 +48,7 @@ def test_a_success_says_where_everything_is() -> None:
         "Output: /tmp/plain",
         "Logs:   /w/s3/b/logs/df-1",
         "Local logs: /w/runs/r/logs/df-1",
+        "In the console: taskrunner ui /w/runs/r",
         "Runs kept: 1",
         "FINISHED: 2 FINISHED in 12 s (pipeline df-1)",
     ]
