@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from taskrunner.console import marks
 from taskrunner.console.views import addresses, commands, moments, words
 
 _HERE = Path(__file__).parent
@@ -30,6 +31,7 @@ def environment() -> Environment:
     )
     made.filters.update(moment=moments.moment, utc=moments.utc, ago=moments.ago, took=moments.took)
     made.filters.update(for_shell=commands.for_shell)
+    made.globals.update(squares=marks.squares)
     made.globals.update(
         sign=words.sign, address=addresses, static=static_address, plural=words.plural
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
 from taskrunner.model.states import INSTANCE_TERMINAL, STARTING, InstanceStatus
 
@@ -26,7 +27,11 @@ class RunStatus(StrEnum):
 
 def run_status(counts: Mapping[InstanceStatus, int]) -> RunStatus:
     """The status of a run with so many instances in each status."""
-    there = {status for status, count in counts.items() if count}
+    return _status(frozenset(filter(counts.get, counts)))
+
+
+@lru_cache(maxsize=256)
+def _status(there: frozenset[InstanceStatus]) -> RunStatus:
     live = there - INSTANCE_TERMINAL
     if there & _FAILED:
         return RunStatus.FAILED

@@ -21,7 +21,7 @@ def pipeline(pipeline_id: str, tab: str = "") -> str:
 
 def run(pipeline_id: str, start: datetime) -> str:
     """A run of a pipeline."""
-    return f"{pipeline(pipeline_id)}/run/{_part(at(start))}"
+    return f"{pipeline(pipeline_id)}/run/{at(start)}"
 
 
 def backfill(pipeline_id: str, backfill_id: str) -> str:

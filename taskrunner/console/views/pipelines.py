@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from taskrunner.console.views import addresses
 from taskrunner.console.views.moments import moment
@@ -17,9 +18,8 @@ _FAILED = {"FAILED", "TIMEDOUT", "CASCADE_FAILED"}
 _OFF = {"CANCELED", "SKIPPED", "FINISHED"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Square:
-    """A run in the strip."""
+class Square(NamedTuple):
+    """A run in the strip: a list may have tens of thousands."""
 
     address: str
     sign: Sign

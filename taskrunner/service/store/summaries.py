@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -185,6 +186,7 @@ class StripPart(NamedTuple):
 
     start: datetime
     status: InstanceStatus
+    group: str | None
     number: int
     ended: datetime | None
 
@@ -192,19 +194,24 @@ class StripPart(NamedTuple):
 def last_runs(
     conn: Connection, pipeline_ids: Collection[str], count: int
 ) -> dict[str, list[StripPart]]:
-    """The newest runs of each of these pipelines, newest first."""
+    """The newest runs of each of these pipelines, newest first, by status and worker group."""
     since = _since(pipeline_ids, count)
+    parts = (*_RUN, instances.c.worker_group)
     statement = (
-        sa.select(*_RUN, sa.func.count(), sa.func.max(instances.c.actual_end))
+        sa.select(*parts, sa.func.count(), sa.func.max(instances.c.actual_end))
         .join(since, _within(since))
-        .group_by(*_RUN)
-        .order_by(instances.c.pipeline_id, instances.c.scheduled_start.desc(), instances.c.status)
+        .group_by(*parts)
     )
     found: dict[str, list[StripPart]] = {}
-    for pipeline_id, start, status, number, ended in conn.execute(statement):
-        part = StripPart(start, _STATUSES[status], number, ended)
+    for pipeline_id, start, status, group, number, ended in conn.execute(statement).all():
+        part = StripPart(start, _STATUSES[status], group, number, ended)
         found.setdefault(pipeline_id, []).append(part)
+    for own in found.values():
+        own.sort(key=_START, reverse=True)
     return found
+
+
+_START = attrgetter("start")
 
 
 def last_groups(conn: Connection, pipeline_ids: Collection[str], count: int) -> dict[str, set[str]]:
@@ -289,7 +296,7 @@ def cells_between(
         )
     return [
         CellRow(row[0], row[1], row[2], _STATUSES[row[3]], *row[4:])
-        for row in conn.execute(statement)
+        for row in conn.execute(statement).all()
     ]
 
 

@@ -179,6 +179,13 @@ def _groups(conn: Connection, rows: Iterable[PipelineRow]) -> Mapping[str, set[s
     }
 
 
+def _groups_of(parts: Mapping[str, Sequence[StripPart]]) -> Mapping[str, set[str]]:
+    return {
+        key: {one.group for one in own if one.group and not one.group.startswith(_OF_RESOURCES)}
+        for key, own in parts.items()
+    }
+
+
 _Condition = Callable[[PipelineRow], bool]
 
 
@@ -231,8 +238,10 @@ def _summaries(
     ids = [row.pipeline_id for row in page]
     if not ids:
         return ()
+    # How many runs are shown and how many say the groups is mostly the same: they are read once.
     parts = summaries.last_runs(conn, ids, runs)
-    groups, next_runs = _groups(conn, page), summaries.next_runs(conn, ids)
+    groups = _groups_of(parts) if runs == _RUNS_FOR_GROUPS else _groups(conn, page)
+    next_runs = summaries.next_runs(conn, ids)
 
     def summary(row: PipelineRow) -> PipelineSummary:
         key = row.pipeline_id
@@ -263,7 +272,8 @@ def _summaries(
 def _strip(parts: Iterable[StripPart]) -> tuple[RunStrip, ...]:
     by_start: dict[datetime, dict[InstanceStatus, int]] = {}
     for part in parts:
-        by_start.setdefault(part.start, {})[part.status] = part.number
+        counts = by_start.setdefault(part.start, {})
+        counts[part.status] = counts.get(part.status, 0) + part.number
     return tuple(
         RunStrip(start=start, status=run_status(counts)) for start, counts in by_start.items()
     )
