@@ -29,6 +29,16 @@ def test_every_template_compiles_and_turns_off_no_escaping() -> None:
         environment().get_template(str(path))
 
 
+def test_commands_are_shown_by_the_macros_that_know_the_service_address() -> None:
+    """But for that of the page to sign in on, which has it in its own words."""
+    shown = {
+        str(path.relative_to(TEMPLATES))
+        for path in TEMPLATES.rglob("*.html")
+        if 'class="command"' in path.read_text(encoding="utf-8")
+    }
+    assert shown == {"macros.html", "enter.html"}
+
+
 def test_files_have_addresses_that_change_with_them_and_come_compressed() -> None:
     address = static_address("console.css")
     mark = hashlib.sha256(static_files()["console.css"]).hexdigest()
