@@ -17,6 +17,7 @@ from taskrunner.console.views.words import Sign
 
 #: Text that is the same once it is escaped: most ids, all moments.
 _IS_PLAIN = re.compile(r"[^&<>\"']*")
+_NONE = '<td><span class="cell none"></span></td>'
 
 
 class Mark(Protocol):
@@ -40,9 +41,19 @@ def squares(marks: Iterable[Mark]) -> Markup:
     return Markup("".join(_linked("square", mark) for mark in marks))  # noqa: S704 - as above
 
 
-def _linked(kind: str, mark: Mark) -> str:
+def cells(marks: Iterable[Mark | None], *, of_group: bool) -> Markup:
+    """A row of a grid, None where there is nothing; those of a group open or close it."""
+    more = " data-group" if of_group else ""
+    return Markup(  # noqa: S704 - as above
+        "".join(
+            _NONE if mark is None else f"<td>{_linked('cell', mark, more)}</td>" for mark in marks
+        )
+    )
+
+
+def _linked(kind: str, mark: Mark, more: str = "") -> str:
     first, last = _around(kind, mark.sign)
-    return f'{first}{_text(mark.address)}" aria-label="{_text(mark.title)}{last}'
+    return f'{first}{_text(mark.address)}"{more} aria-label="{_text(mark.title)}{last}'
 
 
 @lru_cache(maxsize=256)

@@ -31,7 +31,7 @@ def environment() -> Environment:
     )
     made.filters.update(moment=moments.moment, utc=moments.utc, ago=moments.ago, took=moments.took)
     made.filters.update(for_shell=commands.for_shell)
-    made.globals.update(squares=marks.squares)
+    made.globals.update(squares=marks.squares, cells=marks.cells)
     made.globals.update(
         sign=words.sign, address=addresses, static=static_address, plural=words.plural
     )

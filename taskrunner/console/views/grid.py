@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from taskrunner.console.views import addresses
 from taskrunner.console.views.moments import moment, took
@@ -37,9 +38,8 @@ class Column:
     bar: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
-    """A component in a run."""
+class Box(NamedTuple):
+    """A component in a run: a grid may have tens of thousands."""
 
     address: str
     sign: Sign
