@@ -178,6 +178,20 @@ def test_every_page_is_right_at_every_width_and_in_both_themes(
     assert wrong == {}
 
 
+def test_roomy_lines_are_right_too(look: Opened, made: dict[str, str]) -> None:
+    window = look(320)
+    window.page.context.add_cookies(
+        [{"name": "taskrunner-roomy", "value": "yes", "url": window.url}]
+    )
+    wanted = pages(made)
+    for name in ("pipelines", "grid", "run", "one-backfill", "definition-edit", "settings"):
+        window.to(wanted[name])
+        assert "roomy" in window.page.evaluate("document.documentElement.dataset"), name
+        assert window.violations() == [], name
+        assert window.sticks_out() == 0, name
+        window.shot(f"roomy-{name}")
+
+
 def test_what_axe_is_for_is_found(look: Opened, made: dict[str, str]) -> None:
     """The checks themselves find something where it is."""
     window = look().to("/")
