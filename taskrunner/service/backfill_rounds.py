@@ -11,8 +11,8 @@ from taskrunner.service.store import backfills as backfill_store
 
 log = get_logger()
 
-#: Between two looks, in seconds.
-NAP_S = 2.0
+#: Between two looks, in seconds; and where no backfill has anything left to be set going.
+NAP_S, IDLE_S = 2.0, 10.0
 
 
 class BackfillRounds:
@@ -26,7 +26,9 @@ class BackfillRounds:
         with self._service.store.read() as conn:
             found = backfill_store.to_go_on(conn)
         done = [self._go_on(row) for row in found]
-        return 0 if any(done) else NAP_S
+        if any(done):
+            return 0
+        return NAP_S if found else IDLE_S
 
     def _go_on(self, row: backfill_store.BackfillRow) -> bool:
         try:

@@ -15,6 +15,7 @@ from taskrunner.errors import InvalidRequest
 from taskrunner.model.states import INSTANCE_LIVE, InstanceStatus
 from taskrunner.service import backfill as planning
 from taskrunner.service.apply import SchedulingTransaction
+from taskrunner.service.backfill_rounds import IDLE_S, NAP_S
 from taskrunner.service.backfills import new_backfill_id
 from taskrunner.service.cleaner import ROUND_S
 from taskrunner.service.engine import Service
@@ -374,6 +375,14 @@ def test_of_a_backfill_with_a_limit_the_next_period_begins_when_one_has_ended(
         v1.world.settle()
     assert seen == expected
     assert v1.got(f"/backfills/{key}")["state"] == "FINISHED"
+
+
+def test_a_service_without_such_backfills_seldom_looks_for_them(v1: V1) -> None:
+    begun(v1)
+    assert v1.world.service.backfill_rounds.step(v1.world.now) == IDLE_S
+    v1.world.reset()
+    limited(v1, limit=1)
+    assert v1.world.service.backfill_rounds.step(v1.world.now) == NAP_S
 
 
 def test_a_limit_is_of_periods_and_failed_ones_make_room_too(v1: V1) -> None:
