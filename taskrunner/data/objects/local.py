@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from taskrunner.data.claims import Claim
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.local_marks import not_superseded
 from taskrunner.data.objects.location import Location, unusable
-from taskrunner.data.objects.write_back import WriteBack
+from taskrunner.data.objects.write_behind import WriteBehind
 from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
 from taskrunner.host.local_files import ANYWHERE, LocalFiles
 
@@ -54,23 +54,28 @@ _ERROR_IDS = {
 }
 
 
-class _Stream:
+class _Reader:
     """A file whose failures are told as the object's."""
 
     def __init__(self, file: BinaryIO, uri: str) -> None:
         self._file = file
         self._uri = uri
-        self._written = WriteBack(file.fileno()).written
 
     def read(self, size: int = -1, /) -> bytes:
         with _problems(self._uri, "read"):
             return self._file.read(size)
 
+
+class _Writer:
+    """The same of one that is written."""
+
+    def __init__(self, file: WriteBehind, uri: str) -> None:
+        self._file = file
+        self._uri = uri
+
     def write(self, data: bytes, /) -> int:
         with _problems(self._uri, "write"):
-            count = self._file.write(data)
-        self._written(count)
-        return count
+            return self._file.write(data)
 
 
 class FileBackend:
@@ -111,7 +116,7 @@ class FileBackend:
         with _problems(location.uri, "read"):
             file = os.fdopen(self._local.open(path), "rb")
         with file:
-            yield _Stream(file, location.uri)
+            yield _Reader(file, location.uri)
 
     def read_range(self, location: Location, start: int, size: int) -> bytes:
         """Some bytes of a file."""
@@ -139,8 +144,10 @@ class FileBackend:
                         location.uri, "there are objects below it, and a folder of that name"
                     )
                 file = _unfinished(folder, hidden, nameless=self._nameless)
-            with file:
-                yield _Stream(file, location.uri)
+            with file, closing(WriteBehind(file)) as behind:
+                yield _Writer(behind, location.uri)
+                with _problems(location.uri, "write"):
+                    behind.finish()
                 with (
                     _problems(location.uri, "write"),
                     self._local.rights(),
