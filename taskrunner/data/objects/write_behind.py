@@ -1,4 +1,4 @@
-"""Writing a large file by another thread, while whoever makes its bytes makes more of them."""
+"""Writing a file by another thread, while whoever has its bytes gets more of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from taskrunner.data.objects.write_back import WriteBack
 
-#: A smaller file is not worth a thread.
-_SMALL = 8 << 20
+#: Smaller pieces, as rows come in, take longer by a thread than without: to hand one over costs as
+#: much as to write 100 KiB.
+_LARGE = 1 << 19
 #: What may wait to be written; a single piece may be larger.
 _MOST_WAITING = 4 << 20
 
@@ -21,31 +22,32 @@ class WriteBehind:
     """
 
     def __init__(
-        self, file: BinaryIO, *, small: int = _SMALL, most_waiting: int = _MOST_WAITING
+        self, file: BinaryIO, *, large: int = _LARGE, most_waiting: int = _MOST_WAITING
     ) -> None:
+        """`large`: the least that a piece has for the other thread to write it."""
         self._file = file
-        self._small = small
+        self._large = large
         self._most_waiting = most_waiting
         self._written = WriteBack(file.fileno()).written
-        self._size = 0
         self._thread: ThreadPoolExecutor | None = None
         self._waiting: deque[tuple[Future[None], int]] = deque()
         self._waiting_size = 0
 
     def write(self, data: bytes, /) -> int:
         """Add bytes; raises OSError."""
-        data = bytes(data)  # what may change, such as a bytearray, is copied
-        self._size += len(data)
-        if self._size < self._small:
+        size = len(data)
+        if size < self._large:
+            self.finish()
             self._put(data)
-            return len(data)
+            return size
+        data = bytes(data)  # what may change, such as a bytearray, is copied
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="write-behind")
-        while self._waiting and self._waiting_size + len(data) > self._most_waiting:
+        while self._waiting and self._waiting_size + size > self._most_waiting:
             self._wait()
-        self._waiting.append((self._thread.submit(self._put, data), len(data)))
-        self._waiting_size += len(data)
-        return len(data)
+        self._waiting.append((self._thread.submit(self._put, data), size))
+        self._waiting_size += size
+        return size
 
     def finish(self) -> None:
         """Wait until all is written; raises OSError."""

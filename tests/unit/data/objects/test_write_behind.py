@@ -28,32 +28,45 @@ def content(file: BinaryIO) -> bytes:
 
 @given(
     sizes=st.lists(st.integers(0, 300), max_size=12),
-    small=st.sampled_from([1, 200, 10_000]),
+    large=st.sampled_from([1, 150, 10_000]),
     most_waiting=st.sampled_from([1, 300]),
 )
 def test_all_of_it_is_there_in_order(
-    sizes: list[int], small: int, most_waiting: int, tmp_path_factory: pytest.TempPathFactory
+    sizes: list[int],
+    large: int,
+    most_waiting: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     pieces = [os.urandom(size) for size in sizes]
     path = tmp_path_factory.getbasetemp() / "in-order"
     with (
         path.open("wb") as file,
-        closing(WriteBehind(file, small=small, most_waiting=most_waiting)) as behind,
+        closing(WriteBehind(file, large=large, most_waiting=most_waiting)) as behind,
     ):
         assert [behind.write(piece) for piece in pieces] == sizes
         behind.finish()
     assert path.read_bytes() == b"".join(pieces)
 
 
-def test_a_small_file_takes_no_thread(file: BinaryIO) -> None:
-    with closing(WriteBehind(file, small=100)) as behind:
+def test_only_large_pieces_take_a_thread(file: BinaryIO) -> None:
+    with closing(WriteBehind(file, large=100)) as behind:
         behind.write(b"x" * 99)
         assert not writers()
-        behind.write(b"y")
+        behind.write(b"y" * 100)
         assert writers()
+        behind.write(b"z")
         behind.finish()
     assert not writers()
-    assert content(file) == b"x" * 99 + b"y"
+    assert content(file) == b"x" * 99 + b"y" * 100 + b"z"
+
+
+def test_what_is_changed_afterwards_is_written_as_it_was(file: BinaryIO) -> None:
+    piece = bytearray(b"before")
+    with closing(WriteBehind(file, large=1)) as behind:
+        behind.write(cast("bytes", piece))
+        piece[:] = b"behind"
+        behind.finish()
+    assert content(file) == b"before"
 
 
 class Full:
@@ -72,7 +85,7 @@ class Full:
 
 def test_what_could_not_be_written_is_raised_by_a_later_call() -> None:
     full = Full()
-    with closing(WriteBehind(cast("BinaryIO", full), small=1, most_waiting=10)) as behind:
+    with closing(WriteBehind(cast("BinaryIO", full), large=1, most_waiting=10)) as behind:
         behind.write(b"x" * 9)
         full.go.set()
         with pytest.raises(OSError, match="No space left"):
@@ -82,7 +95,7 @@ def test_what_could_not_be_written_is_raised_by_a_later_call() -> None:
 def test_and_by_the_end_at_the_latest() -> None:
     full = Full()
     full.go.set()
-    with closing(WriteBehind(cast("BinaryIO", full), small=1)) as behind:
+    with closing(WriteBehind(cast("BinaryIO", full), large=1)) as behind:
         behind.write(b"x")
         with pytest.raises(OSError, match="No space left"):
             behind.finish()
