@@ -18,7 +18,7 @@ from typing import Any
 
 from taskrunner.agent.ipc import frames
 from taskrunner.agent.logs.gzipping import Gzip
-from taskrunner.data.objects.base import ObjectStore
+from taskrunner.data.objects.base import ObjectStore, Tagged
 from taskrunner.data.objects.digest import Digest
 from taskrunner.data.objects.sent import verify
 from taskrunner.errors import ErrorId, TaskError
@@ -67,7 +67,8 @@ class Uploader:
                 _compress(pieces(path, start, end), target.write, sent, self._compressing)
                 # A gap is written down before it is made: unchanged, nothing was read out of it.
                 _check_unchanged(before, gap_of(path).within(start, end))
-            verify(self._store, uri, sent)
+            told = target.etag if isinstance(target, Tagged) else ""
+            verify(self._store, uri, sent, told)
             return True
         return False
 

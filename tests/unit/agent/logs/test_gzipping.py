@@ -27,7 +27,9 @@ def _zipped(executor: Executor, *pieces: bytes) -> bytes:
     return target.getvalue()
 
 
-@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 7 * BLOCK + 13])
+@pytest.mark.parametrize(
+    "size", [0, 1, 64 << 10, (64 << 10) + 1, BLOCK - 1, BLOCK, BLOCK + 1, 7 * BLOCK + 13]
+)
 def test_what_comes_out_is_what_went_in(executor: Executor, size: int) -> None:
     data = random.Random(size).randbytes(size // 2) + b"text\n" * (size - size // 2)
     data = data[:size]

@@ -56,6 +56,15 @@ def test_an_etag_that_is_ours_is_enough(tmp_path: Path) -> None:
     assert store.reads == 0
 
 
+def test_what_the_store_made_of_it_as_it_took_it_is_enough(tmp_path: Path) -> None:
+    sent = _sent(b"abc")
+    nothing_there = Store(tmp_path, etag=None)
+    verify(nothing_there, "s3://b/k", sent, sent.etag)
+    for told in ("", "0" * 32, _sent(b"abd").etag):
+        with pytest.raises(TaskError, match="nothing there, 3 bytes sent"):
+            verify(nothing_there, "s3://b/k", sent, told)
+
+
 @pytest.mark.parametrize("etag", [None, "0" * 32])
 def test_without_one_the_object_is_read_back(tmp_path: Path, etag: str | None) -> None:
     store = Store(tmp_path, etag=etag)
