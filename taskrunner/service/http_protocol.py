@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from taskrunner.service.connections import Connections
@@ -20,6 +19,10 @@ from taskrunner.service.connections import Connections
 CONNECTION = "taskrunner.connection"
 #: What may wait behind a request that is being answered: clients of this API do not pipeline.
 _MOST_AHEAD = 64 * 1024
+_MOST_WAITING = 16
+_VERSIONS = frozenset({"1.0", "1.1"})
+#: The parser knows no bound for the line and the headers of a request.
+_LONGEST_HEAD = 64 * 1024
 _LINGER_S = 2.0
 
 
@@ -72,7 +75,7 @@ class _HeldTransport:
         self._transport.close()
 
 
-class EdgeProtocol(H11Protocol):
+class EdgeProtocol(HttpToolsProtocol):
     """A connection with a place among `Connections`, and with deadlines."""
 
     def __init__(
@@ -92,6 +95,12 @@ class EdgeProtocol(H11Protocol):
         self._waiting_for_headers: asyncio.TimerHandle | None = None
         self._waiting_for_reader: asyncio.TimerHandle | None = None
         self._closed = False
+        #: Whether the line and the headers of a request have begun and not ended; the first one's
+        #: begin with the connection. And the same of its body.
+        self._in_head, self._in_body = True, False
+        self._head_size = 0
+        #: Bytes that have come behind a request that is whole, and is being answered.
+        self.ahead = 0
         #: What makes the connection, until it is made.
         self.opening: asyncio.Task[None] | None = None
         self.is_made = False
@@ -152,11 +161,41 @@ class EdgeProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Have headers that were begun end in time."""
-        super().data_received(data)
-        self._look()
-        waiting_behind = self.conn.their_state is h11.DONE and self.conn.our_state is not h11.DONE
-        if waiting_behind and len(self.conn.trailing_data[0]) > _MOST_AHEAD:
+        if self._at_work and not self._in_body:
+            self.ahead += len(data)
+        self._head_size += len(data)
+        if self.ahead > _MOST_AHEAD:
             self.close_now()
+            return
+        super().data_received(data)
+        if self._in_head and self._head_size > _LONGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+        if self.cycle is not None and self.parser is not None and self.parser.should_upgrade():
+            # Nothing that follows would be read: the parser takes it for another protocol.
+            self.cycle.keep_alive = False
+        self._look()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head, self._head_size = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Its head has come. What is raised here is answered with 400."""
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise ValueError("wanted HTTP/1.1 or HTTP/1.0")
+        if not self.url.startswith(b"/"):
+            raise ValueError("wanted a path: we are nobody's proxy")
+        self._in_head, self._in_body = False, True
+        if len(self.pipeline) < _MOST_WAITING:
+            super().on_headers_complete()
+        else:
+            self.close_now()
+
+    def on_message_complete(self) -> None:
+        """All of it has."""
+        self._in_body = False
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The connection is idle again."""
@@ -164,12 +203,15 @@ class EdgeProtocol(H11Protocol):
         if self._closed:
             return
         self._places.idle(self, self._origin)
-        self._look()
+        if not self._at_work:
+            self.ahead = 0
         if self.transport.is_closing():
             self._limit_reader()
-        elif self.conn.their_state is h11.SEND_BODY:
+        elif self._in_body and not self._at_work:
             # Answered amid a body: who sends it is to see that, but not to go on for ever.
             self.loop.call_later(_LINGER_S, self.close_now)
+        if self._in_head:
+            self._await_headers()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, and do not wait long until that is read."""
@@ -193,15 +235,25 @@ class EdgeProtocol(H11Protocol):
 
     # -- deadlines --------------------------------------------------------------------------------
 
+    @property
+    def _at_work(self) -> bool:
+        """Whether a request is being answered, or waits for that."""
+        return self.cycle is not None and not (self.cycle.response_complete and not self.pipeline)
+
     def _look(self) -> None:
-        """Wait for headers where they have been begun, no more where they are complete."""
-        if self.conn.their_state is not h11.IDLE:
-            self._headers_came()
-        elif self.conn.trailing_data[0] and self._waiting_for_headers is None:
+        """Wait for headers where anything has come of them, no more where they are complete.
+
+        Blank lines before them are of them too: they end the time that a connection may be idle.
+        """
+        if self._in_head or not self._at_work:
             self._await_headers()
+        else:
+            self._headers_came()
 
     def _await_headers(self) -> None:
-        self._waiting_for_headers = self.loop.call_later(self._patience.headers_s, self.close_now)
+        if self._waiting_for_headers is None and not self._closed:
+            wait_s = self._patience.headers_s
+            self._waiting_for_headers = self.loop.call_later(wait_s, self.close_now)
 
     def _headers_came(self) -> None:
         if self._waiting_for_headers is not None:

@@ -133,6 +133,7 @@ def _of_http(s: Served) -> Iterator[Row]:
     yield "chunks of 2 MB", _chunked(s.create(), b"10000\r\n" + b"x" * 65536 + b"\r\n", 32)
     for data in _FOREIGN:
         yield f"not HTTP: {data[:30]!r}", Raw(other=data, cut=True)
+    yield "a body that stops", s.create().having(b"content-length: 100000")
     for part in (3, 18, 60, -30, -1):
         yield f"cut after {part}", Raw(other=s.create().data()[:part], cut=True)
 

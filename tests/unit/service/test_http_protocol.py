@@ -176,9 +176,88 @@ def test_what_waits_behind_a_request_is_bounded() -> None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         connection = running.watched
-        assert connection.transport.is_closing() or (
-            len(connection.conn.trailing_data[0]) <= 64 * 1024
-        )
+        assert connection.transport.is_closing() or connection.ahead <= 64 * 1024
+
+
+def test_requests_that_wait_behind_one_are_few() -> None:
+    with edge() as running, running.connect((REQUEST % b"watched") * 100) as sock:
+        assert is_closed(sock)
+
+
+def test_requests_that_come_together_are_answered_in_turn() -> None:
+    together = (REQUEST % b"who") + (REQUEST % b"ok")
+    with edge() as running, running.connect(together) as sock:
+        read(sock, b"\r\n\r\n127.0.0.1 http")
+        sock.sendall(REQUEST % b"who")
+        read(sock, b"\r\n\r\n127.0.0.1 http")
+
+
+@pytest.mark.parametrize("sent", [b"x: y\r\n", b"x"])
+def test_a_head_without_an_end_is_refused(sent: bytes) -> None:
+    head = b"GET /ok HTTP/1.1\r\nhost: x\r\nx-long: "
+    with edge() as running, running.connect(head + sent) as sock:
+        got = b""
+        with suppress(ConnectionError):
+            for _ in range(64):
+                sock.sendall(sent * (65536 // len(sent)))
+            while part := sock.recv(4096):
+                got += part
+        assert got == b"" or got.startswith(b"HTTP/1.1 400 ")
+        assert is_closed(sock)
+
+
+def test_blank_lines_do_not_keep_a_connection() -> None:
+    with edge(patience=SHORT) as running, running.connect(REQUEST % b"ok") as sock:
+        read(sock, b"\r\n\r\nok")
+        sock.sendall(b"\r\n")
+        assert is_closed(sock)
+
+
+def test_another_protocol_is_not_begun() -> None:
+    """Java's client offers HTTP/2 so, with each first request of a connection."""
+    head = b"POST /body HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n"
+    with edge() as running, running.connect(head + b"content-length: 2\r\n\r\n{}") as sock:
+        read(sock, b"connection: close\r\n\r\nok")
+        assert is_closed(sock)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"content-length: 2\r\ntransfer-encoding: chunked\r\n",
+        b"content-length: 2\r\ncontent-length: 3\r\n",
+        b"content-length: +2\r\n",
+        b"transfer-encoding: chunked, identity\r\n",
+        b"content-length : 2\r\n",
+        b"a: b\r\n folded\r\n",
+        b"a: b\rc: d\r\n",
+        b"a: \x00\r\n",
+    ],
+)
+def test_what_two_sides_may_read_apart_is_refused(headers: bytes) -> None:
+    head = b"POST /body HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n{}"
+    with edge() as running, running.connect(head) as sock:
+        read(sock, b" 400 ")
+        assert is_closed(sock)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /ok",
+        b"GET /ok HTTP/0.9",
+        b"GET /ok HTTP/2.0",
+        b"GET http://evil.example/ok HTTP/1.1",
+        b"GET ok HTTP/1.1",
+        b"CONNECT evil.example:443 HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+        b"GET /\xff HTTP/1.1",
+    ],
+)
+def test_only_a_path_by_http_1_is_answered(line: bytes) -> None:
+    with edge() as running, running.connect(line + b"\r\nhost: x\r\n\r\n") as sock:
+        read(sock, b" 400 ")
+        assert is_closed(sock)
 
 
 def ended_or_paused(connection: EdgeProtocol) -> bool:
