@@ -22,6 +22,7 @@ from tests.chaos.scale import Chaos, is_full
 from tests.chaos.service_load import Load, load
 from tests.chaos.storm import Service
 from tests.chaos.test_service_kills import CLIENTS, PATIENT, serving
+from tests.integration.agent_harness import wait_for
 from tests.server_process import Account, temporary_folder
 
 pytestmark = pytest.mark.xdist_group("chaos-failing-disk")
@@ -71,13 +72,19 @@ class Scene:
         self.heal()
 
     def heal(self) -> None:
-        """The disk is well: who has ended is started again, and all goes on."""
+        """The disk is well: who has ended, or is about to, is started again, and all goes on."""
         self.revive()
-        if self.service.has_ended():
-            self.restarts += 1
-            self.service.start()
-            self.busy.url = self.service.url
-        self.busy.more_answers(_ANSWERS)
+        goal = self.busy.answered.total + _ANSWERS
+
+        def goes_on() -> bool:
+            if self.service.has_ended():
+                self.restarts += 1
+                self.service.start()
+                self.busy.url = self.service.url
+            return bool(self.busy.wrong) or self.busy.answered.total >= goal
+
+        wait_for("answers", goes_on, 120)
+        assert not self.busy.wrong, self.busy.wrong
         assert self.lost() == []
 
     def lost(self) -> list[str]:

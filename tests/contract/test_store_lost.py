@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from taskrunner.service.store.file_guard import FileGuard
 from taskrunner.service.store.tables import pauses
 from taskrunner.testing.service import TEST_KEY
 from tests.contract.stores import OPENING
+from tests.integration.agent_harness import wait_for
 
 CREATE = Opening(create=True, store_key=TEST_KEY)
 RESTORED = Opening(restored=True, store_key=TEST_KEY)
@@ -590,6 +592,31 @@ def administer(database: str, *statements: str) -> None:
     with psycopg.connect(other, autocommit=True) as conn:
         for statement in statements:
             conn.execute(statement.encode())
+
+
+def test_nobody_writes_behind_a_flush_that_has_failed(store: Store) -> None:
+    """Not even who waited for a turn meanwhile: a second try may succeed, and lose the first."""
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    turn = store._writing
+    assert turn is not None
+
+    def while_another_waits(pool: ThreadPoolExecutor) -> Iterator[Future[None]]:
+        with store.write():
+            yield pool.submit(add, store, "r3")
+            wait_for("another writer", lambda: turn.waiting == 1)
+            raise failed
+
+    with capture_logs() as log, ThreadPoolExecutor(1) as pool:
+        writing = while_another_waits(pool)
+        other = next(writing)
+        for one in (lambda: next(writing), other.result):
+            with pytest.raises(StoreLost, match="disk I/O error"):
+                one()
+    assert [line["event"] for line in log] == [
+        "the store failed; further failures like it are counted"
+    ]
+    assert store.trouble is StoreTrouble.LOST
 
 
 @pytest.mark.external_service

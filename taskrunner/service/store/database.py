@@ -89,6 +89,7 @@ class Store:
         with (
             self._timed("read"),
             self._failures(),
+            self._usable(),
             self._readers.one() as connection,
             connection.begin(),
         ):
@@ -106,6 +107,7 @@ class Store:
             self._timed("write"),
             self._failures(),
             self._turn(),
+            self._usable(),
             self._scrubbing() if scrub else self._writers.one() as connection,
             self._backend.change(connection),
         ):
@@ -157,12 +159,12 @@ class Store:
 
         Raises StoreError when that cannot be seen, StoreLost when it is not.
         """
-        with self._failures(), self._turn():
+        with self._failures(), self._turn(), self._usable():
             self._backend.look()
 
     def scrub(self) -> None:
         """See that what was written over is not left beside the database, as far as can be."""
-        with self._failures(), self._turn():
+        with self._failures(), self._turn(), self._usable():
             self._backend.scrub()
 
     @contextmanager
@@ -176,17 +178,27 @@ class Store:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Name what fails, have it logged once, and let nobody use a store that is lost."""
+        """Have what fails logged once."""
+        try:
+            yield
+        except StoreError as error:
+            self._troubles.failed(error)
+            raise
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Name what fails, and let nobody use a store that is lost.
+
+        Within a writer's turn: whoever comes next must not write after a flush that has failed.
+        """
         if self._lost is not None:
             raise self._lost
         try:
             with self._translated():
                 self._backend.check()
                 yield
-        except StoreError as error:
-            if isinstance(error, StoreLost):
-                self._lost = error
-            self._troubles.failed(error)
+        except StoreLost as error:
+            self._lost = error
             raise
 
     @contextmanager
