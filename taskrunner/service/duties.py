@@ -19,7 +19,7 @@ from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
 
 log = get_logger()
 
-#: How often resources and alarms are looked at, in seconds.
+#: How often resources are looked at that are needed or run, in seconds.
 SHORT_NAP_S = 0.25
 #: How often the store is looked at, whether it is still the same one, in seconds.
 STORE_NAP_S = 1.0
@@ -50,6 +50,9 @@ class Duties:
     go_on_with_backfills: Callable[[datetime], float] | None = None
     #: Seals secrets by the newest key; how long nothing is to be done, in seconds.
     seal_anew: Callable[[datetime], float] | None = None
+    #: How often it is looked whether there are resources or alarms, in seconds: more often only
+    #: where a look costs nothing.
+    look_s: float = SHORT_NAP_S
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -81,8 +84,8 @@ class Duties:
         """Each duty's step; it returns how long nothing is to be done, in seconds."""
         steps: dict[str, Callable[[datetime], float]] = {
             "scheduler": self._schedule,
-            "resources": lambda now: 0 if self.resources.reconcile(now) else SHORT_NAP_S,
-            "alarms": lambda now: 0 if self.alarms.run_once(now) else SHORT_NAP_S,
+            "resources": self._reconcile,
+            "alarms": lambda now: 0 if self.alarms.run_once(now) else self.look_s,
             "store": self._look_at_store,
         }
         if self.checks is not None:
@@ -96,6 +99,11 @@ class Duties:
         if self.seal_anew is not None:
             steps["encryption"] = self.seal_anew
         return steps
+
+    def _reconcile(self, now: datetime) -> float:
+        if self.resources.reconcile(now):
+            return 0
+        return SHORT_NAP_S if self.resources.any_live else self.look_s
 
     def _look_at_store(self, _now: datetime) -> float:
         self.look_at_store()

@@ -25,7 +25,7 @@ from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.checks import Check, checks_of
 from taskrunner.service.cleaner import Cleaner
 from taskrunner.service.definitions import DefinitionCache, Load, LoadedDefinition
-from taskrunner.service.duties import Duties
+from taskrunner.service.duties import SHORT_NAP_S, Duties
 from taskrunner.service.listener import Listener
 from taskrunner.service.objects import Objects
 from taskrunner.service.pipeline_fields import Described, pipeline_fields
@@ -36,7 +36,7 @@ from taskrunner.service.resources.manager import ResourceManager
 from taskrunner.service.resources.placing import look_at_places
 from taskrunner.service.roster import Roster
 from taskrunner.service.runner_operations import BusyQueues, RunnerOperations
-from taskrunner.service.scheduler import Scheduler
+from taskrunner.service.scheduler import LONGEST_NAP_S, Scheduler
 from taskrunner.service.set_status import set_status
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.stopping import Stopping
@@ -111,6 +111,7 @@ class Service(RunnerOperations):
             save_runners=self.roster.step,
             go_on_with_backfills=self.backfill_rounds.step,
             seal_anew=Reencryption(self.store).step,
+            look_s=SHORT_NAP_S if self.store.is_sqlite else LONGEST_NAP_S,
         )
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from taskrunner.logs import get_logger
 from taskrunner.service.store import resealing
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.keyring import remove_retired
+from taskrunner.service.unchanged import Unchanged
 
 log = get_logger()
 
@@ -30,14 +31,20 @@ class Reencryption:
         self._done_for: str | None = None
         self._sealed = 0
         self._searched_at: datetime | None = None
+        self._unchanged = Unchanged(store)
 
     def step(self, now: datetime) -> float:
         """Do a little; returns how long nothing is to be done, in seconds. Raises StoreError."""
+        look = self._unchanged.look(now)
+        if not look.is_needed:
+            return LOOK_S
         with self._store.read() as conn:
             self._store.keyring.refresh(conn)
         current = self._store.keyring.current
         if current == self._done_for:
             self._forget_retired(now)
+            if not self._store.keyring.retired():
+                self._unchanged.found_nothing(look, until=None)
             return LOOK_S
         if self.batch():
             return PAUSE_S

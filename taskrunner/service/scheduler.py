@@ -21,6 +21,7 @@ from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import ScheduleRow
 from taskrunner.service.traces import INSTANCES
+from taskrunner.service.unchanged import Unchanged
 from taskrunner.service.wakeups import WorkReady
 from taskrunner.tracing import Kind
 
@@ -40,15 +41,24 @@ class Scheduler:
     load: Load
     work_ready: WorkReady
     meters: Meters = field(default_factory=Meters)
+    unchanged: Unchanged = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unchanged", Unchanged(self.store))
 
     def tick(self, now: datetime) -> bool:
         """Make due instances and decide about due ones; whether anything was done."""
+        look = self.unchanged.look(now)
+        if not look.is_needed:
+            return False
         with self.store.read() as conn:
             # Mostly there is nothing: looking must not wait in line with the writers.
-            schedules = pipeline_store.any_due_schedule(conn, now)
-            instances = due_store.any_due(conn, now)
-        found, made = self._make_instances(now) if schedules else (False, 0)
-        decided = self._decide(now) if instances or found else 0
+            schedule, instance = _next_due(conn)
+        if not (_is_due(schedule, now) or _is_due(instance, now)):
+            self.unchanged.found_nothing(look, until=_earlier(schedule, instance))
+            return False
+        found, made = self._make_instances(now) if _is_due(schedule, now) else (False, 0)
+        decided = self._decide(now) if _is_due(instance, now) or found else 0
         done, left = found or bool(decided), made - decided
         # All that was made, before more is: else their definitions would have made room for those
         # of the next ones, and be loaded a second time.
@@ -59,20 +69,16 @@ class Scheduler:
 
     def is_soon_due(self, conn: Connection, now: datetime) -> bool:
         """Whether anything may be due before the next look that nobody asks for."""
-        due = self._next_due(conn)
-        return due is not None and due <= now + timedelta(seconds=LONGEST_NAP_S)
+        return _is_due(_earlier(*_next_due(conn)), now + timedelta(seconds=LONGEST_NAP_S))
 
     def idle_s(self, now: datetime) -> float:
         """How long nothing will be due, in seconds, as far as the store knows now."""
-        with self.store.read() as conn:
-            due = self._next_due(conn)
+        look = self.unchanged.look(now)
+        due = look.until
+        if look.is_needed:
+            with self.store.read() as conn:
+                due = _earlier(*_next_due(conn))
         return LONGEST_NAP_S if due is None else (due - now).total_seconds()
-
-    @staticmethod
-    def _next_due(conn: Connection) -> datetime | None:
-        """The earliest moment of an instance that is to be looked at, or of a period."""
-        moments = (due_store.next_due(conn), pipeline_store.next_due_schedule(conn))
-        return min((moment for moment in moments if moment is not None), default=None)
 
     def _make_instances(self, now: datetime) -> tuple[bool, int]:
         """Whether any schedule was due that nobody else has claimed, and how many were made."""
@@ -122,3 +128,16 @@ class Scheduler:
         self.work_ready.announce(transaction.ready)
         transaction.committed(self.meters)
         return len(rows)
+
+
+def _next_due(conn: Connection) -> tuple[datetime | None, datetime | None]:
+    """When the next period of a schedule is to be made, and an instance to be looked at."""
+    return pipeline_store.next_due_schedule(conn), due_store.next_due(conn)
+
+
+def _is_due(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now
+
+
+def _earlier(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)

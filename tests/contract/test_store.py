@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -550,3 +552,22 @@ def test_an_alarm_with_the_same_id_is_the_same_alarm(store: Store) -> None:
         assert alarms.load_alarms(conn, "df-1") == [replace(row, tries=1)]
         assert len(alarms.due_alarms(conn, NOW, 5)) == 1
         assert alarms.due_alarms(conn, NOW - MINUTE, 5) == []
+
+
+def test_a_file_tells_of_every_commit_whoever_made_it(store: Store, database_url: str) -> None:
+    if not store.is_sqlite:
+        assert store.mark() is None  # no server does, and nobody is to believe so
+        return
+    before = store.mark()
+    with store.read() as conn:
+        pipelines.list_pipelines(conn, None, None, 1)
+    assert store.mark() == before
+    with store.write() as conn:
+        conn.execute(sa.text("UPDATE store_identity SET changes = changes"))
+    own = store.mark()
+    assert own != before
+    with closing(sqlite3.connect(str(sa.make_url(database_url).database))) as other:
+        other.execute("UPDATE store_identity SET changes = changes + 1")
+        assert store.mark() == own
+        other.commit()
+    assert store.mark() not in {before, own}

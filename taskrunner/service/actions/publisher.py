@@ -13,6 +13,7 @@ from taskrunner.service.meters import Meters
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.rows import AlarmRow
+from taskrunner.service.unchanged import Unchanged
 
 log = get_logger()
 
@@ -138,12 +139,21 @@ class AlarmLoop:
     store: Store
     publisher: Publisher
     meters: Meters = field(default_factory=Meters)
+    unchanged: Unchanged = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "unchanged", Unchanged(self.store))
 
     def run_once(self, now: datetime) -> bool:
         """Publish what is due; whether there was anything."""
+        look = self.unchanged.look(now)
+        if not look.is_needed:
+            return False
         with self.store.read() as conn:
-            if not alarm_store.due_alarms(conn, now, limit=1):
-                return False
+            due_at = alarm_store.next_due(conn)
+        if due_at is None or due_at > now:
+            self.unchanged.found_nothing(look, until=due_at)
+            return False
         with self.store.write() as conn:
             due = alarm_store.due_alarms(conn, now, limit=AT_ONCE)
             for alarm in due:

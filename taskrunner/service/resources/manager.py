@@ -43,6 +43,7 @@ from taskrunner.service.store import resources as resource_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.places import pipelines_by_id, with_work
 from taskrunner.service.store.rows import PipelineRow
+from taskrunner.service.unchanged import Unchanged
 from taskrunner.service.views import NOT_FOLLOWED
 from taskrunner.service.wakeups import WorkReady
 
@@ -67,18 +68,30 @@ class ResourceManager:
     #: None: the provider launches every resource.
     rules: Rules | None = None
     work_ready: WorkReady = field(default_factory=WorkReady)
+    #: Whether the last look found any resource that is needed or runs.
+    any_live: bool = field(default=False, init=False)
+    unchanged: Unchanged = field(init=False)
     _started: bool = field(default=False, init=False)
     #: When a launch that failed is tried again; after a restart it is tried at once.
     _later: dict[tuple[str, str], datetime] = field(default_factory=dict, init=False)
 
+    def __post_init__(self) -> None:
+        self.unchanged = Unchanged(self.store)
+
     def reconcile(self, now: datetime) -> bool:
         """One round over the live resources; whether any instance was changed."""
         self.provider.look_after(now)
+        look = self.unchanged.look(now)
+        if not look.is_needed:
+            return False
         with self.store.read() as conn:
             rows = resource_store.resources_in(conn, _LIVE)
             unsure = sorted({row.pipeline_id for row in rows if self._needs_pipeline(row)})
             found = [pipelines_by_id(conn, some) for some in in_portions(unsure)]
             late = self._with_late_users(conn, rows)
+        self.any_live = bool(rows)
+        if not rows:
+            self.unchanged.found_nothing(look, until=None)
         known = {key: row for some in found for key, row in some.items()}
         changed = [self._step(row, now, self._place(row, known), known) for row in rows]
         changed += [self._take_along(row, now) for row in late]

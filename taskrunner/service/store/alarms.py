@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.states import AlarmStatus
 from taskrunner.secret import is_secret
 from taskrunner.service.store.keyring import Keyring, keyring_of
+from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import fetch, insert_missing, is_row, key_of
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.service.store.tables import alarms, instances
@@ -96,7 +97,19 @@ def due_alarms(conn: Connection, now: datetime, limit: int) -> list[AlarmRow]:
     return [opened(conn, row) for row in found]
 
 
+def next_due(conn: Connection) -> datetime | None:
+    """The earliest moment at which an alarm is to be published."""
+    moment: datetime | None = _NEXT_DUE.scalar(conn, {})
+    return moment
+
+
 # Built once: asked some times a second, mostly for nothing.
+_NEXT_DUE = Prepared(
+    sa.select(alarms.c.next_at)
+    .where(alarms.c.status == AlarmStatus.PENDING, alarms.c.next_at.is_not(None))
+    .order_by(alarms.c.next_at)
+    .limit(1)
+)
 _DUE = (
     sa.select(alarms)
     .where(alarms.c.status == AlarmStatus.PENDING, alarms.c.next_at <= sa.bindparam("at"))

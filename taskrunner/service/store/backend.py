@@ -55,6 +55,10 @@ class Backend(Protocol):
         """A transaction that may write, committed at the end. Raises StoreLost, also after that."""
         ...
 
+    def mark(self) -> int | None:
+        """Another number once anything was committed; None: it cannot tell of all who may write."""
+        ...
+
     def look(self) -> None:
         """Whatever is too costly for `check`, once a second. Raises StoreLost."""
         ...

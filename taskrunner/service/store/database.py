@@ -154,6 +154,14 @@ class Store:
         finally:
             self._writing.release()
 
+    def mark(self) -> int | None:
+        """Another number once anything was committed, by whomever; None: it cannot be told.
+
+        Raises StoreError when the database is not usable.
+        """
+        with self._failures():
+            return self._backend.mark()
+
     def look(self) -> None:
         """See whether it is still the store that was opened; to be called about once a second.
 

@@ -150,6 +150,10 @@ class PostgresqlBackend:
         with connection.begin():
             yield
 
+    def mark(self) -> int | None:
+        """Others may write, and a place in the server's log is passed before it can be seen."""
+        return None
+
     def look(self) -> None:
         """The tables, too, are those that were there."""
         known = self._known

@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import STARTING, InstanceStatus
-from taskrunner.service.store.records import fetch, fetch_first
+from taskrunner.service.store.prepared import Prepared
+from taskrunner.service.store.records import fetch_first
 from taskrunner.service.store.tables import instances, pipelines
 
 #: A literal, as the partial index has it: no database knows what a parameter will be.
@@ -19,11 +20,13 @@ IS_RESOURCE = instances.c.category == sa.literal_column(f"'{Category.RESOURCE}'"
 
 def resources_in(conn: Connection, in_statuses: Iterable[InstanceStatus]) -> list[InstanceRow]:
     """The resources of every pipeline that have one of these statuses."""
-    return fetch(conn, InstanceRow, _RESOURCES_IN, {"statuses": list(in_statuses)})
+    return _RESOURCES_IN.rows(conn, InstanceRow, {"statuses": list(in_statuses)})
 
 
-_RESOURCES_IN = sa.select(instances).where(
-    IS_RESOURCE, instances.c.status.in_(sa.bindparam("statuses", expanding=True))
+_RESOURCES_IN = Prepared(
+    sa.select(instances).where(
+        IS_RESOURCE, instances.c.status.in_(sa.bindparam("statuses", expanding=True))
+    )
 )
 
 

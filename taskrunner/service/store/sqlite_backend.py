@@ -217,6 +217,11 @@ class SqliteBackend:
         """The files are where they were."""
         self._guard.check()
 
+    def mark(self) -> int | None:
+        """SQLite's own count of what every other connection, of whatever process, commits."""
+        version: int = self._keeper.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
     @contextmanager
     def change(self, connection: Connection) -> Iterator[None]:
         """Count each transaction that has changed anything, in the file and beside it."""

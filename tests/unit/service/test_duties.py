@@ -21,6 +21,8 @@ from taskrunner.service.wakeups import WorkReady
 class Quiet:
     """Every duty at once, with nothing to do."""
 
+    any_live = False
+
     def tick(self, _now: object) -> bool:
         return False
 

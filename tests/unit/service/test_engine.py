@@ -12,11 +12,15 @@ from taskrunner.errors import (
     PipelineNotFound,
     TaskNotFound,
 )
+from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.engine import Service
+from taskrunner.service.reencryption import Reencryption
 from taskrunner.service.settings import ServiceSettings
+from taskrunner.service.store import instances as instance_store
 from taskrunner.testing import FakeClock, ServiceInProcess
 from taskrunner.testing.service import as_definition
+from tests.statements import asked
 from tests.unit.service.worlds import ON_DEMAND, FakeProvider, T, ec2, ref, shell
 
 ELSE = Caller(account="111111111111", user="else")
@@ -194,6 +198,39 @@ def test_on_its_own_threads_the_service_does_the_same(tmp_path: Path) -> None:
     finally:
         service.stop()
     assert failures == []
+
+
+def test_who_finds_nothing_asks_the_store_nothing_until_something_changes(
+    world: ServiceInProcess,
+) -> None:
+    service = world.service
+    seal_anew = Reencryption(service.store)
+
+    def look() -> list[bool]:
+        seal_anew.step(world.now)
+        found = (service.resources.reconcile, service.alarms.run_once, service.scheduler.tick)
+        return [duty(world.now) for duty in found]
+
+    pipeline = world.put([ON_DEMAND, shell("A")])
+    look()
+    look()
+    with asked(service.store) as found:
+        assert look() == [False, False, False]
+        assert service.scheduler.idle_s(world.now) > 0
+    assert found.samples == {}
+    with service.store.write() as conn:
+        spec = InstanceSpec(
+            instance_id="@A_x",
+            component_id="A",
+            name="A",
+            type="ShellCommandActivity",
+            category=Category.ACTIVITY,
+            start=world.now,
+            end=world.now,
+            not_before=world.now,
+        )
+        instance_store.insert_instances(conn, pipeline, 1, [spec], world.now)
+    assert look() == [False, False, True]
 
 
 def test_the_fake_clock_passes_when_told() -> None:
