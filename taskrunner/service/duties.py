@@ -111,10 +111,7 @@ class Duties:
 
     def _schedule(self, _now: datetime) -> float:
         self.catch_up()
-        now = self.clock.now()
-        if self.scheduler.tick(now):
-            return 0
-        return min(LONGEST_NAP_S, max(0.01, self.scheduler.idle_s(now)))
+        return self.scheduler.step(self.clock.now())
 
     def stuck(self, longest_s: float) -> list[str]:
         """The duties that have not come to the end of a step for so long."""

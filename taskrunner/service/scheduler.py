@@ -30,6 +30,7 @@ BATCH = 100
 #: No nap is longer, in seconds: another process that changed something may have died before it
 #: decided what follows from that.
 LONGEST_NAP_S = 1.0
+SHORTEST_NAP_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,31 @@ class Scheduler:
     def __post_init__(self) -> None:
         object.__setattr__(self, "unchanged", Unchanged(self.store))
 
+    def step(self, now: datetime) -> float:
+        """Do what is due; how long nothing will be due then, in seconds. 0: there may be more."""
+        done, due = self._round(now)
+        if done:
+            return 0
+        left_s = LONGEST_NAP_S if due is None else (due - now).total_seconds()
+        # What another process has claimed is still due.
+        return min(LONGEST_NAP_S, max(SHORTEST_NAP_S, left_s))
+
     def tick(self, now: datetime) -> bool:
         """Make due instances and decide about due ones; whether anything was done."""
+        return self._round(now)[0]
+
+    def _round(self, now: datetime) -> tuple[bool, datetime | None]:
+        """Whether anything was done, and what was due next before that."""
         look = self.unchanged.look(now)
         if not look.is_needed:
-            return False
+            return False, look.until
         with self.store.read() as conn:
             # Mostly there is nothing: looking must not wait in line with the writers.
             schedule, instance = _next_due(conn)
-        if not (_is_due(schedule, now) or _is_due(instance, now)):
-            self.unchanged.found_nothing(look, until=_earlier(schedule, instance))
-            return False
+        due = _earlier(schedule, instance)
+        if not _is_due(due, now):
+            self.unchanged.found_nothing(look, until=due)
+            return False, due
         found, made = self._make_instances(now) if _is_due(schedule, now) else (False, 0)
         decided = self._decide(now) if _is_due(instance, now) or found else 0
         done, left = found or bool(decided), made - decided
@@ -65,20 +80,11 @@ class Scheduler:
         while decided and left > 0:
             decided = self._decide(now)
             left -= decided
-        return done
+        return done, due
 
     def is_soon_due(self, conn: Connection, now: datetime) -> bool:
         """Whether anything may be due before the next look that nobody asks for."""
         return _is_due(_earlier(*_next_due(conn)), now + timedelta(seconds=LONGEST_NAP_S))
-
-    def idle_s(self, now: datetime) -> float:
-        """How long nothing will be due, in seconds, as far as the store knows now."""
-        look = self.unchanged.look(now)
-        due = look.until
-        if look.is_needed:
-            with self.store.read() as conn:
-                due = _earlier(*_next_due(conn))
-        return LONGEST_NAP_S if due is None else (due - now).total_seconds()
 
     def _make_instances(self, now: datetime) -> tuple[bool, int]:
         """Whether any schedule was due that nobody else has claimed, and how many were made."""

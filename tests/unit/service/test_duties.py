@@ -23,10 +23,7 @@ class Quiet:
 
     any_live = False
 
-    def tick(self, _now: object) -> bool:
-        return False
-
-    def idle_s(self, _now: object) -> float:
+    def step(self, _now: object) -> float:
         return 60.0
 
     def reconcile(self, _now: object) -> bool:
@@ -102,10 +99,10 @@ def test_a_clock_that_was_set_is_noted_before_anything_is_decided() -> None:
     decided = threading.Event()
 
     class Deciding(Quiet):
-        def tick(self, _now: object) -> bool:
-            calls.append("tick")
+        def step(self, _now: object) -> float:
+            calls.append("step")
             decided.set()
-            return False
+            return 60.0
 
     running = duties(Line(lambda: None), lambda *_failure: None)
     running.scheduler = cast(Scheduler, Deciding())
@@ -113,7 +110,7 @@ def test_a_clock_that_was_set_is_noted_before_anything_is_decided() -> None:
     running.start()
     assert decided.wait(20)
     running.stop()
-    assert calls[:2] == ["catch up", "tick"]
+    assert calls[:2] == ["catch up", "step"]
 
 
 def test_a_store_that_is_lost_ends_them_and_one_that_fails_does_not() -> None:

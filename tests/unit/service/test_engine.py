@@ -16,6 +16,7 @@ from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.service.callers import ANONYMOUS, Caller
 from taskrunner.service.engine import Service
 from taskrunner.service.reencryption import Reencryption
+from taskrunner.service.scheduler import LONGEST_NAP_S
 from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
 from taskrunner.testing import FakeClock, ServiceInProcess
@@ -216,7 +217,7 @@ def test_who_finds_nothing_asks_the_store_nothing_until_something_changes(
     look()
     with asked(service.store) as found:
         assert look() == [False, False, False]
-        assert service.scheduler.idle_s(world.now) > 0
+        assert service.scheduler.step(world.now) == LONGEST_NAP_S
     assert found.samples == {}
     with service.store.write() as conn:
         spec = InstanceSpec(

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.service.schedule_expander import INSTANCES_AT_ONCE
+from taskrunner.service.scheduler import LONGEST_NAP_S
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import queue_depths
 from taskrunner.testing import ServiceInProcess
@@ -118,8 +119,10 @@ def test_a_period_is_waited_for_to_its_moment(world: ServiceInProcess) -> None:
     later = (world.now + HOUR).replace(microsecond=0)
     start = later.strftime("%Y-%m-%dT%H:%M:%S")
     world.run([scheduled(), schedule(startDateTime=start, occurrences="1"), shell("A")])
-    nap_s = world.service.scheduler.idle_s(later - timedelta(milliseconds=300))
-    assert nap_s == pytest.approx(0.3)
+    step = world.service.scheduler.step
+    assert step(later - timedelta(milliseconds=1300)) == LONGEST_NAP_S
+    assert step(later - timedelta(milliseconds=300)) == pytest.approx(0.3)
+    assert step(later) == 0
 
 
 # -- cascade --------------------------------------------------------------------------------
@@ -339,7 +342,9 @@ def test_it_knows_how_long_it_may_sleep(world: ServiceInProcess) -> None:
     assert scheduler.tick(world.now) is False
     world.run([ON_DEMAND, shell("A", maximumRetries="1", retryDelay="5 minutes")])
     world.conclude(world.take(), "FAILED")
-    assert scheduler.idle_s(world.now) == 300
+    assert scheduler.step(world.now) == LONGEST_NAP_S
+    assert scheduler.step(world.now + timedelta(seconds=299.5)) == pytest.approx(0.5)
+    assert scheduler.step(world.now + timedelta(seconds=300)) == 0
 
 
 def test_waiting_polls_are_told_when_work_is_ready(world: ServiceInProcess) -> None:
