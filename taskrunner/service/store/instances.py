@@ -125,11 +125,15 @@ _UNFINISHED = Prepared(_LIVE_IDS.limit(1))
 
 def newest_start(conn: Connection, pipeline_id: str) -> datetime | None:
     """The start of the newest period that a pipeline has instances of."""
-    statement = sa.select(sa.func.max(instances.c.scheduled_start)).where(
-        instances.c.pipeline_id == pipeline_id
-    )
-    moment: datetime | None = conn.execute(statement).scalar()
+    moment: datetime | None = _NEWEST_START.scalar(conn, {"of_pipeline": pipeline_id})
     return moment
+
+
+_NEWEST_START = Prepared(
+    sa.select(sa.func.max(instances.c.scheduled_start)).where(
+        instances.c.pipeline_id == _OF_PIPELINE
+    )
+)
 
 
 def load_instances(

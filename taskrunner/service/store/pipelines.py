@@ -173,9 +173,14 @@ _BODY = Prepared(sa.select(definitions.c.body, definitions.c.data_key).where(is_
 
 def replace_schedules(conn: Connection, pipeline_id: str, rows: Sequence[ScheduleRow]) -> None:
     """Set how far each schedule of a pipeline has come."""
-    conn.execute(schedules.delete().where(schedules.c.pipeline_id == pipeline_id))
-    if rows:
-        conn.execute(schedules.insert(), [row.columns() for row in rows])
+    _NO_SCHEDULES.change(conn, {"of_pipeline": pipeline_id})
+    _INSERT_SCHEDULE.change_all(conn, [row.columns() for row in rows])
+
+
+_NO_SCHEDULES = Prepared(
+    schedules.delete().where(schedules.c.pipeline_id == sa.bindparam("of_pipeline"))
+)
+_INSERT_SCHEDULE = Prepared(schedules.insert())
 
 
 def load_schedules(conn: Connection, pipeline_id: str) -> list[ScheduleRow]:

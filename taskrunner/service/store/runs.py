@@ -14,7 +14,7 @@ from taskrunner.model.rows import InstanceRow
 from taskrunner.model.runs import Run, RunState
 from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.service.store.prepared import Prepared
-from taskrunner.service.store.records import fetch, insert_missing
+from taskrunner.service.store.records import insert_missing
 from taskrunner.service.store.tables import instances, runs
 
 
@@ -35,46 +35,29 @@ def any_waiting(conn: Connection, pipeline_id: str) -> bool:
 
 def activate_run(conn: Connection, pipeline_id: str, start: datetime) -> None:
     """Give a waiting run its turn."""
-    conn.execute(
-        runs.update()
-        .where(
-            runs.c.pipeline_id == pipeline_id,
-            runs.c.start == start,
-            runs.c.state == RunState.WAITING,
-        )
-        .values(state=RunState.ACTIVE)
-    )
+    _ACTIVATE.change(conn, {"of": pipeline_id, "from": start})
 
 
 def remove_runs(conn: Connection, pipeline_id: str, starts: Sequence[datetime]) -> None:
     """Take runs that are over out of the line."""
-    if starts:
-        conn.execute(_REMOVE, [{"of": pipeline_id, "from": start} for start in starts])
+    _REMOVE.change_all(conn, [{"of": pipeline_id, "from": start} for start in starts])
 
 
 def load_run(conn: Connection, pipeline_id: str, start: datetime) -> list[InstanceRow]:
     """The instances of a run."""
     wanted = {"of_pipeline": pipeline_id, "start": start}
-    return fetch(conn, InstanceRow, _INSTANCES, wanted)
+    return _INSTANCES.rows(conn, InstanceRow, wanted)
 
 
 def any_at_work(conn: Connection, pipeline_id: str, start: datetime) -> bool:
     """Whether any instance of a run is active now, be it in a queue or running."""
     wanted = {"of_pipeline": pipeline_id, "start": start}
-    return conn.execute(_AT_WORK, wanted).first() is not None
+    return _AT_WORK.first(conn, wanted) is not None
 
 
 def wake_run(conn: Connection, pipeline_id: str, start: datetime, now: datetime) -> None:
     """Have the instances of a run looked at at once; those at their end stay asleep."""
-    conn.execute(
-        instances.update()
-        .where(
-            instances.c.pipeline_id == pipeline_id,
-            instances.c.scheduled_start == start,
-            instances.c.status.not_in(list(INSTANCE_TERMINAL)),
-        )
-        .values(due_at=now)
-    )
+    _WAKE.change(conn, {"of_pipeline": pipeline_id, "start": start, "due_at": now})
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
@@ -86,20 +69,25 @@ _ANY_WAITING = Prepared(
     .where(runs.c.pipeline_id == sa.bindparam("of"), runs.c.state == RunState.WAITING)
     .limit(1)
 )
-_REMOVE = runs.delete().where(
-    runs.c.pipeline_id == sa.bindparam("of"), runs.c.start == sa.bindparam("from")
+_IS_RUN = (runs.c.pipeline_id == sa.bindparam("of"), runs.c.start == sa.bindparam("from"))
+_ACTIVATE = Prepared(
+    runs.update().where(*_IS_RUN, runs.c.state == RunState.WAITING).values(state=RunState.ACTIVE)
 )
-_INSTANCES = sa.select(instances).where(
+_REMOVE = Prepared(runs.delete().where(*_IS_RUN))
+_OF_RUN = (
     instances.c.pipeline_id == sa.bindparam("of_pipeline"),
     instances.c.scheduled_start == sa.bindparam("start"),
 )
-_AT_WORK = (
+_INSTANCES = Prepared(sa.select(instances).where(*_OF_RUN))
+_WAKE = Prepared(
+    instances.update().where(*_OF_RUN, instances.c.status.not_in(sorted(INSTANCE_TERMINAL)))
+)
+_AT_WORK = Prepared(
     sa.select(instances.c.instance_id)
     .where(
-        instances.c.pipeline_id == sa.bindparam("of_pipeline"),
-        instances.c.scheduled_start == sa.bindparam("start"),
+        *_OF_RUN,
         instances.c.category != Category.RESOURCE,
-        instances.c.status.in_(list(ACTIVE)),
+        instances.c.status.in_(sorted(ACTIVE)),
     )
     .limit(1)
 )
