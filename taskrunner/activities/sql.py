@@ -62,7 +62,8 @@ def _script(ctx: Context) -> Script:
     if (script is None) == (uri is None):
         raise _invalid(main, "wanted either script or scriptUri")
     if uri is None:
-        return Script(text=script or "", name=f"the script of {main.component_id!r}")
+        text = (script or "").removeprefix("\ufeff")
+        return Script(text=text, name=f"the script of {main.component_id!r}")
     with ctx.objects.open_read(uri) as reader:
         data = b"".join(islice(iter(lambda: reader.read(_PIECE), b""), _MAX_SCRIPT // _PIECE + 1))
     if len(data) > _MAX_SCRIPT:

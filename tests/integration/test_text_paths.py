@@ -299,15 +299,28 @@ def test_queries_that_mariadb_writes(mariadb: str, query: str) -> None:
         "select id from sorted",
         "select id from texts; -- and no more",
         "select point(1, 2)",
+        "select id, uuid() from texts",
+        "select id, one_more(id) from texts",
+        "select id, `one_more` (id) from texts",
     ],
 )
 def test_queries_that_mariadb_does_not_write(mariadb: str, query: str) -> None:
     """Some because their order might be lost, some because nobody has looked at what they give."""
     with database(mariadb) as db:
         run(db, "create or replace view sorted as select * from texts order by b")
+        run(db, "create or replace function one_more(n int) returns int return n + 1")
         assert by_text(db, query, CSV) is None
         if "no more" not in query:
             assert by_rows(db, query, CSV) is not None
+
+
+def test_a_function_with_effects_is_asked_once_a_row(mariadb: str) -> None:
+    """The text of a line takes each value several times."""
+    with database(mariadb) as db:
+        run(db, "create or replace sequence numbers")
+        query = "select nextval(numbers) from texts where id < 3"
+        assert by_text(db, query, CSV) is None
+        assert by_rows(db, query, CSV) == b"1\n2\n3\n"
 
 
 def test_a_whole_view_of_mariadb_keeps_its_order(mariadb: str) -> None:

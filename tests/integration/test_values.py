@@ -167,6 +167,25 @@ def test_what_is_inside_of_a_type_of_ones_own(postgresql_database: str) -> None:
             load(postgresql_database, [given])
 
 
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (("id", "a", "id"), "the column 'id' is listed twice"),
+        (("id", "a", "b"), "the server makes the column 'b' itself"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["varchar(9)", "{binary}"])
+def test_columns_of_which_the_server_would_drop_a_value(
+    fresh: str, columns: tuple[str, ...], words: str, kind: str
+) -> None:
+    """LOAD DATA takes the last of two, and passes over what is for a column that it makes."""
+    kind = kind.format(binary="bytea" if fresh.startswith("postgresql") else "blob")
+    made(fresh, f"id integer, a {kind}, b integer generated always as (id * 2) stored")
+    with pytest.raises(TaskError, match=words):
+        load(fresh, [["1", "x", "99"]], columns=columns)  # type: ignore[arg-type]
+    assert rows(fresh, "select * from t") == []
+
+
 def test_a_view_takes_rows_where_the_server_can_put_them(fresh: str) -> None:
     made(fresh, "id integer primary key, v varchar(9), w integer")
     run(fresh, "create view w as select id, v from t where id < 10")

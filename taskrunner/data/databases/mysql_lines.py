@@ -18,6 +18,7 @@ import pymysql
 from pymysql.constants import COMMAND, FIELD_TYPE
 from pymysql.protocol import FieldDescriptorPacket
 
+from taskrunner.data.databases.mysql_functions import gives_the_same_each_time
 from taskrunner.data.databases.mysql_quoted import in_quotes_if_needed, literal
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines, NotAsText, Pace, check_line
 from taskrunner.data.formats.encoding import NULL, Encoder
@@ -94,7 +95,11 @@ def _column(connection: Any) -> Column:
 
 def can_be_inside(query: str) -> bool:
     """Whether a query, a single statement, means the same inside of another one."""
-    return bool(_SELECT.match(query)) and not _NOT_INSIDE.search(query)
+    return (
+        bool(_SELECT.match(query))
+        and not _NOT_INSIDE.search(query)
+        and gives_the_same_each_time(query)
+    )
 
 
 def table_of(query: str) -> str | None:

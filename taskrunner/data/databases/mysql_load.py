@@ -25,6 +25,7 @@ from taskrunner.data.databases.lines_in import FileRows, LinesIn, lines_of_rows
 from taskrunner.data.databases.mysql_columns import converter_of
 from taskrunner.data.databases.mysql_errors import code_of
 from taskrunner.data.databases.text import MOST_IN_VALUE, Lines
+from taskrunner.data.fitting.columns import names_as_declared
 from taskrunner.data.formats.encoding import Decoder, Escapes
 from taskrunner.errors import TaskError
 
@@ -72,9 +73,10 @@ class Plan:
 
 def plan_of(batches: Iterable[Batch], known: Sequence[TargetColumn], target: Target) -> Plan | None:
     """The plan for a table with these columns; None where one of them takes no texts."""
-    by_name = {column.name.lower(): column for column in known}
+    by_name = {column.name: column for column in known}
     taking = [column for column in known if not (column.is_generated or column.is_hidden)]
-    columns = [by_name.get(name.lower()) for name in target.columns] or taking
+    listed = names_as_declared(target.columns, known)
+    columns = [by_name.get(name) for name in listed] or taking
     if not columns or any(c is None or converter_of(c.type) is not None for c in columns):
         return None
     names = [column.name for column in columns if column is not None]

@@ -29,11 +29,14 @@ LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
 LEFT JOIN pg_catalog.pg_range r ON r.rngtypid = t.oid
 ORDER BY b.number
 """
-#: The columns of a table's primary key, and whether each holds whole numbers.
+#: The columns of a table's primary key, and whether each holds whole numbers. That of a table does
+#: not hold for those that inherit from it, unless they are its partitions: keys may be NULL there.
 WHOLE_KEY = (
     "SELECT a.attname, a.atttypid IN (20, 21, 23) FROM pg_catalog.pg_constraint k "
     "JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey) "
-    "WHERE k.contype = 'p' AND k.conrelid = %s::regclass"
+    "WHERE k.contype = 'p' AND k.conrelid = %s::regclass AND NOT EXISTS (SELECT 1 "
+    "FROM pg_catalog.pg_class t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid "
+    "WHERE t.oid = k.conrelid AND t.relkind = 'r')"
 )
 #: Redshift has neither domains nor recursion.
 PLAIN_COLUMNS = """

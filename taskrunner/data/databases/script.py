@@ -195,6 +195,9 @@ class Reader:
         if family is Family.MYSQL:
             return self._command_of_mysql(current, sign, begun=begun)
         if family.is_psql and sign == "\\":
+            if (end := self._obeyed(client.sent_by(self._text, self._position, begun=begun))) > 0:
+                self._position = end
+                return True
             self._position = self._obeyed(client.psql_command(self._text, self._position))
             return False
         if family in {Family.ORACLE, Family.SQLSERVER} and self._indent() is not None:

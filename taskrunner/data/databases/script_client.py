@@ -20,6 +20,7 @@ _SHOWING = {
 _SAYING = {"echo", "qecho", "warn"}
 _HARMLESS_VARIABLES = {"ECHO", "ECHO_HIDDEN", "FETCH_COUNT", "HISTSIZE", "QUIET", "VERBOSITY"}
 _ON = {"on", "true", "yes", "1"}
+_SENT = re.compile(r"\\g[ \t]*(?=\r?\n|\Z)")
 _PSQL = re.compile(r"\\(?P<name>\w+|.?)(?P<arguments>[^\n\\]*+)(?:\\\\)?", re.DOTALL)
 #: The commands of mariadb and mysql that may stand alone in a line; all but DELIMITER and USE.
 _MYSQL_NAMES = {
@@ -44,6 +45,16 @@ class Refused:
     """A line that is not SQL, and why it is not obeyed."""
 
     why: str
+
+
+def sent_by(script: str, position: int, *, begun: bool) -> int | Refused:
+    r"""Behind psql's `\g`, which ends a statement as a semicolon does; 0 where there is none."""
+    match = _SENT.match(script, position)
+    if match is None:
+        return 0
+    if not begun:
+        return Refused("\\g behind a statement that has ended would run it again: leave one out")
+    return match.end()
 
 
 def psql_command(script: str, position: int) -> int | Refused:

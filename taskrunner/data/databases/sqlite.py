@@ -200,7 +200,7 @@ class SqliteDatabase(Database):
     def _rows(self, cursor: sqlite3.Cursor) -> Iterator[Row]:
         reader = RowReader([column[0] for column in cursor.description or ()])
         while True:
-            with self._problems("read the rows"):
+            with self._problems(f"read the rows behind row {reader.rows}"):
                 rows = cursor.fetchmany(_AT_ONCE)
             if not rows:
                 return

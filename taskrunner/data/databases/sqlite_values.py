@@ -51,6 +51,11 @@ class RowReader:
         self._blobs: set[int] = set()
         self._look_alikes: set[int] = set()
 
+    @property
+    def rows(self) -> int:
+        """How many were read."""
+        return self._rows
+
     def read(self, row: Sequence[object]) -> Row:
         """A row's texts."""
         self._rows += 1

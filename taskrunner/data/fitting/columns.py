@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from taskrunner.data.fitting.rules import NotKeptError, OnLossyValue, Rule
-from taskrunner.errors import TaskError
+from taskrunner.errors import ErrorId, TaskError
 from taskrunner.secret import quoted
 
 Row = Sequence[str | None]
@@ -73,9 +73,22 @@ def column_named(name: str, columns: Sequence[TargetColumn]) -> TargetColumn | N
 
 
 def names_as_declared(names: Sequence[str], columns: Sequence[TargetColumn]) -> tuple[str, ...]:
-    """Names as the table's own columns have them; those that it has not stay as they are."""
-    found = (column_named(name, columns) for name in names)
-    return tuple(c.name if c is not None else n for n, c in zip(names, found, strict=True))
+    """Names as the table's own columns have them; those that it has not stay as they are.
+
+    Raises TaskError for one that is there twice, or of a column that takes no values: of both some
+    servers drop a value and do not say so.
+    """
+    declared: list[str] = []
+    for name in names:
+        column = column_named(name, columns)
+        if column is not None and column.is_generated:
+            message = f"the server makes the column {name!r} itself: leave it out of those listed"
+            raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
+        declared.append(column.name if column is not None else name)
+        if declared[-1] in declared[:-1]:
+            message = f"the column {name!r} is listed twice, and takes one value a row"
+            raise TaskError(message, error_id=ErrorId.INVALID_FIELD)
+    return tuple(declared)
 
 
 def _wrong_width(

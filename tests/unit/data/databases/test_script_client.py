@@ -104,9 +104,20 @@ def test_commands_of_psql_that_change_nothing_are_passed_over(line: str) -> None
     assert texts(f"{line}\nselect 1;\n{line}", POSTGRESQL) == ["select 1"]
 
 
+@pytest.mark.parametrize("script", ["select 1 \\g\nselect 2", "select 1\n\\g  \r\nselect 2\\g"])
+def test_psql_sends_what_is_before_g(script: str) -> None:
+    assert texts(script, POSTGRESQL) == ["select 1", "select 2"]
+
+
 @pytest.mark.parametrize(
     ("dialect", "script", "words"),
     [
+        (
+            POSTGRESQL,
+            "select 1;\n\\g\n",
+            r"line 2, column 1: \\g behind a statement that has ended",
+        ),
+        (POSTGRESQL, "select 1 \\g out.txt\n", r"\\g is a command of psql's, not SQL"),
         (POSTGRESQL, "select 1;\n  \\connect other", r"the SQL text, line 2, column 3: \\connect"),
         (POSTGRESQL, "\\i other.sql", r"\\i is a command of psql's, not SQL"),
         (POSTGRESQL, "\\set ON_ERROR_STOP off", r"\\set is a command of psql's"),
