@@ -10,7 +10,7 @@ from itertools import chain, islice
 from taskrunner.data.both_sides import Etags, TextSum
 from taskrunner.data.databases.base import Batch, RowRefusedError
 from taskrunner.data.databases.lines_in import FileRows
-from taskrunner.data.fitting.columns import LossyValueError
+from taskrunner.data.fitting.columns import LossyValueError, RowWidthError
 from taskrunner.data.formats.bad_rows import BadRows
 from taskrunner.data.formats.base import Opened
 from taskrunner.data.formats.compression import decompressing
@@ -167,7 +167,9 @@ class Rows:
     batches: Iterator[Batch]
 
 
-def in_its_file(error: LossyValueError | RowRefusedError, reader: NodeReader | None) -> TaskError:
+def in_its_file(
+    error: LossyValueError | RowRefusedError | RowWidthError, reader: NodeReader | None
+) -> TaskError:
     """An error of a row of a load, told of the row in its file."""
     place = reader.place_of(error.row) if reader is not None else None
     if place is None:

@@ -18,7 +18,7 @@ from taskrunner.data.databases.load_fence import LoadFence
 from taskrunner.data.databases.registry import open_database
 from taskrunner.data.databases.text import NotAsText
 from taskrunner.data.databases.tolerant_load import TolerantLoad, width_of
-from taskrunner.data.fitting.columns import LossyValueError, Row
+from taskrunner.data.fitting.columns import LossyValueError, Row, RowWidthError
 from taskrunner.data.fitting.rules import OnLossyValue
 from taskrunner.data.formats.bad_rows import BadRow, BadRows
 from taskrunner.data.formats.base import Column, RowWriter
@@ -273,7 +273,7 @@ class Transfer:
                 else:
                     took = database.load(target, batches)
                 self.sides.took(took, sent=self.moved.rows, table=target.full_name)
-            except (LossyValueError, RowRefusedError) as error:
+            except (LossyValueError, RowRefusedError, RowWidthError) as error:
                 raise in_its_file(error, self._reader) from error
             except TaskError as error:
                 if not self._was_applied(node, target, error):

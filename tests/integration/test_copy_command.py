@@ -59,6 +59,9 @@ def test_tables_and_queries(url: str, tmp_path: Path, capfd: pytest.CaptureFixtu
         error = capfd.readouterr().err
         assert f"{out}: row 2: cannot" in error
         assert "uplicate" in error
+    out.write_text("3,y\n")
+    assert main(["copy", str(out), f"{url}/u"]) == 1
+    assert f"{out}: row 1: rows have 2 values, but table 'u' takes 3" in capfd.readouterr().err
     assert main(["copy", f"{url}?query=select count(*) from u", "-"]) == 0
     assert capfd.readouterr().out == "2\n"
 

@@ -42,6 +42,12 @@ class LossyValueError(TaskError):
         super().__init__(f"{where}row {row}, {problem}")
 
 
+class RowWidthError(TaskError):
+    """The first row of a load has another number of values than the table has columns for."""
+
+    row = 1
+
+
 def columns_of_rows(
     columns: Sequence[TargetColumn], names: Sequence[str], *, table: str, width: int
 ) -> Sequence[TargetColumn | None]:
@@ -56,7 +62,7 @@ def columns_of_rows(
         return [column_named(name, columns) for name in names]
     taking = [column for column in columns if not (column.is_generated or column.is_hidden)]
     if len(taking) != width:
-        raise TaskError(_wrong_width(columns, taking, table=table, width=width))
+        raise RowWidthError(_wrong_width(columns, taking, table=table, width=width))
     return taking
 
 

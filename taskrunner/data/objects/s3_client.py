@@ -64,6 +64,8 @@ _REASONS = {
     "NoSuchBucket": "the bucket does not exist",
     "NoSuchKey": "there is no such object",
     "404": "there is no such object",
+    # To HEAD nothing more is answered.
+    "400": "bad request: credentials that have expired, or another region, are the usual causes",
     "403": "access denied",
     "PreconditionFailed": "the object was changed while it was being read",
     "412": "the object was changed while it was being read",
