@@ -116,6 +116,13 @@ def test_a_precondition_says_itself_that_it_does_not_hold(
     page = text(browser.follow(f"/p/{made}/i/{seg(one['id'])}"))
     assert "the precondition 'There' (ShellCommandPrecondition) does not hold: looked at" in page
     assert "ready again for worker group" in page
+    assert "from here on" not in page
+    for _ in range(9):
+        world.advance(timedelta(minutes=2))
+        world.conclude(world.take(), "FALSE", None, "exit code 1")
+    page = text(browser.follow(f"/p/{made}/i/{seg(one['id'])}"))
+    assert "handed out 6 times from here on" in page
+    assert page.count("handed out to") == 4
 
 
 def test_a_page_without_the_end_of_the_log_says_why(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,10 +14,20 @@ from taskrunner.console.views.moments import took
 from taskrunner.console.views.waiting import CauseLine, cause_lines, root_of
 from taskrunner.console.views.words import Sign, sign
 from taskrunner.model.states import INSTANCE_TERMINAL
-from taskrunner.service.v1.shapes import Attempt, AttemptSummary, Cause, Instance, Link, LogPage
+from taskrunner.service.v1.shapes import (
+    Attempt,
+    AttemptSummary,
+    Cause,
+    Handout,
+    Instance,
+    Link,
+    LogPage,
+)
 
 #: Of a log's end, so many lines are shown beside an error.
 TAIL_LINES = 20
+#: Of what was handed out again and again, so many of the last are shown.
+MOST_HANDOUTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,16 +160,13 @@ def _link(pipeline_id: str, link: Link) -> LinkLine:
 
 def _steps(attempt: Attempt) -> Sequence[Step]:
     """Made, ready, handed out, begun, over: in their order."""
-    summary = attempt.summary
-    found: list[tuple[datetime, str]] = [(attempt.created, "made")]
-    given = [handout.at for handout in attempt.handouts]
-    again = "again " if given and summary.ready > max(given) else ""
-    found.append((summary.ready, f"ready {again}for worker group {summary.group}"))
-    for handout in attempt.handouts:
-        to = handout.hostname or "a runner"
-        by = f" (key of {handout.user})" if handout.user else ""
-        ended = f", {handout.state.lower()}" if handout.state == "SUPERSEDED" else ""
-        found.append((handout.at, f"handed out to {to}{by}{ended}"))
+    summary, handouts = attempt.summary, attempt.handouts
+    again = "again " if handouts and summary.ready > handouts[-1].at else ""
+    found: list[tuple[datetime, str]] = [
+        (attempt.created, "made"),
+        (summary.ready, f"ready {again}for worker group {summary.group}"),
+        *_handed_out(handouts),
+    ]
     if summary.began:
         found.append((summary.began, "acknowledged: it runs"))
     if summary.ended:
@@ -170,3 +177,16 @@ def _steps(attempt: Attempt) -> Sequence[Step]:
         later = took(at - steps[-1].at) if steps and at > steps[-1].at else ""
         steps.append(Step(at=at, what=what, later=later))
     return steps
+
+
+def _handed_out(handouts: Sequence[Handout]) -> Iterator[tuple[datetime, str]]:
+    """The first and the last of them: a precondition is looked at hundreds of times."""
+    left = len(handouts) - 1 - MOST_HANDOUTS
+    if left > 1:
+        yield handouts[1].at, f"handed out {left} times from here on"
+        handouts = (handouts[0], *handouts[-MOST_HANDOUTS:])
+    for handout in handouts:
+        to = handout.hostname or "a runner"
+        by = f" (key of {handout.user})" if handout.user else ""
+        ended = f", {handout.state.lower()}" if handout.state == "SUPERSEDED" else ""
+        yield handout.at, f"handed out to {to}{by}{ended}"
