@@ -64,7 +64,9 @@ def _answered_first() -> None:
     original = Service.set_task_status
 
     def later(self: Service, *args: Any, **kwargs: Any) -> None:
-        threading.Timer(2, original, (self, *args), kwargs).start()
+        timer = threading.Timer(30, original, (self, *args), kwargs)
+        timer.daemon = True
+        timer.start()
 
     Service.set_task_status = later  # type: ignore[assignment,method-assign]
 

@@ -29,8 +29,8 @@ pytestmark = [
 ]
 
 _BATCH = 50
-#: Longer than any process of the service is away: no agent loses what it has.
-_PLAN = Plan(hosts=1, slots=4, ack_s=4, lease_s=60)
+#: Longer than any process of the service is away, on a busy machine too: no agent loses its tasks.
+_PLAN = Plan(hosts=1, slots=4, ack_s=4, lease_s=600)
 
 
 @dataclass
