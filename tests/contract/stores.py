@@ -11,6 +11,8 @@ from taskrunner.testing.service import TEST_KEY, TEST_KEY_TEXT
 
 #: SQLite everywhere; PostgreSQL where its programs are, and always in CI.
 STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.external_service)]
+#: For modules whose tests have nothing to do with the store: of `kept`, one is enough.
+ON_SQLITE = pytest.mark.parametrize("kept", ["sqlite"], indirect=True, scope="module")
 #: How a test opens a store of either kind by itself.
 OPENING = Opening(store_key=TEST_KEY)
 

@@ -6,7 +6,6 @@ import gzip
 import html
 import re
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,31 +14,11 @@ from taskrunner.service.auth_keys import RUNNERS_WORK, Key
 from taskrunner.service.cleaner import ROUND_S
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
-from tests.contract.stores import STORES
 from tests.contract.v1 import KEYS, V1, seg
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
 
 NASTY = "<script>alert(1)</script> \"'& \u202e"
 HOURLY = [scheduled(maxActiveInstances="5"), schedule(), shell("A")]
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture

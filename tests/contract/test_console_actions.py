@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -21,8 +20,11 @@ from taskrunner.model.document import Definition
 from taskrunner.model.reader import read_definition
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1, seg
 from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
+
+pytestmark = ON_SQLITE
 
 TWO = [{**ON_DEMAND, "failureAndRerunMode": "CASCADE"}, shell("A"), shell("B", after="A")]
 VALUES = {
@@ -33,17 +35,6 @@ VALUES = {
     ],
     "values": {"*mySecret": "canary-of-secret"},
 }
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture
@@ -388,6 +379,7 @@ def putting(made: str) -> set[str]:
     return {f"/p/{made}/definition/edit"}
 
 
+@pytest.mark.usefixtures("kept")
 def test_these_are_all_forms_that_there_are() -> None:
     patterns = [
         re.compile(re.sub(r"\{\w+\}", "[^/]+", page.path))

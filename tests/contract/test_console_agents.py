@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,20 +12,17 @@ from taskrunner.service.roster import RunnerCall
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.user_agent import RunnerFacts
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1
+
+pytestmark = ON_SQLITE
 
 NASTY = "<b>upgrade</b>"
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
 @pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    found = store.reset()
+def world(kept: ServiceInProcess) -> ServiceInProcess:
+    found = kept.reset()
     for name in ("one", "two"):
         facts = RunnerFacts(runner_id=name, slots=2, busy=0, groups=("wg",))
         caller = Caller(account="000000000000", user="runner")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,31 +11,16 @@ from taskrunner.model.states import AlarmStatus
 from taskrunner.service.store import alarms as alarm_store
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
-from tests.contract.stores import STORES
 from tests.contract.v1 import V1
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, FakePublisher, alarm, refs, shell
 
 NASTY = "<script>alert(1)</script>"
 TOPIC = "arn:aws:sns:us-east-1:1:hidden"
 
 
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
 @pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset(publisher=FakePublisher())
+def world(kept: ServiceInProcess) -> ServiceInProcess:
+    return kept.reset(publisher=FakePublisher())
 
 
 def raised(world: ServiceInProcess, count: int = 3) -> str:

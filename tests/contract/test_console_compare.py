@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,22 +11,14 @@ import pytest
 from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1
 from tests.unit.service.worlds import ON_DEMAND, shell
 
+pytestmark = ON_SQLITE
+
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "CASCADE"}
 TWO = [CASCADE, shell("A", maximumRetries="0"), shell("B", after="A", maximumRetries="0")]
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -27,31 +27,11 @@ from taskrunner.service.store.marks import marks
 from taskrunner.service.v1.edge import EdgeParts
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
-from tests.contract.stores import STORES
 from tests.contract.v1 import KEYS, V1
-from tests.servers import postgresql_database
 from tests.unit.service import asgi
 from tests.unit.service.worlds import ON_DEMAND, alarm, ref, shell
 
 TWO = [ON_DEMAND, shell("A"), shell("B", after="A")]
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 class Watch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import html
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,8 +14,11 @@ from taskrunner.model.log_names import folder_of, part_name, whole_name
 from taskrunner.service.settings import LogSettings, ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1, seg
 from tests.unit.service.worlds import ON_DEMAND, T, shell
+
+pytestmark = ON_SQLITE
 
 LINES = [f"line {n}: <b>{'ERROR' if n % 100 == 0 else 'fine'}</b>\n" for n in range(1, 1001)]
 TEXT = "".join(LINES).encode()
@@ -46,15 +48,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path) -> Iterator[ServiceInProcess]:
-    settings = ServiceSettings(database_url="", logs=LogSettings(s3_root=folder))
-    with ServiceInProcess(settings=settings) as world:
-        yield world
+def service_settings(folder: Path) -> ServiceSettings:
+    return ServiceSettings(database_url="", logs=LogSettings(s3_root=folder))
 
 
 @pytest.fixture
-def logged(store: ServiceInProcess, folder: Path) -> Logged:
-    return Logged(store.reset(), folder)
+def logged(world: ServiceInProcess, folder: Path) -> Logged:
+    return Logged(world, folder)
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "parts"])
@@ -91,10 +91,10 @@ def test_what_cannot_be_looked_for_is_said(logged: Logged) -> None:
     assert logged.v1.get(path, text="x").status == 404
 
 
-def test_the_page_leads_from_a_line_to_its_place(logged: Logged, store: ServiceInProcess) -> None:
+def test_the_page_leads_from_a_line_to_its_place(logged: Logged, world: ServiceInProcess) -> None:
     (logged.folder / whole_name("StdOutput")).write_bytes(gzip.compress(TEXT))
     logged.end()
-    visitor = Browser(app_of(store))
+    visitor = Browser(app_of(world))
     visitor.sign_in("viewer")
     page = visitor.follow(f"{logged.page}?offset=0")
     assert f'action="{logged.page}/search"' in page

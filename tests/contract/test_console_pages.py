@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,8 +12,11 @@ from taskrunner.service.callers import Caller
 from taskrunner.service.store.audit import Actor, acting, note
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1
 from tests.unit.service.worlds import ON_DEMAND, ref, schedule, scheduled, shell
+
+pytestmark = ON_SQLITE
 
 CALLER = Caller(account="000000000000", user="maker")
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "CASCADE"}
@@ -24,17 +26,6 @@ CHECKED = [
     shell("A", precondition=ref("There")),
     shell("B", after="A"),
 ]
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture

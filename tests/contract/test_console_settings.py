@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from taskrunner.console.cookies import zones
 from taskrunner.service.sessions import IDLE_LIFE
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
-from tests.contract.stores import STORES
 from tests.contract.v1 import V1
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, shell
 
 ZONE = "Asia/Kolkata"
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 def visitor(world: ServiceInProcess, role: str = "viewer") -> Browser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 
 import pytest
@@ -11,21 +10,13 @@ import pytest
 from taskrunner.model.states import INSTANCE_TERMINAL
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import seg
 from tests.contract.why_faults import FAULTS, Fault, first
 
+pytestmark = ON_SQLITE
+
 _OVER = {str(status) for status in INSTANCE_TERMINAL}
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(opened: ServiceInProcess) -> ServiceInProcess:
-    return opened.reset()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,7 @@ from taskrunner.service.roster import RunnerCall
 from taskrunner.service.settings import LogSettings, ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.user_agent import RunnerFacts
-from tests.contract.stores import STORES
 from tests.contract.v1 import OTHER, V1, seg
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import (
     ON_DEMAND,
     T,
@@ -34,24 +31,6 @@ from tests.unit.service.worlds import (
 
 TWO = [ON_DEMAND, shell("A"), shell("B", after="A")]
 HOURLY = [scheduled(maxActiveInstances="5"), schedule(), shell("A")]
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def v1(store: ServiceInProcess) -> V1:
-    return V1(store.reset())
 
 
 def fail(v1: V1, times: int = 3) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from taskrunner.testing import ServiceInProcess
-from tests.contract.stores import STORES
 from tests.contract.v1 import OTHER, V1
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, T, data, ref, schedule, scheduled, shell
 
 TWO = [ON_DEMAND, shell("A"), shell("B", after="A")]
@@ -23,24 +19,6 @@ HOURLY = [
     shell("B", input=ref("D")),
 ]
 END = "2026-02-13T04:00:00Z"
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def v1(store: ServiceInProcess) -> V1:
-    return V1(store.reset())
 
 
 def fail(v1: V1) -> None:

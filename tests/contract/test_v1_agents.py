@@ -4,40 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from taskrunner.service.app import EdgeSettings, create_app
 from taskrunner.service.auth import NoAuthenticator
 from taskrunner.service.handlers import HANDLERS
-from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.user_agent import RunnerFacts
-from tests.contract.stores import STORES
 from tests.contract.v1 import V1
-from tests.servers import postgresql_database
 from tests.unit.service import asgi
 from tests.unit.service.worlds import ON_DEMAND, shell
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def v1(store: ServiceInProcess) -> V1:
-    return V1(store.reset())
 
 
 async def poll(app: Any, agent: str, group: str = "wg") -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,11 +22,8 @@ from taskrunner.service.engine import Service
 from taskrunner.service.settings import Retention, ServiceSettings
 from taskrunner.service.store import backfills as backfill_store
 from taskrunner.service.store.backfills import BackfillRow, BackfillStage
-from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition
-from tests.contract.stores import STORES
 from tests.contract.v1 import OTHER, V1
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, T, schedule, scheduled, shell
 
 HOUR = timedelta(hours=1)
@@ -36,23 +33,9 @@ SPAN = {"first": f"{T}Z", "last": END}
 CHAIN = [scheduled(maxActiveInstances="1"), schedule(), shell("A"), shell("B", after="A")]
 
 
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    settings = ServiceSettings(database_url="", retention=Retention(days=30))
-    if request.param == "sqlite":
-        with ServiceInProcess(settings=settings) as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url, settings=settings) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def v1(store: ServiceInProcess) -> V1:
-    return V1(store.reset())
+@pytest.fixture(scope="module")
+def service_settings() -> ServiceSettings:
+    return ServiceSettings(database_url="", retention=Retention(days=30))
 
 
 def begun(v1: V1, **more: Any) -> tuple[str, str]:

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-import pytest
-
-from taskrunner.testing import ServiceInProcess
-from tests.contract.stores import STORES
 from tests.contract.v1 import V1
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
 
 HOURLY = [scheduled(maxActiveInstances="5"), schedule(), shell("A")]
-
-
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
-@pytest.fixture
-def v1(store: ServiceInProcess) -> V1:
-    return V1(store.reset())
 
 
 def hour(at: str) -> str:

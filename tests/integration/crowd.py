@@ -34,6 +34,8 @@ CROWD, ELSEWHERE = "127.0.0.1", "127.0.0.2"
 #: What the service and the crowd need together, and some.
 DESCRIPTORS = 4_500
 START_S = 60
+#: How long a newcomer waits for an answer that is to come.
+PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,10 @@ class Crowded:
         parts = urlsplit(self.url)
         return (parts.hostname or "", parts.port or 0)
 
-    def connect(self, source: str = CROWD) -> socket.socket:
-        return socket.create_connection(self.address, timeout=20, source_address=(source, 0))
+    def connect(self, source: str = CROWD, patience_s: float = PATIENCE_S) -> socket.socket:
+        return socket.create_connection(
+            self.address, timeout=patience_s, source_address=(source, 0)
+        )
 
     def request(self, operation: str, body: object, keys: Keys) -> bytes:
         """A whole request."""
@@ -72,11 +76,13 @@ class Crowded:
         (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
         return int(line.split()[1]) * 1024
 
-    def asked(self, keys: Keys = ADMIN, *, source: str = CROWD) -> float:
+    def asked(
+        self, keys: Keys = ADMIN, *, source: str = CROWD, patience_s: float = PATIENCE_S
+    ) -> float:
         """How long a newcomer waits for an answer, in seconds."""
         request = self.request("ListPipelines", {}, keys)
         begun = time.monotonic()
-        with self.connect(source) as sock:
+        with self.connect(source, patience_s) as sock:
             sock.sendall(request)
             reply = sock.recv(4096)
         assert reply.startswith(b"HTTP/1.1 200 "), reply[:300]
