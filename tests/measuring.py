@@ -1,8 +1,9 @@
 """Which tests coverage measures.
 
-Tracing doubles what Python code costs. So what only repeats what other tests measure runs without
-it, as fast as it would for a user; so do the examples that chance chooses, as what they happen to
-reach is another share of the lines each time.
+Tracing makes Python code several times slower. So what only repeats what other tests measure runs
+without it, as fast as it would for a user; so do the examples that chance chooses, as what they
+happen to reach is another share of the lines each time. And what pytest itself does before, between
+and after tests is not traced: only tests and fixtures are.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import os
 import pkgutil
 import posix
 import re
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,6 +36,8 @@ _REPEATS = re.compile(
 )
 #: Each worker imports every module: it is enough that one of them measures it.
 _IMPORTER = "gw0"
+#: Where fixtures are defined that call nothing of ours.
+_FOREIGN = ("_pytest.", "tests.conftest")
 
 
 def repeats(item: pytest.Item) -> bool:
@@ -47,19 +51,25 @@ def by_chance(item: pytest.Item) -> bool:
 
 
 def _current() -> Coverage:
-    from coverage import Coverage
-
-    found = Coverage.current()
+    found = _running()
     assert found is not None
     return found
 
 
-def _import_commands() -> None:
-    """Commands are imported when they are called: first, it may be, by a test not measured."""
-    from taskrunner import cli
+def _running() -> Coverage | None:
+    """What measures now, unless it was stopped."""
+    from coverage import Coverage
 
-    for found in pkgutil.walk_packages(cli.__path__, f"{cli.__name__}."):
-        import_module(found.name)
+    return Coverage.current()
+
+
+def _import_everything() -> None:
+    """What modules do when they are imported: first, it may be, by what is not measured."""
+    import taskrunner
+
+    for found in pkgutil.walk_packages(taskrunner.__path__, f"{taskrunner.__name__}."):
+        if not found.name.endswith(".__main__"):
+            import_module(found.name)
 
 
 @contextmanager
@@ -112,17 +122,48 @@ def unmeasured() -> Iterator[None]:
             measuring.start()
 
 
+class Tracing:
+    """Takes coverage's trace function away from this thread, and gives it back for a while.
+
+    Cheaper than to have coverage stop and start, which is done some times a test.
+    """
+
+    def __init__(self) -> None:
+        self._function: Any = None
+
+    def pause(self) -> None:
+        """Trace nothing but what `on` is around. Coverage may have been started since the last."""
+        found = sys.gettrace()
+        if type(found).__module__.startswith("coverage"):
+            self._function = found
+            sys.settrace(None)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Trace this, unless coverage was stopped, as it is for what is not measured."""
+        if self._function is None or sys.gettrace() is not None or _running() is None:
+            yield
+            return
+        sys.settrace(self._function)
+        try:
+            yield
+        finally:
+            self.pause()
+
+
 class Measuring:
     """The hooks that have pytest-cov measure what is to be measured, and no more."""
 
     def __init__(self, worker: str | None) -> None:
         #: The name of this process, where several share the tests.
         self.worker = worker
+        self._tracing = Tracing()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self) -> None:
-        """The servers of the run, which this process will start, are not measured."""
-        os.environ.pop(_COVERAGE, None)
+        """This process runs no test; the servers of the run, which it starts, are not measured."""
+        if os.environ.pop(_COVERAGE, None) is not None:
+            _current().stop()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -136,17 +177,14 @@ class Measuring:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
-        """What modules do when they are imported is measured once."""
+        """What modules do when they are imported is measured once; looking for tests is not."""
         if _COVERAGE in os.environ:
             _spare_processes(_current())
             os.register_at_fork(after_in_child=_forget)
-        if self.worker not in {None, _IMPORTER}:
-            with _ends_as_before(), unmeasured():
-                return (yield)
-        result = yield
-        if _COVERAGE in os.environ:
-            _import_commands()
-        return result
+            if self.worker in {None, _IMPORTER}:
+                _import_everything()
+        with _ends_as_before(), unmeasured():
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -158,14 +196,41 @@ class Measuring:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """A test that pytest-cov does not measure has its processes unmeasured as well."""
         told = os.environ.pop(_COVERAGE, None) if item.get_closest_marker("no_cover") else None
+        # Of others than functions, pytest has no hook for the test alone.
+        alone = type(item) is pytest.Function
         try:
-            return (yield)
+            with nullcontext() if alone else self._tracing.on():
+                return (yield)
         finally:
             if told is not None:
                 os.environ[_COVERAGE] = told
+            # pytest-cov has started it after a test that is marked.
+            self._tracing.pause()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self) -> Generator[None, object, object]:
+        """The test itself."""
+        with self._tracing.on():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, object, object]:
+        """What a fixture does before its tests."""
+        ours = not fixturedef.func.__module__.startswith(_FOREIGN)
+        with self._tracing.on() if ours else nullcontext():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
+        """What fixtures do after their tests."""
+        with self._tracing.on():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Fixtures too, also those of the module: these begin and end within its tests."""
         with _ends_as_before(), unmeasured() if repeats(item) else nullcontext():
+            self._tracing.pause()
             return (yield)

@@ -5,6 +5,7 @@ import os
 import posix
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,11 @@ from tests.measuring import by_chance, repeats, unmeasured
 
 def is_measured() -> bool:
     """Whether coverage measures here, or would in a process started here."""
-    told = "COVERAGE_PROCESS_CONFIG" in os.environ
-    return told or type(sys.gettrace()).__module__.startswith("coverage")
+    return "COVERAGE_PROCESS_CONFIG" in os.environ or is_traced()
+
+
+def is_traced() -> bool:
+    return type(sys.gettrace()).__module__.startswith("coverage")
 
 
 @pytest.mark.no_cover
@@ -30,7 +34,7 @@ def test_what_is_not_to_be_measured_is_not() -> None:
 
 @given(st.booleans())
 def test_examples_of_chance_are_not_measured(chosen: bool) -> None:
-    assert not type(sys.gettrace()).__module__.startswith("coverage"), chosen
+    assert not is_traced(), chosen
 
 
 def test_what_is_to_be_measured_is(request: pytest.FixtureRequest) -> None:
@@ -74,6 +78,32 @@ def test_a_forked_process_saves_once_and_what_it_ran_itself(measuring: Coverage)
     with os.fdopen(reading, "rb") as answers:
         assert answers.read() == b"nothing"
     assert os.waitpid(pid, 0)[1] == 0
+
+
+class Listener:
+    """Notes whether pytest traces itself, between the fixtures of a test and the test."""
+
+    def __init__(self) -> None:
+        self.traced: list[bool] = []
+
+    def pytest_runtest_logreport(self) -> None:
+        self.traced.append(is_traced())
+
+
+@pytest.fixture
+def listener(request: pytest.FixtureRequest, measuring: Coverage) -> Iterator[Listener]:
+    listener = Listener()
+    manager = request.config.pluginmanager
+    manager.register(listener)
+    assert is_traced()
+    yield listener
+    manager.unregister(listener)
+    assert is_traced()
+
+
+def test_fixtures_and_tests_are_traced_and_what_pytest_does_is_not(listener: Listener) -> None:
+    assert is_traced()
+    assert listener.traced == [False]
 
 
 @pytest.mark.usefixtures("measuring")
