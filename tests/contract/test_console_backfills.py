@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1
 from tests.unit.service.worlds import schedule, scheduled, shell
+
+pytestmark = ON_SQLITE
 
 NASTY = "<script>alert(1)</script>"
 SPAN = {"first": "2026-02-13T02:00:00Z", "last": "2026-02-13T04:00:00Z"}
 CHAIN = [scheduled(maxActiveInstances="1"), schedule(), shell("A"), shell("B", after="A")]
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture

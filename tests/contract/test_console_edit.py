@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,23 +12,15 @@ from taskrunner.service.callers import Caller
 from taskrunner.testing import ServiceInProcess
 from taskrunner.testing.service import as_definition
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1
 from tests.unit.service.worlds import ON_DEMAND, schedule, scheduled, shell
+
+pytestmark = ON_SQLITE
 
 NASTY = "</textarea><script>alert(1)</script>"
 CANARY = "canary-of-a-secret"
 SECRET = {"id": "D", "type": "RdsDatabase", "*password": CANARY, "username": "u"}
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
 
@@ -11,9 +10,7 @@ import pytest
 
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
-from tests.contract.stores import STORES
 from tests.contract.v1 import V1
-from tests.servers import postgresql_database
 from tests.unit.service.worlds import ON_DEMAND, FakePublisher, T, alarm, ref, shell
 
 NASTY = "<script>alert(1)</script>"
@@ -27,22 +24,9 @@ OBJECTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=STORES)
-def store(request: pytest.FixtureRequest) -> Iterator[ServiceInProcess]:
-    if request.param == "sqlite":
-        with ServiceInProcess() as world:
-            yield world
-        return
-    with (
-        postgresql_database(request.getfixturevalue("postgresql_url")) as url,
-        ServiceInProcess(database_url=url) as world,
-    ):
-        yield world
-
-
 @pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset(publisher=FakePublisher())
+def world(kept: ServiceInProcess) -> ServiceInProcess:
+    return kept.reset(publisher=FakePublisher())
 
 
 def ran(world: ServiceInProcess) -> str:
