@@ -13,6 +13,7 @@
 # make bench  measurements against their goals and peers in the same run, into bench/RESULTS.md
 #             (an hour; ARGS="p1 c3" makes these only and writes nothing; TASKRUNNER_BENCH_ROWS=1000000
 #             has C1 to C9 copy less than 5,000,000 rows)
+# make dev    installs what all of these need into .venv, which they do by themselves
 # make hooks  has git make the checks of `make lint` before each commit
 # make lock   writes the lock files anew from pyproject.toml (needs uv)
 # make clean  removes what the others made
@@ -24,7 +25,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo unit test systemd-test console-test chaos spark lint hooks bench lock clean
+.PHONY: help demo unit test systemd-test console-test chaos spark dev lint hooks bench lock clean
 
 # Tests start hundreds of interpreters: each would compile the whole program anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -62,7 +63,10 @@ $(VENV)/stamp-runtime: $(VENV)/stamp-venv requirements.lock pyproject.toml
 
 $(VENV)/stamp-dev: $(VENV)/stamp-runtime requirements-dev.lock
 	@echo "installing the development tools into $(VENV) ..."
-	@$(INSTALL) -r requirements-dev.lock
+# 80 MB of source, of which little is ever run: that is compiled when it is.
+	@$(INSTALL) --no-compile -r requirements-dev.lock
+# Who may not write here would compile it at each start.
+	@$(BIN)/python -m compileall -q -j 0 taskrunner
 	@touch $@
 
 # Built from its source package, by tools that pip fetches for it.
@@ -118,6 +122,8 @@ console-test: $(VENV)/stamp-browser
 chaos: $(VENV)/stamp-dev
 	@scripts/install-servers dynalite
 	@TASKRUNNER_CHAOS=full $(PYTEST) $(CHAOS) $(ARGS)
+
+dev: $(VENV)/stamp-dev
 
 lint: $(VENV)/stamp-dev
 	$(BIN)/ruff format --check .

@@ -11,8 +11,9 @@ import os
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -112,6 +113,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """The workers are gone: so are the servers."""
     if (desk := config.stash.get(_DESK, None)) is not None:
         desk.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """In a fresh checkout, compile no module of tests in every worker: each begins with a share.
+
+    What one has imported, and so compiled, the others only load when they look for all tests.
+    """
+    told = getattr(session.config, "workerinput", None)
+    if told is None:
+        return
+    number, count = int(told["workerid"].removeprefix("gw")), int(told["workercount"])
+    _prepare_hypothesis()
+    root = session.config.rootpath
+    for folder in filter(Path.is_dir, map(Path, session.config.args)):
+        modules = sorted(folder.resolve().rglob("test_*.py"))
+        for path in modules[number::count]:
+            # What is wrong with it is told by the collection.
+            with suppress(Exception):
+                import_module(".".join(path.relative_to(root).with_suffix("").parts))
 
 
 def pytest_pycollect_makemodule(module_path: Path) -> None:
