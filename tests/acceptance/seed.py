@@ -67,6 +67,7 @@ def mysql(url: str) -> pymysql.Connection[pymysql.cursors.Cursor]:
         database=parts.path.lstrip("/"),
         charset="utf8mb4",
         autocommit=True,
+        ssl_disabled=True,
         conv={},  # every value as the server's text
     )
 
