@@ -119,7 +119,7 @@ def test_the_page_leads_from_a_line_to_its_place(logged: Logged, world: ServiceI
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["whole", "parts"])
 def test_a_whole_log_is_kept_as_a_file(
-    logged: Logged, store: ServiceInProcess, is_whole: bool
+    logged: Logged, world: ServiceInProcess, is_whole: bool
 ) -> None:
     if is_whole:
         (logged.folder / whole_name("StdOutput")).write_bytes(gzip.compress(TEXT))
@@ -131,7 +131,7 @@ def test_a_whole_log_is_kept_as_a_file(
     answer = logged.v1.get(f"{logged.log}/file")
     assert (answer.status, answer.body) == (200, TEXT)
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    visitor = Browser(app_of(store))
+    visitor = Browser(app_of(world))
     visitor.sign_in("viewer")
     page = visitor.follow(f"{logged.page}?offset=0")
     (address,) = re.findall(r'href="([^"]+)" download', page)
@@ -145,7 +145,7 @@ def test_a_whole_log_is_kept_as_a_file(
 
 
 def test_a_file_that_there_is_not_is_told_as_any_fault(
-    logged: Logged, store: ServiceInProcess
+    logged: Logged, world: ServiceInProcess
 ) -> None:
     assert logged.v1.get(f"{logged.log}/file").body == b""  # nothing was pushed yet
     logged.end()
@@ -155,7 +155,7 @@ def test_a_file_that_there_is_not_is_told_as_any_fault(
     assert logged.v1.get(f"{logged.log}/file", stream="passwd").status == 400
     (logged.folder / whole_name("StdOutput")).write_bytes(b"no gzip at all")
     assert logged.v1.get(f"{logged.log}/file").status == 404
-    visitor = Browser(app_of(store))
+    visitor = Browser(app_of(world))
     visitor.sign_in("viewer")
     answer = visitor.get(f"{logged.page}/file")
     assert (answer.status, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
