@@ -19,7 +19,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.testing import ServiceInProcess
 from taskrunner.tracing import Kind
 from tests.unit.service import asgi
-from tests.unit.service.worlds import ON_DEMAND, T, shell
+from tests.unit.service.worlds import ON_DEMAND, T, schedule, scheduled, shell
 from tests.unit.tracing.spans import Told
 
 
@@ -76,7 +76,8 @@ def test_a_poll_that_finds_nothing_is_not_told(world: World) -> None:
 
 
 def test_planning_is_told_where_there_was_any(world: World) -> None:
-    world.service.run([ON_DEMAND, shell("A"), shell("B")])
+    # By a schedule: about a run on demand is decided where it is activated.
+    world.service.run([scheduled(), schedule(occurrences="1"), shell("A"), shell("B")])
     decided = world.told.named("decide about instances")
     assert sum(cast(int, span.attributes["taskrunner.instances"]) for span in decided) >= 2
     before = len(world.told.spans)
