@@ -25,7 +25,7 @@ from tests.contract.test_migrations import ATTEMPT, INSTANCE, fill, insert_old, 
 from tests.integration.agent_harness import running_agent, wait_for
 from tests.integration.api_calls import call
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 FINISHED = {"type": "EQ", "values": ["FINISHED"]}
 
 
@@ -69,10 +69,13 @@ def test_a_store_of_the_first_schema_is_taken_over_amid_work(
         query = {"selectors": [{"fieldName": "@status", "operator": FINISHED}]}
 
         def ended() -> bool:
-            found = call(
-                service.url, "QueryObjects", pipelineId="df-1", sphere="INSTANCE", query=query
-            )
-            return len(found["ids"]) == tasks + 1
+            asked = {"pipelineId": "df-1", "sphere": "INSTANCE", "query": query}
+            found = call(service.url, "QueryObjects", **asked)
+            count = len(found["ids"])
+            while found["hasMoreResults"]:
+                found = call(service.url, "QueryObjects", **asked, marker=found["marker"])
+                count += len(found["ids"])
+            return count == tasks + 1
 
         wait_for("all of it has finished", ended, PATIENCE_S)
     assert Counter(effects.read_text().split()) == {f"W{n:02}": 1 for n in range(tasks)}
