@@ -27,8 +27,9 @@ pytestmark = pytest.mark.xdist_group("chaos-random-work")
 _MINUTE = timedelta(minutes=1)
 #: By then everything has come to its end, were the service killed at every turn.
 _MOST_MINUTES = 300
-#: So long it is looked whether anything more happens: longer than any wait between two attempts.
-_AFTERWARDS = 20
+#: So long it is looked whether anything more happens: longer than any wait between two attempts,
+#: and than alarms are held that a service had in hand when it died, each time ten minutes.
+_AFTERWARDS = 60
 _MOST_KILLS = 4
 
 
