@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -94,3 +95,13 @@ def test_the_health_of_a_pipeline_asks_of_what_has_failed_alone(
     finally:
         sa.event.remove(engine, "before_cursor_execute", executed)
     assert counts[0] == counts[1]
+
+
+def test_what_is_late_is_not_looked_for_among_all_that_waits(
+    world: ServiceInProcess, narrow_and_wide: list[str]
+) -> None:
+    small, large = (
+        steps(world, partial(summaries.late, whose=summaries.of_account(CALLER.account, key)))
+        for key in narrow_and_wide
+    )
+    assert large <= small + 1

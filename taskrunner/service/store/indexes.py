@@ -11,7 +11,7 @@ HAS_SECRET_TOPIC = sa.func.substr(
     alarms.c.topic_arn, sa.literal_column("1"), sa.literal_column("1")
 ) == sa.literal_column("'*'")
 
-# Of instances: resources, who waits for a place, and what ended last.
+# Of instances: resources, who waits for a place, what is late, and what ended last.
 sa.Index(
     "ix_instances_resources",
     instances.c.status,
@@ -26,6 +26,13 @@ sa.Index(
     instances.c.scheduled_start,
     sqlite_where=instances.c.place_wanted.is_(True),
     postgresql_where=instances.c.place_wanted.is_(True),
+)
+sa.Index(
+    "ix_instances_late",
+    instances.c.pipeline_id,
+    instances.c.status,
+    sqlite_where=instances.c.late_fired.is_(True),
+    postgresql_where=instances.c.late_fired.is_(True),
 )
 sa.Index(
     "ix_instances_actual_end",
