@@ -35,6 +35,7 @@ def test_everything_stays_below_the_path_and_follows_what_happens(
     site.do(lambda v1: v1.did(f"/pipelines/{key}/cancel", status=["WAITING_FOR_RUNNER"]))
     window.page.wait_for_selector(".cell[aria-label*='canceled']", timeout=20_000)
     window.page.locator(".cell").first.click()
+    window.page.get_by_role("link", name="Open A").click()
     window.page.wait_for_url(f"{served}/p/{key}/i/**")
     window.page.get_by_role("link", name="taskrunner").click()
     window.page.wait_for_url(f"{served}/")

@@ -683,3 +683,14 @@ def test_a_servers_database_has_many_owners_and_a_first_start(
         Store(postgresql_database, opening=CREATE)
     with pytest.raises(ConfigError, match="--restored is for SQLite"):
         Store(postgresql_database, opening=RESTORED)
+
+
+def test_who_asks_whether_anything_changed_is_told_that_it_is_lost(
+    store: Store, path: Path
+) -> None:
+    store.mark()
+    path.unlink()
+    with pytest.raises(StoreLost, match="is gone"):
+        store.mark()
+    with pytest.raises(StoreLost):
+        names(store)

@@ -156,7 +156,7 @@ def test_runs_that_no_schedule_has_made_are_told_too(v1: V1) -> None:
     made = v1.pipeline("orders", [ON_DEMAND, shell("A")])
     span = {"first": "2026-02-01T00:00:00Z", "last": "2026-02-28T00:00:00Z"}
     (one,) = v1.got(f"/pipelines/{made}/periods", **span)["periods"]
-    assert (one["state"], one["status"], "schedule_id" in one) == ("ran", "RUNNING", False)
+    assert (one["state"], one["status"], "schedule_id" in one) == ("ran", "WAITING", False)
     # Of a schedule with very many periods, so many.
     often = [scheduled(maxActiveInstances="1"), schedule(period="15 minutes"), shell("A")]
     made = v1.pipeline("often", often, activate=False)

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
 from taskrunner.errors import StoreError, StoreTrouble
+from taskrunner.service.activation import AT_ONCE
 from taskrunner.service.app import EdgeSettings, create_app
 from taskrunner.service.auth import NoAuthenticator
 from taskrunner.service.gauges import KEPT_S
@@ -94,7 +95,8 @@ def test_leases_and_alarms_are_counted(world: ServiceInProcess) -> None:
 
 def test_what_is_due_and_not_decided_is_lag(world: ServiceInProcess) -> None:
     assert metrics(world)["taskrunner_scheduler_lag_seconds"] == 0
-    pipeline = world.put([ON_DEMAND, shell("A")])
+    # Of so many, the activation itself decides about the first.
+    pipeline = world.put([ON_DEMAND, *(shell(f"A{n}") for n in range(AT_ONCE + 1))])
     world.service.activate(pipeline)
     world.clock.advance(90)
     assert metrics(world)["taskrunner_scheduler_lag_seconds"] == 90

@@ -157,9 +157,9 @@ class Store:
     def mark(self) -> int | None:
         """Another number once anything was committed, by whomever; None: it cannot be told.
 
-        Raises StoreError when the database is not usable.
+        Raises StoreError when the database is not usable, StoreLost when it is gone.
         """
-        with self._failures():
+        with self._failures(), self._usable():
             return self._backend.mark()
 
     def look(self) -> None:
