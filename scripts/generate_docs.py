@@ -76,10 +76,10 @@ those who do; or *no effect*, and why. The names are those of the rules of
 [EMR's steps](emr.md) (`command`, `local`, `emr`). Nothing is ignored in silence: a field without
 effect is a warning (`no-effect`) of `validate`, of putting a definition and of `run`, is named in
 the service's log at activation, and, where nobody honours it, in the log of each attempt."""
-RUNS_HEAD = """## What runs, and what does not yet
+RUNS_HEAD = """## What runs
 
-Every type below is read, checked and planned. Not all can be carried out: an attempt that uses one
-that cannot fails with the errorId `UnsupportedType`. A [plugin](plugins.md) can bring it.
+Every type is read, checked and planned; those below are carried out. An attempt of any other type
+fails with the errorId `UnsupportedType`; a [plugin](plugins.md) can bring one.
 """
 RUNS_TAIL = """
 Resources: what runs on an Ec2Resource or EmrCluster goes where the operator's rules say: to the
@@ -195,13 +195,18 @@ RUNS: Mapping[str, Callable[[str], bool]] = {
 
 
 def runs_table() -> list[str]:
-    """What runs and what does not, a line of a table for each category."""
-    lines = ["| | runs | not yet |", "|---|---|---|"]
+    """What runs and, if there is any, what does not: a line of a table for each category."""
+    rows = []
     for key, runs in RUNS.items():
         done = ", ".join(name for name in category(key) if runs(name))
         left = ", ".join(name for name in category(key) if not runs(name))
-        lines.append(f"| {CATEGORIES[key]} | {done} | {left} |")
-    return lines
+        rows.append([CATEGORIES[key], done, left])
+    if all(not left for _, _, left in rows):
+        rows = [["", "runs"], *(row[:2] for row in rows)]
+    else:
+        rows = [["", "runs", "not yet"], *rows]
+    lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows]
+    return [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
 
 
 def section(object_type: ObjectType, key: str) -> Iterator[str]:

@@ -126,7 +126,7 @@ def test_paths_that_the_architecture_names_are_there() -> None:
     assert [path for path in paths if not (ROOT / "taskrunner" / path).is_file()] == []
 
 
-def test_the_readme_says_what_runs_and_what_does_not(generator: ModuleType) -> None:
+def test_the_readme_says_what_runs(generator: ModuleType) -> None:
     table = "\n".join(generator.runs_table())
     assert f"\n{table}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -138,8 +138,9 @@ def test_the_table_of_what_runs_is_that_of_the_entry_points(generator: ModuleTyp
         "Preconditions": ("precondition", "preconditions"),
         "Data formats": ("dataformat", "formats"),
     }
-    rows = [line.split("|")[1:4] for line in generator.runs_table()[2:]]
-    named = {head.strip(): (done.split(", "), left.split(", ")) for head, done, left in rows}
+    rows = [line.strip("|").split("|") for line in generator.runs_table()[2:]]
+    # Without a third column nothing is left.
+    named = {row[0].strip(): (row[1].split(", "), "".join(row[2:]).split(", ")) for row in rows}
     for head, (key, group) in heads.items():
         done, left = ({name.strip() for name in names if name.strip()} for names in named[head])
         registered = set(project["entry-points"][f"taskrunner.{group}"])
