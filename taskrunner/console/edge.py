@@ -277,7 +277,8 @@ class _Endpoint(Answering):
             try:
                 return work()
             finally:
-                self.parts.pace.spent(time.thread_time() - begin)
+                subject = visit.names.get("pipeline_id", "")
+                self.parts.pace.spent(subject, time.thread_time() - begin)
 
         return await pool.run(permit.holder, measured if visit.is_part else work)
 

@@ -158,7 +158,8 @@ class Live:
             mark = self._marks.get(key, "")
             if mark and mark != page.mark:
                 # The first one, too: something may have changed since the page was made.
-                turn = self._parts.pace.turn(time.monotonic())
+                subject = "" if key[0] == "account" else key[1]
+                turn = self._parts.pace.turn(subject, time.monotonic())
                 while not await self._comes(turn):
                     yield _SIGN
                 if not self._ended.is_set():

@@ -284,7 +284,7 @@ def test_pages_are_told_one_after_the_other_and_the_end_ends_their_waiting(
     world: ServiceInProcess,
 ) -> None:
     watch = Watch(world)
-    watch.pace.spent(10_000.0)  # the next page's turn is in two days
+    watch.pace.spent("", 10_000.0)  # the next page's turn is in two days
 
     async def main() -> None:
         async with watch.stream() as one, watch.stream() as two:
