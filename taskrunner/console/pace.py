@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-#: Of a core, for all open pages together; half as much again goes to what is around the parts.
-SHARE = 0.06
+#: Of a core, for all open pages together; as much again goes to what is around the parts.
+SHARE = 0.045
 #: How much the latest part counts in what parts are said to cost.
 _LATEST = 0.1
 #: So many subjects are known apart.
