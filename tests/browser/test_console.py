@@ -492,6 +492,11 @@ def test_nothing_that_others_say_becomes_markup_or_runs(
         window.page.wait_for_timeout(50)
         assert window.page.evaluate("window.hit") is None, path
         assert window.page.locator("main img").count() == 0, path
+    # What stands behind a name that turns the direction of writing is not turned with it.
+    window.page.set_viewport_size({"width": 1920, "height": 900})
+    crumbs = window.to(f"/p/{key}/definition/edit").page.locator(".crumbs a")
+    name, behind = (crumbs.nth(number).bounding_box() for number in (1, 2))
+    assert name["x"] + name["width"] <= behind["x"]
 
 
 def test_a_text_that_a_page_would_take_for_a_script_does_nothing(look: Opened) -> None:
