@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -15,22 +14,13 @@ from taskrunner.service.auth import NoAuthenticator
 from taskrunner.service.handlers import HANDLERS
 from taskrunner.testing import ServiceInProcess
 from tests.contract.browser import Browser, app_of
+from tests.contract.stores import ON_SQLITE
 from tests.contract.v1 import V1, seg
 from tests.unit.service.worlds import ON_DEMAND, ref, shell
 
+pytestmark = ON_SQLITE
 HERE = "--endpoint http://127.0.0.1:8484"
 CASCADE = {**ON_DEMAND, "failureAndRerunMode": "CASCADE", "maximumRetries": "0"}
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[ServiceInProcess]:
-    with ServiceInProcess() as world:
-        yield world
-
-
-@pytest.fixture
-def world(store: ServiceInProcess) -> ServiceInProcess:
-    return store.reset()
 
 
 @pytest.fixture
