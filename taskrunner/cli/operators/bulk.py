@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from taskrunner.cli.operators.options import Asked, command, group
+from taskrunner.cli.operators.options import Asked, command, group, pipeline_filters
 from taskrunner.cli.operators.service import Service
 from taskrunner.cli.operators.tables import Column, show, show_json, text_of
 from taskrunner.errors import UsageError
@@ -88,12 +88,7 @@ def _verb(verb: str, text: str, more: Sequence[click.Parameter] = ()) -> click.C
 
 _SELECTION: tuple[click.Parameter, ...] = (
     click.Argument(["pipeline"], nargs=-1),
-    click.Option(["--name"], metavar="TEXT", help="With it in the name or the id."),
-    click.Option(["--state"], multiple=True, metavar="STATE", help="In this state (repeatable)."),
-    click.Option(["--health"], metavar="HEALTH", help="HEALTHY or ERROR."),
-    click.Option(["--tag"], multiple=True, metavar="KEY[=VALUE]", help="With it (repeatable)."),
-    click.Option(["--group"], metavar="NAME", help="With work for a worker group."),
-    click.Option(["--late"], is_flag=True, help="With instances that are late."),
+    *pipeline_filters(),
     click.Option(["--every"], is_flag=True, help="All pipelines of the account."),
     click.Option(["--dry-run"], is_flag=True, help="List what would be done, and do nothing."),
 )

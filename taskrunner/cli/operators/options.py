@@ -116,6 +116,20 @@ def _asked(given: Mapping[str, Any]) -> tuple[Asked, dict[str, Any]]:
     return asked, own
 
 
+def pipeline_filters() -> list[click.Parameter]:
+    """What chooses pipelines, as /v1 takes it; those that meet all of it are meant."""
+    return [
+        click.Option(["--name"], metavar="TEXT", help="Part of the name or the id."),
+        click.Option(
+            ["--state"], multiple=True, metavar="STATE", help="In this state (repeatable)."
+        ),
+        click.Option(["--health"], metavar="HEALTH", help="HEALTHY or ERROR."),
+        click.Option(["--tag"], multiple=True, metavar="KEY[=VALUE]", help="With it (repeatable)."),
+        click.Option(["--group"], metavar="NAME", help="With work for a worker group."),
+        click.Option(["--late"], is_flag=True, help="With instances that are late."),
+    ]
+
+
 def pipeline_argument() -> click.Argument:
     """The pipeline, by its id or its name."""
     return click.Argument(["pipeline"])

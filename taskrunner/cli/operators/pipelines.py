@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from taskrunner.cli.operators.options import MOMENT, Asked, command, group, pipeline_argument
+from taskrunner.cli.operators.options import (
+    MOMENT,
+    Asked,
+    command,
+    group,
+    pipeline_argument,
+    pipeline_filters,
+)
 from taskrunner.cli.operators.service import Service
 from taskrunner.cli.operators.tables import (
     Column,
@@ -296,14 +303,7 @@ pipelines = group(
             "list",
             _list,
             "Pipelines, those that are broken first.",
-            [
-                click.Option(["--name"], metavar="TEXT", help="Part of the name or the id."),
-                click.Option(["--state"], multiple=True, metavar="STATE", help="In this state."),
-                click.Option(["--health"], metavar="HEALTH", help="HEALTHY or ERROR."),
-                click.Option(["--tag"], multiple=True, metavar="KEY[=VALUE]", help="With it."),
-                click.Option(["--group"], metavar="NAME", help="With work for a worker group."),
-                click.Option(["--late"], is_flag=True, help="With instances that are late."),
-            ],
+            pipeline_filters(),
         ),
         command("show", _show, "One pipeline.", [pipeline_argument()]),
         command(
