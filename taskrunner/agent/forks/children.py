@@ -160,6 +160,8 @@ class Children:
 
 
 def _serve(control: socket.socket, make_roles: MakeRoles, groups: Groups | None) -> NoReturn:
+    """What the forked process does until the agent is gone, and that it ends then."""
+    code = 1
     try:
         os.setsid()
         become_subreaper()
@@ -168,14 +170,16 @@ def _serve(control: socket.socket, make_roles: MakeRoles, groups: Groups | None)
         # A child may be told to end before it has set out: blocked, the signal waits for it.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         # All that follows takes time, for which the agent's first poll would wait.
-        if select.select([control], [], [], _AGENT_STARTS_IN_S)[0] and _ended(control):
-            os._exit(0)
-        from taskrunner.agent.forks.forkserver import ForkServer
+        asked, _, _ = select.select([control], [], [], _AGENT_STARTS_IN_S)
+        if not (asked and _ended(control)):
+            from taskrunner.agent.forks.forkserver import ForkServer
 
-        ForkServer.main(control, make_roles, groups)
+            ForkServer.main(control, make_roles, groups)
+        code = 0
     except BaseException:
         traceback.print_exc()
-    os._exit(1)
+    finally:
+        os._exit(code)
 
 
 def _ended(control: socket.socket) -> bool:

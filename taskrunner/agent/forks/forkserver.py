@@ -81,17 +81,10 @@ class ForkServer:
     def main(
         cls, control: socket.socket, make_roles: MakeRoles, groups: Groups | None = None
     ) -> None:
-        """Serve until the agent is gone; never returns. What roles need is loaded here."""
-        code = 1
-        try:
-            server = cls(control, make_roles(), SystemClock(), groups)
-            server._prepare()
-            server._serve()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
+        """Serve until the agent is gone. What roles need is loaded here."""
+        server = cls(control, make_roles(), SystemClock(), groups)
+        server._prepare()
+        server._serve()
 
     def _prepare(self) -> None:
         self._woken.setblocking(False)
