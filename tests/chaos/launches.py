@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from taskrunner.service.resources.targets import Where
-from tests.chaos.resource_lives import Dead, Life
+from tests.chaos.lives import Dead
+from tests.chaos.resource_lives import Life
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import wait_for
 

@@ -1,13 +1,11 @@
 """A service on a clock that stands still, in a process that dies by kill -9 at a point of its own.
 
-The processes are forked from one that has loaded everything: a life costs milliseconds. What one is
-told to do is done in one thread, so that the k-th statement, commit or delivery is the same in each
-run.
+What it is told to do is done in one thread, so that the k-th statement, commit or delivery is the
+same in each run.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import zlib
@@ -35,9 +33,8 @@ from taskrunner.service.store import sqlite_backend
 from taskrunner.service.store.rows import AlarmRow
 from taskrunner.testing import FakeClock
 from taskrunner.testing.service import as_definition
+from tests.chaos.lives import Dead, MortalProcess
 from tests.contract.stores import OPENING
-
-__all__ = ["POINTS", "Dead", "Life", "Point"]
 
 #: Where a service may die, and at how many of these at the most.
 POINTS: Mapping[str, int] = {
@@ -48,12 +45,7 @@ POINTS: Mapping[str, int] = {
     "after a delivery": 2,
 }
 PATIENCE_S = 120.0
-_FORKS = multiprocessing.get_context("forkserver")
 _MOST_ROUNDS = 1000
-
-
-class Dead(Exception):
-    """The service was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,41 +56,30 @@ class Point:
     at: int = 0
 
 
-class Life:
+class Life(MortalProcess):
     """A service from its start until it is killed."""
 
     def __init__(
         self, database_url: str, now: datetime, folder: Path, point: Point, without: str = ""
     ) -> None:
         """`folder` holds what was delivered; `without` names a defence to take away."""
-        _FORKS.set_forkserver_preload([__name__])
-        self._ours, theirs = _FORKS.Pipe()
-        self._process = _FORKS.Process(
-            target=_live, args=(theirs, database_url, now, folder, point, without), daemon=True
+        super().__init__(
+            _live,
+            *(database_url, now, folder, point, without),
+            preload=__name__,
+            patience_s=PATIENCE_S,
         )
-        self._process.start()
-        theirs.close()
 
     def ask(self, order: str, *given: Any) -> Any:
         """Have an order carried out; raises Dead, or AssertionError for any other end."""
         try:
-            self._ours.send((order, *given))
-            if not self._ours.poll(PATIENCE_S):
-                raise AssertionError(f"{order} was not answered")
-            return self._ours.recv()
-        except (EOFError, OSError):
+            return super().ask(order, *given)
+        except Dead:
             self._process.join()
             if self._process.exitcode != -signal.SIGKILL:
                 code = self._process.exitcode
                 raise AssertionError(f"{order}: the service ended with {code}") from None
-            raise Dead from None
-
-    def end(self) -> None:
-        """Kill it, and wait until it is gone."""
-        self._process.kill()
-        self._process.join()
-        self._process.close()
-        self._ours.close()
+            raise
 
 
 class _Trap:

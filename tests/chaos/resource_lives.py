@@ -1,13 +1,7 @@
-"""A service that makes instances or clusters, in a process to be killed at any time; its orders.
-
-The processes are forked from one that has loaded everything: a life costs milliseconds.
-"""
+"""A service that makes instances or clusters, in a process to be killed at any time; its orders."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -37,6 +31,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import resources as resource_store
 from taskrunner.service.store.database import Store
+from tests.chaos.lives import MortalProcess
 
 REGION = "us-east-1"
 SESSION: Any = boto3.session.Session(aws_access_key_id="k", aws_secret_access_key="s")
@@ -52,9 +47,6 @@ _DEFINITION = """{"objects": [
   {"id": "A", "type": "ShellCommandActivity", "command": "true", "runsOn": {"ref": "R"}},
   {"id": "R", "type": "%s", "terminateAfter": "%s"}
 ]}"""
-
-#: One process from which all lives are forked.
-_FORKS = multiprocessing.get_context("forkserver")
 
 
 class WithoutToken(Ec2Api):
@@ -98,11 +90,7 @@ class NoAgents:
         return True
 
 
-class Dead(Exception):
-    """The service was killed."""
-
-
-class Life:
+class Life(MortalProcess):
     """A service from its start until it is killed."""
 
     def __init__(
@@ -115,39 +103,12 @@ class Life:
         idle: bool = False,
     ) -> None:
         """An idle one does what it is asked, and nothing by itself."""
-        _FORKS.set_forkserver_preload(["tests.chaos.resource_warm"])
-        self._ours, theirs = _FORKS.Pipe()
-        arguments = (theirs, database_url, aws_url, where, without, idle)
-        self._process = _FORKS.Process(target=_live, args=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def kill(self) -> None:
-        """End it at once; safe in any thread."""
-        if self._process.pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
-
-    def is_dead(self) -> bool:
-        """Whether it was killed."""
-        return self._process.exitcode is not None
-
-    def ask(self, order: str, *given: Any) -> Any:
-        """Have an order carried out; raises Dead."""
-        try:
-            self._ours.send((order, *given))
-            if not self._ours.poll(PATIENCE_S):
-                raise AssertionError(f"{order} was not answered")
-            return self._ours.recv()
-        except (EOFError, OSError):
-            raise Dead from None
-
-    def end(self) -> None:
-        """Kill it, and wait until it is gone."""
-        self.kill()
-        self._process.join()
-        self._process.close()
-        self._ours.close()
+        super().__init__(
+            _live,
+            *(database_url, aws_url, where, without, idle),
+            preload="tests.chaos.resource_warm",
+            patience_s=PATIENCE_S,
+        )
 
 
 def _live(

@@ -10,7 +10,7 @@ import pytest
 
 from taskrunner.testing.ec2 import Ec2Server
 from tests.chaos.launches import Trap, World, launch_and_give_up, outlive
-from tests.chaos.resource_lives import Dead
+from tests.chaos.lives import Dead
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import wait_for
 

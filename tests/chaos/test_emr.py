@@ -11,7 +11,7 @@ import pytest
 from taskrunner.service.resources.targets import Where
 from taskrunner.testing.emr import EmrInProcess
 from tests.chaos.launches import Trap, World, launch_and_give_up, outlive
-from tests.chaos.resource_lives import Dead
+from tests.chaos.lives import Dead
 from tests.chaos.scale import Chaos
 from tests.integration.agent_harness import wait_for
 

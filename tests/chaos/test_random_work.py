@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.mortal_service import POINTS, Dead, Life, Point
+from tests.chaos.lives import Dead
+from tests.chaos.mortal_service import POINTS, Life, Point
 from tests.chaos.random_work import SLOW_MINUTES, VERDICTS, Alarm, End, Work, random_work
 from tests.chaos.scale import Chaos
 from tests.contract.stores import STORES
