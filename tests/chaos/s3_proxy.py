@@ -37,7 +37,10 @@ SEEN = (S3Fault.RESET, S3Fault.CUT, S3Fault.DROP_REPLY)
 
 @dataclass(slots=True)
 class S3Proxy:
-    """How much of what is spoilt; may be changed at any time."""
+    """How much of what is spoilt; may be changed at any time.
+
+    Where a share is, the first is in any case: a few are enough to show it.
+    """
 
     upstream: str
     chance: random.Random
@@ -54,13 +57,17 @@ class S3Proxy:
         """What befalls the next PUT."""
         with self.lock:
             self.puts += 1
-            if self.times == 0 or self.chance.random() >= self.share:
+            if self.times == 0 or not self._is_struck():
                 return None
             if self.times is not None:
                 self.times -= 1
             fault = self.chance.choice(self.faults)
             self.fired[fault] += 1
             return fault
+
+    def _is_struck(self) -> bool:
+        is_first = self.share > 0 and not self.fired
+        return is_first or self.chance.random() < self.share
 
 
 @contextmanager
