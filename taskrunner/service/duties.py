@@ -23,6 +23,8 @@ log = get_logger()
 SHORT_NAP_S = 0.25
 #: How often the store is looked at, whether it is still the same one, in seconds.
 STORE_NAP_S = 1.0
+#: The duties, besides the scheduler, that look at the store only when something was committed.
+_LOOK_FOR_CHANGES = ("resources", "alarms", "encryption")
 
 
 @dataclass
@@ -38,8 +40,9 @@ class Duties:
     listener: Listener | None = None
     #: Takes note of a clock that was set, before the scheduler decides by it.
     catch_up: Callable[[], None] = lambda: None
-    #: Raises StoreLost when the store is not the one that was opened.
-    look_at_store: Callable[[], None] = lambda: None
+    #: Raises StoreLost when the store is not the one that was opened; whether other processes have
+    #: committed anything since the look before.
+    look_at_store: Callable[[], bool] = lambda: False
     #: Checks preconditions, where the service does.
     checks: Checks | None = None
     #: Removes what has been kept for long enough; how long nothing is to be done, in seconds.
@@ -59,6 +62,7 @@ class Duties:
         self._kick = threading.Event()
         #: What wakes a duty before its time; the others look often enough by themselves.
         self._wakes = {"scheduler": self._kick}
+        self._wakes.update((name, threading.Event()) for name in _LOOK_FOR_CHANGES)
         if self.checks is not None:
             self._wakes["preconditions"] = self.checks.wake
         self._threads: list[threading.Thread] = []
@@ -106,7 +110,9 @@ class Duties:
         return SHORT_NAP_S if self.resources.any_live else self.look_s
 
     def _look_at_store(self, _now: datetime) -> float:
-        self.look_at_store()
+        if self.look_at_store():
+            for name in ("scheduler", *_LOOK_FOR_CHANGES):
+                self._wakes[name].set()
         return STORE_NAP_S
 
     def _schedule(self, _now: datetime) -> float:

@@ -1,8 +1,8 @@
 """What need not be looked for again, since nothing was committed since it was looked for last.
 
 Some of the service's duties look at the store several times a second, mostly for nothing. SQLite
-says whether anybody has committed anything without reading any of it; a server does not, and is
-looked at each time.
+says whether anybody has committed anything without reading any of it. A server is asked for that
+once a second for all of them (`Store.look`), and they are woken when it says so.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from taskrunner.service.store.backend import Mark
+
 
 class Marked(Protocol):
     """A store, as far as it is asked here."""
 
-    def mark(self) -> int | None:
-        """Another number once anything was committed; None: it cannot be told."""
+    def mark(self) -> Mark | None:
+        """Something else once anything was committed; None: it cannot be told."""
         ...
 
 
@@ -23,7 +25,7 @@ class Look(NamedTuple):
     """A look at a store, or one that was not needed."""
 
     #: The store's, from before the look.
-    mark: int | None
+    mark: Mark | None
     #: Whether there can be anything new.
     is_needed: bool
     #: If not, when something becomes due though nobody does anything; None: never.
@@ -31,7 +33,7 @@ class Look(NamedTuple):
 
 
 class _Nothing(NamedTuple):
-    mark: int
+    mark: Mark
     until: datetime | None
 
 

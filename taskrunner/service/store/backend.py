@@ -10,6 +10,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from taskrunner.service.store.store_key import StoreKeySource
 
+#: How far a store has come: another one once anything was committed, and never one that was before.
+Mark = int | tuple[str, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
@@ -55,12 +58,15 @@ class Backend(Protocol):
         """A transaction that may write, committed at the end. Raises StoreLost, also after that."""
         ...
 
-    def mark(self) -> int | None:
-        """Another number once anything was committed; None: it cannot tell of all who may write."""
+    def mark(self) -> Mark | None:
+        """How far it has come, as far as `look` has heard of others; None: it cannot tell."""
         ...
 
-    def look(self) -> None:
-        """Whatever is too costly for `check`, once a second. Raises StoreLost."""
+    def look(self) -> bool:
+        """Whatever is too costly for `check`, once a second. Raises StoreLost.
+
+        Returns whether that has told it of commits which `mark` knew nothing of.
+        """
         ...
 
     def scrub(self) -> None:

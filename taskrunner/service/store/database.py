@@ -17,7 +17,7 @@ from sqlalchemy.exc import (
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.errors import ConfigError, StoreError, StoreLost, StoreTrouble
 from taskrunner.service.meters import Meters
-from taskrunner.service.store.backend import Backend, Opening
+from taskrunner.service.store.backend import Backend, Mark, Opening
 from taskrunner.service.store.kept import KeptConnections
 from taskrunner.service.store.keyring import OPTION, Keyring
 from taskrunner.service.store.notices import Line
@@ -154,21 +154,24 @@ class Store:
         finally:
             self._writing.release()
 
-    def mark(self) -> int | None:
-        """Another number once anything was committed, by whomever; None: it cannot be told.
+    def mark(self) -> Mark | None:
+        """How far it has come: something else once anything was committed; None: it cannot be told.
+
+        A server is not asked: of what other processes have committed the latest `look` tells.
 
         Raises StoreError when the database is not usable, StoreLost when it is gone.
         """
         with self._failures(), self._usable():
             return self._backend.mark()
 
-    def look(self) -> None:
+    def look(self) -> bool:
         """See whether it is still the store that was opened; to be called about once a second.
 
-        Raises StoreError when that cannot be seen, StoreLost when it is not.
+        Returns whether others may have committed something that no `mark` has told of. Raises
+        StoreError when that cannot be seen, StoreLost when it is not.
         """
         with self._failures(), self._turn(), self._usable():
-            self._backend.look()
+            return self._backend.look()
 
     def scrub(self) -> None:
         """See that what was written over is not left beside the database, as far as can be."""
@@ -233,7 +236,7 @@ class Store:
 
 def _backend(url: URL, clock: Clock, opening: Opening) -> Backend:
     if url.get_backend_name() != "sqlite":
-        return PostgresqlBackend(url, opening)
+        return PostgresqlBackend(url, clock, opening)
     return SqliteGuest(url) if opening.as_guest else SqliteBackend(url, clock, opening)
 
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import NoSuchModuleError, ProgrammingError
 
+from taskrunner.clock import Clock
 from taskrunner.errors import ConfigError, StoreLost
-from taskrunner.service.store.backend import Opening
+from taskrunner.service.store.backend import Mark, Opening
 from taskrunner.service.store.records import insert_missing_columns
 from taskrunner.service.store.store_key import StoreKeySource
 from taskrunner.service.store.tables import store_identity
@@ -29,7 +30,7 @@ _CONNECTING: Mapping[str, int] = {
 _IDENTITY = """
 SELECT (SELECT oid::text FROM pg_database WHERE datname = current_database()),
        coalesce(to_regclass('store_identity')::oid::text, ''),
-       {cluster}, {position}
+       {cluster}, {position}, txid_current_snapshot()::text
 """
 #: The server's own identity, and how far its log has come; not every kind of server tells.
 _FULL = _IDENTITY.format(
@@ -38,6 +39,8 @@ _FULL = _IDENTITY.format(
     "ELSE pg_current_wal_flush_lsn() - '0/0'::pg_lsn END",
 )
 _SHORT = _IDENTITY.format(cluster="''", position="0")
+#: A mark is believed for so long after the look that it is of, in seconds: else nobody looks.
+_MARK_LIFE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +52,36 @@ class Found:
     cluster: str
     #: The bytes that the server's log has had in all.
     position: int
+    #: Which transactions can be seen: another text once any was committed that has written.
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What the latest look has found."""
+
+    snapshot: str
+    #: When it began, by the clock that nobody sets.
+    at: float
 
 
 class PostgresqlBackend:
     """The server's database, known by what changes when it is made anew."""
 
-    def __init__(self, url: URL, opening: Opening) -> None:
+    def __init__(self, url: URL, clock: Clock, opening: Opening) -> None:
         """Raises ConfigError for what a server's database cannot be told."""
         if opening.restored:
             raise ConfigError(
                 "--restored is for SQLite: of a server's database nothing is remembered"
             )
-        self._url, self._opening = url, opening
+        self._url, self._clock, self._opening = url, clock, opening
         self.where = f"{url.host}:{url.port or 5432}"
         self._query = _FULL
         self._known: Found | None = None
         self._lock = threading.Lock()
+        self._seen: _Seen | None = None
+        #: How many transactions this process has committed that may have written.
+        self._written = 0
 
     def store_key(self) -> StoreKeySource:
         """There is no place for it that all of a database's services share but the database."""
@@ -113,7 +130,9 @@ class PostgresqlBackend:
             self._known = self._ask()
 
     def _ask(self) -> Found:
-        with self._engine.connect() as connection:
+        with self._engine.connect() as plain:
+            # One statement: BEGIN and ROLLBACK would be asked of the server each time.
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
             return _found(connection.exec_driver_sql(self._query).one())
 
     def _keep(self, found: Found) -> None:
@@ -146,18 +165,31 @@ class PostgresqlBackend:
 
     @contextmanager
     def change(self, connection: Connection) -> Iterator[None]:
-        """A transaction."""
+        """A transaction, counted once it is committed."""
         with connection.begin():
             yield
+        with self._lock:
+            self._written += 1
 
-    def mark(self) -> int | None:
-        """Others may write, and a place in the server's log is passed before it can be seen."""
-        return None
+    def mark(self) -> Mark | None:
+        """What could be seen when it was looked last, and what this process has committed since.
 
-    def look(self) -> None:
-        """The tables, too, are those that were there."""
-        known = self._known
-        self._compare(known, self._ask())
+        Not a place in the server's log: that is passed before what stands there can be seen.
+        """
+        with self._lock:
+            seen, written = self._seen, self._written
+        if seen is None or self._clock.monotonic() - seen.at > _MARK_LIFE_S:
+            return None
+        return seen.snapshot, written
+
+    def look(self) -> bool:
+        """The tables, too, are those that were there; and see whether anything was committed."""
+        known, before, at = self._known, self._seen, self._clock.monotonic()
+        found = self._ask()
+        self._compare(known, found)
+        with self._lock:
+            self._seen = _Seen(snapshot=found.snapshot, at=at)
+        return before is None or before.snapshot != found.snapshot
 
     def scrub(self) -> None:
         """The server writes over what was removed when it vacuums."""
@@ -186,5 +218,11 @@ def check_same(where: str, known: Found, found: Found) -> None:
 
 
 def _found(row: Any) -> Found:
-    database, table, cluster, position = row
-    return Found(database=database, table=table, cluster=cluster, position=int(position))
+    database, table, cluster, position, snapshot = row
+    return Found(
+        database=database,
+        table=table,
+        cluster=cluster,
+        position=int(position),
+        snapshot=snapshot,
+    )

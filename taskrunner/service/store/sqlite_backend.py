@@ -250,7 +250,7 @@ class SqliteBackend:
                 f"the service's database at {self.where} holds another store than before"
             )
 
-    def look(self) -> None:
+    def look(self) -> bool:
         """The files are whole, ours, and closed to others. Nobody may write meanwhile."""
         self._guard.check()
         if self._guard.has_shrunk():
@@ -261,6 +261,7 @@ class SqliteBackend:
         if not self._state.is_in_place():
             self._own_again()
         self._complain()
+        return False  # SQLite is asked for each mark
 
     def _pages_in_log(self) -> int:
         """Asking moves some of them into the database, as any commit may."""

@@ -63,8 +63,9 @@ class SqliteGuest:
         """Nobody waits here for what others commit."""
         return None
 
-    def look(self) -> None:
+    def look(self) -> bool:
         """It is its owner's to do."""
+        return False
 
     def scrub(self) -> None:
         """It is its owner's to do."""

@@ -123,7 +123,7 @@ def test_a_store_that_is_lost_ends_them_and_one_that_fails_does_not() -> None:
         told.append((name, error))
         ended.set()
 
-    def look() -> None:
+    def look() -> bool:
         error = next(looks)
         raise lost if isinstance(error, StoreLost) else error
 
@@ -136,6 +136,42 @@ def test_a_store_that_is_lost_ends_them_and_one_that_fails_does_not() -> None:
         running.stop()
     assert told == [("store", lost)]
     assert log == []
+
+
+def test_whoever_looks_for_changes_is_woken_when_others_have_made_some() -> None:
+    """Else what another process commits would be seen after the look at the store, and a nap."""
+    changed = threading.Event()
+    names = ("scheduler", "resources", "alarms", "encryption")
+    steps = {name: threading.Semaphore(0) for name in names}
+
+    class Napping(Quiet):
+        def step(self, _now: object) -> float:
+            steps["scheduler"].release()
+            return 3600.0
+
+        def reconcile(self, _now: object) -> bool:
+            steps["resources"].release()
+            return False
+
+        def run_once(self, _now: object) -> bool:
+            steps["alarms"].release()
+            return False
+
+    def seal_anew(_now: object) -> float:
+        steps["encryption"].release()
+        return 3600.0
+
+    napping = Napping()
+    running = duties(Line(lambda: None), lambda *_failure: None)
+    running.scheduler = cast(Scheduler, napping)
+    running.resources, running.alarms = cast(ResourceManager, napping), cast(AlarmLoop, napping)
+    running.seal_anew, running.look_s = seal_anew, 3600.0
+    running.look_at_store = lambda: changed.wait(20)
+    running.start()
+    assert all(step.acquire(timeout=20) for step in steps.values()), "each looks at the start"
+    changed.set()
+    assert all(step.acquire(timeout=20) for step in steps.values())
+    running.stop()
 
 
 def test_cleaning_up_has_its_own_pace() -> None:

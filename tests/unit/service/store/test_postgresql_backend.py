@@ -9,8 +9,9 @@ from sqlalchemy.engine import make_url
 from taskrunner.errors import StoreLost
 from taskrunner.service.store.backend import Opening
 from taskrunner.service.store.postgresql_backend import Found, PostgresqlBackend, check_same
+from taskrunner.testing import FakeClock
 
-KNOWN = Found(database="5", table="7", cluster="c", position=100)
+KNOWN = Found(database="5", table="7", cluster="c", position=100, snapshot="9:9:")
 
 
 @pytest.mark.parametrize(
@@ -54,15 +55,15 @@ class Crossing:
             backend, later = self.backend, self.later
             backend._on_connect(Crossing(backend, later, 0), None)
 
-    def fetchone(self) -> tuple[str, str, str, int]:
-        return "5", "7", "c", self.position
+    def fetchone(self) -> tuple[str, str, str, int, str]:
+        return "5", "7", "c", self.position, "9:9:"
 
     def rollback(self) -> None:
         pass
 
 
 def test_answers_that_cross_are_no_way_back() -> None:
-    backend = PostgresqlBackend(make_url("postgresql://h/db"), Opening())
+    backend = PostgresqlBackend(make_url("postgresql://h/db"), FakeClock(), Opening())
     backend._known = KNOWN
     backend._on_connect(Crossing(backend, position=200, later=300), None)
     with pytest.raises(StoreLost, match="earlier state"):
