@@ -267,13 +267,23 @@ class LoadedDefinition:
         return min(limit or DEFAULT_ACTIVE_RUNS, MOST_ACTIVE_RUNS)
 
 
+#: Objects in the definitions that are held together: what one takes in memory is theirs. A
+#: thousand pipelines of 20 activities fit in, which else would be read anew at each period.
+MOST_OBJECTS = 32_000
+
+
 class DefinitionCache:
     """The definitions used last, by pipeline and version; versions never change."""
 
     def __init__(
-        self, load: Callable[[str, int], Definition], *, retry_delay_cap: timedelta | None = None
+        self,
+        load: Callable[[str, int], Definition],
+        *,
+        retry_delay_cap: timedelta | None = None,
+        most_objects: int = MOST_OBJECTS,
     ) -> None:
         self._load = load
+        self._most_objects, self._objects = most_objects, 0
         self._retry_delay_cap = retry_delay_cap
         self._held: OrderedDict[tuple[str, int], LoadedDefinition] = OrderedDict()
         self._lock = threading.Lock()
@@ -287,19 +297,26 @@ class DefinitionCache:
                 return self._held[key]
         loaded = self.uncommitted(self._load(pipeline_id, version))
         with self._lock:
+            self._forget(key)  # another thread may have loaded it meanwhile
             self._held[key] = loaded
-            if len(self._held) > MOST_HELD:
-                self._held.popitem(last=False)
+            self._objects += _size_of(loaded)
+            while self._objects > self._most_objects and len(self._held) > 1:
+                self._forget(next(iter(self._held)))
         return loaded
 
     def forget(self, pipeline_id: str, version: int) -> None:
         """Load it anew when it is asked for again: its secrets were removed."""
         with self._lock:
-            self._held.pop((pipeline_id, version), None)
+            self._forget((pipeline_id, version))
+
+    def _forget(self, key: tuple[str, int]) -> None:
+        if (held := self._held.pop(key, None)) is not None:
+            self._objects -= _size_of(held)
 
     def uncommitted(self, definition: Definition) -> LoadedDefinition:
         """A definition that has no version yet, or may lose it again: nothing of it is held."""
         return LoadedDefinition(definition, self._retry_delay_cap)
 
 
-MOST_HELD = 256
+def _size_of(loaded: LoadedDefinition) -> int:
+    return 1 + len(loaded.definition.objects)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from taskrunner.model.document import Definition
 from taskrunner.model.reader import read_definition
-from taskrunner.service.definitions import LoadedDefinition, Moment
+from taskrunner.service.definitions import DefinitionCache, LoadedDefinition, Moment
 
 START = datetime(2026, 2, 13, 2, tzinfo=UTC)
 
@@ -101,3 +102,56 @@ def test_a_policy_is_that_of_its_period(timeout: str, first: timedelta, second: 
     found = [loaded.policy("A", Moment(start=at, end=at)).attempt_timeout for at in moments]
 
     assert found == [first, second]
+
+
+def of_objects(count: int) -> Definition:
+    objects = [{"id": f"A{n}", "type": "ShellCommandActivity"} for n in range(count)]
+    return read_definition(json.dumps({"objects": objects}))
+
+
+class Stored:
+    """Definitions of so many objects, each by its pipeline's id, and what was asked for."""
+
+    def __init__(self, **objects: int) -> None:
+        self.objects, self.asked = objects, list[str]()
+
+    def load(self, pipeline_id: str, _version: int) -> Definition:
+        self.asked.append(pipeline_id)
+        return of_objects(self.objects[pipeline_id])
+
+
+def test_definitions_are_held_until_their_objects_are_too_many() -> None:
+    stored = Stored(small=2, wide=5, other=2)
+    cache = DefinitionCache(stored.load, most_objects=9)
+    for name in ("small", "wide", "small", "wide"):
+        assert len(cache.get(name, 1).objects) == stored.objects[name]
+    assert stored.asked == ["small", "wide"]
+    cache.get("other", 1)  # in place of the one that was used longest ago
+    cache.get("wide", 1)
+    assert stored.asked == ["small", "wide", "other"]
+    cache.get("small", 1)
+    cache.get("wide", 1)
+    assert stored.asked == ["small", "wide", "other", "small"]
+
+
+def test_a_definition_that_is_too_large_for_the_rest_is_held_alone() -> None:
+    stored = Stored(small=2, huge=50)
+    cache = DefinitionCache(stored.load, most_objects=9)
+    for name in ("small", "huge", "huge", "small", "small"):
+        cache.get(name, 1)
+    assert stored.asked == ["small", "huge", "small"]
+
+
+def test_what_is_forgotten_leaves_its_room_to_others() -> None:
+    stored = Stored(small=2, wide=5, other=2)
+    cache = DefinitionCache(stored.load, most_objects=9)
+    cache.get("small", 1)
+    cache.get("wide", 1)
+    cache.forget("small", 1)
+    cache.forget("small", 1)
+    cache.get("other", 1)
+    cache.get("wide", 1)
+    cache.get("other", 1)
+    assert stored.asked == ["small", "wide", "other"]
+    cache.get("small", 1)
+    assert stored.asked == ["small", "wide", "other", "small"]
