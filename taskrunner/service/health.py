@@ -19,7 +19,7 @@ from taskrunner.model.instances import Category, Components
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.states import INSTANCE_FAILED
 from taskrunner.service.store import latest
-from taskrunner.service.store.summaries import Broken
+from taskrunner.service.store.concerns import Broken
 
 HEALTHY, ERROR = "HEALTHY", "ERROR"
 _CHECKS = "precondition"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -27,9 +28,18 @@ from taskrunner.model.states import (
     PipelineState,
 )
 from taskrunner.service.callers import ANONYMOUS
+from taskrunner.service.duties import STORE_NAP_S
 from taskrunner.service.engine import Service
 from taskrunner.service.settings import ServiceSettings
-from taskrunner.service.store import alarms, attempts, instances, links, pipelines
+from taskrunner.service.store import (
+    alarms,
+    attempts,
+    concerns,
+    instances,
+    links,
+    pipelines,
+    summaries,
+)
 from taskrunner.service.store import due as due_store
 from taskrunner.service.store.database import Store
 from taskrunner.service.store.pages import INSTANCES
@@ -43,6 +53,7 @@ from taskrunner.service.store.rows import (
     ScheduleRow,
 )
 from taskrunner.service.store.tables import METADATA
+from taskrunner.testing import FakeClock
 from tests.contract.stores import OPENING
 
 NOW = datetime(2026, 2, 13, 2, 0, 0, 123456, tzinfo=UTC)
@@ -554,10 +565,24 @@ def test_an_alarm_with_the_same_id_is_the_same_alarm(store: Store) -> None:
         assert alarms.due_alarms(conn, NOW - MINUTE, 5) == []
 
 
+def test_instances_are_counted_by_status_up_to_a_number(store: Store) -> None:
+    with store.write() as conn:
+        pipelines.insert_pipeline(conn, PIPELINE)
+        pipelines.insert_pipeline(conn, replace(PIPELINE, pipeline_id="df-2", unique_id="2"))
+        specs = [spec(f"A{n}") for n in range(4)]
+        instances.insert_instances(conn, "df-1", 1, specs, NOW)
+        (first,) = instances.load_instances(conn, "df-1", ["@A0"])
+        instances.update_instance(conn, first, status=S.FAILED)
+        whose = summaries.of_account("1")
+        most, all_of_them = (concerns.counts(conn, whose, most) for most in (2, 3))
+    waiting = S.WAITING_ON_DEPENDENCIES
+    assert most["df-1"] == concerns.Counts({waiting: 2, S.FAILED: 1}, {waiting})
+    assert all_of_them["df-1"] == concerns.Counts({waiting: 3, S.FAILED: 1})
+    assert most["df-2"] == concerns.Counts()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_file_tells_of_every_commit_whoever_made_it(store: Store, database_url: str) -> None:
-    if not store.is_sqlite:
-        assert store.mark() is None  # no server does, and nobody is to believe so
-        return
     before = store.mark()
     with store.read() as conn:
         pipelines.list_pipelines(conn, None, None, 1)
@@ -571,3 +596,55 @@ def test_a_file_tells_of_every_commit_whoever_made_it(store: Store, database_url
         assert store.mark() == own
         other.commit()
     assert store.mark() not in {before, own}
+
+
+@pytest.mark.external_service
+def test_a_server_tells_at_a_look_of_what_others_have_committed(postgresql_database: str) -> None:
+    clock = FakeClock()
+    with (
+        closing(Store(postgresql_database, clock=clock, opening=OPENING)) as store,
+        psycopg.connect(postgresql_database) as other,
+    ):
+        assert store.mark() is None, "nobody has looked"
+        assert store.look()
+        before = store.mark()
+        assert store.mark() == before is not None
+        other.execute("UPDATE store_identity SET changes = changes + 1")
+        store.look()
+        amid = store.mark()
+        other.commit()
+        assert store.mark() == amid, "a look costs something, a mark does not"
+        assert store.look()
+        assert store.mark() not in {before, amid}
+
+
+@pytest.mark.external_service
+def test_a_server_is_asked_nothing_for_what_this_process_has_committed(
+    postgresql_database: str,
+) -> None:
+    with closing(Store(postgresql_database, clock=FakeClock(), opening=OPENING)) as store:
+        store.look()
+        before = store.mark()
+        with store.read() as conn:
+            pipelines.list_pipelines(conn, None, None, 1)
+        assert store.mark() == before
+        with pytest.raises(ZeroDivisionError), store.write():
+            raise ZeroDivisionError
+        assert store.mark() == before
+        with store.write() as conn:
+            pipelines.insert_pipeline(conn, PIPELINE)
+        assert store.mark() not in {before, None}
+
+
+@pytest.mark.external_service
+def test_a_mark_is_not_believed_when_nobody_looks_any_more(postgresql_database: str) -> None:
+    clock = FakeClock()
+    with closing(Store(postgresql_database, clock=clock, opening=OPENING)) as store:
+        store.look()
+        clock.advance(STORE_NAP_S)
+        assert store.mark() is not None
+        clock.advance(STORE_NAP_S)
+        clock.advance(0.1)
+        assert store.mark() is None
+        store.look()
+        assert store.mark() is not None

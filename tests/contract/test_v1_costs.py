@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.service.callers import Caller
-from taskrunner.service.store import summaries
+from taskrunner.service.store import concerns, summaries
 from taskrunner.service.v1.pipelines import show_pipeline
 from taskrunner.service.v1.requests import ShowPipeline
 from taskrunner.testing import ServiceInProcess
@@ -101,7 +101,19 @@ def test_what_is_late_is_not_looked_for_among_all_that_waits(
     world: ServiceInProcess, narrow_and_wide: list[str]
 ) -> None:
     small, large = (
-        steps(world, partial(summaries.late, whose=summaries.of_account(CALLER.account, key)))
+        steps(world, partial(concerns.late, whose=summaries.of_account(CALLER.account, key)))
         for key in narrow_and_wide
     )
     assert large <= small + 1
+
+
+def test_what_waits_is_counted_so_far_and_no_further(
+    world: ServiceInProcess, narrow_and_wide: list[str]
+) -> None:
+    def cost(key: str, most: int) -> int:
+        whose = summaries.of_account(CALLER.account, key)
+        return steps(world, partial(concerns.counts, whose=whose, most=most))
+
+    narrow, wide = narrow_and_wide
+    assert cost(wide, NARROW // 2) <= cost(narrow, NARROW // 2) + 1
+    assert cost(wide, TIMES * NARROW) > cost(narrow, TIMES * NARROW) + 1, "else nothing is shown"

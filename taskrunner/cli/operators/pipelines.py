@@ -56,7 +56,7 @@ def _list(asked: Asked, **filters: Any) -> None:
             Column(name="STATE", cell=text_of("state")),
             Column(name="HEALTH", cell=text_of("health")),
             Column(name="RUNS", cell=lambda row: strip(row.get("runs", ())), drop=3),
-            Column(name="NOW", cell=lambda row: counted(row.get("counts", {})), least=12, drop=2),
+            Column(name="NOW", cell=_now, least=12, drop=2),
             Column(name="NEXT", cell=lambda row: when(row.get("next_run"), now), drop=4),
             Column(name="LAST END", cell=lambda row: when(row.get("last_end"), now), drop=5),
             Column(name="LATE", cell=lambda row: str(row.get("late") or ""), drop=6, right=True),
@@ -65,6 +65,10 @@ def _list(asked: Asked, **filters: Any) -> None:
         ],
         nothing="no pipeline" + (" meets the filters" if wanted else " yet"),
     )
+
+
+def _now(row: Mapping[str, Any]) -> str:
+    return counted(row.get("counts", {}), row.get("at_least", ()))
 
 
 def _tags(row: Mapping[str, Any]) -> str:
@@ -86,7 +90,7 @@ def _show(asked: Asked, pipeline: str) -> None:
             ("description", found.get("description")),
             ("state", row.get("state")),
             ("health", row.get("health")),
-            ("now", counted(row.get("counts", {}))),
+            ("now", _now(row)),
             ("last runs", strip(row.get("runs", ()))),
             ("last end", when(row.get("last_end"), now)),
             ("next run", when(row.get("next_run"), now)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -181,15 +181,15 @@ def _writes_signs() -> bool:
     return True
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """Counts by status, in a few words."""
+def counted(counts: Mapping[str, int], at_least: Collection[str] = ()) -> str:
+    """Counts by status, in a few words; `at_least` are those that were not counted to the end."""
     short = {
         "WAITING_ON_DEPENDENCIES": "waiting",
         "WAITING_FOR_RUNNER": "ready",
         "CASCADE_FAILED": "cascaded",
     }
     return ", ".join(
-        f"{count} {short.get(status, status.lower())}"
+        f"{count}{'+' if status in at_least else ''} {short.get(status, status.lower())}"
         for status, count in sorted(counts.items(), key=lambda pair: _ORDER.get(pair[0], 9))
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -27,6 +27,25 @@ class Square(NamedTuple):
     title: str
 
 
+class Tally(NamedTuple):
+    """How many instances of a pipeline are in some statuses."""
+
+    number: int
+    #: There are more, which were not counted.
+    is_least: bool
+
+    @classmethod
+    def of(cls, summary: PipelineSummary, statuses: Collection[str]) -> Tally:
+        """Those of a pipeline in a list."""
+        number = sum(summary.counts.get(status, 0) for status in statuses)
+        return cls(number, not set(statuses).isdisjoint(summary.at_least))
+
+    @property
+    def text(self) -> str:
+        """`7`, `1,000+`, or nothing."""
+        return f"{self.number:,}{'+' if self.is_least else ''}" if self.number else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A pipeline of the list."""
@@ -37,9 +56,9 @@ class Line:
     health: Sign
     state: Sign
     strip: Sequence[Square]
-    running: int
-    waiting: int
-    failed: int
+    running: Tally
+    waiting: Tally
+    failed: Tally
     late: int
     last_end: datetime | None
     next_run: datetime | None
@@ -80,10 +99,7 @@ def list_page(
 
 def line(summary: PipelineSummary) -> Line:
     """One pipeline."""
-    counts = summary.counts
-    running = sum(counts.get(status, 0) for status in _RUNNING)
-    failed = sum(counts.get(status, 0) for status in _FAILED)
-    waiting = sum(n for status, n in counts.items() if status not in _RUNNING | _FAILED | _OFF)
+    waiting = summary.counts.keys() - (_RUNNING | _FAILED | _OFF)
     return Line(
         id=summary.id,
         name=summary.name,
@@ -91,9 +107,9 @@ def line(summary: PipelineSummary) -> Line:
         health=sign(summary.health),
         state=sign(summary.state),
         strip=[_square(summary.id, run) for run in reversed(summary.runs)],
-        running=running,
-        waiting=waiting,
-        failed=failed,
+        running=Tally.of(summary, _RUNNING),
+        waiting=Tally.of(summary, waiting),
+        failed=Tally.of(summary, _FAILED),
         late=summary.late,
         last_end=summary.last_end,
         next_run=summary.next_run,

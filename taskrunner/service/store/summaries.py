@@ -7,7 +7,7 @@ by an index what is not at a good end, or what is newest: how much has ever run 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
 from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.records import fetch
 from taskrunner.service.store.rows import PauseRow, PipelineRow
@@ -28,9 +28,6 @@ from taskrunner.service.store.tables import (
     schedules,
 )
 
-#: What is nobody's concern any more, and mostly all that there is.
-GOOD_ENDS = frozenset({InstanceStatus.FINISHED, InstanceStatus.SKIPPED})
-_CONCERNS = sorted(frozenset(InstanceStatus) - GOOD_ENDS)
 _LIVE = sorted(frozenset(InstanceStatus) - INSTANCE_TERMINAL)
 _STATUSES = {str(status): status for status in InstanceStatus}
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,89 +73,6 @@ def load_pipelines(conn: Connection, whose: Whose) -> list[PipelineRow]:
     """Every one of these pipelines."""
     statement = sa.select(pipelines).where(*whose)
     return fetch(conn, PipelineRow, statement)
-
-
-def concerns(conn: Connection, whose: Whose) -> dict[str, dict[InstanceStatus, int]]:
-    """How many instances each pipeline has in each status other than FINISHED and SKIPPED."""
-    statement = (
-        sa.select(instances.c.pipeline_id, instances.c.status, sa.func.count())
-        .join(pipelines, _SAME)
-        .where(*whose, instances.c.status.in_(_CONCERNS))
-        .group_by(instances.c.pipeline_id, instances.c.status)
-    )
-    found: dict[str, dict[InstanceStatus, int]] = {}
-    for pipeline_id, status, count in conn.execute(statement):
-        found.setdefault(pipeline_id, {})[InstanceStatus(status)] = count
-    return found
-
-
-def late(conn: Connection, whose: Whose) -> dict[str, int]:
-    """How many instances of each pipeline are late: lateAfterTimeout has passed, and they go on."""
-    statement = (
-        sa.select(instances.c.pipeline_id, sa.func.count())
-        .join(pipelines, _SAME)
-        .where(
-            *whose,
-            instances.c.status.in_(_LIVE),
-            instances.c.late_fired.is_(True),
-        )
-        .group_by(instances.c.pipeline_id)
-    )
-    return {row[0]: row[1] for row in conn.execute(statement)}
-
-
-@dataclass(slots=True)
-class Broken:
-    """Components of a pipeline with instances that have failed."""
-
-    #: Those of which the instance that ended last is one of them, and all of them.
-    now: set[str] = field(default_factory=set)
-    ever: set[str] = field(default_factory=set)
-
-
-def broken(conn: Connection, whose: Whose) -> dict[str, Broken]:
-    """What has failed of each pipeline, where something failed when it ended last.
-
-    Every pipeline whose health is ERROR is among them.
-    """
-    failed = (
-        sa.select(
-            instances.c.pipeline_id,
-            instances.c.component_id,
-            sa.func.max(instances.c.actual_end).label("at"),
-        )
-        .join(pipelines, _SAME)
-        .where(*whose, instances.c.status.in_(sorted(INSTANCE_FAILED)))
-        .group_by(instances.c.pipeline_id, instances.c.component_id)
-        .subquery()
-    )
-    other = instances.alias("other")
-    last = (
-        sa.select(sa.func.max(other.c.actual_end))
-        .where(
-            other.c.pipeline_id == failed.c.pipeline_id,
-            other.c.component_id == failed.c.component_id,
-            other.c.actual_end.is_not(None),
-            other.c.status != InstanceStatus.SKIPPED,
-        )
-        .scalar_subquery()
-    )
-    statement = sa.select(failed.c.pipeline_id, failed.c.component_id, failed.c.at >= last)
-    found: dict[str, Broken] = {}
-    for pipeline_id, component_id, now in conn.execute(statement):
-        one = found.setdefault(pipeline_id, Broken())
-        one.ever.add(component_id)
-        if now:
-            one.now.add(component_id)
-    return {key: one for key, one in found.items() if one.now}
-
-
-def with_any_end(conn: Connection, whose: Whose) -> set[str]:
-    """The pipelines of which anything has ended: they have a health."""
-    ends = sorted(INSTANCE_TERMINAL - {InstanceStatus.SKIPPED})
-    ended = sa.exists().where(_SAME, instances.c.status.in_(ends))
-    statement = sa.select(pipelines.c.pipeline_id).where(*whose, ended)
-    return set(conn.execute(statement).scalars())
 
 
 def paused_pipelines(conn: Connection, whose: Whose) -> dict[str, PauseRow]:
@@ -368,7 +282,6 @@ def _within(since: sa.Subquery) -> sa.ColumnElement[bool]:
     return sa.and_(same, instances.c.scheduled_start >= since.c.start)
 
 
-_SAME = instances.c.pipeline_id == pipelines.c.pipeline_id
 _RUN = (instances.c.pipeline_id, instances.c.scheduled_start, instances.c.status)
 _PARTS = (
     sa.select(

@@ -17,8 +17,8 @@ from taskrunner.service.definitions import Load
 from taskrunner.service.engine import Service
 from taskrunner.service.health import is_broken
 from taskrunner.service.pipeline_fields import schedule_fields
+from taskrunner.service.store import concerns, summaries
 from taskrunner.service.store import pauses as pause_store
-from taskrunner.service.store import summaries
 from taskrunner.service.store.rows import PauseRow, PipelineRow
 from taskrunner.service.store.summaries import StripPart, Whose
 from taskrunner.service.v1.requests import ListPipelines, OfPipelines, ShowPipeline, Sort
@@ -35,6 +35,8 @@ from taskrunner.service.v1.shapes import (
 
 #: Runs by whose instances it is said which worker groups a pipeline has work for.
 _RUNS_FOR_GROUPS = 14
+#: Instances of a pipeline that are counted by status: in a list, and where it is shown alone.
+MOST_COUNTED, MOST_COUNTED_ALONE = 1_000, 10_000
 #: The beginning of the names of groups that are made for one machine, and are nobody's to choose.
 _OF_RESOURCES = "resource:"
 
@@ -60,12 +62,8 @@ class _Facts:
         return _health(self.conn, self.whose, self.rows, self.load)
 
     @cached_property
-    def concerns(self) -> Mapping[str, Mapping[InstanceStatus, int]]:
-        return summaries.concerns(self.conn, self.whose)
-
-    @cached_property
     def late(self) -> Mapping[str, int]:
-        return summaries.late(self.conn, self.whose)
+        return concerns.late(self.conn, self.whose)
 
     @cached_property
     def paused(self) -> Mapping[str, PauseRow]:
@@ -97,7 +95,7 @@ def list_pipelines(service: Service, caller: Caller, request: ListPipelines) -> 
             left = [row for row in found if key(row) > place]
         page = left[: request.limit]
         return PipelineList(
-            pipelines=_summaries(conn, page, facts.about(page), request.runs),
+            pipelines=_summaries(conn, page, facts.about(page), request.runs, MOST_COUNTED),
             total=len(found),
             marker=to_marker(*key(page[-1])) if len(left) > len(page) else None,
         )
@@ -125,7 +123,7 @@ def show_pipeline(service: Service, caller: Caller, request: ShowPipeline) -> Pi
     with looking_at(service, caller, request.pipeline_id) as (conn, row, _):
         whose = summaries.of_account(row.account, row.pipeline_id)
         facts = _Facts.of(conn, whose, service.loaded)
-        (summary,) = _summaries(conn, [row], facts, request.runs)
+        (summary,) = _summaries(conn, [row], facts, request.runs, MOST_COUNTED_ALONE)
         version = row.active_version or row.latest_version
         loaded = service.loaded(row.pipeline_id, version) if version else None
         fields = schedule_fields(row, loaded) if loaded and row.active_version else {}
@@ -158,8 +156,8 @@ def _health(
     conn: Connection, whose: Whose, rows: Iterable[PipelineRow], load: Load
 ) -> dict[str, HealthStatus]:
     """The health of each pipeline that has one, as DescribePipelines tells it."""
-    ended = summaries.with_any_end(conn, whose)
-    doubtful = summaries.broken(conn, whose)
+    ended = concerns.with_any_end(conn, whose)
+    doubtful = concerns.broken(conn, whose)
     found = dict.fromkeys(ended, HealthStatus.HEALTHY)
     for row in rows:
         broken = doubtful.get(row.pipeline_id)
@@ -233,13 +231,14 @@ def _order(
 
 
 def _summaries(
-    conn: Connection, page: Sequence[PipelineRow], facts: _Facts, runs: int
+    conn: Connection, page: Sequence[PipelineRow], facts: _Facts, runs: int, most: int
 ) -> tuple[PipelineSummary, ...]:
     ids = [row.pipeline_id for row in page]
     if not ids:
         return ()
     # How many runs are shown and how many say the groups is mostly the same: they are read once.
     parts = summaries.last_runs(conn, ids, runs)
+    counts = concerns.counts(conn, summaries.among(facts.whose, ids), most)
     groups = _groups_of(parts) if runs == _RUNS_FOR_GROUPS else _groups(conn, page)
     next_runs = summaries.next_runs(conn, ids)
 
@@ -249,13 +248,15 @@ def _summaries(
         own = parts.get(key, ())
         ends = [part.ended for part in own if part.ended is not None]
         scheduled = row.state is PipelineState.SCHEDULED
+        counted = counts.get(key, concerns.Counts())
         return PipelineSummary(
             id=key,
             name=row.name,
             state=facts.state(row),
             owner=row.user_id,
             created=row.created_at,
-            counts={str(status): n for status, n in facts.concerns.get(key, {}).items()},
+            counts={str(status): n for status, n in counted.by_status.items()},
+            at_least=tuple(sorted(map(str, counted.at_least))),
             late=facts.late.get(key, 0),
             runs=_strip(own),
             groups=tuple(sorted(groups.get(key, ()))),

@@ -79,12 +79,16 @@ class PipelineSummary:
     owner: str = about("The user who made it.")
     created: datetime = about("When it was made.")
     counts: Mapping[str, int] = about(
-        "How many of its instances have each status other than FINISHED and SKIPPED."
+        "How many of its instances have each status other than FINISHED and SKIPPED; no more than "
+        "1,000 of each are counted in a list, and 10,000 of a pipeline that is asked for alone."
     )
     late: int = about("Instances whose lateAfterTimeout has passed, and which go on.")
     runs: tuple[RunStrip, ...] = about("Its last runs, newest first.")
     groups: tuple[str, ...] = about("The worker groups that these have work for.")
     tags: Mapping[str, str] = about("Its tags.")
+    at_least: tuple[str, ...] = about(
+        "The statuses that more of its instances have than were counted.", default=()
+    )
     health: HealthStatus | None = about("Left out before anything has ended.", default=None)
     last_end: datetime | None = about("When something of its last runs ended.", default=None)
     next_run: datetime | None = about("When its schedule comes to the next period.", default=None)

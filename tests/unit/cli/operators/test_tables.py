@@ -62,5 +62,7 @@ def test_moments_are_told_without_what_is_known() -> None:
 
 def test_what_matters_comes_first() -> None:
     assert counted({"WAITING_ON_DEPENDENCIES": 3, "FAILED": 1}) == "1 failed, 3 waiting"
+    many = {"WAITING_ON_DEPENDENCIES": 1000, "FAILED": 1}
+    assert counted(many, ["WAITING_ON_DEPENDENCIES"]) == "1 failed, 1000+ waiting"
     runs = [{"status": "FAILED"}, {"status": "FINISHED"}]
     assert strip(runs) in {"✓✕", ".F"}  # oldest first
