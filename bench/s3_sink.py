@@ -1,6 +1,7 @@
 """S3 that costs next to nothing: bodies are thrown away; the MD5 sums that come along are ETags.
 
-A CRC-32 in a header is looked at, as S3 does. So the client is the limit. Speaks as much of S3 as
+A CRC-32 in a header is looked at, as S3 does, and told of what lies in a folder to whoever asks for
+checksums, unless its key begins with `plain`: of objects that were uploaded without one. So the client is the limit. Speaks as much of S3 as
 copies and `aws s3 cp` need: PUT and copies of objects, multipart uploads, listings, HEAD, DELETE.
 What lies in a folder, as `bucket/key`, can be read, too, and is sent by the kernel. Run as a
 process of its own: `python bench/s3_sink.py FOLDER` prints its port.
@@ -40,6 +41,8 @@ class Stored:
     metadata: dict[str, str]
     #: Where its bytes are, if they are kept.
     file: Path | None = None
+    #: As headers have it; empty: the object was uploaded without one.
+    crc32: str = ""
 
 
 @dataclass(slots=True)
@@ -168,7 +171,8 @@ class Sink:
         if path not in self._objects and file is not None and file.is_file():
             with file.open("rb") as opened:
                 md5 = hashlib.file_digest(opened, "md5").hexdigest()
-            self._objects[path] = Stored(file.stat().st_size, f'"{md5}"', {}, file)
+            crc32 = "" if file.name.startswith("plain") else _crc32_of(file)
+            self._objects[path] = Stored(file.stat().st_size, f'"{md5}"', {}, file, crc32)
         return self._objects.get(path)
 
     def _post(self, request: Request) -> Reply:
@@ -191,6 +195,8 @@ class Sink:
             return Reply(404)
         stamp = formatdate(usegmt=True)
         facts = {"etag": found.etag, "last-modified": stamp, "accept-ranges": "bytes"}
+        if found.crc32 and request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+            facts |= {_CRC32: found.crc32, "x-amz-checksum-type": "FULL_OBJECT"}
         asked = _RANGE.fullmatch(request.headers.get("range", ""))
         start = int(asked[1]) if asked else 0
         end = min(int(asked[2]) + 1, found.size) if asked and asked[2] else found.size
@@ -203,6 +209,14 @@ class Sink:
             start=start,
             length=end - start,
         )
+
+
+def _crc32_of(file: Path) -> str:
+    crc = 0
+    with file.open("rb") as opened:
+        while data := opened.read(_CHUNK):
+            crc = isal_zlib.crc32(data, crc)
+    return base64.b64encode(crc.to_bytes(4, "big")).decode()
 
 
 def serve(sink: Sink, listener: socket.socket) -> None:

@@ -45,6 +45,35 @@ class ObjectWriter(Protocol):
 
 
 @runtime_checkable
+class AnyOrderWriter(Protocol):
+    """A writer that takes an object's bytes in any order as well, from several threads."""
+
+    def write_at(self, data: memoryview, start: int, /) -> None:
+        """Put bytes where they belong."""
+        ...
+
+    def read_at(self, into: memoryview, start: int, /) -> None:
+        """Fill memory with what has been put there."""
+        ...
+
+    def settle(self, size: int, /) -> None:
+        """So many bytes more, from the object's start on, are there and are not read again."""
+        ...
+
+
+@runtime_checkable
+class PouringReader(Protocol):
+    """A reader that can have the object's bytes received and written by several threads."""
+
+    def pour(self, target: AnyOrderWriter, /) -> Iterator[int]:
+        """Put all of an object, of which nothing has been read, into a writer.
+
+        Gives the sizes of what has been put, in order; ends early when whoever takes them does.
+        """
+        ...
+
+
+@runtime_checkable
 class Tagged(Protocol):
     """A reader, or a writer that has committed, of a store that says what objects' content is."""
 

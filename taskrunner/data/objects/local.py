@@ -23,6 +23,7 @@ from taskrunner.data.claims import Claim
 from taskrunner.data.objects.base import ObjectInfo, ObjectReader, ObjectWriter
 from taskrunner.data.objects.local_marks import not_superseded
 from taskrunner.data.objects.location import Location, unusable
+from taskrunner.data.objects.write_back import WriteBack
 from taskrunner.data.objects.write_behind import WriteBehind
 from taskrunner.errors import ErrorId, PathNotAllowed, TaskError
 from taskrunner.host.local_files import ANYWHERE, LocalFiles
@@ -69,13 +70,33 @@ class _Reader:
 class _Writer:
     """The same of one that is written."""
 
-    def __init__(self, file: WriteBehind, uri: str) -> None:
+    def __init__(self, file: WriteBehind, descriptor: int, uri: str) -> None:
+        """`descriptor` is the file's own: what is put somewhere goes past `file`."""
         self._file = file
+        self._descriptor = descriptor
         self._uri = uri
+        self._settled = WriteBack(descriptor).written
 
     def write(self, data: bytes, /) -> int:
         with _problems(self._uri, "write"):
             return self._file.write(data)
+
+    def write_at(self, data: memoryview, start: int, /) -> None:
+        with _problems(self._uri, "write"):
+            while data:
+                count = os.pwrite(self._descriptor, data, start)
+                data, start = data[count:], start + count
+
+    def read_at(self, into: memoryview, start: int, /) -> None:
+        with _problems(self._uri, "write"):
+            while into:
+                count = os.preadv(self._descriptor, [into], start)
+                if not count:
+                    raise OSError(errno.EIO, "what was written there is gone")
+                into, start = into[count:], start + count
+
+    def settle(self, size: int, /) -> None:
+        self._settled(size)
 
 
 class FileBackend:
@@ -145,7 +166,7 @@ class FileBackend:
                     )
                 file = _unfinished(folder, hidden, nameless=self._nameless)
             with file, closing(WriteBehind(file)) as behind:
-                yield _Writer(behind, location.uri)
+                yield _Writer(behind, file.fileno(), location.uri)
                 with _problems(location.uri, "write"):
                     behind.finish()
                 with (
@@ -299,8 +320,8 @@ def _unfinished(folder: int, hidden: str, *, nameless: bool) -> BinaryIO:
         except OSError as error:
             if error.errno not in _NO_NAMELESS:
                 raise
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-    return os.fdopen(os.open(hidden, flags, 0o666, dir_fd=folder), "wb")
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+    return os.fdopen(os.open(hidden, flags, 0o666, dir_fd=folder), "w+b")
 
 
 def _publish(file: BinaryIO, folder: int, hidden: str, name: str) -> None:

@@ -15,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import botocore.exceptions as aws
 
 from taskrunner.data.objects.digest import Digest, is_md5, parts_in
 from taskrunner.data.objects.location import Location
-from taskrunner.data.objects.s3_sums import crc32
+from taskrunner.data.objects.s3_sums import crc32, crc32_joined
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,13 +42,26 @@ class _Crc32:
     """CRC-32 with the face of a hash."""
 
     def __init__(self) -> None:
-        self._crc = 0
+        self._crc = self._size = 0
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         self._crc = crc32(data, self._crc)
+        self._size += len(data)
+
+    def join(self, behind: _Crc32) -> None:
+        self._crc = crc32_joined(self._crc, behind._crc, behind._size)
+        self._size += behind._size
 
     def digest(self) -> bytes:
         return self._crc.to_bytes(4, "big")
+
+
+class _Crc32Section:
+    """Some bytes' CRC-32, and how many they are."""
+
+    def __init__(self) -> None:
+        self.sum = _Crc32()
+        self.add = self.sum.update
 
 
 _CRC32 = "ChecksumCRC32"
@@ -67,7 +80,7 @@ _OF_PARTS = re.compile(r"[A-Za-z0-9+/]{6}==-([1-9][0-9]*)")
 class Check(Protocol):
     """Takes an object's bytes; knows whether they are those that the store has."""
 
-    def add(self, data: bytes, /) -> None:
+    def add(self, data: bytes | memoryview, /) -> None:
         """The next bytes."""
         ...
 
@@ -85,20 +98,59 @@ class Check(Protocol):
         ...
 
 
+class Section(Protocol):
+    """A stretch of an object that is added up apart from those before it."""
+
+    def add(self, data: memoryview, /) -> None:
+        """Its next bytes."""
+        ...
+
+
+@runtime_checkable
+class BySections(Check, Protocol):
+    """A check that need not see an object's bytes in their order."""
+
+    @property
+    def step(self) -> int:
+        """Sections begin and end at multiples of this, or at the end; 0: there can be none."""
+        ...
+
+    def section(self) -> Section:
+        """A new one, for any thread."""
+        ...
+
+    def join(self, section: Any, /) -> None:
+        """A section of this check's own is what comes next."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """How large the parts of an object are, by their numbers (from 1)."""
+
+    size_of: Callable[[int], int]
+    #: Whether that is so for certain, which may be costly to know.
+    is_sure: Callable[[], bool] = lambda: True
+    #: The size of all but the last one; 0: they differ.
+    equal: int = 0
+
+
+_WHOLE = Parts(lambda _number: _ONE_PIECE)
+
+
 class EtagCheck:
     """Against an ETag made of MD5 sums."""
 
-    def __init__(
-        self,
-        etag: str,
-        size_of_part: Callable[[int], int],
-        is_sure: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """`is_sure` says whether the parts' sizes are those, which may be costly to know."""
+    def __init__(self, etag: str, parts: Parts) -> None:
         self._etag = etag
-        self.is_sure = is_sure
-        self._digest = Digest(size_of_part, with_crc=False)
-        self.add = self._digest.add
+        self._parts = parts
+        self.is_sure, self.step = parts.is_sure, parts.equal
+        self._digest = self.section()
+        self.add, self.join = self._digest.add, self._digest.join
+
+    def section(self) -> Digest:
+        """Of some parts."""
+        return Digest(self._parts.size_of, with_crc=False)
 
     def holds(self) -> bool:
         """Whether the bytes so far have this ETag."""
@@ -121,6 +173,16 @@ class ChecksumCheck:
         self._name = name
         self._value = value
         self.add = self._sum.update
+        #: Of the others no sum can be made of two.
+        self.step = 1 if name == _CRC32 else 0
+
+    def section(self) -> _Crc32Section:
+        """Of any bytes."""
+        return _Crc32Section()
+
+    def join(self, section: _Crc32Section, /) -> None:
+        """The bytes that come next."""
+        self._sum.join(section.sum)
 
     def holds(self) -> bool:
         """Whether the bytes so far have this checksum."""
@@ -143,14 +205,16 @@ class ChecksumCheck:
 class CompositeCheck:
     """Against the CRC-32 of the CRC-32s of the parts that the object was uploaded in."""
 
-    def __init__(
-        self, value: str, size_of_part: Callable[[int], int], is_sure: Callable[[], bool]
-    ) -> None:
-        """As EtagCheck."""
+    def __init__(self, value: str, parts: Parts) -> None:
         self._value = value
-        self.is_sure = is_sure
-        self._digest = Digest(size_of_part, with_crc=False, make=_Crc32)
-        self.add = self._digest.add
+        self._parts = parts
+        self.is_sure, self.step = parts.is_sure, parts.equal
+        self._digest = self.section()
+        self.add, self.join = self._digest.add, self._digest.join
+
+    def section(self) -> Digest:
+        """Of some parts."""
+        return Digest(self._parts.size_of, with_crc=False, make=_Crc32)
 
     def holds(self) -> bool:
         """Whether the bytes so far have this checksum."""
@@ -180,7 +244,7 @@ class CheckApart:
         self._waiting: deque[Future[None]] = deque()
         self.is_sure = check.is_sure
 
-    def add(self, data: bytes, /) -> None:
+    def add(self, data: bytes | memoryview, /) -> None:
         """The next bytes; waits while there are enough that have not been added up."""
         if len(self._waiting) >= _MOST_WAITING:
             self._waiting.popleft().result()
@@ -230,7 +294,7 @@ def known_of(
     """What can be known of the object that a GET's reply is of."""
     etag = str(reply["ETag"]).strip('"')
     sums = md5_etags and etags_are_sums(reply, location.bucket)
-    plain = EtagCheck(etag, lambda _number: _ONE_PIECE) if sums and is_md5(etag) else None
+    plain = EtagCheck(etag, _WHOLE) if sums and is_md5(etag) else None
     if plain is not None and reply.get("ContentLength", 0) < _LARGE:
         return Known(plain)
     about: dict[str, Any] = {"Bucket": location.bucket, "Key": location.key}
@@ -255,17 +319,12 @@ def _of_parts(
     if found is None:
         return None
     if parts_in_checksum(composite):
-        return CompositeCheck(composite, *found)
-    return EtagCheck(etag, *found)
+        return CompositeCheck(composite, found)
+    return EtagCheck(etag, found)
 
 
-def _sizes_of(
-    client: S3Client, about: dict[str, Any], size: int, count: int
-) -> tuple[Callable[[int], int], Callable[[], bool]] | None:
-    """How large each part is, and whether that is sure.
-
-    As a rule all but the last one have the size of the first.
-    """
+def _sizes_of(client: S3Client, about: dict[str, Any], size: int, count: int) -> Parts | None:
+    """How large each part is: as a rule all but the last one have the size of the first."""
 
     def size_of(number: int) -> int:
         return client.head_object(**about, PartNumber=number)["ContentLength"]
@@ -276,12 +335,12 @@ def _sizes_of(
         def are_equal() -> bool:
             return all(size_of(number) == first for number in range(2, count))
 
-        return lambda _number: first, are_equal
+        return Parts(lambda _number: first, are_equal, equal=first)
     sizes = [first, *map(size_of, range(2, count + 1))]
     # A store that does not know of part numbers tells the size of the whole each time.
     if sum(sizes) != size:
         return None
-    return lambda number: sizes[number - 1] if number <= count else 1, lambda: True
+    return Parts(lambda number: sizes[number - 1] if number <= count else 1)
 
 
 def parts_in_checksum(value: str) -> int:

@@ -44,7 +44,7 @@ class RangedBody:
         self, first: StreamingBody, get: Get, *, size: int, etag: str, part: int = PART
     ) -> None:
         """`first` is the answer to a request for all of it."""
-        self._first = first
+        self.first = first
         self._get = get
         self._end = size
         self._etag = etag
@@ -67,7 +67,7 @@ class RangedBody:
         """Let nothing more be asked for."""
         if self._parts is not None:
             self._parts.close()
-        self._first.close()
+        self.first.close()
 
     def _begun(self) -> Iterator[bytes]:
         starts = range(self._part, self._end, self._part)
@@ -75,7 +75,7 @@ class RangedBody:
         with closing(cast("Generator[bytes | None]", found)) as ranges:
             second: bytes | None = None
             while self._offset < self._part:
-                data = self._first.read(min(self._part >> 3, self._part - self._offset))
+                data = self.first.read(min(self._part >> 3, self._part - self._offset))
                 if not data:
                     return  # whoever reads sees that it is not all
                 self._offset += len(data)
@@ -85,26 +85,37 @@ class RangedBody:
                     if second is None:
                         break
             if second is not None:
-                self._first.close()
+                self.first.close()
                 yield second
                 # One that did not come is the end: whoever reads sees that it is not all.
                 yield from takewhile(bool, cast("Iterator[bytes]", ranges))
                 return
-        yield from iter(lambda: self._first.read(self._part >> 3), b"")
+        yield from iter(lambda: self.first.read(self._part >> 3), b"")
 
     def _range(self, start: int) -> bytes | None:
         """A part; None where the answer is not what was asked for, or breaks off."""
         end = min(start + self._part, self._end)
         try:
-            reply = self._get(f"bytes={start}-{end - 1}")
-            given = _RANGE.fullmatch(reply.get("ContentRange", ""))
+            reply = range_reply(self._get, start, end, self._etag)
+            if reply is None:
+                return None
             with closing(reply["Body"]) as body:
-                if given is None or (int(given[1]), int(given[2])) != (start, end - 1):
-                    return None
-                # Not every server looks at If-Match.
-                if reply.get("ETag") != self._etag:
-                    return None
                 data: bytes = body.read()
         except (aws.BotoCoreError, aws.ClientError):
             return None
         return data if len(data) == end - start else None
+
+
+def range_reply(get: Get, start: int, end: int, etag: str) -> Any:
+    """The answer to a request for a range; None where it is another. Raises the library's."""
+    reply = get(f"bytes={start}-{end - 1}")
+    given = _RANGE.fullmatch(reply.get("ContentRange", ""))
+    # Not every server looks at If-Match.
+    if (
+        given is None
+        or (int(given[1]), int(given[2])) != (start, end - 1)
+        or (reply.get("ETag") != etag)
+    ):
+        reply["Body"].close()
+        return None
+    return reply

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as aws
+from botocore.response import StreamingBody
 
 from taskrunner.clock import Clock
+from taskrunner.data.objects.base import AnyOrderWriter
 from taskrunner.data.objects.location import Location
 from taskrunner.data.objects.s3_checks import CheckApart, known_of
 from taskrunner.data.objects.s3_client import code_of, nonsense, problems
+from taskrunner.data.objects.s3_pouring import Pouring
 from taskrunner.data.objects.s3_ranges import PART, RangedBody, is_worth_it
 from taskrunner.errors import ErrorId, TaskError
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 
@@ -31,7 +35,19 @@ _CUT = (aws.HTTPClientError, aws.IncompleteReadError, aws.ConnectionError, aws.R
 _MAX_CUTS = 5
 _WORTH = 1 << 16
 _PIECE = 1 << 20
+#: What is put into a file waits in no memory, so that more of it is asked for at a time.
+_POURED = 4
 _RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)")
+
+
+class _Ended:
+    """A body of which no more is to be had."""
+
+    def read(self, size: int, /) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        """There is nothing."""
 
 
 class S3Reader:
@@ -63,11 +79,9 @@ class S3Reader:
         #: Whether the first reply, or a range's, said how much there is.
         self._told = False
         self._done = False
-        self._body = self._open()
+        self._body: StreamingBody | RangedBody | _Ended = self._open()
         known = known_of(client, location, self._reply, md5_etags=md5_etags)
         self._check, self._size = known.check, known.size
-        if self._check is not None and isinstance(self._body, RangedBody):
-            self._check = CheckApart(self._check)
 
     @property
     def etag(self) -> str:
@@ -76,10 +90,52 @@ class S3Reader:
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes; empty at the end."""
+        if isinstance(self._body, RangedBody) and not isinstance(self._check, CheckApart | None):
+            self._check = CheckApart(self._check)
         if size < 0:
             return b"".join(iter(lambda: self.read(_PIECE), b""))
         with problems(self._where, "read", self._endpoint):
             return self._piece(size)
+
+    def pour(self, target: AnyOrderWriter, /) -> Iterator[int]:
+        """Put all of it into a file, by several threads where it is large."""
+        if isinstance(self._body, RangedBody):
+            yield from self._poured(target, self._body.first)
+        while data := self.read(_PIECE):
+            target.write_at(memoryview(data), self._offset - len(data))
+            target.settle(len(data))
+            yield len(data)
+
+    def _poured(self, target: AnyOrderWriter, body: StreamingBody) -> Iterator[int]:
+        """As much of it as comes by ranges; the rest is to be read."""
+        size = self._size or int(self._reply["ContentLength"])
+        while True:
+            self._body, start = body, self._offset
+            pouring = Pouring(
+                body,
+                self._get,
+                target,
+                start=start,
+                size=size,
+                etag=self._etag,
+                check=self._check,
+                about=self._part * _POURED,
+            )
+            with closing(pouring.run()) as counts:
+                for count in counts:
+                    self._offset += count
+                    self._cuts = 0
+                    yield count
+            if pouring.goes_on:
+                return
+            if self._offset in {start, size}:
+                self._body = _Ended()
+                return
+            # Of what broke off somewhere the rest comes side by side, too.
+            with problems(self._where, "read", self._endpoint):
+                self._resume()
+            assert isinstance(self._body, StreamingBody)  # noqa: S101  it is, once it was cut
+            body = self._body
 
     def close(self) -> None:
         """Give the connection back."""

@@ -16,6 +16,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ else:
 BY_CRC32: Mapping[str, Any] = {"ChecksumAlgorithm": "CRC32"}
 CRC32 = "ChecksumCRC32"
 _MD5 = "ContentMD5"
+#: Of CRC-32: its bits from the lowest power to the highest, x^32 left out.
+_POLYNOMIAL = 0xEDB88320
 _AWS = re.compile(r"(?:.+\.)?amazonaws\.com(?:\.cn)?")
 
 Sent = bytes | bytearray
@@ -47,6 +50,36 @@ class Trust:
 def crc32_of(data: Sent) -> str:
     """As requests and replies have it."""
     return base64.b64encode(crc32(data).to_bytes(4, "big")).decode()
+
+
+def crc32_joined(first: int, second: int, size: int) -> int:
+    """The CRC-32 of two pieces in a row, by that of each, and the size of the second one.
+
+    Source: crc32_combine of zlib, which Python does not offer.
+    """
+    return _product(_power(8 * size), first) ^ second
+
+
+def _product(one: int, other: int) -> int:
+    """Of two polynomials over GF(2), modulo that of CRC-32."""
+    found = 0
+    for bit in range(31, -1, -1):
+        if one >> bit & 1:
+            found ^= other
+        other = (other >> 1) ^ _POLYNOMIAL if other & 1 else other >> 1
+    return found
+
+
+@lru_cache(maxsize=8)
+def _power(exponent: int) -> int:
+    """A power of x, modulo the same."""
+    found, square = 1 << 31, 1 << 30
+    while exponent:
+        if exponent & 1:
+            found = _product(square, found)
+        square = _product(square, square)
+        exponent >>= 1
+    return found
 
 
 def sums_of(data: Sent, *, by_crc32: bool) -> dict[str, str]:

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from taskrunner.data.objects.base import (
+    AnyOrderWriter,
     Backend,
     CheckpointedWriter,
     ObjectInfo,
     ObjectReader,
     ObjectStore,
     ObjectWriter,
+    PouringReader,
     RangeBackend,
     ResumableBackend,
 )
@@ -148,10 +150,10 @@ class RoutingStore:
             backend.open_read(origin) as reader,
             other.open_write(goal, encrypt=encrypt) as writer,
         ):
-            while chunk := reader.read(_CHUNK):
+            for count in _moved(reader, writer):
                 if ended is not None and ended.is_set():
                     raise TaskError(f"the copy of {source} was given up, since another failed")
-                size += writer.write(chunk)
+                size += count
         return size
 
     def download(self, uri: str, path: Path) -> int:
@@ -173,3 +175,12 @@ class RoutingStore:
             if location.scheme not in self._backends:
                 self._backends[location.scheme] = self._makers[location.scheme]()
             return location, self._backends[location.scheme]
+
+
+def _moved(reader: ObjectReader, writer: ObjectWriter) -> Iterator[int]:
+    """The sizes of what has been moved, while all of it is."""
+    if isinstance(reader, PouringReader) and isinstance(writer, AnyOrderWriter):
+        yield from reader.pour(writer)
+    else:
+        while chunk := reader.read(_CHUNK):
+            yield writer.write(chunk)

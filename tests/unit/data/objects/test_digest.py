@@ -46,6 +46,18 @@ def test_parts_may_have_any_size(size: int) -> None:
     assert (digest.size, digest.crc) == (size, zlib.crc32(data))
 
 
+@pytest.mark.parametrize("size", [20, 25, 30, 41])
+def test_parts_that_were_added_up_apart_are_joined(size: int) -> None:
+    data = bytes(range(size))
+    whole, digest = Digest(lambda _number: 10), Digest(lambda _number: 10, with_crc=False)
+    whole.add(data)
+    digest.add(data[:10])
+    behind = Digest(lambda _number: 10, with_crc=False)
+    behind.add(memoryview(data)[10:])
+    digest.join(behind)
+    assert (digest.size, digest.etag) == (size, whole.etag)
+
+
 def test_what_an_etag_looks_like() -> None:
     assert is_md5("0" * 32)
     assert not any(is_md5(text) for text in ("", "0" * 31, "0" * 33, "G" * 32, f"{'0' * 32}-1"))

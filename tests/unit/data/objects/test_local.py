@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskrunner.data.objects.base import AnyOrderWriter
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import parse
 from taskrunner.data.objects.store import RoutingStore
@@ -74,6 +75,20 @@ def test_nothing_is_visible_before_the_block_ends_well(store: RoutingStore, tmp_
         assert uris(store, "s3://bucket/") == []
     assert uris(store, "s3://bucket/") == ["s3://bucket/k"]
     assert [p.name for p in (tmp_path / "s3/bucket").iterdir()] == ["k"]
+
+
+def test_an_object_may_be_put_together_in_any_order(store: RoutingStore) -> None:
+    with store.open_write("s3://bucket/k") as writer:
+        assert isinstance(writer, AnyOrderWriter)
+        writer.write_at(memoryview(b"3456"), 3)
+        writer.write_at(memoryview(b"012"), 0)
+        writer.settle(7)
+        found = bytearray(4)
+        writer.read_at(memoryview(found), 2)
+        assert found == b"2345"
+        with pytest.raises(TaskError, match="gone"):
+            writer.read_at(memoryview(found), 5)
+    assert get(store, "s3://bucket/k") == b"0123456"
 
 
 def test_a_failed_write_leaves_the_older_object(store: RoutingStore, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from taskrunner.data.objects.s3_checks import (
     CompositeCheck,
     EtagCheck,
     Known,
+    Parts,
     known_of,
 )
 
@@ -118,7 +119,7 @@ class Broken:
 
     told = ""
 
-    def add(self, _data: bytes, /) -> None:
+    def add(self, _data: bytes | memoryview, /) -> None:
         raise MemoryError
 
     def holds(self) -> bool:
@@ -131,7 +132,7 @@ class Broken:
 @pytest.mark.parametrize("data", [DATA, DATA[:-1] + b"x"])
 def test_a_sum_that_another_thread_makes_is_the_same(data: bytes) -> None:
     etag = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
-    check = CheckApart(EtagCheck(etag, lambda _number: 100 << 20))
+    check = CheckApart(EtagCheck(etag, Parts(lambda _number: 100 << 20)))
     try:
         assert holds(check, data) == (data == DATA)
     finally:
