@@ -1,9 +1,9 @@
 """S3 that costs next to nothing: bodies are thrown away; the MD5 sums that come along are ETags.
 
-A CRC-32 in a header is looked at, as S3 does, and told of what lies in a folder to whoever asks for
-checksums, unless its key begins with `plain`: of objects that were uploaded without one. So the client is the limit. Speaks as much of S3 as
+A CRC-32 in a header is looked at, as S3 does. So the client is the limit. Speaks as much of S3 as
 copies and `aws s3 cp` need: PUT and copies of objects, multipart uploads, listings, HEAD, DELETE.
-What lies in a folder, as `bucket/key`, can be read, too, and is sent by the kernel. Run as a
+What lies in a folder, as `bucket/key`, can be read, too, and is sent by the kernel; unless its key
+begins with `plain`, its CRC-32 is told to whoever asks for checksums, and for no range. Run as a
 process of its own: `python bench/s3_sink.py FOLDER` prints its port.
 """
 
@@ -195,7 +195,8 @@ class Sink:
             return Reply(404)
         stamp = formatdate(usegmt=True)
         facts = {"etag": found.etag, "last-modified": stamp, "accept-ranges": "bytes"}
-        if found.crc32 and request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        asks = request.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+        if found.crc32 and asks and "range" not in request.headers:
             facts |= {_CRC32: found.crc32, "x-amz-checksum-type": "FULL_OBJECT"}
         asked = _RANGE.fullmatch(request.headers.get("range", ""))
         start = int(asked[1]) if asked else 0

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.xdist_group("alone")
         pytest.param(lambda: p7_long_polls.measure(3, 2, 0.1, ["SQLite"]), 4, id="p7"),
         pytest.param(lambda: p8_big_store.measure(1000, 0.1, ["SQLite"]), 10, id="p8"),
         pytest.param(lambda: p9_plan.measure([1, 2], 1, ["SQLite"]), 3, id="p9"),
-        pytest.param(lambda: c7_large_objects.measure(1, 9_000_000), 4, id="c7"),
+        pytest.param(lambda: c7_large_objects.measure(1, 9_000_000), 6, id="c7"),
         pytest.param(lambda: c8_small_objects.measure(1, 3), 3, id="c8"),
     ],
 )

@@ -75,7 +75,7 @@ class _Writer:
         self._file = file
         self._descriptor = descriptor
         self._uri = uri
-        self._settled = WriteBack(descriptor).written
+        self.settle = WriteBack(descriptor).written
 
     def write(self, data: bytes, /) -> int:
         with _problems(self._uri, "write"):
@@ -94,9 +94,6 @@ class _Writer:
                 if not count:
                     raise OSError(errno.EIO, "what was written there is gone")
                 into, start = into[count:], start + count
-
-    def settle(self, size: int, /) -> None:
-        self._settled(size)
 
 
 class FileBackend:

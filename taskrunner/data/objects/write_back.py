@@ -27,7 +27,7 @@ class WriteBack:
         self._advise = advise
         self._size = self._begun = 0
 
-    def written(self, size: int) -> None:
+    def written(self, size: int, /) -> None:
         """So many bytes more.
 
         The advice that a part is not needed has the kernel write it, and return at once; what is
