@@ -113,6 +113,15 @@ def why_end(
     return next((end for end, holds in reasons.items() if holds), None)
 
 
+def cut_short(end: End, limits: Deadlines) -> Verdict | None:
+    """The verdict on work that was ended, or not begun, for a reason; None: nothing is told."""
+    return {
+        End.TIMEOUT: verdicts.timed_out(limits.timeout_text),
+        End.LEASE_LOST: verdicts.LEASE_LOST,
+        End.INTERRUPTED: verdicts.INTERRUPTED,
+    }.get(end)
+
+
 def judge(
     end: End | None, ended: Exit, result: Verdict | None, limits: Deadlines
 ) -> Verdict | None:
@@ -122,11 +131,7 @@ def judge(
     if result is not None and result.status in {"FINISHED", "FALSE"}:
         return result  # it was done before the end reached it
     if end is not None:
-        return {
-            End.TIMEOUT: verdicts.timed_out(limits.timeout_text),
-            End.LEASE_LOST: verdicts.LEASE_LOST,
-            End.INTERRUPTED: verdicts.INTERRUPTED,
-        }[end]
+        return cut_short(end, limits)
     if result is not None and result.status == "CANCELED":
         message = "something other than the agent told the attempt to stop (SIGTERM)"
         return verdicts.failed(ErrorId.KILLED_BY_SIGNAL, message)
@@ -244,6 +249,11 @@ class Attempt:
             self._log.warning("task refused", error=refused.error_message)
             return refused
         started = clock.monotonic()
+        if (end := self._reason(limits, started)) is not None:
+            # A host that stood still since the acknowledgement may be too late: the next attempt
+            # may have begun elsewhere.
+            self._log.warning("task not begun", reason=end.name)
+            return cut_short(end, limits)
         child = self._services.spawner.spawn(
             ATTEMPT,
             Job(task=self._task, files=self._entry.files, mark=self._entry.mark).encode(),
@@ -251,7 +261,6 @@ class Attempt:
             on_exit=self._wake.set,
         )
         self._log.info("task started", type=self._task.main.type)
-        end: End | None = None
         while child.exit is None:
             end = end or self._check(child, limits, started)
             clock.wait(self._wake, self._patience(limits, started))
@@ -261,15 +270,18 @@ class Attempt:
         self._log_end(child.exit, end, verdict)
         return verdict
 
-    def _check(self, child: Child, limits: Deadlines, started: float) -> End | None:
+    def _reason(self, limits: Deadlines, started: float) -> End | None:
         now = self._services.clock.monotonic()
-        end = why_end(
+        return why_end(
             self._reporter,
             limits=limits,
             elapsed_s=now - started,
             now=now,
             canceling=self._services.canceling.is_set(),
         )
+
+    def _check(self, child: Child, limits: Deadlines, started: float) -> End | None:
+        end = self._reason(limits, started)
         if end is not None:
             self._log.warning("task is being ended", reason=end.name)
             grace_s = self._services.host_deadline.grace_s(self._services.rules.kill_grace_s)

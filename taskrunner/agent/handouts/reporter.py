@@ -61,6 +61,9 @@ class Reporter:
         while not (answered := self.tick({})) and self._clock.monotonic() < until:
             if self.lost or self._clock.wait(stopping, _RETRY_S):
                 break
+        if answered and not self.lost and self._next_s() == 0:
+            # The answer was so long on its way that little may be left of the lease.
+            self.tick({})
         if answered:
             self._begun.set()
         return answered and not self.lost
@@ -71,10 +74,14 @@ class Reporter:
         A failed report is repeated soon.
         """
         self._begun.wait()
-        delay = self._interval_s
+        delay = self._next_s()
         while not (self.lost or self._clock.wait(self._ended, delay)):
             answered = self.tick(self._fields())
-            delay = self._interval_s if answered else min(self._interval_s, _RETRY_S)
+            delay = self._next_s() if answered else min(self._interval_s, _RETRY_S)
+
+    def _next_s(self) -> float:
+        """How long the next report has time: the interval counts from where the lease does."""
+        return max(0.0, self.answered_at + self._interval_s - self._clock.monotonic())
 
     def report_last(self, names: Iterable[str]) -> None:
         """Report once more where fields of these names were not told yet, or otherwise."""

@@ -158,6 +158,18 @@ class FakeApi(RunnerApi):
         return [given for called, given in self.calls if called == name]
 
 
+class SlowApi(FakeApi):
+    """A service whose answers are so many seconds on their way."""
+
+    def __init__(self, clock: FakeClock, *seconds: float) -> None:
+        super().__init__()
+        self._clock, self._seconds = clock, [*seconds]
+
+    def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
+        self._clock.elapsed += self._seconds.pop(0)
+        return super().report_task_progress(task_id, fields)
+
+
 def _given(script: list[T | Exception], default: T) -> T:
     answer = script.pop(0) if script else default
     if isinstance(answer, Exception):

@@ -34,7 +34,14 @@ from taskrunner.errors import ErrorId, PermanentTaskError, ServiceUnreachable, T
 from taskrunner.model.document import Value
 from taskrunner.model.planner import PERMANENT
 from taskrunner.wire.api import Verdict
-from tests.unit.agent.fakes import FakeApi, FakeClock, FakeShipper, FakeSpawner, make_task
+from tests.unit.agent.fakes import (
+    FakeApi,
+    FakeClock,
+    FakeShipper,
+    FakeSpawner,
+    SlowApi,
+    make_task,
+)
 from tests.unit.tracing.spans import Told
 
 LIMITS = Deadlines(timeout_s=100, timeout_text="100 seconds", silence_s=240, lost_grace_s=30)
@@ -116,9 +123,11 @@ class Bench:
         folder: Path,
         rules: AttemptRules | None = None,
         clock: FakeClock | None = None,
+        api: FakeApi | None = None,
         **fields: Value,
     ) -> None:
-        self.api, self.clock, self.spawner = FakeApi(), clock or FakeClock(), FakeSpawner()
+        self.api, self.clock = api or FakeApi(), clock or FakeClock()
+        self.spawner = FakeSpawner()
         self.shipper, self.journal = FakeShipper(), Journal(folder / "journal")
         self.order: list[str] = []
         self.told = Told()
@@ -258,10 +267,24 @@ def test_a_lost_lease_ends_the_process_before_it_is_over(
 
 def test_a_drain_that_is_cut_short_interrupts(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.services.canceling.set()
+    bench.spawner.on_spawn = lambda _child: bench.services.canceling.set()
     bench.spawner.on_end = bench.leaves(CANCELED)
     bench.attempt.run()
+    assert bench.spawner.ends
     assert bench.verdicts == [verdicts.INTERRUPTED]
+
+
+def test_what_would_have_to_end_at_once_is_not_begun(tmp_path: Path) -> None:
+    """Its lease is over, since nothing moved here for as long, or the agent must go."""
+    clock = FakeClock()
+    slow = Bench(tmp_path / "slow", clock=clock, api=SlowApi(clock, 300, 240))
+    ending = Bench(tmp_path / "ending")
+    ending.services.canceling.set()
+    for bench, verdict in ((slow, verdicts.LEASE_LOST), (ending, verdicts.INTERRUPTED)):
+        bench.attempt.run()
+        assert bench.spawner.spawned == []
+        assert bench.verdicts == [verdict]
+        assert not bench.owed()
 
 
 def test_the_verdict_is_on_disk_before_the_logs_are_shipped(tmp_path: Path) -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 
 import pytest
 
 from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.errors import CallRefused, ServiceUnreachable, UnknownTask
-from tests.unit.agent.fakes import FakeApi, FakeClock
+from tests.unit.agent.fakes import FakeApi, FakeClock, SlowApi
 
 
 class Desk:
@@ -99,16 +98,30 @@ def test_acknowledging_is_tried_within_the_window_only(
 def test_a_lease_counts_from_before_the_report_however_long_its_answer_takes() -> None:
     desk = Desk()
     desk.clock.elapsed = 100
-
-    class SlowApi(FakeApi):
-        def report_task_progress(self, task_id: str, fields: Mapping[str, str]) -> bool:
-            desk.clock.elapsed += 14
-            return False
-
-    desk.reporter._api = SlowApi()
+    desk.reporter._api = SlowApi(desk.clock, 14)
     assert desk.reporter.tick({})
     assert desk.clock.elapsed == 114
     assert desk.reporter.answered_at == 100
+
+
+def test_the_next_report_is_due_an_interval_after_the_last_was_begun() -> None:
+    """Not after its answer: as long as that takes, the lease has run already."""
+    desk = Desk()
+    desk.reporter._api = api = SlowApi(desk.clock, 14, 61, 0)
+    api.progress = [False, False, True]
+    desk.loop()
+    assert desk.clock.waits == [60, 46, 0]
+
+
+def test_a_slow_answer_to_the_acknowledgement_is_followed_by_a_report_at_once() -> None:
+    desk = Desk()
+    desk.reporter._api = api = SlowApi(desk.clock, 61, 0)
+    assert desk.reporter.acknowledge(threading.Event())
+    assert (desk.reporter.answered_at, api.named("progress")) == (61, [{}, {}])
+    desk = Desk()
+    desk.reporter._api = api = SlowApi(desk.clock, 61, 0)
+    api.progress = [False, True]
+    assert not desk.reporter.acknowledge(threading.Event())
 
 
 def test_what_lasts_is_told_at_the_end_unless_it_was() -> None:
