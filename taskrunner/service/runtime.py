@@ -301,7 +301,6 @@ RUNTIME_FIELDS: tuple[RuntimeField, ...] = (
     _F("attemptStatus", _of_head("status"), only=_TRIED),
     _F("emrStepLog", _told_by_head("emrStepLog"), _told("emrStepLog"), only=_ACTIVITY),
     _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
-    _F("hadoopJobLog", _told_by_head("hadoopJobLog"), _told("hadoopJobLog"), only=_ACTIVITY),
     *(
         _F(name, _told_by_head(name), _told(name), only=_ACTIVITY, in_expressions=False)
         for name in ("sourceRows", "targetRows", "sourceChecksum", "targetChecksum")

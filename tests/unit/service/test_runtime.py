@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from taskrunner.model.document import Ref
-from taskrunner.service.runtime import RUNTIME_FIELDS, SHOWN, RuntimeField
+from taskrunner.service.runtime import RUNTIME_FIELDS, SHOWN, RuntimeField, known_as
 from taskrunner.testing import ServiceInProcess
 from taskrunner.wire.structures import Operator, Selector
 from tests.unit.service.worlds import (
@@ -177,6 +177,12 @@ def test_instances_are_found_by_what_they_are_and_were(
 ) -> None:
     ids = found(world, pipeline, "INSTANCE", (key, operator, text))
     assert [object_id[1:].rsplit(f"_{T}", 1)[0] for object_id in ids] == components
+
+
+def test_a_field_has_one_row_for_each_kind_of_instance() -> None:
+    for name in {known.name for known in RUNTIME_FIELDS}:
+        kinds = [kind for known in known_as(name) for kind in known.only]
+        assert len(kinds) == len(set(kinds)), name
 
 
 def test_an_expression_sees_what_is_shown(world: ServiceInProcess, pipeline: str) -> None:
