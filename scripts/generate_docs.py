@@ -66,8 +66,8 @@ Every object has an `id`, a `name` (the id where it is left out), a `type` (not 
 objects that only others inherit from) and may have a `parent`, whose fields it inherits. Fields of
 the object `Default` count for every object that does not set them. Names that start with `my` are
 free; fields with `@` are set by the service. A field whose name starts with `*` is a secret: it is
-masked in logs and in what the API and the commands show. AWS encrypts it where it is stored; the
-store of `taskrunner serve` does not, so protect that.
+masked in logs and in what the API and the commands show. AWS encrypts it where it is stored, as
+does [the store](operate.md#the-key-of-the-store) of `taskrunner serve`.
 
 The column *here* says what a field does in this program, from
 `taskrunner/model/catalog/effect_rows.py`: empty where whoever runs the object honours it; *only by*
