@@ -117,15 +117,17 @@ def verdict_then_kill(both: Pair) -> list[Violation]:
     world.hosts[0].start()
     assert world.wait_until("a verdict", answered, 60)
     both.kill(0)
-    assert world.finish(60)
+    assert world.finish(300)
     return world.violations(single=True)
 
 
 def test_a_process_that_answers_before_its_commit_is_found(
     chaos: Chaos, tmp_path: Path, postgresql_database: str
 ) -> None:
+    # The lease is longer than the mutant takes to store a verdict: only a lost one has the task run
+    # again, and that comes to its end.
     plan = replace(
-        _PLAN, database_url=postgresql_database, lease_s=3, service_mutant="answered-first"
+        _PLAN, database_url=postgresql_database, lease_s=60, service_mutant="answered-first"
     )
     with pair(chaos, tmp_path, plan) as both:
         found = verdict_then_kill(both)
