@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -37,15 +35,15 @@ from taskrunner.service.bodies import (
 from taskrunner.service.connections import Connections, most_connections
 from taskrunner.service.costly import check_expressions
 from taskrunner.service.engine import Service
+from taskrunner.service.front import Front
 from taskrunner.service.gauges import Edge, Gauges
 from taskrunner.service.handler import Handler
 from taskrunner.service.handler_pool import HandlerPool
-from taskrunner.service.hosts import HostGuard
 from taskrunner.service.http_protocol import CONNECTION, EdgeProtocol
 from taskrunner.service.incoming import Incoming, fault_of
 from taskrunner.service.poll_calls import POLL, PollCalls
 from taskrunner.service.replays import Replays
-from taskrunner.service.replies import fault_reply, json_reply, new_request_id
+from taskrunner.service.replies import Reply, fault_reply, json_reply, new_request_id
 from taskrunner.service.runner_calls import RunnerCalls, unless_ordered
 from taskrunner.service.shares import CostlyCalls, HeldPolls
 from taskrunner.service.store.audit import acting
@@ -124,15 +122,15 @@ def create_app(
             await house
         api.close()
 
-    app = Starlette(
+    app = Front(
+        api,
         routes=[
-            Route("/", endpoint=api, methods=["POST"]),
             *watching.routes(api.watched()),
             *pages(api.parts),
             Route("/v1/{path:path}", endpoint=V1Edge(api.parts, v1)),
             *routes,
         ],
-        middleware=[Middleware(HostGuard, names=settings.host_names)],
+        host_names=settings.host_names,
         lifespan=lifespan,
     )
     app.state.stop = api.stop
@@ -247,7 +245,7 @@ class _Api:
         with nullcontext() if connection is None else connection.in_one_piece():
             await response(scope, receive, send)
 
-    async def _respond(self, call: Incoming, request_id: str) -> Response:
+    async def _respond(self, call: Incoming, request_id: str) -> Reply:
         """The reply. Raises ClientGone, also while the rest of a refused request goes by."""
         begun = self._settings.clock.monotonic()
         try:
@@ -260,7 +258,7 @@ class _Api:
             self._runners.refused(call.sender, fault)
             response = fault_reply(fault, request_id=request_id)
             if not await call.passed_over(fault):
-                response.headers["connection"] = "close"
+                response.closes = True
             return response
 
     def _count(self, call: Incoming, code: str, begun: float) -> None:
@@ -282,6 +280,7 @@ class _Api:
             limit=body_limit(operation),
             body=call.body,
             timeout_s=self._settings.body_timeout_s,
+            has_arrived=call.has_arrived,
         )
         try:
             return await self._done(operation, call, call.request(body), span)
@@ -314,7 +313,7 @@ class _Api:
 
     async def _permit(self, operation: str, call: Incoming, request: HttpRequest) -> Permit:
         def admit() -> Permit:
-            permit = replace(self._authenticator.authenticate(request), address=call.address)
+            permit = self._authenticator.authenticate(request).sent_from(call.address)
             call.sender.permit = permit
             permit.check_action(operation)
             return permit

@@ -115,10 +115,16 @@ async def read_body(
     limit: int,
     body: Body,
     timeout_s: float = BODY_TIMEOUT_S,
+    has_arrived: bool = False,
 ) -> bytes:
-    """The whole body. Raises BodyTooLarge, BodyTooSlow or ClientGone."""
+    """The whole body. Raises BodyTooLarge, BodyTooSlow or ClientGone.
+
+    `has_arrived`: all of it is here already, so that no time need be kept.
+    """
     if declared is not None and declared.isdecimal() and int(declared[:20]) > limit:
         raise BodyTooLarge(_too_large(limit))
+    if has_arrived:
+        return await _collect(receive, limit, body)
     try:
         async with asyncio.timeout(timeout_s) as body.timeout:
             return await _collect(receive, limit, body)
@@ -133,19 +139,20 @@ async def read_body(
 
 
 async def _collect(receive: Receive, limit: int, body: Body) -> bytes:
-    held = bytearray()
-    more = True
+    parts: list[bytes] = []
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         part = message.get("body", b"")
-        held += part
-        if len(held) > limit:
+        size += len(part)
+        if size > limit:
             raise BodyTooLarge(_too_large(limit))
+        parts.append(part)
         body.room.take(body, len(part))
         more = message.get("more_body", False)
-    return bytes(held)
+    return b"".join(parts)
 
 
 async def pass_over(receive: Receive, *, linger_s: float = LINGER_S) -> bool:

@@ -82,8 +82,12 @@ class HandlerPool:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._waiting.setdefault(holder, deque()).append(_Job(holder, call, done, self._end, loop))
-        self._begin_next()
+        job = _Job(holder, call, done, self._end, loop)
+        if self._free and not self._waiting and self._at_work[holder] < self._most_of_holder:
+            self._begin(job)  # as it mostly is
+        else:
+            self._waiting.setdefault(holder, deque()).append(job)
+            self._begin_next()
         return await done
 
     def start(self) -> None:
@@ -101,7 +105,7 @@ class HandlerPool:
             self._threads.pop().join()
 
     def _begin_next(self) -> None:
-        while self._free and (holder := self._next_holder()) is not None:
+        while self._waiting and self._free and (holder := self._next_holder()) is not None:
             waiting = self._waiting[holder]
             job = waiting.popleft()
             self._waiting.move_to_end(holder)

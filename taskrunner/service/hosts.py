@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from taskrunner.service.replies import fault_reply
@@ -46,20 +45,31 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def lowered(names: Iterable[str]) -> frozenset[str]:
+    """Names as they are compared."""
+    return frozenset(name.lower() for name in names)
+
+
 class HostGuard:
     """Answers every route of an application for allowed hosts only."""
 
     def __init__(self, app: ASGIApp, *, names: Iterable[str]) -> None:
         """`names` are allowed beside loopback names and addresses; `*` allows any."""
         self._app = app
-        self._names = frozenset(name.lower() for name in names)
+        self._names = lowered(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 421."""
-        if scope["type"] == "http" and "*" not in self._names:
-            hosts = Headers(scope=scope).getlist("host")
-            if len(hosts) != 1 or not allows(hosts[0], self._names):
-                fault = WrongHost("this service does not answer to that name")
-                await fault_reply(fault)(scope, receive, send)
-                return
+        if scope["type"] == "http" and not names_us(scope, self._names):
+            fault = WrongHost("this service does not answer to that name")
+            await fault_reply(fault)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+
+def names_us(scope: Scope, names: frozenset[str]) -> bool:
+    """Whether a request has one Host header, and an allowed one; among `names`, `*` allows any."""
+    if "*" in names:
+        return True
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return len(hosts) == 1 and allows(hosts[0].decode("latin-1"), names)

@@ -110,6 +110,11 @@ class EdgeProtocol(HttpToolsProtocol):
         scope[CONNECTION] = self
         await self._application(scope, receive, send)
 
+    @property
+    def has_whole_request(self) -> bool:
+        """Whether of no request on the connection anything is still to come."""
+        return not (self._in_head or self._in_body)
+
     @contextmanager
     def in_one_piece(self) -> Iterator[None]:
         """What is sent in the block goes out at its end: head and body of a reply in one packet."""

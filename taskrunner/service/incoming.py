@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
+from collections.abc import Iterable
+
 from starlette.types import Message, Receive, Scope
 
 from taskrunner.errors import (
@@ -16,7 +17,7 @@ from taskrunner.errors import (
 from taskrunner.logs import get_logger
 from taskrunner.service.bodies import BodyRoom, pass_over
 from taskrunner.service.connections import origin_of
-from taskrunner.service.http_protocol import CONNECTION
+from taskrunner.service.http_protocol import CONNECTION, EdgeProtocol
 from taskrunner.service.runner_calls import Sender
 from taskrunner.wire.faults import BodyTooSlow
 from taskrunner.wire.http import HttpRequest
@@ -31,10 +32,10 @@ class Incoming:
         self._scope = scope
         self._receive = receive
         client = scope.get("client")
-        self.headers = _joined(Headers(scope=scope))
+        self.headers = _joined(scope["headers"])
         self.body = bodies.enter(origin_of(client[0]) if client else "")
         self.address = client[0] if client else ""
-        self.sender = Sender(self.headers, client[0] if client else "")
+        self.sender = Sender(self.headers, self.address)
         self._whole = False
 
     async def receive(self) -> Message:
@@ -42,6 +43,12 @@ class Incoming:
         message = await self._receive()
         self._whole = self._whole or not message.get("more_body", False)
         return message
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether all of it is here, so that nothing has to be waited for."""
+        connection: EdgeProtocol | None = self._scope.get(CONNECTION)
+        return connection is not None and connection.has_whole_request
 
     def request(self, body: bytes) -> HttpRequest:
         """All of it, as it was signed."""
@@ -68,10 +75,11 @@ class Incoming:
         return self._whole
 
 
-def _joined(headers: Headers) -> dict[str, str]:
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Header names in lower case; several of one name joined by commas, as signatures do."""
     joined: dict[str, str] = {}
-    for name, value in headers.items():
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 

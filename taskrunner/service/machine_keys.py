@@ -12,8 +12,9 @@ import base64
 from collections.abc import Iterator, Mapping
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from taskrunner.clock import Clock
 from taskrunner.errors import ServiceFault
@@ -87,7 +88,7 @@ def claim_route(keys: MachineKeys, *, region: str, clock: Clock) -> Route:
     """Where machines say their keys: signed with their token, all in the headers."""
     verifier = Verifier(keys.token, region=region, clock=clock)
 
-    def claim(request: Request) -> Response:
+    def claim(request: Request) -> ASGIApp:
         request_id = new_request_id()
         try:
             message = HttpRequest(
