@@ -6,17 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.decisions import DependencyView, View, active_statuses
+from taskrunner.model.decisions import Become, Decision, DependencyView, View, active_statuses
 from taskrunner.model.instances import Category, Dependency, DependencyKind
 from taskrunner.model.planner import LOST_RUNNER, decide
 from taskrunner.model.policy import Policy
 from taskrunner.model.resource_planner import has_timed_out
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.runs import RunState
-from taskrunner.model.states import InstanceStatus, PipelineState
+from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus, PipelineState
 from taskrunner.service.alike import Alike
 from taskrunner.service.apply import SchedulingTransaction, apply
 from taskrunner.service.definitions import Load, LoadedDefinition, Moment
@@ -30,20 +31,28 @@ from taskrunner.service.store import links
 from taskrunner.service.store import pauses as pause_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.service.store import runs as run_store
+from taskrunner.service.tasks import Concluded
 
 #: How soon a resource is looked at again whose activities are still being made.
 LAG = timedelta(seconds=1)
 
 
+#: By instances: all of their attempts, where they are known without asking the store.
+Attempts = Mapping[str, list[AttemptRow]]
+
+
 def advance_instances(
-    transaction: SchedulingTransaction, rows: Iterable[InstanceRow], load: Load
+    transaction: SchedulingTransaction,
+    rows: Iterable[InstanceRow],
+    load: Load,
+    known: Attempts = MappingProxyType({}),
 ) -> None:
     """Decide about each of these instances and carry it out."""
     by_pipeline: dict[str, list[InstanceRow]] = {}
     for row in rows:
         by_pipeline.setdefault(row.pipeline_id, []).append(row)
     for pipeline_id, members in by_pipeline.items():
-        step = partial(_advance, transaction, pipeline_id, members, load)
+        step = partial(_advance, transaction, pipeline_id, members, load, known)
         if not in_savepoint(transaction.conn, pipeline_id, step):
             transaction.wake_none(pipeline_id)
             ids = [row.instance_id for row in members]
@@ -53,29 +62,40 @@ def advance_instances(
     finish_pipelines(transaction.conn, transaction.ended, load, transaction.now)
 
 
-def advance_woken(
-    transaction: SchedulingTransaction, pipeline_id: str, instance_id: str, load: Load
-) -> None:
-    """Decide at once about an instance that this transaction has woken.
+def advance_concluded(transaction: SchedulingTransaction, concluded: Concluded, load: Load) -> None:
+    """Decide at once about an instance of which an attempt was concluded in this transaction.
 
-    Unless somebody else decides about its pipeline just now: then it stays due, and its turn comes.
+    Unless somebody else decides about its pipeline just now: then it is due, and its turn comes.
     """
-    rows = due_store.claim_woken(transaction.conn, pipeline_id, instance_id, transaction.now)
-    advance_instances(transaction, rows, load)
+    conn, row = transaction.conn, concluded.instance
+    if row.status not in INSTANCE_TERMINAL and due_store.claim_pipeline(conn, row.pipeline_id):
+        attempt = concluded.attempt
+        known = {row.instance_id: [attempt]} if row.attempt_count == attempt.number == 1 else {}
+        advance_instances(transaction, [row], load, known)
+    else:
+        instance_store.wake(conn, row.pipeline_id, [row.instance_id], transaction.now)
 
 
 def _advance(
-    transaction: SchedulingTransaction, pipeline_id: str, rows: Sequence[InstanceRow], load: Load
+    transaction: SchedulingTransaction,
+    pipeline_id: str,
+    rows: Sequence[InstanceRow],
+    load: Load,
+    known: Attempts,
 ) -> None:
-    # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
-    instance_store.put_off(transaction.conn, pipeline_id, [row.instance_id for row in rows], None)
+    conn, is_alone = transaction.conn, len(rows) == 1
+    if not is_alone:
+        # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
+        instance_store.put_off(conn, pipeline_id, [row.instance_id for row in rows], None)
     offered = {row.instance_id for row in rows if row.place_wanted}
     rows = [replace(row, place_wanted=False) if row.place_wanted else row for row in rows]
-    active = ActiveCounts(transaction.conn, rows)
+    active = ActiveCounts(conn, rows)
     alike = Alike(transaction)
-    for loaded, view in build_views(transaction, pipeline_id, rows, load, active):
+    for loaded, view in build_views(transaction, pipeline_id, rows, load, active, known):
         decisions = decide(view, transaction.now)
         row, wanted = view.instance, False
+        if is_alone and (row.instance_id in offered or not _ends(decisions)):
+            instance_store.put_off(conn, pipeline_id, [row.instance_id], None)
         status = alike.take(view, decisions)
         if status is None:
             after = apply(transaction, loaded, view, decisions)
@@ -84,9 +104,14 @@ def _advance(
         unused = not wanted and status not in active_statuses(row.category)
         if row.instance_id in offered and unused:
             # It cannot use the place that it was woken for: somebody else may.
-            instance_store.wake_siblings(transaction.conn, row, transaction.now)
+            instance_store.wake_siblings(conn, row, transaction.now)
     alike.carry_out()
     transaction.wake_up(pipeline_id)
+
+
+def _ends(decisions: Sequence[Decision]) -> bool:
+    """Whether an instance comes to its end, which puts it to sleep for good."""
+    return any(isinstance(one, Become) and one.status in INSTANCE_TERMINAL for one in decisions)
 
 
 @dataclass
@@ -159,9 +184,10 @@ def build_views(
     rows: Sequence[InstanceRow],
     load: Load,
     active: ActiveCounts,
+    attempts: Attempts = MappingProxyType({}),
 ) -> Iterable[tuple[LoadedDefinition, View]]:
     """What the planner is to be shown of each instance; counts are taken when it is reached."""
-    known = _Known.load(transaction.conn, pipeline_id, rows)
+    known = _Known.load(transaction.conn, pipeline_id, rows, attempts)
     hold = pause_store.load_hold(transaction.conn, pipeline_id)
     # The oldest period first: it is the one to get the last place under maxActiveInstances.
     for row in sorted(rows, key=lambda row: row.scheduled_start):
@@ -194,17 +220,21 @@ def build_views(
 class _Known:
     """Statements' worth of context for a batch, loaded at once."""
 
-    attempts: dict[str, list[AttemptRow]]
+    attempts: Attempts
     waits_for: dict[str, list[Dependency]]
     waited_by: dict[str, list[Dependency]]
     statuses: dict[str, InstanceStatus]
 
     @classmethod
-    def load(cls, conn: Connection, pipeline_id: str, rows: Sequence[InstanceRow]) -> _Known:
+    def load(
+        cls, conn: Connection, pipeline_id: str, rows: Sequence[InstanceRow], attempts: Attempts
+    ) -> _Known:
         ids = [row.instance_id for row in rows]
         started = [row.instance_id for row in rows if row.attempt_count]
+        started = [instance_id for instance_id in started if instance_id not in attempts]
         resources = [row.instance_id for row in rows if row.category == Category.RESOURCE]
-        attempts = attempt_store.attempts_of(conn, pipeline_id, started) if started else {}
+        if started:
+            attempts = {**attempts, **attempt_store.attempts_of(conn, pipeline_id, started)}
         waits_for = links.dependencies_of(conn, pipeline_id, ids)
         waited_by = links.dependents_of(conn, pipeline_id, resources) if resources else {}
         others = {d.instance_id for found in waits_for.values() for d in found}
@@ -291,8 +321,10 @@ def finish_pipelines(
     Those that have nothing left to do are FINISHED, or INACTIVE on request.
     """
     for pipeline_id in pipeline_ids:
-        take_turns(conn, pipeline_id, load, now)
-        if instance_store.unfinished(conn, pipeline_id):
+        run_waits, unfinished = run_store.what_is_left(conn, pipeline_id)
+        if run_waits:
+            take_turns(conn, pipeline_id, load, now)
+        if unfinished:
             continue
         row = pipeline_store.load_pipeline(conn, pipeline_id)
         schedules = pipeline_store.load_schedules(conn, pipeline_id)

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from taskrunner.clock import Clock
 from taskrunner.model.task import Task
-from taskrunner.service.advance import advance_woken
+from taskrunner.service.advance import advance_concluded
 from taskrunner.service.agent_orders import AgentOrders
 from taskrunner.service.apply import SchedulingTransaction
 from taskrunner.service.callers import ANONYMOUS, Caller
@@ -129,11 +129,10 @@ class RunnerOperations:
         with self.deciding() as transaction:
             conn, now = transaction.conn, transaction.now
             tasks = Tasks(conn, now, self.loaded, self.settings, caller)
-            attempt = tasks.conclude(task_id, status, error_id, message, stack_trace)
-            if attempt is not None:
+            concluded = tasks.conclude(task_id, status, error_id, message, stack_trace)
+            if concluded is not None:
                 # What follows from it is decided in one go with it: one commit for both.
-                pipeline_id, instance_id = attempt.pipeline_id, attempt.instance_id
-                advance_woken(transaction, pipeline_id, instance_id, self.loaded)
+                advance_concluded(transaction, concluded, self.loaded)
             is_more_due = self.scheduler.is_soon_due(conn, now)
         if is_more_due:
             self._duties.kick()

@@ -27,7 +27,7 @@ def queue_run(conn: Connection, pipeline_id: str, start: datetime, version: int)
 
 def take_turns(conn: Connection, pipeline_id: str, load: Load, now: datetime) -> None:
     """Have the oldest runs that wait begin, as far as there is room for them."""
-    if not run_store.any_waiting(conn, pipeline_id):
+    if not run_store.what_is_left(conn, pipeline_id)[0]:
         return
 
     def limit(run: Run) -> int:

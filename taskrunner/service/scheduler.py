@@ -138,7 +138,7 @@ class Scheduler:
 
 def _next_due(conn: Connection) -> tuple[datetime | None, datetime | None]:
     """When the next period of a schedule is to be made, and an instance to be looked at."""
-    return pipeline_store.next_due_schedule(conn), due_store.next_due(conn)
+    return due_store.next_moments(conn)
 
 
 def _is_due(moment: datetime | None, now: datetime) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -28,6 +29,7 @@ from taskrunner.service.settings import ServiceSettings
 from taskrunner.service.store import attempts as attempt_store
 from taskrunner.service.store import instances as instance_store
 from taskrunner.service.store import resources as resource_store
+from taskrunner.service.store.attempts import Held
 from taskrunner.service.store.rows import HandoutRow
 from taskrunner.service.views import task_objects
 
@@ -35,6 +37,16 @@ from taskrunner.service.views import task_objects
 TASK_ID_BYTES = 32
 
 _VERDICTS = {"FINISHED": AttemptStatus.FINISHED, "FAILED": AttemptStatus.FAILED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """An attempt whose verdict was taken, and its instance, which the transaction holds."""
+
+    #: As it was before.
+    instance: InstanceRow
+    #: As it is now.
+    attempt: AttemptRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +70,22 @@ class Tasks:
         """Hand out the attempt of the group that has waited longest, if there is one."""
         self._resource_arrived(worker_group)
         account = self.caller.account
-        while attempt := attempt_store.claim_ready(
+        while found := attempt_store.claim_ready(
             self.conn, worker_group, self.now, account=account
         ):
-            handed_out = self._hand_out(attempt, hostname)
+            handed_out = self._hand_out(*found, hostname)
             if handed_out is not None:
                 return handed_out
         return None
 
-    def _hand_out(self, attempt: AttemptRow, hostname: str | None) -> Task | None:
-        row = self._instance(attempt)
+    def _hand_out(self, attempt: AttemptRow, row: InstanceRow, hostname: str | None) -> Task | None:
         loaded = self.load(row.pipeline_id, row.version)
         try:
             objects = task_objects(self.conn, loaded, row, attempt)
         except DefinitionError as error:
             failed = AttemptStatus.FAILED
             self._conclude(attempt, failed, ErrorId.INVALID_FIELD, str(error))
+            self._wake(attempt)
             return None
         # Digits alone: one that began with a dash the AWS CLI would take for an option.
         task_id = secrets.token_hex(TASK_ID_BYTES)
@@ -107,9 +119,9 @@ class Tasks:
 
     def give_back(self, task_id: str) -> None:
         """End the hand-out's window now: it is known that its runner did not get it."""
-        handout = self._handout(task_id)
-        if handout.state == "ASSIGNED":
-            attempt = self._attempt(handout)
+        held = self._held(task_id)
+        if held.handout.state == "ASSIGNED":
+            attempt, _ = self._of(held)
             attempt_store.update_attempt(self.conn, attempt, held_by=task_id, report_by=self.now)
             self._wake(attempt)
 
@@ -118,23 +130,24 @@ class Tasks:
 
         Raises TaskNotFound for a task id that was never handed out.
         """
-        handout = self._handout(task_id)
-        if handout.state not in {"ASSIGNED", "RUNNING"}:
+        held = self._held(task_id)
+        if held.handout.state not in {"ASSIGNED", "RUNNING"}:
             return True
-        attempt = self._attempt(handout)
+        attempt, row = self._of(held)
         report_by = self.now + timedelta(seconds=attempt.lease_s)
         values = {
             "report_by": report_by,
             "progress": dict(fields) or attempt.progress,
         }
         if attempt.status is AttemptStatus.WAITING_FOR_RUNNER:
-            self._acknowledged(handout, attempt, report_by)
+            self._acknowledged(task_id, attempt, row, report_by)
             values |= {"status": AttemptStatus.RUNNING, "started_at": self.now}
         return not attempt_store.update_attempt(self.conn, attempt, held_by=task_id, **values)
 
-    def _acknowledged(self, handout: HandoutRow, attempt: AttemptRow, report_by: datetime) -> None:
-        attempt_store.start_handout(self.conn, handout.task_id)
-        row = self._instance(attempt)
+    def _acknowledged(
+        self, task_id: str, attempt: AttemptRow, row: InstanceRow, report_by: datetime
+    ) -> None:
+        attempt_store.start_handout(self.conn, task_id)
         # The lease and attemptTimeout begin now. It is due already at the end of the window that
         # this was in time for, mostly before them: so nothing is to be decided at once.
         ends = [report_by] if row.due_at is None else [report_by, row.due_at]
@@ -155,60 +168,52 @@ class Tasks:
         error_id: str | None = None,
         message: str | None = None,
         stack_trace: str | None = None,
-    ) -> AttemptRow | None:
+    ) -> Concluded | None:
         """Take a verdict. The same one again is accepted again, and changes nothing.
 
-        Returns the attempt, as it was, whose instance is to be decided about now.
+        Returns what is to be decided about now; the caller sees to that, or wakes the instance.
 
         Raises TaskNotFound when the hand-out is superseded or unknown, InvalidRequest for a
         verdict that contradicts the one given before or cannot be.
         """
-        handout = self._handout(task_id)
-        digest = _digest(status, error_id, message)
+        held = self._held(task_id)
+        handout, digest = held.handout, _digest(status, error_id, message)
         if handout.state == "DONE":
             if handout.verdict != digest:
                 raise InvalidRequest("the task has ended with another status already")
             return None
         if handout.state == "SUPERSEDED":
             raise TaskNotFound("the task has been given to another runner or was canceled")
-        attempt = self._attempt(handout)
-        message, stack_trace = self._without_secrets(attempt, message, stack_trace)
+        attempt, row = self._of(held)
+        message, stack_trace = self._without_secrets(row, message, stack_trace)
         if status == "FALSE":
-            accepted = self._not_yet(attempt, message)
+            accepted = self._not_yet(attempt, row, message)
         elif status in _VERDICTS:
             ended = _VERDICTS[status]
             accepted = self._conclude(attempt, ended, error_id, message, stack_trace)
         else:
             raise InvalidRequest(f"task status {status!r}: wanted FINISHED, FAILED or FALSE")
-        if not (
-            accepted and attempt_store.close_handout(self.conn, task_id, "DONE", verdict=digest)
+        if accepted is None or not (
+            attempt_store.close_handout(self.conn, task_id, "DONE", verdict=digest)
         ):
             raise TaskNotFound("the task has been given to another runner or was canceled")
-        return attempt
+        return Concluded(instance=row, attempt=accepted)
 
-    def _without_secrets(self, attempt: AttemptRow, *texts: str | None) -> tuple[str | None, ...]:
+    def _without_secrets(self, row: InstanceRow, *texts: str | None) -> tuple[str | None, ...]:
         """What a runner says, as it may be shown: not every runner takes care of secrets."""
         if not any(texts):
             return texts
-        row = self._instance(attempt)
         loaded = self.load(row.pipeline_id, row.version)
         secrets = loaded.secret_texts(moment(loaded, row))
         return tuple(text and hidden(text, secrets) for text in texts)
 
-    def _not_yet(self, attempt: AttemptRow, message: str | None) -> bool:
-        if self._instance(attempt).category != Category.PRECONDITION:
+    def _not_yet(
+        self, attempt: AttemptRow, row: InstanceRow, message: str | None
+    ) -> AttemptRow | None:
+        if row.category != Category.PRECONDITION:
             raise InvalidRequest("only a precondition can be FALSE")
-        taken = attempt_store.update_attempt(
-            self.conn,
-            attempt,
-            held_by=attempt.task_id,
-            queue=Queue.FALSE,
-            report_by=None,
-            # Kept for the case that it never holds: then this says what was found instead.
-            error_message=message,
-        )
-        self._wake(attempt)
-        return taken
+        # The message is kept for the case that it never holds: it says what was found instead.
+        return self._changed(attempt, queue=Queue.FALSE, report_by=None, error_message=message)
 
     def _conclude(
         self,
@@ -217,11 +222,9 @@ class Tasks:
         error_id: str | None,
         message: str | None,
         stack_trace: str | None = None,
-    ) -> bool:
-        taken = attempt_store.update_attempt(
-            self.conn,
+    ) -> AttemptRow | None:
+        return self._changed(
             attempt,
-            held_by=attempt.task_id,
             status=status,
             queue=Queue.DONE,
             report_by=None,
@@ -231,8 +234,11 @@ class Tasks:
             error_message=message,
             error_stack_trace=stack_trace,
         )
-        self._wake(attempt)
-        return taken
+
+    def _changed(self, attempt: AttemptRow, **values: Any) -> AttemptRow | None:
+        """An attempt with other values, unless it is not as it was any more."""
+        taken = attempt_store.update_attempt(self.conn, attempt, held_by=attempt.task_id, **values)
+        return replace(attempt, **values) if taken else None
 
     def _wake(self, attempt: AttemptRow) -> None:
         """Have the instance decided about."""
@@ -258,29 +264,23 @@ class Tasks:
         account = self.caller.account
         return resource_store.creating_resource(self.conn, worker_group, account=account)
 
-    def _handout(self, task_id: str) -> HandoutRow:
+    def _held(self, task_id: str) -> Held:
         """The hand-out, with its instance held: the scheduler decides before or after this.
 
         Another caller's is not found: it is answered as an id that never was.
         """
         account, user = self.caller.account, self.caller.user
-        handout = attempt_store.load_handout(self.conn, task_id, account=account, user=user)
-        if handout is not None:
-            instance_id = handout.attempt_id.rsplit("_Attempt=", 1)[0]
-            if instance_store.lock_instance(self.conn, handout.pipeline_id, instance_id):
-                handout = attempt_store.load_handout(self.conn, task_id, account=account, user=user)
-        if handout is None:
+        held = attempt_store.load_held(self.conn, task_id, account=account, user=user)
+        if held is None:
             raise TaskNotFound("no task has this id")
-        return handout
+        return held
 
-    def _attempt(self, handout: HandoutRow) -> AttemptRow:
-        found = attempt_store.load_attempt(self.conn, handout.pipeline_id, handout.attempt_id)
-        if found is None or found.task_id != handout.task_id:
+    def _of(self, held: Held) -> tuple[AttemptRow, InstanceRow]:
+        """What the hand-out is of, while it is."""
+        attempt, row = held.attempt, held.instance
+        if attempt is None or row is None or attempt.task_id != held.handout.task_id:
             raise TaskNotFound("the task has been given to another runner")
-        return found
-
-    def _instance(self, attempt: AttemptRow) -> InstanceRow:
-        return instance_store.load_instance(self.conn, attempt.pipeline_id, attempt.instance_id)
+        return attempt, row
 
 
 def _digest(status: str, error_id: str | None, message: str | None) -> str:

@@ -24,28 +24,29 @@ def _compare_and_set_off() -> None:
 
 
 def _take_any_word(of_states: set[str]) -> None:
-    from taskrunner.model.rows import AttemptRow
     from taskrunner.model.states import AttemptStatus
     from taskrunner.service.store import attempts as attempt_store
     from taskrunner.service.store.tables import handouts
-    from taskrunner.service.tasks import Tasks
+    from taskrunner.service.tasks import Concluded, Tasks
 
     original = Tasks.conclude
 
     def conclude(
         self: Tasks, task_id: str, status: str, *args: Any, **kwargs: Any
-    ) -> AttemptRow | None:
-        handout = self._handout(task_id)
+    ) -> Concluded | None:
+        held = self._held(task_id)
+        handout = held.handout
         if handout.state not in of_states:
             return original(self, task_id, status, *args, **kwargs)
         attempts = attempt_store.load_attempts(
             self.conn, handout.pipeline_id, attempt_ids=[handout.attempt_id]
         )
-        self._conclude(attempts[0], AttemptStatus(status), None, None)
+        taken = self._conclude(attempts[0], AttemptStatus(status), None, None)
+        assert held.instance is not None
         self.conn.execute(
             handouts.update().where(handouts.c.task_id == task_id).values(state="DONE")
         )
-        return attempts[0]
+        return Concluded(instance=held.instance, attempt=taken or attempts[0])
 
     Tasks.conclude = conclude  # type: ignore[method-assign]
 

@@ -72,8 +72,8 @@ class _ChosenBefore:
         if not self._have_met.is_set():
             self._meeting.wait()
         with service.runner_transaction(ANONYMOUS) as tasks:
-            given = tasks._hand_out(found, None)
-        self.handed_out[found.attempt_id] += 1
+            given = tasks._hand_out(*found, None)
+        self.handed_out[found[0].attempt_id] += 1
         return given
 
 

@@ -472,7 +472,9 @@ def test_the_queue_gives_out_the_oldest_that_is_ready(store: Store) -> None:
             attempt("out", queue=Queue.OUT, ready_at=NOW - 3 * MINUTE),
         )
         given = []
-        while (row := attempts.claim_ready(conn, "wg", NOW, account="1")) is not None:
+        while (found := attempts.claim_ready(conn, "wg", NOW, account="1")) is not None:
+            row, instance = found
+            assert row.instance_id == instance.instance_id
             given.append(row.instance_id)
             assert attempts.update_attempt(conn, row, queue=Queue.OUT)
         assert given == ["@old", "@new"]
@@ -517,8 +519,10 @@ def test_a_hand_out_is_closed_once(store: Store) -> None:
         assert not attempts.close_handout(conn, "t", "SUPERSEDED")
         attempts.start_handout(conn, "t")
         expected = replace(row, state="DONE", verdict="FINISHED x")
-        assert attempts.load_handout(conn, "t", account="1", user="u") == expected
-        assert attempts.load_handout(conn, "never", account="1", user="u") is None
+        held = attempts.load_held(conn, "t", account="1", user="u")
+        # What it was of may be gone: the hand-out is remembered all the same.
+        assert held == attempts.Held(handout=expected, attempt=None, instance=None)
+        assert attempts.load_held(conn, "never", account="1", user="u") is None
 
 
 def test_a_hand_out_is_found_by_its_owner_alone(store: Store) -> None:
@@ -532,10 +536,14 @@ def test_a_hand_out_is_found_by_its_owner_alone(store: Store) -> None:
         user_id="u",
     )
     with store.write() as conn:
+        queue(conn, attempt())
         attempts.insert_handout(conn, row)
-        assert attempts.load_handout(conn, "t", account="1", user="u") == row
+        (one,) = attempts.load_attempts(conn, "df-1", attempt_ids=["@A_Attempt=1"])
+        instance = instances.load_instance(conn, "df-1", "@A")
+        expected = attempts.Held(handout=row, attempt=one, instance=instance)
+        assert attempts.load_held(conn, "t", account="1", user="u") == expected
         for account, user in (("1", "v"), ("2", "u"), ("", "")):
-            assert attempts.load_handout(conn, "t", account=account, user=user) is None
+            assert attempts.load_held(conn, "t", account=account, user=user) is None
 
 
 # -- alarms ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.decisions import Queue
-from taskrunner.model.rows import AttemptRow
+from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, PipelineState
 from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import fetch, is_row, key_of
@@ -54,18 +55,33 @@ _CLOSE_HANDOUT = Prepared(
     )
 )
 _UPDATE_HELD = Prepared(_CHANGED.where(attempts.c.task_id == sa.bindparam("held_by")))
-_HANDOUT = Prepared(
-    sa.select(handouts).where(
-        handouts.c.task_id == sa.bindparam("of_task"),
-        # What was handed out before hand-outs had owners is spoken for by whoever knows its id.
-        sa.or_(
-            handouts.c.user_id.is_(None),
-            sa.and_(
-                handouts.c.account == sa.bindparam("of_account"),
-                handouts.c.user_id == sa.bindparam("of_user"),
-            ),
+_OF_INSTANCE = (instances.c.pipeline_id == attempts.c.pipeline_id) & (
+    instances.c.instance_id == attempts.c.instance_id
+)
+_OF_ATTEMPT = (attempts.c.pipeline_id == handouts.c.pipeline_id) & (
+    attempts.c.attempt_id == handouts.c.attempt_id
+)
+_OWN_HANDOUT = (
+    handouts.c.task_id == sa.bindparam("of_task"),
+    # What was handed out before hand-outs had owners is spoken for by whoever knows its id.
+    sa.or_(
+        handouts.c.user_id.is_(None),
+        sa.and_(
+            handouts.c.account == sa.bindparam("of_account"),
+            handouts.c.user_id == sa.bindparam("of_user"),
         ),
-    )
+    ),
+)
+_HANDOUT = Prepared(
+    sa.select(handouts, attempts, instances)
+    .select_from(handouts.outerjoin(attempts, _OF_ATTEMPT).outerjoin(instances, _OF_INSTANCE))
+    .where(*_OWN_HANDOUT)
+)
+_LOCK = Prepared(
+    sa.select(instances.c.status)
+    .select_from(handouts.join(attempts, _OF_ATTEMPT).join(instances, _OF_INSTANCE))
+    .where(*_OWN_HANDOUT)
+    .with_for_update(of=instances)
 )
 
 
@@ -112,14 +128,14 @@ def attempts_of(
 
 def claim_ready(
     conn: Connection, worker_group: str, now: datetime, *, account: str
-) -> AttemptRow | None:
+) -> tuple[AttemptRow, InstanceRow] | None:
     """The attempt of the account's group that has been ready longest; claimed until the end.
 
     Its instance is claimed with it, in one go: whoever holds the instance decides about it, and
     announces the attempt again afterwards.
     """
     wanted = {"of_group": worker_group, "at": now, "of_account": account}
-    return _CLAIM.first_row(conn, AttemptRow, wanted)
+    return _CLAIM.first_joined(conn, (AttemptRow, InstanceRow), wanted)
 
 
 def any_ready(conn: Connection, worker_group: str, now: datetime, *, account: str) -> bool:
@@ -168,12 +184,8 @@ _ANY_READY = Prepared(
     sa.select(attempts.c.attempt_id).join(pipelines, _OF_PIPELINE).where(*_READY).limit(1)
 )
 _CLAIM = Prepared(
-    sa.select(attempts)
-    .join(
-        instances,
-        (instances.c.pipeline_id == attempts.c.pipeline_id)
-        & (instances.c.instance_id == attempts.c.instance_id),
-    )
+    sa.select(attempts, instances)
+    .join_from(attempts, instances, _OF_INSTANCE)
     .join(pipelines, _OF_PIPELINE)
     .where(*_READY)
     .order_by(attempts.c.ready_at)
@@ -198,10 +210,29 @@ def insert_handout(conn: Connection, row: HandoutRow) -> None:
     _INSERT_HANDOUT.change(conn, row.columns())
 
 
-def load_handout(conn: Connection, task_id: str, *, account: str, user: str) -> HandoutRow | None:
-    """The hand-out with this task id, if it was made to this user."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A hand-out, and what it is of; retention may have removed that."""
+
+    handout: HandoutRow
+    attempt: AttemptRow | None
+    instance: InstanceRow | None
+
+
+def load_held(conn: Connection, task_id: str, *, account: str, user: str) -> Held | None:
+    """The hand-out with this task id, if it was made to this user; its instance is held.
+
+    Whoever decides about the instance does so before this, or after the transaction's end.
+    """
     wanted = {"of_task": task_id, "of_account": account, "of_user": user}
-    return _HANDOUT.first_row(conn, HandoutRow, wanted)
+    if conn.dialect.name != "sqlite":  # where there is one writer
+        # By itself: what a statement that waits has read beside what it waits for may be old then.
+        _LOCK.first(conn, wanted)
+    found = _HANDOUT.first_joined(conn, (HandoutRow, AttemptRow, InstanceRow), wanted)
+    if found is None:
+        return None
+    handout, attempt, instance = found
+    return Held(handout=handout, attempt=attempt, instance=instance)
 
 
 def handouts_of(conn: Connection, pipeline_id: str, attempt_id: str) -> list[HandoutRow]:

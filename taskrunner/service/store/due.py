@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.rows import InstanceRow
 from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import is_row
-from taskrunner.service.store.tables import instances, pipelines
+from taskrunner.service.store.tables import instances, pipelines, schedules
 
 
 def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
@@ -22,12 +22,12 @@ def claim_due(conn: Connection, now: datetime, limit: int) -> list[InstanceRow]:
     return _CLAIM_DUE.rows(conn, InstanceRow, {"at": now, "most": limit})
 
 
-def claim_woken(
-    conn: Connection, pipeline_id: str, instance_id: str, now: datetime
-) -> list[InstanceRow]:
-    """The same for one instance: none when it is not due, or its pipeline is claimed already."""
-    wanted = {"of_pipeline_id": pipeline_id, "of_instance_id": instance_id, "at": now}
-    return _CLAIM_WOKEN.rows(conn, InstanceRow, wanted)
+def claim_pipeline(conn: Connection, pipeline_id: str) -> bool:
+    """Claim a pipeline alone, for instances of it that the caller holds.
+
+    False when it is claimed already, or was deleted.
+    """
+    return _CLAIM_PIPELINE.first(conn, {"of_pipeline_id": pipeline_id}) is not None
 
 
 def claim_run(
@@ -49,6 +49,12 @@ def next_due(conn: Connection) -> datetime | None:
     return moment
 
 
+def next_moments(conn: Connection) -> tuple[datetime | None, datetime | None]:
+    """When the next period of a schedule is to be made, and an instance to be looked at."""
+    schedule, instance = _NEXT_MOMENTS.tuples(conn, {})[0]
+    return schedule, instance
+
+
 # Built once: on these paths putting a statement together would cost more than executing it.
 # Of a deleted pipeline nothing is due: its rows go little by little.
 _EXISTS = (pipelines.c.pipeline_id == instances.c.pipeline_id) & pipelines.c.deleted_at.is_(None)
@@ -58,12 +64,19 @@ _ANY_DUE = Prepared(
     .where(instances.c.due_at <= sa.bindparam("at"))
     .limit(1)
 )
-_NEXT_DUE = Prepared(
+_NEXT_DUE_AT = (
     sa.select(instances.c.due_at)
     .join(pipelines, _EXISTS)
     .where(instances.c.due_at.is_not(None))
     .order_by(instances.c.due_at)
     .limit(1)
+)
+_NEXT_DUE = Prepared(_NEXT_DUE_AT)
+_NEXT_MOMENTS = Prepared(
+    sa.select(
+        sa.select(sa.func.min(schedules.c.next_at)).scalar_subquery(),
+        _NEXT_DUE_AT.scalar_subquery(),
+    )
 )
 _DUE = (
     sa.select(instances)
@@ -72,7 +85,11 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM_DUE = Prepared(_DUE.order_by(instances.c.due_at).limit(sa.bindparam("most")))
-_CLAIM_WOKEN = Prepared(_DUE.where(is_row(instances)))
+_CLAIM_PIPELINE = Prepared(
+    sa.select(pipelines.c.pipeline_id)
+    .where(is_row(pipelines), pipelines.c.deleted_at.is_(None))
+    .with_for_update(skip_locked=True)
+)
 _CLAIM_RUN = Prepared(
     _DUE.where(
         instances.c.pipeline_id == sa.bindparam("of_pipeline"),

@@ -342,20 +342,6 @@ _WITH_PLACE_IN = Prepared(
 )
 
 
-def lock_instance(conn: Connection, pipeline_id: str, instance_id: str) -> bool:
-    """Hold an instance until the transaction ends, where writers run side by side.
-
-    Whether there was anything to wait for: what was read before may be old then.
-    """
-    if conn.dialect.name == "sqlite":
-        return False
-    statement = sa.select(instances.c.status).where(
-        instances.c.pipeline_id == pipeline_id, instances.c.instance_id == instance_id
-    )
-    conn.execute(statement.with_for_update())
-    return True
-
-
 def unfinished(conn: Connection, pipeline_id: str) -> bool:
     """Whether any instance of the pipeline is not at its end."""
     return _UNFINISHED.first(conn, {"of_pipeline": pipeline_id}) is not None

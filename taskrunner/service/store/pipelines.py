@@ -201,12 +201,6 @@ def any_due_schedule(conn: Connection, now: datetime) -> bool:
     return _ANY_DUE_SCHEDULE.first(conn, {"at": now}) is not None
 
 
-def next_due_schedule(conn: Connection) -> datetime | None:
-    """The earliest moment at which an occurrence of any schedule is to be made."""
-    moment: datetime | None = _NEXT_DUE_SCHEDULE.scalar(conn, {})
-    return moment
-
-
 # Built once: asked by the scheduler in every round.
 _SCHEDULES = Prepared(
     sa.select(schedules).where(schedules.c.pipeline_id == sa.bindparam("of_pipeline"))
@@ -219,7 +213,6 @@ _DUE_SCHEDULES = Prepared(
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_NEXT_DUE_SCHEDULE = Prepared(sa.select(sa.func.min(schedules.c.next_at)))
 _ANY_DUE_SCHEDULE = Prepared(
     sa.select(schedules.c.schedule_id).where(schedules.c.next_at <= sa.bindparam("at")).limit(1)
 )

@@ -145,6 +145,26 @@ class Prepared:
         found = self.first(conn, values)
         return self._as(cls, found) if found else None
 
+    def first_joined(
+        self, conn: Connection, classes: Sequence[type[Row]], values: Values
+    ) -> tuple[Any, ...] | None:
+        """The first row of a join of tables, as a class for each of them, in their order.
+
+        None stands for a table that an outer join has found nothing in.
+        """
+        found = self.first(conn, values)
+        if found is None:
+            return None
+        parts, begin = [], 0
+        for cls in classes:
+            columns: tuple[str, ...] = cls.__slots__
+            end = begin + len(columns)
+            row, names = found[begin:end], self._names[begin:end]
+            # The first column is of the key, which nothing has empty that is there.
+            parts.append(None if row[0] is None else cls(**dict(zip(names, row, strict=True))))
+            begin = end
+        return tuple(parts)
+
     def _as(self, cls: type[R], found: Sequence[Any]) -> R:
         return cls(**dict(zip(self._names, found, strict=True)))
 

@@ -12,7 +12,7 @@ from taskrunner.model.decisions import ACTIVE
 from taskrunner.model.instances import Category
 from taskrunner.model.rows import InstanceRow
 from taskrunner.model.runs import Run, RunState
-from taskrunner.model.states import INSTANCE_TERMINAL
+from taskrunner.model.states import INSTANCE_LIVE, INSTANCE_TERMINAL
 from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import insert_missing
 from taskrunner.service.store.tables import instances, runs
@@ -28,9 +28,10 @@ def load_runs(conn: Connection, pipeline_id: str) -> list[Run]:
     return _LINE.rows(conn, Run, {"of": pipeline_id})
 
 
-def any_waiting(conn: Connection, pipeline_id: str) -> bool:
-    """Whether any run of the pipeline waits for its turn."""
-    return _ANY_WAITING.first(conn, {"of": pipeline_id}) is not None
+def what_is_left(conn: Connection, pipeline_id: str) -> tuple[bool, bool]:
+    """Whether any run of a pipeline waits for its turn, and any instance is not at its end."""
+    run, instance = _LEFT.tuples(conn, {"of": pipeline_id})[0]
+    return run is not None, instance is not None
 
 
 def activate_run(conn: Connection, pipeline_id: str, start: datetime) -> None:
@@ -64,11 +65,20 @@ def wake_run(conn: Connection, pipeline_id: str, start: datetime, now: datetime)
 _LINE = Prepared(
     sa.select(runs).where(runs.c.pipeline_id == sa.bindparam("of")).order_by(runs.c.start)
 )
-_ANY_WAITING = Prepared(
+_WAITING = (
     sa.select(runs.c.start)
     .where(runs.c.pipeline_id == sa.bindparam("of"), runs.c.state == RunState.WAITING)
     .limit(1)
 )
+_LIVE = (
+    sa.select(instances.c.instance_id)
+    .where(
+        instances.c.pipeline_id == sa.bindparam("of"),
+        instances.c.status.in_(sorted(INSTANCE_LIVE)),
+    )
+    .limit(1)
+)
+_LEFT = Prepared(sa.select(_WAITING.scalar_subquery(), _LIVE.scalar_subquery()))
 _IS_RUN = (runs.c.pipeline_id == sa.bindparam("of"), runs.c.start == sa.bindparam("from"))
 _ACTIVATE = Prepared(
     runs.update().where(*_IS_RUN, runs.c.state == RunState.WAITING).values(state=RunState.ACTIVE)

@@ -4,11 +4,10 @@ from datetime import timedelta
 
 from structlog.testing import capture_logs
 
-from taskrunner.model.instances import Category, InstanceSpec
 from taskrunner.service.callers import ANONYMOUS
 from taskrunner.service.runner_operations import BusyQueues
 from taskrunner.service.store import due as due_store
-from taskrunner.service.store import instances as instance_store
+from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.testing import ServiceInProcess
 from tests.statements import asked
 from tests.unit.service.worlds import ON_DEMAND, T, check, ref, shell
@@ -88,24 +87,29 @@ def test_the_same_verdict_again_decides_nothing(world: ServiceInProcess) -> None
     assert not any(text.startswith(("UPDATE", "INSERT")) for text in found.samples)
 
 
-def test_an_instance_that_is_not_due_is_not_claimed(world: ServiceInProcess) -> None:
-    spec = InstanceSpec(
-        instance_id="@X_1",
-        component_id="X",
-        name="X",
-        type="ShellCommandActivity",
-        category=Category.ACTIVITY,
-        start=world.now,
-        end=world.now,
-        not_before=world.now + timedelta(minutes=1),
-    )
+def test_of_a_deleted_pipeline_nothing_is_decided(world: ServiceInProcess) -> None:
     pipeline = world.put([ON_DEMAND, shell("A")])
-    with world.service.store.write() as conn:
-        instance_store.insert_instances(conn, pipeline, 1, [spec], world.now)
-        assert due_store.claim_woken(conn, pipeline, "@X_1", world.now) == []
-        later = world.now + timedelta(minutes=1)
-        (found,) = due_store.claim_woken(conn, pipeline, "@X_1", later)
-    assert found.instance_id == "@X_1"
+    store = world.service.store
+    with store.write() as conn:
+        assert due_store.claim_pipeline(conn, pipeline)
+        pipeline_store.update_pipeline(conn, pipeline, deleted_at=world.now)
+        assert not due_store.claim_pipeline(conn, pipeline)
+
+
+def test_a_task_s_way_takes_few_statements(world: ServiceInProcess) -> None:
+    """Each costs some 30 us, which every task of every pipeline pays."""
+    world.run([ON_DEMAND, shell("A"), shell("B")])
+    world.take()
+    with asked(world.service.store) as found:
+        task = world.service.claim("wg")
+    assert task is not None
+    assert found.writes == [4]
+    with asked(world.service.store) as found:
+        world.service.report_progress(task.task_id, {})
+    assert found.writes == [4]
+    with asked(world.service.store) as found:
+        world.service.set_task_status(task.task_id, "FINISHED")
+    assert found.writes == [11]
 
 
 # -- polls -----------------------------------------------------------------------------------------
