@@ -91,3 +91,19 @@ def test_a_body_that_is_not_wanted_is_passed_over() -> None:
             await pass_over(client.receive)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_time_is_kept_only_for_what_is_still_to_come(has_arrived: bool) -> None:
+    async def main() -> None:
+        body, client, timed = BodyRoom().enter("a"), Client(b"x", b"y"), []
+
+        async def receive() -> MutableMapping[str, Any]:
+            timed.append(body.timeout is not None)
+            return await client.receive()
+
+        read = read_body(receive, declared=None, limit=2, body=body, has_arrived=has_arrived)
+        assert await read == b"xy"
+        assert timed == [not has_arrived] * 2
+
+    asyncio.run(main())

@@ -52,6 +52,7 @@ class Edge:
             Route("/held", self._held),
             Route("/watched", self._watched),
             Route("/body", self._ok, methods=["POST"]),
+            Route("/whole", self._whole, methods=["POST"]),
         ]
         app = Starlette(routes=routes)
         app.state.connections = Connections(connections)
@@ -63,6 +64,10 @@ class Edge:
 
     async def _ok(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
+
+    async def _whole(self, request: Request) -> Response:
+        connection: EdgeProtocol = request.scope[CONNECTION]
+        return PlainTextResponse(f"whole: {connection.has_whole_request}")
 
     async def _who(self, request: Request) -> Response:
         client = request.client
@@ -163,6 +168,13 @@ def test_a_body_that_goes_on_after_its_answer_ends() -> None:
     with edge() as running, running.connect(head) as sock:
         read(sock, b" 200 ")
         assert is_closed(sock)
+
+
+@pytest.mark.parametrize(("body", "whole"), [(b"", False), (b"x", False), (b"xy", True)])
+def test_a_request_is_whole_once_its_body_is(body: bytes, whole: bool) -> None:
+    head = b"POST /whole HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
+    with edge() as running, running.connect(head + body) as sock:
+        read(sock, f"whole: {whole}".encode())
 
 
 def test_what_waits_behind_a_request_is_bounded() -> None:
