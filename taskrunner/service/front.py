@@ -26,16 +26,23 @@ class Front(Starlette):
     ) -> None:
         """`api` answers POST of `/`; `host_names` are as `HostGuard` takes them."""
         self._api, self._names = api, lowered(host_names)
+        self._is_short = True
         super().__init__(
             routes=[Route("/", endpoint=api, methods=["POST"]), *routes],
             middleware=[Middleware(HostGuard, names=self._names)],
             **more,
         )
 
+    def add_middleware(self, *args: Any, **more: Any) -> None:
+        """Have something stand around every route: from then on there is no short way past it."""
+        self._is_short = False
+        super().add_middleware(*args, **more)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if (
-            scope["type"] == "http"
+            self._is_short
+            and scope["type"] == "http"
             and scope["path"] == "/"
             and scope["method"] == "POST"
             and names_us(scope, self._names)

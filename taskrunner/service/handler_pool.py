@@ -11,7 +11,7 @@ import queue
 import threading
 import weakref
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ class _Job:
     #: Is told of its end, on the loop.
     end: Callable[[_Job, Any, BaseException | None], None]
     loop: asyncio.AbstractEventLoop
+    #: Of the thread that makes it.
+    given: _Given | None = None
 
 
 _Given = queue.SimpleQueue[_Job | None]
@@ -52,8 +54,8 @@ def _make(job: _Job) -> None:
         job.loop.call_soon_threadsafe(job.end, job, result, problem)
 
 
-def _let_go(given: _Given, threads: int) -> None:
-    for _ in range(threads):
+def _let_go(threads: Iterable[_Given]) -> None:
+    for given in threads:
         given.put(None)
 
 
@@ -65,11 +67,14 @@ class HandlerPool:
     """
 
     def __init__(self, threads: int) -> None:
-        self._count = self._free = threads
+        self._count = threads
         self._threads: list[threading.Thread] = []
-        #: What the threads have to do; None: one of them ends.
-        self._given: _Given = queue.SimpleQueue()
-        weakref.finalize(self, _let_go, self._given, threads)
+        #: Of each thread what it has to do; None: it ends.
+        self._given: list[_Given] = []
+        weakref.finalize(self, _let_go, self._given)
+        #: Of those that have nothing to do; the one that had last comes last, and is given the next
+        #: call: what that needs is still in the caches of its processor.
+        self._idle: list[_Given] = []
         self._most_of_holder = max(1, threads // _SHARES)
         self._at_work: Counter[str] = Counter()
         #: Of each holder the calls that wait, in their order; whose turn it is comes first.
@@ -83,7 +88,9 @@ class HandlerPool:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         job = _Job(holder, call, done, self._end, loop)
-        if self._free and not self._waiting and self._at_work[holder] < self._most_of_holder:
+        if not self._threads:
+            self.start()
+        if self._idle and not self._waiting and self._at_work[holder] < self._most_of_holder:
             self._begin(job)  # as it mostly is
         else:
             self._waiting.setdefault(holder, deque()).append(job)
@@ -93,19 +100,23 @@ class HandlerPool:
     def start(self) -> None:
         """Have all threads now: all would wait while one is begun amid a crowd."""
         while len(self._threads) < self._count:
-            name = f"handler_{len(self._threads)}"
-            thread = threading.Thread(target=_work, args=(self._given,), name=name, daemon=True)
+            name, given = f"handler_{len(self._threads)}", queue.SimpleQueue[_Job | None]()
+            thread = threading.Thread(target=_work, args=(given,), name=name, daemon=True)
             self._threads.append(thread)
-            self._threads[-1].start()
+            self._given.append(given)
+            self._idle.append(given)
+            thread.start()
 
     def close(self) -> None:
         """Wait for calls that are at work."""
-        _let_go(self._given, len(self._threads))
+        _let_go(self._given)
         while self._threads:
             self._threads.pop().join()
+        self._given.clear()
+        self._idle.clear()
 
     def _begin_next(self) -> None:
-        while self._waiting and self._free and (holder := self._next_holder()) is not None:
+        while self._waiting and self._idle and (holder := self._next_holder()) is not None:
             waiting = self._waiting[holder]
             job = waiting.popleft()
             self._waiting.move_to_end(holder)
@@ -120,13 +131,13 @@ class HandlerPool:
         )
 
     def _begin(self, job: _Job) -> None:
-        self._free -= 1
         self._at_work[job.holder] += 1
-        self.start()
-        self._given.put(job)
+        job.given = self._idle.pop()
+        job.given.put(job)
 
     def _end(self, job: _Job, result: object, problem: BaseException | None) -> None:
-        self._free += 1
+        if job.given is not None and self._threads:  # else it is closed
+            self._idle.append(job.given)
         self._at_work[job.holder] -= 1
         if not self._at_work[job.holder]:
             del self._at_work[job.holder]

@@ -44,7 +44,7 @@ def load_pauses(conn: Connection, pipeline_id: str) -> list[PauseRow]:
 
 def paused_ids(conn: Connection, pipeline_id: str) -> frozenset[str]:
     """The ids of what is paused of a pipeline: its own, of components, instances, backfills."""
-    return frozenset(conn.execute(_IDS, {"of_pipeline": pipeline_id}).scalars())
+    return frozenset(found for (found,) in _IDS.tuples(conn, {"of_pipeline": pipeline_id}))
 
 
 def load_hold(conn: Connection, pipeline_id: str) -> Hold:
@@ -59,7 +59,7 @@ def load_hold(conn: Connection, pipeline_id: str) -> Hold:
 # Built once: asked in every round of the scheduler.
 _OURS = pauses.c.pipeline_id == sa.bindparam("of_pipeline")
 _OF_PIPELINE = sa.select(pauses).where(_OURS).order_by(pauses.c.object_id)
-_IDS = sa.select(pauses.c.object_id).where(_OURS)
+_IDS = Prepared(sa.select(pauses.c.object_id).where(_OURS))
 _HOLD = Prepared(
     sa.select(pipelines.c.state, pauses.c.object_id)
     .select_from(pipelines.outerjoin(pauses, pauses.c.pipeline_id == pipelines.c.pipeline_id))

@@ -5,10 +5,11 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from taskrunner.service.front import Front
-from taskrunner.service.replies import json_reply
+from taskrunner.service.replies import fault_reply, json_reply
+from taskrunner.wire.faults import AccessDenied
 from tests.unit.service.asgi import Caller
 
 
@@ -51,4 +52,18 @@ def test_calls_of_the_api_take_the_short_way(host: str) -> None:
 def test_what_is_none_is_refused_as_ever(method: str, path: str, host: str, wanted: int) -> None:
     api = Api()
     assert status(api, method, path, host) == wanted
+    assert api.scopes == []
+
+
+def test_what_is_to_stand_around_every_route_stands_around_this_one() -> None:
+    api = Api()
+    front = Front(api, routes=[], host_names=[])
+
+    def wrapped(_app: ASGIApp) -> ASGIApp:
+        return fault_reply(AccessDenied("this service is private"))
+
+    front.add_middleware(wrapped)
+    answer = asyncio.run(Caller(front).ask())
+    assert answer is not None
+    assert answer.json["__type"] == "AccessDeniedException"
     assert api.scopes == []

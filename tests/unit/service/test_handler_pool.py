@@ -112,6 +112,19 @@ def test_all_threads_are_there_once_it_has_started() -> None:
     assert asyncio.run(main()) == {f"handler_{number}" for number in range(4)}
 
 
+def test_the_thread_that_was_at_work_last_has_the_next_call() -> None:
+    """Each by turns would find nothing in its caches."""
+
+    async def main() -> set[str]:
+        pool = HandlerPool(4)
+        pool.start()
+        names = {await pool.run("a", lambda: threading.current_thread().name) for _ in range(8)}
+        pool.close()
+        return names
+
+    assert len(asyncio.run(main())) == 1
+
+
 def test_the_threads_of_a_pool_that_is_gone_end() -> None:
     async def main() -> list[threading.Thread]:
         pool = HandlerPool(2)
