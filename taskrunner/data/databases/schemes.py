@@ -135,7 +135,14 @@ SQLSERVER = Scheme(
     },
     engines=("sqlserver-ee", "sqlserver-ex", "sqlserver-se", "sqlserver-web"),
 )
-BUILT_IN = (MYSQL, POSTGRESQL, REDSHIFT, SQLITE, ORACLE, SQLSERVER)
+BUILT_IN = (
+    MYSQL,
+    POSTGRESQL,
+    REDSHIFT,
+    SQLITE,
+    ORACLE,
+    SQLSERVER,
+)
 
 
 def scheme_of(text: str) -> Scheme:

@@ -155,7 +155,7 @@ def test_a_password_in_a_wrong_url_is_not_told(flag: str) -> None:
 
 def test_no_wait_is_longer_than_an_event_can_wait() -> None:
     waits = [setting for setting in SETTINGS if setting.help.startswith("Seconds")]
-    assert len(waits) == 9
+    assert len(waits) >= 9
     for setting in waits:
         assert setting.kind(31_622_400) == 31_622_400 < threading.TIMEOUT_MAX / 100
         for beyond in (31_622_401, "inf", 10**400):

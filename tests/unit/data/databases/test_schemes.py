@@ -161,5 +161,7 @@ def test_a_plugin_that_cannot_be_loaded_is_told_where_it_is_named() -> None:
         open_database(described, DataSettings())
     assert caught.value.error_id == ErrorId.UNSUPPORTED_TYPE
     check_url("Db", "pond://host/db")
-    with pytest.raises(ConfigError, match=r"wanted drawer:///PATH or lake://HOST\[:PORT\]/NAME or"):
+    with pytest.raises(
+        ConfigError, match=r"wanted .*drawer:///PATH or lake://HOST\[:PORT\]/NAME or"
+    ):
         check_url("Db", "sea://host/db")
