@@ -86,7 +86,7 @@ def make_parts(
         api=watched,
         spawner=children,
         shipper=shipper,
-        outbox=Outbox(watched, clock),
+        outbox=Outbox(watched, clock, lease_s=settings.rules.lease_s),
         threads=threads,
         clock=clock,
         rules=settings.rules,

@@ -17,12 +17,23 @@ from taskrunner.wire.runner import RunnerApi
 log = get_logger()
 
 _AFTER_REFUSAL_S = 30.0
+#: The longest wait between two tries: while a verdict waits nobody reports, and the lease that the
+#: last report began must see more than one try after the service is back.
+_LONGEST_WAIT_S = 30.0
+_PART_OF_LEASE = 0.1
 
 
 class Outbox:
     """Sends each journaled verdict; there is no count after which one is given up."""
 
-    def __init__(self, api: RunnerApi, clock: Clock, *, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        api: RunnerApi,
+        clock: Clock,
+        *,
+        lease_s: float = 300.0,
+        random: Random | None = None,
+    ) -> None:
         self._api = api
         self._clock = clock
         self._waiting: list[Entry] = []
@@ -32,7 +43,7 @@ class Outbox:
         self._outage = Outage(
             began=lambda error: log.warning("verdict not taken; will send again", error=str(error)),
             ended=lambda failures: log.info("verdicts are taken again", failures=failures),
-            backoff=Backoff(most_s=30.0),
+            backoff=Backoff(most_s=min(_LONGEST_WAIT_S, lease_s * _PART_OF_LEASE)),
             random=random or Random(),  # noqa: S311  spreads load, guards nothing
         )
 

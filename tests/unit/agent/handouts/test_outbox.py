@@ -15,10 +15,10 @@ from tests.unit.agent.fakes import FakeApi, FakeClock, make_task
 
 
 class Desk:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lease_s: float = 300) -> None:
         self.api = FakeApi()
         self.journal = Journal(folder)
-        self.outbox = Outbox(self.api, FakeClock(), random=Random(1))
+        self.outbox = Outbox(self.api, FakeClock(), lease_s=lease_s, random=Random(1))
 
     def entry(self, task_id: str = "task-1") -> Entry:
         task = make_task(task_id=task_id)
@@ -55,6 +55,18 @@ def test_a_verdict_is_sent_again_until_it_is_taken(desk: Desk) -> None:
     assert not desk.owed()
     assert desk.outbox.pending() == 0
     assert len(desk.api.named("status")) == 51
+
+
+@pytest.mark.parametrize(("lease_s", "longest_s"), [(60, 6), (300, 30), (3600, 30)])
+def test_it_is_tried_several_times_within_a_lease(
+    tmp_path: Path, lease_s: float, longest_s: float
+) -> None:
+    """Nobody reports while it waits: else the task was lost though the service was back in time."""
+    desk = Desk(tmp_path, lease_s=lease_s)
+    desk.api.statuses = [ServiceUnreachable("down")] * 50
+    desk.outbox.deliver(desk.entry())
+    delays = [desk.outbox.tick() for _ in range(49)]
+    assert longest_s / 2 <= max(delays) <= longest_s
 
 
 def test_a_verdict_does_not_wait_behind_one_that_is_not_taken(desk: Desk) -> None:
