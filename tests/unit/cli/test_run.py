@@ -39,7 +39,8 @@ def test_a_redirection_that_cannot_be_used_is_told_before_anything_runs(
         arguments += ["--database", "Db=foo://x"]
     assert main(arguments) == 2
     said = capsys.readouterr().err
-    assert "database 'Db': there is no driver for 'foo' on this host; wanted mysql://" in said
+    assert "database 'Db': there is no driver for 'foo' on this host; wanted " in said
+    assert "mysql://HOST" in said
     assert not (tmp_path / "work").exists()
 
 

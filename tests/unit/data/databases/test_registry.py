@@ -155,9 +155,9 @@ def test_usable_redirections_pass(url: str) -> None:
 def test_unusable_redirections_are_told_before_anything_runs(url: str, words: str) -> None:
     with pytest.raises(ConfigError, match=f"'Db'.*{words}") as caught:
         check_url("Db", url)
-    wanted = r"wanted mysql://HOST[:PORT]/NAME or oracle://HOST[:PORT]/NAME or"
-    assert wanted in str(caught.value)
-    assert "sqlite:///PATH" in str(caught.value)
+    _, _, wanted = str(caught.value).partition("wanted ")
+    for form in ("mysql://HOST[:PORT]/NAME", "oracle://HOST[:PORT]/NAME", "sqlite:///PATH"):
+        assert form in wanted
     assert "hush" not in str(caught.value)
 
 
