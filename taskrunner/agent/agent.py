@@ -266,7 +266,6 @@ class Agent:
             takes_logs_at=settings.rules.allowance.takes_logs_at,
             user=settings.users.get(task.worker_group),
         )
-        self._children.prepare(task.type)
         try:
             entry = self._journal.accept(task, files)
         except OSError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import importlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from taskrunner.activities.registry import Registry
-from taskrunner.agent.attempt_process.child import run_attempt
+from taskrunner.agent.attempt_process.child import prepare_attempt
 from taskrunner.agent.attempt_process.folders import remove_as_user
 from taskrunner.agent.forks.forkserver import Role
 from taskrunner.agent.ipc.attempt_roles import (
@@ -77,8 +77,8 @@ def make_roles(settings: AttemptSettings) -> Mapping[str, Role]:
     for module in _WARM:
         importlib.import_module(module)
 
-    def attempt(payload: bytes, _descriptor: int | None) -> None:
-        run_attempt(payload, settings, registry, own)
+    def attempt(payload: bytes, _descriptor: int | None) -> Callable[[], None]:
+        return prepare_attempt(payload, settings, registry, own)
 
     def shipper(_payload: bytes, descriptor: int | None) -> None:
         from taskrunner.agent.logs.uploads import serve_uploads

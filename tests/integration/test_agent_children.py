@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from taskrunner.agent.forks.children import Child, Children
-from taskrunner.agent.forks.forkserver import Role
-from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER
+from taskrunner.agent.forks.forkserver import MakeRoles, Role
+from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER, AttemptSettings
+from taskrunner.agent.ipc.job import Job
+from taskrunner.agent.ipc.names import AttemptFiles
 from taskrunner.agent.ipc.verdicts import Exit
+from taskrunner.agent.roles import make_roles
 from tests.integration.agent_harness import PATIENCE_S, wait_for
+from tests.unit.agent.fakes import make_task
 
 
 def _roles() -> Mapping[str, Role]:
     return {
-        ATTEMPT: lambda payload, _: os._exit(int(payload)),
+        ATTEMPT: _attempt,
         LOADER: _load,
         "loaded": _loaded,
         "exit": lambda payload, _: os._exit(int(payload)),
@@ -31,6 +36,18 @@ def _roles() -> Mapping[str, Role]:
         "orphan": _orphan,
         "descriptor": _descriptor,
     }
+
+
+def _attempt(payload: bytes, _descriptor: int | None) -> Callable[[], None]:
+    """Note beside `file` that it is ready, and when it may begin that it has begun; then exit."""
+    code, file = payload.decode().split()
+    Path(f"{file}.ready").write_text(str(os.getpid()))
+
+    def begin() -> None:
+        Path(f"{file}.begun").write_text(str(_open_descriptors()))
+        os._exit(int(code))
+
+    return begin
 
 
 def _load(payload: bytes, _descriptor: int | None) -> None:
@@ -79,8 +96,8 @@ def _descriptor(payload: bytes, descriptor: int | None) -> None:
 
 
 class Server:
-    def __init__(self) -> None:
-        self.children = Children.start(_roles)
+    def __init__(self, roles: MakeRoles = _roles) -> None:
+        self.children = Children.start(roles)
         self._reader = threading.Thread(target=self.children.read_events)
         self._reader.start()
 
@@ -92,6 +109,16 @@ class Server:
         self._ended = threading.Event()
         return self.children.spawn(
             role, payload.encode(), on_exit=self._ended.set, descriptor=descriptor
+        )
+
+    def prepare(self, code: int, file: Path, kind: str = "Any") -> Child:
+        self._ended, self.begun = threading.Event(), threading.Event()
+        return self.children.prepare(
+            ATTEMPT,
+            f"{code} {file}".encode(),
+            kind=kind,
+            on_started=lambda _pid: self.begun.set(),
+            on_exit=self._ended.set,
         )
 
     def end_of(self, child: Child) -> Exit:
@@ -199,33 +226,153 @@ def test_a_dead_server_takes_its_children_along_and_is_noticed(server: Server) -
     assert server.end_of(late).error == "the fork server is gone"
 
 
-def test_a_process_made_ready_is_the_one_that_does_the_work(server: Server) -> None:
-    server.children.prepare("Any")
-    (spare,) = wait_for("the spare", lambda: _children_of(server))
-    child = server.spawn(ATTEMPT, "0")
-    assert _pid(child) == spare
-    assert server.end_of(child).code == 0
+def _ready(file: Path) -> int:
+    """The process that is ready to begin, once there is one."""
+    return int(
+        wait_for("the process", lambda: (f := Path(f"{file}.ready")).exists() and f.read_text())
+    )
 
 
-def test_what_a_process_is_made_ready_for_is_loaded_for_the_next_ones(
+def _next(server: Server, *others: int) -> int:
+    """The process that waits for the next task, once there is one."""
+    found: list[int] = wait_for(
+        "the next process", lambda: [pid for pid in _children_of(server) if pid not in others]
+    )
+    return found[0]
+
+
+def test_what_is_prepared_begins_when_it_is_told_to_and_not_before(
     server: Server, tmp_path: Path
 ) -> None:
-    server.children.prepare("CopyActivity")
+    child = server.prepare(7, tmp_path / "a")
+    pid = _ready(tmp_path / "a")
+    # By the time that the next one is there, it has had the time to begin by itself.
+    _next(server, pid)
+    assert not (tmp_path / "a.begun").exists()
+    assert not server.begun.is_set()
+    child.begin()
+    assert server.end_of(child).code == 7
+    assert (child.pid, server.begun.is_set()) == (pid, True)
+    assert (tmp_path / "a.begun").read_text() == "[0, 1, 2]"
+
+
+def test_what_is_dropped_never_begins_and_ends_at_once(server: Server, tmp_path: Path) -> None:
+    child = server.prepare(7, tmp_path / "a")
+    pid = _ready(tmp_path / "a")
+    os.kill(pid, signal.SIGSTOP)  # as one that hangs
+    child.drop()
+    assert server.end_of(child).code == -signal.SIGKILL
+    assert _gone(pid)
+    assert not (tmp_path / "a.begun").exists()
+
+
+def test_after_a_task_a_process_waits_for_the_next_one_which_takes_it(
+    server: Server, tmp_path: Path
+) -> None:
+    first = server.prepare(0, tmp_path / "a")
+    spare = _next(server, _ready(tmp_path / "a"))
+    first.begin()
+    server.end_of(first)
+    server.prepare(3, tmp_path / "b")
+    assert _ready(tmp_path / "b") == spare
+
+
+def test_what_is_prepared_is_loaded_for_the_next_tasks(server: Server, tmp_path: Path) -> None:
+    child = server.prepare(0, tmp_path / "a", kind="CopyActivity")
+    _next(server, _ready(tmp_path / "a"))
+    child.begin()
+    server.end_of(child)
     server.end_of(server.spawn("loaded", str(tmp_path / "told")))
     assert (tmp_path / "told").read_text() == "CopyActivity"
 
 
-def test_a_process_made_ready_that_dies_is_replaced(server: Server) -> None:
-    server.children.prepare("Any")
-    (spare,) = wait_for("the spare", lambda: _children_of(server))
+def test_a_waiting_process_that_dies_is_replaced(server: Server, tmp_path: Path) -> None:
+    first = server.prepare(0, tmp_path / "a")
+    spare = _next(server, _ready(tmp_path / "a"))
     os.kill(spare, signal.SIGKILL)
     wait_for("its end", lambda: _gone(spare))
-    assert server.end_of(server.spawn(ATTEMPT, "3")).code == 3
+    first.begin()
+    server.end_of(first)
+    second = server.prepare(3, tmp_path / "b")
+    second.begin()
+    assert server.end_of(second).code == 3
 
 
-def test_processes_made_ready_end_with_the_server(server: Server) -> None:
-    for _ in range(3):
-        server.children.prepare("Any")
-    spares = wait_for("the spares", lambda: len(found := _children_of(server)) == 3 and found)
+def test_a_prepared_process_that_dies_is_replaced_when_it_is_to_begin(
+    server: Server, tmp_path: Path
+) -> None:
+    child = server.prepare(3, tmp_path / "a")
+    pid = _ready(tmp_path / "a")
+    os.kill(pid, signal.SIGKILL)
+    wait_for("its end", lambda: _gone(pid))
+    child.begin()
+    assert server.end_of(child).code == 3
+    assert child.pid != pid
+
+
+def test_a_prepared_process_that_died_can_be_dropped(server: Server, tmp_path: Path) -> None:
+    child = server.prepare(3, tmp_path / "a")
+    pid = _ready(tmp_path / "a")
+    os.kill(pid, signal.SIGKILL)
+    wait_for("its end", lambda: _gone(pid))
+    child.drop()
+    assert server.end_of(child).code != 3
+    assert not (tmp_path / "a.begun").exists()
+
+
+def test_a_child_that_crashes_takes_no_waiting_process_along(
+    server: Server, tmp_path: Path
+) -> None:
+    child = server.prepare(3, tmp_path / "a")
+    pid = _ready(tmp_path / "a")
+    spare = _next(server, pid)
+    assert server.end_of(server.spawn("signal", str(int(signal.SIGSEGV)))).code == -11
+    assert not _gone(spare)
+    child.begin()
+    wait_for("the end", lambda: child.exit)
+    assert child.pid == pid
+
+
+def test_waiting_and_prepared_processes_end_with_the_server(server: Server, tmp_path: Path) -> None:
+    for name in "abc":
+        server.prepare(0, tmp_path / name)
+    prepared = [_ready(tmp_path / name) for name in "abc"]
+    spare = _next(server, *prepared)
     server.children.close()
-    assert all(map(_gone, spares))
+    assert all(map(_gone, [*prepared, spare]))
+
+
+@pytest.fixture
+def attempts() -> Iterator[Server]:
+    """A server whose attempts are real ones."""
+    server = Server(partial(make_roles, AttemptSettings()))
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("earlier", [None, "of an earlier hand-out"])
+def test_a_task_that_is_not_begun_runs_nothing_and_leaves_earlier_logs_alone(
+    attempts: Server, tmp_path: Path, earlier: str | None
+) -> None:
+    task = make_task({"command": f"echo here > {tmp_path}/begun; echo told"})
+    files = AttemptFiles.of(task, output=tmp_path, default_log_uri=None)
+    output = files.log_dir / "StdOutput"
+    if earlier is not None:
+        files.log_dir.mkdir(parents=True)
+        output.write_text(earlier)
+    exited = threading.Event()
+    job = Job(task=task, files=files, mark="mark").encode()
+    child = attempts.children.prepare(
+        ATTEMPT, job, kind=task.type, on_started=lambda _pid: None, on_exit=exited.set
+    )
+    wait_for("both processes", lambda: len(_children_of(attempts)) == 2)
+    if earlier is None:
+        wait_for("its logs", output.exists)
+    assert not (tmp_path / "begun").exists()
+    assert (output.read_text() if output.exists() else "") == (earlier or "")
+    child.begin()
+    assert exited.wait(PATIENCE_S)
+    assert child.exit is not None
+    assert child.exit.code == 0
+    assert output.read_text() == "told\n"
+    assert (tmp_path / "begun").exists()

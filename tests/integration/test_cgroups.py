@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,10 +49,14 @@ def groups() -> Iterator[Groups]:
 
 
 def _roles() -> Mapping[str, Role]:
-    return {ATTEMPT: _strays, LOADER: lambda *_: None, "other": _where}
+    return {ATTEMPT: _attempt, LOADER: lambda *_: None, "other": _where}
 
 
-def _strays(payload: bytes, _descriptor: int | None) -> None:
+def _attempt(payload: bytes, _descriptor: int | None) -> Callable[[], None]:
+    return partial(_strays, payload)
+
+
+def _strays(payload: bytes) -> None:
     """Leave processes outside of every session of ours, and end, or wait to be ended."""
     how, _, file = payload.decode().partition(" ")
     for _ in range(5):
@@ -94,6 +99,16 @@ class Server:
     def spawn(self, role: str, payload: str) -> Child:
         self._ended = threading.Event()
         return self.children.spawn(role, payload.encode(), on_exit=self._ended.set)
+
+    def prepare(self, payload: str) -> Child:
+        self._ended = threading.Event()
+        return self.children.prepare(
+            ATTEMPT,
+            payload.encode(),
+            kind="Any",
+            on_started=lambda _pid: None,
+            on_exit=self._ended.set,
+        )
 
     def end_of(self, child: Child) -> Exit:
         assert self._ended.wait(PATIENCE_S)
@@ -139,18 +154,37 @@ def test_an_attempt_that_is_killed_takes_all_of_its_group_along(
     assert not _alive(file)
 
 
+def _first_of(groups: Groups) -> Group:
+    """The group that was made first, once there is one; that of the next task may be there too."""
+    made: list[Group] = wait_for("the group", groups.all)
+    return min(made, key=lambda group: group.folder.name)
+
+
 def test_a_process_made_ready_is_in_a_group_that_goes_with_it(
     groups: Groups, server: Server, tmp_path: Path
 ) -> None:
-    server.children.prepare("Any")
-    (made,) = wait_for("the group", groups.all)
     file = tmp_path / "strays"
-    server.end_of(server.spawn(ATTEMPT, f"0 {file}"))
+    child = server.prepare(f"0 {file}")
+    made = _first_of(groups)
+    child.begin()
+    server.end_of(child)
     assert Path((tmp_path / "strays.group").read_text()) == made.folder
-    server.children.prepare("Any")
-    wait_for("the next group", groups.all)
+    server.prepare(f"0 {file}")
+    # That of the one that waits for the next task is the second.
+    wait_for("the next groups", lambda: len([*groups.all()]) == 2)
     server.close()
     assert not groups.all()
+
+
+def test_the_group_of_what_is_dropped_goes_with_it(
+    groups: Groups, server: Server, tmp_path: Path
+) -> None:
+    child = server.prepare(f"0 {tmp_path / 'strays'}")
+    made = _first_of(groups)
+    child.drop()
+    server.end_of(child)
+    assert not made.folder.exists()
+    assert not (tmp_path / "strays").exists()
 
 
 def test_what_is_no_attempt_stays_with_the_agent(server: Server, tmp_path: Path) -> None:

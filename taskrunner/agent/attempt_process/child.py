@@ -50,14 +50,37 @@ CANCELED = Verdict(status="CANCELED")
 Wrapper = Callable[[AttemptContext, Callable[[], Verdict]], Verdict]
 
 
-def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry, own: User) -> None:
-    """The life of the process; the caller exits afterwards, without cleaning up any further.
+def prepare_attempt(
+    data: bytes, settings: AttemptSettings, registry: Registry, own: User
+) -> Callable[[], None]:
+    """Get ready to run an attempt, which what is returned does; the caller exits afterwards.
 
-    `own` is the agent's user, looked up beforehand: a directory service may be slow.
+    Nothing of the task itself is done before that: nobody may have been given it yet. `own` is the
+    agent's user, looked up beforehand: a directory service may be slow.
     """
     cancellation = Cancellation()
     cancellation.install()
     job = Job.decode(data)
+    set_up = partial(_set_up, job, settings, registry, own, cancellation)
+    if job.files.log_dir.exists():
+        # The logs of an earlier hand-out of this attempt stay for as long as this one may not run.
+        return partial(_in_turn, set_up)
+    return set_up()
+
+
+def _in_turn(set_up: Callable[[], Callable[[], None]]) -> None:
+    run = set_up()
+    run()
+
+
+def _set_up(
+    job: Job,
+    settings: AttemptSettings,
+    registry: Registry,
+    own: User,
+    cancellation: Cancellation,
+) -> Callable[[], None]:
+    """Make folders and logs, and put together what the attempt runs with."""
     user = settings.users[job.files.user] if job.files.user is not None else None
     settings.limits.limit_attempt()
     make_folders(job.files, user)
@@ -92,7 +115,15 @@ def run_attempt(data: bytes, settings: AttemptSettings, registry: Registry, own:
     if settings.block_imds:
         ctx.extra_env[METADATA_DISABLED] = "true"
     group = settings.groups.own() if settings.groups else None
-    verdict = perform(ctx, registry, cancellation, SystemClock(), group)
+    work = partial(perform, ctx, registry, cancellation, SystemClock(), group)
+    return partial(_run_attempt, ctx, work, logs, result_file)
+
+
+def _run_attempt(
+    ctx: AttemptContext, work: Callable[[], Verdict], logs: AttemptLogs, result_file: ResultFile
+) -> None:
+    """The attempt itself, its end and its result; the process needs no other clean-up."""
+    verdict = work()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_leftovers(ctx)
     ctx.flush_progress()

@@ -40,6 +40,14 @@ class Child:
         self._owner = owner
         self._on_exit = on_exit
 
+    def begin(self) -> None:
+        """Let a process that was prepared do its work."""
+        self._owner.send({"op": "begin", "id": self.id})
+
+    def drop(self) -> None:
+        """Let a process that was prepared end without having done any work."""
+        self._owner.send({"op": "drop", "id": self.id})
+
     def end(self, grace_s: float) -> None:
         """TERM the process now, KILL all of its tree after the grace time."""
         self._owner.send({"op": "end", "id": self.id, "grace_s": grace_s})
@@ -64,6 +72,18 @@ class Spawner(Protocol):
         descriptor: int | None = None,
     ) -> Child:
         """Start a child in a role."""
+        ...
+
+    def prepare(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        kind: str,
+        on_started: Callable[[int], None],
+        on_exit: Callable[[], None],
+    ) -> Child:
+        """Have a child get ready for work that it begins when it is told to."""
         ...
 
 
@@ -102,16 +122,40 @@ class Children:
         descriptor: int | None = None,
     ) -> Child:
         """Start a child in a role; the callbacks run in the reader's thread and must not block."""
+        return self._ask({"op": "spawn", "role": role}, payload, descriptor, on_started, on_exit)
+
+    def prepare(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        kind: str,
+        on_started: Callable[[int], None],
+        on_exit: Callable[[], None],
+    ) -> Child:
+        """Have a child get ready; its work begins, or never will, by `begin` or `drop`.
+
+        `on_started` is called when it begins. `kind` is the type of the task: what the next tasks
+        of that type need is loaded by and by.
+        """
+        kind = kind.encode(errors="replace").decode()
+        head = {"op": "prepare", "role": role, "kind": kind}
+        return self._ask(head, payload, None, on_started, on_exit)
+
+    def _ask(
+        self,
+        head: Mapping[str, object],
+        payload: bytes,
+        descriptor: int | None,
+        on_started: Callable[[int], None] | None,
+        on_exit: Callable[[], None],
+    ) -> Child:
         child = Child(next(self._numbers), self, on_exit)
         self._alive[child.id] = (child, on_started)
-        self.send({"op": "spawn", "id": child.id, "role": role}, payload, descriptor)
+        self.send({**head, "id": child.id}, payload, descriptor)
         if self._gone:
             child.ended(_LOST)
         return child
-
-    def prepare(self, kind: str) -> None:
-        """Have a process made ahead for an attempt of a type; unused, it ends by itself."""
-        self.send({"op": "prepare"}, kind.encode(errors="replace"))
 
     def send(
         self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None

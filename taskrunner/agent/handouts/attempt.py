@@ -46,6 +46,8 @@ log = get_logger()
 _SHIP_TRIES = 5
 #: A slot that has no thread to report with takes no other task for so long.
 _AFTER_NO_THREAD_S = 30.0
+#: How long is waited for the end of a process that has nothing to do.
+_DROPPED_WITHIN_S = 10.0
 #: What an attempt's process may say of its end.
 _RESULTS = ("FINISHED", "FALSE", "FAILED", "CANCELED")
 
@@ -138,6 +140,14 @@ def judge(
     return result or verdicts.crashed(ended)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """What runs the attempt, once it may begin."""
+
+    child: Child
+    limits: Deadlines
+
+
 class Attempt:
     """One hand-out's supervisor; `run` takes as long as the attempt."""
 
@@ -185,12 +195,14 @@ class Attempt:
             self._services.clock.wait(self._services.stopping, _AFTER_NO_THREAD_S)
             return
         with self._reporting(thread):
+            # While the service answers, the attempt's process gets ready; nothing of it runs yet.
+            ready = self._prepare()
             if not self._reporter.acknowledge(self._services.stopping):
                 self._log.warning("task not begun", canceled=self._reporter.canceled)
-                self._entry.withdraw()
+                self._leave(ready)
                 span.note("taskrunner.status", "not begun")
                 return
-            verdict = self._see_through()
+            verdict = self._see_through(ready)
         _tell_verdict(span, verdict)
         if verdict is None:
             self._log.info("task given up", canceled=self._reporter.canceled)
@@ -201,9 +213,9 @@ class Attempt:
         # Last, since it may take long: nobody reports any more, and the verdict is awaited.
         remove_scratch(self._entry.files, self._services.spawner, self._services.clock)
 
-    def _see_through(self) -> Verdict | None:
+    def _see_through(self, ready: _Ready | Verdict) -> Verdict | None:
         with self._parts():
-            verdict = self._work()
+            verdict = ready if isinstance(ready, Verdict) else self._work(ready)
             if verdict is not None:
                 self._entry.exited(verdict)
         if not self._services.canceling.is_set():
@@ -233,33 +245,59 @@ class Attempt:
             # A report may be under way to a service that hangs: who must go does not wait for it.
             thread.join(0.0 if self._services.canceling.is_set() else None)
 
-    def _work(self) -> Verdict | None:
-        clock = self._services.clock
+    def _prepare(self) -> _Ready | Verdict:
+        """Have a process get ready for the attempt, or say why it is not to be run."""
+        services = self._services
         try:
-            self._services.rules.allowance.check(self._task)
+            services.rules.allowance.check(self._task)
             limits = Deadlines.of(
                 self._task,
-                lease_s=self._services.rules.lease_s,
-                now=clock.now(),
-                longest_s=self._services.rules.longest_s,
+                lease_s=services.rules.lease_s,
+                now=services.clock.now(),
+                longest_s=services.rules.longest_s,
             )
         except TaskError as error:
             # Nothing of it has run, but what is said of it may hold its secrets.
             refused = verdicts.from_exception(error, Masker(secrets_of(self._task, {})).text)
             self._log.warning("task refused", error=refused.error_message)
             return refused
+        child = services.spawner.prepare(
+            ATTEMPT,
+            Job(task=self._task, files=self._entry.files, mark=self._entry.mark).encode(),
+            kind=self._task.type,
+            on_started=self._started,
+            on_exit=self._wake.set,
+        )
+        return _Ready(child=child, limits=limits)
+
+    def _let_go(self, child: Child) -> None:
+        """End a process that is not to begin, and wait until it makes nothing any more."""
+        clock = self._services.clock
+        child.drop()
+        until = clock.monotonic() + _DROPPED_WITHIN_S
+        while child.exit is None and (left := until - clock.monotonic()) > 0:
+            clock.wait(self._wake, left)
+            self._wake.clear()
+
+    def _leave(self, ready: _Ready | Verdict) -> None:
+        """Leave no trace of a hand-out that is not begun."""
+        services = self._services
+        if not isinstance(ready, Verdict):
+            self._let_go(ready.child)
+            _may_go(self._entry, services, pushed=False)
+            remove_scratch(self._entry.files, services.spawner, services.clock)
+        self._entry.withdraw()
+
+    def _work(self, ready: _Ready) -> Verdict | None:
+        clock, child, limits = self._services.clock, ready.child, ready.limits
         started = clock.monotonic()
         if (end := self._reason(limits, started)) is not None:
             # A host that stood still since the acknowledgement may be too late: the next attempt
             # may have begun elsewhere.
             self._log.warning("task not begun", reason=end.name)
+            self._let_go(child)
             return cut_short(end, limits)
-        child = self._services.spawner.spawn(
-            ATTEMPT,
-            Job(task=self._task, files=self._entry.files, mark=self._entry.mark).encode(),
-            on_started=self._started,
-            on_exit=self._wake.set,
-        )
+        child.begin()
         self._log.info("task started", type=self._task.main.type)
         while child.exit is None:
             end = end or self._check(child, limits, started)

@@ -184,6 +184,10 @@ class FakeSpawner(Children):
         self.spawned: list[tuple[str, bytes]] = []
         self.ends: list[float] = []
         self.children: list[Child] = []
+        #: What was prepared and not begun, by the child's number.
+        self.prepared: dict[int, tuple[str, bytes]] = {}
+        #: What was prepared and let go.
+        self.dropped: list[tuple[str, bytes]] = []
         #: Called with each new child, and with each child that is told to end.
         self.on_spawn: Callable[[Child], None] = lambda _child: None
         self.on_end: Callable[[Child], None] = lambda child: child.ended(Exit(status=9))
@@ -203,18 +207,39 @@ class FakeSpawner(Children):
         self.on_spawn(child)
         return child
 
+    def prepare(
+        self,
+        role: str,
+        payload: bytes,
+        *,
+        kind: str,
+        on_started: Callable[[int], None],
+        on_exit: Callable[[], None],
+    ) -> Child:
+        child = Child(len(self.children) + 1, self, on_exit)
+        self.children.append(child)
+        self.prepared[child.id] = (role, payload)
+        return child
+
     def end_orphans(self) -> None:
         """It has started none."""
 
     def send(
         self, head: Mapping[str, object], payload: bytes = b"", descriptor: int | None = None
     ) -> None:
-        if head["op"] == "prepare":
+        child = self.children[int(str(head["id"])) - 1]
+        if head["op"] == "begin":
+            self.spawned.append(self.prepared.pop(child.id))
+            self.on_spawn(child)
+            return
+        if head["op"] == "drop":
+            self.dropped.append(self.prepared.pop(child.id))
+            child.ended(Exit(status=0))
             return
         grace = head["grace_s"]
         assert isinstance(grace, float)
         self.ends.append(grace)
-        self.on_end(self.children[-1])
+        self.on_end(child)
 
 
 class FakeShipper:

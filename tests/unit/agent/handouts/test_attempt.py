@@ -209,9 +209,12 @@ def test_an_attempt_is_told_as_a_span_of_its_hand_outs_trace(tmp_path: Path) -> 
 def test_what_is_not_acknowledged_is_not_run(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.api.progress = [True]
+    bench.files.work_dir.mkdir(parents=True)  # as its process makes it while the service answers
     bench.attempt.run()
     assert [span.attributes["taskrunner.status"] for span in bench.told.spans] == ["not begun"]
     assert bench.spawner.spawned == []
+    assert [role for role, _ in bench.spawner.dropped] == ["attempt"]
+    assert not bench.files.scratch.exists()
     assert bench.verdicts == []
     assert not bench.owed()
     # A service that gives a task the same id again must not be refused for ever.
@@ -221,7 +224,7 @@ def test_what_is_not_acknowledged_is_not_run(tmp_path: Path) -> None:
 def test_a_wrong_limit_fails_the_attempt_without_running_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path, attemptTimeout="soon")
     bench.attempt.run()
-    assert bench.spawner.spawned == []
+    assert bench.spawner.children == []
     (verdict,) = bench.verdicts
     assert isinstance(verdict, Verdict)
     assert verdict.error_id == ErrorId.INVALID_FIELD
@@ -235,7 +238,7 @@ def test_what_the_operator_does_not_allow_fails_for_good_and_starts_nothing(
 ) -> None:
     bench = Bench(tmp_path, rules=AttemptRules(allowance=allowance))
     bench.attempt.run()
-    assert bench.spawner.spawned == []
+    assert bench.spawner.children == []
     (verdict,) = bench.verdicts
     assert isinstance(verdict, Verdict)
     assert (verdict.status, verdict.error_id) == ("FAILED", ErrorId.NOT_ALLOWED)
