@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -36,6 +36,12 @@ def _roles() -> Mapping[str, Role]:
         "orphan": _orphan,
         "descriptor": _descriptor,
     }
+
+
+def _real_roles() -> Mapping[str, Role]:
+    # Those of pytest have files that no attempt keeps open.
+    logging.getLogger().handlers.clear()
+    return make_roles(AttemptSettings())
 
 
 def _attempt(payload: bytes, _descriptor: int | None) -> Callable[[], None]:
@@ -345,7 +351,7 @@ def test_waiting_and_prepared_processes_end_with_the_server(server: Server, tmp_
 @pytest.fixture
 def attempts() -> Iterator[Server]:
     """A server whose attempts are real ones."""
-    server = Server(partial(make_roles, AttemptSettings()))
+    server = Server(_real_roles)
     yield server
     server.close()
 
