@@ -111,7 +111,8 @@ class Chain:
         """The last agent settles what is owed; and the same hand-outs again are not run again."""
         program = ("taskrunner",) if self.without == "-" else ("tests.chaos.mutants", self.without)
         with self.agent(program=program) as agent:
-            wait_for("peace", lambda: not self.owed())
+            # The same hand-out again has the same folder, which may be on its way out.
+            wait_for("peace", lambda: not self.owed() and not self.scratch())
             for trial in self.trials:
                 self.service.tasks.put(task_json(trial.task_id, trial.command))
             self.service.tasks.put(task_json("last", "true"))
@@ -144,6 +145,9 @@ class Chain:
 
     def owed(self) -> list[Path]:
         return list((self.folder / "work" / "journal").glob("*.jsonl"))
+
+    def scratch(self) -> list[Path]:
+        return list((self.folder / "work" / "output" / "tmp").glob("*"))
 
     def await_end_or_peace(self, agent: AgentProcess, trial: Trial) -> None:
         def told() -> bool:
