@@ -109,9 +109,14 @@ class Chain:
 
     def _settle(self) -> None:
         """The last agent settles what is owed; and the same hand-outs again are not run again."""
+        owed = {path.stem for path in self.owed()}
+        for folder in self.scratch():
+            # Of a dead agent. The next one removes it within a minute, while the same hand-out,
+            # whose folder has the same name, may run again.
+            if folder.name.rpartition("-")[2] not in owed:
+                shutil.rmtree(folder)
         program = ("taskrunner",) if self.without == "-" else ("tests.chaos.mutants", self.without)
         with self.agent(program=program) as agent:
-            # The same hand-out again has the same folder, which may be on its way out.
             wait_for("peace", lambda: not self.owed() and not self.scratch())
             for trial in self.trials:
                 self.service.tasks.put(task_json(trial.task_id, trial.command))
