@@ -31,6 +31,7 @@ from taskrunner.agent.ipc.attempt_roles import ATTEMPT, LOADER
 from taskrunner.agent.ipc.usage import Usage
 from taskrunner.clock import Clock, SystemClock
 from taskrunner.host.cgroups import Group, Groups, Used
+from taskrunner.host.hot_pages import HotPages
 from taskrunner.host.process import oom_kills
 from taskrunner.host.process_tree import kill_descendants, kill_tree
 
@@ -88,6 +89,8 @@ class ForkServer:
         self._next_at: float | None = None
         #: The types of the tasks that have come since the last one was made.
         self._kinds: list[str] = []
+        #: Those of an attempt.
+        self._hot = HotPages()
         self._numbers = itertools.count(1)
         self._pid = os.getpid()
         self._wakeup, self._woken = socket.socketpair()
@@ -173,7 +176,7 @@ class ForkServer:
             self._roles[LOADER](kind.encode(), None)
         with suppress(OSError):  # the next task makes one itself
             if not self._spares:
-                spare = self._start(ATTEMPT)
+                spare = self._start(ATTEMPT, ahead=True)
                 self._spares[spare.pid] = spare
 
     def _begin(self, frame: frames.Frame) -> None:
@@ -228,8 +231,8 @@ class ForkServer:
             raise ChildProcessError("the new process was gone at once")
         return new
 
-    def _start(self, role: str) -> Spare:
-        """A process that waits for its work; raises OSError."""
+    def _start(self, role: str, *, ahead: bool = False) -> Spare:
+        """A process that waits for its work; raises OSError. `ahead`: it has time until then."""
         ours, theirs = socket.socketpair()
         group = None
         try:
@@ -241,7 +244,7 @@ class ForkServer:
             self._close(group)
             raise
         if pid == 0:
-            self._become(theirs, group)
+            self._become(theirs, group, ahead=ahead)
         theirs.close()
         until = self._clock.monotonic() + _READY_FOR_S
         return Spare(pid=pid, group=group, sock=ours, until=until)
@@ -251,12 +254,16 @@ class ForkServer:
             return None
         return self._groups.make(f"{self._pid}-{next(self._numbers)}")
 
-    def _become(self, sock: socket.socket, group: Group | None) -> None:
+    def _become(self, sock: socket.socket, group: Group | None, *, ahead: bool) -> None:
         """In the child: wait for the work, do it and exit, without any of the server's clean-up."""
         code = 1
         try:
             process_setup.isolate(self._pid, keep=sock.fileno(), group=group)
+            if ahead:
+                self._hot.fetch()
             self._work(sock)
+            if ahead:
+                self._hot.note()
             code = 0
         except BaseException:
             traceback.print_exc()
