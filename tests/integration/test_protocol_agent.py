@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from taskrunner.agent.handouts.attempt import End, why_end
 from taskrunner.agent.handouts.deadlines import Deadlines
+from taskrunner.agent.handouts.ending import End, why_end
 from taskrunner.agent.handouts.outbox import Outbox
 from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.agent.ipc import verdicts
@@ -356,7 +356,7 @@ def canceled(desk: AttemptServices, _reply: Reply) -> None:
 
 
 def verdict_after(desk: AttemptServices) -> object:
-    from taskrunner.agent.handouts.attempt import judge
+    from taskrunner.agent.handouts.ending import judge
     from taskrunner.agent.ipc.verdicts import Exit
 
     limits = Deadlines.of(make_task(), lease_s=300, now=desk.clock.now())

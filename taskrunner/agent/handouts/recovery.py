@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from taskrunner.agent.handouts.attempt import AttemptServices, read_result, ship_logs
+from taskrunner.agent.handouts.attempt import AttemptServices, ship_logs
+from taskrunner.agent.handouts.ending import read_result
 from taskrunner.agent.handouts.scratch import remove_scratch
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.names import MARK

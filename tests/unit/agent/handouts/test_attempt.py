@@ -16,14 +16,10 @@ from taskrunner.agent.handouts.attempt import (
     Attempt,
     AttemptRules,
     AttemptServices,
-    End,
-    judge,
-    why_end,
 )
 from taskrunner.agent.handouts.deadlines import Deadlines
 from taskrunner.agent.handouts.host_deadline import HostDeadline
 from taskrunner.agent.handouts.outbox import Outbox
-from taskrunner.agent.handouts.reporter import Reporter
 from taskrunner.agent.ipc import verdicts
 from taskrunner.agent.ipc.job import Job
 from taskrunner.agent.ipc.names import AttemptFiles
@@ -44,58 +40,8 @@ from tests.unit.agent.fakes import (
 )
 from tests.unit.tracing.spans import Told
 
-LIMITS = Deadlines(timeout_s=100, timeout_text="100 seconds", silence_s=240, lost_grace_s=30)
-GONE = Exit(status=9)
 FAILED = verdicts.failed("CommandFailed", "no")
 CANCELED = Verdict(status="CANCELED")
-
-
-@pytest.mark.parametrize(
-    ("end", "result", "expected"),
-    [
-        (None, verdicts.FINISHED, "FINISHED"),
-        (None, verdicts.NOT_MET, "FALSE"),
-        (None, FAILED, "CommandFailed"),
-        (None, None, ErrorId.KILLED_BY_SIGNAL),
-        (None, CANCELED, ErrorId.KILLED_BY_SIGNAL),
-        (End.TIMEOUT, None, ErrorId.TIMEOUT),
-        (End.TIMEOUT, CANCELED, ErrorId.TIMEOUT),
-        (End.TIMEOUT, FAILED, ErrorId.TIMEOUT),
-        (End.TIMEOUT, verdicts.FINISHED, "FINISHED"),
-        (End.LEASE_LOST, None, ErrorId.LEASE_LOST),
-        (End.INTERRUPTED, CANCELED, ErrorId.INTERRUPTED),
-        (End.CANCELED, verdicts.FINISHED, None),
-        (End.SUPERSEDED, FAILED, None),
-    ],
-)
-def test_the_verdict_follows_from_why_and_how_it_ended(
-    end: End | None, result: Verdict | None, expected: str | None
-) -> None:
-    verdict = judge(end, GONE, result, LIMITS)
-    assert (verdict and (verdict.error_id or verdict.status)) == expected
-
-
-def _why(
-    *, canceled: bool = False, superseded: bool = False, elapsed: float = 0, now: float = 0
-) -> End | None:
-    reporter = Reporter(
-        FakeApi(),
-        "t",
-        clock=FakeClock(),
-        interval_s=60,
-        fields=dict[str, str],
-        wake=lambda: None,
-    )
-    reporter.canceled, reporter.superseded = canceled, superseded
-    return why_end(reporter, limits=LIMITS, elapsed_s=elapsed, now=now, canceling=False)
-
-
-def test_reasons_to_end_the_work_begin_at_their_limits() -> None:
-    assert _why(elapsed=99, now=239) is None
-    assert _why(elapsed=100) is End.TIMEOUT
-    assert _why(now=240) is End.LEASE_LOST
-    assert _why(superseded=True, elapsed=100) is End.SUPERSEDED
-    assert _why(canceled=True, elapsed=100, now=240) is End.CANCELED
 
 
 def test_limits_come_from_the_task_and_a_wrong_one_says_where() -> None:
@@ -286,6 +232,7 @@ def test_what_would_have_to_end_at_once_is_not_begun(tmp_path: Path) -> None:
     for bench, verdict in ((slow, verdicts.LEASE_LOST), (ending, verdicts.INTERRUPTED)):
         bench.attempt.run()
         assert bench.spawner.spawned == []
+        assert len(bench.spawner.dropped) == 1
         assert bench.verdicts == [verdict]
         assert not bench.owed()
 
@@ -345,20 +292,6 @@ def test_parts_go_when_the_whole_log_is_there_and_stay_when_they_are_all_there_i
     bench.attempt.run()
     part = "StdOutput@000000000000000-000000000000004.gz"
     assert [uri.rpartition("/")[2] for uri in bench.shipper.dropped] == [part] * (not anew)
-
-
-@pytest.mark.parametrize(
-    ("result", "expected"),
-    [(None, verdicts.INTERRUPTED), (FAILED, FAILED), (verdicts.FINISHED, verdicts.FINISHED)],
-)
-def test_an_attempt_that_is_lost_with_its_agent_is_interrupted_not_failed(
-    result: Verdict | None, expected: Verdict
-) -> None:
-    lost = Exit(status=None, error="the fork server is gone", lost=True)
-    assert judge(None, lost, result, LIMITS) == expected
-    cannot = judge(None, Exit(status=None, error="cannot fork"), None, LIMITS)
-    assert cannot is not None
-    assert cannot.error_id == ErrorId.INTERNAL
 
 
 def test_the_verdict_does_not_wait_for_the_scratch_folder_to_go(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.agent.handouts.attempt import read_result
+from taskrunner.agent.handouts.ending import read_result
 from taskrunner.agent.ipc.progress import read_progress
 from taskrunner.agent.ipc.untrusted import read_object
 from taskrunner.wire.api import Verdict
