@@ -100,11 +100,11 @@ def _verdict_before_effect() -> None:
     from taskrunner.agent.handouts import attempt
     from taskrunner.agent.ipc import verdicts
 
-    def work(self: attempt.Attempt) -> object:
+    def work(self: attempt.Attempt, ready: Any) -> object:
         original = self._wake
         ended = threading.Event()
         self._wake = ended
-        threading.Thread(target=original_work, args=(self,), daemon=True).start()
+        threading.Thread(target=original_work, args=(self, ready), daemon=True).start()
         SystemClock().wait(threading.Event(), 0.3)
         self._wake = original
         return verdicts.FINISHED
