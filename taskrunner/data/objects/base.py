@@ -7,7 +7,7 @@ the URI; never its library's own exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -226,4 +226,18 @@ class RangeBackend(Protocol):
 
     def read_range(self, location: Location, start: int, size: int) -> bytes:
         """So many bytes from a place on; fewer at the object's end, none beyond it."""
+        ...
+
+
+@runtime_checkable
+class SomeAtOnceBackend(Protocol):
+    """A backend that copies a few of its objects at a time with hardly more work than one."""
+
+    def copy_some(
+        self,
+        wanted: Sequence[tuple[Location, Location, ObjectInfo]],
+        *,
+        encrypt: bool | None = None,
+    ) -> Sequence[int]:
+        """Copy objects, as a listing had them, each to a place of its own; returns their sizes."""
         ...

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 #: Longer lines, and bodies, are not those of an answer to a copy.
 _MOST = 1 << 16
@@ -23,12 +22,17 @@ class HttpLine:
         #: Whether the other side takes another request.
         self.is_open = True
 
-    def put(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """Status and body of the answer to a PUT; raises OSError or ValueError."""
-        parts = urlsplit(url)
-        lines = [f"PUT {parts.path} HTTP/1.1", f"host: {parts.netloc}", "accept-encoding: identity"]
-        lines += (f"{name}: {value}" for name, value in headers.items())
+    def put(self, host: str, path: str, headers: Mapping[str, str]) -> None:
+        """Ask by a PUT without a body; raises OSError. One answer is to be taken before the next.
+
+        The path is as it stands in the request.
+        """
+        lines = [f"PUT {path} HTTP/1.1", f"host: {host}", "accept-encoding: identity"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         self._connection.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+
+    def answer(self) -> tuple[int, bytes]:
+        """Status and body of the answer; raises OSError, ValueError or KeyError."""
         version, status = self._line().split(maxsplit=2)[:2]
         told = dict(self._headers())
         self.is_open = version == b"HTTP/1.1" and told.get(b"connection", b"").lower() != b"close"

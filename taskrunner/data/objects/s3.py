@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,7 @@ from taskrunner.data.objects.base import (
 )
 from taskrunner.data.objects.location import Location, parse, unusable
 from taskrunner.data.objects.s3_client import code_of, create_client, nonsense, problems
-from taskrunner.data.objects.s3_light import LightCopies
+from taskrunner.data.objects.s3_light import LightCopies, Wanted
 from taskrunner.data.objects.s3_listing import listed
 from taskrunner.data.objects.s3_notes import UploadNotes
 from taskrunner.data.objects.s3_ranges import PART
@@ -189,16 +189,40 @@ class S3Backend:
         extra = self._extra(encrypt)
         learning: AbstractContextManager[None] = nullcontext()
         if known is not None:  # there may be thousands
-            kind = repr(extra)
-            if self._light.copy(source, etag, target, kind=kind):
-                return size
-            learning = self._light.learning(target, kind=kind)
+            learning = self._light.learning(target, kind=repr(extra))
         place: dict[str, Any] = {"Bucket": target.bucket, "Key": target.key}
         with problems(f"{source.uri} to {target.uri}", "copy", self._endpoint), learning:
             reply = self._client.copy_object(**place, **origin, **extra)
         if not reply.get("CopyObjectResult", {}).get("ETag"):
             raise nonsense(target.uri, "write", self._endpoint)
         return size
+
+    def copy_some(
+        self,
+        wanted: Sequence[tuple[Location, Location, ObjectInfo]],
+        *,
+        encrypt: bool | None = None,
+    ) -> Sequence[int]:
+        """Copy some objects; what is not done in the library's likeness, by the library."""
+        kind = repr(self._extra(encrypt))
+        sizes: dict[str, int] = {}
+        for source, target, info in wanted[:1]:
+            if not self._light.knows(target, kind=kind):  # this one shows how
+                sizes[target.uri] = self.copy(source, target, encrypt=encrypt, known=info)
+        easy = [
+            (Wanted(source, info.etag, target), info.size)
+            for source, target, info in wanted
+            if info.etag and info.size <= self._copy_limit and source.key and target.key
+            if target.uri not in sizes
+        ]
+        done = self._light.copy([one for one, _ in easy], kind=kind)
+        for (one, size), is_done in zip(easy, done, strict=True):
+            if is_done:
+                sizes[one.target.uri] = size
+        for source, target, info in wanted:
+            if target.uri not in sizes:
+                sizes[target.uri] = self.copy(source, target, encrypt=encrypt, known=info)
+        return [sizes[target.uri] for _, target, _ in wanted]
 
     def _version(self, source: Location, known: ObjectInfo | None) -> tuple[int, str]:
         """Size and ETag of what is to be copied: as a listing had it, or as it is now."""

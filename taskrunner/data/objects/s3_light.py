@@ -17,7 +17,7 @@ import re
 import threading
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,12 +46,27 @@ _OF_ONE_COPY = {
 _UNQUOTED = "/-_.~"
 
 
+#: What may go wrong with a copy that is asked for in the library's likeness.
+_FAILED = (aws.BotoCoreError, urllib3.exceptions.HTTPError, OSError, ValueError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A copy of an object as a listing had it."""
+
+    source: Location
+    etag: str
+    target: Location
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Way:
     """How copies into one bucket are asked for."""
 
-    #: All of an object's URL that comes before its key.
-    prefix: str
+    #: Scheme and host of an object's URL, the host alone, and what comes before its key.
+    origin: str
+    host: str
+    path: str
     headers: Mapping[str, str]
     region: str
     service: str
@@ -65,54 +80,70 @@ class LightCopies:
         self._clock = clock
         self._ways: dict[str, _Way] = {}
         self._keys: dict[tuple[str, str, str], bytes] = {}
-        #: Connections by the host that they lead to; closed with this object.
+        #: Connections by scheme and host that they lead to; closed with this object.
         self._idle: defaultdict[str, list[HttpLine]] = defaultdict(list)
         weakref.finalize(self, _close_all, self._idle)
         #: In each thread, which copy the library makes.
         self._learning = threading.local()
         client.meta.events.register("before-send.s3.CopyObject", self._watch)
 
-    def copy(self, source: Location, etag: str, target: Location, *, kind: str) -> bool:
-        """Copy an object as a listing had it; false where the library has to do it.
+    def knows(self, target: Location, *, kind: str) -> bool:
+        """Whether a copy to there has been seen, so that others can be made like it."""
+        return f"{kind}/{target.bucket}" in self._ways
 
-        `kind` names what copies have in common besides the bucket that they go to.
+    def copy(self, wanted: Sequence[Wanted], *, kind: str) -> list[bool]:
+        """Copy objects as a listing had them; false of each that the library has to do.
+
+        All of them are asked for, by a connection each, before the first answer is waited for: so
+        few threads do what would take many. `kind` names what copies have in common besides the
+        bucket that they go to.
         """
+        asked = [self._asked(one, kind) for one in wanted]
+        return [found is not None and self._is_done(*found) for found in asked]
+
+    def _asked(self, wanted: Wanted, kind: str) -> tuple[HttpLine, _Way] | None:
+        """The connection that a copy is asked for by; None where the library has to do it."""
+        source, target = wanted.source, wanted.target
         way = self._ways.get(f"{kind}/{target.bucket}")
-        signer = self._client._request_signer
-        credentials = signer._credentials
+        credentials = self._client._request_signer._credentials
         if way is None or credentials is None:
-            return False
+            return None
         headers = {
             **way.headers,
             "x-amz-copy-source": quote(f"{source.bucket}/{source.key}", safe=_UNQUOTED),
-            "x-amz-copy-source-if-match": f'"{etag}"',
+            "x-amz-copy-source-if-match": f'"{wanted.etag}"',
         }
-        url = way.prefix + quote(target.key, safe=_UNQUOTED)
+        path = way.path + quote(target.key, safe=_UNQUOTED)
+        line = None
         try:
-            self._sign(url, headers, way, credentials.get_frozen_credentials())
-            status, body = self._ask(url, headers)
-        except (aws.BotoCoreError, urllib3.exceptions.HTTPError, OSError, ValueError, KeyError):
-            return False
-        return status == 200 and _DONE.search(body) is not None
+            self._sign(path, headers, way, credentials.get_frozen_credentials())
+            line = self._idle_line(way)
+            line.put(way.host, path, headers)
+        except _FAILED:
+            if line is not None:
+                line.close()
+            return None
+        return line, way
 
-    def _ask(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """The answer to a PUT without a body, by whichever connection is idle."""
-        parts = urlsplit(url)
-        idle = self._idle[f"{parts.scheme}://{parts.netloc}"]
+    def _is_done(self, line: HttpLine, way: _Way) -> bool:
+        """Whether the answer is a plain success; the connection is there for another copy."""
         try:
-            line = idle.pop()
-        except IndexError:
-            line = self._connected(url)
-        try:
-            answer = line.put(url, headers)
-        except BaseException:
+            status, body = line.answer()
+        except _FAILED:
             line.close()
-            raise
+            return False
         if line.is_open:
-            idle.append(line)
+            self._idle[way.origin].append(line)
         else:
             line.close()
-        return answer
+        return status == 200 and _DONE.search(body) is not None
+
+    def _idle_line(self, way: _Way) -> HttpLine:
+        """Any connection that is not in use, or a new one."""
+        try:
+            return self._idle[way.origin].pop()
+        except IndexError:
+            return self._connected(way.origin)
 
     def _connected(self, url: str) -> HttpLine:
         """A new connection, as the library makes it: its certificates, its time-outs."""
@@ -141,25 +172,27 @@ class LightCopies:
         key = quote(target.key, safe=_UNQUOTED) if target is not None else ""
         if target is None or signed is None or not request.url.endswith(f"/{key}"):
             return
+        url = urlsplit(request.url.removesuffix(key))
         self._ways[f"{kind}/{target.bucket}"] = _Way(
-            prefix=request.url.removesuffix(key),
+            origin=f"{url.scheme}://{url.netloc}",
+            host=url.netloc,
+            path=url.path,
             headers={k: v for k, v in headers.items() if k not in _OF_ONE_COPY},
             region=signed[1],
             service=signed[2],
         )
 
-    def _sign(self, url: str, headers: dict[str, str], way: _Way, keys: Any) -> None:
+    def _sign(self, path: str, headers: dict[str, str], way: _Way, keys: Any) -> None:
         """Add the headers that say who asks, and when."""
         moment = f"{self._clock.now():%Y%m%dT%H%M%SZ}"
         headers["x-amz-date"] = moment
         content = headers.setdefault("x-amz-content-sha256", _NOTHING)
         if keys.token:
             headers["x-amz-security-token"] = keys.token
-        parts = urlsplit(url)
-        signed = {"host": parts.netloc, **{k: v for k, v in headers.items() if k[:6] == "x-amz-"}}
+        signed = {"host": way.host, **{k: v for k, v in headers.items() if k[:6] == "x-amz-"}}
         names = sorted(signed)
         lines = [f"{name}:{signed[name].strip()}\n" for name in names]
-        asked = "\n".join(["PUT", parts.path, "", "".join(lines), ";".join(names), content])
+        asked = "\n".join(["PUT", path, "", "".join(lines), ";".join(names), content])
         scope = f"{moment[:8]}/{way.region}/{way.service}/aws4_request"
         digest = hashlib.sha256(asked.encode()).hexdigest()
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"

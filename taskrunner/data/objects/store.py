@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 from taskrunner.data.objects.base import (
@@ -19,6 +20,7 @@ from taskrunner.data.objects.base import (
     PouringReader,
     RangeBackend,
     ResumableBackend,
+    SomeAtOnceBackend,
 )
 from taskrunner.data.objects.local import FileBackend, FolderBackend
 from taskrunner.data.objects.location import Location, parse
@@ -30,6 +32,8 @@ _CHUNK = 1 << 20
 #: How many objects are copied at a time, and how much of those that come by here is in memory.
 _AT_ONCE = 16
 _MOST_AT_ONCE = 32 << 20
+#: How many objects one thread copies at a time where that costs it nothing, and how many threads.
+_SOME, _AT_ONCE_OF_SOME = 8, 4
 #: What a large object takes of that: parts that wait, or are on their way.
 _MOST_OF_ONE = 32 << 20
 
@@ -116,6 +120,15 @@ class RoutingStore:
         self, wanted: Iterable[tuple[ObjectInfo, str]], *, encrypt: bool | None = None
     ) -> Iterator[int]:
         """Copy objects, as a listing had them, several at a time; their sizes in this order."""
+        items = iter(wanted)
+        first = next(items, None)
+        if first is None:
+            return
+        items = chain([first], items)
+        backend = self._route(first[0].uri)[1]
+        if isinstance(backend, SomeAtOnceBackend) and backend is self._route(first[1])[1]:
+            yield from self._copy_some(backend, items, encrypt=encrypt)
+            return
         ended = threading.Event()
 
         def work(item: tuple[ObjectInfo, str]) -> int:
@@ -123,7 +136,25 @@ class RoutingStore:
             return self._copy(info.uri, target, encrypt=encrypt, known=info, ended=ended)
 
         bounds = {"threads": _AT_ONCE, "most": _MOST_AT_ONCE}
-        return side_by_side(work, wanted, cost=self._cost, ended=ended, **bounds)
+        yield from side_by_side(work, items, cost=self._cost, ended=ended, **bounds)
+
+    def _copy_some(
+        self,
+        backend: SomeAtOnceBackend,
+        items: Iterator[tuple[ObjectInfo, str]],
+        *,
+        encrypt: bool | None,
+    ) -> Iterator[int]:
+        """Copy objects within a backend, some by each of a few threads."""
+
+        def work(some: Sequence[tuple[ObjectInfo, str]]) -> Sequence[int]:
+            found = [(parse(info.uri), parse(target), info) for info, target in some]
+            return backend.copy_some(found, encrypt=encrypt)
+
+        lists: Iterator[Sequence[tuple[ObjectInfo, str]]]
+        lists = iter(lambda: tuple(islice(items, _SOME)), ())
+        for sizes in side_by_side(work, lists, threads=_AT_ONCE_OF_SOME):
+            yield from sizes
 
     def _cost(self, item: tuple[ObjectInfo, str]) -> int:
         """How much memory a copy may take."""
