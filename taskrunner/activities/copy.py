@@ -32,7 +32,9 @@ class CopyActivity(Activity):
         """Copy, and log what was moved."""
         source, target = _only(ctx.task.main, "input"), _only(ctx.task.main, "output")
         ctx.log.info("Copying from %s to %s", source.component_id, target.component_id)
-        rejects = rejects_of(ctx)
+        rejects, throttle = rejects_of(ctx), throttle_of(ctx, self._clock)
+        if throttle is not None:
+            ctx.log.info("Held to %s at most", throttle)
         with rejects or nullcontext():
             transfer = Transfer(
                 ctx.objects,
@@ -42,7 +44,7 @@ class CopyActivity(Activity):
                 on_lossy_value=_on_lossy_value(ctx.task.main),
                 resume=ctx.task.main.flag("resume", default=True),
                 partitions=_partitions(ctx.task.main),
-                bounds=Bounds(rejects=rejects, throttle=throttle_of(ctx, self._clock)),
+                bounds=Bounds(rejects=rejects, throttle=throttle),
             )
             moved = transfer.copy(node_of(source), node_of(target))
         counts = {"rows": moved.rows, "bytes": moved.bytes, "files": moved.files}
@@ -53,6 +55,8 @@ class CopyActivity(Activity):
         if sides:
             ctx.log.info("Both sides: %s", ", ".join(f"{key} {sides[key]}" for key in sides))
         ctx.log.info("Copied %s", moved)
+        if throttle is not None:
+            ctx.log.info("Waited %.1f s, to keep to %s", throttle.waited_s, throttle)
         if rejects is not None and rejects.count:
             ctx.log.warning("Rejected %d rows: see %s", rejects.count, rejects.uri)
 

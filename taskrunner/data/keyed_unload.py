@@ -118,8 +118,11 @@ def unload_ranges(
     read: Read,
     compress: Compress,
     count: Callable[[int, int], None],
+    take_over: Callable[[int, int], None],
 ) -> int | None:
     """Write what is left of the ranges; `count` is told rows and bytes, and may end it.
+
+    `take_over` is told the same of what is there already.
 
     Returns the CRC-32 of the whole, without compression; None where it is not known.
     """
@@ -135,7 +138,7 @@ def unload_ranges(
             table.key,
             progress.bounds[progress.done],
         )
-        count(progress.rows, progress.bytes)
+        take_over(progress.rows, progress.bytes)
     last = len(progress.bounds) - 2
     numbers = range(progress.done, last + 1)
 

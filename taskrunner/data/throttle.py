@@ -21,11 +21,18 @@ class Throttle:
         self, *, rows: float | None, size: float | None, clock: Clock, check: Callable[[], None]
     ) -> None:
         """`rows` and `size` (in bytes): how many a second, None any number; `check` may raise."""
+        named = ((rows, "rows/s"), (size, "bytes/s"))
+        self._told = " and ".join(f"{rate:,.15g} {unit}" for rate, unit in named if rate)
         self._buckets = [_Bucket(rate, clock) for rate in (rows, size) if rate is not None]
         self._rates = (rows is not None, size is not None)
         self._clock = clock
         self._check = check
         self._never = threading.Event()
+        #: So long has been waited in all.
+        self.waited_s = 0.0
+
+    def __str__(self) -> str:
+        return self._told
 
     def take(self, rows: int, size: int) -> None:
         """Count what has been moved, and wait until that was due."""
@@ -35,6 +42,7 @@ class Throttle:
             while wait_s > 0:
                 slice_s = min(wait_s, _SLICE_S)
                 self._clock.wait(self._never, slice_s)
+                self.waited_s += slice_s
                 self._check()
                 wait_s -= slice_s
 

@@ -191,6 +191,7 @@ class Transfer:
                     ),
                     compress=lambda inner: compressing(inner, target.compression),
                     count=self._progress.count_written,
+                    take_over=self._progress.take_over,
                 )
                 self._progress.check()
             self._made.add(uri, writer)

@@ -71,6 +71,12 @@ class TransferProgress:
         self.moved.bytes += size
         self._count_rows(rows, size)
 
+    def take_over(self, rows: int, size: int) -> None:
+        """What an earlier attempt has written counts, but for the pace: it moves no more."""
+        self.moved.rows += rows
+        self.moved.bytes += size
+        self._tell(rows=self.moved.rows)
+
     def sum_up(self, data: bytes) -> None:
         """These bytes have been written, before they are compressed."""
         self.moved.crc = crc32(data, self.moved.crc or 0)

@@ -77,7 +77,9 @@ class Writer:
         self.checkpoints.append((len(self.data), state))
 
 
-def unload(writer: Writer, counted: list[tuple[int, int]]) -> None:
+def unload(
+    writer: Writer, counted: list[tuple[int, int]], taken_over: list[tuple[int, int]]
+) -> None:
     @contextmanager
     def compress(inner: ObjectWriter) -> Iterator[Callable[[bytes], object]]:
         yield inner.write
@@ -94,18 +96,22 @@ def unload(writer: Writer, counted: list[tuple[int, int]]) -> None:
         read=read,
         compress=compress,
         count=lambda rows, size: counted.append((rows, size)),
+        take_over=lambda rows, size: taken_over.append((rows, size)),
     )
 
 
 def test_what_is_left_of_the_ranges_is_written_and_what_is_there_is_counted() -> None:
     counted: list[tuple[int, int]] = []
+    taken_over: list[tuple[int, int]] = []
     first = Writer()
-    unload(first, counted)
+    unload(first, counted, taken_over)
+    assert not taken_over
     assert first.data == [b'"id" < 5', b"|", b'"id" >= 5 AND "id" < 9', b"|", b'"id" >= 9', b"|"]
     # The end of a range's own bytes is before its checkpoint; behind the last there is none.
     assert [at for at, _ in first.checkpoints] == [2, 4]
     second = Writer(first.checkpoints[1][1])
     counted.clear()
-    unload(second, counted)
+    unload(second, counted, taken_over)
     assert second.data == first.data[4:]
-    assert counted == [(20, len(b"".join(first.data[:4])) - 2), (10, len(first.data[4]))]
+    assert taken_over == [(20, len(b"".join(first.data[:4])) - 2)]
+    assert counted == [(10, len(first.data[4]))]

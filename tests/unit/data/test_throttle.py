@@ -20,6 +20,13 @@ def test_a_second_is_taken_at_once_and_the_rest_is_waited_for() -> None:
     assert clock.monotonic() == begun + 12.5
 
 
+def test_what_it_holds_to_and_how_long_was_waited_is_told() -> None:
+    throttle = Throttle(rows=0.5, size=2_000_000, clock=FakeClock(), check=lambda: None)
+    assert str(throttle) == "0.5 rows/s and 2,000,000 bytes/s"
+    throttle.take(1, 3_000_000)
+    assert throttle.waited_s == 1.5
+
+
 def test_the_slower_of_both_counts() -> None:
     clock = FakeClock()
     begun = clock.monotonic()
