@@ -7,6 +7,9 @@ process itself is killed, the kernel sends the server a signal: its stop signal,
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -253,12 +256,28 @@ def postgresql_prepare(port: int, admin_password: str) -> None:
         autocommit=True,
         connect_timeout=5,
     ) as connection:
+        secret = sql.Literal(_scram_secret(PASSWORD))
         connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, sql.Literal(PASSWORD))
+            sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, secret)
         )
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), role)
         )
+
+
+def _scram_secret(password: str) -> str:
+    """What PostgreSQL keeps of a password, with one round of hashing where it takes 4,096.
+
+    Tests connect some thousand times, and each side hashes at each of them.
+    """
+    salt, rounds = secrets.token_bytes(16), 1
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    client, server = (
+        hmac.digest(salted, word, "sha256") for word in (b"Client Key", b"Server Key")
+    )
+    stored = hashlib.sha256(client).digest()
+    salt_, stored_, server_ = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return f"SCRAM-SHA-256${rounds}:{salt_}${stored_}:{server_}"
 
 
 def postgresql_reached(url: str) -> None:
