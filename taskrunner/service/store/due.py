@@ -56,8 +56,11 @@ def next_moments(conn: Connection) -> tuple[datetime | None, datetime | None]:
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.
-# Of a deleted pipeline nothing is due: its rows go little by little.
-_EXISTS = (pipelines.c.pipeline_id == instances.c.pipeline_id) & pipelines.c.deleted_at.is_(None)
+# Of a deleted pipeline nothing is due: its rows go little by little. As a case, since PostgreSQL
+# guesses that one column in 200 is NULL while it has no statistics, as of a new store: it would go
+# from each pipeline to its instances, instead of along the index of what is due.
+_IS_THERE = sa.case((pipelines.c.deleted_at.is_(None), sa.true()), else_=sa.false())
+_EXISTS = (pipelines.c.pipeline_id == instances.c.pipeline_id) & _IS_THERE
 _ANY_DUE = Prepared(
     sa.select(instances.c.instance_id)
     .join(pipelines, _EXISTS)
@@ -78,20 +81,21 @@ _NEXT_MOMENTS = Prepared(
         _NEXT_DUE_AT.scalar_subquery(),
     )
 )
-_DUE = (
+#: The same for every claim, which a test has PostgreSQL plan.
+DUE = (
     sa.select(instances)
     .join(pipelines, _EXISTS)
     .where(instances.c.due_at <= sa.bindparam("at"))
     .with_for_update(skip_locked=True)
 )
-_CLAIM_DUE = Prepared(_DUE.order_by(instances.c.due_at).limit(sa.bindparam("most")))
+_CLAIM_DUE = Prepared(DUE.order_by(instances.c.due_at).limit(sa.bindparam("most")))
 _CLAIM_PIPELINE = Prepared(
     sa.select(pipelines.c.pipeline_id)
     .where(is_row(pipelines), pipelines.c.deleted_at.is_(None))
     .with_for_update(skip_locked=True)
 )
 _CLAIM_RUN = Prepared(
-    _DUE.where(
+    DUE.where(
         instances.c.pipeline_id == sa.bindparam("of_pipeline"),
         instances.c.scheduled_start == sa.bindparam("start"),
     ).limit(sa.bindparam("most"))
