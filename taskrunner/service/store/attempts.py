@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from taskrunner.model.decisions import Queue
 from taskrunner.model.rows import AttemptRow, InstanceRow
 from taskrunner.model.states import INSTANCE_TERMINAL, PipelineState
+from taskrunner.service.store.arrays import insert_at_once
 from taskrunner.service.store.prepared import Prepared
 from taskrunner.service.store.records import fetch, is_row, key_of
 from taskrunner.service.store.rows import HandoutRow
@@ -26,7 +27,11 @@ def insert_attempt(conn: Connection, row: AttemptRow) -> None:
 
 def insert_attempts(conn: Connection, rows: Sequence[AttemptRow]) -> None:
     """Add some attempts to the queues of their worker groups."""
-    _INSERT.change_all(conn, [row.columns() for row in rows])
+    values = [row.columns() for row in rows]
+    if len(values) > 1 and conn.dialect.name == "postgresql":
+        insert_at_once(conn, attempts, values, only_missing=False)
+    else:
+        _INSERT.change_all(conn, values)
 
 
 # Built once: on these paths putting a statement together would cost more than executing it.

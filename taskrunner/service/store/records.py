@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import Row
+from taskrunner.service.store.arrays import insert_at_once
 from taskrunner.service.store.prepared import Prepared
 
 R = TypeVar("R", bound=Row)
@@ -95,9 +96,10 @@ def insert_missing_columns(
     conn: Connection, table: sa.Table, values: Sequence[Mapping[str, Any]]
 ) -> None:
     """As `insert_missing`, for a table that has no class."""
-    if not values:
-        return
-    _missing_into(table, conn.dialect.name).change_all(conn, values)
+    if len(values) > 1 and conn.dialect.name == "postgresql":
+        insert_at_once(conn, table, values, only_missing=True)
+    else:
+        _missing_into(table, conn.dialect.name).change_all(conn, values)
 
 
 @cache
