@@ -84,9 +84,7 @@ def _advance(
     known: Attempts,
 ) -> None:
     conn, is_alone = transaction.conn, len(rows) == 1
-    if not is_alone:
-        # Asleep from here on, so that a wake-up by a neighbour in this round is not undone.
-        instance_store.put_off(conn, pipeline_id, [row.instance_id for row in rows], None)
+    sleep = _Sleep(conn, pipeline_id, [row.instance_id for row in rows])
     offered = {row.instance_id for row in rows if row.place_wanted}
     rows = [replace(row, place_wanted=False) if row.place_wanted else row for row in rows]
     active = ActiveCounts(conn, rows)
@@ -94,19 +92,41 @@ def _advance(
     for loaded, view in build_views(transaction, pipeline_id, rows, load, active, known):
         decisions = decide(view, transaction.now)
         row, wanted = view.instance, False
-        if is_alone and (row.instance_id in offered or not _ends(decisions)):
-            instance_store.put_off(conn, pipeline_id, [row.instance_id], None)
         status = alike.take(view, decisions)
         if status is None:
+            # One that ends is put to sleep by that; of several others are still due.
+            if not is_alone or row.instance_id in offered or not _ends(decisions):
+                sleep.begin()
             after = apply(transaction, loaded, view, decisions)
             status, wanted = after.status, after.place_wanted
         active.moved(loaded, row, status)
         unused = not wanted and status not in active_statuses(row.category)
         if row.instance_id in offered and unused:
             # It cannot use the place that it was woken for: somebody else may.
+            sleep.begin()
             instance_store.wake_siblings(conn, row, transaction.now)
-    alike.carry_out()
+    alike.carry_out(are_due=not sleep.begun)
     transaction.wake_up(pipeline_id)
+
+
+@dataclass(slots=True)
+class _Sleep:
+    """That the instances of a round are not due any more, which is written before any wakes others.
+
+    So a wake-up by a neighbour in this round is not undone. Where none does, `Alike` writes it with
+    the rest, and each instance is written once.
+    """
+
+    conn: Connection
+    pipeline_id: str
+    instance_ids: Sequence[str]
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Write it, the first time."""
+        if not self.begun:
+            instance_store.put_off(self.conn, self.pipeline_id, self.instance_ids, None)
+            self.begun = True
 
 
 def _ends(decisions: Sequence[Decision]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from taskrunner.errors import ErrorId
@@ -31,6 +33,67 @@ def test_all_that_begins_at_once_is_begun_by_the_same_statements() -> None:
         assert many.total - few.total == 2 * 10
         tasks = [other.take() for _ in range(12)]
         assert len({task.attempt_id for task in tasks}) == 12
+
+
+def updates(found: Asked) -> list[str]:
+    """How instances were changed that are named."""
+    return [text for text in found.samples if re.match("UPDATE instances .*instance_id IN", text)]
+
+
+def test_what_all_begins_at_once_is_written_once() -> None:
+    """That they are not due any more is said by the statement that begins them."""
+    found, world = begun(3)
+    with world, world.service.store.read() as conn:
+        (update,) = updates(found)
+        assert "due_at=" in update
+        assert due_store.next_due(conn) is None
+
+
+def test_what_waits_for_others_is_written_once_too() -> None:
+    with ServiceInProcess() as world:
+        pipeline = world.put([ON_DEMAND, shell("A"), shell("B", after="A"), shell("C", after="B")])
+        with asked(world.service.store) as found:
+            world.service.activate(pipeline)
+            world.settle()
+        assert {row.status for row in world.instances(pipeline).values()} == {
+            "WAITING_FOR_RUNNER",
+            "WAITING_ON_DEPENDENCIES",
+        }
+        assert sum("due_at=" in text for text in updates(found)) == 2
+        assert sum("attempt_count=" in text for text in updates(found)) == 1
+        assert len(updates(found)) == 2
+        with world.service.store.read() as conn:
+            assert due_store.next_due(conn) is None
+
+
+def test_where_anything_else_is_to_be_done_all_are_put_off_before() -> None:
+    """Else a wake-up by one of a round would be undone by what is written of the others."""
+    with ServiceInProcess() as world:
+        pipeline = world.put([ON_DEMAND, data("D"), shell("A", input=ref("D")), shell("B")])
+        with asked(world.service.store) as found:
+            world.service.activate(pipeline)
+            world.settle()
+        assert world.components(pipeline)["A"] == ["WAITING_FOR_RUNNER"]
+        put_off = next(text for text in updates(found) if "due_at=" in text)
+        assert "status=" not in put_off.partition("WHERE")[0]
+        with world.service.store.read() as conn:
+            assert due_store.next_due(conn) is None
+
+
+def test_what_begins_with_a_place_that_was_wanted_wants_it_no_more() -> None:
+    schedule = {"id": "S", "type": "Schedule", "period": "1 hour", "occurrences": "2"}
+    default = {"id": "Default", "scheduleType": "cron", "schedule": ref("S"), "workerGroup": "wg"}
+    start = {"startDateTime": "2026-02-13T00:00:00"}
+    with ServiceInProcess() as world:
+        pipeline = world.run([default, {**schedule, **start}, shell("A", maxActiveInstances="1")])
+        first, second = world.instances(pipeline).values()
+        assert (first.place_wanted, second.place_wanted) == (False, True)
+        world.conclude(world.take(), "FINISHED")
+        world.settle()
+        begun = world.instances(pipeline)[second.instance_id]
+    assert begun.status == "WAITING_FOR_RUNNER"
+    assert not begun.place_wanted
+    assert begun.due_at is None
 
 
 def test_what_begins_has_the_lease_and_the_time_limit_of_its_definition() -> None:
