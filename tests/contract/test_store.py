@@ -15,7 +15,6 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy.dialects import postgresql
 
 from taskrunner.errors import PipelineNotFound, StoreInUse
 from taskrunner.model.decisions import Queue
@@ -612,12 +611,12 @@ def test_what_is_due_is_not_looked_for_pipeline_by_pipeline(postgresql_database:
     """Also while the server has no statistics of a new store: it would take them squared."""
     statement = due_store.DUE.order_by(due_store.DUE.selected_columns.due_at).limit(100)
     options = {"literal_binds": True}
-    text = statement.params(at=NOW).compile(dialect=postgresql.dialect(), compile_kwargs=options)
     with closing(Store(postgresql_database, opening=OPENING)) as store, store.write() as conn:
         for number in range(100):
             row = replace(PIPELINE, pipeline_id=f"df-{number}", unique_id=str(number))
             pipelines.insert_pipeline(conn, row)
         instances.insert_instances(conn, "df-1", 1, [spec(f"A{n}") for n in range(2000)], NOW)
+        text = statement.params(at=NOW).compile(conn, compile_kwargs=options)
         plan = "\n".join(conn.exec_driver_sql(f"EXPLAIN {text}").scalars())
     assert "(pipeline_id = pipelines.pipeline_id)" not in plan, plan
     assert "due_at <=" in plan, plan
