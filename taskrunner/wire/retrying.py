@@ -32,6 +32,20 @@ class RetryingCalls:
 
     def call(self, request: Request[R]) -> R:
         """The reply of the first try that brings one."""
+        try:
+            return self._call(request)
+        except ServiceUnreachable as error:
+            return self._tried_again(request, error)
+
+    def _tried_again(self, request: Request[R], first: ServiceUnreachable) -> R:
+        """The same after the first try: mostly that is all, and needs nothing that is around it."""
+        failed = [first]
+
+        def try_once(request: Request[R]) -> R:
+            if failed:
+                raise failed.pop()
+            return self._call(request)
+
         budget = budget_of(operation_of(request))
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ServiceUnreachable),
@@ -43,7 +57,7 @@ class RetryingCalls:
             sleep=self._sleep,
             reraise=True,
         )
-        reply: R = retrying(self._call, request)
+        reply: R = retrying(try_once, request)
         return reply
 
     def _sleep(self, seconds: float) -> None:

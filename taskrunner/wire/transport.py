@@ -231,6 +231,8 @@ class Urllib3Transport:
         self._endpoint = endpoint
         self._clock = clock
         self._manager = _manager(endpoint, settings or TransportSettings())
+        #: The endpoint's own connections; None: there have been none yet.
+        self._pool: HTTPConnectionPool | None = None
         #: By the thread that is in it.
         self._calls: dict[int, _Call] = {}
 
@@ -257,14 +259,30 @@ class Urllib3Transport:
 
     def close(self) -> None:
         """Close the connections that no call is using."""
+        self._pool = None
         self._manager.clear()
+
+    def _carrier(self) -> urllib3.PoolManager | HTTPConnectionPool:
+        """What carries requests: the endpoint's pool, which the manager looks for at each call.
+
+        Through a proxy it is the manager's to say what is asked of whom.
+        """
+        if self._manager.proxy is not None:
+            return self._manager
+        if self._pool is None:
+            where = self._endpoint
+            self._pool = self._manager.connection_from_host(where.host, where.port, where.scheme)
+        return self._pool
 
     def _exchange(self, request: HttpRequest, deadline_s: float) -> HttpReply:
         endpoint = self._endpoint
-        reply = self._manager.urlopen(
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        carrier, url = self._carrier(), target
+        if carrier is self._manager:
+            url = f"{endpoint.scheme}://{endpoint.authority}{target}"
+        reply = carrier.urlopen(
             request.method,
-            f"{endpoint.scheme}://{endpoint.authority}{request.path}"
-            + (f"?{request.query}" if request.query else ""),
+            url,
             body=request.body,
             headers=dict(request.headers),
             timeout=urllib3.Timeout(connect=min(_CONNECT_S, deadline_s), read=deadline_s),

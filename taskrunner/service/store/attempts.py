@@ -169,7 +169,9 @@ def any_left(conn: Connection, worker_group: str) -> bool:
 
 _WAITING = (
     attempts.c.worker_group == sa.bindparam("of_group"),
-    attempts.c.queue == Queue.READY,
+    # As a literal, which the partial index has: what is compared to that is no parameter, else
+    # SQLite compiles the statement anew at each execution, for ten times what it takes besides.
+    attempts.c.queue == sa.literal_column(f"'{Queue.READY}'"),
     attempts.c.ready_at <= sa.bindparam("at"),
     # Nothing new of a pipeline that ends: there may be much of it still to be canceled or removed.
     pipelines.c.state != PipelineState.DEACTIVATING,

@@ -49,4 +49,5 @@ def _text_of(value: datetime | None) -> str | None:
 
 
 def _moment_of(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    # With its zone in the text it is made once, not made and replaced.
+    return None if value is None else datetime.fromisoformat(f"{value}+00:00")

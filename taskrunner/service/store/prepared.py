@@ -82,7 +82,7 @@ class Prepared:
         columns: Sequence[sa.ColumnElement[Any]] = (
             () if isinstance(statement, UpdateBase) else tuple(statement.selected_columns)
         )
-        self._names = [str(column.key) for column in columns]
+        self._names = tuple(str(column.key) for column in columns)
         self._types: list[TypeEngine[Any]] = [column.type for column in columns]
         self._compiled: dict[Any, _Compiled] = {}
 
@@ -161,12 +161,12 @@ class Prepared:
             end = begin + len(columns)
             row, names = found[begin:end], self._names[begin:end]
             # The first column is of the key, which nothing has empty that is there.
-            parts.append(None if row[0] is None else cls(**dict(zip(names, row, strict=True))))
+            parts.append(None if row[0] is None else cls.of_all(names, row))
             begin = end
         return tuple(parts)
 
     def _as(self, cls: type[R], found: Sequence[Any]) -> R:
-        return cls(**dict(zip(self._names, found, strict=True)))
+        return cls.of_all(self._names, found)
 
     # -- how --------------------------------------------------------------------------------------
 
@@ -186,7 +186,8 @@ class Prepared:
         # Whoever listens to SQLAlchemy's statements hears of these too.
         for listener in conn.dispatch.before_cursor_execute:
             listener(conn, None, compiled.text, parameters, None, False)
-        driver: Any = conn.connection.driver_connection
+        # Of drivers without asyncio it is the driver's own, at a third of the way to that.
+        driver: Any = conn.connection.dbapi_connection
         try:
             return driver.execute(compiled.text, parameters), compiled
         except conn.dialect.loaded_dbapi.Error as error:
