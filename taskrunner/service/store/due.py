@@ -67,18 +67,27 @@ _ANY_DUE = Prepared(
     .where(instances.c.due_at <= sa.bindparam("at"))
     .limit(1)
 )
-_NEXT_DUE_AT = (
+_NEXT_DUE = Prepared(
     sa.select(instances.c.due_at)
     .join(pipelines, _EXISTS)
     .where(instances.c.due_at.is_not(None))
     .order_by(instances.c.due_at)
     .limit(1)
 )
-_NEXT_DUE = Prepared(_NEXT_DUE_AT)
+_PIPELINE_IS_THERE = (
+    sa.select(pipelines.c.deleted_at.is_(None))
+    .where(pipelines.c.pipeline_id == instances.c.pipeline_id)
+    .scalar_subquery()
+)
 _NEXT_MOMENTS = Prepared(
     sa.select(
         sa.select(sa.func.min(schedules.c.next_at)).scalar_subquery(),
-        _NEXT_DUE_AT.scalar_subquery(),
+        # Not joined: for that SQLite would go through all pipelines first (a Bloom filter).
+        sa.select(instances.c.due_at)
+        .where(instances.c.due_at.is_not(None), _PIPELINE_IS_THERE)
+        .order_by(instances.c.due_at)
+        .limit(1)
+        .scalar_subquery(),
     )
 )
 #: The same for every claim, which a test has PostgreSQL plan.

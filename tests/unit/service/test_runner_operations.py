@@ -9,7 +9,7 @@ from taskrunner.service.runner_operations import BusyQueues
 from taskrunner.service.store import due as due_store
 from taskrunner.service.store import pipelines as pipeline_store
 from taskrunner.testing import ServiceInProcess
-from tests.statements import asked
+from tests.statements import asked, plans
 from tests.unit.service.worlds import ON_DEMAND, T, check, ref, shell
 
 A = f"@A_{T}"
@@ -110,6 +110,24 @@ def test_a_task_s_way_takes_few_statements(world: ServiceInProcess) -> None:
     with asked(world.service.store) as found:
         world.service.set_task_status(task.task_id, "FINISHED")
     assert found.writes == [11]
+
+
+def test_no_statement_of_a_task_goes_through_all_pipelines(world: ServiceInProcess) -> None:
+    """Nor is one compiled anew each time: a parameter is compared to what no partial index has."""
+    world.run([ON_DEMAND, shell("A"), shell("B")])
+    store = world.service.store
+    with asked(store) as found:
+        task = world.service.claim("wg")
+        assert task is not None
+        world.service.report_progress(task.task_id, {})
+        world.service.set_task_status(task.task_id, "FINISHED")
+    with store.read() as conn:
+        told = plans(conn.engine, found)
+    assert told
+    assert [plan for plan in told.values() if "BLOOM" in plan or "SCAN pipelines" in plan] == []
+    assert [
+        text for text in told if "WHERE" in text and "queue = ?" in text.partition("WHERE")[2]
+    ] == []
 
 
 # -- polls -----------------------------------------------------------------------------------------
