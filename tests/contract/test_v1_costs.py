@@ -117,3 +117,13 @@ def test_what_waits_is_counted_so_far_and_no_further(
     narrow, wide = narrow_and_wide
     assert cost(wide, NARROW // 2) <= cost(narrow, NARROW // 2) + 1
     assert cost(wide, TIMES * NARROW) > cost(narrow, TIMES * NARROW) + 1, "else nothing is shown"
+
+
+def test_what_has_failed_is_not_looked_for_among_all_that_has_not(
+    world: ServiceInProcess, narrow_and_wide: list[str]
+) -> None:
+    small, large = (
+        steps(world, partial(concerns.broken, whose=summaries.of_account(CALLER.account, key)))
+        for key in narrow_and_wide
+    )
+    assert large <= small + 1

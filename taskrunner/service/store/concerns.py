@@ -89,15 +89,19 @@ def broken(conn: Connection, whose: Whose) -> dict[str, Broken]:
 
     Every pipeline whose health is ERROR is among them.
     """
+    # By the pipelines, and not by the column itself: for the order of an index SQLite would go
+    # through all instances.
+    component_id = instances.c.component_id.concat("")
     failed = (
         sa.select(
-            instances.c.pipeline_id,
-            instances.c.component_id,
+            pipelines.c.pipeline_id,
+            component_id.label("component_id"),
             sa.func.max(instances.c.actual_end).label("at"),
         )
-        .join(pipelines, _SAME)
+        .select_from(pipelines)
+        .join(instances, _SAME)
         .where(*whose, instances.c.status.in_(sorted(INSTANCE_FAILED)))
-        .group_by(instances.c.pipeline_id, instances.c.component_id)
+        .group_by(pipelines.c.pipeline_id, component_id)
         .subquery()
     )
     other = instances.alias("other")
