@@ -179,21 +179,14 @@ class SqliteBackend:
 
     def opened(self) -> None:
         """Hold a connection open to the end, and note which store this is."""
-        self._keeper = cast(sqlite3.Connection, self._held())
-        write_statistics(self._keeper)
-        # Those that were opened to bring up the schema do not know the statistics yet.
-        self._pool.dispose()
-        execute = self._keeper.execute
-        execute("BEGIN IMMEDIATE")
-        row = execute("SELECT store_id, changes FROM store_identity").fetchone()
-        if row is None:
-            row = (uuid4().hex, 0)
-            execute("INSERT INTO store_identity (store_id, changes) VALUES (?, ?)", row)
-        (schema,) = execute("PRAGMA schema_version").fetchone()
-        # Counted too: a copy of the moment before lacks what follows.
-        self._store_id, self._changes = row[0], row[1] + 1
-        self._set(self._keeper, open_at_schema=schema)
-        execute("COMMIT")
+        keeper = cast(sqlite3.Connection, self._held())
+        try:
+            self._identify(keeper)
+        except BaseException:
+            keeper.close()
+            raise
+        self._keeper = keeper
+        execute = keeper.execute
         # Into the file itself: the mark is for copies that have nothing else.
         execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         (self._page_size,) = execute("PRAGMA page_size").fetchone()
@@ -204,6 +197,23 @@ class SqliteBackend:
         except OSError as error:
             raise StoreError(f"cannot write {self._state.path}: {error.strerror}") from None
         self._complain()
+
+    def _identify(self, keeper: sqlite3.Connection) -> None:
+        """Write whose file it is, and that it is open: the first that is written to it."""
+        write_statistics(keeper)
+        # Those that were opened to bring up the schema do not know the statistics yet.
+        self._pool.dispose()
+        execute = keeper.execute
+        execute("BEGIN IMMEDIATE")
+        row = execute("SELECT store_id, changes FROM store_identity").fetchone()
+        if row is None:
+            row = (uuid4().hex, 0)
+            execute("INSERT INTO store_identity (store_id, changes) VALUES (?, ?)", row)
+        (schema,) = execute("PRAGMA schema_version").fetchone()
+        # Counted too: a copy of the moment before lacks what follows.
+        self._store_id, self._changes = row[0], row[1] + 1
+        self._set(keeper, open_at_schema=schema)
+        execute("COMMIT")
 
     def _held(self) -> object:
         pooled = self._pool.raw_connection()
