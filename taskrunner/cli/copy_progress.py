@@ -41,7 +41,12 @@ def progress_on(err: IO[str], *, rows: int | None, quiet: bool) -> AbstractConte
 def summary(moved: Mapping[str, str | int]) -> str:
     """What was moved, in words."""
     counts = {name: int(moved.get(name, 0)) for name in ("files", "rows", "bytes")}
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing"
+    words = [
+        f"{count:,} {name if count != 1 else name.removesuffix('s')}"
+        for name, count in counts.items()
+        if count
+    ]
+    return ", ".join(words) or "nothing"
 
 
 def size_of(size: float) -> str:

@@ -38,7 +38,7 @@ def test_a_table_becomes_a_file_and_a_table_again(
     assert (tmp_path / "out.csv").read_bytes() == b"1,x\\,y\n2,\\N\n"
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == f"Copied 1 files, 2 rows, 12 bytes: t in sqlite:{database} -> out.csv\n"
+    assert told.err == f"Copied 1 file, 2 rows, 12 bytes: t in sqlite:{database} -> out.csv\n"
     assert main(["copy", "--quiet", "out.csv", f"sqlite://{database}?table=u"]) == 0
     assert rows(database) == [(1, "x,y"), (2, None)]
     assert capsys.readouterr().err == ""

@@ -32,5 +32,5 @@ def test_numbers_for_people() -> None:
         *("0 B", "999 B", "1.0 kB", "1.5 MB", "3000.0 TB")
     ]
     assert [duration(n) for n in (0.4, 59, 61, 3660)] == ["0 s", "59 s", "1 min 1 s", "1 h 1 min"]
-    assert summary({"rows": 1234, "bytes": 0, "files": 1}) == "1 files, 1,234 rows"
+    assert summary({"rows": 1234, "bytes": 0, "files": 1}) == "1 file, 1,234 rows"
     assert summary({}) == "nothing"
