@@ -98,7 +98,10 @@ class Service:
 
 
 class Peak:
-    """The most memory that a process and its children were seen to hold together."""
+    """The most memory that a process and its children were seen to hold together.
+
+    What they share is counted once (PSS): they are forks of each other, and one waits for work.
+    """
 
     def __init__(self, process: psutil.Process) -> None:
         self.process = process
@@ -109,6 +112,6 @@ class Peak:
         total = 0
         with suppress(psutil.NoSuchProcess):
             for process in (self.process, *self.process.children(recursive=True)):
-                total += process.memory_info().rss
+                total += process.memory_full_info().pss
         self.megabytes = max(self.megabytes, total / MEGABYTE)
         return False

@@ -82,8 +82,14 @@ def _numbers(file: Path) -> list[int]:
 
 def _alive(file: Path) -> list[int]:
     """Those of the processes that run; a zombie only waits for its parent to look."""
-    states = {pid: Path(f"/proc/{pid}/stat") for pid in _numbers(file)}
-    return [pid for pid, stat in states.items() if stat.exists() and ") Z " not in stat.read_text()]
+    return [pid for pid in _numbers(file) if _is_running(pid)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it ends just now
+        return False
 
 
 class Server:
