@@ -18,6 +18,9 @@ from taskrunner.service.logs.pages import Before, Log, NotGzip, Page, TooFar
 
 FOLDER = "s3://b/logs/attempt"
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+#: Lines of a log by the size of its pages. Each page is inflated from the beginning: at 5000 bytes
+#: a log of some blocks, whose parts are longer than a block too, says what a long one does.
+LINES = {100: 200, 5000: 6_000, 1 << 20: 20_000}
 
 
 class FakeStore:
@@ -107,7 +110,7 @@ def test_a_log_that_shrinks_a_thousand_times_is_read_as_well() -> None:
 
 @pytest.mark.parametrize("limit", [100, 5000, 1 << 20])
 def test_pages_from_the_beginning_are_the_log_in_whole_lines(limit: int) -> None:
-    text = lines(200) if limit == 100 else lines(20_000)
+    text = lines(LINES[limit])
     store = FakeStore(**{"StdError.gz": zipped(text)})
     pages = pages_from_the_beginning(Log(store, FOLDER, "StdError"), limit)
     assert b"".join(page.text for page in pages) == text
@@ -116,7 +119,7 @@ def test_pages_from_the_beginning_are_the_log_in_whole_lines(limit: int) -> None
 
 @pytest.mark.parametrize("limit", [100, 5000, 1 << 20])
 def test_parts_of_a_running_task_are_one_log(limit: int) -> None:
-    text = lines(200) if limit == 100 else lines(20_000)
+    text = lines(LINES[limit])
     cuts = [0, len(text) // 3, len(text) // 2, len(text)]
     store = FakeStore(
         **{
