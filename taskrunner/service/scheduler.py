@@ -67,7 +67,7 @@ class Scheduler:
             return False, look.until
         with self.store.read() as conn:
             # Mostly there is nothing: looking must not wait in line with the writers.
-            schedule, instance = _next_due(conn)
+            schedule, instance = due_store.next_moments(conn)
         due = _earlier(schedule, instance)
         if not _is_due(due, now):
             self.unchanged.found_nothing(look, until=due)
@@ -84,7 +84,9 @@ class Scheduler:
 
     def is_soon_due(self, conn: Connection, now: datetime) -> bool:
         """Whether anything may be due before the next look that nobody asks for."""
-        return _is_due(_earlier(*_next_due(conn)), now + timedelta(seconds=LONGEST_NAP_S))
+        return _is_due(
+            _earlier(*due_store.next_moments(conn)), now + timedelta(seconds=LONGEST_NAP_S)
+        )
 
     def _make_instances(self, now: datetime) -> tuple[bool, int]:
         """Whether any schedule was due that nobody else has claimed, and how many were made."""
@@ -134,11 +136,6 @@ class Scheduler:
         self.work_ready.announce(transaction.ready)
         transaction.committed(self.meters)
         return len(rows)
-
-
-def _next_due(conn: Connection) -> tuple[datetime | None, datetime | None]:
-    """When the next period of a schedule is to be made, and an instance to be looked at."""
-    return due_store.next_moments(conn)
 
 
 def _is_due(moment: datetime | None, now: datetime) -> bool:

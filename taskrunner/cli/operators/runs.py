@@ -17,12 +17,12 @@ from taskrunner.cli.operators.tables import (
     text_of,
     when,
 )
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import INSTANCE_LIVE
 
 #: What is shown of waiting instances unless all are wanted: a backfill may have thousands.
 _MOST = 200
 _AT_WORK = ("RUNNING", "WAITING_FOR_RUNNER", "CREATING", "ACTIVATING", "SHUTTING_DOWN")
-_LIVE = tuple(sorted(frozenset(InstanceStatus) - INSTANCE_TERMINAL))
+_LIVE = tuple(sorted(INSTANCE_LIVE))
 
 
 def _ps(asked: Asked, pipeline: str | None, everything: bool) -> None:

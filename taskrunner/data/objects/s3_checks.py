@@ -138,11 +138,14 @@ class Parts:
 _WHOLE = Parts(lambda _number: _ONE_PIECE)
 
 
-class EtagCheck:
-    """Against an ETag made of MD5 sums."""
+class _OfParts:
+    """What checks have in common that are made of the sums of an object's parts."""
 
-    def __init__(self, etag: str, parts: Parts) -> None:
-        self._etag = etag
+    #: What sums a part up; None: MD5.
+    make: type[_Crc32] | None = None
+
+    def __init__(self, wanted: str, parts: Parts) -> None:
+        self._wanted = wanted
         self._parts = parts
         self.is_sure, self.step = parts.is_sure, parts.equal
         self._digest = self.section()
@@ -150,17 +153,21 @@ class EtagCheck:
 
     def section(self) -> Digest:
         """Of some parts."""
-        return Digest(self._parts.size_of, with_crc=False)
+        return Digest(self._parts.size_of, with_crc=False, make=self.make)
+
+
+class EtagCheck(_OfParts):
+    """Against an ETag made of MD5 sums."""
 
     def holds(self) -> bool:
         """Whether the bytes so far have this ETag."""
-        return self._digest.etag == self._etag
+        return self._digest.etag == self._wanted
 
     @property
     def told(self) -> str:
         """Both ETags, and the way out for a store that does as it likes."""
         return (
-            f"its ETag is {self._etag}, that of what came {self._digest.etag} (where a store's "
+            f"its ETag is {self._wanted}, that of what came {self._digest.etag} (where a store's "
             'ETags are no MD5 sums, set s3_etags = "opaque")'
         )
 
@@ -202,28 +209,19 @@ class ChecksumCheck:
         return base64.b64encode(self._sum.digest()).decode()
 
 
-class CompositeCheck:
+class CompositeCheck(_OfParts):
     """Against the CRC-32 of the CRC-32s of the parts that the object was uploaded in."""
 
-    def __init__(self, value: str, parts: Parts) -> None:
-        self._value = value
-        self._parts = parts
-        self.is_sure, self.step = parts.is_sure, parts.equal
-        self._digest = self.section()
-        self.add, self.join = self._digest.add, self._digest.join
-
-    def section(self) -> Digest:
-        """Of some parts."""
-        return Digest(self._parts.size_of, with_crc=False, make=_Crc32)
+    make = _Crc32
 
     def holds(self) -> bool:
         """Whether the bytes so far have this checksum."""
-        return self._found == self._value
+        return self._found == self._wanted
 
     @property
     def told(self) -> str:
         """Both checksums."""
-        return f"its {_CRC32} is {self._value}, that of what came {self._found}"
+        return f"its {_CRC32} is {self._wanted}, that of what came {self._found}"
 
     @property
     def _found(self) -> str:

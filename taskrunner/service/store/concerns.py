@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from taskrunner.model.states import INSTANCE_FAILED, INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import (
+    INSTANCE_FAILED,
+    INSTANCE_LIVE,
+    INSTANCE_TERMINAL,
+    InstanceStatus,
+)
 from taskrunner.service.store.summaries import Whose
 from taskrunner.service.store.tables import instances, pipelines
 
 #: What is nobody's concern any more, and mostly all that there is.
 GOOD_ENDS = frozenset({InstanceStatus.FINISHED, InstanceStatus.SKIPPED})
 _CONCERNS = sorted(frozenset(InstanceStatus) - GOOD_ENDS)
-_LIVE = sorted(frozenset(InstanceStatus) - INSTANCE_TERMINAL)
+_LIVE = sorted(INSTANCE_LIVE)
 _SAME = instances.c.pipeline_id == pipelines.c.pipeline_id
 
 

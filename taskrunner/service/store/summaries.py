@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from taskrunner.model.rows import InstanceRow
-from taskrunner.model.states import INSTANCE_TERMINAL, InstanceStatus
+from taskrunner.model.states import INSTANCE_LIVE, InstanceStatus
 from taskrunner.service.store.moments import UtcDateTime
 from taskrunner.service.store.records import fetch
 from taskrunner.service.store.rows import PauseRow, PipelineRow
@@ -28,7 +28,7 @@ from taskrunner.service.store.tables import (
     schedules,
 )
 
-_LIVE = sorted(frozenset(InstanceStatus) - INSTANCE_TERMINAL)
+_LIVE = sorted(INSTANCE_LIVE)
 _STATUSES = {str(status): status for status in InstanceStatus}
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
